@@ -1,1 +1,4 @@
+//! Tributary stands between a Financial Service Provider and Formance's Generic Connector:
+//! nothing lost, exactly once, in order.
 
+pub mod domain;

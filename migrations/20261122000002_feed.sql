@@ -1,0 +1,91 @@
+-- What changed (changes), what is served (feed), and the clock between them (feeds).
+
+-- Committed but not yet published: a short-lived queue, written by the triggers in the
+-- writer's own transaction.
+create table changes (
+  seq bigint generated always as identity constraint changes_pkey primary key,
+  provider text not null,
+  resource text not null constraint changes_resource_fed
+    check (resource in ('accounts', 'beneficiaries', 'transactions')),
+  id text not null,
+  -- a child waits for its parent's first entry, so that Formance builds the payment on the parent
+  parent_id text,
+  created_at timestamptz not null,
+  -- history: may be stamped in the free past rather than now
+  backfill boolean not null,
+  body jsonb not null,
+  staged_at timestamptz not null default clock_timestamp(),
+  -- set while the change waits for its parent
+  parked_at timestamptz,
+  -- waited long enough: goes without its parent
+  orphan boolean not null default false
+) with (
+  -- every row is deleted within moments: vacuum by count, at once, at full speed
+  autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
+  autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
+  autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000
+);
+create index changes_queue_idx on changes (provider, resource, seq) where parked_at is null;
+create index changes_parked_parent_idx on changes (provider, parent_id) where parked_at is not null;
+create index changes_parked_id_idx on changes (provider, id) where parked_at is not null;
+
+-- Published for ever: dense positions, unique ascending timestamps, the body as served.
+create table feed (
+  provider text not null,
+  resource text not null,
+  position bigint not null constraint feed_position_positive check (position > 0),
+  published_at timestamptz not null,
+  id text not null,
+  body json not null,
+  constraint feed_pkey primary key (provider, resource, position),
+  constraint feed_published_at_key unique (provider, resource, published_at)
+);
+create index feed_id_idx on feed (provider, resource, id, position);
+
+-- The clock of each feed. Its row lock chains all publications.
+create table feeds (
+  provider text not null,
+  resource text not null constraint feeds_resource_fed
+    check (resource in ('accounts', 'beneficiaries', 'transactions')),
+  last_position bigint not null default 0,
+  -- the last timestamp issued; of a new feed, the start of its free past
+  last_at timestamptz not null,
+  -- nothing is issued at or below it: a restore may have forgotten what was served there
+  floor timestamptz not null,
+  timeline text not null,
+  -- set while a first full sync runs, so that accounts go out in the provider's date order
+  held boolean not null default false,
+  created_at timestamptz not null default clock_timestamp(),
+  constraint feeds_pkey primary key (provider, resource)
+);
+
+-- The latest createdAt served within one payment: a parent with its children. Within a
+-- payment, createdAt never goes back, or Formance would show a stale status.
+create table families (
+  provider text not null,
+  id text not null,
+  latest_created_at timestamptz not null,
+  constraint families_pkey primary key (provider, id)
+);
+
+-- The connector puts account ids into URL paths unescaped. Ids of other characters than these
+-- are served with each other byte as ~XX (hex); "." and ".." are path steps, so a leading dot
+-- is escaped too. Reversible: "~" itself is escaped.
+create function url_safe_id(id text) returns text
+language plpgsql immutable parallel safe strict as $$
+begin
+  if id ~ '^[A-Za-z0-9_:@=+,-][A-Za-z0-9_.:@=+,-]*$' then
+    return id;
+  end if;
+  return (
+    select string_agg(
+      case when chr(byte) ~ '[A-Za-z0-9_:@=+,-]' or (byte = ascii('.') and i > 0) then chr(byte)
+           else '~' || upper(lpad(to_hex(byte), 2, '0')) end, '' order by i)
+    from (select i, get_byte(convert_to(id, 'UTF8'), i) as byte
+          from generate_series(0, octet_length(id) - 1) i) bytes);
+end $$;
+
+-- RFC 3339 in UTC with exactly six digits: what is printed is what is sorted by.
+create function rfc3339(at timestamptz) returns text
+language sql stable parallel safe
+return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');

@@ -1,0 +1,155 @@
+-- Change tracking: each new or really changed row, as it then is, goes into `changes` in the
+-- writer's own transaction, whoever the writer is. Statement-level, with transition tables: a
+-- set of any size costs one insert. Row locks put two changes of one row in the right order.
+
+-- The members of a record as served, without the times, which the publisher adds.
+create function account_body(id text, name_key text, name text, metadata jsonb) returns jsonb
+language sql immutable parallel safe
+return jsonb_build_object('id', url_safe_id(id), name_key, name, 'metadata',
+  case when url_safe_id(id) = id then metadata
+       else metadata || jsonb_build_object('tributary.id', id) end);
+
+create function transaction_body(t transactions) returns jsonb
+language sql stable parallel safe
+return jsonb_strip_nulls(jsonb_build_object(
+  'id', t.id, 'relatedTransactionID', t.related_transaction_id, 'type', t.type,
+  'status', t.status, 'currency', t.asset, 'amount', t.amount::text,
+  'sourceAccountID', url_safe_id(t.source_account_id),
+  'destinationAccountID', url_safe_id(t.destination_account_id),
+  'metadata', t.metadata
+    || case when url_safe_id(t.source_account_id) <> t.source_account_id
+            then jsonb_build_object('tributary.sourceAccountID', t.source_account_id) else '{}' end
+    || case when url_safe_id(t.destination_account_id) <> t.destination_account_id
+            then jsonb_build_object('tributary.destinationAccountID', t.destination_account_id) else '{}' end));
+
+-- `set local tributary.backfill = on` marks what a transaction writes as history.
+create function writes_backfill() returns boolean
+language sql stable parallel safe
+return coalesce(nullif(current_setting('tributary.backfill', true), '')::boolean, false);
+
+-- One wake-up per statement and provider; PostgreSQL folds equal ones of a transaction.
+create function track_new_accounts() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  insert into changes (provider, resource, id, created_at, backfill, body)
+  select n.provider, tg_table_name, n.id, n.created_at, writes_backfill(),
+         account_body(n.id, case tg_table_name when 'accounts' then 'accountName' else 'ownerName' end,
+                      n.name, n.metadata)
+  from new_rows n;
+  perform pg_notify('tributary_changes', p.provider || '/' || tg_table_name)
+  from (select distinct provider from new_rows) p;
+  return null;
+end $$;
+
+create function track_new_transactions() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
+  select n.provider, 'transactions', n.id, n.related_transaction_id, n.created_at,
+         writes_backfill(), transaction_body(n)
+  from new_rows n;
+  perform pg_notify('tributary_changes', p.provider || '/transactions')
+  from (select distinct provider from new_rows) p;
+  return null;
+end $$;
+
+create function track_changed_transactions() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
+  select n.provider, 'transactions', n.id, n.related_transaction_id, n.created_at,
+         writes_backfill(), transaction_body(n)
+  from new_rows n
+  join old_rows o on o.provider = n.provider and o.id = n.id
+  where (n.status, n.asset, n.amount, n.source_account_id, n.destination_account_id, n.metadata)
+        is distinct from
+        (o.status, o.asset, o.amount, o.source_account_id, o.destination_account_id, o.metadata);
+  if found then
+    perform pg_notify('tributary_changes', p.provider || '/transactions')
+    from (select distinct provider from new_rows) p;
+  end if;
+  return null;
+end $$;
+
+create trigger accounts_track_new after insert on accounts
+  referencing new table as new_rows for each statement execute function track_new_accounts();
+create trigger beneficiaries_track_new after insert on beneficiaries
+  referencing new table as new_rows for each statement execute function track_new_accounts();
+create trigger transactions_track_new after insert on transactions
+  referencing new table as new_rows for each statement execute function track_new_transactions();
+create trigger transactions_track_changed after update on transactions
+  referencing old table as old_rows new table as new_rows
+  for each statement execute function track_changed_transactions();
+
+-- Identity and birth never change: Formance keys what it stores on them, and a drift counts
+-- money twice. `updated_at` moves with the content and only with it.
+create function keep_account_identity() returns trigger
+language plpgsql as $$
+begin
+  if (new.provider, new.id, new.created_at) is distinct from (old.provider, old.id, old.created_at) then
+    raise exception 'provider, id and created_at of a row in % never change', tg_table_name
+      using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_identity_frozen',
+            hint = 'delete the row and insert another, if it really is another one';
+  end if;
+  new.updated_at := case when (new.name, new.metadata) is distinct from (old.name, old.metadata)
+                         then clock_timestamp() else old.updated_at end;
+  return new;
+end $$;
+
+create function keep_transaction_identity() returns trigger
+language plpgsql as $$
+begin
+  if (new.provider, new.id, new.related_transaction_id, new.type, new.created_at) is distinct from
+     (old.provider, old.id, old.related_transaction_id, old.type, old.created_at) then
+    raise exception 'provider, id, related_transaction_id, type and created_at of a transaction never change'
+      using errcode = 'integrity_constraint_violation', constraint = 'transactions_identity_frozen',
+            hint = 'Formance keys payments and adjustments on them: leave them out of the update';
+  end if;
+  new.updated_at := case
+    when (new.status, new.asset, new.amount, new.source_account_id, new.destination_account_id, new.metadata)
+         is distinct from
+         (old.status, old.asset, old.amount, old.source_account_id, old.destination_account_id, old.metadata)
+    then clock_timestamp() else old.updated_at end;
+  return new;
+end $$;
+
+create trigger accounts_keep_identity before update on accounts
+  for each row execute function keep_account_identity();
+create trigger beneficiaries_keep_identity before update on beneficiaries
+  for each row execute function keep_account_identity();
+create trigger transactions_keep_identity before update on transactions
+  for each row execute function keep_transaction_identity();
+
+-- Formance takes one `at` for all assets of an account, ignores an older one and lets an equal
+-- one with another amount collide. So a changed amount gets an `at` above every `at` of its
+-- account; the lock keeps two writers of one account from choosing the same.
+create function advance_balance_at() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  served_at timestamptz;
+begin
+  if tg_op = 'UPDATE' then
+    if (new.provider, new.account_id, new.asset) is distinct from (old.provider, old.account_id, old.asset) then
+      raise exception 'provider, account_id and asset of a balance never change'
+        using errcode = 'integrity_constraint_violation', constraint = 'balances_identity_frozen',
+              hint = 'insert another row';
+    end if;
+    if new.amount = old.amount then
+      new.at := old.at;
+      new.updated_at := old.updated_at;
+      return new;
+    end if;
+    new.updated_at := clock_timestamp();
+    if new.at = old.at then
+      new.at := clock_timestamp();
+    end if;
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended(new.provider || e'\x1f' || new.account_id, 7401));
+  select max(b.at) into served_at from balances b
+  where b.provider = new.provider and b.account_id = new.account_id;
+  new.at := greatest(new.at, served_at + interval '1 microsecond');
+  return new;
+end $$;
+
+create trigger balances_advance_at before insert or update on balances
+  for each row execute function advance_balance_at();

@@ -1,0 +1,76 @@
+//! Accounts of one's own at the FSP, and beneficiaries to pay to.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Metadata, RecordError, RecordId, Timestamp, text};
+
+/// An account at the FSP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Account {
+    pub id: RecordId,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub metadata: Metadata,
+    /// The provider's own time of this state.
+    pub provider_updated_at: Option<Timestamp>,
+}
+
+/// Somebody to pay to. The same shape as an account, kept apart by its type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Beneficiary(pub Account);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AccountRecord {
+    id: String,
+    account_name: String,
+    created_at: String,
+    #[serde(default)]
+    updated_at: Option<String>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct BeneficiaryRecord {
+    id: String,
+    owner_name: String,
+    created_at: String,
+    #[serde(default)]
+    updated_at: Option<String>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+impl Account {
+    /// Takes the canonical JSON of an account.
+    pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
+        let wire: AccountRecord = serde_json::from_slice(json)?;
+        text::check("accountName", &wire.account_name, text::NAME_MAX_BYTES)?;
+        Ok(Self {
+            id: RecordId::parse("id", &wire.id)?,
+            name: wire.account_name,
+            created_at: Timestamp::parse("createdAt", &wire.created_at)?,
+            metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
+            provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
+        })
+    }
+}
+
+impl Beneficiary {
+    /// Takes the canonical JSON of a beneficiary.
+    pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
+        let wire: BeneficiaryRecord = serde_json::from_slice(json)?;
+        text::check("ownerName", &wire.owner_name, text::NAME_MAX_BYTES)?;
+        Ok(Self(Account {
+            id: RecordId::parse("id", &wire.id)?,
+            name: wire.owner_name,
+            created_at: Timestamp::parse("createdAt", &wire.created_at)?,
+            metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
+            provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
+        }))
+    }
+}

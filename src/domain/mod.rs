@@ -1,0 +1,25 @@
+//! The vocabulary of the field, parsed once at the edge: a value of one of these types is
+//! known to be acceptable to Formance's connector and to the tables. Knows no other layer.
+
+mod account;
+mod amount;
+mod asset;
+mod balance;
+mod id;
+mod metadata;
+mod record;
+mod resource;
+mod text;
+mod timestamp;
+mod transaction;
+
+pub use account::{Account, Beneficiary};
+pub use amount::Amount;
+pub use asset::Asset;
+pub use balance::{Balance, Balances};
+pub use id::{ProviderName, RecordId, served_id_to_original};
+pub use metadata::{METADATA_MAX_BYTES, Metadata};
+pub use record::{Record, RecordError, parse_record};
+pub use resource::{FeedName, Resource};
+pub use timestamp::Timestamp;
+pub use transaction::{Status, Transaction, TransactionType};

@@ -1,0 +1,56 @@
+//! The kinds of records.
+
+/// A kind of record that can be ingested.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resource {
+    Accounts,
+    Balances,
+    Beneficiaries,
+    Transactions,
+}
+
+impl Resource {
+    /// The name in paths and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Balances => "balances",
+            Self::Beneficiaries => "beneficiaries",
+            Self::Transactions => "transactions",
+        }
+    }
+}
+
+impl std::fmt::Display for Resource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A kind of record that is served as a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FeedName {
+    Accounts,
+    Beneficiaries,
+    Transactions,
+}
+
+impl FeedName {
+    /// Every feed that a provider has.
+    pub const ALL: [Self; 3] = [Self::Accounts, Self::Beneficiaries, Self::Transactions];
+
+    /// The name in paths and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accounts => "accounts",
+            Self::Beneficiaries => "beneficiaries",
+            Self::Transactions => "transactions",
+        }
+    }
+}
+
+impl std::fmt::Display for FeedName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,204 @@
+//! Movements of money as the FSP reports them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Amount, Asset, Metadata, RecordError, RecordId, Timestamp};
+
+/// Which way the money goes, as v3.2 and later of the connector know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TransactionType {
+    Payin,
+    Payout,
+    Transfer,
+    Other,
+}
+
+/// Where a transaction stands, as v3.2 and later of the connector know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    Pending,
+    Succeeded,
+    Failed,
+    Cancelled,
+    Expired,
+    Refunded,
+    RefundedFailure,
+    RefundReversed,
+    Dispute,
+    DisputeWon,
+    DisputeLost,
+    Authorisation,
+    Capture,
+    CaptureFailed,
+    Other,
+}
+
+impl TransactionType {
+    /// The name in JSON and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Payin => "PAYIN",
+            Self::Payout => "PAYOUT",
+            Self::Transfer => "TRANSFER",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// What v3.0 and v3.1, which know no OTHER, are told.
+    pub fn before_v3_2(self) -> Self {
+        match self {
+            Self::Other => Self::Transfer,
+            known => known,
+        }
+    }
+}
+
+impl Status {
+    /// The name in JSON and tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+            Self::Refunded => "REFUNDED",
+            Self::RefundedFailure => "REFUNDED_FAILURE",
+            Self::RefundReversed => "REFUND_REVERSED",
+            Self::Dispute => "DISPUTE",
+            Self::DisputeWon => "DISPUTE_WON",
+            Self::DisputeLost => "DISPUTE_LOST",
+            Self::Authorisation => "AUTHORISATION",
+            Self::Capture => "CAPTURE",
+            Self::CaptureFailed => "CAPTURE_FAILED",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// What v3.0 and v3.1, which know only PENDING, SUCCEEDED and FAILED, are told: whether
+    /// the money arrived. A refund or an open dispute comes after it did.
+    pub fn before_v3_2(self) -> Self {
+        match self {
+            Self::Pending | Self::Authorisation | Self::Other => Self::Pending,
+            Self::Failed | Self::Cancelled | Self::Expired | Self::CaptureFailed | Self::DisputeLost => {
+                Self::Failed
+            }
+            Self::Succeeded
+            | Self::Capture
+            | Self::Refunded
+            | Self::RefundedFailure
+            | Self::RefundReversed
+            | Self::Dispute
+            | Self::DisputeWon => Self::Succeeded,
+        }
+    }
+}
+
+/// One movement of money.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transaction {
+    pub id: RecordId,
+    /// The parent that this refund, capture or dispute belongs to.
+    pub related_id: Option<RecordId>,
+    pub kind: TransactionType,
+    pub status: Status,
+    pub asset: Asset,
+    pub amount: Amount,
+    pub source_account_id: Option<RecordId>,
+    pub destination_account_id: Option<RecordId>,
+    pub created_at: Timestamp,
+    pub metadata: Metadata,
+    /// The provider's own time of this state.
+    pub provider_updated_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TransactionRecord {
+    id: String,
+    #[serde(default, rename = "relatedTransactionID")]
+    related_transaction_id: Option<String>,
+    created_at: String,
+    #[serde(default)]
+    updated_at: Option<String>,
+    #[serde(rename = "type")]
+    kind: TransactionType,
+    status: Status,
+    currency: String,
+    amount: String,
+    #[serde(default, rename = "sourceAccountID")]
+    source_account_id: Option<String>,
+    #[serde(default, rename = "destinationAccountID")]
+    destination_account_id: Option<String>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+}
+
+impl Transaction {
+    /// Takes the canonical JSON of a transaction. One that names itself as its parent has none.
+    pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
+        let wire: TransactionRecord = serde_json::from_slice(json)?;
+        let id = RecordId::parse("id", &wire.id)?;
+        let related_id =
+            RecordId::parse_optional("relatedTransactionID", wire.related_transaction_id.as_deref())?;
+        Ok(Self {
+            related_id: related_id.filter(|related| *related != id),
+            id,
+            kind: wire.kind,
+            status: wire.status,
+            asset: Asset::parse("currency", &wire.currency)?,
+            amount: Amount::parse_unsigned("amount", &wire.amount)?,
+            source_account_id: RecordId::parse_optional(
+                "sourceAccountID",
+                wire.source_account_id.as_deref(),
+            )?,
+            destination_account_id: RecordId::parse_optional(
+                "destinationAccountID",
+                wire.destination_account_id.as_deref(),
+            )?,
+            created_at: Timestamp::parse("createdAt", &wire.created_at)?,
+            metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
+            provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"id":"tx_1","relatedTransactionID":null,"createdAt":"2026-03-01T12:00:00Z",
+        "updatedAt":"2026-03-01T12:05:00Z","type":"PAYIN","status":"SUCCEEDED","currency":"EUR/2","amount":"1050",
+        "sourceAccountID":null,"destinationAccountID":"acc_1","metadata":{"k":"v"}}"#;
+
+    #[test]
+    fn the_canonical_record_is_read() {
+        let transaction = Transaction::from_json(GOOD.as_bytes()).unwrap();
+        assert_eq!(transaction.amount.minor_units(), 1050);
+        assert_eq!(transaction.related_id, None);
+    }
+
+    #[test]
+    fn what_would_poison_a_page_is_refused_with_its_field() {
+        for (from, to, field) in [
+            (r#""1050""#, r#""10.50""#, "amount"),
+            (r#""1050""#, "1050", "expected a string"),
+            (r#""EUR/2""#, r#""euro""#, "currency"),
+            ("SUCCEEDED", "CHARGEBACK", "CHARGEBACK"),
+            (r#""2026-03-01T12:00:00Z""#, "null", "expected a string"),
+            (r#""tx_1""#, r#""""#, "id"),
+            (r#""tx_1""#, r#""a\u0000""#, "id"),
+            (r#"{"k":"v"}"#, r#"{"k":1}"#, "expected a string"),
+            (r#"{"k":"v"}"#, r#"{"k":"\u0000"}"#, "metadata"),
+            (r#""metadata""#, r#""metaData""#, "metaData"),
+        ] {
+            let bad = GOOD.replacen(from, to, 1);
+            let error = Transaction::from_json(bad.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(field), "{bad}: {error}");
+        }
+    }
+}
