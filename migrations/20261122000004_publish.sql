@@ -228,3 +228,32 @@ begin
   end if;
   return result;
 end $$;
+
+-- Lifts the floor above a watermark (in whole seconds) that a consumer is known to have, so
+-- that nothing is issued where it no longer looks. One further ahead of the clock than any
+-- clock of ours can have issued is a mistake: to wait for it would stop the feed.
+create function lift_floor(
+  p_provider text, p_resource text, p_watermark timestamptz, p_ahead_max interval)
+returns void
+language plpgsql as $$
+declare
+  f feeds := lock_feed(p_provider, p_resource);
+begin
+  if p_watermark < clock_timestamp() + p_ahead_max then
+    update feeds set floor = greatest(floor, p_watermark + interval '1 second')
+    where provider = p_provider and resource = p_resource;
+  end if;
+end $$;
+
+-- Holds a feed that has published nothing yet back; gives whether it is held.
+create function hold_new_feed(p_provider text, p_resource text) returns boolean
+language plpgsql as $$
+declare
+  f feeds := lock_feed(p_provider, p_resource);
+begin
+  if f.last_position = 0 and not f.held then
+    update feeds set held = true where provider = p_provider and resource = p_resource;
+    return true;
+  end if;
+  return f.held;
+end $$;

@@ -1,1 +1,14 @@
+//! The integration tests: one binary, real PostgreSQL, a fresh database per test.
 
+mod support;
+
+mod accounts_feed;
+mod connector_api;
+mod feed_clock;
+mod keys;
+mod migrations;
+mod openapi;
+mod push;
+mod scenarios;
+mod sql_users;
+mod transactions_feed;

@@ -1,0 +1,68 @@
+//! The database of a command: DATABASE_URL, or the private PostgreSQL of the data folder.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::Common;
+use crate::private_pg::PrivatePostgres;
+use crate::store::{self, database::require_schema};
+
+/// An open database. Close it, so that a private server stops with its last user.
+pub struct Database {
+    pub pool: PgPool,
+    private: Option<PrivatePostgres>,
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long a command waits for a database that is only just starting.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+impl Database {
+    /// Opens the database with a pool of `max_connections`. The private one is brought up to
+    /// date at once, as nobody else looks after it.
+    pub async fn open(common: &Common, max_connections: u32) -> Result<Self, Error> {
+        if let Some(url) = &common.database_url {
+            return Ok(Self { pool: connect_patiently(url, max_connections).await?, private: None });
+        }
+        let private = PrivatePostgres::open(&common.data).await?;
+        let pool = store::connect(&private.url(), max_connections).await?;
+        store::migrate(&pool).await?;
+        Ok(Self { pool, private: Some(private) })
+    }
+
+    /// As [`Database::open`], where the schema has to be there already.
+    pub async fn open_migrated(common: &Common, max_connections: u32) -> Result<Self, Error> {
+        let database = Self::open(common, max_connections).await?;
+        if let Err(error) = require_schema(&database.pool).await {
+            database.close().await;
+            return Err(error.into());
+        }
+        Ok(database)
+    }
+
+    /// Lets go of the database.
+    pub async fn close(self) {
+        self.pool.close().await;
+        if let Some(private) = self.private
+            && let Err(error) = private.close().await
+        {
+            tracing::error!(%error, "the private PostgreSQL did not stop cleanly");
+        }
+    }
+}
+
+async fn connect_patiently(url: &str, max_connections: u32) -> Result<PgPool, Error> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match store::connect(url, max_connections).await {
+            Ok(pool) => return Ok(pool),
+            Err(store::StoreError::Unavailable(error)) if begun.elapsed() < PATIENCE => {
+                tracing::warn!(%error, "the database does not answer yet");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(format!("cannot open the database of DATABASE_URL: {error}").into()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! `tributary keys`.
+
+use clap::Subcommand;
+use uuid::Uuid;
+
+use super::database::Database;
+use super::{CommandResult, Common};
+use crate::config;
+use crate::domain::ProviderName;
+use crate::http::{KeyDigest, Scope, new_key};
+use crate::store::api_keys;
+
+#[derive(Subcommand)]
+#[command(after_help = "Example:
+  tributary keys create --provider acme --scope connector   prints the key, and nothing else, on standard output")]
+pub enum KeysCommand {
+    /// Make a key and print it. It is shown this once: only its digest is kept.
+    Create {
+        /// The provider that the key is for.
+        #[arg(long)]
+        provider: ProviderName,
+        /// What the key may do.
+        #[arg(long)]
+        scope: Scope,
+    },
+    /// List keys, without their secrets.
+    List {
+        /// Only the keys of this provider.
+        #[arg(long)]
+        provider: Option<ProviderName>,
+    },
+    /// Revoke a key. It opens nothing from then on.
+    Revoke {
+        /// The key's id, as `keys list` shows it.
+        id: Uuid,
+    },
+}
+
+pub async fn run(common: &Common, command: KeysCommand) -> CommandResult {
+    if let KeysCommand::Create { provider, .. } = &command {
+        require_provider(common, provider)?;
+    }
+    let database = Database::open_migrated(common, 2).await?;
+    let result = run_on(&database, command).await;
+    database.close().await;
+    result
+}
+
+fn require_provider(common: &Common, provider: &ProviderName) -> CommandResult {
+    let providers = config::load_providers(&common.providers, &config::environment)?;
+    if providers.iter().any(|declared| declared.name == *provider) {
+        return Ok(());
+    }
+    let folder = common.providers.display();
+    Err(format!(
+        "no file in {folder} declares the provider {provider}: write {folder}/{provider}.yaml with the two lines \
+         `provider: {provider}` and `source: push`, or name another folder with --providers"
+    )
+    .into())
+}
+
+async fn run_on(database: &Database, command: KeysCommand) -> CommandResult {
+    match command {
+        KeysCommand::Create { provider, scope } => {
+            let (id, key) = new_key();
+            let digest = KeyDigest::of(&key);
+            api_keys::create(&database.pool, id, &provider, scope.as_str(), digest.as_bytes()).await?;
+            println!("{key}");
+        }
+        KeysCommand::List { provider } => {
+            println!("{:36}  {:20}  {:9}  {:20}  REVOKED", "ID", "PROVIDER", "SCOPE", "CREATED");
+            for key in api_keys::list(&database.pool, provider.as_ref()).await? {
+                let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                let revoked = key.revoked_at.map(time).unwrap_or_default();
+                println!("{:36}  {:20}  {:9}  {:20}  {revoked}", key.id, key.provider, key.scope, time(key.created_at));
+            }
+        }
+        KeysCommand::Revoke { id } => {
+            if !api_keys::revoke(&database.pool, id).await? {
+                return Err(format!("there is no valid key {id}; `tributary keys list` shows what there is").into());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! Commands: parse, call, print. Nothing here decides anything that another layer could.
+
+mod database;
+mod demo;
+mod health;
+mod keys;
+mod migrate;
+mod openapi;
+mod serve;
+mod standin;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::telemetry::{self, LogFormat};
+
+/// Carries accounts, balances, transactions and beneficiaries from any FSP through PostgreSQL
+/// to Formance's Generic Connector: nothing lost, exactly once, in order.
+#[derive(Parser)]
+#[command(name = "tributary", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  tributary demo                                        a bank's stand-in, the adapter and a key to try it with
+  tributary serve --listen 127.0.0.1:8080 --providers providers
+  tributary keys create --provider acme --scope connector
+  tributary migrate                                     before `serve` on a database of your own (DATABASE_URL)";
+
+/// What every command takes. A flag goes before its variable.
+#[derive(Args, Clone)]
+pub struct Common {
+    /// Folder of the private PostgreSQL that runs when DATABASE_URL is not set.
+    #[arg(long, global = true, env = "TRIBUTARY_DATA", default_value = "data", value_name = "DIR")]
+    pub data: PathBuf,
+    /// Folder of the provider files.
+    #[arg(long, global = true, env = "TRIBUTARY_PROVIDERS", default_value = "providers", value_name = "DIR")]
+    pub providers: PathBuf,
+    /// The database; without it, a private PostgreSQL runs in the data folder.
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// What is logged: a level or a tracing filter.
+    #[arg(long, global = true, env = "TRIBUTARY_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+    /// How log lines look [default: pretty on a terminal, else json].
+    #[arg(long, global = true, env = "TRIBUTARY_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the connector API and the push API, pull from providers, publish changes.
+    Serve(serve::ServeArgs),
+    /// Bring the schema of the database up to this build.
+    Migrate,
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    /// Run everything against a stand-in of Starling Bank, with changes flowing.
+    Demo(demo::DemoArgs),
+    /// Run a stand-in of a provider's API alone.
+    #[command(subcommand)]
+    Standin(standin::StandinCommand),
+    /// Ask a running server whether it is up; exit code 0 if so.
+    Health(health::HealthArgs),
+    /// Print the OpenAPI description of the API.
+    Openapi,
+}
+
+/// What a command fails with: a sentence for the person who typed it.
+pub type CommandResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    // a missing .env is fine; the environment goes before it
+    dotenvy::dotenv().ok();
+    let cli = Cli::parse();
+    if let Err(error) = telemetry::start_logs(&cli.common.log, cli.common.log_format) {
+        eprintln!("tributary: {error}");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tributary: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tributary: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> CommandResult {
+    let common = cli.common;
+    match cli.command {
+        Command::Serve(args) => serve::run(&common, args).await,
+        Command::Migrate => migrate::run(&common).await,
+        Command::Keys(command) => keys::run(&common, command).await,
+        Command::Demo(args) => demo::run(&common, args).await,
+        Command::Standin(command) => standin::run(command).await,
+        Command::Health(args) => health::run(args).await,
+        Command::Openapi => openapi::run(),
+    }
+}

@@ -1,0 +1,58 @@
+//! The one place that reads the environment and the provider files.
+
+mod duration;
+mod provider_file;
+
+use std::path::{Path, PathBuf};
+
+pub use duration::parse_duration;
+pub use provider_file::{FormanceVersion, Provider, Source};
+
+/// Reads a variable of the environment.
+pub type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
+
+/// The process's own environment.
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Why the configuration cannot be used. The text names the file and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the providers folder {}: {error}; name another with --providers", path.display())]
+    Folder { path: PathBuf, error: std::io::Error },
+    #[error("cannot read {}: {error}", path.display())]
+    File { path: PathBuf, error: std::io::Error },
+    #[error("{}: {message}", path.display())]
+    Invalid { path: PathBuf, message: String },
+    #[error("provider {provider} is declared twice: in {} and in {}", first.display(), second.display())]
+    Twice { provider: String, first: PathBuf, second: PathBuf },
+}
+
+/// Every provider that a file (`*.yaml`, `*.yml`) in `folder` declares, by name of file.
+pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, ConfigError> {
+    let unreadable = |error| ConfigError::Folder { path: folder.to_owned(), error };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut providers: Vec<(PathBuf, Provider)> = Vec::new();
+    for path in files {
+        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path: path.clone(), error })?;
+        let provider = Provider::parse(&text, lookup)
+            .map_err(|message| ConfigError::Invalid { path: path.clone(), message })?;
+        if let Some((first, _)) = providers.iter().find(|(_, other)| other.name == provider.name) {
+            return Err(ConfigError::Twice {
+                provider: provider.name.to_string(),
+                first: first.clone(),
+                second: path,
+            });
+        }
+        providers.push((path, provider));
+    }
+    Ok(providers.into_iter().map(|(_, provider)| provider).collect())
+}

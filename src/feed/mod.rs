@@ -1,0 +1,8 @@
+//! The feed: a log per provider and kind, with a clock. Write first, number after commit:
+//! [`publisher`] moves committed changes into it, [`page`] reads it by position.
+
+pub mod page;
+pub mod publisher;
+
+pub use page::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, PageRequest, page};
+pub use publisher::{PublishedFeeds, Publisher};

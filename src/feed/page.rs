@@ -1,0 +1,91 @@
+//! Pages of a feed. A page is a range of positions, so it costs the same wherever it lies,
+//! never shifts, and once full is the same for ever.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+
+use crate::domain::{FeedName, ProviderName};
+use crate::store::feed::{Slice, Start};
+use crate::store::{StoreError, feed, feeds};
+
+/// Entries of a page where the client does not say.
+pub const PAGE_SIZE_DEFAULT: i64 = 100;
+/// The most entries of a page. A larger `pageSize` is refused, never cut: a page shorter than
+/// asked for means the end of the data.
+pub const PAGE_SIZE_MAX: i64 = 1000;
+
+/// What a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PageRequest {
+    /// Entries published at or after it; of all, if `None`.
+    pub from: Option<DateTime<Utc>>,
+    /// From 1 on.
+    pub page: i64,
+    /// 1 to [`PAGE_SIZE_MAX`].
+    pub page_size: i64,
+    /// The position at which a link of ours told the client to go on; replaces `from` and `page`.
+    pub cursor: Option<i64>,
+}
+
+/// A page of a feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The bodies as served, oldest first.
+    pub bodies: Vec<String>,
+    /// Where the next page begins; `None` behind a short page, which is the last.
+    pub next: Option<i64>,
+    /// The client's watermark lies above all that was issued: a restored or a wrong database.
+    pub watermark_ahead: bool,
+}
+
+/// Reads a page. Where `from` shows that the client has seen more than the feed remembers,
+/// the feed's floor is lifted above it.
+pub async fn page(
+    pool: &PgPool,
+    provider: &ProviderName,
+    name: FeedName,
+    request: PageRequest,
+) -> Result<Page, StoreError> {
+    let slice = feed::slice(pool, provider, name, start(request), request.page_size).await?;
+    let watermark_ahead = match request.from {
+        Some(from) => heed_watermark(pool, provider, name, from, &slice).await?,
+        None => false,
+    };
+    let full = slice.bodies.len() as i64 == request.page_size;
+    Ok(Page { next: slice.next_position.filter(|_| full), bodies: slice.bodies, watermark_ahead })
+}
+
+fn start(request: PageRequest) -> Start {
+    match request.cursor {
+        Some(position) => Start::Position(position),
+        None => Start::From {
+            from: request.from,
+            // far below i64::MAX, so that adding a position cannot overflow
+            skip: (request.page - 1).saturating_mul(request.page_size).min(i64::MAX / 2),
+        },
+    }
+}
+
+/// Gives whether the watermark lies ahead of the feed. A client that is up to date asks from
+/// the second of the last entry on, so it may hold any time of that second.
+async fn heed_watermark(
+    pool: &PgPool,
+    provider: &ProviderName,
+    name: FeedName,
+    from: DateTime<Utc>,
+    slice: &Slice,
+) -> Result<bool, StoreError> {
+    let highest = from + TimeDelta::seconds(1);
+    let known = slice.clock.is_some_and(|clock| highest <= clock.last_at.max(clock.floor));
+    if !known {
+        match feeds::lift_floor(pool, provider, name, from).await {
+            Ok(()) => {}
+            // a read replica answers pages, too; its primary learns of the watermark elsewhere
+            Err(StoreError::Unavailable(error)) => {
+                tracing::warn!(%provider, feed = %name, %error, "could not lift the feed's floor");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(slice.clock.is_none_or(|clock| from > clock.last_at))
+}

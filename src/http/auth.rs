@@ -1,0 +1,173 @@
+//! Bearer keys. A key belongs to one provider and one scope, and only its digest is kept. The
+//! key itself tells where its digest is, so that comparing is done once, in constant time.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use super::{ApiError, ServedProvider, SharedState};
+use crate::domain::ProviderName;
+use crate::store::api_keys;
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// Formance's connector: reads, payouts and transfers.
+    Connector,
+    /// The push API.
+    Ingest,
+    /// Administration.
+    Admin,
+}
+
+impl Scope {
+    /// The name in tables and files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connector => "connector",
+            Self::Ingest => "ingest",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// SHA-256 of a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyDigest([u8; 32]);
+
+impl KeyDigest {
+    /// The digest of `key`.
+    pub fn of(key: &str) -> Self {
+        Self(Sha256::digest(key.as_bytes()).into())
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    fn matches(&self, other: &[u8]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+impl std::fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyDigest(..)")
+    }
+}
+
+const PREFIX: &str = "trb_";
+
+/// A new key: its id, and the secret text, of which only the digest is to be kept.
+pub fn new_key() -> (Uuid, String) {
+    let id = Uuid::new_v4();
+    let mut secret = [0_u8; 32];
+    OsRng.try_fill_bytes(&mut secret).expect("the operating system gives random bytes");
+    (id, format!("{PREFIX}{}_{}", id.simple(), URL_SAFE_NO_PAD.encode(secret)))
+}
+
+/// The id within a key that [`new_key`] made.
+fn key_id(key: &str) -> Option<Uuid> {
+    let (id, _) = key.strip_prefix(PREFIX)?.split_once('_')?;
+    Uuid::try_parse(id).ok()
+}
+
+/// Who calls, as its key says.
+#[derive(Debug, Clone)]
+struct Caller {
+    provider: ProviderName,
+    scope: Scope,
+}
+
+async fn caller(parts: &Parts, state: &SharedState) -> Result<Caller, ApiError> {
+    let key = parts
+        .headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key.trim())
+        .filter(|key| !key.is_empty())
+        .ok_or(ApiError::Unauthorized)?;
+    let digest = KeyDigest::of(key);
+    if let Some(caller) = file_key(state, &digest) {
+        return Ok(caller);
+    }
+    let id = key_id(key).ok_or(ApiError::Unauthorized)?;
+    let stored = api_keys::find_valid(&state.pool, id).await?.ok_or(ApiError::Unauthorized)?;
+    if !digest.matches(&stored.digest) {
+        return Err(ApiError::Unauthorized);
+    }
+    let scope = match stored.scope.as_str() {
+        "connector" => Scope::Connector,
+        "ingest" => Scope::Ingest,
+        _ => Scope::Admin,
+    };
+    // the key of a provider whose file was taken away opens nothing
+    let provider = stored.provider.parse().map_err(|_| ApiError::Unauthorized)?;
+    if !state.providers.contains_key(&provider) {
+        return Err(ApiError::Unauthorized);
+    }
+    Ok(Caller { provider, scope })
+}
+
+/// Looks at every key, whether one matched already or not.
+fn file_key(state: &SharedState, digest: &KeyDigest) -> Option<Caller> {
+    let mut found = None;
+    for (provider, served) in &state.providers {
+        for (scope, key) in &served.keys {
+            if key.matches(digest.as_bytes()) {
+                found = Some(Caller { provider: provider.clone(), scope: *scope });
+            }
+        }
+    }
+    found
+}
+
+/// The provider that a key of one scope is for.
+#[derive(Debug, Clone)]
+pub struct Authorized {
+    pub provider: ProviderName,
+    pub served: ServedProvider,
+}
+
+async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<Authorized, ApiError> {
+    let caller = caller(parts, state).await?;
+    if caller.scope != needed {
+        return Err(ApiError::Forbidden(needed.as_str()));
+    }
+    let served = state.providers.get(&caller.provider).cloned().ok_or(ApiError::Unauthorized)?;
+    Ok(Authorized { provider: caller.provider, served })
+}
+
+/// A caller with a key of scope `connector`.
+pub struct Connector(pub Authorized);
+
+/// A caller with a key of scope `ingest`.
+pub struct Ingest(pub Authorized);
+
+impl FromRequestParts<SharedState> for Connector {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
+        authorize(parts, state, Scope::Connector).await.map(Self)
+    }
+}
+
+impl FromRequestParts<SharedState> for Ingest {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
+        authorize(parts, state, Scope::Ingest).await.map(Self)
+    }
+}

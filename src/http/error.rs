@@ -1,0 +1,135 @@
+//! What a client is told when something is wrong: one JSON shape, `title` and `detail`, and
+//! the status that makes Formance do the right thing. It tries 408, 421, 423, 425, 429 and 5xx
+//! again; every other 4xx is final for it. Internals are logged here and never sent.
+
+use axum::Json;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::store::StoreError;
+
+/// An error as the client sees it.
+#[derive(Debug)]
+pub enum ApiError {
+    /// 400: what was asked for makes no sense; the detail says which part.
+    Invalid(String),
+    /// 401: no key, or not one of ours.
+    Unauthorized,
+    /// 403: a key of another scope.
+    Forbidden(&'static str),
+    /// 404.
+    NotFound(String),
+    /// 405.
+    MethodNotAllowed,
+    /// 413: more than one call may carry.
+    TooLarge(String),
+    /// 503: the same request may succeed later.
+    Unavailable(String),
+    /// 500: a fault of ours; logged.
+    Internal,
+}
+
+/// The body of every error.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    /// What kind of error it is.
+    #[schema(rename = "Title")]
+    pub title: String,
+    /// What is wrong with this request, and what to do.
+    #[schema(rename = "Detail")]
+    pub detail: String,
+}
+
+impl ApiError {
+    fn parts(self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::Invalid(detail) => (StatusCode::BAD_REQUEST, "Invalid request", detail),
+            Self::Unauthorized => (
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one".into(),
+            ),
+            Self::Forbidden(needed) => (
+                StatusCode::FORBIDDEN,
+                "Forbidden",
+                format!("this needs a key of scope \"{needed}\"; the key sent has another scope"),
+            ),
+            Self::NotFound(detail) => (StatusCode::NOT_FOUND, "Not found", detail),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the path exists, but not with this method".into())
+            }
+            Self::TooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
+            Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "it was logged; try again later".into()),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, title, detail) = self.parts();
+        let mut response = (status, Json(ErrorBody { title: title.into(), detail })).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(error) => {
+                tracing::warn!(%error, "the database is not available");
+                Self::Unavailable("the database is not available; try again".into())
+            }
+            StoreError::Failed(_) | StoreError::Schema(_) => {
+                tracing::error!(%error, "a request failed in the database");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<BytesRejection> for ApiError {
+    fn from(rejection: BytesRejection) -> Self {
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge("the body is too large; send fewer records a call".into()),
+            // the client's connection broke: whoever still hears this may try again
+            _ => Self::Unavailable("the body did not arrive in full".into()),
+        }
+    }
+}
+
+/// The answer where there is no such path.
+pub async fn not_found() -> ApiError {
+    ApiError::NotFound("there is no such path; /openapi.json lists what there is".into())
+}
+
+/// The answer where the path exists with other methods.
+pub async fn method_not_allowed() -> ApiError {
+    ApiError::MethodNotAllowed
+}
+
+/// The answer when a handler panicked.
+pub fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("unknown");
+    tracing::error!(panic = what, "a handler panicked");
+    ApiError::Internal.into_response()
+}

@@ -1,0 +1,75 @@
+//! The HTTP side: the connector API, the push API, and what an operator looks at. One file
+//! per resource; [`app`] is a pure constructor, so that tests call it without a port.
+
+mod accounts;
+mod auth;
+mod balances;
+mod beneficiaries;
+mod error;
+mod listing;
+mod observe;
+mod openapi;
+mod operations;
+mod push;
+mod transactions;
+mod version;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use utoipa_axum::router::OpenApiRouter;
+
+pub use auth::{KeyDigest, Scope, new_key};
+pub use error::ApiError;
+pub use openapi::openapi;
+
+use crate::config::FormanceVersion;
+use crate::domain::ProviderName;
+
+/// What the API knows of a provider.
+#[derive(Debug, Clone)]
+pub struct ServedProvider {
+    /// What its Formance understands.
+    pub formance: FormanceVersion,
+    /// Keys that its file declares.
+    pub keys: Vec<(Scope, KeyDigest)>,
+}
+
+/// What all handlers share.
+pub struct AppState {
+    pub pool: PgPool,
+    pub providers: HashMap<ProviderName, ServedProvider>,
+    /// Renders `/metrics`; `None` where nothing records (tests).
+    pub metrics: Option<PrometheusHandle>,
+}
+
+/// State as the handlers take it.
+pub type SharedState = Arc<AppState>;
+
+/// The routes that are described in `/openapi.json`.
+fn described() -> OpenApiRouter<SharedState> {
+    OpenApiRouter::new()
+        .merge(accounts::router())
+        .merge(balances::router())
+        .merge(beneficiaries::router())
+        .merge(transactions::router())
+        .merge(push::router())
+}
+
+/// The whole API.
+pub fn app(state: SharedState) -> Router {
+    let (api, _) = described().split_for_parts();
+    api.merge(operations::router())
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(axum::middleware::from_fn(observe::limit_time))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(CompressionLayer::new())
+        .layer(axum::middleware::from_fn(observe::record))
+        .with_state(state)
+}

@@ -1,0 +1,56 @@
+//! What is recorded of every request, and the time that it may take.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use metrics::{counter, histogram};
+
+use super::ApiError;
+use crate::domain::{ProviderName, Resource};
+use crate::store::Tally;
+
+/// Formance waits 10 s for an answer: one that it can hear, and try again, comes sooner.
+const READ_LIMIT: Duration = Duration::from_secs(9);
+/// A push of 10,000 records may take longer; its client is not Formance.
+const WRITE_LIMIT: Duration = Duration::from_secs(55);
+
+/// Counts and times a request, and logs it without its query or headers.
+pub async fn record(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    let status = response.status().as_u16();
+    let labels = [("method", method.to_string()), ("route", route.clone()), ("status", status.to_string())];
+    counter!("tributary_http_requests_total", &labels).increment(1);
+    histogram!("tributary_http_request_seconds", &labels[..2]).record(begun.elapsed().as_secs_f64());
+    tracing::debug!(%method, route, status, milliseconds = begun.elapsed().as_millis() as u64, "request");
+    response
+}
+
+/// Ends a request that takes too long with a 503. Its transaction, if any, is rolled back.
+pub async fn limit_time(request: Request, next: Next) -> Response {
+    let limit = if request.method().is_safe() { READ_LIMIT } else { WRITE_LIMIT };
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::Unavailable(format!("no answer within {} s; try again", limit.as_secs())).into_response(),
+    }
+}
+
+/// Counts what a push brought.
+pub fn ingested(provider: &ProviderName, resource: Resource, tally: Tally, quarantined: usize) {
+    let count = |outcome: &'static str, n: u64| {
+        counter!("tributary_ingested_total", "provider" => provider.to_string(),
+            "resource" => resource.as_str(), "outcome" => outcome)
+        .increment(n);
+    };
+    count("created", tally.created);
+    count("updated", tally.updated);
+    count("unchanged", tally.unchanged);
+    count("quarantined", quarantined as u64);
+    if quarantined > 0 {
+        tracing::error!(%provider, %resource, quarantined, "records were quarantined");
+    }
+}

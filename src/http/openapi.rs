@@ -1,0 +1,62 @@
+//! The description of the API, made from the code.
+
+use std::collections::BTreeMap;
+
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+/// Flat text by text.
+pub type Metadata = BTreeMap<String, String>;
+
+/// What every feed can be asked.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the query, which is parsed by hand for exact errors")]
+pub struct ListParams {
+    /// From 1 on.
+    #[param(required = false, minimum = 1, default = 1)]
+    page: i64,
+    /// Entries of a page; a shorter page is the last.
+    #[param(required = false, rename = "pageSize", minimum = 1, maximum = 1000, default = 100)]
+    page_size: i64,
+    /// The only order there is: `createdAt:asc`, of transactions `updatedAt:asc`.
+    #[param(required = false)]
+    sort: String,
+    /// Goes on where the page before ended, as its `Link` header says; replaces `page` and the time.
+    #[param(required = false)]
+    cursor: String,
+}
+
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the query, which is parsed by hand for exact errors")]
+pub struct CreatedAtFrom {
+    /// RFC 3339, inclusive.
+    #[param(required = false, rename = "createdAtFrom")]
+    created_at_from: chrono::DateTime<chrono::Utc>,
+}
+
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "describes the query, which is parsed by hand for exact errors")]
+pub struct UpdatedAtFrom {
+    /// RFC 3339, inclusive.
+    #[param(required = false, rename = "updatedAtFrom")]
+    updated_at_from: chrono::DateTime<chrono::Utc>,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(title = "Tributary", description = "The API of Formance's Generic Connector, and the push API behind it."))]
+struct Header;
+
+/// The OpenAPI document of everything that is served.
+pub fn openapi() -> Document {
+    let (_, paths) = super::described().split_for_parts();
+    let mut document = Header::openapi().merge_from(paths);
+    let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
+    let components = document.components.get_or_insert_default();
+    components.security_schemes.insert("key".into(), bearer.into());
+    document.security = Some(vec![utoipa::openapi::SecurityRequirement::new("key", Vec::<String>::new())]);
+    document
+}

@@ -1,0 +1,38 @@
+//! What an operator and an orchestrator look at: health, readiness, metrics, the description.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router};
+
+use super::{ApiError, SharedState};
+use crate::store::database;
+
+/// The process is there, whatever the database does.
+async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Requests can be served: the database answers.
+async fn readyz(State(state): State<SharedState>) -> Result<&'static str, ApiError> {
+    database::ping(&state.pool).await?;
+    Ok("ready")
+}
+
+async fn metrics(State(state): State<SharedState>) -> Result<impl IntoResponse, ApiError> {
+    let handle = state.metrics.as_ref().ok_or_else(|| ApiError::NotFound("no metrics are recorded".into()))?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()))
+}
+
+async fn description() -> impl IntoResponse {
+    Json(super::openapi())
+}
+
+pub fn router() -> Router<SharedState> {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(description))
+}

@@ -1,0 +1,54 @@
+//! Older versions of Formance know fewer types and statuses, and a word that they do not know
+//! stops their feed. They are told the nearest word that they know; the real one stays in metadata.
+
+use serde_json::Value;
+
+use super::ApiError;
+use crate::config::FormanceVersion;
+use crate::domain::{Status, TransactionType};
+
+/// Folds the types and statuses of transactions to what `formance` knows.
+pub fn fold(bodies: &mut [String], formance: FormanceVersion) -> Result<(), ApiError> {
+    if formance.knows_all_statuses() {
+        return Ok(());
+    }
+    for body in bodies {
+        *body = fold_one(body).map_err(|error| {
+            tracing::error!(%error, "a feed entry is not what was written");
+            ApiError::Internal
+        })?;
+    }
+    Ok(())
+}
+
+fn fold_one(body: &str) -> Result<String, serde_json::Error> {
+    let mut entry: Value = serde_json::from_str(body)?;
+    let kind: TransactionType = serde_json::from_value(entry["type"].clone())?;
+    let status: Status = serde_json::from_value(entry["status"].clone())?;
+    for (field, real, told) in [
+        ("type", kind.as_str(), kind.before_v3_2().as_str()),
+        ("status", status.as_str(), status.before_v3_2().as_str()),
+    ] {
+        if real != told {
+            entry[field] = told.into();
+            entry["metadata"][format!("tributary.{field}")] = real.into();
+        }
+    }
+    serde_json::to_string(&entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn v3_1_hears_only_words_that_it_knows() {
+        let mut bodies = [r#"{"type":"OTHER","status":"DISPUTE_LOST","metadata":{"k":"v"}}"#.to_owned()];
+        fold(&mut bodies, FormanceVersion::V3_1).unwrap();
+        let entry: Value = serde_json::from_str(&bodies[0]).unwrap();
+        assert_eq!(entry["type"], "TRANSFER");
+        assert_eq!(entry["status"], "FAILED");
+        assert_eq!(entry["metadata"]["tributary.status"], "DISPUTE_LOST");
+        assert_eq!(entry["metadata"]["k"], "v");
+    }
+}

@@ -1,0 +1,3 @@
+//! stub
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Manifest(pub serde_json::Value);

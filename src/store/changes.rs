@@ -1,0 +1,45 @@
+//! Table `changes`: what waits to be published.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::StoreError;
+use crate::domain::ProviderName;
+
+/// The channel on which each commit that adds changes is announced, as `provider/resource`.
+pub const CHANNEL: &str = "tributary_changes";
+
+/// The changes of one feed that wait.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backlog {
+    pub provider: String,
+    pub resource: String,
+    /// About how many are ready to be published.
+    pub queued: i64,
+    /// Since when the oldest of them waits.
+    pub oldest: Option<DateTime<Utc>>,
+    /// Children that wait for their parent.
+    pub parked: i64,
+}
+
+/// The feeds of `providers` for which changes wait.
+pub async fn backlogs(pool: &PgPool, providers: &[ProviderName]) -> Result<Vec<Backlog>, StoreError> {
+    let names: Vec<&str> = providers.iter().map(ProviderName::as_str).collect();
+    let rows = sqlx::query_as!(
+        Backlog,
+        r#"select p.name as "provider!", r.name as "resource!",
+                  queue_length(p.name, r.name, 10000) as "queued!",
+                  (select staged_at from changes c
+                   where c.provider = p.name and c.resource = r.name and c.parked_at is null
+                   order by c.seq limit 1) as oldest,
+                  (select count(*) from changes c
+                   where c.provider = p.name and c.resource = r.name and c.parked_at is not null) as "parked!"
+           from unnest($1::text[]) p (name)
+           cross join (values ('accounts'), ('beneficiaries'), ('transactions')) r (name)
+           where exists (select from changes c where c.provider = p.name and c.resource = r.name)"#,
+        &names as _
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows)
+}

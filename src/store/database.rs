@@ -1,0 +1,108 @@
+//! Connections, migrations, and what can go wrong with them.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
+
+/// The migrations of this build; `sqlx migrate run` applies the same files.
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// What a statement or a connection failed with. The layers above decide by its kind; its
+/// text is for logs and never for a client.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database does not answer now, or refuses to write (disk full, read-only, no free
+    /// connection, time limit): the same call may succeed later.
+    #[error("the database is not available: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// A statement failed in a way that repeating it does not mend.
+    #[error("a statement failed: {0}")]
+    Failed(#[source] sqlx::Error),
+    /// The schema of the database is not the one that this build needs.
+    #[error("{0}")]
+    Schema(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if is_passing(&error) { Self::Unavailable(error) } else { Self::Failed(error) }
+    }
+}
+
+/// SQLSTATE classes that speak of the server's condition rather than of the statement:
+/// connection (08), transaction rollback such as a deadlock (40), read-only (25006),
+/// resources (53), locks (55), operator intervention such as a shutdown or time limit (57),
+/// system error (58).
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code == "25006" || ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// A pool of at most `max_connections` connections to `url`. Statements that outlast 60 s are
+/// cut by the server, and a wait for a free connection ends after 3 s: Formance waits 10.
+pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
+    let options: PgConnectOptions = url.parse()?;
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(Duration::from_secs(3))
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                connection
+                    .execute(
+                        "set application_name = 'tributary'; set timezone = 'UTC';
+                         set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s';
+                         set default_transaction_isolation = 'read committed'; set jit = off",
+                    )
+                    .await?;
+                Ok(())
+            })
+        })
+        .connect_with(options.statement_cache_capacity(200))
+        .await?;
+    Ok(pool)
+}
+
+/// Brings the schema up to this build. Safe to run at the same time from several places.
+pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
+    MIGRATOR.run(pool).await.map_err(|error| match error {
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        other => StoreError::Schema(format!("cannot migrate: {other}")),
+    })
+}
+
+/// Refuses a database on which a migration of this build has not run yet.
+pub async fn require_schema(pool: &PgPool) -> Result<(), StoreError> {
+    let advice = "run `tributary migrate` (or `sqlx migrate run`) on this database first";
+    let table = sqlx::query_scalar!("select to_regclass('_sqlx_migrations') is not null")
+        .fetch_one(pool)
+        .await?;
+    if table != Some(true) {
+        return Err(StoreError::Schema(format!("the database has no schema of Tributary: {advice}")));
+    }
+    let applied: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
+        .fetch_one(pool)
+        .await?;
+    let needed = MIGRATOR.iter().map(|migration| migration.version).max();
+    if applied < needed {
+        return Err(StoreError::Schema(format!("the schema of the database is older than this build: {advice}")));
+    }
+    Ok(())
+}
+
+/// Whether the database answers now.
+pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query_scalar!("select 1").fetch_one(pool).await?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! Table `feeds`: the clock, and the publication that moves it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::types::PgInterval;
+use sqlx::{PgConnection, PgPool};
+
+use super::StoreError;
+use crate::domain::{FeedName, ProviderName};
+
+/// How a provider's feeds are paced.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// The most entries that share a second while there is room.
+    pub per_second: i32,
+    /// How long a child waits for its parent's first entry.
+    pub parent_wait: Duration,
+}
+
+/// What one publication did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Publication {
+    /// Entries added.
+    pub published: u64,
+    /// There is more, and there is room: call again at once.
+    pub more: bool,
+    /// About how many changes still wait.
+    pub backlog: u64,
+    /// With a backlog and no room: when there will be.
+    pub retry_after: Option<Duration>,
+    /// How far the database clock stands below what was issued (or a consumer has seen).
+    pub clock_behind: Option<Duration>,
+}
+
+/// Publishes up to `batch` changes of one feed.
+pub async fn publish(
+    pool: &PgPool,
+    provider: &ProviderName,
+    feed: FeedName,
+    pace: Pace,
+    batch: i32,
+) -> Result<Publication, StoreError> {
+    let row = sqlx::query!(
+        r#"select published as "published!", more as "more!", backlog as "backlog!",
+                  (extract(epoch from retry_after) * 1000000)::bigint as retry_after_us,
+                  (extract(epoch from clock_behind) * 1000000)::bigint as clock_behind_us
+           from publish($1, $2, $3, $4, $5)"#,
+        provider.as_str(),
+        feed.as_str(),
+        pace.per_second,
+        batch,
+        interval(pace.parent_wait)
+    )
+    .fetch_one(pool)
+    .await?;
+    let micros = |us: i64| Duration::from_micros(us.max(0).unsigned_abs());
+    Ok(Publication {
+        published: row.published.max(0).unsigned_abs().into(),
+        more: row.more,
+        backlog: row.backlog.max(0).unsigned_abs(),
+        retry_after: row.retry_after_us.map(micros),
+        clock_behind: row.clock_behind_us.map(micros),
+    })
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
+}
+
+/// How far ahead of the database clock a watermark may be and still have been issued by a
+/// clock of ours. A `from` beyond that is a mistake, and waiting for it would stop the feed.
+const WATERMARK_AHEAD_MAX: Duration = Duration::from_secs(3600);
+
+/// Lifts the floor above `from`, the highest watermark (in whole seconds) that a consumer of
+/// the feed is known to have, so that nothing is issued where it no longer looks.
+pub async fn lift_floor(
+    pool: &PgPool,
+    provider: &ProviderName,
+    feed: FeedName,
+    from: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select lift_floor($1, $2, $3, $4)",
+        provider.as_str(),
+        feed.as_str(),
+        from,
+        interval(WATERMARK_AHEAD_MAX)
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(())
+}
+
+/// Holds a feed that has published nothing yet back, until [`release`]. Gives whether it is held.
+pub async fn hold_new(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    feed: FeedName,
+) -> Result<bool, StoreError> {
+    let held = sqlx::query_scalar!(
+        r#"select hold_new_feed($1, $2) as "held!""#,
+        provider.as_str(),
+        feed.as_str()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(held)
+}
+
+/// Lets a held feed go.
+pub async fn release(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    feed: FeedName,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "with released as (
+           update feeds set held = false where provider = $1 and resource = $2 and held returning provider, resource)
+         select pg_notify('tributary_changes', provider || '/' || resource) from released",
+        provider.as_str(),
+        feed.as_str()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,50 @@
+//! Every SQL statement, one file per table. Functions take the caller's executor, so that the
+//! caller owns the transaction. Knows the domain only.
+
+pub mod accounts;
+pub mod api_keys;
+pub mod balances;
+pub mod batch;
+pub mod changes;
+pub mod database;
+pub mod feed;
+pub mod feeds;
+pub mod quarantine;
+pub mod sync_cursors;
+pub mod sync_runs;
+pub mod transactions;
+
+pub use database::{StoreError, connect, migrate};
+
+/// What became of the records of one upsert.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub created: u64,
+    pub updated: u64,
+    /// As stored already, or older than what is stored.
+    pub unchanged: u64,
+}
+
+impl Tally {
+    /// From the rows that an upsert wrote (`true`: created, `false`: content changed; a row
+    /// that only moved its provider time is not among them) and how many it was given.
+    fn count(given: usize, written: impl IntoIterator<Item = Option<bool>>) -> Self {
+        let mut tally = Self { unchanged: given as u64, ..Self::default() };
+        for created in written.into_iter().flatten() {
+            tally.unchanged -= 1;
+            match created {
+                true => tally.created += 1,
+                false => tally.updated += 1,
+            }
+        }
+        tally
+    }
+}
+
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+    }
+}

@@ -1,0 +1,159 @@
+//! The application over a database of its own, called in-process.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use axum::response::Response;
+use serde_json::Value;
+use sqlx::PgPool;
+use tower::ServiceExt;
+use tributary::config::Provider;
+use tributary::domain::ProviderName;
+use tributary::feed::Publisher;
+use tributary::http::{AppState, KeyDigest, Scope, ServedProvider, app, new_key};
+use tributary::store::{self, api_keys};
+
+/// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
+/// published but by [`TestApp::publish`] or a publisher that the test starts.
+pub struct TestApp {
+    pub url: String,
+    pub pool: PgPool,
+    pub router: Router,
+    pub provider: Provider,
+    pub connector_key: String,
+    pub ingest_key: String,
+}
+
+impl TestApp {
+    /// The usual provider.
+    pub async fn new() -> Self {
+        Self::with_file("provider: acme\nsource: push\n").await
+    }
+
+    /// With another provider file.
+    pub async fn with_file(file: &str) -> Self {
+        let url = super::server::new_database().await;
+        let pool = store::connect(&url, 10).await.unwrap();
+        let provider = Provider::parse(file, &|_| None).unwrap();
+        let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
+        let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
+        let served = ServedProvider { formance: provider.formance, keys: provider.keys.clone() };
+        let other = ServedProvider { formance: provider.formance, keys: vec![] };
+        let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
+        let router = app(Arc::new(AppState { pool: pool.clone(), providers, metrics: None }));
+        Self { url, pool, router, provider, connector_key, ingest_key }
+    }
+
+    /// The name of the provider.
+    pub fn name(&self) -> &ProviderName {
+        &self.provider.name
+    }
+
+    /// A publisher of the provider's feeds.
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.pool.clone(), HashMap::from([(self.provider.name.clone(), self.provider.pace)]))
+    }
+
+    /// Publishes what has committed and has room; gives how many.
+    pub async fn publish(&self) -> u64 {
+        self.publisher().publish_now().await.unwrap()
+    }
+
+    /// Publishes until nothing waits but parked children: waits for room in the clock.
+    pub async fn publish_all(&self) {
+        loop {
+            self.publish().await;
+            let left: i64 = sqlx::query_scalar("select count(*) from changes where parked_at is null")
+                .fetch_one(&self.pool)
+                .await
+                .unwrap();
+            if left == 0 {
+                return;
+            }
+            // the feed waits for the database's clock; nothing in the test can move it
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Calls with `key`.
+    pub async fn call(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// GET as the connector would; gives status and body.
+    pub async fn get(&self, target: &str) -> (StatusCode, Value) {
+        let response = self.call(self.get_request(target, &self.connector_key)).await;
+        read(response).await
+    }
+
+    /// GET that has to answer 200.
+    pub async fn get_ok(&self, target: &str) -> Value {
+        let (status, body) = self.get(target).await;
+        assert_eq!(status, StatusCode::OK, "{target}: {body}");
+        body
+    }
+
+    /// A GET request with `key`.
+    pub fn get_request(&self, target: &str, key: &str) -> Request<Body> {
+        Request::get(target).header(header::AUTHORIZATION, format!("Bearer {key}")).body(Body::empty()).unwrap()
+    }
+
+    /// POSTs records to the push API; gives status and body.
+    pub async fn post(&self, target: &str, content_type: &str, body: impl Into<Body>) -> (StatusCode, Value) {
+        let request = Request::post(target)
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.ingest_key))
+            .header(header::CONTENT_TYPE, content_type)
+            .body(body.into())
+            .unwrap();
+        read(self.call(request).await).await
+    }
+
+    /// Pushes records, which has to succeed.
+    pub async fn push(&self, resource: &str, records: &[Value]) -> Value {
+        let body = serde_json::to_vec(records).unwrap();
+        let (status, answer) = self.post(&format!("/ingest/{resource}"), "application/json", body).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        answer
+    }
+
+    /// Runs SQL as a user of the tables would.
+    pub async fn sql(&self, sql: &str) -> u64 {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&self.pool).await.unwrap().rows_affected()
+    }
+
+    /// The bodies of a feed, oldest first.
+    pub async fn feed(&self, resource: &str) -> Vec<Value> {
+        sqlx::query_scalar("select body from feed where provider = $1 and resource = $2 order by position")
+            .bind(self.provider.name.as_str())
+            .bind(resource)
+            .fetch_all(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// Serves on a port of its own until the test's runtime ends; gives the endpoint.
+    pub async fn listen(&self) -> String {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let router = self.router.clone();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        endpoint
+    }
+}
+
+/// Makes a key in the database.
+pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) -> String {
+    let (id, key) = new_key();
+    api_keys::create(pool, id, provider, scope.as_str(), KeyDigest::of(&key).as_bytes()).await.unwrap();
+    key
+}
+
+/// Status and JSON body.
+pub async fn read(response: Response) -> (StatusCode, Value) {
+    let status = response.status();
+    let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into())))
+}

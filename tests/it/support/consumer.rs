@@ -1,0 +1,123 @@
+//! Formance as it polls a running application: both forms of the connector's loop.
+
+use sqlx::PgPool;
+use tributary::formance::{Client, En1095State, Kind, Row, State};
+
+use super::TestApp;
+
+/// Which form of the loop polls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loop {
+    /// As released, v3.4.
+    Released,
+    /// The rewrite EN-1095.
+    En1095,
+}
+
+impl Loop {
+    pub const BOTH: [Self; 2] = [Self::Released, Self::En1095];
+}
+
+/// A consumer of one feed, and all that it ever got.
+pub struct Consumer {
+    client: Client,
+    kind: Kind,
+    form: Loop,
+    released: State,
+    en1095: En1095State,
+    pub rows: Vec<Row>,
+}
+
+impl Consumer {
+    /// A consumer that has seen nothing yet, with Formance's own page size.
+    pub async fn new(app: &TestApp, kind: Kind, form: Loop) -> Self {
+        Self::with_page_size(app, kind, form, 100).await
+    }
+
+    /// With another page size.
+    pub async fn with_page_size(app: &TestApp, kind: Kind, form: Loop, page_size: usize) -> Self {
+        let client = Client::new(&app.listen().await, &app.connector_key).with_page_size(page_size);
+        Self { client, kind, form, released: State::default(), en1095: En1095State::default(), rows: Vec::new() }
+    }
+
+    /// One poll, to the end of what there is; gives how many rows came.
+    pub async fn poll(&mut self) -> usize {
+        let rows = match self.form {
+            Loop::Released => self.client.drain(self.kind, &mut self.released).await,
+            Loop::En1095 => self.client.drain(self.kind, &mut self.en1095).await,
+        }
+        .expect("a poll that Formance accepts");
+        let count = rows.len();
+        self.rows.extend(rows);
+        count
+    }
+
+    /// One call of the loop, up to a page of rows; gives whether there is more.
+    pub async fn step(&mut self) -> bool {
+        let (rows, more) = match self.form {
+            Loop::Released => {
+                let fetched = self.client.fetch_next(self.kind, &self.released).await.expect("a call that Formance accepts");
+                self.released = fetched.state;
+                (fetched.rows, fetched.has_more)
+            }
+            Loop::En1095 => {
+                let fetched = self.client.fetch_next(self.kind, &self.en1095).await.expect("a call that Formance accepts");
+                self.en1095 = fetched.state;
+                (fetched.rows, fetched.has_more)
+            }
+        };
+        self.rows.extend(rows);
+        more
+    }
+
+    /// Requests sent so far.
+    pub fn requests(&self) -> u64 {
+        self.client.requests()
+    }
+
+    /// The ids in the order in which they came.
+    pub fn ids(&self) -> Vec<&str> {
+        self.rows.iter().map(|row| row.reference.as_str()).collect()
+    }
+
+    /// Nothing lost, nothing twice, in order: what came is exactly the feed, which in turn is
+    /// what the tables went through; and the last version of each record is the database's.
+    pub async fn check(&self, app: &TestApp) {
+        assert!(
+            self.rows.windows(2).all(|pair| pair[0].watermark.unix_nanos() < pair[1].watermark.unix_nanos()),
+            "timestamps ascend strictly"
+        );
+        let published: Vec<String> = feed_ids(&app.pool, app.name().as_str(), self.kind.as_str()).await;
+        assert_eq!(self.ids(), published, "what came ({:?}) is the feed", self.form);
+        if self.kind == Kind::Transactions {
+            self.check_last_versions(app).await;
+        }
+    }
+
+    async fn check_last_versions(&self, app: &TestApp) {
+        let stored: Vec<(String, String, String)> = sqlx::query_as(
+            "select id, status, amount::text from transactions where provider = $1 order by id collate \"C\"",
+        )
+        .bind(app.name().as_str())
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
+        let mut last = std::collections::BTreeMap::new();
+        for row in &self.rows {
+            let payment = row.payment();
+            last.insert(row.reference.clone(), (payment.status.as_wire().to_owned(), payment.amount.as_str().to_owned()));
+        }
+        let delivered: Vec<(String, String, String)> =
+            last.into_iter().map(|(id, (status, amount))| (id, status, amount)).collect();
+        assert_eq!(delivered, stored, "the last version of each record is the database's");
+    }
+}
+
+async fn feed_ids(pool: &PgPool, provider: &str, resource: &str) -> Vec<String> {
+    sqlx::query_scalar("select id from feed where provider = $1 and resource = $2 order by position")
+        .bind(provider)
+        .bind(resource)
+        .fetch_all(pool)
+        .await
+        .unwrap()
+}

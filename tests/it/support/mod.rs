@@ -1,0 +1,9 @@
+//! What the tests share: a database each, the application over it, and Formance's client.
+
+pub mod app;
+mod consumer;
+pub mod records;
+mod server;
+
+pub use app::TestApp;
+pub use consumer::{Consumer, Loop};
