@@ -113,3 +113,20 @@ fn stamp(bank: &mut Bank, events: &mut [Event], lives: usize, ties: u32, now_ms:
         event.at_ms -= ahead_ms;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_too_dense_for_their_milliseconds_are_pulled_back_from_the_future() {
+        let now_ms = 1_000_000;
+        let mut bank = Bank::new(7, 1);
+        let event = |life| Event { at_ms: now_ms - 1, life, status: Status::Pending };
+        let mut events: Vec<_> = (0..10).map(event).collect();
+        stamp(&mut bank, &mut events, 10, 1, now_ms);
+        let times: Vec<_> = events.iter().map(|event| event.at_ms).collect();
+        assert_eq!(times, (now_ms - 9..=now_ms).collect::<Vec<_>>());
+        assert_eq!(bank.stamper.next(now_ms, None).at_ms, now_ms + 1, "the next change comes after them");
+    }
+}

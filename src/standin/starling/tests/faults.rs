@@ -157,6 +157,9 @@ async fn a_late_change_keeps_its_own_updated_at_behind_what_was_seen_before_it()
     bank.tick(40);
     let first = changes_since(&bank, &category, noon() + chrono::Duration::seconds(30)).await;
     let watermark = first.iter().map(|item| item["updatedAt"].as_str().unwrap()).max().unwrap();
+    let since = stamp(noon() + chrono::Duration::seconds(30));
+    let earlier = first.iter().filter(|item| item["updatedAt"].as_str().unwrap() < since.as_str());
+    assert_eq!(earlier.count(), 0, "a late item's version before is no change since then");
     let second = changes_since(&bank, &category, noon() + chrono::Duration::seconds(30)).await;
     let behind =
         second.iter().filter(|item| !first.contains(item) && item["updatedAt"].as_str().unwrap() < watermark);

@@ -53,7 +53,6 @@ fn every_item_leads_a_possible_life_and_every_status_occurs() {
 
 #[test]
 fn the_history_lies_within_its_days_and_never_in_the_future() {
-    // So many items in one day that some would be pushed past now, were they not pulled back.
     let ledger = open(StarlingConfig { items: 20_000, history_days: 1, ..config() }).ledger();
     let first = noon() - Duration::from_secs(86_400 + 60);
     assert!(versions(&ledger).all(|version| (first..=noon()).contains(&version.updated_at)));
