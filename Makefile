@@ -1,0 +1,81 @@
+# What one does with Tributary, day by day. `make` alone lists it.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Queries are checked against the committed .sqlx, also where .env names a database.
+export SQLX_OFFLINE := true
+# The services' variables: yours, where you have written any.
+export TRIBUTARY_ENV_FILE ?= $(if $(wildcard .env),.env,.env.example)
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# The plugin of today's Docker, or else the older program of its own.
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+.PHONY: help
+help: ## List these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: ## Try it, without Docker: builds Tributary and shows it at work
+	@. .ci/lib.sh; \
+	  command -v cargo >/dev/null || fail "Rust is not installed: https://rustup.rs"; \
+	  install_commands cc:gcc; install_postgres_binaries
+	cargo build --release --locked
+	$(TARGET)/release/tributary demo
+
+.PHONY: test
+test: ## Run all tests, on PostgreSQL in containers and then on a private one
+	cargo test --locked
+	TRIBUTARY_TEST_POSTGRES=private cargo test --locked
+
+.PHONY: contract
+contract: ## Check what Formance's connector relies on, against the model of it
+	cargo test --locked --test it contract::
+
+.PHONY: bench
+bench: ## Measure
+	cargo bench --locked
+
+.PHONY: lint
+lint: ## Check the formatting, clippy's advice, and that .sqlx knows every query
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+# sqlx checks queries at compile time by asking a database. So that nobody needs one to build,
+# its answers are committed in .sqlx: run this after changing a query or a migration. It asks a
+# throw-away database (a container) that has just had all migrations.
+.PHONY: prepare
+prepare: ## Write .sqlx anew, after a change to a query or a migration (needs Docker)
+	$(call ask-database,cargo sqlx prepare -- --all-targets)
+
+.PHONY: prepare-check
+prepare-check: ## Check that .sqlx agrees with the queries and migrations (needs Docker)
+	$(call ask-database,cargo sqlx prepare --check -- --all-targets)
+
+define ask-database
+	@.ci/tools.sh
+	PATH="$$PWD/target/tools/bin:$$PATH" SQLX_OFFLINE=false \
+	  .ci/with-database.sh sh -c 'cargo sqlx migrate run && $(1)'
+endef
+
+.PHONY: migrate
+migrate: ## Bring the database that DATABASE_URL names up to date
+	cargo run --locked -- migrate
+
+.PHONY: up
+up: ## Build and start Tributary and PostgreSQL in containers (PROFILE=demo: and an FSP's stand-in)
+	@.ci/up.sh $(PROFILE)
+
+.PHONY: logs
+logs: ## Follow what the containers say
+	$(COMPOSE) --profile demo logs --follow --tail 100
+
+.PHONY: down
+down: ## Stop the containers; the data stays in its volume
+	$(COMPOSE) --profile demo down
+
+.PHONY: images
+images: ## Build the public images locally, where there is no registry to pull from (root)
+	.ci/engine.sh
+	.ci/images.sh
