@@ -1,12 +1,12 @@
 //! `tributary serve`.
 
-use std::collections::HashMap;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -17,7 +17,7 @@ use super::{CommandResult, Common};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{self, AppState, ServedProvider};
-use crate::ingest::Scheduler;
+use crate::ingest::{Progress, Scheduler};
 use crate::telemetry;
 
 #[derive(Args)]
@@ -41,63 +41,87 @@ pub async fn run(common: &Common, args: ServeArgs) -> CommandResult {
     stop_on_signal(stop.clone())?;
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let database = Database::open_migrated(common, args.database_connections).await?;
-    let result = match TcpListener::bind(args.listen).await {
-        Ok(listener) => serve(&database.pool, providers, listener, stop).await,
-        Err(error) => Err(format!("cannot listen on {}: {error}; choose another address with --listen", args.listen).into()),
-    };
+    let result = serve(&database.pool, providers, args.listen, stop).await;
     database.close().await;
     result
 }
 
-/// Serves `providers` on `listener` until `stop`, then lets what runs end.
-pub async fn serve(
+async fn serve(
     pool: &PgPool,
     providers: Vec<Provider>,
-    listener: TcpListener,
+    listen: SocketAddr,
     stop: CancellationToken,
 ) -> CommandResult {
-    let metrics = telemetry::start_metrics()?;
-    for provider in &providers {
-        for warning in &provider.warnings {
-            tracing::warn!(provider = %provider.name, "{warning}");
-        }
-    }
-    let published = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
-    let state = Arc::new(AppState {
-        pool: pool.clone(),
-        providers: providers.iter().map(served).collect::<HashMap<_, _>>(),
-        metrics: Some(metrics.clone()),
-    });
-    let mut tasks = JoinSet::new();
-    tasks.spawn(Publisher::new(pool.clone(), published).run(stop.clone()));
-    tasks.spawn(upkeep(metrics, stop.clone()));
-    for provider in providers {
-        if let Source::Pull(manifest) = provider.source {
-            tasks.spawn(Scheduler::new(pool.clone(), provider.name, *manifest).run(stop.clone()));
-        }
-    }
-    tracing::info!(address = %listener.local_addr()?, "serving");
-    let server = axum::serve(listener, http::app(state)).with_graceful_shutdown(stop.clone().cancelled_owned());
-    tasks.spawn(async move {
-        if let Err(error) = server.into_future().await {
-            tracing::error!(%error, "the server ended");
-        }
-    });
-    stop.cancelled().await;
-    tracing::info!("stopping: no new requests; what runs may end");
-    let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
-    if drained.is_err() {
-        tracing::warn!("stopped what did not end within {} s", DRAIN.as_secs());
-    }
-    Ok(())
+    let server = Server::new(pool, providers)?;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
+    server.run(listener, stop).await
 }
 
-fn served(provider: &Provider) -> (crate::domain::ProviderName, ServedProvider) {
-    (provider.name.clone(), ServedProvider { formance: provider.formance, keys: provider.keys.clone() })
+/// Everything that a serving process does, ready to run.
+pub struct Server {
+    publisher: Publisher,
+    schedulers: Vec<Scheduler>,
+    state: Arc<AppState>,
+    metrics: PrometheusHandle,
+}
+
+impl Server {
+    /// Makes ready to serve `providers`; fails where a manifest is wrong.
+    pub fn new(pool: &PgPool, providers: Vec<Provider>) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let metrics = telemetry::start_metrics()?;
+        let mut schedulers = Vec::new();
+        for provider in &providers {
+            for warning in &provider.warnings {
+                tracing::warn!(provider = %provider.name, "{warning}");
+            }
+            if let Source::Pull(manifest) = &provider.source {
+                let scheduler = Scheduler::new(pool.clone(), provider.name.clone(), manifest)
+                    .map_err(|error| format!("provider {}: {error}", provider.name))?;
+                schedulers.push(scheduler);
+            }
+        }
+        let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
+        let served = providers.into_iter().map(|provider| {
+            (provider.name, ServedProvider { formance: provider.formance, keys: provider.keys })
+        });
+        let state = AppState { pool: pool.clone(), providers: served.collect(), metrics: Some(metrics.clone()) };
+        Ok(Self { publisher: Publisher::new(pool.clone(), paces), schedulers, state: Arc::new(state), metrics })
+    }
+
+    /// What to watch the runs of the first provider that is pulled by.
+    pub fn progress(&self) -> Option<Arc<Progress>> {
+        self.schedulers.first().map(Scheduler::progress)
+    }
+
+    /// Serves on `listener` until `stop`, then lets what runs end.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> CommandResult {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(self.publisher.run(stop.clone()));
+        tasks.spawn(upkeep(self.metrics, stop.clone()));
+        for scheduler in self.schedulers {
+            tasks.spawn(scheduler.run(stop.clone()));
+        }
+        tracing::info!(address = %listener.local_addr()?, providers = self.state.providers.len(), "serving");
+        let server = axum::serve(listener, http::app(self.state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        tasks.spawn(async move {
+            if let Err(error) = server.into_future().await {
+                tracing::error!(%error, "the server ended");
+            }
+        });
+        stop.cancelled().await;
+        tracing::info!("stopping: no new requests; what runs may end");
+        let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+        if drained.is_err() {
+            tracing::warn!("stopped what did not end within {} s", DRAIN.as_secs());
+        }
+        Ok(())
+    }
 }
 
 /// Histograms gather samples until somebody drains them.
-async fn upkeep(metrics: metrics_exporter_prometheus::PrometheusHandle, stop: CancellationToken) {
+async fn upkeep(metrics: PrometheusHandle, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(5))).await.is_some() {
         metrics.run_upkeep();
     }

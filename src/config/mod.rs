@@ -1,11 +1,9 @@
 //! The one place that reads the environment and the provider files.
 
-mod duration;
 mod provider_file;
 
 use std::path::{Path, PathBuf};
 
-pub use duration::parse_duration;
 pub use provider_file::{FormanceVersion, Provider, Source};
 
 /// Reads a variable of the environment.

@@ -1,14 +1,12 @@
 //! A provider file: who the provider is, who may call for it, and where its records come from.
 
-use std::time::Duration;
-
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
-use super::{Lookup, parse_duration};
+use super::Lookup;
 use crate::domain::ProviderName;
 use crate::http::{KeyDigest, Scope};
-use crate::provider::Manifest;
+use crate::provider::{Manifest, Period};
 use crate::store::feeds::Pace;
 
 /// A provider as its file declares it.
@@ -29,8 +27,11 @@ pub struct Provider {
 pub enum Source {
     /// They are pushed in, or written with SQL.
     Push,
-    /// They are pulled from the provider's API.
+    /// They are pulled from the provider's API, as this manifest says.
     Pull(Box<Manifest>),
+    /// They would be pulled, but a variable that the manifest needs is not set: what is there
+    /// is served.
+    Unset,
 }
 
 /// What the provider's Formance understands.
@@ -74,7 +75,7 @@ struct FormanceSection {
 #[serde(deny_unknown_fields, default)]
 struct FeedSection {
     max_per_second: i32,
-    parent_wait: String,
+    parent_wait: Period,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +87,7 @@ struct KeyEntry {
 
 impl Default for FeedSection {
     fn default() -> Self {
-        Self { max_per_second: 100, parent_wait: "24h".into() }
+        Self { max_per_second: 100, parent_wait: Period::from_seconds(24 * 3600) }
     }
 }
 
@@ -95,11 +96,7 @@ impl FeedSection {
         if !(1..=1_000_000).contains(&self.max_per_second) {
             return Err(format!("feed.max_per_second: {} is not from 1 to 1000000", self.max_per_second));
         }
-        let parent_wait = parse_duration(&self.parent_wait).map_err(|error| format!("feed.parent_wait: {error}"))?;
-        if parent_wait > Duration::from_secs(366 * 86_400) {
-            return Err("feed.parent_wait: at most 366d".into());
-        }
-        Ok(Pace { per_second: self.max_per_second, parent_wait })
+        Ok(Pace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
     }
 }
 
@@ -120,9 +117,19 @@ impl Provider {
                 None => warnings.push(format!("{name} is not set: the key of scope {} is not in force", entry.scope.as_str())),
             }
         }
+        let source = match file.source {
+            Source::Pull(manifest) => match manifest.interpolated(lookup) {
+                Ok(manifest) => Source::Pull(Box::new(manifest)),
+                Err(error) => {
+                    warnings.push(format!("nothing is pulled: {error}"));
+                    Source::Unset
+                }
+            },
+            other => other,
+        };
         Ok(Self {
             name: file.provider,
-            source: file.source,
+            source,
             formance: file.formance.version,
             pace: file.feed.pace()?,
             keys,
@@ -179,7 +186,7 @@ mod tests {
         let provider = parse("provider: acme\nsource: push\n").unwrap();
         assert_eq!(provider.name.as_str(), "acme");
         assert_eq!(provider.formance, FormanceVersion::Current);
-        assert_eq!(provider.pace, Pace { per_second: 100, parent_wait: Duration::from_secs(86_400) });
+        assert_eq!(provider.pace, Pace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) });
     }
 
     #[test]

@@ -108,7 +108,7 @@ async fn s18_an_old_account_found_late_and_300_of_one_date_are_all_ingested() {
     for form in Loop::BOTH {
         let mut consumer = Consumer::new(&app, Kind::Accounts, form).await;
         consumer.poll().await;
-        let old = records::account(&format!("old {form:?}"), "1999-01-01T00:00:00Z");
+        let old = records::account(&format!("old_{form:?}"), "1999-01-01T00:00:00Z");
         app.push("accounts", &[old]).await;
         app.publish_all().await;
         assert_eq!(consumer.poll().await, 1);

@@ -33,6 +33,11 @@ impl TestApp {
         Self::with_file("provider: acme\nsource: push\n").await
     }
 
+    /// A provider whose feed is paced at 1,000 a second, for tests that would else wait for room.
+    pub async fn fast() -> Self {
+        Self::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n").await
+    }
+
     /// With another provider file.
     pub async fn with_file(file: &str) -> Self {
         let url = super::server::new_database().await;

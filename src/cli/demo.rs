@@ -1,0 +1,121 @@
+//! `tributary demo`: a stand-in of a bank, the adapter pulling from it, and a key to look.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use sqlx::{Executor, PgPool};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::database::Database;
+use super::serve::{Server, stop_on_signal};
+use super::standin::BankArgs;
+use super::{CommandResult, Common};
+use crate::config::{Provider, Source};
+use crate::http::{KeyDigest, Scope, new_key};
+use crate::ingest::Progress;
+use crate::provider::Period;
+use crate::standin::starling;
+use crate::store::{self, api_keys};
+
+const MANIFEST: &str = include_str!("../../providers/starling.yaml");
+const TOKEN: &str = "demo";
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  tributary demo --items 100000 --listen 127.0.0.1:9000")]
+pub struct DemoArgs {
+    /// Address to listen on.
+    #[arg(long, env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    #[command(flatten)]
+    bank: BankArgs,
+}
+
+pub async fn run(common: &Common, args: DemoArgs) -> CommandResult {
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    // never the database of somebody's service: the demo starts from nothing each time
+    let own = Common { database_url: None, data: common.data.join("demo"), ..common.clone() };
+    eprintln!("Starting a private PostgreSQL in {} …", own.data.display());
+    let database = Database::open(&own, 16).await?;
+    let result = show(&database.pool, args, stop).await;
+    database.close().await;
+    result
+}
+
+async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> CommandResult {
+    pool.execute("drop schema public cascade; create schema public").await?;
+    store::migrate(pool).await?;
+    let upstream = TcpListener::bind("127.0.0.1:0").await?;
+    let upstream_url = format!("http://{}", upstream.local_addr()?);
+    let bank = args.bank.open(TOKEN)?;
+    tokio::spawn(starling::serve(upstream, bank, stop.clone().cancelled_owned()));
+
+    let provider = provider(&upstream_url)?;
+    let (id, key) = new_key();
+    let digest = KeyDigest::of(&key);
+    api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
+
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .map_err(|error| format!("cannot listen on {}: {error}; choose another address with --listen", args.listen))?;
+    let address = listener.local_addr()?;
+    let server = Server::new(pool, vec![provider])?;
+    let progress = server.progress().ok_or("the manifest of the demo is not pulled")?;
+    let serving = tokio::spawn(server.run(listener, stop.clone()));
+    stop.run_until_cancelled(watch_first_sync(&progress, args.bank.items())).await;
+    if !stop.is_cancelled() {
+        print_how_to_try(&address, &upstream_url, &key)?;
+    }
+    serving.await?
+}
+
+fn provider(upstream_url: &str) -> Result<Provider, String> {
+    let lookup = |name: &str| match name {
+        "STARLING_URL" => Some(upstream_url.to_owned()),
+        "STARLING_TOKEN" => Some(TOKEN.to_owned()),
+        _ => None,
+    };
+    let mut provider = Provider::parse(MANIFEST, &lookup)?;
+    if let Source::Pull(manifest) = &mut provider.source {
+        manifest.every = Period::from_seconds(3);
+    }
+    Ok(provider)
+}
+
+async fn watch_first_sync(progress: &Arc<Progress>, expected: usize) {
+    let bar = ProgressBar::new(expected as u64);
+    let style = "First sync {bar:40} {pos}/{len} records  {per_sec}  {eta} left";
+    bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    while progress.runs() == 0 {
+        bar.set_position(progress.records().min(expected as u64));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    bar.set_length(progress.records());
+    bar.set_position(progress.records());
+    bar.finish();
+}
+
+fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "
+Tributary:  http://{address}
+Key:        {key}
+Upstream:   {upstream_url} (a stand-in of Starling Bank; it goes on changing)
+
+Try:
+  curl -s -H 'Authorization: Bearer {key}' 'http://{address}/accounts'
+  curl -s -H 'Authorization: Bearer {key}' 'http://{address}/transactions?pageSize=3&sort=updatedAt:asc'
+  curl -s -H 'Authorization: Bearer {key}' \"http://{address}/transactions?sort=updatedAt:asc&updatedAtFrom=$(date -u +%FT%TZ)\"
+
+Ctrl-C stops it."
+    )?;
+    out.flush()
+}

@@ -1,0 +1,10 @@
+//! Jobs that pull: a scheduler per provider, runs, and the sink that commits what a run reads.
+
+mod progress;
+mod run;
+mod scheduler;
+mod sink;
+
+pub use progress::Progress;
+pub use run::{RunOutcome, run_once};
+pub use scheduler::Scheduler;

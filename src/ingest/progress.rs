@@ -1,0 +1,30 @@
+//! How far the current run has come, for whoever watches.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts of the runs of one provider since the process started.
+#[derive(Debug, Default)]
+pub struct Progress {
+    records: AtomicU64,
+    runs: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn add_records(&self, count: u64) {
+        self.records.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_run(&self) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Records committed, unchanged ones included.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// Runs that ended, well or not.
+    pub fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+}

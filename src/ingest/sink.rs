@@ -1,0 +1,115 @@
+//! Where a run's pages go: rows, cursor and counts of a page are committed together.
+
+use std::collections::HashSet;
+
+use metrics::counter;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::Progress;
+use crate::domain::{FeedName, ProviderName, Resource, parse_record};
+use crate::provider::{MappedRecord, Page, PageSink};
+use crate::store::batch::{self, Batch};
+use crate::store::quarantine::Refused;
+use crate::store::{StoreError, Tally, feeds, sync_cursors, sync_runs};
+
+/// Commits the pages of one run.
+pub struct DatabaseSink<'a> {
+    pool: &'a PgPool,
+    provider: &'a ProviderName,
+    run: Uuid,
+    progress: &'a Progress,
+    /// Partitions that had no cursor when this run came to them: what they bring is history.
+    first_read: HashSet<(String, String)>,
+    /// What the run brought so far.
+    pub tally: Tally,
+    pub quarantined: u64,
+}
+
+impl<'a> DatabaseSink<'a> {
+    /// A sink for the pages of `run`.
+    pub fn new(pool: &'a PgPool, provider: &'a ProviderName, run: Uuid, progress: &'a Progress) -> Self {
+        Self { pool, provider, run, progress, first_read: HashSet::new(), tally: Tally::default(), quarantined: 0 }
+    }
+
+    fn parse(&self, page: &Page) -> Batch {
+        let backfill = self.first_read.contains(&(page.stream.clone(), page.partition.clone()));
+        let mut batch = Batch { backfill, ..Batch::default() };
+        for record in &page.records {
+            match record {
+                MappedRecord::Canonical(json) => match parse_record(page.resource, json) {
+                    Ok(record) => batch.records.push(record),
+                    Err(error) => batch.refused.push(Refused { raw: json.clone(), reason: error.to_string() }),
+                },
+                MappedRecord::Unmappable { raw, reason } => {
+                    batch.refused.push(Refused { raw: raw.clone(), reason: reason.clone() });
+                }
+            }
+        }
+        batch
+    }
+
+    fn report(&mut self, page: &Page, tally: Tally, quarantined: usize) {
+        self.tally += tally;
+        self.quarantined += quarantined as u64;
+        self.progress.add_records(tally.created + tally.updated + tally.unchanged);
+        for (outcome, count) in [
+            ("created", tally.created),
+            ("updated", tally.updated),
+            ("unchanged", tally.unchanged),
+            ("quarantined", quarantined as u64),
+        ] {
+            counter!("tributary_ingested_total", "provider" => self.provider.to_string(),
+                "resource" => page.resource.as_str(), "outcome" => outcome)
+            .increment(count);
+        }
+        for (warning, count) in &page.warnings {
+            tracing::warn!(provider = %self.provider, stream = page.stream, count, "{warning}");
+        }
+        if quarantined > 0 {
+            tracing::error!(provider = %self.provider, stream = page.stream, quarantined, "records were quarantined");
+        }
+    }
+}
+
+/// The feed whose first full sync is held back until its end, if the resource has one.
+fn held_feed(resource: Resource) -> Option<FeedName> {
+    match resource {
+        Resource::Accounts => Some(FeedName::Accounts),
+        Resource::Beneficiaries => Some(FeedName::Beneficiaries),
+        Resource::Balances | Resource::Transactions => None,
+    }
+}
+
+impl PageSink for DatabaseSink<'_> {
+    type Error = StoreError;
+
+    async fn cursor(&mut self, stream: &str, partition: &str) -> Result<Option<serde_json::Value>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let cursor = sync_cursors::load(&mut connection, self.provider, stream, partition).await?;
+        if cursor.is_none() {
+            self.first_read.insert((stream.to_owned(), partition.to_owned()));
+        }
+        Ok(cursor)
+    }
+
+    async fn page(&mut self, page: Page) -> Result<(), StoreError> {
+        let batch = self.parse(&page);
+        let held = held_feed(page.resource);
+        let mut transaction = self.pool.begin().await?;
+        if let Some(feed) = held.filter(|_| page.first_of_stream) {
+            feeds::hold_new(&mut transaction, self.provider, feed).await?;
+        }
+        let tally = batch::write(&mut transaction, self.provider, page.resource, &batch).await?;
+        if let Some(cursor) = &page.cursor {
+            sync_cursors::save(&mut transaction, self.provider, &page.stream, &page.partition, cursor).await?;
+        }
+        if let Some(feed) = held.filter(|_| page.end_of_stream) {
+            feeds::release(&mut transaction, self.provider, feed).await?;
+        }
+        sync_runs::add(&mut transaction, self.run, tally, batch.refused.len()).await?;
+        transaction.commit().await?;
+        self.report(&page, tally, batch.refused.len());
+        Ok(())
+    }
+}
