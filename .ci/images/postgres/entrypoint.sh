@@ -83,15 +83,25 @@ run_init_files() {
     done
 }
 
+# Takes a half-made cluster away: the next start would take it for a whole one.
+discard() {
+    pg_ctl -D "$PGDATA" -m immediate -w stop >/dev/null 2>&1 || true
+    find "$PGDATA" -mindepth 1 -delete
+    refuse "could not initialise $PGDATA"
+}
+
 # Fills the new cluster through a server that nobody outside can reach. This server's log goes to
 # stdout and the final one's to stderr: a waiting client that reads both can tell them apart.
 initialise() {
+    local options=(-c listen_addresses= "$@")
     read_settings
+    trap discard EXIT
     create_cluster
-    pg_ctl -D "$PGDATA" -w start -o "-c listen_addresses='' $(printf '%q ' "$@")"
+    pg_ctl -D "$PGDATA" -w start -o "${options[*]@Q}"
     create_database
     run_init_files
     pg_ctl -D "$PGDATA" -m fast -w stop
+    trap - EXIT
     echo 'PostgreSQL is initialised; starting it.'
 }
 
