@@ -14,10 +14,12 @@
 //!   are the calls. They know no network: each says which request it wants to
 //!   ask and is given the answer, so a recording can stand in for a server;
 //! - [`en1095`] is the other watermark, of a rewrite that Formance may ship;
-//! - [`storage`] is the check between a successful call and Formance's tables.
+//! - [`storage`] is the check between a successful call and Formance's tables;
+//! - [`client`] drives the calls over HTTP.
 
 pub mod balances;
 mod calendar;
+pub mod client;
 pub mod decode;
 pub mod disagreement;
 pub mod en1095;
@@ -35,6 +37,7 @@ pub mod row;
 pub mod state;
 pub mod storage;
 
+pub use client::{Client, Stopped};
 pub use en1095::En1095State;
 pub use error::{CallError, ErrorClass};
 pub use fetch::{Fetch, Fetched, Progress};
