@@ -102,18 +102,19 @@ async fn watch_first_sync(progress: &Arc<Progress>, expected: usize) {
 }
 
 fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) -> std::io::Result<()> {
+    let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
         "
 Tributary:  http://{address}
 Key:        {key}
-Upstream:   {upstream_url} (a stand-in of Starling Bank; it goes on changing)
+Upstream:   {upstream_url} (a stand-in of Starling Bank, which goes on changing)
 
 Try:
   curl -s -H 'Authorization: Bearer {key}' 'http://{address}/accounts'
   curl -s -H 'Authorization: Bearer {key}' 'http://{address}/transactions?pageSize=3&sort=updatedAt:asc'
-  curl -s -H 'Authorization: Bearer {key}' \"http://{address}/transactions?sort=updatedAt:asc&updatedAtFrom=$(date -u +%FT%TZ)\"
+  curl -s -H 'Authorization: Bearer {key}' 'http://{address}/transactions?sort=updatedAt:asc&updatedAtFrom={recent}'
 
 Ctrl-C stops it."
     )?;

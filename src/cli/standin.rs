@@ -36,7 +36,7 @@ pub struct BankArgs {
     #[arg(long, default_value_t = 6)]
     accounts: usize,
     /// Feed items that are there from the start.
-    #[arg(long, default_value_t = 20_000)]
+    #[arg(long, default_value_t = 25_000)]
     items: usize,
     /// Changes a second: new items and changes of status.
     #[arg(long, default_value_t = 5)]

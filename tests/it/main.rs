@@ -4,6 +4,7 @@ mod support;
 
 mod accounts_feed;
 mod connector_api;
+mod contract;
 mod feed_clock;
 mod keys;
 mod migrations;
@@ -11,4 +12,5 @@ mod openapi;
 mod push;
 mod scenarios;
 mod sql_users;
+mod starling_sync;
 mod transactions_feed;

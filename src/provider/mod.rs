@@ -1,3 +1,0 @@
-//! stub
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct Manifest(pub serde_json::Value);

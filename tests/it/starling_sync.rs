@@ -1,0 +1,231 @@
+//! Pulling from a stand-in of Starling: what Formance holds in the end is the bank's own ledger.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tributary::config::{Provider, Source};
+use tributary::formance::Kind;
+use tributary::ingest::{Progress, RunOutcome, run_once};
+use tributary::provider::Connection;
+use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
+
+use crate::support::{Consumer, Loop, TestApp};
+
+const MANIFEST: &str = include_str!("../../providers/starling.yaml");
+const TOKEN: &str = "the-token-of-the-test";
+
+/// A bank, and an application that pulls from it.
+struct Setup {
+    bank: Arc<Starling>,
+    app: TestApp,
+    connection: Connection,
+}
+
+impl Setup {
+    async fn new(items: usize) -> Self {
+        let mut config = StarlingConfig::new(7, TOKEN);
+        config.items = items;
+        let bank = Arc::new(Starling::new(config).unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
+        let app = TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n")).await;
+        let connection = connect(&url);
+        Self { bank, app, connection }
+    }
+
+    async fn sync(&self) -> RunOutcome {
+        run_once(&self.app.pool, self.app.name(), &self.connection, &Progress::default()).await.unwrap()
+    }
+
+    async fn sync_ok(&self) {
+        let outcome = self.sync().await;
+        assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
+        self.app.publish_all().await;
+    }
+
+    /// Status and amount of every transaction as the tables hold it.
+    async fn stored(&self) -> BTreeMap<String, (String, String)> {
+        let rows: Vec<(String, String, String)> =
+            sqlx::query_as("select id, status, amount::text from transactions").fetch_all(&self.app.pool).await.unwrap();
+        rows.into_iter().map(|(id, status, amount)| (id, (status, amount))).collect()
+    }
+
+    /// The same as the bank's ledger has it: every item of the accounts' own categories.
+    fn ledger(&self) -> BTreeMap<String, (String, String)> {
+        let ledger = self.bank.ledger();
+        let own: Vec<_> = ledger.accounts.iter().map(|account| account.default_category).collect();
+        let items = ledger.items.iter().filter(|item| own.contains(&item.category));
+        items.map(|item| (item.uid.to_string(), (expected_status(item).to_owned(), item.amount_minor.to_string()))).collect()
+    }
+
+    async fn check(&self) {
+        let (stored, ledger) = (self.stored().await, self.ledger());
+        for (id, expected) in &ledger {
+            assert_eq!(stored.get(id), Some(expected), "item {id}");
+        }
+        for form in Loop::BOTH {
+            let mut consumer = Consumer::new(&self.app, Kind::Transactions, form).await;
+            consumer.poll().await;
+            consumer.check(&self.app).await;
+        }
+    }
+}
+
+fn connect(url: &str) -> Connection {
+    let lookup = |name: &str| match name {
+        "STARLING_URL" => Some(url.to_owned()),
+        "STARLING_TOKEN" => Some(TOKEN.to_owned()),
+        _ => None,
+    };
+    let provider = Provider::parse(MANIFEST, &lookup).unwrap();
+    let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
+    // the bank of the test takes any pace
+    manifest.rate_limit.per_second = 1000;
+    Connection::new(&provider.name, &manifest).unwrap()
+}
+
+fn expected_status(item: &LedgerItem) -> &'static str {
+    match item.status.as_str() {
+        "UPCOMING" | "PENDING" | "RETRYING" => "PENDING",
+        "SETTLED" => "SUCCEEDED",
+        "DECLINED" => "FAILED",
+        "REVERSED" | "REFUNDED" => "REFUNDED",
+        "UPCOMING_CANCELLED" => "CANCELLED",
+        other => panic!("a status that the test does not know: {other}"),
+    }
+}
+
+#[tokio::test]
+async fn what_formance_gets_is_the_banks_ledger_while_it_changes() {
+    let setup = Setup::new(3000).await;
+    let mut consumers = Vec::new();
+    for form in Loop::BOTH {
+        consumers.push(Consumer::new(&setup.app, Kind::Transactions, form).await);
+    }
+    for _ in 0..5 {
+        setup.sync_ok().await;
+        for consumer in &mut consumers {
+            consumer.poll().await;
+        }
+        setup.bank.tick(200);
+    }
+    setup.sync_ok().await;
+    setup.check().await;
+    for consumer in &mut consumers {
+        consumer.poll().await;
+        consumer.check(&setup.app).await;
+        assert!(consumer.rows.len() > 3000);
+    }
+}
+
+#[tokio::test]
+async fn accounts_balances_and_payees_arrive_as_the_bank_has_them() {
+    let setup = Setup::new(500).await;
+    setup.sync_ok().await;
+    let ledger = setup.bank.ledger();
+    let mut accounts = Consumer::new(&setup.app, Kind::Accounts, Loop::Released).await;
+    accounts.poll().await;
+    accounts.check(&setup.app).await;
+    let goals: usize = ledger.accounts.iter().map(|account| account.goals.len()).sum();
+    assert_eq!(accounts.rows.len(), ledger.accounts.len() + goals);
+    let client = tributary::formance::Client::new(&setup.app.listen().await, &setup.app.connector_key);
+    for account in &ledger.accounts {
+        let balances = client.balances(&account.uid.to_string()).await.unwrap();
+        let amounts: Vec<String> = balances.iter().map(|balance| balance.amount.as_str().to_owned()).collect();
+        assert_eq!(amounts, [account.balances.cleared_minor.to_string()], "{}", account.currency);
+        assert!(balances[0].asset.starts_with(account.currency));
+    }
+    let mut beneficiaries = Consumer::new(&setup.app, Kind::Beneficiaries, Loop::Released).await;
+    assert!(beneficiaries.poll().await >= ledger.payees.len());
+}
+
+#[tokio::test]
+async fn a_repeated_sync_writes_nothing() {
+    let setup = Setup::new(500).await;
+    setup.sync_ok().await;
+    let entries = setup.app.feed("transactions").await.len();
+    let outcome = setup.sync().await;
+    let RunOutcome::Succeeded { tally, .. } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((tally.created, tally.updated), (0, 0));
+    setup.app.publish_all().await;
+    assert_eq!(setup.app.feed("transactions").await.len(), entries);
+}
+
+#[tokio::test]
+async fn a_bank_that_throttles_fails_and_breaks_off_is_read_in_full_all_the_same() {
+    let setup = Setup::new(1000).await;
+    setup.bank.set_faults(Faults {
+        rate_limited: Some(When::every(7)),
+        retry_after: vec![RetryAfter::Zero, RetryAfter::Absent],
+        server_error: Some(When::every(5)),
+        cut_body: Some(When::every(11)),
+        ties: 20,
+        ..Faults::default()
+    });
+    for _ in 0..3 {
+        setup.bank.tick(100);
+        setup.sync_ok().await;
+    }
+    setup.check().await;
+    let fired = setup.bank.fired();
+    assert!(fired.rate_limited() > 0 && fired.server_errors > 0 && fired.cut_bodies > 0 && fired.ties > 0, "{fired:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_anywhere_goes_on_from_what_it_committed() {
+    let setup = Setup::new(2000).await;
+    let mut dropped = 0;
+    for milliseconds in (5..).step_by(40) {
+        let run = tokio::time::timeout(Duration::from_millis(milliseconds), setup.sync()).await;
+        if run.is_ok() {
+            break;
+        }
+        dropped += 1;
+        setup.bank.tick(20);
+    }
+    assert!(dropped > 0, "no run was ever dropped");
+    setup.sync_ok().await;
+    setup.check().await;
+    let interrupted: i64 = sqlx::query_scalar("select count(*) from sync_runs where status = 'interrupted'")
+        .fetch_one(&setup.app.pool)
+        .await
+        .unwrap();
+    assert!(interrupted > 0, "dropped runs are told from those that ended");
+    let running: i64 = sqlx::query_scalar("select count(*) from sync_runs where status = 'running'")
+        .fetch_one(&setup.app.pool)
+        .await
+        .unwrap();
+    assert_eq!(running, 0);
+}
+
+#[tokio::test]
+async fn two_instances_share_the_work_without_doubling_it() {
+    let setup = Setup::new(1500).await;
+    for _ in 0..3 {
+        setup.bank.tick(50);
+        let (a, b) = tokio::join!(setup.sync(), setup.sync());
+        let succeeded = [a, b].iter().filter(|run| matches!(run, RunOutcome::Succeeded { .. })).count();
+        assert!(succeeded >= 1);
+    }
+    setup.sync_ok().await;
+    setup.check().await;
+}
+
+#[tokio::test]
+async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
+    let setup = Setup::new(10).await;
+    let lookup = |name: &str| (name == "STARLING_TOKEN").then(|| "a-wrong-token-0123456789".to_owned());
+    let provider = Provider::parse(MANIFEST, &lookup).unwrap();
+    let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    manifest.base_url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(starling::serve(listener, Arc::clone(&setup.bank), std::future::pending()));
+    let connection = Connection::new(&provider.name, &manifest).unwrap();
+    let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Progress::default()).await.unwrap();
+    let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(error.contains("403") && !error.contains("a-wrong-token"), "{error}");
+    let held: i64 = sqlx::query_scalar("select count(*) from feeds where held").fetch_one(&setup.app.pool).await.unwrap();
+    assert_eq!(held, 0, "no feed is left held back");
+}
