@@ -2,3 +2,4 @@
 //! nothing lost, exactly once, in order.
 
 pub mod domain;
+pub mod provider;
