@@ -20,6 +20,8 @@ mod template;
 
 #[cfg(test)]
 mod fake;
+#[cfg(test)]
+mod starling_tests;
 
 pub use client::ClientError;
 pub use engine::Connection;
