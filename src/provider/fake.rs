@@ -1,0 +1,173 @@
+//! What the tests of this layer stand on: an upstream that answers as told and remembers what it
+//! was asked, and a sink that remembers what it was handed.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
+use reqwest::StatusCode;
+
+use super::client::Client;
+use super::page::{MappedRecord, Page, PageSink};
+
+/// A request that reached the fake.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub path: String,
+    pub query: BTreeMap<String, String>,
+    pub headers: axum::http::HeaderMap,
+}
+
+/// An upstream on a port of its own; gone when dropped.
+pub struct Fake {
+    pub url: String,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Fake {
+    /// Starts an upstream; `answer` gets how many requests came before, and the request.
+    pub async fn start(answer: impl Fn(usize, &Seen) -> Response + Send + Sync + 'static) -> Self {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&seen);
+        let answer = Arc::new(answer);
+        let app = Router::new().fallback(move |request: Request| {
+            let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
+            async move {
+                let query = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+                let seen = Seen {
+                    path: request.uri().path().to_owned(),
+                    query: query.into_owned().collect(),
+                    headers: request.headers().clone(),
+                };
+                let before = {
+                    let mut requests = requests.lock().unwrap();
+                    requests.push(seen.clone());
+                    requests.len() - 1
+                };
+                answer(before, &seen)
+            }
+        });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { url, seen, server }
+    }
+
+    /// An upstream that answers by path alone, and 404 where it knows none.
+    pub async fn with_paths(answers: impl IntoIterator<Item = (&'static str, serde_json::Value)>) -> Self {
+        let answers: BTreeMap<_, _> = answers.into_iter().collect();
+        Self::start(move |_, seen| match answers.get(seen.path.as_str()) {
+            Some(answer) => json(answer.clone()),
+            None => StatusCode::NOT_FOUND.into_response(),
+        })
+        .await
+    }
+
+    /// What it was asked so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+/// A good answer.
+pub fn json(body: serde_json::Value) -> Response {
+    Json(body).into_response()
+}
+
+/// An answer with `status`, `headers` and a text.
+pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(*name, *value);
+    }
+    response.body(body.into()).unwrap()
+}
+
+/// A good answer that breaks off in the middle.
+pub fn cut_off() -> Response {
+    let pieces = [Ok("{\"a\":"), Err(std::io::Error::other("the line went dead"))];
+    answer(200, &[], Body::from_stream(futures::stream::iter(pieces)))
+}
+
+/// The pauses that a client makes; it no longer sits through them.
+#[derive(Clone, Default)]
+pub struct Pauses(Arc<Mutex<Vec<Duration>>>);
+
+impl Pauses {
+    /// Takes the place of the clock of `client`.
+    pub fn of(client: &mut Client) -> Self {
+        let pauses = Self::default();
+        let noted = pauses.clone();
+        client.set_sleep(Arc::new(move |pause| {
+            noted.0.lock().unwrap().push(pause);
+            Box::pin(std::future::ready(()))
+        }));
+        pauses
+    }
+
+    /// The pauses so far.
+    pub fn taken(&self) -> Vec<Duration> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A sink that keeps everything in memory.
+#[derive(Default)]
+pub struct Memory {
+    pub pages: Vec<Page>,
+    pub cursors: BTreeMap<(String, String), serde_json::Value>,
+}
+
+impl PageSink for Memory {
+    type Error = Infallible;
+
+    async fn cursor(
+        &mut self,
+        stream: &str,
+        partition: &str,
+    ) -> Result<Option<serde_json::Value>, Infallible> {
+        Ok(self.cursors.get(&(stream.to_owned(), partition.to_owned())).cloned())
+    }
+
+    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+        if let Some(cursor) = &page.cursor {
+            self.cursors.insert((page.stream.clone(), page.partition.clone()), cursor.clone());
+        }
+        self.pages.push(page);
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// The canonical records of a stream.
+    pub fn records(&self, stream: &str) -> Vec<serde_json::Value> {
+        let pages = self.pages.iter().filter(|page| page.stream == stream);
+        let records = pages.flat_map(|page| &page.records).filter_map(|record| match record {
+            MappedRecord::Canonical(json) => Some(serde_json::from_slice(json).unwrap()),
+            MappedRecord::Unmappable { .. } => None,
+        });
+        records.collect()
+    }
+
+    /// Why records of a stream have no canonical form.
+    pub fn reasons(&self, stream: &str) -> Vec<String> {
+        let pages = self.pages.iter().filter(|page| page.stream == stream);
+        let reasons = pages.flat_map(|page| &page.records).filter_map(|record| match record {
+            MappedRecord::Canonical(_) => None,
+            MappedRecord::Unmappable { reason, .. } => Some(reason.clone()),
+        });
+        reasons.collect()
+    }
+}

@@ -1,0 +1,236 @@
+//! jq in a cage: filters of a manifest see the value they are given, `$now` and `$parent`, and
+//! nothing else. No environment, clock, files, log or exit; bounded numbers of outputs; a
+//! deadline between outputs. A filter that never yields cannot be stopped from within: whoever
+//! runs filters does so on a thread that may be abandoned.
+
+use std::time::Instant;
+
+use jaq_core::data::JustLut;
+use jaq_core::load::{self, Arena, File, Loader};
+use jaq_core::{Compiler, Ctx, Vars, native};
+use jaq_json::Val;
+
+use super::money;
+
+/// The deepest nesting of arrays and objects that is read; jq's values are walked recursively.
+const DEEPEST: usize = 128;
+
+/// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
+const MESSAGE_BYTES: usize = 300;
+
+/// What no filter of a manifest may call: what reads the surroundings, writes to the log or
+/// ends the process.
+const FORBIDDEN: [&str; 12] = [
+    "env",
+    "now",
+    "halt",
+    "halt_error",
+    "debug",
+    "debug_empty",
+    "stderr",
+    "stderr_empty",
+    "localtime",
+    "strflocaltime",
+    "input",
+    "inputs",
+];
+
+/// Why a filter failed, and which.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} of stream {stream}: {message}")]
+pub struct FilterError {
+    pub stream: String,
+    /// The field of the manifest that holds the filter.
+    pub field: &'static str,
+    /// What jq says, cut to a readable length.
+    pub message: String,
+}
+
+/// What a filter can see besides its input.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// `$now`: when the request was sent, as text.
+    pub now: Val,
+    /// `$parent`: the `for_each` record, or null.
+    pub parent: Val,
+}
+
+/// When a filter has to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The most values that it may yield.
+    pub outputs: usize,
+    /// When it has to be done.
+    pub deadline: Instant,
+}
+
+/// A compiled filter.
+pub struct Filter {
+    program: jaq_core::Filter<JustLut<Val>>,
+    stream: String,
+    field: &'static str,
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Filter({}.{})", self.stream, self.field)
+    }
+}
+
+impl Filter {
+    /// Compiles `code`, the `field` of `stream`, which may call the definitions in `functions`.
+    pub fn compile(
+        stream: &str,
+        field: &'static str,
+        functions: &str,
+        code: &str,
+    ) -> Result<Self, FilterError> {
+        let program = compile(&format!("{functions}\n{code}")).map_err(|message| FilterError {
+            stream: stream.to_owned(),
+            field,
+            message: shorten(message),
+        })?;
+        Ok(Self { program, stream: stream.to_owned(), field })
+    }
+
+    /// Everything that the filter yields for `input`. Stops at the first error.
+    pub fn run(&self, input: Val, scope: &Scope, limits: Limits) -> Result<Vec<Val>, FilterError> {
+        let variables = Vars::new([scope.now.clone(), scope.parent.clone()]);
+        let context = Ctx::<JustLut<Val>>::new(&self.program.lut, variables);
+        let mut outputs = Vec::new();
+        for output in self.program.id.run((context, input)) {
+            let output = output.map_err(|exception| match exception.get_err() {
+                Ok(error) => self.error(error.to_string()),
+                Err(_) => self.error("left the filter by other means than a value".to_owned()),
+            })?;
+            if outputs.len() == limits.outputs {
+                return Err(self.error(format!("yields more than {} values", limits.outputs)));
+            }
+            outputs.push(output);
+            if Instant::now() > limits.deadline {
+                return Err(self.error("took too long".to_owned()));
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// As [`Filter::run`], for a filter that has to yield exactly one value.
+    pub fn run_one(&self, input: Val, scope: &Scope, limits: Limits) -> Result<Val, FilterError> {
+        let mut outputs = self.run(input, scope, Limits { outputs: 1, ..limits })?;
+        outputs.pop().ok_or_else(|| self.error("yields nothing".to_owned()))
+    }
+
+    /// An error of this filter.
+    pub fn error(&self, message: String) -> FilterError {
+        FilterError { stream: self.stream.clone(), field: self.field, message: shorten(message) }
+    }
+}
+
+fn compile(code: &str) -> Result<jaq_core::Filter<JustLut<Val>>, String> {
+    let allowed = |name: &str| !FORBIDDEN.contains(&name);
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let natives = jaq_core::funs()
+        .chain(jaq_std::funs())
+        .chain(jaq_json::funs())
+        .filter(|(name, ..)| allowed(name))
+        .chain(money::filters().into_iter().map(native::run));
+
+    let arena = Arena::default();
+    let loader = Loader::new(definitions.filter(|definition| allowed(definition.name)));
+    let modules = loader.load(&arena, File { code, path: () }).map_err(explain_load)?;
+    load::import(&modules, |_| Err("no files can be read here".to_owned())).map_err(explain_load)?;
+    Compiler::default().with_funs(natives).with_global_vars(["$now", "$parent"]).compile(modules).map_err(
+        |errors| {
+            let undefined = errors.into_iter().flat_map(|(_, undefined)| undefined);
+            join(undefined.map(|(name, kind)| format!("undefined {} {name}", kind.as_str())))
+        },
+    )
+}
+
+fn explain_load(errors: load::Errors<&str, ()>) -> String {
+    join(errors.into_iter().flat_map(|(_, error)| match error {
+        load::Error::Io(errors) => {
+            errors.into_iter().map(|(path, why)| format!("{path}: {why}")).collect::<Vec<_>>()
+        }
+        load::Error::Lex(errors) => {
+            errors.into_iter().map(|(wanted, at)| expected(wanted.as_str(), at)).collect()
+        }
+        load::Error::Parse(errors) => {
+            errors.into_iter().map(|(wanted, at)| expected(wanted.as_str(), at)).collect()
+        }
+    }))
+}
+
+fn expected(wanted: &str, at: &str) -> String {
+    let line = at.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        format!("expected {wanted} at the end")
+    } else {
+        format!("expected {wanted} at {line:?}")
+    }
+}
+
+fn join(messages: impl Iterator<Item = String>) -> String {
+    messages.collect::<Vec<_>>().join("; ")
+}
+
+fn shorten(mut message: String) -> String {
+    if message.len() > MESSAGE_BYTES {
+        let cut = (0..=MESSAGE_BYTES).rev().find(|at| message.is_char_boundary(*at)).unwrap_or_default();
+        message.truncate(cut);
+        message.push('…');
+    }
+    message
+}
+
+/// Why a body is not the JSON that a filter can work on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotJson {
+    #[error("it is not JSON: {0}")]
+    Malformed(String),
+    #[error("it nests deeper than {DEEPEST} levels")]
+    TooDeep,
+}
+
+/// Reads one JSON value with the digits of its numbers as they are. Stricter than jq's own
+/// reader, which would take NaN, comments and two values in a row.
+pub fn parse(body: &[u8]) -> Result<Val, NotJson> {
+    if deepest(body) > DEEPEST {
+        return Err(NotJson::TooDeep);
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(body)
+        .map_err(|error| NotJson::Malformed(error.to_string()))?;
+    jaq_json::read::parse_single(body).map_err(|error| NotJson::Malformed(error.to_string()))
+}
+
+/// How deep the brackets outside of texts nest.
+fn deepest(body: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The JSON text of `value`.
+pub fn to_json(value: &Val) -> Vec<u8> {
+    let mut json = Vec::new();
+    jaq_json::write::write(&mut json, &jaq_json::write::Pp::default(), 0, value)
+        .expect("writing into memory cannot fail");
+    json
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! What a run hands over, and to whom.
+
+use std::collections::BTreeMap;
+
+use crate::domain::Resource;
+
+use super::client::ClientError;
+use super::jq::FilterError;
+
+/// Takes what a run reads. Implemented by whoever keeps rows and cursors.
+pub trait PageSink: Send {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The cursor last committed for this partition of this stream, `None` where there is none.
+    fn cursor(
+        &mut self,
+        stream: &str,
+        partition: &str,
+    ) -> impl Future<Output = Result<Option<serde_json::Value>, Self::Error>> + Send;
+
+    /// Commits the records of `page` and, where it has one, its cursor: both or neither, in one
+    /// database transaction.
+    fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// A piece of what one request answered, at most [`Page::MOST_RECORDS`] records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    pub stream: String,
+    pub resource: Resource,
+    /// Which account, category, ... of the stream; empty where it has only one.
+    pub partition: String,
+    pub records: Vec<MappedRecord>,
+    /// Only with the last page of an answer, so that a run that is killed in between repeats
+    /// the answer and skips nothing. `None` leaves the kept cursor as it is.
+    pub cursor: Option<serde_json::Value>,
+    /// Whether this is the first page of the stream in this run.
+    pub first_of_stream: bool,
+    /// Whether the stream is complete with this page: never set where a partition of it, or of
+    /// the stream that it depends on, could not be read in this run.
+    pub end_of_stream: bool,
+    /// The requests sent since the page before, of whatever stream.
+    pub requests: u64,
+    /// What was odd about the records of this answer, and how often; told with its first page.
+    pub warnings: Warnings,
+}
+
+impl Page {
+    /// The most records that one page holds.
+    pub const MOST_RECORDS: usize = 5_000;
+}
+
+/// A record of the provider after its mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MappedRecord {
+    /// The JSON of one canonical record, known to be one.
+    Canonical(Vec<u8>),
+    /// A record that has no place in Formance as it is: the JSON that the provider sent, and
+    /// why.
+    Unmappable { raw: Vec<u8>, reason: String },
+}
+
+/// Something odd that does not stop a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Warning {
+    #[error("status {0:?} is not in the status_map and was taken as OTHER")]
+    UnmappedStatus(String),
+    #[error("a record has no time of its last change that could move the cursor")]
+    NoCursor,
+}
+
+/// How often each warning occurred.
+pub type Warnings = BTreeMap<Warning, u64>;
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunReport {
+    /// Requests sent, repeated ones included.
+    pub requests: u64,
+    /// Records handed over that have their canonical form.
+    pub records: u64,
+    /// Records handed over that have none.
+    pub unmappable: u64,
+    pub warnings: Warnings,
+    /// What could not be read.
+    pub failures: Vec<Failure>,
+}
+
+/// A partition of a stream that could not be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{stream}{}: {error}", in_partition(.partition))]
+pub struct Failure {
+    pub stream: String,
+    pub partition: String,
+    pub error: ReadError,
+}
+
+fn in_partition(partition: &str) -> String {
+    if partition.is_empty() { String::new() } else { format!(" ({partition})") }
+}
+
+/// Why a partition of a stream could not be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error("{0}")]
+    Path(String),
+    #[error("the cursor that was kept is no time: {0}")]
+    Cursor(String),
+    #[error("not read, since {0} could not be read")]
+    Parent(String),
+    #[error("a filter still runs after {0} s; it cannot be stopped, so no other is started")]
+    Stuck(u64),
+    #[error("a filter crashed")]
+    Crashed,
+}
+
+/// How many failures the text of an error spells out; the report has them all.
+const LISTED_FAILURES: usize = 20;
+
+/// Why a run did not succeed. Whatever it handed over before stays valid.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError<E: std::error::Error + 'static> {
+    /// What was read could not be kept; the run ended there.
+    #[error("what was read could not be kept")]
+    Sink(#[source] E),
+    /// Something could not be read; everything else was.
+    #[error("not everything could be read: {}", listed(&.0.failures))]
+    Incomplete(RunReport),
+}
+
+fn listed(failures: &[Failure]) -> String {
+    let mut listed: Vec<String> = failures.iter().take(LISTED_FAILURES).map(Failure::to_string).collect();
+    if let Some(more) = failures.len().checked_sub(LISTED_FAILURES).filter(|more| *more > 0) {
+        listed.push(format!("and {more} more"));
+    }
+    listed.join("; ")
+}

@@ -1,0 +1,38 @@
+//! Text of a provider file that must not be shown.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+
+use super::interpolate::{InterpolateError, interpolate};
+
+/// A token, key or header value: readable from a provider file, wiped when dropped, and never
+/// part of any log, error or Debug output.
+#[derive(Debug, Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// The text itself, to be put on the wire and nowhere else.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// The secret with its `${...}` references filled in.
+    pub(super) fn interpolated(
+        &self,
+        lookup: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, InterpolateError> {
+        interpolate(self.expose(), lookup).map(|text| Self(text.into()))
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
