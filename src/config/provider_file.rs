@@ -104,7 +104,7 @@ impl Provider {
     /// Reads the text of a provider file; `lookup` resolves the `${NAME}` of its keys. A key
     /// whose variable is not set opens nothing, and the provider's warnings say so.
     pub fn parse(text: &str, lookup: Lookup) -> Result<Self, String> {
-        let file: ProviderFile = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        let file: ProviderFile = parse_yaml(text)?;
         let mut keys = Vec::new();
         let mut warnings = Vec::new();
         for (i, entry) in file.keys.iter().enumerate() {
@@ -136,6 +136,12 @@ impl Provider {
             warnings,
         })
     }
+}
+
+/// Without the lines around a mistake: they may hold a token that somebody wrote into the file.
+fn parse_yaml(text: &str) -> Result<ProviderFile, String> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 impl<'de> Deserialize<'de> for FormanceVersion {

@@ -33,7 +33,7 @@ pub async fn run_once(
         return Ok(RunOutcome::Elsewhere);
     }
     let run = sync_runs::begin(&mut lock, provider).await?;
-    let mut sink = DatabaseSink::new(pool, provider, run, progress);
+    let mut sink = DatabaseSink::new(pool, provider, run, connection, progress);
     let result = connection.run(&mut sink).await;
     let (tally, quarantined) = (sink.tally, sink.quarantined);
     progress.add_run();

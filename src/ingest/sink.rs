@@ -1,6 +1,6 @@
 //! Where a run's pages go: rows, cursor and counts of a page are committed together.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use metrics::counter;
 use sqlx::PgPool;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Progress;
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
-use crate::provider::{MappedRecord, Page, PageSink};
+use crate::provider::{Connection, MappedRecord, Page, PageSink};
 use crate::store::batch::{self, Batch};
 use crate::store::quarantine::Refused;
 use crate::store::{StoreError, Tally, feeds, sync_cursors, sync_runs};
@@ -21,15 +21,45 @@ pub struct DatabaseSink<'a> {
     progress: &'a Progress,
     /// Partitions that had no cursor when this run came to them: what they bring is history.
     first_read: HashSet<(String, String)>,
+    /// Streams of accounts and of beneficiaries that have not ended yet.
+    open_streams: HashMap<Resource, usize>,
     /// What the run brought so far.
     pub tally: Tally,
     pub quarantined: u64,
 }
 
 impl<'a> DatabaseSink<'a> {
-    /// A sink for the pages of `run`.
-    pub fn new(pool: &'a PgPool, provider: &'a ProviderName, run: Uuid, progress: &'a Progress) -> Self {
-        Self { pool, provider, run, progress, first_read: HashSet::new(), tally: Tally::default(), quarantined: 0 }
+    /// A sink for the pages of `run` over `connection`.
+    pub fn new(
+        pool: &'a PgPool,
+        provider: &'a ProviderName,
+        run: Uuid,
+        connection: &Connection,
+        progress: &'a Progress,
+    ) -> Self {
+        let open_streams = [Resource::Accounts, Resource::Beneficiaries]
+            .map(|resource| (resource, connection.streams_of(resource)))
+            .into();
+        Self {
+            pool,
+            provider,
+            run,
+            progress,
+            first_read: HashSet::new(),
+            open_streams,
+            tally: Tally::default(),
+            quarantined: 0,
+        }
+    }
+
+    /// The feed that may go with this page: its last stream ends.
+    fn feed_to_release(&mut self, page: &Page) -> Option<FeedName> {
+        let feed = held_feed(page.resource)?;
+        let open = self.open_streams.get_mut(&page.resource)?;
+        if page.end_of_stream {
+            *open = open.saturating_sub(1);
+        }
+        (*open == 0).then_some(feed)
     }
 
     fn parse(&self, page: &Page) -> Batch {
@@ -95,16 +125,16 @@ impl PageSink for DatabaseSink<'_> {
 
     async fn page(&mut self, page: Page) -> Result<(), StoreError> {
         let batch = self.parse(&page);
-        let held = held_feed(page.resource);
+        let ended = self.feed_to_release(&page);
         let mut transaction = self.pool.begin().await?;
-        if let Some(feed) = held.filter(|_| page.first_of_stream) {
+        if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
             feeds::hold_new(&mut transaction, self.provider, feed).await?;
         }
         let tally = batch::write(&mut transaction, self.provider, page.resource, &batch).await?;
         if let Some(cursor) = &page.cursor {
             sync_cursors::save(&mut transaction, self.provider, &page.stream, &page.partition, cursor).await?;
         }
-        if let Some(feed) = held.filter(|_| page.end_of_stream) {
+        if let Some(feed) = ended {
             feeds::release(&mut transaction, self.provider, feed).await?;
         }
         sync_runs::add(&mut transaction, self.run, tally, batch.refused.len()).await?;

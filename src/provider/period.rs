@@ -12,6 +12,11 @@ pub struct Period(Duration);
 const LONGEST_SECONDS: u64 = 100 * 366 * 86_400;
 
 impl Period {
+    /// A period of `seconds`, for defaults.
+    pub const fn from_seconds(seconds: u32) -> Self {
+        Self(Duration::from_secs(seconds as u64))
+    }
+
     /// The period as the standard library knows it.
     pub fn as_duration(self) -> Duration {
         self.0

@@ -59,14 +59,18 @@ impl Demo {
             .unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let (mut endpoint, mut key) = (None, None);
-        let printed = async {
+        let printed = async move {
             while endpoint.is_none() || key.is_none() {
                 let line = lines.next_line().await.unwrap().expect("the demo prints how to reach it");
-                endpoint = endpoint.or_else(|| line.strip_prefix("Tributary:").map(|text| text.trim().to_owned()));
-                key = key.or_else(|| line.strip_prefix("Key:").map(|text| text.trim().to_owned()));
+                if let Some(text) = line.strip_prefix("Tributary:") {
+                    endpoint = Some(text.trim().to_owned());
+                } else if let Some(text) = line.strip_prefix("Key:") {
+                    key = Some(text.trim().to_owned());
+                }
             }
+            (endpoint, key)
         };
-        tokio::time::timeout(Duration::from_secs(300), printed).await.expect("the demo starts");
+        let (endpoint, key) = tokio::time::timeout(Duration::from_secs(300), printed).await.expect("the demo starts");
         Self { process, endpoint: endpoint.unwrap(), key: key.unwrap(), folder }
     }
 
