@@ -64,7 +64,7 @@ pub(super) async fn initialise(setup: &Setup<'_>, binaries: &Binaries) -> Result
 }
 
 /// Removes what an `initdb` that was killed left behind.
-pub(super) fn remove_leftovers(place: &Place) -> Result<()> {
+fn remove_leftovers(place: &Place) -> Result<()> {
     let entries = fs::read_dir(place.data()).map_err(PrivatePgError::io("list", place.data()))?;
     for entry in entries.flatten() {
         if entry

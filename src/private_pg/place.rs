@@ -36,14 +36,17 @@ pub(super) struct Place {
 impl Place {
     /// Creates the data directory if there is none.
     pub(super) fn prepare(data_dir: &Path) -> Result<Self> {
-        let existed = data_dir.is_dir();
+        let missing: Vec<&Path> = data_dir
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
+            .collect();
         fs::create_dir_all(data_dir)
             .map_err(PrivatePgError::io("create the data directory", data_dir))?;
-        if !existed {
-            // The server of a Tributary that runs as root is another user and must pass through.
-            let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
-            fs::set_permissions(data_dir, Permissions::from_mode(mode))
-                .map_err(PrivatePgError::io("set the permissions of", data_dir))?;
+        // The server of a Tributary that runs as root is another user and must pass through.
+        let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
+        for dir in missing {
+            fs::set_permissions(dir, Permissions::from_mode(mode))
+                .map_err(PrivatePgError::io("set the permissions of", dir))?;
         }
         let data = data_dir
             .canonicalize()

@@ -183,7 +183,7 @@ fn clear_stale_lock_files(place: &Place, socket_dir: &Path) -> Result<()> {
 }
 
 /// Whether the process lives and works in this directory; `None` where the system does not tell.
-fn works_in(pid: Pid, dir: &Path) -> Option<bool> {
+pub(super) fn works_in(pid: Pid, dir: &Path) -> Option<bool> {
     // Only Linux has this; elsewhere, an absent file would not mean an absent process.
     if !Path::new("/proc/self/cwd").exists() {
         return None;

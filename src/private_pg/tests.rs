@@ -52,22 +52,25 @@ impl Drop for Scratch {
 fn end_servers(dir: &Path, give_up: Instant) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.path().join("postgres.server.lock").is_file() {
-            let place = Place::prepare(&entry.path()).unwrap();
-            while matches!(Lock::try_exclusive(&place.lock("server")), Ok(None)) {
-                if let Some(pid) = server::written_pid(&place) {
-                    let _ = kill(pid, Signal::SIGQUIT);
-                }
-                if Instant::now() > give_up {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            if let Ok(record) = fs::read_to_string(entry.path().join("postgres.socket-at")) {
-                let _ = fs::remove_dir(record.lines().next().unwrap_or_default());
-            }
+            end_server(&Place::prepare(&entry.path()).unwrap(), give_up);
         } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             end_servers(&entry.path(), give_up);
         }
+    }
+}
+
+fn end_server(place: &Place, give_up: Instant) {
+    let holds_lock = || matches!(Lock::try_exclusive(&place.lock("server")), Ok(None));
+    let works_there = |pid| server::works_in(pid, &place.cluster()) == Some(true);
+    while let Some(pid) = server::written_pid(place)
+        && (holds_lock() || works_there(pid))
+        && Instant::now() < give_up
+    {
+        let _ = kill(pid, Signal::SIGQUIT);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    if let Ok(record) = fs::read_to_string(place.data().join("postgres.socket-at")) {
+        let _ = fs::remove_dir(record.lines().next().unwrap_or_default());
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
+use nix::unistd::geteuid;
 use sqlx::{Connection, PgConnection};
 
 use super::*;
@@ -80,6 +81,17 @@ async fn only_the_server_s_user_and_root_can_reach_it() {
     pg.close().await.unwrap();
 }
 
+#[test]
+fn directories_it_creates_are_as_open_as_the_server_needs_and_no_more() {
+    let scratch = Scratch::new();
+    let needed = if geteuid().is_root() { 0o711 } else { 0o700 };
+    Place::prepare(&scratch.path().join("a/b")).unwrap();
+    for (dir, mode) in [("", 0o755), ("a", needed), ("a/b", needed)] {
+        let metadata = fs::metadata(scratch.path().join(dir)).unwrap();
+        assert_eq!(metadata.mode() & 0o777, mode, "{dir}");
+    }
+}
+
 #[tokio::test]
 async fn data_stay_from_one_server_to_the_next() {
     let scratch = Scratch::new();
@@ -96,10 +108,9 @@ async fn a_path_too_long_or_odd_for_a_socket_gets_a_short_one() {
     let scratch = Scratch::new();
     let long = scratch.path().join("x".repeat(110)).join("data");
     let odd = scratch.path().join("my 'own', data");
-    fs::create_dir_all(odd.parent().unwrap()).unwrap();
     // A copied directory brings the record of the original's socket along, which is not its own.
     let original = open(&long).await;
-    fs::create_dir(&odd).unwrap();
+    Place::prepare(&odd).unwrap();
     fs::copy(
         long.join("postgres.socket-at"),
         odd.join("postgres.socket-at"),
