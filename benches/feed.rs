@@ -19,7 +19,8 @@ const CALL: usize = 10_000;
 #[tokio::main]
 async fn main() -> Result<()> {
     let versions = versions_asked_for();
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
+    let folder =
+        std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("providers"))?;
     std::fs::write(folder.join("providers/acme.yaml"), "provider: acme\nsource: push\n")?;
     let bench = Bench::start(&folder).await?;
@@ -88,8 +89,13 @@ impl Bench {
             self.push(&http, call, CALL.min(versions - call * CALL)).await?;
         }
         let pushed = begun.elapsed();
-        println!("push: {versions} versions in {pushed:.1?}, {:.0} a second", versions as f64 / pushed.as_secs_f64());
-        while sqlx::query_scalar::<_, i64>("select count(*) from feed").fetch_one(&self.pool).await? < versions as i64 {
+        println!(
+            "push: {versions} versions in {pushed:.1?}, {:.0} a second",
+            versions as f64 / pushed.as_secs_f64()
+        );
+        while sqlx::query_scalar::<_, i64>("select count(*) from feed").fetch_one(&self.pool).await?
+            < versions as i64
+        {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         println!("all published {:.1?} after the first push", begun.elapsed());
@@ -131,7 +137,8 @@ impl Bench {
         let mut times = Vec::new();
         for _ in 0..200 {
             let begun = Instant::now();
-            let bytes = http.get(&url).bearer_auth(&self.connector).send().await?.error_for_status()?.bytes().await?;
+            let bytes =
+                http.get(&url).bearer_auth(&self.connector).send().await?.error_for_status()?.bytes().await?;
             times.push(begun.elapsed());
             assert!(bytes.len() > 100, "page {page} is full");
         }
@@ -152,7 +159,8 @@ impl Bench {
                  order by position limit 100",
                 (page - 1) * 100
             );
-            let plan: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+            let plan: Vec<String> =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
             println!("page {page} in the server:\n  {}", plan.join("\n  "));
         }
         Ok(())

@@ -17,7 +17,8 @@ pub enum LogFormat {
 /// Starts logging to standard error. `filter` is a tracing filter such as `info` or
 /// `info,tributary=debug`; without a format, people see text and pipes get JSON.
 pub fn start_logs(filter: &str, format: Option<LogFormat>) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("{filter:?} is no log filter: {error}"))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| format!("{filter:?} is no log filter: {error}"))?;
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
@@ -47,13 +48,19 @@ fn describe() {
     describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
-    describe_gauge!("tributary_last_poll_timestamp_seconds", "When a consumer last asked for a page (Unix time)");
+    describe_gauge!(
+        "tributary_last_poll_timestamp_seconds",
+        "When a consumer last asked for a page (Unix time)"
+    );
     describe_gauge!("tributary_watermark_ahead", "1 while a consumer has seen more than the feed remembers");
     describe_counter!("tributary_published_total", "Versions published");
     describe_gauge!("tributary_changes_queued", "Committed changes not yet published");
     describe_gauge!("tributary_changes_oldest_age_seconds", "How long the oldest queued change has waited");
     describe_gauge!("tributary_changes_waiting_for_parent", "Children whose parent has no entry yet");
-    describe_gauge!("tributary_feed_clock_behind_seconds", "How far the database clock is below what was issued");
+    describe_gauge!(
+        "tributary_feed_clock_behind_seconds",
+        "How far the database clock is below what was issued"
+    );
     describe_counter!("tributary_ingested_total", "Records ingested by resource and outcome");
     describe_counter!("tributary_sync_runs_total", "Runs against a provider's API by outcome");
     describe_gauge!("tributary_sync_last_success_timestamp_seconds", "When a run last succeeded (Unix time)");

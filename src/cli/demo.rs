@@ -61,9 +61,9 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let digest = KeyDigest::of(&key);
     api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
 
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|error| format!("cannot listen on {}: {error}; choose another address with --listen", args.listen))?;
+    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
+        format!("cannot listen on {}: {error}; choose another address with --listen", args.listen)
+    })?;
     let address = listener.local_addr()?;
     let server = Server::new(pool, vec![provider])?;
     let progress = server.progress().ok_or("the manifest of the demo is not pulled")?;
@@ -102,7 +102,8 @@ async fn watch_first_sync(progress: &Arc<Progress>, expected: usize) {
 }
 
 fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) -> std::io::Result<()> {
-    let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1)).to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+    let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1))
+        .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let mut out = std::io::stdout().lock();
     writeln!(
         out,

@@ -70,14 +70,23 @@ async fn run_on(database: &Database, command: KeysCommand) -> CommandResult {
         KeysCommand::List { provider } => {
             println!("{:36}  {:20}  {:9}  {:20}  REVOKED", "ID", "PROVIDER", "SCOPE", "CREATED");
             for key in api_keys::list(&database.pool, provider.as_ref()).await? {
-                let time = |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+                let time =
+                    |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
                 let revoked = key.revoked_at.map(time).unwrap_or_default();
-                println!("{:36}  {:20}  {:9}  {:20}  {revoked}", key.id, key.provider, key.scope, time(key.created_at));
+                println!(
+                    "{:36}  {:20}  {:9}  {:20}  {revoked}",
+                    key.id,
+                    key.provider,
+                    key.scope,
+                    time(key.created_at)
+                );
             }
         }
         KeysCommand::Revoke { id } => {
             if !api_keys::revoke(&database.pool, id).await? {
-                return Err(format!("there is no valid key {id}; `tributary keys list` shows what there is").into());
+                return Err(
+                    format!("there is no valid key {id}; `tributary keys list` shows what there is").into()
+                );
             }
         }
     }

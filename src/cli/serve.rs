@@ -53,9 +53,9 @@ async fn serve(
     stop: CancellationToken,
 ) -> CommandResult {
     let server = Server::new(pool, providers)?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}; choose another address with --listen"))?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        format!("cannot listen on {listen}: {error}; choose another address with --listen")
+    })?;
     server.run(listener, stop).await
 }
 
@@ -69,7 +69,10 @@ pub struct Server {
 
 impl Server {
     /// Makes ready to serve `providers`; fails where a manifest is wrong.
-    pub fn new(pool: &PgPool, providers: Vec<Provider>) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub fn new(
+        pool: &PgPool,
+        providers: Vec<Provider>,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
         let mut schedulers = Vec::new();
         for provider in &providers {
@@ -86,8 +89,14 @@ impl Server {
         let served = providers.into_iter().map(|provider| {
             (provider.name, ServedProvider { formance: provider.formance, keys: provider.keys })
         });
-        let state = AppState { pool: pool.clone(), providers: served.collect(), metrics: Some(metrics.clone()) };
-        Ok(Self { publisher: Publisher::new(pool.clone(), paces), schedulers, state: Arc::new(state), metrics })
+        let state =
+            AppState { pool: pool.clone(), providers: served.collect(), metrics: Some(metrics.clone()) };
+        Ok(Self {
+            publisher: Publisher::new(pool.clone(), paces),
+            schedulers,
+            state: Arc::new(state),
+            metrics,
+        })
     }
 
     /// What to watch the runs of the first provider that is pulled by.
@@ -104,7 +113,8 @@ impl Server {
             tasks.spawn(scheduler.run(stop.clone()));
         }
         tracing::info!(address = %listener.local_addr()?, providers = self.state.providers.len(), "serving");
-        let server = axum::serve(listener, http::app(self.state)).with_graceful_shutdown(stop.clone().cancelled_owned());
+        let server = axum::serve(listener, http::app(self.state))
+            .with_graceful_shutdown(stop.clone().cancelled_owned());
         tasks.spawn(async move {
             if let Err(error) = server.into_future().await {
                 tracing::error!(%error, "the server ended");

@@ -40,7 +40,8 @@ pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, Co
     files.sort();
     let mut providers: Vec<(PathBuf, Provider)> = Vec::new();
     for path in files {
-        let text = std::fs::read_to_string(&path).map_err(|error| ConfigError::File { path: path.clone(), error })?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| ConfigError::File { path: path.clone(), error })?;
         let provider = Provider::parse(&text, lookup)
             .map_err(|message| ConfigError::Invalid { path: path.clone(), message })?;
         if let Some((first, _)) = providers.iter().find(|(_, other)| other.name == provider.name) {

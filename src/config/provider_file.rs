@@ -112,9 +112,14 @@ impl Provider {
                 format!("keys[{i}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; no key belongs in a file")
             })?;
             match lookup(name).filter(|key| !key.is_empty()) {
-                Some(key) if key.len() < 16 => return Err(format!("keys[{i}].key: the value of {name} is shorter than 16 characters")),
+                Some(key) if key.len() < 16 => {
+                    return Err(format!("keys[{i}].key: the value of {name} is shorter than 16 characters"));
+                }
                 Some(key) => keys.push((entry.scope, KeyDigest::of(&key))),
-                None => warnings.push(format!("{name} is not set: the key of scope {} is not in force", entry.scope.as_str())),
+                None => warnings.push(format!(
+                    "{name} is not set: the key of scope {} is not in force",
+                    entry.scope.as_str()
+                )),
             }
         }
         let source = match file.source {
@@ -168,11 +173,16 @@ impl<'de> Deserialize<'de> for Source {
             }
 
             fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Source, E> {
-                if word == "push" { Ok(Source::Push) } else { Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)) }
+                if word == "push" {
+                    Ok(Source::Push)
+                } else {
+                    Err(E::invalid_value(serde::de::Unexpected::Str(word), &self))
+                }
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Source, A::Error> {
-                Manifest::deserialize(MapAccessDeserializer::new(map)).map(|manifest| Source::Pull(Box::new(manifest)))
+                Manifest::deserialize(MapAccessDeserializer::new(map))
+                    .map(|manifest| Source::Pull(Box::new(manifest)))
             }
         }
         deserializer.deserialize_any(SourceVisitor)
@@ -192,20 +202,26 @@ mod tests {
         let provider = parse("provider: acme\nsource: push\n").unwrap();
         assert_eq!(provider.name.as_str(), "acme");
         assert_eq!(provider.formance, FormanceVersion::Current);
-        assert_eq!(provider.pace, Pace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) });
+        assert_eq!(
+            provider.pace,
+            Pace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
+        );
     }
 
     #[test]
     fn versions_are_read_with_and_without_quotes() {
         for text in ["3.1", "\"3.1\"", "v3.1"] {
-            let provider = parse(&format!("provider: acme\nsource: push\nformance: {{ version: {text} }}\n")).unwrap();
+            let provider =
+                parse(&format!("provider: acme\nsource: push\nformance: {{ version: {text} }}\n")).unwrap();
             assert_eq!(provider.formance, FormanceVersion::V3_1);
         }
     }
 
     #[test]
     fn keys_come_from_the_environment_only() {
-        let file = |key: &str| format!("provider: acme\nsource: push\nkeys:\n  - {{ scope: connector, key: \"{key}\" }}\n");
+        let file = |key: &str| {
+            format!("provider: acme\nsource: push\nkeys:\n  - {{ scope: connector, key: \"{key}\" }}\n")
+        };
         assert_eq!(parse(&file("${ACME_KEY}")).unwrap().keys.len(), 1);
         let unset = parse(&file("${OTHER}")).unwrap();
         assert!(unset.keys.is_empty() && unset.warnings[0].contains("OTHER"));

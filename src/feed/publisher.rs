@@ -121,7 +121,8 @@ impl Publisher {
         };
         for provider in &providers {
             for feed in FeedName::ALL {
-                let backlog = backlogs.iter().find(|b| b.provider == provider.as_str() && b.resource == feed.as_str());
+                let backlog =
+                    backlogs.iter().find(|b| b.provider == provider.as_str() && b.resource == feed.as_str());
                 report_backlog(provider, feed, backlog);
             }
         }
@@ -132,7 +133,8 @@ impl Publisher {
 
     async fn publish_due(&mut self, stop: &CancellationToken) {
         let now = Instant::now();
-        let due: Vec<_> = self.due.iter().filter(|(_, at)| **at <= now).map(|(feed, _)| feed.clone()).collect();
+        let due: Vec<_> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(feed, _)| feed.clone()).collect();
         for (provider, feed) in due {
             if stop.is_cancelled() {
                 return;
@@ -178,9 +180,9 @@ async fn sleep_until(at: Option<Instant>) {
 
 fn report_backlog(provider: &ProviderName, feed: FeedName, backlog: Option<&changes::Backlog>) {
     let labels = [("provider", provider.to_string()), ("feed", feed.to_string())];
-    let age = backlog.and_then(|b| b.oldest).map_or(0.0, |oldest| {
-        (chrono::Utc::now() - oldest).num_milliseconds().max(0) as f64 / 1000.0
-    });
+    let age = backlog
+        .and_then(|b| b.oldest)
+        .map_or(0.0, |oldest| (chrono::Utc::now() - oldest).num_milliseconds().max(0) as f64 / 1000.0);
     gauge!("tributary_changes_queued", &labels).set(backlog.map_or(0, |b| b.queued) as f64);
     gauge!("tributary_changes_oldest_age_seconds", &labels).set(age);
     gauge!("tributary_changes_waiting_for_parent", &labels).set(backlog.map_or(0, |b| b.parked) as f64);

@@ -55,10 +55,8 @@ impl Client {
     pub fn new(endpoint: &str, key: &str) -> Self {
         // Fails if a provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("an HTTP client without special settings");
+        let http =
+            reqwest::Client::builder().no_proxy().build().expect("an HTTP client without special settings");
         Self {
             http,
             endpoint: endpoint.to_owned(),
@@ -95,11 +93,7 @@ impl Client {
 
     /// One call for the next rows of `kind`. The state given stays as it is: the
     /// one to go on from is in what is returned.
-    pub async fn fetch_next<S: Watermark>(
-        &self,
-        kind: Kind,
-        state: &S,
-    ) -> Result<Fetched<S>, CallError> {
+    pub async fn fetch_next<S: Watermark>(&self, kind: Kind, state: &S) -> Result<Fetched<S>, CallError> {
         let mut fetch = Fetch::new(kind, self.page_size, state.clone());
         let fetched = loop {
             let answer = self.ask(&fetch.request()).await?;
@@ -114,11 +108,7 @@ impl Client {
 
     /// One poll: calls until there is no more, and returns all rows. `state` goes
     /// on with each call that succeeds, as it does in Formance's tables.
-    pub async fn drain<S: Watermark>(
-        &self,
-        kind: Kind,
-        state: &mut S,
-    ) -> Result<Vec<Row>, Stopped> {
+    pub async fn drain<S: Watermark>(&self, kind: Kind, state: &mut S) -> Result<Vec<Row>, Stopped> {
         let mut rows = Vec::new();
         loop {
             let fetched = match self.fetch_next(kind, state).await {
@@ -142,11 +132,7 @@ impl Client {
     }
 
     /// One call that creates a payout or transfer.
-    pub async fn create(
-        &self,
-        movement: Movement,
-        initiation: &Initiation,
-    ) -> Result<Row, CallError> {
+    pub async fn create(&self, movement: Movement, initiation: &Initiation) -> Result<Row, CallError> {
         let answer = self.ask(&initiation.request(movement)?).await?;
         let row = movement.answer(&answer)?;
         storage::check(std::slice::from_ref(&row))?;
@@ -167,24 +153,15 @@ impl Client {
             Some(body) => sending.json(body),
             None => sending,
         };
-        let sending = sending
-            .timeout(self.timeout)
-            .bearer_auth(self.key.expose_secret());
+        let sending = sending.timeout(self.timeout).bearer_auth(self.key.expose_secret());
         let response = sending.send().await.map_err(|error| {
-            let class = if error.is_timeout() {
-                ErrorClass::RequestTimeout
-            } else {
-                ErrorClass::ClientError
-            };
+            let class = if error.is_timeout() { ErrorClass::RequestTimeout } else { ErrorClass::ClientError };
             no_answer(class, &error)
         })?;
         let status = response.status().as_u16();
         let body = response.bytes().await;
         let body = body.map_err(|error| no_answer(ErrorClass::Other, &error))?;
-        Ok(Answer {
-            status,
-            body: body.into(),
-        })
+        Ok(Answer { status, body: body.into() })
     }
 
     fn count(&self) -> Result<(), CallError> {

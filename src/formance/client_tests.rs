@@ -43,10 +43,7 @@ async fn scripted(answers: &[(u16, String)]) -> (Client, Arc<Mutex<Vec<String>>>
 /// A page of accounts with the given fractions of one second.
 fn page(fractions: &[u32]) -> String {
     let row = |n: &u32| format!(r#"{{"id":"acc_{n}","createdAt":"2026-03-01T12:00:00.{n}Z"}}"#);
-    format!(
-        "[{}]",
-        fractions.iter().map(row).collect::<Vec<_>>().join(",")
-    )
+    format!("[{}]", fractions.iter().map(row).collect::<Vec<_>>().join(","))
 }
 
 fn references(rows: &[Row]) -> Vec<&str> {
@@ -55,8 +52,7 @@ fn references(rows: &[Row]) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_drain_asks_with_the_key_below_the_prefix_until_there_is_no_more() {
-    let (client, asked) =
-        scripted(&[(200, page(&[1, 2])), (200, page(&[2, 3])), (200, page(&[]))]).await;
+    let (client, asked) = scripted(&[(200, page(&[1, 2])), (200, page(&[2, 3])), (200, page(&[]))]).await;
     let client = client.with_page_size(2);
     let mut state = State::default();
     let rows = client.drain(Kind::Accounts, &mut state).await.unwrap();
@@ -92,10 +88,7 @@ async fn what_storage_refuses_does_not_move_the_state() {
     let (client, _) = scripted(&[(200, body.into())]).await;
     let mut state = State::default();
     let stopped = client.drain(Kind::Accounts, &mut state).await.unwrap_err();
-    assert_eq!(
-        stopped.error,
-        CallError::Storage(Rejection::AccountReference)
-    );
+    assert_eq!(stopped.error, CallError::Storage(Rejection::AccountReference));
     assert_eq!(state, State::default());
 }
 
@@ -110,7 +103,8 @@ async fn a_server_that_feeds_without_end_meets_the_limit() {
 
 #[tokio::test]
 async fn balances_and_payouts_are_checked_like_lists() {
-    let balances = r#"{"accountID":"acc_1","at":"2026-03-01T12:00:00Z","balances":[{"amount":"5","currency":"usd"}]}"#;
+    let balances =
+        r#"{"accountID":"acc_1","at":"2026-03-01T12:00:00Z","balances":[{"amount":"5","currency":"usd"}]}"#;
     let reply = r#"{"id":"po_1","idempotencyKey":"ref-1","amount":"1500","currency":"USD/2","status":"PENDING","createdAt":"2026-03-01T12:00:00Z"}"#;
     let (client, asked) = scripted(&[(200, balances.into()), (201, reply.into())]).await;
 
@@ -127,10 +121,7 @@ async fn balances_and_payouts_are_checked_like_lists() {
         metadata: [("invoice".into(), "42".into())].into(),
     };
     let row = client.create(Movement::Payout, &initiation).await.unwrap();
-    assert_eq!(
-        (row.reference.as_str(), row.payment_reference()),
-        ("po_1", "ref-1")
-    );
+    assert_eq!((row.reference.as_str(), row.payment_reference()), ("po_1", "ref-1"));
 
     let asked = asked.lock().unwrap();
     assert_eq!(asked[0], "Bearer key-1 /prefix/accounts/acc%201/balances ");
@@ -172,15 +163,6 @@ async fn an_answer_that_breaks_off_is_neither_a_page_nor_final() {
     });
     let failed = client.fetch_next(Kind::Accounts, &State::default()).await;
     let error = failed.unwrap_err();
-    assert!(
-        matches!(
-            error,
-            CallError::Transport {
-                class: ErrorClass::Other,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, CallError::Transport { class: ErrorClass::Other, .. }), "{error}");
     server.await.unwrap();
 }

@@ -62,9 +62,7 @@ fn transaction(raw: Raw<'_>, row: &mut WireRow) -> Result<(), JsonError> {
         "STATUS" => assign::enumeration(value, "status", &mut row.status, PaymentStatus::from_wire),
         "AMOUNT" => assign::string(value, "amount", &mut row.amount),
         "SOURCEACCOUNTID" => assign::optional(value, "sourceAccountID", &mut row.source),
-        "DESTINATIONACCOUNTID" => {
-            assign::optional(value, "destinationAccountID", &mut row.destination)
-        }
+        "DESTINATIONACCOUNTID" => assign::optional(value, "destinationAccountID", &mut row.destination),
         "METADATA" => assign::text_map(value, "metadata", &mut row.metadata),
         _ => Ok(()),
     })
@@ -196,9 +194,7 @@ pub fn reply(raw: Raw<'_>) -> Result<WireReply, JsonError> {
         "AMOUNT" => assign::string(value, "amount", &mut reply.amount),
         "CURRENCY" => assign::string(value, "currency", &mut reply.currency),
         "SOURCEACCOUNTID" => assign::string(value, "sourceAccountId", &mut reply.source),
-        "DESTINATIONACCOUNTID" => {
-            assign::string(value, "destinationAccountId", &mut reply.destination)
-        }
+        "DESTINATIONACCOUNTID" => assign::string(value, "destinationAccountId", &mut reply.destination),
         "DESCRIPTION" => assign::optional(value, "description", &mut reply.description),
         "STATUS" => assign::string(value, "status", &mut reply.status),
         "CREATEDAT" => assign::string(value, "createdAt", &mut reply.created_at),

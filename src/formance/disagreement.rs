@@ -102,9 +102,7 @@ pub fn compare(call: &Call, modelled: Result<Outcome, CallError>) -> Result<(), 
             compare_rows(&outcome.rows, &call.rows)?;
             compare_end(call, outcome)
         }
-        (Err(error), Some((message, class)))
-            if error.class() == class && is_reason(&error, message) =>
-        {
+        (Err(error), Some((message, class))) if error.class() == class && is_reason(&error, message) => {
             // A failed call returns nothing, and nothing of it is saved.
             compare_rows(&[], &call.rows)?;
             compare_end(call, Outcome::default())
@@ -121,9 +119,9 @@ pub fn compare(call: &Call, modelled: Result<Outcome, CallError>) -> Result<(), 
 fn is_reason(modelled: &CallError, recorded: &str) -> bool {
     match modelled {
         CallError::Status { .. } => recorded.contains("unexpected status code"),
-        CallError::Body { status, .. } => recorded.contains(&format!(
-            "failed to unmarshal response with status {status}: "
-        )),
+        CallError::Body { status, .. } => {
+            recorded.contains(&format!("failed to unmarshal response with status {status}: "))
+        }
         CallError::Amount(text) => {
             recorded.starts_with(&format!("failed to parse amount: {text}"))
                 || recorded == format!("failed to parse amount {text} as integer")
@@ -146,26 +144,17 @@ fn compare_rows(modelled: &[RecordedRow], recorded: &[RecordedRow]) -> Result<()
         }
     }
     if modelled.len() != recorded.len() {
-        return Err(Disagreement::RowCount {
-            modelled: modelled.len(),
-            recorded: recorded.len(),
-        });
+        return Err(Disagreement::RowCount { modelled: modelled.len(), recorded: recorded.len() });
     }
     Ok(())
 }
 
 fn compare_end(call: &Call, outcome: Outcome) -> Result<(), Disagreement> {
     if outcome.state != call.state_out {
-        return Err(Disagreement::State {
-            modelled: outcome.state,
-            recorded: call.state_out.clone(),
-        });
+        return Err(Disagreement::State { modelled: outcome.state, recorded: call.state_out.clone() });
     }
     if outcome.has_more != call.has_more {
-        return Err(Disagreement::HasMore {
-            modelled: outcome.has_more,
-            recorded: call.has_more,
-        });
+        return Err(Disagreement::HasMore { modelled: outcome.has_more, recorded: call.has_more });
     }
     if outcome.rejected != call.rejected_by_storage {
         return Err(Disagreement::Storage {

@@ -32,9 +32,7 @@ impl Watermark for En1095State {
                             assign::string(id, "lastProcessedIDs", target)
                         })
                     }
-                    _ if found.eq_ignore_ascii_case(key) => {
-                        assign::time(value, key, &mut state.watermark)
-                    }
+                    _ if found.eq_ignore_ascii_case(key) => assign::time(value, key, &mut state.watermark),
                     _ => Ok(()),
                 })
             })

@@ -44,13 +44,7 @@ pub struct Fetched<S> {
 impl<S: Watermark> Fetch<S> {
     /// Begins a call for `kind` from `state`. Formance's `page_size` is 100.
     pub fn new(kind: Kind, page_size: usize, state: S) -> Self {
-        Self {
-            kind,
-            page_size,
-            state,
-            page: 1,
-            rows: Vec::new(),
-        }
+        Self { kind, page_size, state, page: 1, rows: Vec::new() }
     }
 
     /// The request that the call waits for an answer to.
@@ -81,11 +75,7 @@ impl<S: Watermark> Fetch<S> {
         let has_more = full_page || self.rows.len() > self.page_size;
         let state = self.state.close(&mut self.rows, self.page_size);
         state.to_json(self.kind)?;
-        Ok(Fetched {
-            rows: self.rows,
-            state,
-            has_more,
-        })
+        Ok(Fetched { rows: self.rows, state, has_more })
     }
 }
 

@@ -11,9 +11,7 @@ struct Server {
 impl Server {
     fn new(log: &[(&str, &str)]) -> Self {
         let own = |&(id, at): &(&str, &str)| (id.to_owned(), at.to_owned());
-        Self {
-            log: log.iter().map(own).collect(),
-        }
+        Self { log: log.iter().map(own).collect() }
     }
 
     /// The page as an honest server answers it; its times are text that sorts.
@@ -21,9 +19,7 @@ impl Server {
         let query: Vec<_> = request.query.as_deref().unwrap().split('&').collect();
         let get = |name| query.iter().find_map(|q| q.strip_prefix(name));
         let from = get("createdAtFrom=").map(|from| from.replace("%3A", ":"));
-        let from = from
-            .as_deref()
-            .map_or("", |from| from.trim_end_matches('Z'));
+        let from = from.as_deref().map_or("", |from| from.trim_end_matches('Z'));
         let page: usize = get("page=").unwrap().parse().unwrap();
         let size: usize = get("pageSize=").unwrap().parse().unwrap();
         let rows: Vec<_> = self
@@ -40,10 +36,7 @@ impl Server {
 }
 
 fn ok(body: &str) -> Answer {
-    Answer {
-        status: 200,
-        body: body.into(),
-    }
+    Answer { status: 200, body: body.into() }
 }
 
 /// More pages and calls than any walk here needs.
@@ -81,22 +74,10 @@ fn drain<S: Watermark>(server: &Server, size: usize, mut state: S) -> Vec<String
 
 #[test]
 fn a_log_of_unique_ascending_times_arrives_once_and_in_order() {
-    let server = Server::new(&[
-        ("a", "00.1"),
-        ("b", "00.2"),
-        ("c", "00.3"),
-        ("d", "01.1"),
-        ("e", "01.2"),
-    ]);
+    let server = Server::new(&[("a", "00.1"), ("b", "00.2"), ("c", "00.3"), ("d", "01.1"), ("e", "01.2")]);
     for size in 1..=6 {
-        assert_eq!(
-            drain(&server, size, State::default()),
-            ["a", "b", "c", "d", "e"]
-        );
-        assert_eq!(
-            drain(&server, size, En1095State::default()),
-            ["a", "b", "c", "d", "e"]
-        );
+        assert_eq!(drain(&server, size, State::default()), ["a", "b", "c", "d", "e"]);
+        assert_eq!(drain(&server, size, En1095State::default()), ["a", "b", "c", "d", "e"]);
     }
 }
 
@@ -110,10 +91,7 @@ fn rows_of_one_time_beyond_a_page_are_lost_for_ever() {
 fn the_rewrite_loses_no_rows_of_one_time() {
     let server = Server::new(&[("a", "00.1"), ("b", "00.1"), ("c", "00.1"), ("d", "00.2")]);
     for size in 1..=5 {
-        assert_eq!(
-            drain(&server, size, En1095State::default()),
-            ["a", "b", "c", "d"]
-        );
+        assert_eq!(drain(&server, size, En1095State::default()), ["a", "b", "c", "d"]);
     }
 }
 
@@ -128,14 +106,8 @@ fn the_rewrite_adds_to_the_ids_of_one_time_and_forgets_those_of_earlier_times() 
     assert_eq!(ids, ["c"]);
     assert_eq!(state.seen, ["b", "c"]);
     let text = state.to_json(Kind::Accounts).unwrap();
-    assert_eq!(
-        text,
-        r#"{"lastCreatedAtFrom":"2026-03-01T12:00:00.2Z","lastProcessedIDs":["b","c"]}"#
-    );
-    assert_eq!(
-        En1095State::from_json(Kind::Accounts, text.as_bytes()),
-        Ok(state)
-    );
+    assert_eq!(text, r#"{"lastCreatedAtFrom":"2026-03-01T12:00:00.2Z","lastProcessedIDs":["b","c"]}"#);
+    assert_eq!(En1095State::from_json(Kind::Accounts, text.as_bytes()), Ok(state));
 }
 
 #[test]
@@ -143,10 +115,7 @@ fn the_rewrite_hands_on_what_it_gathered_instead_of_one_page() {
     let server = Server::new(&[("a", "00.1"), ("b", "00.2"), ("c", "00.3"), ("d", "00.4")]);
     let (_, seen_a, _, _) = call(&Server::new(&[("a", "00.1")]), 2, State::default());
     let (ids, _, has_more, pages) = call(&server, 2, seen_a);
-    assert_eq!(
-        (ids, has_more, pages),
-        (vec!["b".into(), "c".into()], true, 2)
-    );
+    assert_eq!((ids, has_more, pages), (vec!["b".into(), "c".into()], true, 2));
 
     let (_, seen_a, _, _) = call(&Server::new(&[("a", "00.1")]), 2, En1095State::default());
     let (ids, _, has_more, pages) = call(&server, 2, seen_a);
@@ -160,26 +129,13 @@ fn an_exact_page_ends_only_with_a_short_page() {
     assert_eq!((ids.len(), has_more), (2, true));
     let (ids, state_after, has_more, pages) = call(&server, 2, state);
     assert_eq!((ids.len(), has_more, pages), (0, false, 2));
-    assert_eq!(
-        state_after, state,
-        "no rows leave the watermark where it was"
-    );
+    assert_eq!(state_after, state, "no rows leave the watermark where it was");
 }
 
 #[test]
 fn rows_to_spare_promise_more_even_after_a_short_page() {
-    let server = Server::new(&[
-        ("a", "00.1"),
-        ("b", "00.2"),
-        ("c", "00.3"),
-        ("d", "00.4"),
-        ("e", "00.5"),
-    ]);
-    let (_, state, _, _) = call(
-        &Server::new(&[("a", "00.1"), ("b", "00.2")]),
-        3,
-        State::default(),
-    );
+    let server = Server::new(&[("a", "00.1"), ("b", "00.2"), ("c", "00.3"), ("d", "00.4"), ("e", "00.5")]);
+    let (_, state, _, _) = call(&Server::new(&[("a", "00.1"), ("b", "00.2")]), 3, State::default());
     let mut fetch = Fetch::new(Kind::Accounts, 3, state);
     let Ok(Progress::Ask(next)) = fetch.clone().answer(&server.answer(&fetch.request())) else {
         panic!("one new row is not enough");
@@ -191,11 +147,7 @@ fn rows_to_spare_promise_more_even_after_a_short_page() {
     let Ok(Progress::Done(done)) = fetch.clone().answer(&short) else {
         panic!("a short page ends the call");
     };
-    assert_eq!(
-        (done.rows.len(), done.has_more),
-        (3, false),
-        "exactly a page"
-    );
+    assert_eq!((done.rows.len(), done.has_more), (3, false), "exactly a page");
     let long = ok(
         r#"[{"id":"d","createdAt":"2026-03-01T12:00:00.4Z"},{"id":"e","createdAt":"2026-03-01T12:00:00.5Z"},
         {"id":"f","createdAt":"2026-03-01T12:00:00.6Z"},{"id":"g","createdAt":"2026-03-01T12:00:00.7Z"}]"#,
@@ -254,17 +206,11 @@ fn absent_type_and_status_are_other_but_null_is_an_error() {
         panic!("absent fields are no error");
     };
     let payment = done.rows[0].payment();
-    assert_eq!(
-        (payment.kind.to_string(), payment.status.to_string()),
-        ("OTHER".into(), "OTHER".into())
-    );
+    assert_eq!((payment.kind.to_string(), payment.status.to_string()), ("OTHER".into(), "OTHER".into()));
 
     for field in ["type", "status"] {
         let body = format!(r#"[{{"{field}":null}}]"#);
         let error = fetch().answer(&ok(&body)).unwrap_err();
-        assert!(
-            matches!(error, CallError::Body { status: 200, .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CallError::Body { status: 200, .. }), "{error}");
     }
 }

@@ -47,28 +47,18 @@ pub enum TimeError {
 
 impl GoTime {
     /// Go's zero time, `0001-01-01T00:00:00Z`: what an absent or `null` time is.
-    pub const ZERO: Self = Self {
-        unix_seconds: ZERO_UNIX_SECONDS,
-        nanos: 0,
-        offset_seconds: 0,
-    };
+    pub const ZERO: Self = Self { unix_seconds: ZERO_UNIX_SECONDS, nanos: 0, offset_seconds: 0 };
 
     /// The UTC time `unix_seconds` after 1970 (negative: before) plus `nanos`
     /// nanoseconds, which have to be below 1,000,000,000.
     pub fn from_unix(unix_seconds: i64, nanos: u32) -> Self {
         assert!(nanos < 1_000_000_000, "nanoseconds of one second");
-        Self {
-            unix_seconds,
-            nanos,
-            offset_seconds: 0,
-        }
+        Self { unix_seconds, nanos, offset_seconds: 0 }
     }
 
     /// Reads a time as Go's `time.Parse(time.RFC3339, text)` does.
     pub fn parse(text: &[u8]) -> Result<Self, TimeError> {
-        Reader(text)
-            .time()
-            .ok_or_else(|| TimeError::Malformed(String::from_utf8_lossy(text).into_owned()))
+        Reader(text).time().ok_or_else(|| TimeError::Malformed(String::from_utf8_lossy(text).into_owned()))
     }
 
     /// Reads a JSON value as it stands in the text. `null` gives `None`: Go then
@@ -203,11 +193,7 @@ impl Reader<'_> {
         }
         let second_of_day = i64::from(hour * 3600 + minute * 60 + second);
         let local = days_from_civil(year, month, day) * SECONDS_PER_DAY + second_of_day;
-        Some(GoTime {
-            unix_seconds: local - i64::from(offset_seconds),
-            nanos,
-            offset_seconds,
-        })
+        Some(GoTime { unix_seconds: local - i64::from(offset_seconds), nanos, offset_seconds })
     }
 
     fn mark(&mut self, expected: u8) -> Option<()> {

@@ -146,39 +146,20 @@ mod tests {
 
     #[test]
     fn what_is_not_payable_is_not_asked_for() {
-        let with_amount = |text: &str| Initiation {
-            amount: Integer::parse(text).unwrap(),
-            ..rent()
-        };
-        let unnamed = Initiation {
-            reference: String::new(),
-            ..rent()
-        };
+        let with_amount = |text: &str| Initiation { amount: Integer::parse(text).unwrap(), ..rent() };
+        let unnamed = Initiation { reference: String::new(), ..rent() };
         for initiation in [with_amount("0"), with_amount("-1"), unnamed] {
             let refused = initiation.request(Movement::Transfer);
-            assert!(
-                matches!(refused, Err(CallError::Initiation(_))),
-                "{initiation:?}"
-            );
+            assert!(matches!(refused, Err(CallError::Initiation(_))), "{initiation:?}");
         }
     }
 
     #[test]
     fn assets_are_payable_that_storage_would_refuse() {
-        for asset in [
-            "USD",
-            "USD/2",
-            "CUSTOM_COIN/6",
-            "US D/2",
-            "1",
-            "USD/+2",
-            "USD/0000000002",
-        ] {
+        for asset in ["USD", "USD/2", "CUSTOM_COIN/6", "US D/2", "1", "USD/+2", "USD/0000000002"] {
             assert!(is_payable_asset(asset), "{asset}");
         }
-        for asset in [
-            "", "/2", "usd", "Usd/2", "USD/", "USD/-1", "USD/a", "USD/2/3", "USD/++2",
-        ] {
+        for asset in ["", "/2", "usd", "Usd/2", "USD/", "USD/-1", "USD/a", "USD/2/3", "USD/++2"] {
             assert!(!is_payable_asset(asset), "{asset}");
         }
     }
@@ -187,10 +168,7 @@ mod tests {
     fn a_reply_with_an_unknown_status_is_taken_as_other() {
         let body = r#"{"id":"po_1","idempotencyKey":"ref-1","amount":"1500","currency":"USD/2",
             "status":"weird","createdAt":"2026-03-01T12:00:00Z"}"#;
-        let answer = Answer {
-            status: 202,
-            body: body.into(),
-        };
+        let answer = Answer { status: 202, body: body.into() };
         let row = Movement::Payout.answer(&answer).unwrap();
         assert_eq!(row.payment_reference(), "ref-1");
         assert_eq!(row.payment().status.to_string(), "OTHER");

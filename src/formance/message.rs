@@ -55,12 +55,7 @@ impl Kind {
             (_, None) => format!("{paging}&sort=createdAt%3Aasc"),
             (_, Some(from)) => format!("createdAtFrom={from}&{paging}&sort=createdAt%3Aasc"),
         };
-        Request {
-            method: Method::Get,
-            path: format!("/{}", self.as_str()),
-            query: Some(query),
-            body: None,
-        }
+        Request { method: Method::Get, path: format!("/{}", self.as_str()), query: Some(query), body: None }
     }
 }
 
@@ -124,19 +119,13 @@ impl Answer {
     /// Decodes the body with `decode` if the status is no failure. The body of a
     /// failure is only looked into for its title and detail; whether it is JSON
     /// does not change the class.
-    pub fn decode<T>(
-        &self,
-        decode: impl FnOnce(Raw<'_>) -> Result<T, JsonError>,
-    ) -> Result<T, CallError> {
+    pub fn decode<T>(&self, decode: impl FnOnce(Raw<'_>) -> Result<T, JsonError>) -> Result<T, CallError> {
         if let Some(class) = ErrorClass::of_status(self.status) {
             return Err(self.failure(class));
         }
         Raw::parse(&self.body)
             .and_then(decode)
-            .map_err(|source| CallError::Body {
-                status: self.status,
-                source,
-            })
+            .map_err(|source| CallError::Body { status: self.status, source })
     }
 
     fn failure(&self, class: ErrorClass) -> CallError {
@@ -151,12 +140,7 @@ impl Answer {
         if message.is_err() {
             (title, detail) = (String::new(), String::new());
         }
-        CallError::Status {
-            status: self.status,
-            class,
-            title,
-            detail,
-        }
+        CallError::Status { status: self.status, class, title, detail }
     }
 }
 
@@ -165,10 +149,7 @@ mod tests {
     use super::*;
 
     fn failure(status: u16, body: &str) -> CallError {
-        let answer = Answer {
-            status,
-            body: body.into(),
-        };
+        let answer = Answer { status, body: body.into() };
         answer.decode(|_| Ok(())).unwrap_err()
     }
 
@@ -195,8 +176,7 @@ mod tests {
 
     #[test]
     fn title_and_detail_of_a_failure_are_read_in_any_case() {
-        let CallError::Status { title, detail, .. } = failure(409, r#"{"Title":"T","DETAIL":"D"}"#)
-        else {
+        let CallError::Status { title, detail, .. } = failure(409, r#"{"Title":"T","DETAIL":"D"}"#) else {
             panic!("a status is a failure of its own");
         };
         assert_eq!((title.as_str(), detail.as_str()), ("T", "D"));
@@ -207,11 +187,7 @@ mod tests {
         for body in ["", "not json", "[]", "{}", r#"{"title":"t","detail":5}"#] {
             let error = failure(503, body);
             assert_eq!(error.class(), ErrorClass::ServerError, "{body}");
-            assert_eq!(
-                error.to_string().trim_end(),
-                "status 503 (server_error):",
-                "{body}"
-            );
+            assert_eq!(error.to_string().trim_end(), "status 503 (server_error):", "{body}");
         }
     }
 

@@ -48,10 +48,8 @@ pub enum ReplayError {
 pub fn replay_file(path: &Path) -> Result<Report, ReplayError> {
     let mut report = Report::default();
     for (index, line) in BufReader::new(File::open(path)?).lines().enumerate() {
-        let call: Call = serde_json::from_str(&line?).map_err(|source| ReplayError::Line {
-            number: index + 1,
-            source,
-        })?;
+        let call: Call =
+            serde_json::from_str(&line?).map_err(|source| ReplayError::Line { number: index + 1, source })?;
         match replay(&call) {
             Ok(()) => *report.agreed.entry(call.kind).or_default() += 1,
             Err(why) => report.disagreements.push((call.case, call.kind, why)),
@@ -62,10 +60,7 @@ pub fn replay_file(path: &Path) -> Result<Report, ReplayError> {
 
 /// Runs one recorded call through the model.
 pub fn replay(call: &Call) -> Result<(), Disagreement> {
-    let mut tape = Tape {
-        exchanges: &call.exchanges,
-        asked: 0,
-    };
+    let mut tape = Tape { exchanges: &call.exchanges, asked: 0 };
     let ended = match call.kind {
         CallKind::Accounts => fetch(call, Kind::Accounts, &mut tape),
         CallKind::Beneficiaries => fetch(call, Kind::Beneficiaries, &mut tape),
@@ -119,10 +114,9 @@ impl Tape<'_> {
             body: exchange.body.clone(),
         });
         match next {
-            Some(exchange) if recorded.as_ref() == Some(request) => Ok(Answer {
-                status: exchange.status,
-                body: exchange.answer.clone().into_bytes(),
-            }),
+            Some(exchange) if recorded.as_ref() == Some(request) => {
+                Ok(Answer { status: exchange.status, body: exchange.answer.clone().into_bytes() })
+            }
             _ => Err(Disagreement::Request {
                 number: self.asked,
                 asked: request.to_string(),
@@ -135,17 +129,12 @@ impl Tape<'_> {
         if self.asked == self.exchanges.len() {
             return Ok(());
         }
-        Err(Disagreement::Requests {
-            asked: self.asked,
-            recorded: self.exchanges.len(),
-        })
+        Err(Disagreement::Requests { asked: self.asked, recorded: self.exchanges.len() })
     }
 }
 
 fn fetch(call: &Call, kind: Kind, tape: &mut Tape<'_>) -> Result<Outcome, Stop> {
-    let page_size = call
-        .page_size
-        .ok_or(Disagreement::Unusable("pageSize is missing"))?;
+    let page_size = call.page_size.ok_or(Disagreement::Unusable("pageSize is missing"))?;
     let state = match &call.state_in {
         Some(state) => State::from_json(kind, state.get().as_bytes())?,
         None => State::default(),

@@ -32,10 +32,8 @@ fn the_model_does_what_the_recorded_selection_did() {
 /// where the directory that holds it is.
 #[test]
 fn the_model_does_what_the_whole_recording_did() {
-    let shared = std::env::var_os("TRIBUTARY_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let shared = std::env::var_os("TRIBUTARY_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let recording = shared.join("formance/traces.jsonl");
     if !recording.exists() {
         println!("skipped: {} does not exist", recording.display());
@@ -71,30 +69,15 @@ fn every_part_of_a_recorded_call_is_compared() {
         parted(&|call| call.exchanges[0].query = None),
         Disagreement::Request { number: 1, .. }
     ));
-    assert!(matches!(
-        parted(&|call| call.exchanges.clear()),
-        Disagreement::Request { number: 1, .. }
-    ));
+    assert!(matches!(parted(&|call| call.exchanges.clear()), Disagreement::Request { number: 1, .. }));
     assert!(matches!(
         parted(&|call| call.exchanges.push(call.exchanges[0].clone())),
         Disagreement::Requests { .. }
     ));
-    assert!(matches!(
-        parted(&|call| call.rows[0].reference.push('x')),
-        Disagreement::Row { number: 1, .. }
-    ));
-    assert!(matches!(
-        parted(&|call| call.rows.push(call.rows[0].clone())),
-        Disagreement::RowCount { .. }
-    ));
-    assert!(matches!(
-        parted(&|call| call.state_out = None),
-        Disagreement::State { .. }
-    ));
-    assert!(matches!(
-        parted(&|call| call.has_more = !call.has_more),
-        Disagreement::HasMore { .. }
-    ));
+    assert!(matches!(parted(&|call| call.rows[0].reference.push('x')), Disagreement::Row { number: 1, .. }));
+    assert!(matches!(parted(&|call| call.rows.push(call.rows[0].clone())), Disagreement::RowCount { .. }));
+    assert!(matches!(parted(&|call| call.state_out = None), Disagreement::State { .. }));
+    assert!(matches!(parted(&|call| call.has_more = !call.has_more), Disagreement::HasMore { .. }));
     assert!(matches!(
         parted(&|call| call.rejected_by_storage = Some("no".into())),
         Disagreement::Storage { .. }
@@ -106,10 +89,7 @@ fn every_part_of_a_recorded_call_is_compared() {
         }),
         Disagreement::Failure { .. }
     ));
-    assert!(matches!(
-        parted(&|call| call.page_size = None),
-        Disagreement::Unusable(_)
-    ));
+    assert!(matches!(parted(&|call| call.page_size = None), Disagreement::Unusable(_)));
 }
 
 #[test]
@@ -134,8 +114,5 @@ fn a_broken_line_is_named() {
     std::fs::write(&path, "{\"case\":1}\n").unwrap();
     let error = replay_file(&path).unwrap_err();
     std::fs::remove_file(&path).unwrap();
-    assert!(
-        error.to_string().starts_with("line 1 of the recording"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("line 1 of the recording"), "{error}");
 }

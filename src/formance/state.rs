@@ -72,9 +72,7 @@ impl Watermark for State {
     fn close(&self, rows: &mut Vec<Row>, page_size: usize) -> Self {
         rows.truncate(page_size);
         match rows.last() {
-            Some(last) => Self {
-                watermark: last.watermark,
-            },
+            Some(last) => Self { watermark: last.watermark },
             None => *self,
         }
     }

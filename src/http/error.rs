@@ -50,7 +50,8 @@ impl ApiError {
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
                 "Unauthorized",
-                "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one".into(),
+                "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
+                    .into(),
             ),
             Self::Forbidden(needed) => (
                 StatusCode::FORBIDDEN,
@@ -58,12 +59,16 @@ impl ApiError {
                 format!("this needs a key of scope \"{needed}\"; the key sent has another scope"),
             ),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, "Not found", detail),
-            Self::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "Method not allowed", "the path exists, but not with this method".into())
-            }
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "Method not allowed",
+                "the path exists, but not with this method".into(),
+            ),
             Self::TooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
             Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail),
-            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "it was logged; try again later".into()),
+            Self::Internal => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "it was logged; try again later".into())
+            }
         }
     }
 }
@@ -106,7 +111,9 @@ impl From<sqlx::Error> for ApiError {
 impl From<BytesRejection> for ApiError {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge("the body is too large; send fewer records a call".into()),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                Self::TooLarge("the body is too large; send fewer records a call".into())
+            }
             // the client's connection broke: whoever still hears this may try again
             _ => Self::Unavailable("the body did not arrive in full".into()),
         }

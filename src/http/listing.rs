@@ -47,7 +47,9 @@ fn report(caller: &Authorized, order: &Order, page: &Page, request: PageRequest)
     counter!("tributary_entries_served_total", &labels).increment(page.bodies.len() as u64);
     gauge!("tributary_last_poll_timestamp_seconds", &labels).set(Utc::now().timestamp() as f64);
     gauge!("tributary_watermark_ahead", &labels).set(if page.watermark_ahead { 1.0 } else { 0.0 });
-    if page.watermark_ahead && let Some(from) = request.from {
+    if page.watermark_ahead
+        && let Some(from) = request.from
+    {
         tracing::error!(provider = %caller.provider, feed = %order.feed, watermark = %from,
             "a consumer has seen more than this feed remembers: is the database restored, or another one?");
     }
@@ -87,7 +89,10 @@ fn parse_query(order: &Order, query: &str) -> Result<PageRequest, ApiError> {
             "cursor" => request.cursor = Some(parse_cursor(&value)?),
             name if name == from_name => request.from = Some(parse_from(&from_name, &value)?),
             "createdAtFrom" | "updatedAtFrom" => {
-                return Err(ApiError::Invalid(format!("{name} does not filter {}; use {from_name}", order.feed)));
+                return Err(ApiError::Invalid(format!(
+                    "{name} does not filter {}; use {from_name}",
+                    order.feed
+                )));
             }
             _ => {}
         }
@@ -107,15 +112,17 @@ fn check_sort(order: &Order, value: &str) -> Result<(), ApiError> {
     if value == format!("{}:asc", order.field) {
         return Ok(());
     }
-    Err(ApiError::Invalid(format!("sort has to be {}:asc, the only order there is, not {value:?}", order.field)))
+    Err(ApiError::Invalid(format!(
+        "sort has to be {}:asc, the only order there is, not {value:?}",
+        order.field
+    )))
 }
 
 fn parse_cursor(value: &str) -> Result<i64, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(value).ok().and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-    bytes
-        .map(i64::from_be_bytes)
-        .filter(|position| *position > 0)
-        .ok_or_else(|| ApiError::Invalid("cursor is not one of ours: follow the link of the page before".into()))
+    bytes.map(i64::from_be_bytes).filter(|position| *position > 0).ok_or_else(|| {
+        ApiError::Invalid("cursor is not one of ours: follow the link of the page before".into())
+    })
 }
 
 /// RFC 3339 of any offset and precision. The feed counts in µs, so a finer time is rounded
@@ -127,7 +134,9 @@ fn parse_from(name: &str, value: &str) -> Result<DateTime<Utc>, ApiError> {
         None => value.to_owned(),
     };
     let time = DateTime::parse_from_rfc3339(&text).map_err(|_| {
-        ApiError::Invalid(format!("{name} has to be an RFC 3339 time such as 2026-03-01T12:00:00Z, not {value:?}"))
+        ApiError::Invalid(format!(
+            "{name} has to be an RFC 3339 time such as 2026-03-01T12:00:00Z, not {value:?}"
+        ))
     })?;
     let time = time.with_timezone(&Utc);
     let beyond = i64::from(time.nanosecond() % 1000);
@@ -149,18 +158,32 @@ mod tests {
         assert_eq!(from("2026-03-01T12:00:00.000000001Z").unwrap(), "2026-03-01T12:00:00.000001+00:00");
         assert_eq!(from("0001-01-01T00:00:00Z").unwrap(), "0001-01-01T00:00:00+00:00");
         assert!(from("2016-12-31T23:59:60Z").is_ok());
-        for garbage in ["", "now", "2026-03-01", "2026-13-01T00:00:00Z", "2026-03-01T12:00:00", "ééééééééééééééééééééé"] {
+        for garbage in
+            ["", "now", "2026-03-01", "2026-13-01T00:00:00Z", "2026-03-01T12:00:00", "ééééééééééééééééééééé"]
+        {
             assert!(from(garbage).is_err(), "{garbage}");
         }
     }
 
     #[test]
     fn what_cannot_be_served_exactly_is_refused() {
-        for query in ["page=0", "page=-1", "page=x", "pageSize=0", "pageSize=1001", "sort=updatedAt:desc", "sort=",
-            "createdAtFrom=2026-03-01T12:00:00Z", "cursor=x", "updatedAtFrom="] {
+        for query in [
+            "page=0",
+            "page=-1",
+            "page=x",
+            "pageSize=0",
+            "pageSize=1001",
+            "sort=updatedAt:desc",
+            "sort=",
+            "createdAtFrom=2026-03-01T12:00:00Z",
+            "cursor=x",
+            "updatedAtFrom=",
+        ] {
             assert!(parse_query(&TRANSACTIONS, query).is_err(), "{query}");
         }
-        let request = parse_query(&TRANSACTIONS, "page=9223372036854775807&pageSize=1000&sort=updatedAt%3Aasc").unwrap();
+        let request =
+            parse_query(&TRANSACTIONS, "page=9223372036854775807&pageSize=1000&sort=updatedAt%3Aasc")
+                .unwrap();
         assert_eq!((request.page, request.page_size), (i64::MAX, 1000));
     }
 }

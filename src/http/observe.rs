@@ -35,7 +35,8 @@ pub async fn limit_time(request: Request, next: Next) -> Response {
     let limit = if request.method().is_safe() { READ_LIMIT } else { WRITE_LIMIT };
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiError::Unavailable(format!("no answer within {} s; try again", limit.as_secs())).into_response(),
+        Err(_) => ApiError::Unavailable(format!("no answer within {} s; try again", limit.as_secs()))
+            .into_response(),
     }
 }
 

@@ -47,7 +47,10 @@ pub struct UpdatedAtFrom {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(title = "Tributary", description = "The API of Formance's Generic Connector, and the push API behind it."))]
+#[openapi(info(
+    title = "Tributary",
+    description = "The API of Formance's Generic Connector, and the push API behind it."
+))]
 struct Header;
 
 /// The OpenAPI document of everything that is served.

@@ -21,7 +21,8 @@ async fn readyz(State(state): State<SharedState>) -> Result<&'static str, ApiErr
 }
 
 async fn metrics(State(state): State<SharedState>) -> Result<impl IntoResponse, ApiError> {
-    let handle = state.metrics.as_ref().ok_or_else(|| ApiError::NotFound("no metrics are recorded".into()))?;
+    let handle =
+        state.metrics.as_ref().ok_or_else(|| ApiError::NotFound("no metrics are recorded".into()))?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()))
 }
 

@@ -65,7 +65,8 @@ impl Scheduler {
                 ("failed", self.every.min(FAILED_PAUSE))
             }
         };
-        counter!("tributary_sync_runs_total", "provider" => provider.to_string(), "outcome" => label).increment(1);
+        counter!("tributary_sync_runs_total", "provider" => provider.to_string(), "outcome" => label)
+            .increment(1);
         if let Err(error) = self.report_lag().await {
             tracing::warn!(%provider, %error, "cannot tell when the last run succeeded");
         }

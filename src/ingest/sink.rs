@@ -69,7 +69,9 @@ impl<'a> DatabaseSink<'a> {
             match record {
                 MappedRecord::Canonical(json) => match parse_record(page.resource, json) {
                     Ok(record) => batch.records.push(record),
-                    Err(error) => batch.refused.push(Refused { raw: json.clone(), reason: error.to_string() }),
+                    Err(error) => {
+                        batch.refused.push(Refused { raw: json.clone(), reason: error.to_string() })
+                    }
                 },
                 MappedRecord::Unmappable { raw, reason } => {
                     batch.refused.push(Refused { raw: raw.clone(), reason: reason.clone() });
@@ -114,7 +116,11 @@ fn held_feed(resource: Resource) -> Option<FeedName> {
 impl PageSink for DatabaseSink<'_> {
     type Error = StoreError;
 
-    async fn cursor(&mut self, stream: &str, partition: &str) -> Result<Option<serde_json::Value>, StoreError> {
+    async fn cursor(
+        &mut self,
+        stream: &str,
+        partition: &str,
+    ) -> Result<Option<serde_json::Value>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         let cursor = sync_cursors::load(&mut connection, self.provider, stream, partition).await?;
         if cursor.is_none() {
@@ -132,7 +138,8 @@ impl PageSink for DatabaseSink<'_> {
         }
         let tally = batch::write(&mut transaction, self.provider, page.resource, &batch).await?;
         if let Some(cursor) = &page.cursor {
-            sync_cursors::save(&mut transaction, self.provider, &page.stream, &page.partition, cursor).await?;
+            sync_cursors::save(&mut transaction, self.provider, &page.stream, &page.partition, cursor)
+                .await?;
         }
         if let Some(feed) = ended {
             feeds::release(&mut transaction, self.provider, feed).await?;

@@ -41,23 +41,16 @@ impl Account {
             advice,
         };
         match owner {
-            Some((owner, _)) if owner == geteuid().as_raw() && !geteuid().is_root() => {
-                Ok(Self::Own)
+            Some((owner, _)) if owner == geteuid().as_raw() && !geteuid().is_root() => Ok(Self::Own),
+            Some((owner, _)) if !geteuid().is_root() => {
+                Err(foreign(owner, "run Tributary as that user, or choose another data directory".to_owned()))
             }
-            Some((owner, _)) if !geteuid().is_root() => Err(foreign(
-                owner,
-                "run Tributary as that user, or choose another data directory".to_owned(),
-            )),
             Some((0, _)) => {
                 let (uid, gid, name) = system_user()?;
                 let advice = format!("run `chown -R {uid}:{gid} {}` ({name})", cluster.display());
                 Err(foreign(0, advice))
             }
-            Some((uid, gid)) => Ok(Self::Other {
-                uid,
-                gid,
-                name: user_name(uid),
-            }),
+            Some((uid, gid)) => Ok(Self::Other { uid, gid, name: user_name(uid) }),
             None if geteuid().is_root() => {
                 let (uid, gid, name) = system_user()?;
                 Ok(Self::Other { uid, gid, name })
@@ -100,16 +93,9 @@ impl Account {
             && let Some(barrier) = barrier(dir, *uid, *gid)
         {
             let data = dir.parent().unwrap_or(dir).to_path_buf();
-            return PrivatePgError::OutOfReach {
-                dir: barrier,
-                user: name.clone(),
-                data,
-            };
+            return PrivatePgError::OutOfReach { dir: barrier, user: name.clone(), data };
         }
-        PrivatePgError::Spawn {
-            program: program.to_path_buf(),
-            source,
-        }
+        PrivatePgError::Spawn { program: program.to_path_buf(), source }
     }
 }
 

@@ -37,11 +37,7 @@ pub(super) struct Binaries {
 /// that will do of: `pg_config`, the search path, the usual places of packages (highest version
 /// first). `wanted` is the major version that wrote the data, if there are data; without, any from
 /// [`OLDEST`] on will do.
-pub(super) async fn find(
-    named: Option<&Path>,
-    wanted: Option<u32>,
-    cluster: &Path,
-) -> Result<Binaries> {
+pub(super) async fn find(named: Option<&Path>, wanted: Option<u32>, cluster: &Path) -> Result<Binaries> {
     let mut found = Vec::new();
     let candidates = match named {
         Some(dir) => vec![std::path::absolute(dir).map_err(PrivatePgError::io("use", dir))?],
@@ -60,18 +56,13 @@ pub(super) async fn find(
         }
     }
     Err(match (named, wanted) {
-        (Some(dir), _) if found.is_empty() => PrivatePgError::NotServerBinaries {
-            dir: dir.to_path_buf(),
-        },
+        (Some(dir), _) if found.is_empty() => PrivatePgError::NotServerBinaries { dir: dir.to_path_buf() },
         (_, Some(wanted)) => PrivatePgError::MajorVersionMissing {
             cluster: cluster.to_path_buf(),
             wanted,
             found: list(&found),
         },
-        (_, None) => PrivatePgError::NoServer {
-            oldest: OLDEST,
-            found: list(&found),
-        },
+        (_, None) => PrivatePgError::NoServer { oldest: OLDEST, found: list(&found) },
     })
 }
 
@@ -95,29 +86,15 @@ fn versioned(parent: &Path, before: &str, after: &str) -> Vec<PathBuf> {
     };
     let mut numbers: Vec<u32> = entries
         .flatten()
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_prefix(before)?
-                .parse()
-                .ok()
-        })
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix(before)?.parse().ok())
         .collect();
     numbers.sort_unstable_by(|a, b| b.cmp(a));
-    numbers
-        .into_iter()
-        .map(|number| parent.join(format!("{before}{number}")).join(after))
-        .collect()
+    numbers.into_iter().map(|number| parent.join(format!("{before}{number}")).join(after)).collect()
 }
 
 /// What the `pg_config` in the search path says; it may belong to the client library alone.
 async fn pg_config_dir() -> Option<PathBuf> {
-    let output = Command::new("pg_config")
-        .arg("--bindir")
-        .output()
-        .await
-        .ok()?;
+    let output = Command::new("pg_config").arg("--bindir").output().await.ok()?;
     let dir = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !dir.trim().is_empty()).then(|| PathBuf::from(dir.trim()))
 }
@@ -128,20 +105,14 @@ async fn major_version(dir: &Path) -> Option<u32> {
     if !dir.is_absolute() || !postgres.is_file() || !dir.join("initdb").is_file() {
         return None;
     }
-    let output = Command::new(postgres)
-        .arg("--version")
-        .output()
-        .await
-        .ok()?;
+    let output = Command::new(postgres).arg("--version").output().await.ok()?;
     parse_version(&String::from_utf8(output.stdout).ok()?)
 }
 
 /// Reads "postgres (PostgreSQL) 15.18 (Debian …)" as 15, and "… 19beta1" as 19.
 fn parse_version(output: &str) -> Option<u32> {
     let (_, version) = output.split_once("(PostgreSQL) ")?;
-    let end = version
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(version.len());
+    let end = version.find(|c: char| !c.is_ascii_digit()).unwrap_or(version.len());
     version[..end].parse().ok()
 }
 
@@ -149,10 +120,8 @@ fn list(found: &[Binaries]) -> String {
     if found.is_empty() {
         return String::new();
     }
-    let each: Vec<String> = found
-        .iter()
-        .map(|b| format!("PostgreSQL {} in {}", b.major, b.dir.display()))
-        .collect();
+    let each: Vec<String> =
+        found.iter().map(|b| format!("PostgreSQL {} in {}", b.major, b.dir.display())).collect();
     format!(" (only {})", each.join(", "))
 }
 
@@ -180,10 +149,7 @@ mod tests {
 
     #[test]
     fn versions_are_read_as_distributions_write_them() {
-        assert_eq!(
-            parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some(15)
-        );
+        assert_eq!(parse_version("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some(15));
         assert_eq!(parse_version("postgres (PostgreSQL) 19beta1\n"), Some(19));
         assert_eq!(parse_version("postgres (PostgreSQL) 18\n"), Some(18));
         assert_eq!(parse_version("mysqld  Ver 8.0"), None);
@@ -195,10 +161,8 @@ mod tests {
         for version in ["9.6", "14", "9", "17", "postgresql"] {
             fs::create_dir_all(scratch.path().join(version).join("bin")).unwrap();
         }
-        let expected: Vec<PathBuf> = ["17", "14", "9"]
-            .iter()
-            .map(|v| scratch.path().join(v).join("bin"))
-            .collect();
+        let expected: Vec<PathBuf> =
+            ["17", "14", "9"].iter().map(|v| scratch.path().join(v).join("bin")).collect();
         assert_eq!(versioned(scratch.path(), "", "bin"), expected);
     }
 
@@ -208,18 +172,10 @@ mod tests {
         let dir = scratch.path().join("seventeen");
         install(&dir, "17.2");
         let found = find(Some(&dir), None, Path::new("/data")).await.unwrap();
-        assert_eq!(
-            found,
-            Binaries {
-                dir: dir.clone(),
-                major: 17
-            }
-        );
+        assert_eq!(found, Binaries { dir: dir.clone(), major: 17 });
 
         let empty = scratch.path().join("empty");
-        let error = find(Some(&empty), None, Path::new("/data"))
-            .await
-            .unwrap_err();
+        let error = find(Some(&empty), None, Path::new("/data")).await.unwrap_err();
         assert!(matches!(error, PrivatePgError::NotServerBinaries { dir } if dir == empty));
     }
 
@@ -227,9 +183,7 @@ mod tests {
     async fn data_of_another_major_version_need_that_version() {
         let scratch = Scratch::new();
         install(scratch.path(), "17.2");
-        let error = find(Some(scratch.path()), Some(16), Path::new("/data"))
-            .await
-            .unwrap_err();
+        let error = find(Some(scratch.path()), Some(16), Path::new("/data")).await.unwrap_err();
         let text = error.to_string();
         assert!(text.contains("written by PostgreSQL 16"), "{text}");
         assert!(text.contains("(only PostgreSQL 17 in "), "{text}");
@@ -239,17 +193,9 @@ mod tests {
     async fn a_server_that_is_too_old_is_refused_with_what_to_do() {
         let scratch = Scratch::new();
         install(scratch.path(), "14.9");
-        let error = find(Some(scratch.path()), None, Path::new("/data"))
-            .await
-            .unwrap_err();
+        let error = find(Some(scratch.path()), None, Path::new("/data")).await.unwrap_err();
         let text = error.to_string();
-        for part in [
-            "15 or later",
-            "PostgreSQL 14 in",
-            "apt install",
-            "brew install",
-            "DATABASE_URL",
-        ] {
+        for part in ["15 or later", "PostgreSQL 14 in", "apt install", "brew install", "DATABASE_URL"] {
             assert!(text.contains(part), "{part} is missing in: {text}");
         }
     }
@@ -257,14 +203,9 @@ mod tests {
     #[tokio::test]
     async fn the_machine_s_own_server_is_found_for_the_data_it_wrote() {
         let any = find(None, None, Path::new("/data")).await.unwrap();
-        let again = find(None, Some(any.major), Path::new("/data"))
-            .await
-            .unwrap();
+        let again = find(None, Some(any.major), Path::new("/data")).await.unwrap();
         assert_eq!(again.major, any.major);
         let error = find(None, Some(1), Path::new("/data")).await.unwrap_err();
-        assert!(matches!(
-            error,
-            PrivatePgError::MajorVersionMissing { wanted: 1, .. }
-        ));
+        assert!(matches!(error, PrivatePgError::MajorVersionMissing { wanted: 1, .. }));
     }
 }

@@ -17,10 +17,7 @@ pub(super) async fn initialise(setup: &Setup<'_>, binaries: &Binaries) -> Result
     if place.major_version()?.is_some() {
         return Ok(());
     }
-    tracing::info!(
-        "initialising the private PostgreSQL in {}",
-        cluster.display()
-    );
+    tracing::info!("initialising the private PostgreSQL in {}", cluster.display());
     // A new name each time: an initdb that outlived its caller may still be writing in the last one.
     let name = format!("postgres.initdb-{:08x}", rand::random::<u32>());
     let new = place.data().join(name);
@@ -32,30 +29,16 @@ pub(super) async fn initialise(setup: &Setup<'_>, binaries: &Binaries) -> Result
     // The locale C orders by bytes: the same on every machine, whatever its C library, so an index
     // stays right when the directory moves. Local connections need no password, since whoever can
     // reach the socket (the server's user and root) can read the files as well.
-    command.args([
-        "--encoding=UTF8",
-        "--locale=C",
-        "--data-checksums",
-        "--auth-local=trust",
-    ]);
+    command.args(["--encoding=UTF8", "--locale=C", "--data-checksums", "--auth-local=trust"]);
     command.args(["--auth-host=reject", "--username", ROLE]);
     if !setup.options.fsync {
         command.arg("--no-sync");
     }
-    command
-        .arg("-D")
-        .arg(&new)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    let output = command
-        .output()
-        .await
-        .map_err(|source| setup.account.explain(&program, &new, source))?;
+    command.arg("-D").arg(&new).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.map_err(|source| setup.account.explain(&program, &new, source))?;
     if !output.status.success() {
         let said = [output.stdout, output.stderr].concat();
-        return Err(PrivatePgError::Initdb {
-            output: String::from_utf8_lossy(&said).into_owned(),
-        });
+        return Err(PrivatePgError::Initdb { output: String::from_utf8_lossy(&said).into_owned() });
     }
     fs::rename(&new, &cluster).map_err(PrivatePgError::io("put in place", &cluster))?;
     File::open(place.data())
@@ -67,10 +50,7 @@ pub(super) async fn initialise(setup: &Setup<'_>, binaries: &Binaries) -> Result
 fn remove_leftovers(place: &Place) -> Result<()> {
     let entries = fs::read_dir(place.data()).map_err(PrivatePgError::io("list", place.data()))?;
     for entry in entries.flatten() {
-        if entry
-            .file_name()
-            .to_string_lossy()
-            .starts_with("postgres.initdb-")
+        if entry.file_name().to_string_lossy().starts_with("postgres.initdb-")
             && let Err(error) = fs::remove_dir_all(entry.path())
         {
             // That initdb may still be writing; the next start tries again.

@@ -42,9 +42,7 @@ pub(super) async fn connect_and_create(socket_dir: &Path) -> Result<(), Error> {
             .fetch_one(&mut connection)
             .await?;
     if !exists {
-        sqlx::query("create database tributary")
-            .execute(&mut connection)
-            .await?;
+        sqlx::query("create database tributary").execute(&mut connection).await?;
     }
     connection.close().await
 }

@@ -63,9 +63,7 @@ pub enum PrivatePgError {
     NoServerUser,
 
     /// The data belong to somebody as whom PostgreSQL cannot be run.
-    #[error(
-        "the data in {cluster} belong to {owner}, as whom PostgreSQL cannot be run from here: {advice}"
-    )]
+    #[error("the data in {cluster} belong to {owner}, as whom PostgreSQL cannot be run from here: {advice}")]
     ForeignData {
         /// The directory of the data.
         cluster: PathBuf,
@@ -143,16 +141,9 @@ pub enum PrivatePgError {
 
 impl PrivatePgError {
     /// For `map_err`: names the attempt and the file in an error of the system.
-    pub(super) fn io(
-        doing: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io {
-            doing,
-            path,
-            source,
-        }
+        move |source| Self::Io { doing, path, source }
     }
 }
 

@@ -52,10 +52,7 @@ impl Lock {
             }
             if started.elapsed() > GATE_LIMIT {
                 return Err(PrivatePgError::TimedOut {
-                    what: format!(
-                        "another process of Tributary keeps {} locked",
-                        path.display()
-                    ),
+                    what: format!("another process of Tributary keeps {} locked", path.display()),
                     waited: GATE_LIMIT,
                 });
             }
@@ -69,11 +66,7 @@ impl Lock {
         self.0.take().map_or_else(Stdio::null, Stdio::from)
     }
 
-    fn settle(
-        file: File,
-        tried: std::result::Result<(), TryLockError>,
-        path: &Path,
-    ) -> Result<Option<Self>> {
+    fn settle(file: File, tried: std::result::Result<(), TryLockError>, path: &Path) -> Result<Option<Self>> {
         match tried {
             Ok(()) => Ok(Some(Self(Some(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -19,11 +19,7 @@ pub(super) fn open(place: &Place) -> io::Result<(File, u64)> {
     if fs::metadata(&path).is_ok_and(|metadata| metadata.len() > LOG_BYTES) {
         fs::rename(&path, place.data().join("postgres.log.old"))?;
     }
-    let log = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)?;
+    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     let length = log.metadata()?.len();
     Ok((log, length))
 }

@@ -61,11 +61,7 @@ pub struct Options {
 impl Default for Options {
     /// Durable, with the server that is found.
     fn default() -> Self {
-        Self {
-            bin_dir: None,
-            fsync: true,
-            extra_settings: Vec::new(),
-        }
+        Self { bin_dir: None, fsync: true, extra_settings: Vec::new() }
     }
 }
 
@@ -89,10 +85,7 @@ impl PrivatePostgres {
     /// As [`open_with`](Self::open_with).
     pub async fn open(data_dir: &Path) -> std::result::Result<Self, PrivatePgError> {
         let named = std::env::var_os("TRIBUTARY_PG_BIN").filter(|dir| !dir.is_empty());
-        let options = Options {
-            bin_dir: named.map(PathBuf::from),
-            ..Options::default()
-        };
+        let options = Options { bin_dir: named.map(PathBuf::from), ..Options::default() };
         Self::open_with(data_dir, &options).await
     }
 
@@ -106,10 +99,7 @@ impl PrivatePostgres {
     /// # Errors
     /// If there is no server to run, the directory cannot be used, or the server does not start; each
     /// error says what to do.
-    pub async fn open_with(
-        data_dir: &Path,
-        options: &Options,
-    ) -> std::result::Result<Self, PrivatePgError> {
+    pub async fn open_with(data_dir: &Path, options: &Options) -> std::result::Result<Self, PrivatePgError> {
         let place = Place::prepare(data_dir)?;
         // Asked before the gate too: a foreigner cannot even open the lock file, but should hear why.
         Account::choose(&place.cluster())?;
@@ -118,21 +108,11 @@ impl PrivatePostgres {
         let socket_dir = place.socket_dir(&account)?;
         let users = place.lock("users");
         // Only a holder of the gate ever takes this lock alone.
-        let users = Lock::try_shared(&users)?.ok_or_else(|| {
-            PrivatePgError::io("lock", users)(std::io::ErrorKind::WouldBlock.into())
-        })?;
-        let setup = Setup {
-            place: &place,
-            account: &account,
-            socket_dir: &socket_dir,
-            options,
-        };
+        let users = Lock::try_shared(&users)?
+            .ok_or_else(|| PrivatePgError::io("lock", users)(std::io::ErrorKind::WouldBlock.into()))?;
+        let setup = Setup { place: &place, account: &account, socket_dir: &socket_dir, options };
         server::bring_up(&setup).await?;
-        Ok(Self {
-            place,
-            socket_dir,
-            users,
-        })
+        Ok(Self { place, socket_dir, users })
     }
 
     /// The URL of the database, for sqlx and other clients that run as root or as the server's user.
@@ -155,21 +135,15 @@ impl PrivatePostgres {
             return Ok(());
         };
         if server::stop(&self.place, &self.socket_dir).await? {
-            tracing::info!(
-                "stopped the private PostgreSQL in {}",
-                self.place.cluster().display()
-            );
+            tracing::info!("stopped the private PostgreSQL in {}", self.place.cluster().display());
             self.place.forget_socket_dir(&self.socket_dir);
         }
         Ok(())
     }
 
     async fn pass_gate(place: &Place) -> Result<Lock> {
-        let busy = || {
-            tracing::info!(
-                "waiting for another process that starts or stops the private PostgreSQL"
-            )
-        };
+        let busy =
+            || tracing::info!("waiting for another process that starts or stops the private PostgreSQL");
         Lock::exclusive(&place.lock("gate"), busy).await
     }
 }

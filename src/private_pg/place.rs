@@ -36,21 +36,17 @@ pub(super) struct Place {
 impl Place {
     /// Creates the data directory if there is none.
     pub(super) fn prepare(data_dir: &Path) -> Result<Self> {
-        let missing: Vec<&Path> = data_dir
-            .ancestors()
-            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists())
-            .collect();
-        fs::create_dir_all(data_dir)
-            .map_err(PrivatePgError::io("create the data directory", data_dir))?;
+        let missing: Vec<&Path> =
+            data_dir.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists()).collect();
+        fs::create_dir_all(data_dir).map_err(PrivatePgError::io("create the data directory", data_dir))?;
         // The server of a Tributary that runs as root is another user and must pass through.
         let mode = if geteuid().is_root() { 0o711 } else { 0o700 };
         for dir in missing {
             fs::set_permissions(dir, Permissions::from_mode(mode))
                 .map_err(PrivatePgError::io("set the permissions of", dir))?;
         }
-        let data = data_dir
-            .canonicalize()
-            .map_err(PrivatePgError::io("find the data directory", data_dir))?;
+        let data =
+            data_dir.canonicalize().map_err(PrivatePgError::io("find the data directory", data_dir))?;
         Ok(Self { data })
     }
 
@@ -101,12 +97,7 @@ impl Place {
         }
         let dir = short_dir()?;
         account.own(&dir)?;
-        let record = [
-            dir.as_os_str().as_bytes(),
-            b"\n",
-            self.cluster().as_os_str().as_bytes(),
-        ]
-        .concat();
+        let record = [dir.as_os_str().as_bytes(), b"\n", self.cluster().as_os_str().as_bytes()].concat();
         let path = self.socket_record();
         fs::write(&path, record).map_err(PrivatePgError::io("write", path))?;
         Ok(dir)
@@ -137,9 +128,7 @@ impl Place {
         }
         let dir = PathBuf::from(OsStr::from_bytes(dir));
         let metadata = fs::symlink_metadata(&dir).ok()?;
-        let ours = metadata.is_dir()
-            && metadata.uid() == account.uid()
-            && metadata.mode() & 0o777 == 0o700;
+        let ours = metadata.is_dir() && metadata.uid() == account.uid() && metadata.mode() & 0o777 == 0o700;
         ours.then_some(dir)
     }
 }
@@ -170,8 +159,5 @@ fn short_dir() -> Result<PathBuf> {
 
 /// Creates a directory that must not exist yet, for this user alone.
 pub(super) fn create_private(dir: &Path) -> Result<()> {
-    DirBuilder::new()
-        .mode(0o700)
-        .create(dir)
-        .map_err(PrivatePgError::io("create", dir))
+    DirBuilder::new().mode(0o700).create(dir).map_err(PrivatePgError::io("create", dir))
 }

@@ -62,8 +62,7 @@ pub(super) async fn bring_up(setup: &Setup<'_>) -> Result<()> {
 }
 
 fn gives_no_answer(setup: &Setup<'_>, waited: Duration) -> PrivatePgError {
-    let process =
-        written_pid(setup.place).map_or_else(String::new, |pid| format!(" (process {pid})"));
+    let process = written_pid(setup.place).map_or_else(String::new, |pid| format!(" (process {pid})"));
     let what = format!(
         "the server in {}{process} takes no connections on {}; see {}, and if it does not recover, \
          end it with `kill -INT` and start again",
@@ -88,13 +87,8 @@ impl Started {
         let log = place.log();
         match self.child.try_wait() {
             Ok(None) => Ok(()),
-            Ok(Some(_)) => Err(PrivatePgError::Start {
-                tail: log::tail(&log, self.log_from),
-                log,
-            }),
-            Err(source) => Err(PrivatePgError::io("watch the server of", place.cluster())(
-                source,
-            )),
+            Ok(Some(_)) => Err(PrivatePgError::Start { tail: log::tail(&log, self.log_from), log }),
+            Err(source) => Err(PrivatePgError::io("watch the server of", place.cluster())(source)),
         }
     }
 }
@@ -105,16 +99,10 @@ fn watch(mut child: Child, cluster: PathBuf) {
     tokio::spawn(async move {
         match child.wait().await {
             Ok(status) if status.success() => {
-                tracing::info!(
-                    "the private PostgreSQL in {} has stopped",
-                    cluster.display()
-                );
+                tracing::info!("the private PostgreSQL in {} has stopped", cluster.display());
             }
             Ok(status) => {
-                tracing::error!(
-                    "the private PostgreSQL in {} died: {status}",
-                    cluster.display()
-                );
+                tracing::error!("the private PostgreSQL in {} died: {status}", cluster.display());
             }
             Err(error) => tracing::warn!(%error, "cannot watch the private PostgreSQL"),
         }
@@ -125,18 +113,11 @@ fn watch(mut child: Child, cluster: PathBuf) {
 /// nobody else can have it.
 async fn start(setup: &Setup<'_>, claim: Lock) -> Result<Started> {
     let (place, cluster) = (setup.place, setup.place.cluster());
-    let binaries = binaries::find(
-        setup.options.bin_dir.as_deref(),
-        place.major_version()?,
-        &cluster,
-    )
-    .await?;
+    let binaries = binaries::find(setup.options.bin_dir.as_deref(), place.major_version()?, &cluster).await?;
     cluster::initialise(setup, &binaries).await?;
     clear_stale_lock_files(place, setup.socket_dir)?;
     let (log, log_from) = log::open(place).map_err(PrivatePgError::io("write", place.log()))?;
-    let second = log
-        .try_clone()
-        .map_err(PrivatePgError::io("write", place.log()))?;
+    let second = log.try_clone().map_err(PrivatePgError::io("write", place.log()))?;
 
     let program = binaries.dir.join("postgres");
     let mut command = setup.command(&program, &cluster);
@@ -145,14 +126,8 @@ async fn start(setup: &Setup<'_>, claim: Lock) -> Result<Started> {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     command.stdin(claim.into_stdin()).stdout(log).stderr(second);
-    let child = command
-        .spawn()
-        .map_err(|source| setup.account.explain(&program, &cluster, source))?;
-    tracing::info!(
-        "started the private PostgreSQL {} in {}",
-        binaries.major,
-        cluster.display()
-    );
+    let child = command.spawn().map_err(|source| setup.account.explain(&program, &cluster, source))?;
+    tracing::info!("started the private PostgreSQL {} in {}", binaries.major, cluster.display());
     Ok(Started { child, log_from })
 }
 
@@ -197,9 +172,7 @@ pub(super) fn works_in(pid: Pid, dir: &Path) -> Option<bool> {
 
 fn remove_if_there(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(PrivatePgError::io("remove", path)(error))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(PrivatePgError::io("remove", path)(error)),
         _ => Ok(()),
     }
 }
@@ -221,9 +194,7 @@ pub(super) async fn stop(place: &Place, socket_dir: &Path) -> Result<bool> {
     match process.map(|pid| kill(pid, Signal::SIGINT)) {
         Some(Ok(()) | Err(Errno::ESRCH)) => {}
         Some(Err(errno)) => {
-            return Err(PrivatePgError::io("stop the server of", place.cluster())(
-                errno.into(),
-            ));
+            return Err(PrivatePgError::io("stop the server of", place.cluster())(errno.into()));
         }
         None if answers => {
             tracing::warn!("the private PostgreSQL runs in another container and is left running");
@@ -235,14 +206,8 @@ pub(super) async fn stop(place: &Place, socket_dir: &Path) -> Result<bool> {
     let begun = Instant::now();
     while Lock::try_exclusive(&claim)?.is_none() {
         if begun.elapsed() > STOP_LIMIT {
-            let what = format!(
-                "the server has not stopped yet; see {}",
-                place.log().display()
-            );
-            return Err(PrivatePgError::TimedOut {
-                what,
-                waited: STOP_LIMIT,
-            });
+            let what = format!("the server has not stopped yet; see {}", place.log().display());
+            return Err(PrivatePgError::TimedOut { what, waited: STOP_LIMIT });
         }
         sleep(POLL).await;
     }
@@ -257,9 +222,7 @@ fn is_the_server(pid: Pid, place: &Place, socket: Option<&UnixStream>) -> bool {
         return true;
     }
     match socket {
-        Some(socket) => socket
-            .peer_cred()
-            .is_ok_and(|peer| peer.pid() == Some(pid.as_raw())),
+        Some(socket) => socket.peer_cred().is_ok_and(|peer| peer.pid() == Some(pid.as_raw())),
         None => works_in(pid, &place.cluster()) == Some(true),
     }
 }

@@ -27,9 +27,7 @@ impl Setup<'_> {
     pub(super) fn command(&self, program: &Path, dir: &Path) -> Command {
         let mut command = Command::new(program);
         // PGPORT, PGOPTIONS and their like are meant for other servers.
-        for (name, _) in
-            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG"))
-        {
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").current_dir(dir).process_group(0);
@@ -62,16 +60,9 @@ impl Setup<'_> {
             ("fsync", "on"),
         ];
         if !self.options.fsync {
-            settings.extend([
-                ("fsync", "off"),
-                ("synchronous_commit", "off"),
-                ("full_page_writes", "off"),
-            ]);
+            settings.extend([("fsync", "off"), ("synchronous_commit", "off"), ("full_page_writes", "off")]);
         }
-        let ours = settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        ours.chain(self.options.extra_settings.iter().cloned())
-            .collect()
+        let ours = settings.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        ours.chain(self.options.extra_settings.iter().cloned()).collect()
     }
 }

@@ -75,24 +75,16 @@ fn end_server(place: &Place, give_up: Instant) {
 }
 
 fn thrown_away() -> Options {
-    Options {
-        fsync: false,
-        ..Options::default()
-    }
+    Options { fsync: false, ..Options::default() }
 }
 
 async fn open(data: &Path) -> PrivatePostgres {
-    PrivatePostgres::open_with(data, &thrown_away())
-        .await
-        .unwrap()
+    PrivatePostgres::open_with(data, &thrown_away()).await.unwrap()
 }
 
 async fn ask(pg: &PrivatePostgres, sql: &'static str) -> String {
     let mut connection = PgConnection::connect(&pg.url()).await.unwrap();
-    let answer = sqlx::query_scalar(sql)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let answer = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     answer
 }
@@ -119,11 +111,7 @@ async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 /// The server is gone: nobody holds its lock or its files, and its process is no more.
 async fn assert_gone(data: &Path, pid: Pid) {
     let place = Place::prepare(data).unwrap();
-    assert!(
-        Lock::try_exclusive(&place.lock("server"))
-            .unwrap()
-            .is_some()
-    );
+    assert!(Lock::try_exclusive(&place.lock("server")).unwrap().is_some());
     assert!(!place.cluster().join("postmaster.pid").exists());
     eventually("the process ends", || kill(pid, None) == Err(Errno::ESRCH)).await;
 }

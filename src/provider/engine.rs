@@ -59,7 +59,8 @@ impl Connection {
 
     /// How many streams carry `resource`.
     pub fn streams_of(&self, resource: Resource) -> usize {
-        let carries = |stream: &&Arc<Stream>| stream.output.as_ref().is_some_and(|output| output.resource == resource);
+        let carries =
+            |stream: &&Arc<Stream>| stream.output.as_ref().is_some_and(|output| output.resource == resource);
         self.streams.iter().filter(carries).count()
     }
 

@@ -57,7 +57,10 @@ impl<'a> Columns<'a> {
             names: rows.iter().map(|row| row.name.as_str()).collect(),
             created_at: rows.iter().map(|row| row.created_at.as_utc()).collect(),
             metadata: rows.iter().map(|row| row.metadata.to_json()).collect(),
-            provider_updated_at: rows.iter().map(|row| row.provider_updated_at.map(|at| at.as_utc())).collect(),
+            provider_updated_at: rows
+                .iter()
+                .map(|row| row.provider_updated_at.map(|at| at.as_utc()))
+                .collect(),
         }
     }
 }

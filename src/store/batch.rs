@@ -26,7 +26,9 @@ pub async fn write(
     batch: &Batch,
 ) -> Result<Tally, StoreError> {
     if batch.backfill {
-        sqlx::query!("select set_config('tributary.backfill', 'on', true)").fetch_one(&mut *connection).await?;
+        sqlx::query!("select set_config('tributary.backfill', 'on', true)")
+            .fetch_one(&mut *connection)
+            .await?;
     }
     let mut tally = Tally::default();
     for wave in waves(&batch.records) {
@@ -70,19 +72,29 @@ async fn write_wave(
 ) -> Result<Tally, StoreError> {
     match resource {
         Resource::Accounts => {
-            let rows: Vec<&Account> = wave.iter().filter_map(|r| if let Record::Account(r) = r { Some(r) } else { None }).collect();
+            let rows: Vec<&Account> =
+                wave.iter().filter_map(|r| if let Record::Account(r) = r { Some(r) } else { None }).collect();
             accounts::upsert_accounts(connection, provider, &rows).await
         }
         Resource::Beneficiaries => {
-            let rows: Vec<&Account> = wave.iter().filter_map(|r| if let Record::Beneficiary(r) = r { Some(&r.0) } else { None }).collect();
+            let rows: Vec<&Account> = wave
+                .iter()
+                .filter_map(|r| if let Record::Beneficiary(r) = r { Some(&r.0) } else { None })
+                .collect();
             accounts::upsert_beneficiaries(connection, provider, &rows).await
         }
         Resource::Balances => {
-            let rows: Vec<&Balances> = wave.iter().filter_map(|r| if let Record::Balances(r) = r { Some(r) } else { None }).collect();
+            let rows: Vec<&Balances> = wave
+                .iter()
+                .filter_map(|r| if let Record::Balances(r) = r { Some(r) } else { None })
+                .collect();
             balances::upsert(connection, provider, &rows).await
         }
         Resource::Transactions => {
-            let rows: Vec<&Transaction> = wave.iter().filter_map(|r| if let Record::Transaction(r) = r { Some(r) } else { None }).collect();
+            let rows: Vec<&Transaction> = wave
+                .iter()
+                .filter_map(|r| if let Record::Transaction(r) = r { Some(r) } else { None })
+                .collect();
             transactions::upsert(connection, provider, &rows).await
         }
     }
@@ -96,11 +108,14 @@ mod tests {
     #[test]
     fn states_of_one_record_are_written_one_after_the_other() {
         let account = |id: &str, name: &str| {
-            let json = format!(r#"{{"id":"{id}","accountName":"{name}","createdAt":"2026-01-01T00:00:00Z"}}"#);
+            let json =
+                format!(r#"{{"id":"{id}","accountName":"{name}","createdAt":"2026-01-01T00:00:00Z"}}"#);
             parse_record(Resource::Accounts, json.as_bytes()).unwrap()
         };
-        let records = [account("a", "1"), account("b", "1"), account("a", "2"), account("a", "3"), account("b", "2")];
-        let keys: Vec<Vec<&str>> = waves(&records).iter().map(|wave| wave.iter().map(|r| key(r)).collect()).collect();
+        let records =
+            [account("a", "1"), account("b", "1"), account("a", "2"), account("a", "3"), account("b", "2")];
+        let keys: Vec<Vec<&str>> =
+            waves(&records).iter().map(|wave| wave.iter().map(|r| key(r)).collect()).collect();
         assert_eq!(keys, [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
     }
 }

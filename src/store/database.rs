@@ -38,7 +38,8 @@ impl From<sqlx::Error> for StoreError {
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code == "25006" || ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+            code == "25006"
+                || ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
         }),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -85,18 +86,18 @@ pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
 /// Refuses a database on which a migration of this build has not run yet.
 pub async fn require_schema(pool: &PgPool) -> Result<(), StoreError> {
     let advice = "run `tributary migrate` (or `sqlx migrate run`) on this database first";
-    let table = sqlx::query_scalar!("select to_regclass('_sqlx_migrations') is not null")
-        .fetch_one(pool)
-        .await?;
+    let table =
+        sqlx::query_scalar!("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
     if table != Some(true) {
         return Err(StoreError::Schema(format!("the database has no schema of Tributary: {advice}")));
     }
-    let applied: Option<i64> = sqlx::query_scalar("select max(version) from _sqlx_migrations where success")
-        .fetch_one(pool)
-        .await?;
+    let applied: Option<i64> =
+        sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(pool).await?;
     let needed = MIGRATOR.iter().map(|migration| migration.version).max();
     if applied < needed {
-        return Err(StoreError::Schema(format!("the schema of the database is older than this build: {advice}")));
+        return Err(StoreError::Schema(format!(
+            "the schema of the database is older than this build: {advice}"
+        )));
     }
     Ok(())
 }

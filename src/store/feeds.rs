@@ -98,13 +98,10 @@ pub async fn hold_new(
     provider: &ProviderName,
     feed: FeedName,
 ) -> Result<bool, StoreError> {
-    let held = sqlx::query_scalar!(
-        r#"select hold_new_feed($1, $2) as "held!""#,
-        provider.as_str(),
-        feed.as_str()
-    )
-    .fetch_one(connection)
-    .await?;
+    let held =
+        sqlx::query_scalar!(r#"select hold_new_feed($1, $2) as "held!""#, provider.as_str(), feed.as_str())
+            .fetch_one(connection)
+            .await?;
     Ok(held)
 }
 

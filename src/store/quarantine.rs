@@ -21,7 +21,8 @@ pub async fn keep(
 ) -> Result<(), StoreError> {
     let raw: Vec<&[u8]> = refused.iter().map(|refused| refused.raw.as_slice()).collect();
     // a reason may quote the record, NUL and all
-    let reasons: Vec<String> = refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
+    let reasons: Vec<String> =
+        refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
     sqlx::query!(
         "insert into quarantine as q (provider, resource, raw, reason)
          select distinct on (sha256(r.raw)) $1, $2, r.raw, r.reason

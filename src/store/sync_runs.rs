@@ -62,7 +62,10 @@ pub async fn finish(pool: &PgPool, id: Uuid, requests: u64, error: Option<&str>)
 }
 
 /// When the last run of the provider that succeeded ended.
-pub async fn last_success(pool: &PgPool, provider: &ProviderName) -> Result<Option<DateTime<Utc>>, StoreError> {
+pub async fn last_success(
+    pool: &PgPool,
+    provider: &ProviderName,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
     let at = sqlx::query_scalar!(
         "select max(finished_at) from sync_runs where provider = $1 and status = 'succeeded'",
         provider.as_str()

@@ -14,7 +14,8 @@ pub async fn upsert(
     provider: &ProviderName,
     rows: &[&Transaction],
 ) -> Result<Tally, StoreError> {
-    let text = |column: fn(&Transaction) -> &str| -> Vec<&str> { rows.iter().map(|row| column(row)).collect() };
+    let text =
+        |column: fn(&Transaction) -> &str| -> Vec<&str> { rows.iter().map(|row| column(row)).collect() };
     let id = |column: fn(&Transaction) -> &Option<RecordId>| -> Vec<Option<&str>> {
         rows.iter().map(|row| column(row).as_ref().map(RecordId::as_str)).collect()
     };

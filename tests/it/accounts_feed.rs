@@ -12,7 +12,11 @@ async fn created_at(app: &TestApp) -> Vec<(String, String, Option<String>)> {
         .await
         .iter()
         .map(|body| {
-            (text(&body["id"]).unwrap(), text(&body["createdAt"]).unwrap(), text(&body["metadata"]["tributary.createdAt"]))
+            (
+                text(&body["id"]).unwrap(),
+                text(&body["createdAt"]).unwrap(),
+                text(&body["metadata"]["tributary.createdAt"]),
+            )
         })
         .collect()
 }
@@ -22,7 +26,10 @@ async fn accounts_keep_the_providers_dates_where_they_ascend() {
     let app = TestApp::new().await;
     app.push(
         "accounts",
-        &[records::account("b", "2021-05-01T00:00:00Z"), records::account("a", "2019-05-01T00:00:00.5+02:00")],
+        &[
+            records::account("b", "2021-05-01T00:00:00Z"),
+            records::account("a", "2019-05-01T00:00:00.5+02:00"),
+        ],
     )
     .await;
     app.publish_all().await;
@@ -81,7 +88,10 @@ async fn a_first_full_sync_is_held_back_until_it_ends_and_goes_out_in_the_order_
     app.publish_all().await;
     let dates: Vec<String> = created_at(&app).await.into_iter().map(|(_, served, _)| served).collect();
     assert_eq!(dates, ["2014-01-01T00:00:00.000000Z", "2024-01-01T00:00:00.000000Z"]);
-    assert!(!feeds::hold_new(&mut connection, app.name(), FeedName::Accounts).await.unwrap(), "once is enough");
+    assert!(
+        !feeds::hold_new(&mut connection, app.name(), FeedName::Accounts).await.unwrap(),
+        "once is enough"
+    );
 }
 
 #[tokio::test]
@@ -102,7 +112,8 @@ async fn beneficiaries_are_served_as_accounts_are() {
 #[tokio::test]
 async fn s18_an_old_account_found_late_and_300_of_one_date_are_all_ingested() {
     let app = TestApp::new().await;
-    let same_day: Vec<_> = (0..300).map(|i| records::account(&format!("a{i}"), "2024-01-01T00:00:00Z")).collect();
+    let same_day: Vec<_> =
+        (0..300).map(|i| records::account(&format!("a{i}"), "2024-01-01T00:00:00Z")).collect();
     app.push("accounts", &same_day).await;
     app.publish_all().await;
     for form in Loop::BOTH {

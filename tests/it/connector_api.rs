@@ -41,13 +41,30 @@ async fn a_transaction_is_served_as_the_connector_expects_it() {
 #[tokio::test]
 async fn s8_a_short_page_comes_only_at_the_end_and_past_the_end_there_is_an_empty_one() {
     let app = with_transactions(300).await;
-    for (page_size, page, expected) in [(1, 300, 1), (1, 301, 0), (100, 3, 100), (100, 4, 0), (299, 2, 1), (1000, 1, 300), (100, 9_223_372_036_854_775_807_i64, 0)] {
-        let got = app.get_ok(&format!("/transactions?page={page}&pageSize={page_size}&sort=updatedAt:asc")).await;
+    for (page_size, page, expected) in [
+        (1, 300, 1),
+        (1, 301, 0),
+        (100, 3, 100),
+        (100, 4, 0),
+        (299, 2, 1),
+        (1000, 1, 300),
+        (100, 9_223_372_036_854_775_807_i64, 0),
+    ] {
+        let got =
+            app.get_ok(&format!("/transactions?page={page}&pageSize={page_size}&sort=updatedAt:asc")).await;
         assert_eq!(got.as_array().unwrap().len(), expected, "page {page} of {page_size}");
     }
     let default = app.get_ok("/transactions").await;
     assert_eq!(default.as_array().unwrap().len(), 100);
-    for query in ["pageSize=0", "pageSize=1001", "pageSize=99999999999999999999", "page=0", "page=x", "sort=createdAt:asc", "sort=updatedAt:desc"] {
+    for query in [
+        "pageSize=0",
+        "pageSize=1001",
+        "pageSize=99999999999999999999",
+        "page=0",
+        "page=x",
+        "sort=createdAt:asc",
+        "sort=updatedAt:desc",
+    ] {
         let (status, body) = app.get(&format!("/transactions?{query}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}");
         check_error(&body);
@@ -79,7 +96,9 @@ async fn s7_from_is_an_inclusive_compare_of_instants_in_any_form() {
         let got = app.get_ok(&format!("/transactions?updatedAtFrom={from}")).await;
         assert_eq!(got.as_array().unwrap().len(), expected, "{from}");
     }
-    for garbage in ["", "now", "2026-03-01", "2026-02-30T00:00:00Z", "1772366400", "%00", "2026-03-01T12:00:00"] {
+    for garbage in
+        ["", "now", "2026-03-01", "2026-02-30T00:00:00Z", "1772366400", "%00", "2026-03-01T12:00:00"]
+    {
         let (status, body) = app.get(&format!("/transactions?updatedAtFrom={garbage}")).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{garbage}");
         check_error(&body);
@@ -118,12 +137,20 @@ async fn balances_answer_404_for_an_unknown_account_and_an_empty_list_for_a_bare
     let (status, body) = app.get("/accounts/nobody/balances").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     check_error(&body);
-    for odd in ["/accounts/~zz/balances", "/accounts/%00/balances", "/accounts/~00/balances", "/accounts/a%2Fb/balances"] {
+    for odd in [
+        "/accounts/~zz/balances",
+        "/accounts/%00/balances",
+        "/accounts/~00/balances",
+        "/accounts/a%2Fb/balances",
+    ] {
         assert_eq!(app.get(odd).await.0, StatusCode::NOT_FOUND, "{odd}");
     }
     app.push("accounts", &[records::account("bare", "2026-01-01T00:00:00Z")]).await;
     let body = app.get_ok("/accounts/bare/balances").await;
-    assert_eq!((&body["id"], &body["accountID"], &body["balances"]), (&json!("bare"), &json!("bare"), &json!([])));
+    assert_eq!(
+        (&body["id"], &body["accountID"], &body["balances"]),
+        (&json!("bare"), &json!("bare"), &json!([]))
+    );
     let client = Client::new(&app.listen().await, &app.connector_key);
     assert!(client.balances("bare").await.unwrap().is_empty());
 }
@@ -155,7 +182,10 @@ async fn the_time_of_the_balances_grows_whenever_an_amount_changes() {
         let (earlier, later) = (&pair[0], &pair[1]);
         assert!(if earlier.1 == later.1 { earlier.0 <= later.0 } else { earlier.0 < later.0 }, "{seen:?}");
     }
-    assert_eq!(seen.last().unwrap().1, json!([{"currency": "EUR/2", "amount": "150"}, {"currency": "USD/2", "amount": "10"}]));
+    assert_eq!(
+        seen.last().unwrap().1,
+        json!([{"currency": "EUR/2", "amount": "150"}, {"currency": "USD/2", "amount": "10"}])
+    );
 }
 
 #[tokio::test]
@@ -171,14 +201,18 @@ async fn two_writers_of_one_account_never_share_a_time() {
         .unwrap();
     let pool = app.pool.clone();
     let second = tokio::spawn(async move {
-        sqlx::query("update balances set amount = 1, at = '2026-03-01T12:00:01Z' where asset = 'USD/2'").execute(&pool).await
+        sqlx::query("update balances set amount = 1, at = '2026-03-01T12:00:01Z' where asset = 'USD/2'")
+            .execute(&pool)
+            .await
     });
     // the second writer waits for the first, however long that takes
     let waiting = async {
-        while sqlx::query_scalar::<_, i64>("select count(*) from pg_locks where locktype = 'advisory' and not granted")
-            .fetch_one(&app.pool)
-            .await
-            .unwrap()
+        while sqlx::query_scalar::<_, i64>(
+            "select count(*) from pg_locks where locktype = 'advisory' and not granted",
+        )
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
             == 0
         {
             tokio::task::yield_now().await;
@@ -187,14 +221,23 @@ async fn two_writers_of_one_account_never_share_a_time() {
     tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("it waits");
     first.commit().await.unwrap();
     second.await.unwrap().unwrap();
-    let times: i64 = sqlx::query_scalar("select count(distinct at) from balances").fetch_one(&app.pool).await.unwrap();
+    let times: i64 =
+        sqlx::query_scalar("select count(distinct at) from balances").fetch_one(&app.pool).await.unwrap();
     assert_eq!(times, 2);
 }
 
 #[tokio::test]
 async fn without_a_valid_key_every_path_answers_401_in_json() {
     let app = TestApp::new().await;
-    for authorization in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic abc"), Some("Bearer trb_nonsense"), Some(&*format!("Bearer {}x", app.connector_key))] {
+    for authorization in [
+        None,
+        Some(""),
+        Some("Bearer"),
+        Some("Bearer "),
+        Some("Basic abc"),
+        Some("Bearer trb_nonsense"),
+        Some(&*format!("Bearer {}x", app.connector_key)),
+    ] {
         for target in ["/accounts", "/accounts/a/balances", "/beneficiaries", "/transactions"] {
             let mut request = Request::get(target);
             if let Some(value) = authorization {
@@ -253,10 +296,25 @@ async fn pages_are_compressed_when_asked_for() {
 #[tokio::test]
 async fn older_formance_hears_only_words_that_it_knows() {
     let app = TestApp::with_file("provider: acme\nsource: push\nformance: { version: \"3.1\" }\n").await;
-    for (i, status) in ["PENDING", "SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED", "REFUNDED", "REFUNDED_FAILURE",
-        "REFUND_REVERSED", "DISPUTE", "DISPUTE_WON", "DISPUTE_LOST", "AUTHORISATION", "CAPTURE", "CAPTURE_FAILED", "OTHER"]
-        .iter()
-        .enumerate()
+    for (i, status) in [
+        "PENDING",
+        "SUCCEEDED",
+        "FAILED",
+        "CANCELLED",
+        "EXPIRED",
+        "REFUNDED",
+        "REFUNDED_FAILURE",
+        "REFUND_REVERSED",
+        "DISPUTE",
+        "DISPUTE_WON",
+        "DISPUTE_LOST",
+        "AUTHORISATION",
+        "CAPTURE",
+        "CAPTURE_FAILED",
+        "OTHER",
+    ]
+    .iter()
+    .enumerate()
     {
         let mut record = records::transaction(&format!("t{i}"), status);
         record["type"] = if i % 2 == 0 { "OTHER" } else { "PAYIN" }.into();

@@ -50,7 +50,16 @@ impl Demo {
     async fn start() -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("demo-{}", std::process::id()));
         let mut process = Command::new(env!("CARGO_BIN_EXE_tributary"))
-            .args(["demo", "--listen", "127.0.0.1:0", "--changes-per-second", "20", "--log", "warn", "--data"])
+            .args([
+                "demo",
+                "--listen",
+                "127.0.0.1:0",
+                "--changes-per-second",
+                "20",
+                "--log",
+                "warn",
+                "--data",
+            ])
             .arg(&folder)
             .env_remove("DATABASE_URL")
             .stdout(Stdio::piped())
@@ -70,7 +79,8 @@ impl Demo {
             }
             (endpoint, key)
         };
-        let (endpoint, key) = tokio::time::timeout(Duration::from_secs(300), printed).await.expect("the demo starts");
+        let (endpoint, key) =
+            tokio::time::timeout(Duration::from_secs(300), printed).await.expect("the demo starts");
         Self { process, endpoint: endpoint.unwrap(), key: key.unwrap(), folder }
     }
 
@@ -116,7 +126,10 @@ impl Demo {
     async fn stop(mut self) {
         let pid = nix::unistd::Pid::from_raw(self.process.id().unwrap() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
-        let status = tokio::time::timeout(Duration::from_secs(60), self.process.wait()).await.expect("it stops").unwrap();
+        let status = tokio::time::timeout(Duration::from_secs(60), self.process.wait())
+            .await
+            .expect("it stops")
+            .unwrap();
         assert!(status.success(), "{status}");
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
@@ -127,7 +140,10 @@ fn check(rows: &[Row], feed: &[(i64, String, i64)]) {
     let came: Vec<(String, i64)> =
         rows.iter().map(|row| (row.reference.clone(), (row.watermark.unix_nanos() / 1000) as i64)).collect();
     let held: Vec<(String, i64)> = feed[..came.len()].iter().map(|(_, id, at)| (id.clone(), *at)).collect();
-    assert!(feed.iter().zip(1..).all(|((position, _, _), expected)| *position == expected), "positions are dense");
+    assert!(
+        feed.iter().zip(1..).all(|((position, _, _), expected)| *position == expected),
+        "positions are dense"
+    );
     assert!(came == held, "what came is the feed, entry by entry");
 }
 

@@ -173,7 +173,8 @@ async fn a_feed_from_before_the_servers_start_issues_nothing_below_it() {
     let body = serde_json::to_vec(&records::transactions("old", 10)).unwrap();
     app.post("/ingest/transactions?backfill=true", "application/json", body).await;
     app.publish_all().await;
-    let started: DateTime<Utc> = sqlx::query_scalar("select pg_postmaster_start_time()").fetch_one(&app.pool).await.unwrap();
+    let started: DateTime<Utc> =
+        sqlx::query_scalar("select pg_postmaster_start_time()").fetch_one(&app.pool).await.unwrap();
     let entries = entries(&app, "transactions").await;
     assert_eq!(entries.len(), 12);
     assert!(entries[1..].iter().all(|entry| entry.published_at > started));
@@ -236,7 +237,9 @@ async fn a_running_publisher_wakes_when_a_change_commits() {
                 tokio::task::yield_now().await;
             }
         };
-        seen = tokio::time::timeout(std::time::Duration::from_secs(20), published).await.expect("it is published");
+        seen = tokio::time::timeout(std::time::Duration::from_secs(20), published)
+            .await
+            .expect("it is published");
     }
     assert_eq!(seen, 5);
     stop.cancel();

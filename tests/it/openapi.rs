@@ -16,7 +16,8 @@ async fn the_served_description_is_the_one_of_the_code() {
 
 /// Formance's file, where it is at hand.
 fn theirs() -> Option<Value> {
-    let shared = std::env::var("TRIBUTARY_SHARED").unwrap_or_else(|_| format!("{}/../shared", env!("CARGO_MANIFEST_DIR")));
+    let shared = std::env::var("TRIBUTARY_SHARED")
+        .unwrap_or_else(|_| format!("{}/../shared", env!("CARGO_MANIFEST_DIR")));
     let text = std::fs::read_to_string(format!("{shared}/formance/generic-openapi.yaml")).ok()?;
     Some(serde_saphyr::from_str(&text).expect("Formance's file is YAML"))
 }
@@ -79,7 +80,9 @@ fn our_description_agrees_with_formances() {
             let inlined = ["Metadata", "PayoutRequest", "Payout", "TransferRequest", "Transfer"];
             let renamed = [("TransactionStatus", "Status")];
             match renamed.iter().find(|(their, _)| their == name) {
-                Some((_, own)) => assert_eq!(names(&ours["components"]["schemas"][own]["enum"]), names(&schema["enum"])),
+                Some((_, own)) => {
+                    assert_eq!(names(&ours["components"]["schemas"][own]["enum"]), names(&schema["enum"]))
+                }
                 None => assert!(inlined.contains(&name.as_str()), "{name} is missing"),
             }
             continue;

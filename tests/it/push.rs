@@ -9,17 +9,25 @@ use crate::support::{TestApp, records};
 async fn a_repeated_push_changes_nothing() {
     let app = TestApp::new().await;
     let batch = records::transactions("t", 100);
-    assert_eq!(app.push("transactions", &batch).await, json!({"created": 100, "updated": 0, "unchanged": 0, "quarantined": []}));
+    assert_eq!(
+        app.push("transactions", &batch).await,
+        json!({"created": 100, "updated": 0, "unchanged": 0, "quarantined": []})
+    );
     let before: (i64, i64) = state(&app).await;
-    assert_eq!(app.push("transactions", &batch).await, json!({"created": 0, "updated": 0, "unchanged": 100, "quarantined": []}));
+    assert_eq!(
+        app.push("transactions", &batch).await,
+        json!({"created": 0, "updated": 0, "unchanged": 100, "quarantined": []})
+    );
     assert_eq!(state(&app).await, before, "no row version and no change is written");
 }
 
 async fn state(app: &TestApp) -> (i64, i64) {
-    sqlx::query_as("select (select count(*) from changes), (select max(xmin::text::bigint) from transactions)")
-        .fetch_one(&app.pool)
-        .await
-        .unwrap()
+    sqlx::query_as(
+        "select (select count(*) from changes), (select max(xmin::text::bigint) from transactions)",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap()
 }
 
 #[tokio::test]
@@ -51,7 +59,11 @@ async fn every_state_of_a_record_in_one_call_is_kept() {
 #[tokio::test]
 async fn ndjson_is_taken_line_by_line() {
     let app = TestApp::new().await;
-    let body = format!("{}\n\n{{broken\n{}\r\n", records::transaction("a", "PENDING"), records::transaction("b", "PENDING"));
+    let body = format!(
+        "{}\n\n{{broken\n{}\r\n",
+        records::transaction("a", "PENDING"),
+        records::transaction("b", "PENDING")
+    );
     let (status, answer) = app.post("/ingest/transactions", "application/x-ndjson", body).await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(answer["created"], 2);
@@ -85,7 +97,8 @@ async fn s16_rows_that_would_stop_the_feed_are_quarantined_and_the_rest_flows() 
     batch.push(records::transaction("good2", "PENDING"));
     let answer = app.push("transactions", &batch).await;
     assert_eq!(answer["created"], 2);
-    let indexes: Vec<u64> = answer["quarantined"].as_array().unwrap().iter().map(|q| q["index"].as_u64().unwrap()).collect();
+    let indexes: Vec<u64> =
+        answer["quarantined"].as_array().unwrap().iter().map(|q| q["index"].as_u64().unwrap()).collect();
     assert_eq!(indexes, (1..=bad.len() as u64).collect::<Vec<_>>());
     app.push("transactions", &batch).await;
     let kept: Vec<(String, i32)> =
@@ -113,7 +126,8 @@ async fn a_record_older_than_the_stored_one_is_dropped() {
     // seen again as it is, later: what lies between is old news from then on
     app.push("transactions", &[at("SUCCEEDED", "2026-03-01T12:30:00Z")]).await;
     assert_eq!(app.push("transactions", &[at("DISPUTE", "2026-03-01T12:20:00Z")]).await["unchanged"], 1);
-    let status: String = sqlx::query_scalar("select status from transactions").fetch_one(&app.pool).await.unwrap();
+    let status: String =
+        sqlx::query_scalar("select status from transactions").fetch_one(&app.pool).await.unwrap();
     assert_eq!(status, "SUCCEEDED");
     app.publish_all().await;
     assert_eq!(app.feed("transactions").await.len(), 2);

@@ -100,12 +100,16 @@ async fn s4_inserts_and_updates_between_all_pages_lose_nothing_and_full_pages_ne
         if count < 100 {
             break;
         }
-        app.sql(&format!("update transactions set status = 'DISPUTE', amount = {number} where id like 't{number}%'")).await;
+        app.sql(&format!(
+            "update transactions set status = 'DISPUTE', amount = {number} where id like 't{number}%'"
+        ))
+        .await;
         app.push("transactions", &[records::transaction(&format!("new{number}"), "PENDING")]).await;
         app.publish_all().await;
         assert!(number < 100, "the walk ends");
     }
-    let walked: Vec<serde_json::Value> = pages.iter().flat_map(|page| page.as_array().unwrap().clone()).collect();
+    let walked: Vec<serde_json::Value> =
+        pages.iter().flat_map(|page| page.as_array().unwrap().clone()).collect();
     assert_eq!(walked, app.feed("transactions").await, "the walk's union is the whole feed");
     for (i, body) in pages.iter().enumerate().filter(|(_, body)| body.as_array().unwrap().len() == 100) {
         assert_eq!(&app.get_ok(&page(i + 1)).await, body, "page {}", i + 1);
@@ -123,7 +127,8 @@ async fn s5_a_row_updated_a_thousand_times_during_a_walk_ends_it_with_its_last_v
         while consumer.step().await {
             for _ in 0..20 {
                 updates += 1;
-                app.sql(&format!("update transactions set amount = amount + {updates} where id = 't7'")).await;
+                app.sql(&format!("update transactions set amount = amount + {updates} where id = 't7'"))
+                    .await;
             }
             app.publish_all().await;
         }

@@ -67,12 +67,12 @@ async fn merge_tracks_new_and_changed_rows_once() {
 async fn copy_tracks_every_row() {
     let app = TestApp::new().await;
     let mut connection = app.pool.acquire().await.unwrap();
-    let mut copy = connection
-        .copy_in_raw(&format!("copy transactions ({COLUMNS}) from stdin"))
-        .await
-        .unwrap();
+    let mut copy =
+        connection.copy_in_raw(&format!("copy transactions ({COLUMNS}) from stdin")).await.unwrap();
     for id in ["a", "b", "c"] {
-        copy.send(format!("acme\t{id}\tPAYIN\tPENDING\tEUR/2\t5\t2026-03-01 12:00:00+00\n").into_bytes()).await.unwrap();
+        copy.send(format!("acme\t{id}\tPAYIN\tPENDING\tEUR/2\t5\t2026-03-01 12:00:00+00\n").into_bytes())
+            .await
+            .unwrap();
     }
     assert_eq!(copy.finish().await.unwrap(), 3);
     assert_eq!(versions(&app).await, expected(&[("a", "PENDING"), ("b", "PENDING"), ("c", "PENDING")]));
@@ -104,10 +104,12 @@ async fn updated_at_moves_with_the_content_and_only_with_it() {
     let app = TestApp::new().await;
     app.sql(&format!("insert into transactions ({COLUMNS}) values {}", row("a", "PENDING", 1))).await;
     let updated_at = || async {
-        sqlx::query_scalar::<_, chrono::DateTime<chrono::Utc>>("select updated_at from transactions where id = 'a'")
-            .fetch_one(&app.pool)
-            .await
-            .unwrap()
+        sqlx::query_scalar::<_, chrono::DateTime<chrono::Utc>>(
+            "select updated_at from transactions where id = 'a'",
+        )
+        .fetch_one(&app.pool)
+        .await
+        .unwrap()
     };
     let first = updated_at().await;
     app.sql("update transactions set status = 'PENDING', provider_updated_at = now()").await;
@@ -120,8 +122,10 @@ async fn updated_at_moves_with_the_content_and_only_with_it() {
 async fn identity_type_and_creation_date_never_change() {
     let app = TestApp::new().await;
     app.sql(&format!("insert into transactions ({COLUMNS}) values {}", row("a", "PENDING", 1))).await;
-    app.sql("insert into accounts (provider, id, name, created_at) values ('acme', 'x', 'X', '2026-01-01')").await;
-    app.sql("insert into balances (provider, account_id, asset, amount) values ('acme', 'x', 'EUR/2', 1)").await;
+    app.sql("insert into accounts (provider, id, name, created_at) values ('acme', 'x', 'X', '2026-01-01')")
+        .await;
+    app.sql("insert into balances (provider, account_id, asset, amount) values ('acme', 'x', 'EUR/2', 1)")
+        .await;
     for (sql, constraint) in [
         ("update transactions set type = 'PAYOUT'", "transactions_identity_frozen"),
         ("update transactions set created_at = now()", "transactions_identity_frozen"),
@@ -140,9 +144,16 @@ async fn rows_that_would_poison_the_connector_are_refused_by_named_constraints()
     let app = TestApp::new().await;
     let insert = |column: &str, value: &str| {
         let mut row = vec![
-            ("provider", "'acme'"), ("id", "'a'"), ("type", "'PAYIN'"), ("status", "'PENDING'"),
-            ("asset", "'EUR/2'"), ("amount", "1"), ("created_at", "'2026-03-01'"), ("metadata", "'{}'"),
-            ("related_transaction_id", "null"), ("source_account_id", "null"),
+            ("provider", "'acme'"),
+            ("id", "'a'"),
+            ("type", "'PAYIN'"),
+            ("status", "'PENDING'"),
+            ("asset", "'EUR/2'"),
+            ("amount", "1"),
+            ("created_at", "'2026-03-01'"),
+            ("metadata", "'{}'"),
+            ("related_transaction_id", "null"),
+            ("source_account_id", "null"),
         ];
         row.iter_mut().find(|(name, _)| *name == column).unwrap().1 = value;
         let names: Vec<&str> = row.iter().map(|(name, _)| *name).collect();
@@ -198,10 +209,7 @@ async fn two_changes_of_one_row_are_published_in_the_order_of_its_lock() {
 async fn an_etl_role_needs_rights_on_the_tables_only() {
     let app = TestApp::new().await;
     let role = format!("etl_{}", std::process::id());
-    app.sql(&format!(
-        "create role {role}; grant insert, update, select on transactions to {role};"
-    ))
-    .await;
+    app.sql(&format!("create role {role}; grant insert, update, select on transactions to {role};")).await;
     let mut session = app.pool.begin().await.unwrap();
     sqlx::raw_sql(sqlx::AssertSqlSafe(format!(
         "set local role {role}; insert into transactions ({COLUMNS}) values {}; reset role",

@@ -30,7 +30,9 @@ impl Setup {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let app = TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n")).await;
+        let app =
+            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
+                .await;
         let connection = connect(&url);
         Self { bank, app, connection }
     }
@@ -48,7 +50,10 @@ impl Setup {
     /// Status and amount of every transaction as the tables hold it.
     async fn stored(&self) -> BTreeMap<String, (String, String)> {
         let rows: Vec<(String, String, String)> =
-            sqlx::query_as("select id, status, amount::text from transactions").fetch_all(&self.app.pool).await.unwrap();
+            sqlx::query_as("select id, status, amount::text from transactions")
+                .fetch_all(&self.app.pool)
+                .await
+                .unwrap();
         rows.into_iter().map(|(id, status, amount)| (id, (status, amount))).collect()
     }
 
@@ -57,7 +62,11 @@ impl Setup {
         let ledger = self.bank.ledger();
         let own: Vec<_> = ledger.accounts.iter().map(|account| account.default_category).collect();
         let items = ledger.items.iter().filter(|item| own.contains(&item.category));
-        items.map(|item| (item.uid.to_string(), (expected_status(item).to_owned(), item.amount_minor.to_string()))).collect()
+        items
+            .map(|item| {
+                (item.uid.to_string(), (expected_status(item).to_owned(), item.amount_minor.to_string()))
+            })
+            .collect()
     }
 
     async fn check(&self) {
@@ -133,7 +142,8 @@ async fn accounts_balances_and_payees_arrive_as_the_bank_has_them() {
     let client = tributary::formance::Client::new(&setup.app.listen().await, &setup.app.connector_key);
     for account in &ledger.accounts {
         let balances = client.balances(&account.uid.to_string()).await.unwrap();
-        let amounts: Vec<String> = balances.iter().map(|balance| balance.amount.as_str().to_owned()).collect();
+        let amounts: Vec<String> =
+            balances.iter().map(|balance| balance.amount.as_str().to_owned()).collect();
         assert_eq!(amounts, [account.balances.cleared_minor.to_string()], "{}", account.currency);
         assert!(balances[0].asset.starts_with(account.currency));
     }
@@ -170,7 +180,10 @@ async fn a_bank_that_throttles_fails_and_breaks_off_is_read_in_full_all_the_same
     }
     setup.check().await;
     let fired = setup.bank.fired();
-    assert!(fired.rate_limited() > 0 && fired.server_errors > 0 && fired.cut_bodies > 0 && fired.ties > 0, "{fired:?}");
+    assert!(
+        fired.rate_limited() > 0 && fired.server_errors > 0 && fired.cut_bodies > 0 && fired.ties > 0,
+        "{fired:?}"
+    );
 }
 
 #[tokio::test]
@@ -223,9 +236,11 @@ async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
     manifest.base_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(starling::serve(listener, Arc::clone(&setup.bank), std::future::pending()));
     let connection = Connection::new(&provider.name, &manifest).unwrap();
-    let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Progress::default()).await.unwrap();
+    let outcome =
+        run_once(&setup.app.pool, setup.app.name(), &connection, &Progress::default()).await.unwrap();
     let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };
     assert!(error.contains("403") && !error.contains("a-wrong-token"), "{error}");
-    let held: i64 = sqlx::query_scalar("select count(*) from feeds where held").fetch_one(&setup.app.pool).await.unwrap();
+    let held: i64 =
+        sqlx::query_scalar("select count(*) from feeds where held").fetch_one(&setup.app.pool).await.unwrap();
     assert_eq!(held, 0, "no feed is left held back");
 }

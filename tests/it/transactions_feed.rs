@@ -64,7 +64,8 @@ async fn many_children_ahead_of_their_parent_do_not_block_a_feed_that_has_little
     // use the free past up, so that only a few entries fit at a time
     app.push("transactions", &[records::transaction("first", "SUCCEEDED")]).await;
     app.publish_all().await;
-    let mut batch: Vec<Value> = (0..200).map(|i| child(&format!("a{i}"), "payment", "2026-03-02T00:00:00Z")).collect();
+    let mut batch: Vec<Value> =
+        (0..200).map(|i| child(&format!("a{i}"), "payment", "2026-03-02T00:00:00Z")).collect();
     batch.push(records::transaction("payment", "SUCCEEDED"));
     app.push("transactions", &batch).await;
     app.publish_all().await;
@@ -77,11 +78,14 @@ async fn many_children_ahead_of_their_parent_do_not_block_a_feed_that_has_little
 async fn a_child_whose_parent_never_comes_goes_out_alone_in_the_end() {
     let app = TestApp::new().await;
     app.push("transactions", &[child("refund", "lost", "2026-03-02T00:00:00Z")]).await;
-    app.push("transactions", &[{
-        let mut second = child("refund", "lost", "2026-03-02T00:00:00Z");
-        second["status"] = "REFUND_REVERSED".into();
-        second
-    }])
+    app.push(
+        "transactions",
+        &[{
+            let mut second = child("refund", "lost", "2026-03-02T00:00:00Z");
+            second["status"] = "REFUND_REVERSED".into();
+            second
+        }],
+    )
     .await;
     app.publish_all().await;
     assert!(ids(&app).await.is_empty());

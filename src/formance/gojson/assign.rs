@@ -85,10 +85,8 @@ pub fn text_map(raw: Raw<'_>, field: &str, target: &mut TextMap) -> Result<(), J
 
 /// Assigns a time. `null` leaves the field as it was.
 pub fn time(raw: Raw<'_>, field: &str, target: &mut GoTime) -> Result<(), JsonError> {
-    let time = GoTime::from_json(raw.literal()).map_err(|source| JsonError::Time {
-        field: field.to_owned(),
-        source,
-    })?;
+    let time = GoTime::from_json(raw.literal())
+        .map_err(|source| JsonError::Time { field: field.to_owned(), source })?;
     *target = time.unwrap_or(*target);
     Ok(())
 }
@@ -103,18 +101,12 @@ pub fn enumeration<T>(
 ) -> Result<(), JsonError> {
     let mut value = String::new();
     string(raw, field, &mut value)?;
-    *target = known(&value).ok_or_else(|| JsonError::Enum {
-        field: field.to_owned(),
-        value,
-    })?;
+    *target = known(&value).ok_or_else(|| JsonError::Enum { field: field.to_owned(), value })?;
     Ok(())
 }
 
 fn mismatch(raw: Raw<'_>, field: &str) -> JsonError {
-    JsonError::Type {
-        found: raw.type_name(),
-        field: field.to_owned(),
-    }
+    JsonError::Type { found: raw.type_name(), field: field.to_owned() }
 }
 
 #[cfg(test)]
@@ -126,9 +118,7 @@ mod tests {
     }
 
     fn names(text: &str, target: &mut Vec<String>) -> Result<(), JsonError> {
-        list(raw(text), "names", target, |element, name| {
-            string(element, "names", name)
-        })
+        list(raw(text), "names", target, |element, name| string(element, "names", name))
     }
 
     #[test]
@@ -144,10 +134,7 @@ mod tests {
 
     #[test]
     fn a_value_of_another_type_is_an_error() {
-        let expected = Err(JsonError::Type {
-            found: "number",
-            field: "name".into(),
-        });
+        let expected = Err(JsonError::Type { found: "number", field: "name".into() });
         assert_eq!(string(raw("7"), "name", &mut String::new()), expected);
         assert_eq!(optional(raw("7"), "name", &mut None), expected);
         assert_eq!(text_map(raw("7"), "name", &mut None), expected);
@@ -157,14 +144,10 @@ mod tests {
     #[test]
     fn keys_match_in_any_case_and_the_last_one_counts() {
         let mut id = String::new();
-        object(
-            raw(r#"{"ID":"a","x":1,"iD":"b","id":null}"#),
-            "row",
-            |key, value| match key {
-                "ID" => string(value, "id", &mut id),
-                _ => Ok(()),
-            },
-        )
+        object(raw(r#"{"ID":"a","x":1,"iD":"b","id":null}"#), "row", |key, value| match key {
+            "ID" => string(value, "id", &mut id),
+            _ => Ok(()),
+        })
         .unwrap();
         assert_eq!(id, "b");
     }

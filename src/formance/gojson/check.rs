@@ -8,14 +8,8 @@ const MAX_DEPTH: usize = 10_000;
 
 /// Checks that `text` is exactly one JSON value.
 pub(super) fn check(text: &[u8]) -> Result<(), JsonError> {
-    let mut checker = Checker {
-        text,
-        at: 0,
-        open: Vec::new(),
-    };
-    checker
-        .run()
-        .ok_or(JsonError::Syntax { offset: checker.at })
+    let mut checker = Checker { text, at: 0, open: Vec::new() };
+    checker.run().ok_or(JsonError::Syntax { offset: checker.at })
 }
 
 struct Checker<'a> {
@@ -235,11 +229,7 @@ mod tests {
             ("[] []", 3),
             ("\u{feff}[]", 0),
         ] {
-            assert_eq!(
-                check(text.as_bytes()),
-                Err(JsonError::Syntax { offset }),
-                "{text:?}"
-            );
+            assert_eq!(check(text.as_bytes()), Err(JsonError::Syntax { offset }), "{text:?}");
         }
     }
 

@@ -160,24 +160,14 @@ mod tests {
 
     fn strings(text: &str) -> Vec<String> {
         let raw = Raw::parse(text.as_bytes()).unwrap();
-        raw.elements()
-            .unwrap()
-            .map(|value| String::from_utf8(value.literal().to_vec()).unwrap())
-            .collect()
+        raw.elements().unwrap().map(|value| String::from_utf8(value.literal().to_vec()).unwrap()).collect()
     }
 
     #[test]
     fn the_elements_of_an_array_are_given_as_they_stand() {
         assert_eq!(
             strings(" [ 1 ,\"a,]\\\"\" , [2,{\"k\":\"}\"}],{} ,true, null\n] "),
-            [
-                "1",
-                "\"a,]\\\"\"",
-                "[2,{\"k\":\"}\"}]",
-                "{}",
-                "true",
-                "null"
-            ]
+            ["1", "\"a,]\\\"\"", "[2,{\"k\":\"}\"}]", "{}", "true", "null"]
         );
         assert!(strings("[ ]").is_empty());
     }
@@ -185,11 +175,7 @@ mod tests {
     #[test]
     fn the_members_of_an_object_keep_order_and_repetitions() {
         let raw = Raw::parse(br#"{"b" : 1,"a":{"b":2}, "b":"x"}"#).unwrap();
-        let members: Vec<_> = raw
-            .members()
-            .unwrap()
-            .map(|(key, value)| (key, value.type_name()))
-            .collect();
+        let members: Vec<_> = raw.members().unwrap().map(|(key, value)| (key, value.type_name())).collect();
         let expected = [("b", "number"), ("a", "object"), ("b", "string")];
         assert_eq!(members, expected.map(|(key, name)| (key.to_owned(), name)));
     }

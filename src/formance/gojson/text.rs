@@ -67,11 +67,7 @@ fn unicode_escape(rest: &[u8]) -> (char, &[u8]) {
 }
 
 fn hex(digits: &[u8]) -> u32 {
-    let value = |b: u8| {
-        char::from(b)
-            .to_digit(16)
-            .expect("checked to be hexadecimal")
-    };
+    let value = |b: u8| char::from(b).to_digit(16).expect("checked to be hexadecimal");
     digits.iter().fold(0, |n, &b| n * 16 + value(b))
 }
 

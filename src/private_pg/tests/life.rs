@@ -12,10 +12,7 @@ use super::*;
 async fn a_fresh_directory_becomes_a_durable_server_that_close_stops() {
     let scratch = Scratch::new();
     let pg = PrivatePostgres::open(&scratch.data()).await.unwrap();
-    assert_eq!(
-        ask(&pg, "select current_database() || ' ' || current_user").await,
-        "tributary tributary"
-    );
+    assert_eq!(ask(&pg, "select current_database() || ' ' || current_user").await, "tributary tributary");
     for (setting, value) in [
         ("fsync", "on"),
         ("listen_addresses", ""),
@@ -48,17 +45,9 @@ async fn a_fresh_directory_becomes_a_durable_server_that_close_stops() {
 async fn the_settings_of_the_caller_win() {
     let scratch = Scratch::new();
     let extra_settings = vec![("max_connections".to_owned(), "17".to_owned())];
-    let options = Options {
-        extra_settings,
-        ..thrown_away()
-    };
-    let pg = PrivatePostgres::open_with(&scratch.data(), &options)
-        .await
-        .unwrap();
-    assert_eq!(
-        ask(&pg, "select current_setting('max_connections')").await,
-        "17"
-    );
+    let options = Options { extra_settings, ..thrown_away() };
+    let pg = PrivatePostgres::open_with(&scratch.data(), &options).await.unwrap();
+    assert_eq!(ask(&pg, "select current_setting('max_connections')").await, "17");
     assert_eq!(ask(&pg, "select current_setting('fsync')").await, "off");
     pg.close().await.unwrap();
 }
@@ -72,11 +61,7 @@ async fn only_the_server_s_user_and_root_can_reach_it() {
     assert_ne!(runs_as, 0);
     for private in [&pg.socket_dir, &pg.place.cluster()] {
         let metadata = fs::metadata(private).unwrap();
-        assert_eq!(
-            (metadata.uid(), metadata.mode() & 0o777),
-            (runs_as, 0o700),
-            "{private:?}"
-        );
+        assert_eq!((metadata.uid(), metadata.mode() & 0o777), (runs_as, 0o700), "{private:?}");
     }
     pg.close().await.unwrap();
 }
@@ -111,11 +96,7 @@ async fn a_path_too_long_or_odd_for_a_socket_gets_a_short_one() {
     // A copied directory brings the record of the original's socket along, which is not its own.
     let original = open(&long).await;
     Place::prepare(&odd).unwrap();
-    fs::copy(
-        long.join("postgres.socket-at"),
-        odd.join("postgres.socket-at"),
-    )
-    .unwrap();
+    fs::copy(long.join("postgres.socket-at"), odd.join("postgres.socket-at")).unwrap();
     let copy = open(&odd).await;
     assert_ne!(original.url(), copy.url());
 

@@ -17,18 +17,9 @@ impl Other {
     pub(super) fn start(data: &Path) -> Self {
         // The file itself may have been replaced by a build since this process began.
         let running = PathBuf::from("/proc/self/exe");
-        let program = if running.exists() {
-            running
-        } else {
-            std::env::current_exe().unwrap()
-        };
+        let program = if running.exists() { running } else { std::env::current_exe().unwrap() };
         let child = Command::new(program)
-            .args([
-                "--exact",
-                "private_pg::tests::other::as_another_process",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(["--exact", "private_pg::tests::other::as_another_process", "--ignored", "--nocapture"])
             .env("TRIBUTARY_TEST_PRIVATE_PG", data)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -59,11 +50,7 @@ impl Other {
 
     /// As the terminal's Ctrl-C: to the whole process group. But with a signal that cannot be caught.
     pub(super) async fn kill(mut self) {
-        killpg(
-            Pid::from_raw(self.0.id().unwrap().cast_signed()),
-            Signal::SIGKILL,
-        )
-        .unwrap();
+        killpg(Pid::from_raw(self.0.id().unwrap().cast_signed()), Signal::SIGKILL).unwrap();
         self.0.wait().await.unwrap();
     }
 }

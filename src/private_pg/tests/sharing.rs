@@ -35,11 +35,7 @@ async fn all_who_come_at_once_get_one_server() {
         assert_eq!(pid(pg), number);
         assert_eq!(ask(pg, "select 'yes'").await, "yes");
     }
-    futures::future::join_all(
-        all.into_iter()
-            .map(|pg| async { pg.close().await.unwrap() }),
-    )
-    .await;
+    futures::future::join_all(all.into_iter().map(|pg| async { pg.close().await.unwrap() })).await;
     assert_gone(&data, number).await;
 }
 

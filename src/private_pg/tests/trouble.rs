@@ -18,8 +18,7 @@ async fn a_killed_initdb_does_not_spoil_the_directory() {
         let entries = fs::read_dir(scratch.data()).into_iter().flatten().flatten();
         let is_new = |name: &str| name.starts_with("postgres.initdb-");
         entries.map(|entry| entry.path()).find(|path| {
-            path.file_name()
-                .is_some_and(|name| is_new(&name.to_string_lossy()))
+            path.file_name().is_some_and(|name| is_new(&name.to_string_lossy()))
                 && path.join("PG_VERSION").exists()
         })
     };
@@ -63,16 +62,10 @@ async fn a_process_number_that_was_used_again_does_not_pass_for_a_server() {
 
     let mut innocent = Command::new("sleep");
     innocent.arg("1000").current_dir("/").kill_on_drop(true);
-    Account::choose(&place.cluster())
-        .unwrap()
-        .assume(&mut innocent);
+    Account::choose(&place.cluster()).unwrap().assume(&mut innocent);
     let mut innocent = innocent.spawn().unwrap();
     let number = innocent.id().unwrap();
-    fs::write(
-        place.cluster().join("postmaster.pid"),
-        format!("{number}\n"),
-    )
-    .unwrap();
+    fs::write(place.cluster().join("postmaster.pid"), format!("{number}\n")).unwrap();
     fs::write(socket.with_extension("5432.lock"), format!("{number}\n")).unwrap();
 
     let pg = open(&scratch.data()).await;
@@ -86,10 +79,7 @@ async fn a_process_number_that_was_used_again_does_not_pass_for_a_server() {
 async fn a_server_started_by_hand_is_not_touched() {
     let scratch = Scratch::new();
     let pg = open(&scratch.data()).await;
-    let (place, account) = (
-        pg.place.clone(),
-        Account::choose(&pg.place.cluster()).unwrap(),
-    );
+    let (place, account) = (pg.place.clone(), Account::choose(&pg.place.cluster()).unwrap());
     pg.close().await.unwrap();
 
     let elsewhere = scratch.path().join("elsewhere");
@@ -97,30 +87,15 @@ async fn a_server_started_by_hand_is_not_touched() {
     account.own(&elsewhere).unwrap();
     let found = binaries::find(None, None, &place.cluster()).await.unwrap();
     let mut by_hand = Command::new(found.dir.join("postgres"));
-    by_hand
-        .arg("-D")
-        .arg(place.cluster())
-        .args(["-c", "listen_addresses=", "-k"]);
-    by_hand
-        .arg(&elsewhere)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
+    by_hand.arg("-D").arg(place.cluster()).args(["-c", "listen_addresses=", "-k"]);
+    by_hand.arg(&elsewhere).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     account.assume(&mut by_hand);
     let mut by_hand = by_hand.spawn().unwrap();
     let number = by_hand.id().unwrap().cast_signed();
-    eventually("it has begun", || {
-        server::written_pid(&place) == Some(Pid::from_raw(number))
-    })
-    .await;
+    eventually("it has begun", || server::written_pid(&place) == Some(Pid::from_raw(number))).await;
 
-    let error = PrivatePostgres::open_with(&scratch.data(), &thrown_away())
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, PrivatePgError::StartedByHand { pid, .. } if pid == number),
-        "{error}"
-    );
+    let error = PrivatePostgres::open_with(&scratch.data(), &thrown_away()).await.unwrap_err();
+    assert!(matches!(error, PrivatePgError::StartedByHand { pid, .. } if pid == number), "{error}");
     assert_eq!(by_hand.try_wait().unwrap(), None);
     kill(Pid::from_raw(number), Signal::SIGINT).unwrap();
     assert!(by_hand.wait().await.unwrap().success());
@@ -130,19 +105,9 @@ async fn a_server_started_by_hand_is_not_touched() {
 async fn a_server_that_cannot_start_says_why() {
     let scratch = Scratch::new();
     let extra_settings = vec![("work_mem".to_owned(), "much".to_owned())];
-    let options = Options {
-        extra_settings,
-        ..thrown_away()
-    };
-    let error = PrivatePostgres::open_with(&scratch.data(), &options)
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("invalid value for parameter \"work_mem\""),
-        "{error}"
-    );
+    let options = Options { extra_settings, ..thrown_away() };
+    let error = PrivatePostgres::open_with(&scratch.data(), &options).await.unwrap_err();
+    assert!(error.to_string().contains("invalid value for parameter \"work_mem\""), "{error}");
     open(&scratch.data()).await.close().await.unwrap();
 }
 
@@ -157,10 +122,7 @@ async fn as_root_a_directory_that_shuts_the_server_out_is_named() {
     fs::create_dir(&shut).unwrap();
     fs::set_permissions(&shut, Permissions::from_mode(0o700)).unwrap();
     let error = PrivatePostgres::open(&shut.join("data")).await.unwrap_err();
-    assert!(
-        matches!(&error, PrivatePgError::OutOfReach { dir, .. } if *dir == shut),
-        "{error}"
-    );
+    assert!(matches!(&error, PrivatePgError::OutOfReach { dir, .. } if *dir == shut), "{error}");
     assert!(error.to_string().contains("chmod o+x"), "{error}");
 }
 
@@ -173,9 +135,6 @@ async fn data_of_root_are_refused_with_what_to_do() {
     let scratch = Scratch::new();
     fs::create_dir_all(scratch.data().join("postgres")).unwrap();
     let error = PrivatePostgres::open(&scratch.data()).await.unwrap_err();
-    assert!(
-        matches!(&error, PrivatePgError::ForeignData { owner, .. } if owner == "root"),
-        "{error}"
-    );
+    assert!(matches!(&error, PrivatePgError::ForeignData { owner, .. } if owner == "root"), "{error}");
     assert!(error.to_string().contains("chown -R"), "{error}");
 }

@@ -103,7 +103,10 @@ impl TestApp {
 
     /// A GET request with `key`.
     pub fn get_request(&self, target: &str, key: &str) -> Request<Body> {
-        Request::get(target).header(header::AUTHORIZATION, format!("Bearer {key}")).body(Body::empty()).unwrap()
+        Request::get(target)
+            .header(header::AUTHORIZATION, format!("Bearer {key}"))
+            .body(Body::empty())
+            .unwrap()
     }
 
     /// POSTs records to the push API; gives status and body.
@@ -160,5 +163,9 @@ pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) 
 pub async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();
     let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into())))
+    (
+        status,
+        serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into())),
+    )
 }

@@ -37,7 +37,14 @@ impl Consumer {
     /// With another page size.
     pub async fn with_page_size(app: &TestApp, kind: Kind, form: Loop, page_size: usize) -> Self {
         let client = Client::new(&app.listen().await, &app.connector_key).with_page_size(page_size);
-        Self { client, kind, form, released: State::default(), en1095: En1095State::default(), rows: Vec::new() }
+        Self {
+            client,
+            kind,
+            form,
+            released: State::default(),
+            en1095: En1095State::default(),
+            rows: Vec::new(),
+        }
     }
 
     /// One poll, to the end of what there is; gives how many rows came.
@@ -56,12 +63,20 @@ impl Consumer {
     pub async fn step(&mut self) -> bool {
         let (rows, more) = match self.form {
             Loop::Released => {
-                let fetched = self.client.fetch_next(self.kind, &self.released).await.expect("a call that Formance accepts");
+                let fetched = self
+                    .client
+                    .fetch_next(self.kind, &self.released)
+                    .await
+                    .expect("a call that Formance accepts");
                 self.released = fetched.state;
                 (fetched.rows, fetched.has_more)
             }
             Loop::En1095 => {
-                let fetched = self.client.fetch_next(self.kind, &self.en1095).await.expect("a call that Formance accepts");
+                let fetched = self
+                    .client
+                    .fetch_next(self.kind, &self.en1095)
+                    .await
+                    .expect("a call that Formance accepts");
                 self.en1095 = fetched.state;
                 (fetched.rows, fetched.has_more)
             }
@@ -105,7 +120,10 @@ impl Consumer {
         let mut last = std::collections::BTreeMap::new();
         for row in &self.rows {
             let payment = row.payment();
-            last.insert(row.reference.clone(), (payment.status.as_wire().to_owned(), payment.amount.as_str().to_owned()));
+            last.insert(
+                row.reference.clone(),
+                (payment.status.as_wire().to_owned(), payment.amount.as_str().to_owned()),
+            );
         }
         let delivered: Vec<(String, String, String)> =
             last.into_iter().map(|(id, (status, amount))| (id, status, amount)).collect();

@@ -40,7 +40,8 @@ pub async fn new_database() -> String {
 fn start() -> Server {
     let (asks, asked) = mpsc::channel();
     let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.block_on(keep(asked));
     });
     // the test harness ends with exit(), which drops nothing
@@ -89,7 +90,9 @@ impl Backend {
             return Self::Given(url);
         }
         match std::env::var("TRIBUTARY_TEST_POSTGRES").as_deref() {
-            Ok("docker") => Self::container().await.expect("a Docker engine, as TRIBUTARY_TEST_POSTGRES=docker insists"),
+            Ok("docker") => {
+                Self::container().await.expect("a Docker engine, as TRIBUTARY_TEST_POSTGRES=docker insists")
+            }
             Ok("private") => Self::private().await,
             _ => match Self::container().await {
                 Ok(container) => container,
@@ -115,7 +118,8 @@ impl Backend {
     }
 
     async fn private() -> Self {
-        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pg-{}", std::process::id()));
+        let folder =
+            std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("pg-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let options = Options {
             fsync: false,
