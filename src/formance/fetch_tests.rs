@@ -1,6 +1,7 @@
 use super::*;
 use crate::formance::en1095::En1095State;
 use crate::formance::error::ErrorClass;
+use crate::formance::gotime::GoTime;
 use crate::formance::state::State;
 
 /// A server that holds `log`: ids with the fraction of a second of one minute.
@@ -132,7 +133,37 @@ fn an_exact_page_ends_only_with_a_short_page() {
     assert_eq!(state_after, state, "no rows leave the watermark where it was");
 }
 
+/// The body of a page of accounts, with the given fractions of one second.
+fn page(fractions: &[u32]) -> Answer {
+    let row = |n: &u32| format!(r#"{{"id":"{n}","createdAt":"2026-03-01T12:00:00.{n}Z"}}"#);
+    let rows: Vec<_> = fractions.iter().map(row).collect();
+    ok(&format!("[{}]", rows.join(",")))
+}
+
+/// One call with the given answers; gives the ids, the watermark and has-more.
+fn ended(size: usize, from: u32, answers: &[Answer]) -> (String, String, bool) {
+    let watermark = format!("2026-03-01T12:00:00.{from}Z");
+    let watermark = GoTime::parse(watermark.as_bytes()).unwrap();
+    let mut fetch = Fetch::new(Kind::Accounts, size, State { watermark });
+    for answer in answers {
+        match fetch.answer(answer).unwrap() {
+            Progress::Ask(next) => fetch = next,
+            Progress::Done(done) => {
+                let ids: Vec<_> = done.rows.into_iter().map(|row| row.reference).collect();
+                let watermark = done.state.watermark.to_string();
+                return (
+                    ids.concat(),
+                    watermark.replace("2026-03-01T12:00:00.", ""),
+                    done.has_more,
+                );
+            }
+        }
+    }
+    panic!("the call wants more answers");
+}
+
 #[test]
+<<<<<<< HEAD
 fn rows_to_spare_promise_more_even_after_a_short_page() {
     let server = Server::new(&[("a", "00.1"), ("b", "00.2"), ("c", "00.3"), ("d", "00.4"), ("e", "00.5")]);
     let (_, state, _, _) = call(&Server::new(&[("a", "00.1"), ("b", "00.2")]), 3, State::default());
@@ -157,6 +188,25 @@ fn rows_to_spare_promise_more_even_after_a_short_page() {
     };
     assert_eq!((done.rows.len(), done.has_more), (3, true));
     assert_eq!(done.state.watermark.to_string(), "2026-03-01T12:00:00.5Z");
+=======
+fn a_short_page_ends_the_data_unless_rows_are_left_over() {
+    let exactly = ended(3, 2, &[page(&[1, 2, 3]), page(&[4, 5])]);
+    assert_eq!(exactly, ("345".into(), "5Z".into(), false));
+    let too_many = ended(3, 1, &[page(&[1, 2, 3]), page(&[4, 5])]);
+    assert_eq!(too_many, ("234".into(), "4Z".into(), true));
+}
+
+#[test]
+fn a_page_larger_than_asked_for_counts_as_full() {
+    let done = ended(2, 3, &[page(&[1, 2, 3]), page(&[4])]);
+    assert_eq!(done, ("4".into(), "4Z".into(), false));
+}
+
+#[test]
+fn the_watermark_is_the_time_of_the_last_row_even_if_it_goes_back() {
+    let done = ended(3, 1, &[page(&[5, 2])]);
+    assert_eq!(done, ("52".into(), "2Z".into(), false));
+>>>>>>> model
 }
 
 #[test]
@@ -212,5 +262,19 @@ fn absent_type_and_status_are_other_but_null_is_an_error() {
         let body = format!(r#"[{{"{field}":null}}]"#);
         let error = fetch().answer(&ok(&body)).unwrap_err();
         assert!(matches!(error, CallError::Body { status: 200, .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_payment_is_known_by_its_related_transaction_unless_that_is_empty() {
+    for (related, reference) in [(r#""p""#, "p"), (r#""""#, "t"), ("null", "t")] {
+        let body = format!(
+            r#"[{{"id":"t","relatedTransactionID":{related},"amount":"5","updatedAt":"2026-03-01T12:00:00Z"}}]"#
+        );
+        let fetch = Fetch::new(Kind::Transactions, 5, State::default());
+        let Ok(Progress::Done(done)) = fetch.answer(&ok(&body)) else {
+            panic!("a short page ends the call");
+        };
+        assert_eq!(done.rows[0].payment_reference(), reference, "{related}");
     }
 }

@@ -80,6 +80,102 @@ pub fn is_asset(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formance::gotime::GoTime;
+    use crate::formance::integer::Integer;
+    use crate::formance::row::{Payment, PaymentStatus, PaymentType};
+
+    fn account() -> Row {
+        Row {
+            reference: "acc_1".into(),
+            name: Some("Main".into()),
+            created_at: GoTime::from_unix(0, 0),
+            watermark: GoTime::from_unix(0, 0),
+            metadata: None,
+            payment: None,
+        }
+    }
+
+    fn transaction(asset: &str) -> Row {
+        let payment = Payment {
+            parent: None,
+            kind: PaymentType::PayIn,
+            status: PaymentStatus::Succeeded,
+            amount: Integer::parse("5").unwrap(),
+            asset: asset.into(),
+            source: None,
+            destination: None,
+        };
+        Row {
+            name: None,
+            payment: Some(payment),
+            ..account()
+        }
+    }
+
+    fn without_id(row: Row) -> Row {
+        Row {
+            reference: String::new(),
+            ..row
+        }
+    }
+
+    fn without_date(row: Row) -> Row {
+        Row {
+            created_at: GoTime::ZERO,
+            ..row
+        }
+    }
+
+    #[test]
+    fn the_first_bad_row_refuses_the_batch() {
+        let rows = [account(), transaction("usd"), without_id(account())];
+        assert_eq!(check(&rows), Err(Rejection::PaymentAsset));
+        assert_eq!(check(&rows[..1]), Ok(()));
+    }
+
+    #[test]
+    fn a_row_needs_an_id_a_date_and_if_it_moves_money_an_asset() {
+        for (row, verdict) in [
+            (account(), Ok(())),
+            (without_id(account()), Err(Rejection::AccountReference)),
+            (without_date(account()), Err(Rejection::AccountCreatedAt)),
+            (transaction("USD/2"), Ok(())),
+            (
+                without_id(transaction("")),
+                Err(Rejection::PaymentReference),
+            ),
+            (
+                without_date(transaction("")),
+                Err(Rejection::PaymentCreatedAt),
+            ),
+            (transaction(""), Err(Rejection::PaymentAsset)),
+        ] {
+            assert_eq!(check(std::slice::from_ref(&row)), verdict, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn a_balance_needs_an_account_a_time_and_an_asset() {
+        let balance = |account: &str, at, asset: &str| Balance {
+            account_reference: account.into(),
+            amount: Integer::parse("0").unwrap(),
+            asset: asset.into(),
+            at,
+        };
+        let now = GoTime::from_unix(1, 0);
+        for (balance, verdict) in [
+            (balance("acc_1", now, "JPY"), Ok(())),
+            (balance("", now, "JPY"), Err(Rejection::AccountReference)),
+            (
+                balance("acc_1", GoTime::ZERO, "JPY"),
+                Err(Rejection::BalanceCreatedAt),
+            ),
+            (balance("acc_1", now, "jpy"), Err(Rejection::BalanceAsset)),
+        ] {
+            assert_eq!(check_balances(&[balance]), verdict);
+        }
+        assert_eq!(check_balances(&[]), Ok(()));
+    }
 
     #[test]
     fn assets_are_told_from_other_text() {

@@ -160,7 +160,7 @@ async fn s9_20_000_rows_at_once_drain_in_about_two_requests_per_hundred() {
 
 #[tokio::test]
 async fn pages_of_every_size_deliver_each_version_once() {
-    let app = TestApp::new().await;
+    let app = TestApp::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 5 }\n").await;
     app.push("transactions", &records::transactions("t", 333)).await;
     app.publish_all().await;
     for form in Loop::BOTH {
@@ -181,7 +181,7 @@ async fn writers_that_commit_late_and_roll_back_while_both_loops_poll_lose_nothi
         .map(|writer| {
             let pool = app.pool.clone();
             tokio::spawn(async move {
-                for round in 0..25 {
+                for round in 0..10 {
                     let mut transaction = pool.begin().await.unwrap();
                     insert(&mut transaction, &format!("w{writer}_{round}_"), 40).await;
                     tokio::task::yield_now().await;
@@ -209,7 +209,7 @@ async fn writers_that_commit_late_and_roll_back_while_both_loops_poll_lose_nothi
     for writer in writers {
         writer.await.unwrap();
     }
-    let expected = 4 * 20 * (40 + 11);
+    let expected = 4 * 8 * (40 + 11);
     for consumer in &mut consumers {
         let everything = async {
             while consumer.rows.len() < expected {

@@ -167,14 +167,14 @@ async fn a_repeated_sync_writes_nothing() {
 async fn a_bank_that_throttles_fails_and_breaks_off_is_read_in_full_all_the_same() {
     let setup = Setup::new(1000).await;
     setup.bank.set_faults(Faults {
-        rate_limited: Some(When::every(7)),
+        rate_limited: Some(When::every(13)),
         retry_after: vec![RetryAfter::Zero, RetryAfter::Absent],
-        server_error: Some(When::every(5)),
-        cut_body: Some(When::every(11)),
+        server_error: Some(When::every(11)),
+        cut_body: Some(When::every(17)),
         ties: 20,
         ..Faults::default()
     });
-    for _ in 0..3 {
+    for _ in 0..2 {
         setup.bank.tick(100);
         setup.sync_ok().await;
     }
