@@ -151,11 +151,7 @@ fn ended(size: usize, from: u32, answers: &[Answer]) -> (String, String, bool) {
             Progress::Done(done) => {
                 let ids: Vec<_> = done.rows.into_iter().map(|row| row.reference).collect();
                 let watermark = done.state.watermark.to_string();
-                return (
-                    ids.concat(),
-                    watermark.replace("2026-03-01T12:00:00.", ""),
-                    done.has_more,
-                );
+                return (ids.concat(), watermark.replace("2026-03-01T12:00:00.", ""), done.has_more);
             }
         }
     }
@@ -163,32 +159,6 @@ fn ended(size: usize, from: u32, answers: &[Answer]) -> (String, String, bool) {
 }
 
 #[test]
-<<<<<<< HEAD
-fn rows_to_spare_promise_more_even_after_a_short_page() {
-    let server = Server::new(&[("a", "00.1"), ("b", "00.2"), ("c", "00.3"), ("d", "00.4"), ("e", "00.5")]);
-    let (_, state, _, _) = call(&Server::new(&[("a", "00.1"), ("b", "00.2")]), 3, State::default());
-    let mut fetch = Fetch::new(Kind::Accounts, 3, state);
-    let Ok(Progress::Ask(next)) = fetch.clone().answer(&server.answer(&fetch.request())) else {
-        panic!("one new row is not enough");
-    };
-    fetch = next;
-    let short = ok(
-        r#"[{"id":"d","createdAt":"2026-03-01T12:00:00.4Z"},{"id":"e","createdAt":"2026-03-01T12:00:00.5Z"}]"#,
-    );
-    let Ok(Progress::Done(done)) = fetch.clone().answer(&short) else {
-        panic!("a short page ends the call");
-    };
-    assert_eq!((done.rows.len(), done.has_more), (3, false), "exactly a page");
-    let long = ok(
-        r#"[{"id":"d","createdAt":"2026-03-01T12:00:00.4Z"},{"id":"e","createdAt":"2026-03-01T12:00:00.5Z"},
-        {"id":"f","createdAt":"2026-03-01T12:00:00.6Z"},{"id":"g","createdAt":"2026-03-01T12:00:00.7Z"}]"#,
-    );
-    let Ok(Progress::Done(done)) = fetch.answer(&long) else {
-        panic!("a page of new rows ends the call");
-    };
-    assert_eq!((done.rows.len(), done.has_more), (3, true));
-    assert_eq!(done.state.watermark.to_string(), "2026-03-01T12:00:00.5Z");
-=======
 fn a_short_page_ends_the_data_unless_rows_are_left_over() {
     let exactly = ended(3, 2, &[page(&[1, 2, 3]), page(&[4, 5])]);
     assert_eq!(exactly, ("345".into(), "5Z".into(), false));
@@ -206,7 +176,6 @@ fn a_page_larger_than_asked_for_counts_as_full() {
 fn the_watermark_is_the_time_of_the_last_row_even_if_it_goes_back() {
     let done = ended(3, 1, &[page(&[5, 2])]);
     assert_eq!(done, ("52".into(), "2Z".into(), false));
->>>>>>> model
 }
 
 #[test]

@@ -105,25 +105,15 @@ mod tests {
             source: None,
             destination: None,
         };
-        Row {
-            name: None,
-            payment: Some(payment),
-            ..account()
-        }
+        Row { name: None, payment: Some(payment), ..account() }
     }
 
     fn without_id(row: Row) -> Row {
-        Row {
-            reference: String::new(),
-            ..row
-        }
+        Row { reference: String::new(), ..row }
     }
 
     fn without_date(row: Row) -> Row {
-        Row {
-            created_at: GoTime::ZERO,
-            ..row
-        }
+        Row { created_at: GoTime::ZERO, ..row }
     }
 
     #[test]
@@ -140,14 +130,8 @@ mod tests {
             (without_id(account()), Err(Rejection::AccountReference)),
             (without_date(account()), Err(Rejection::AccountCreatedAt)),
             (transaction("USD/2"), Ok(())),
-            (
-                without_id(transaction("")),
-                Err(Rejection::PaymentReference),
-            ),
-            (
-                without_date(transaction("")),
-                Err(Rejection::PaymentCreatedAt),
-            ),
+            (without_id(transaction("")), Err(Rejection::PaymentReference)),
+            (without_date(transaction("")), Err(Rejection::PaymentCreatedAt)),
             (transaction(""), Err(Rejection::PaymentAsset)),
         ] {
             assert_eq!(check(std::slice::from_ref(&row)), verdict, "{row:?}");
@@ -166,10 +150,7 @@ mod tests {
         for (balance, verdict) in [
             (balance("acc_1", now, "JPY"), Ok(())),
             (balance("", now, "JPY"), Err(Rejection::AccountReference)),
-            (
-                balance("acc_1", GoTime::ZERO, "JPY"),
-                Err(Rejection::BalanceCreatedAt),
-            ),
+            (balance("acc_1", GoTime::ZERO, "JPY"), Err(Rejection::BalanceCreatedAt)),
             (balance("acc_1", now, "jpy"), Err(Rejection::BalanceAsset)),
         ] {
             assert_eq!(check_balances(&[balance]), verdict);
