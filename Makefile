@@ -25,9 +25,8 @@ demo: ## Try it, without Docker: builds Tributary and shows it at work
 	$(TARGET)/release/tributary demo
 
 .PHONY: test
-test: ## Run all tests, on PostgreSQL in containers and then on a private one
+test: ## Run all tests, on PostgreSQL in a container, or a private one where no Docker engine answers
 	cargo test --locked
-	TRIBUTARY_TEST_POSTGRES=private cargo test --locked
 
 .PHONY: contract
 contract: ## Check what Formance's connector relies on, against the model of it

@@ -3,6 +3,7 @@
 mod support;
 
 mod accounts_feed;
+mod commands;
 mod connector_api;
 mod contract;
 mod feed_clock;
