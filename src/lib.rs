@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod conformance;
 pub mod domain;
 pub mod feed;
 pub mod formance;
