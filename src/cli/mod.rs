@@ -1,5 +1,6 @@
 //! Commands: parse, call, print. Nothing here decides anything that another layer could.
 
+mod conformance;
 mod database;
 mod demo;
 mod health;
@@ -31,6 +32,7 @@ const EXAMPLES: &str = "Examples:
   tributary demo                                        a bank's stand-in, the adapter and a key to try it with
   tributary serve --listen 127.0.0.1:8080 --providers providers
   tributary keys create --provider acme --scope connector
+  tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
   tributary migrate                                     before `serve` on a database of your own (DATABASE_URL)";
 
 /// What every command takes. A flag goes before its variable.
@@ -71,6 +73,8 @@ enum Command {
     Health(health::HealthArgs),
     /// Print the OpenAPI description of the API.
     Openapi,
+    /// Check any server behind Formance's Generic Connector: what would Formance lose?
+    Conformance(conformance::ConformanceArgs),
 }
 
 /// What a command fails with: a sentence for the person who typed it.
@@ -93,7 +97,7 @@ pub fn main() -> ExitCode {
         }
     };
     match runtime.block_on(run(cli)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("tributary: {error}");
             ExitCode::FAILURE
@@ -101,9 +105,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> CommandResult {
+async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     let common = cli.common;
-    match cli.command {
+    let result = match cli.command {
         Command::Serve(args) => serve::run(&common, args).await,
         Command::Migrate => migrate::run(&common).await,
         Command::Keys(command) => keys::run(&common, command).await,
@@ -111,5 +115,7 @@ async fn run(cli: Cli) -> CommandResult {
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,
         Command::Openapi => openapi::run(),
-    }
+        Command::Conformance(args) => return Ok(conformance::run(args).await),
+    };
+    result.map(|()| ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ mod support;
 
 mod accounts_feed;
 mod commands;
+mod conformance;
 mod connector_api;
 mod contract;
 mod feed_clock;
