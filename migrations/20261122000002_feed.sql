@@ -52,7 +52,8 @@ create table feeds (
   last_at timestamptz not null,
   -- nothing is issued at or below it: a restore may have forgotten what was served there
   floor timestamptz not null,
-  timeline text not null,
+  -- the life of the database that it was last seen in: timeline and object ids
+  life text not null,
   -- set while a first full sync runs, so that accounts go out in the provider's date order
   held boolean not null default false,
   created_at timestamptz not null default clock_timestamp(),

@@ -38,11 +38,20 @@ impl TestApp {
         Self::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n").await
     }
 
+    /// The application of `other` over another pool, with keys of its own.
+    pub async fn over(other: &Self, pool: PgPool) -> Self {
+        Self::assemble(other.url.clone(), pool, other.provider.clone()).await
+    }
+
     /// With another provider file.
     pub async fn with_file(file: &str) -> Self {
         let url = super::server::new_database().await;
         let pool = store::connect(&url, 10).await.unwrap();
         let provider = Provider::parse(file, &|_| None).unwrap();
+        Self::assemble(url, pool, provider).await
+    }
+
+    async fn assemble(url: String, pool: PgPool, provider: Provider) -> Self {
         let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
         let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
         let served = ServedProvider { formance: provider.formance, keys: provider.keys.clone() };
