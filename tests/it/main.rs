@@ -11,6 +11,7 @@ mod feed_clock;
 mod keys;
 mod migrations;
 mod openapi;
+mod outages;
 mod push;
 mod scenarios;
 mod sql_users;
