@@ -15,7 +15,8 @@
 //!   ask and is given the answer, so a recording can stand in for a server;
 //! - [`en1095`] is the other watermark, of a rewrite that Formance may ship;
 //! - [`storage`] is the check between a successful call and Formance's tables;
-//! - [`client`] drives the calls over HTTP.
+//! - [`client`] drives the calls over HTTP;
+//! - [`kept`] is what Formance then keeps of the rows.
 
 pub mod balances;
 mod calendar;
@@ -30,6 +31,7 @@ pub mod gotime;
 pub mod gourl;
 pub mod initiation;
 pub mod integer;
+pub mod kept;
 pub mod message;
 pub mod recording;
 pub mod replay;
@@ -44,6 +46,7 @@ pub use fetch::{Fetch, Fetched, Progress};
 pub use gotime::GoTime;
 pub use initiation::{Initiation, Movement};
 pub use integer::Integer;
+pub use kept::Kept;
 pub use message::{Answer, Kind, Method, Request};
 pub use row::{Balance, Payment, PaymentStatus, PaymentType, Row};
 pub use state::{State, Watermark};
