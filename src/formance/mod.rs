@@ -16,7 +16,8 @@
 //! - [`en1095`] is the other watermark, of a rewrite that Formance may ship;
 //! - [`storage`] is the check between a successful call and Formance's tables;
 //! - [`client`] drives the calls over HTTP;
-//! - [`kept`] is what Formance then keeps of the rows.
+//! - [`kept`] is what Formance then keeps of the rows, and [`histories`] makes up
+//!   lives of payments with the amounts and statuses that it has to end up with.
 
 pub mod balances;
 mod calendar;
@@ -29,6 +30,7 @@ pub mod fetch;
 pub mod gojson;
 pub mod gotime;
 pub mod gourl;
+pub mod histories;
 pub mod initiation;
 pub mod integer;
 pub mod kept;
