@@ -96,10 +96,23 @@ language sql as $$
              (select k.latest_created_at from families k
               where k.provider = f.provider and k.id = coalesce(b.parent_id, b.id))) as own_created_at
     from batch b
-  ), settled as (
+  ), running as (
     select k.*, row_number() over (order by k.seq) as i,
-           max(k.own_created_at) over (partition by k.payment_id order by k.seq) as served_created_at
+           max(k.own_created_at) over (partition by k.payment_id order by k.seq) as latest_created_at
     from family k
+  ), first_shown as (
+    select r.*, first_value(r.latest_created_at)
+             over (partition by r.id, r.body ->> 'status' order by r.seq) as status_created_at
+    from running r
+  ), settled as (
+    -- a status that its id had before keeps the date it was served with then: under another
+    -- date, Formance would take it for news and move the money again
+    select s.*, case when s.latest_created_at = s.created_at then s.created_at else coalesce((
+        select (e.body ->> 'createdAt')::timestamptz from feed e
+        where e.provider = f.provider and e.resource = f.resource and e.id = s.id
+          and e.body ->> 'status' = s.body ->> 'status'
+        order by e.position limit 1), s.status_created_at) end as served_created_at
+    from first_shown s
   ), stamped as (
     select s.*, s.i * spacing + greatest(lo,
       max(case when not s.backfill then at - expected * spacing end) over (order by s.i)) as published_at

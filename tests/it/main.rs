@@ -8,6 +8,7 @@ mod connector_api;
 mod contract;
 mod crashes;
 mod feed_clock;
+mod formance_storage;
 mod keys;
 mod migrations;
 mod openapi;
