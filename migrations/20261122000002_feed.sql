@@ -27,7 +27,7 @@ create table changes (
 );
 create index changes_queue_idx on changes (provider, resource, seq) where parked_at is null;
 create index changes_parked_parent_idx on changes (provider, parent_id) where parked_at is not null;
-create index changes_parked_id_idx on changes (provider, id) where parked_at is not null;
+create index changes_id_idx on changes (provider, resource, id);
 
 -- Published for ever: dense positions, unique ascending timestamps, the body as served.
 create table feed (

@@ -78,11 +78,19 @@ create function publish_transactions(
 returns setof feed
 language sql as $$
   with batch as materialized (
-    -- a child is ready once its parent has an entry, or it has one itself
+    -- a child is ready once its parent has an entry, or it has one itself, or its parent goes
+    -- ahead of it now and no earlier state of it still waits
     select * from changes c
     where c.provider = f.provider and c.resource = f.resource and c.parked_at is null
-      and (c.parent_id is null or c.orphan or exists (select from feed e
-        where e.provider = f.provider and e.resource = f.resource and e.id in (c.parent_id, c.id)))
+      and (c.parent_id is null or c.orphan
+        or exists (select from feed e
+          where e.provider = f.provider and e.resource = f.resource and e.id in (c.parent_id, c.id))
+        or (exists (select from changes p
+              where p.provider = f.provider and p.resource = f.resource and p.id = c.parent_id
+                and p.seq < c.seq and p.parent_id is null)
+            and not exists (select from changes w
+              where w.provider = f.provider and w.resource = f.resource and w.id = c.id
+                and w.parked_at is not null)))
     order by c.seq limit room
   ), family as (
     -- a child carries its parent's type, and within a family createdAt never goes back; by
