@@ -18,6 +18,7 @@ const CALL: usize = 10_000;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    rustls::crypto::ring::default_provider().install_default().ok();
     let versions = versions_asked_for();
     let folder =
         std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));

@@ -27,7 +27,7 @@ create table changes (
 );
 create index changes_queue_idx on changes (provider, resource, seq) where parked_at is null;
 create index changes_parked_parent_idx on changes (provider, parent_id) where parked_at is not null;
-create index changes_parked_id_idx on changes (provider, id) where parked_at is not null;
+create index changes_id_idx on changes (provider, resource, id);
 
 -- Published for ever: dense positions, unique ascending timestamps, the body as served.
 create table feed (
@@ -52,7 +52,8 @@ create table feeds (
   last_at timestamptz not null,
   -- nothing is issued at or below it: a restore may have forgotten what was served there
   floor timestamptz not null,
-  timeline text not null,
+  -- the life of the database that it was last seen in: timeline and object ids
+  life text not null,
   -- set while a first full sync runs, so that accounts go out in the provider's date order
   held boolean not null default false,
   created_at timestamptz not null default clock_timestamp(),

@@ -53,8 +53,10 @@ begin
   return null;
 end $$;
 
+-- The plan is kept from the first statement, perhaps of one row; nested loops would be
+-- quadratic for a later one of many.
 create function track_changed_transactions() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off as $$
 begin
   insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
   select n.provider, 'transactions', n.id, n.related_transaction_id, n.created_at,

@@ -2,6 +2,13 @@
 -- positions and unique ascending timestamps. One statement, so the feeds row lock ends with it
 -- even when the caller is stopped or killed; any number of callers may compete.
 
+-- Which life of the database this is. It changes when a standby is promoted (a new timeline of
+-- the log), and when a dump is restored into another database or over these tables.
+create function database_life() returns text
+language sql stable
+return substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '/'
+  || (select oid from pg_database where datname = current_database()) || '/' || 'public.feeds'::regclass::oid;
+
 -- The row of a feed, locked; made on first use. A new feed of transactions has 30 free days
 -- before it; accounts and beneficiaries keep the provider's own dates, however old.
 create function lock_feed(p_provider text, p_resource text) returns feeds
@@ -11,8 +18,8 @@ declare
 begin
   select * into f from feeds where provider = p_provider and resource = p_resource for update;
   if not found then
-    insert into feeds (provider, resource, last_at, floor, timeline)
-    select p_provider, p_resource, start, start, substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+    insert into feeds (provider, resource, last_at, floor, life)
+    select p_provider, p_resource, start, start, database_life()
     from (select case when p_resource = 'transactions' then clock_timestamp() - interval '30 days'
                       else timestamptz '0001-01-01 00:00:01+00' end) s (start)
     on conflict on constraint feeds_pkey do nothing;
@@ -21,13 +28,14 @@ begin
   return f;
 end $$;
 
--- The floor as of now: a restored backup starts a server, a promoted standby starts a
--- timeline, and either may have forgotten entries that a consumer has seen.
-create function feed_floor(f feeds, timeline text, at timestamptz) returns timestamptz
+-- The floor as of now: a restored backup starts a server or another life of the database, a
+-- promoted standby starts another life, and either may have forgotten entries that a consumer
+-- has seen.
+create function feed_floor(f feeds, life text, at timestamptz) returns timestamptz
 language sql stable
 return greatest(f.floor,
   case when pg_postmaster_start_time() > f.created_at then pg_postmaster_start_time() end,
-  case when timeline <> f.timeline then at end);
+  case when life <> f.life then at end);
 
 -- Children whose parent has no entry yet wait aside; those that waited too long go without.
 create function park_children(p_provider text, p_batch integer, p_parent_wait interval, at timestamptz)
@@ -70,11 +78,19 @@ create function publish_transactions(
 returns setof feed
 language sql as $$
   with batch as materialized (
-    -- a child is ready once its parent has an entry, or it has one itself
+    -- a child is ready once its parent has an entry, or it has one itself, or its parent goes
+    -- ahead of it now and no earlier state of it still waits
     select * from changes c
     where c.provider = f.provider and c.resource = f.resource and c.parked_at is null
-      and (c.parent_id is null or c.orphan or exists (select from feed e
-        where e.provider = f.provider and e.resource = f.resource and e.id in (c.parent_id, c.id)))
+      and (c.parent_id is null or c.orphan
+        or exists (select from feed e
+          where e.provider = f.provider and e.resource = f.resource and e.id in (c.parent_id, c.id))
+        or (exists (select from changes p
+              where p.provider = f.provider and p.resource = f.resource and p.id = c.parent_id
+                and p.seq < c.seq and p.parent_id is null)
+            and not exists (select from changes w
+              where w.provider = f.provider and w.resource = f.resource and w.id = c.id
+                and w.parked_at is not null)))
     order by c.seq limit room
   ), family as (
     -- a child carries its parent's type, and within a family createdAt never goes back; by
@@ -88,10 +104,23 @@ language sql as $$
              (select k.latest_created_at from families k
               where k.provider = f.provider and k.id = coalesce(b.parent_id, b.id))) as own_created_at
     from batch b
-  ), settled as (
+  ), running as (
     select k.*, row_number() over (order by k.seq) as i,
-           max(k.own_created_at) over (partition by k.payment_id order by k.seq) as served_created_at
+           max(k.own_created_at) over (partition by k.payment_id order by k.seq) as latest_created_at
     from family k
+  ), first_shown as (
+    select r.*, first_value(r.latest_created_at)
+             over (partition by r.id, r.body ->> 'status' order by r.seq) as status_created_at
+    from running r
+  ), settled as (
+    -- a status that its id had before keeps the date it was served with then: under another
+    -- date, Formance would take it for news and move the money again
+    select s.*, case when s.latest_created_at = s.created_at then s.created_at else coalesce((
+        select (e.body ->> 'createdAt')::timestamptz from feed e
+        where e.provider = f.provider and e.resource = f.resource and e.id = s.id
+          and e.body ->> 'status' = s.body ->> 'status'
+        order by e.position limit 1), s.status_created_at) end as served_created_at
+    from first_shown s
   ), stamped as (
     select s.*, s.i * spacing + greatest(lo,
       max(case when not s.backfill then at - expected * spacing end) over (order by s.i)) as published_at
@@ -171,8 +200,8 @@ language plpgsql set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
   at timestamptz := clock_timestamp();
-  current_timeline text := substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8);
-  floor_now timestamptz := feed_floor(f, current_timeline, at);
+  life_now text := database_life();
+  floor_now timestamptz := feed_floor(f, life_now, at);
   lo timestamptz := greatest(f.last_at, floor_now);
   parked integer := 0;
   spacing interval;
@@ -185,8 +214,8 @@ begin
   end if;
   -- what a consumer may be told must survive a crash, whatever the session's setting
   perform set_config('synchronous_commit', 'on', true);
-  if (floor_now, current_timeline) is distinct from (f.floor, f.timeline) then
-    update feeds set floor = floor_now, timeline = current_timeline
+  if (floor_now, life_now) is distinct from (f.floor, f.life) then
+    update feeds set floor = floor_now, life = life_now
     where provider = p_provider and resource = p_resource;
   end if;
   if p_resource = 'transactions' then

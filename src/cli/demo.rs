@@ -69,8 +69,10 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let progress = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let serving = tokio::spawn(server.run(listener, stop.clone()));
     stop.run_until_cancelled(watch_first_sync(&progress, args.bank.items())).await;
-    if !stop.is_cancelled() {
-        print_how_to_try(&address, &upstream_url, &key)?;
+    if !stop.is_cancelled()
+        && let Err(error) = print_how_to_try(&address, &upstream_url, &key)
+    {
+        tracing::warn!(%error, "nobody reads standard output; serving all the same");
     }
     serving.await?
 }

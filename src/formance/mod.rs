@@ -15,7 +15,9 @@
 //!   ask and is given the answer, so a recording can stand in for a server;
 //! - [`en1095`] is the other watermark, of a rewrite that Formance may ship;
 //! - [`storage`] is the check between a successful call and Formance's tables;
-//! - [`client`] drives the calls over HTTP.
+//! - [`client`] drives the calls over HTTP;
+//! - [`kept`] is what Formance then keeps of the rows, and [`histories`] makes up
+//!   lives of payments with the amounts and statuses that it has to end up with.
 
 pub mod balances;
 mod calendar;
@@ -28,8 +30,10 @@ pub mod fetch;
 pub mod gojson;
 pub mod gotime;
 pub mod gourl;
+pub mod histories;
 pub mod initiation;
 pub mod integer;
+pub mod kept;
 pub mod message;
 pub mod recording;
 pub mod replay;
@@ -44,6 +48,7 @@ pub use fetch::{Fetch, Fetched, Progress};
 pub use gotime::GoTime;
 pub use initiation::{Initiation, Movement};
 pub use integer::Integer;
+pub use kept::Kept;
 pub use message::{Answer, Kind, Method, Request};
 pub use row::{Balance, Payment, PaymentStatus, PaymentType, Row};
 pub use state::{State, Watermark};

@@ -30,8 +30,10 @@ pub async fn write(
             .fetch_one(&mut *connection)
             .await?;
     }
+    let waves = waves(&batch.records);
+    lock(connection, provider, resource, waves.len() > 1).await?;
     let mut tally = Tally::default();
-    for wave in waves(&batch.records) {
+    for wave in waves {
         tally += write_wave(connection, provider, resource, &wave).await?;
     }
     if !batch.refused.is_empty() {
@@ -40,27 +42,61 @@ pub async fn write(
     Ok(tally)
 }
 
-/// Splits records so that no wave holds an id twice, and the n-th state of a record is in the
-/// n-th wave: one statement cannot write a row twice, and each state has to be tracked.
+/// One wave is sorted by id, so two of them cannot deadlock; several waves are not, so their
+/// batch goes alone among the batches of its table.
+async fn lock(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    alone: bool,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select case when $3 then pg_advisory_xact_lock(hashtextextended($1 || '/' || $2, 7403))
+                     else pg_advisory_xact_lock_shared(hashtextextended($1 || '/' || $2, 7403)) end::text",
+        provider.as_str(),
+        resource.as_str(),
+        alone
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
+}
+
+/// Splits records so that no wave holds two states of a record, or two members of one payment:
+/// one statement cannot write a row twice, each state has to be tracked, and within a payment
+/// the order of what was told is kept.
 fn waves(records: &[Record]) -> Vec<Vec<&Record>> {
-    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(records.len());
+    let mut next: HashMap<&str, usize> = HashMap::with_capacity(records.len());
     let mut waves: Vec<Vec<&Record>> = Vec::new();
     for record in records {
-        let wave = seen.entry(key(record)).and_modify(|wave| *wave += 1).or_insert(0);
-        if waves.len() == *wave {
+        let keys = [key(record), payment(record)];
+        let wave = keys.iter().filter_map(|key| next.get(key)).max().copied().unwrap_or(0);
+        next.extend(keys.map(|key| (key, wave + 1)));
+        if waves.len() == wave {
             waves.push(Vec::new());
         }
-        waves[*wave].push(record);
+        waves[wave].push(record);
     }
     waves
 }
 
+/// What the record is a state of.
 fn key(record: &Record) -> &str {
     match record {
         Record::Account(account) => account.id.as_str(),
         Record::Beneficiary(beneficiary) => beneficiary.0.id.as_str(),
         Record::Balances(balances) => balances.account_id.as_str(),
         Record::Transaction(transaction) => transaction.id.as_str(),
+    }
+}
+
+/// What the record belongs to: the parent of a child, else itself.
+fn payment(record: &Record) -> &str {
+    match record {
+        Record::Transaction(transaction) => {
+            transaction.related_id.as_ref().unwrap_or(&transaction.id).as_str()
+        }
+        other => key(other),
     }
 }
 
@@ -114,8 +150,30 @@ mod tests {
         };
         let records =
             [account("a", "1"), account("b", "1"), account("a", "2"), account("a", "3"), account("b", "2")];
-        let keys: Vec<Vec<&str>> =
-            waves(&records).iter().map(|wave| wave.iter().map(|r| key(r)).collect()).collect();
-        assert_eq!(keys, [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
+        assert_eq!(keys(&records), [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
+    }
+
+    #[test]
+    fn members_of_one_payment_are_written_in_the_order_in_which_they_were_told() {
+        let transaction = |id: &str, parent: &str| {
+            let json = format!(
+                r#"{{"id":"{id}","relatedTransactionID":"{parent}","createdAt":"2026-01-01T00:00:00Z",
+                    "type":"PAYIN","status":"DISPUTE","currency":"EUR/2","amount":"1"}}"#
+            );
+            parse_record(Resource::Transactions, json.as_bytes()).unwrap()
+        };
+        let records = [
+            transaction("p", ""),
+            transaction("p", ""),
+            transaction("child", "p"),
+            transaction("other", ""),
+            transaction("p", ""),
+            transaction("child", "elsewhere"),
+        ];
+        assert_eq!(keys(&records), [vec!["p", "other"], vec!["p"], vec!["child"], vec!["p", "child"]]);
+    }
+
+    fn keys(records: &[Record]) -> Vec<Vec<&str>> {
+        waves(records).iter().map(|wave| wave.iter().map(|record| key(record)).collect()).collect()
     }
 }

@@ -181,12 +181,12 @@ async fn a_feed_from_before_the_servers_start_issues_nothing_below_it() {
 }
 
 #[tokio::test]
-async fn on_a_new_timeline_nothing_is_issued_below_the_moment_it_was_seen() {
+async fn in_a_new_life_of_the_database_nothing_is_issued_below_the_moment_it_was_seen() {
     let app = TestApp::new().await;
     app.push("transactions", &[records::transaction("a", "PENDING")]).await;
     app.publish().await;
     age(&app, "1 minute").await;
-    app.sql("update feeds set timeline = '00000000'").await;
+    app.sql("update feeds set life = '00000000/1/2'").await;
     let promoted = now(&app).await;
     app.push("transactions", &records::transactions("b", 50)).await;
     app.publish_all().await;

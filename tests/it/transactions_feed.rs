@@ -136,6 +136,30 @@ async fn within_a_payment_created_at_never_goes_back() {
 }
 
 #[tokio::test]
+async fn a_status_told_again_keeps_the_date_it_was_served_with() {
+    let app = TestApp::new().await;
+    let noted = |status: &str, note: &str| {
+        let mut record = records::transaction("payment", status);
+        record["metadata"] = json!({"note": note});
+        record
+    };
+    app.push("transactions", &[noted("CAPTURE", "1")]).await;
+    app.publish_all().await;
+    app.push("transactions", &[child("refund", "payment", "2026-03-05T00:00:00Z")]).await;
+    app.push("transactions", &[noted("CAPTURE", "2"), noted("DISPUTE", "3"), noted("DISPUTE", "4")]).await;
+    app.publish_all().await;
+    app.push("transactions", &[noted("DISPUTE", "5"), noted("CAPTURE", "6")]).await;
+    app.publish_all().await;
+    let days: Vec<String> =
+        served(&app, "createdAt").await.into_iter().map(|(_, at)| at[8..10].to_owned()).collect();
+    assert_eq!(
+        days,
+        ["01", "05", "01", "05", "05", "05", "01"],
+        "under another date Formance would capture twice"
+    );
+}
+
+#[tokio::test]
 async fn type_date_and_parent_stay_as_first_seen() {
     let app = TestApp::new().await;
     app.push("transactions", &[records::transaction("a", "PENDING")]).await;

@@ -38,13 +38,36 @@ impl TestApp {
         Self::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n").await
     }
 
+    /// The application of `other` over another pool, with keys of its own.
+    pub async fn over(other: &Self, pool: PgPool) -> Self {
+        Self::assemble(other.url.clone(), pool, other.provider.clone()).await
+    }
+
     /// With another provider file.
     pub async fn with_file(file: &str) -> Self {
         let url = super::server::new_database().await;
         let pool = store::connect(&url, 10).await.unwrap();
         let provider = Provider::parse(file, &|_| None).unwrap();
+        Self::assemble(url, pool, provider).await
+    }
+
+    /// The application of `other` over another pool, with the keys that are there already.
+    pub fn with_keys(other: &Self, pool: PgPool, keys: (String, String)) -> Self {
+        Self::build(other.url.clone(), pool, other.provider.clone(), keys)
+    }
+
+    async fn assemble(url: String, pool: PgPool, provider: Provider) -> Self {
         let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
         let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
+        Self::build(url, pool, provider, (connector_key, ingest_key))
+    }
+
+    fn build(
+        url: String,
+        pool: PgPool,
+        provider: Provider,
+        (connector_key, ingest_key): (String, String),
+    ) -> Self {
         let served = ServedProvider { formance: provider.formance, keys: provider.keys.clone() };
         let other = ServedProvider { formance: provider.formance, keys: vec![] };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);

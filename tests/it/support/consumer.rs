@@ -34,6 +34,42 @@ impl Consumer {
         Self::with_page_size(app, kind, form, 100).await
     }
 
+    /// Of a server at `endpoint`.
+    pub fn at(endpoint: &str, key: &str, kind: Kind, form: Loop) -> Self {
+        let client = Client::new(endpoint, key);
+        Self {
+            client,
+            kind,
+            form,
+            released: State::default(),
+            en1095: En1095State::default(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Goes on at another address of the same service.
+    pub fn move_to(&mut self, endpoint: &str, key: &str) {
+        self.client = Client::new(endpoint, key);
+    }
+
+    /// One poll, which may fail half-way: what came before the failure is kept, as Formance does.
+    pub async fn try_poll(&mut self) -> bool {
+        let result = match self.form {
+            Loop::Released => self.client.drain(self.kind, &mut self.released).await,
+            Loop::En1095 => self.client.drain(self.kind, &mut self.en1095).await,
+        };
+        match result {
+            Ok(rows) => {
+                self.rows.extend(rows);
+                true
+            }
+            Err(stopped) => {
+                self.rows.extend(stopped.rows);
+                false
+            }
+        }
+    }
+
     /// With another page size.
     pub async fn with_page_size(app: &TestApp, kind: Kind, form: Loop, page_size: usize) -> Self {
         let client = Client::new(&app.listen().await, &app.connector_key).with_page_size(page_size);
@@ -98,23 +134,28 @@ impl Consumer {
     /// Nothing lost, nothing twice, in order: what came is exactly the feed, which in turn is
     /// what the tables went through; and the last version of each record is the database's.
     pub async fn check(&self, app: &TestApp) {
+        self.check_against(&app.pool, app.name().as_str()).await;
+    }
+
+    /// As [`Consumer::check`], of any provider in any database.
+    pub async fn check_against(&self, pool: &PgPool, provider: &str) {
         assert!(
             self.rows.windows(2).all(|pair| pair[0].watermark.unix_nanos() < pair[1].watermark.unix_nanos()),
             "timestamps ascend strictly"
         );
-        let published: Vec<String> = feed_ids(&app.pool, app.name().as_str(), self.kind.as_str()).await;
+        let published: Vec<String> = feed_ids(pool, provider, self.kind.as_str()).await;
         assert_eq!(self.ids(), published, "what came ({:?}) is the feed", self.form);
         if self.kind == Kind::Transactions {
-            self.check_last_versions(app).await;
+            self.check_last_versions(pool, provider).await;
         }
     }
 
-    async fn check_last_versions(&self, app: &TestApp) {
+    async fn check_last_versions(&self, pool: &PgPool, provider: &str) {
         let stored: Vec<(String, String, String)> = sqlx::query_as(
             "select id, status, amount::text from transactions where provider = $1 order by id collate \"C\"",
         )
-        .bind(app.name().as_str())
-        .fetch_all(&app.pool)
+        .bind(provider)
+        .fetch_all(pool)
         .await
         .unwrap();
         let mut last = std::collections::BTreeMap::new();

@@ -2,8 +2,9 @@
 
 pub mod app;
 mod consumer;
+pub mod process;
 pub mod records;
-mod server;
+pub mod server;
 
 pub use app::TestApp;
 pub use consumer::{Consumer, Loop};

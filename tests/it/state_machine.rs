@@ -1,0 +1,359 @@
+//! Random histories against real PostgreSQL: sessions that hold transactions open, roll back
+//! and are killed, publishers that compete, clocks that step back, consumers of both kinds
+//! that poll meanwhile. Whatever interleaves, each acknowledged version comes once, in order.
+//!
+//! A failure shrinks, and is written to proptest-regressions so that it is run again first.
+//! PROPTEST_CASES sets how many histories are run; SOAK_MINUTES runs for that long.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde_json::Value;
+use sqlx::{Connection, Executor, PgConnection};
+use tributary::formance::Kind;
+
+use crate::support::{Consumer, Loop, TestApp, records};
+
+const SESSIONS: usize = 3;
+const IDS: u8 = 12;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// A session upserts some records in its transaction, which it begins if it has none.
+    Write {
+        session: usize,
+        ids: Vec<u8>,
+    },
+    Commit {
+        session: usize,
+    },
+    RollBack {
+        session: usize,
+    },
+    /// The session's backend is terminated, whatever it holds.
+    Kill {
+        session: usize,
+    },
+    /// The push API, as history or not.
+    Push {
+        ids: Vec<u8>,
+        backfill: bool,
+    },
+    /// Two publishers at once.
+    Publish,
+    /// The database's clock steps back.
+    ClockBack {
+        milliseconds: u16,
+    },
+    /// One consumer polls to the end.
+    Poll {
+        consumer: usize,
+    },
+    /// A page is asked for, and kept if it is full.
+    Page {
+        page: u8,
+        size: u8,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let session = 0..SESSIONS;
+    let ids = prop::collection::vec(0..IDS, 1..6);
+    prop_oneof![
+        6 => (session.clone(), ids.clone()).prop_map(|(session, ids)| Step::Write { session, ids }),
+        4 => session.clone().prop_map(|session| Step::Commit { session }),
+        1 => session.clone().prop_map(|session| Step::RollBack { session }),
+        1 => session.prop_map(|session| Step::Kill { session }),
+        4 => (ids, any::<bool>()).prop_map(|(ids, backfill)| Step::Push { ids, backfill }),
+        5 => Just(Step::Publish),
+        1 => (1..300_u16).prop_map(|milliseconds| Step::ClockBack { milliseconds }),
+        4 => (0..CONSUMERS.len()).prop_map(|consumer| Step::Poll { consumer }),
+        2 => (1..4_u8, 1..8_u8).prop_map(|(page, size)| Step::Page { page, size }),
+    ]
+}
+
+const CONSUMERS: [(Loop, usize); 4] =
+    [(Loop::Released, 100), (Loop::En1095, 100), (Loop::Released, 3), (Loop::En1095, 7)];
+
+/// A version: the record's id and an amount that no other version has.
+type Version = (String, String);
+
+struct Session {
+    connection: PgConnection,
+    /// Versions written since the transaction began.
+    open: Option<Vec<Version>>,
+}
+
+struct World {
+    app: TestApp,
+    sessions: Vec<Session>,
+    consumers: Vec<Consumer>,
+    /// Versions of committed transactions, by record, in the order of its row lock.
+    acknowledged: BTreeMap<String, Vec<String>>,
+    /// Full pages, as they were answered.
+    pages: Vec<(String, Value)>,
+    next_amount: u64,
+    counts: Counts,
+}
+
+/// How often what was meant to happen really did.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    versions: u64,
+    rolled_back: u64,
+    killed_in_transaction: u64,
+    clock_back: u64,
+    full_pages: u64,
+}
+
+impl World {
+    async fn new() -> Self {
+        let app = TestApp::fast().await;
+        let mut sessions = Vec::new();
+        for _ in 0..SESSIONS {
+            sessions.push(Session { connection: connect(&app.url).await, open: None });
+        }
+        let mut consumers = Vec::new();
+        for (form, size) in CONSUMERS {
+            consumers.push(Consumer::with_page_size(&app, Kind::Transactions, form, size).await);
+        }
+        Self {
+            app,
+            sessions,
+            consumers,
+            acknowledged: BTreeMap::new(),
+            pages: Vec::new(),
+            next_amount: 1,
+            counts: Counts::default(),
+        }
+    }
+
+    async fn take(&mut self, step: &Step) {
+        match step {
+            Step::Write { session, ids } => self.write(*session, ids).await,
+            Step::Commit { session } => self.commit(*session).await,
+            Step::RollBack { session } => self.roll_back(*session).await,
+            Step::Kill { session } => self.kill(*session).await,
+            Step::Push { ids, backfill } => self.push(ids, *backfill).await,
+            Step::Publish => {
+                let (mut a, mut b) = (self.app.publisher(), self.app.publisher());
+                let (a, b) = tokio::join!(a.publish_now(), b.publish_now());
+                a.and(b).expect("a publication");
+            }
+            Step::ClockBack { milliseconds } => {
+                // to the feed it is all the same whether the clock went back or its last entry lies ahead
+                let sql = format!(
+                    "update feeds set last_at = last_at + interval '{milliseconds} milliseconds'
+                                   where last_position > 0"
+                );
+                self.counts.clock_back += self.app.sql(&sql).await;
+            }
+            Step::Poll { consumer } => {
+                self.consumers[*consumer].poll().await;
+            }
+            Step::Page { page, size } => self.keep_page(*page, *size).await,
+        }
+    }
+
+    /// Ids of the step, each once, with amounts that are new.
+    fn versions(&mut self, ids: &[u8]) -> Vec<Version> {
+        let mut seen = HashSet::new();
+        let mut versions = Vec::new();
+        for id in ids.iter().filter(|id| seen.insert(**id)) {
+            versions.push((format!("t{id}"), self.next_amount.to_string()));
+            self.next_amount += 1;
+        }
+        versions
+    }
+
+    async fn write(&mut self, session: usize, ids: &[u8]) {
+        let versions = self.versions(ids);
+        let values: Vec<String> = versions
+            .iter()
+            .map(|(id, amount)| {
+                format!("('acme', '{id}', 'PAYIN', 'PENDING', 'EUR/2', {amount}, '2026-03-01Z')")
+            })
+            .collect();
+        let sql = format!(
+            "insert into transactions (provider, id, type, status, asset, amount, created_at) values {}
+             on conflict on constraint transactions_pkey do update set amount = excluded.amount",
+            values.join(", ")
+        );
+        let session = &mut self.sessions[session];
+        if session.open.is_none() {
+            // two sessions may want one row: whoever would wait gives up instead
+            session.connection.execute("begin; set local lock_timeout = '10ms'").await.unwrap();
+            session.open = Some(Vec::new());
+        }
+        match session.connection.execute(sqlx::AssertSqlSafe(sql)).await {
+            Ok(_) => session.open.as_mut().expect("begun").extend(versions),
+            Err(_) => {
+                session.connection.execute("rollback").await.unwrap();
+                session.open = None;
+                self.counts.rolled_back += 1;
+            }
+        }
+    }
+
+    async fn commit(&mut self, session: usize) {
+        let session = &mut self.sessions[session];
+        if let Some(versions) = session.open.take() {
+            session.connection.execute("commit").await.unwrap();
+            self.acknowledge(versions);
+        }
+    }
+
+    fn acknowledge(&mut self, versions: Vec<Version>) {
+        self.counts.versions += versions.len() as u64;
+        for (id, amount) in versions {
+            self.acknowledged.entry(id).or_default().push(amount);
+        }
+    }
+
+    async fn roll_back(&mut self, session: usize) {
+        let session = &mut self.sessions[session];
+        if session.open.take().is_some() {
+            session.connection.execute("rollback").await.unwrap();
+            self.counts.rolled_back += 1;
+        }
+    }
+
+    async fn kill(&mut self, session: usize) {
+        let session = &mut self.sessions[session];
+        let pid: i32 =
+            sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut session.connection).await.unwrap();
+        self.app.sql(&format!("select pg_terminate_backend({pid}, 10000)")).await;
+        self.counts.killed_in_transaction += u64::from(session.open.take().is_some());
+        session.connection = connect(&self.app.url).await;
+    }
+
+    async fn push(&mut self, ids: &[u8], backfill: bool) {
+        let locked: HashSet<String> = self
+            .sessions
+            .iter()
+            .filter_map(|s| s.open.as_ref())
+            .flatten()
+            .map(|(id, _)| id.clone())
+            .collect();
+        let mut versions = self.versions(ids);
+        // a push of a locked row would wait for a session that this very test holds
+        versions.retain(|(id, _)| !locked.contains(id));
+        let records: Vec<Value> = versions
+            .iter()
+            .map(|(id, amount)| {
+                let mut record = records::transaction(id, "PENDING");
+                record["amount"] = amount.as_str().into();
+                record
+            })
+            .collect();
+        let body = serde_json::to_vec(&records).unwrap();
+        let (status, answer) = self
+            .app
+            .post(&format!("/ingest/transactions?backfill={backfill}"), "application/json", body)
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        self.acknowledge(versions);
+    }
+
+    async fn keep_page(&mut self, page: u8, size: u8) {
+        let target = format!("/transactions?page={page}&pageSize={size}&sort=updatedAt:asc");
+        let body = self.app.get_ok(&target).await;
+        if body.as_array().unwrap().len() == usize::from(size) {
+            self.counts.full_pages += 1;
+            self.pages.push((target, body));
+        }
+    }
+
+    /// Everything that is open ends, everything is published and polled; then the promises.
+    async fn settle(mut self) -> Counts {
+        for session in 0..SESSIONS {
+            self.roll_back(session).await;
+        }
+        self.app.publish_all().await;
+        for consumer in &mut self.consumers {
+            consumer.poll().await;
+            consumer.check(&self.app).await;
+            let mut delivered: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for row in &consumer.rows {
+                delivered
+                    .entry(row.reference.clone())
+                    .or_default()
+                    .push(row.payment().amount.as_str().to_owned());
+            }
+            assert_eq!(
+                delivered, self.acknowledged,
+                "acknowledged versions, each once, in order, and no others"
+            );
+        }
+        for (target, body) in &self.pages {
+            assert_eq!(&self.app.get_ok(target).await, body, "{target}");
+        }
+        self.counts
+    }
+}
+
+async fn connect(url: &str) -> PgConnection {
+    PgConnection::connect(url).await.unwrap()
+}
+
+fn run_history(steps: &[Step]) -> Counts {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new().await;
+        for step in steps {
+            world.take(step).await;
+        }
+        world.settle().await
+    })
+}
+
+fn run_histories(config: Config, total: &std::cell::Cell<(u64, Counts)>) {
+    let mut runner = TestRunner::new(config);
+    let result = runner.run(&prop::collection::vec(step(), 5..60), |steps| {
+        let counts = std::panic::catch_unwind(|| run_history(&steps)).map_err(|panic| {
+            TestCaseError::fail(panic.downcast_ref::<String>().cloned().unwrap_or_default())
+        })?;
+        let (histories, sum) = total.get();
+        total.set((histories + 1, sum.add(counts)));
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
+
+impl Counts {
+    fn add(self, other: Self) -> Self {
+        Self {
+            versions: self.versions + other.versions,
+            rolled_back: self.rolled_back + other.rolled_back,
+            killed_in_transaction: self.killed_in_transaction + other.killed_in_transaction,
+            clock_back: self.clock_back + other.clock_back,
+            full_pages: self.full_pages + other.full_pages,
+        }
+    }
+}
+
+#[test]
+fn random_histories_deliver_each_acknowledged_version_once_and_in_order() {
+    let total = std::cell::Cell::new((0, Counts::default()));
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
+    let config =
+        Config { cases, max_shrink_iters: 200, ..Config::with_source_file("tests/it/state_machine.rs") };
+    match std::env::var("SOAK_MINUTES").ok().and_then(|minutes| minutes.parse::<u64>().ok()) {
+        None => run_histories(config, &total),
+        Some(minutes) => {
+            let end = Instant::now() + Duration::from_secs(minutes * 60);
+            while Instant::now() < end {
+                run_histories(config.clone(), &total);
+                println!("{:?}", total.get());
+            }
+        }
+    }
+    let (histories, counts) = total.get();
+    println!("{histories} histories: {counts:?}");
+    assert!(counts.versions > 0 && counts.rolled_back > 0 && counts.killed_in_transaction > 0, "{counts:?}");
+    assert!(counts.clock_back > 0 && counts.full_pages > 0, "{counts:?}");
+}

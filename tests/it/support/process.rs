@@ -1,0 +1,85 @@
+//! The program itself, run as a process in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::process::{Child, Command};
+
+/// The connector key that the provider file takes from the environment.
+pub const FILE_KEY: &str = "a-key-of-the-environment";
+
+/// A folder with a provider file, in which commands run.
+pub struct Place(pub PathBuf);
+
+impl Place {
+    /// A folder of its own for the test `name`.
+    pub fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("providers")).unwrap();
+        let file = "provider: acme\nsource: push\nkeys:\n  - { scope: connector, key: \"${ACME_KEY}\" }\n";
+        std::fs::write(folder.join("providers/acme.yaml"), file).unwrap();
+        Self(folder)
+    }
+
+    /// The command, not yet started, without a database of its own.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        command.args(args).current_dir(&self.0).env_remove("DATABASE_URL").env("TRIBUTARY_LOG", "warn");
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub async fn run(&self, args: &[&str]) -> Output {
+        self.command(args).output().await.unwrap()
+    }
+
+    /// Runs a command that has to succeed; gives its standard output.
+    pub async fn stdout(&self, args: &[&str]) -> String {
+        let output = self.run(args).await;
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Starts `serve` on a free port and waits until it is up. With `database`, on that one.
+    pub async fn serve(&self, database: Option<&str>) -> (Child, String) {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        // the flag goes before the variable
+        let mut command = self.command(&["serve", "--listen", &address]);
+        command.env("TRIBUTARY_LISTEN", "127.0.0.1:1").env("ACME_KEY", FILE_KEY);
+        if let Some(url) = database {
+            command.env("DATABASE_URL", url);
+        }
+        let server = command.spawn().unwrap();
+        let up = async {
+            while !self.run(&["health", "--listen", &address]).await.status.success() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), up).await.expect("it is up");
+        (server, address)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+/// Sends `signal` to a process.
+pub fn signal(process: &Child, signal: Signal) {
+    kill(Pid::from_raw(process.id().expect("it runs") as i32), signal).unwrap();
+}
+
+/// Stops a server as an orchestrator would; it has to end well.
+pub async fn stop(mut server: Child) {
+    signal(&server, Signal::SIGTERM);
+    let status =
+        tokio::time::timeout(Duration::from_secs(60), server.wait()).await.expect("it stops").unwrap();
+    assert!(status.success(), "{status}");
+}
