@@ -1,7 +1,7 @@
 //! Formance as it polls a running application: both forms of the connector's loop.
 
 use sqlx::PgPool;
-use tributary::formance::{Client, En1095State, Kind, Row, State};
+use tributary::formance::{Client, En1095State, Kind, Row, State, Stopped};
 
 use super::TestApp;
 
@@ -37,6 +37,10 @@ impl Consumer {
     /// Of a server at `endpoint`.
     pub fn at(endpoint: &str, key: &str, kind: Kind, form: Loop) -> Self {
         let client = Client::new(endpoint, key);
+        Self::over(client, kind, form)
+    }
+
+    fn over(client: Client, kind: Kind, form: Loop) -> Self {
         Self {
             client,
             kind,
@@ -47,6 +51,13 @@ impl Consumer {
         }
     }
 
+    async fn drain(&mut self) -> Result<Vec<Row>, Stopped> {
+        match self.form {
+            Loop::Released => self.client.drain(self.kind, &mut self.released).await,
+            Loop::En1095 => self.client.drain(self.kind, &mut self.en1095).await,
+        }
+    }
+
     /// Goes on at another address of the same service.
     pub fn move_to(&mut self, endpoint: &str, key: &str) {
         self.client = Client::new(endpoint, key);
@@ -54,11 +65,7 @@ impl Consumer {
 
     /// One poll, which may fail half-way: what came before the failure is kept, as Formance does.
     pub async fn try_poll(&mut self) -> bool {
-        let result = match self.form {
-            Loop::Released => self.client.drain(self.kind, &mut self.released).await,
-            Loop::En1095 => self.client.drain(self.kind, &mut self.en1095).await,
-        };
-        match result {
+        match self.drain().await {
             Ok(rows) => {
                 self.rows.extend(rows);
                 true
@@ -73,23 +80,12 @@ impl Consumer {
     /// With another page size.
     pub async fn with_page_size(app: &TestApp, kind: Kind, form: Loop, page_size: usize) -> Self {
         let client = Client::new(&app.listen().await, &app.connector_key).with_page_size(page_size);
-        Self {
-            client,
-            kind,
-            form,
-            released: State::default(),
-            en1095: En1095State::default(),
-            rows: Vec::new(),
-        }
+        Self::over(client, kind, form)
     }
 
     /// One poll, to the end of what there is; gives how many rows came.
     pub async fn poll(&mut self) -> usize {
-        let rows = match self.form {
-            Loop::Released => self.client.drain(self.kind, &mut self.released).await,
-            Loop::En1095 => self.client.drain(self.kind, &mut self.en1095).await,
-        }
-        .expect("a poll that Formance accepts");
+        let rows = self.drain().await.expect("a poll that Formance accepts");
         let count = rows.len();
         self.rows.extend(rows);
         count
