@@ -2,12 +2,13 @@
 -- positions and unique ascending timestamps. One statement, so the feeds row lock ends with it
 -- even when the caller is stopped or killed; any number of callers may compete.
 
--- Which life of the database this is. It changes when a standby is promoted (a new timeline of
--- the log), and when a dump is restored into another database or over these tables.
+-- Which life of the database this is. It changes when the server starts (a restored backup starts
+-- one), when a standby is promoted (a new timeline of the log), and when a dump is restored into
+-- another database or over these tables (other files).
 create function database_life() returns text
 language sql stable
 return substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) || '/'
-  || (select oid from pg_database where datname = current_database()) || '/' || 'public.feeds'::regclass::oid;
+  || extract(epoch from pg_postmaster_start_time()) || '/' || pg_relation_filepath('public.feeds');
 
 -- The row of a feed, locked; made on first use. A new feed of transactions has 30 free days
 -- before it; accounts and beneficiaries keep the provider's own dates, however old.
@@ -28,14 +29,13 @@ begin
   return f;
 end $$;
 
--- The floor as of now: a restored backup starts a server or another life of the database, a
--- promoted standby starts another life, and either may have forgotten entries that a consumer
--- has seen.
+-- The floor as of now. In another life the database may have forgotten entries that a consumer
+-- has seen: up to the present moment or, by a clock that was ahead of this one, in the second of
+-- the last entry.
 create function feed_floor(f feeds, life text, at timestamptz) returns timestamptz
 language sql stable
 return greatest(f.floor,
-  case when pg_postmaster_start_time() > f.created_at then pg_postmaster_start_time() end,
-  case when life <> f.life then at end);
+  case when life <> f.life then greatest(at, date_trunc('second', f.last_at) + interval '1 second') end);
 
 -- Children whose parent has no entry yet wait aside; those that waited too long go without.
 create function park_children(p_provider text, p_batch integer, p_parent_wait interval, at timestamptz)

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
 use crate::domain::{FeedName, ProviderName};
-use crate::store::feed::{Slice, Start};
+use crate::store::feed::{Clock, Slice, Start};
 use crate::store::{StoreError, feed, feeds};
 
 /// Entries of a page where the client does not say.
@@ -67,7 +67,9 @@ fn start(request: PageRequest) -> Start {
 }
 
 /// Gives whether the watermark lies ahead of the feed. A client that is up to date asks from
-/// the second of the last entry on, so it may hold any time of that second.
+/// the second of the last entry on. It may hold any time of that second; so the floor is lifted
+/// above that, unless it was this life of the database that issued the entry. Then the client
+/// holds nothing later, and polls as fast as anybody likes do not slow the feed.
 async fn heed_watermark(
     pool: &PgPool,
     provider: &ProviderName,
@@ -75,8 +77,9 @@ async fn heed_watermark(
     from: DateTime<Utc>,
     slice: &Slice,
 ) -> Result<bool, StoreError> {
-    let highest = from + TimeDelta::seconds(1);
-    let known = slice.clock.is_some_and(|clock| highest <= clock.last_at.max(clock.floor));
+    let known = slice.clock.is_some_and(|Clock { last_at, floor }| {
+        from + TimeDelta::seconds(1) <= last_at.max(floor) || (from <= last_at && floor < last_at)
+    });
     if !known {
         match feeds::lift_floor(pool, provider, name, from).await {
             Ok(()) => {}
