@@ -3,13 +3,21 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
-
-use crate::domain::{Resource, Status};
+use serde::Deserialize;
 
 use super::interpolate::{InterpolateError, interpolate};
 use super::period::Period;
 use super::secret::Secret;
+
+mod auth;
+mod incremental;
+mod limits;
+mod stream;
+
+pub use auth::Auth;
+pub use incremental::Incremental;
+pub use limits::{RateLimit, Retry};
+pub use stream::{RequestManifest, StreamManifest};
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,108 +42,12 @@ pub struct Manifest {
     pub streams: Vec<StreamManifest>,
 }
 
-/// How a request proves who sends it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Auth {
-    /// `Authorization: Bearer <token>`
-    Bearer(Secret),
-}
-
-/// How fast requests may follow each other.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateLimit {
-    /// Requests a second, evenly spaced.
-    pub per_second: u32,
-}
-
-impl Default for RateLimit {
-    fn default() -> Self {
-        Self { per_second: 5 }
-    }
-}
-
-/// How often a request that failed for a passing reason is sent.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Retry {
-    /// How often a request is sent at most, the first time included.
-    pub attempts: u32,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { attempts: 6 }
-    }
-}
-
-/// One kind of record of the API, read from one endpoint.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StreamManifest {
-    /// Names the stream in cursors, errors and the `for_each` of others.
-    pub name: String,
-    /// What its records become; without it, the stream only feeds others.
-    #[serde(default, deserialize_with = "resource")]
-    pub resource: Option<Resource>,
-    /// An earlier stream: this one is read once for each of its records.
-    #[serde(default)]
-    pub for_each: Option<String>,
-    /// jq on such a record: the text by which its cursor is kept. Must never change.
-    #[serde(default)]
-    pub partition: Option<String>,
-    pub request: RequestManifest,
-    /// jq on the answer: the records in it.
-    pub records: String,
-    /// jq on a record: none, one or several canonical records.
-    #[serde(default)]
-    pub map: Option<String>,
-    /// How to ask only for what is new; without it, everything is asked for each time.
-    #[serde(default)]
-    pub incremental: Option<Incremental>,
-    /// The provider's statuses, and what they are in Formance's terms. Applied to what `map`
-    /// gives; a status that is not listed becomes OTHER and is counted.
-    #[serde(default)]
-    pub status_map: Option<BTreeMap<String, Status>>,
-}
-
-/// Where a stream is read.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RequestManifest {
-    /// The path below `base_url`; `{field}` is that field of the `for_each` record,
-    /// percent-encoded.
-    pub path: String,
-}
-
-/// How a stream asks only for what is new.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Incremental {
-    /// The API answers with what changed at or after a given time.
-    UpdatedWindow {
-        /// jq on a record: the time of its last change, RFC 3339.
-        cursor: String,
-        /// The query parameter that takes the time to ask from.
-        param: String,
-        /// How far before the newest change seen the next request asks again: more than the
-        /// API needs to show a change after its own timestamp.
-        lookback: Period,
-        /// How far back the first request asks, and the furthest that any asks: what the API
-        /// refuses to go beyond.
-        start: Period,
-    },
-}
-
 impl Manifest {
     /// The manifest with the `${...}` references of its URL, tokens and headers filled in from
     /// `lookup`, as [`interpolate`] does it. Filters are left alone.
     pub fn interpolated(mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InterpolateError> {
         self.base_url = interpolate(&self.base_url, &lookup)?;
-        self.auth = match &self.auth {
-            Auth::Bearer(token) => Auth::Bearer(token.interpolated(&lookup)?),
-        };
+        self.auth = self.auth.interpolated(&lookup)?;
         for value in self.headers.values_mut() {
             *value = value.interpolated(&lookup)?;
         }
@@ -143,27 +55,10 @@ impl Manifest {
     }
 }
 
-fn resource<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resource>, D::Error> {
-    /// The names of [`Resource`] in YAML.
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Name {
-        Accounts,
-        Balances,
-        Beneficiaries,
-        Transactions,
-    }
-    Ok(Some(match Name::deserialize(deserializer)? {
-        Name::Accounts => Resource::Accounts,
-        Name::Balances => Resource::Balances,
-        Name::Beneficiaries => Resource::Beneficiaries,
-        Name::Transactions => Resource::Transactions,
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Resource;
 
     const SMALL: &str = r#"
 base_url: "${BANK_URL:-https://bank.example}"
