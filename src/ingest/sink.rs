@@ -1,16 +1,19 @@
 //! Where a run's pages go: rows, cursor and counts of a page are committed together.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use chrono::Utc;
 use metrics::counter;
+use serde_json::value::RawValue;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::Progress;
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord, Page, PageSink};
+use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink};
 use crate::store::batch::{self, Batch};
 use crate::store::quarantine::Refused;
+use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::{StoreError, Tally, feeds, sync_cursors, sync_runs};
 
 /// Commits the pages of one run.
@@ -19,8 +22,6 @@ pub struct DatabaseSink<'a> {
     provider: &'a ProviderName,
     run: Uuid,
     progress: &'a Progress,
-    /// Partitions that had no cursor when this run came to them: what they bring is history.
-    first_read: HashSet<(String, String)>,
     /// Streams of accounts and of beneficiaries that have not ended yet.
     open_streams: HashMap<Resource, usize>,
     /// What the run brought so far.
@@ -40,16 +41,7 @@ impl<'a> DatabaseSink<'a> {
         let open_streams = [Resource::Accounts, Resource::Beneficiaries]
             .map(|resource| (resource, connection.streams_of(resource)))
             .into();
-        Self {
-            pool,
-            provider,
-            run,
-            progress,
-            first_read: HashSet::new(),
-            open_streams,
-            tally: Tally::default(),
-            quarantined: 0,
-        }
+        Self { pool, provider, run, progress, open_streams, tally: Tally::default(), quarantined: 0 }
     }
 
     /// The feed that may go with this page: its last stream ends.
@@ -63,8 +55,7 @@ impl<'a> DatabaseSink<'a> {
     }
 
     fn parse(&self, page: &Page) -> Batch {
-        let backfill = self.first_read.contains(&(page.stream.clone(), page.partition.clone()));
-        let mut batch = Batch { backfill, ..Batch::default() };
+        let mut batch = Batch { backfill: page.history, ..Batch::default() };
         for record in &page.records {
             match record {
                 MappedRecord::Canonical(json) => match parse_record(page.resource, json) {
@@ -113,6 +104,30 @@ fn held_feed(resource: Resource) -> Option<FeedName> {
     }
 }
 
+fn open_record(row: OpenRow) -> OpenRecord {
+    let canonical: Vec<Box<RawValue>> = serde_json::from_slice(&row.canonical).unwrap_or_default();
+    OpenRecord {
+        key: row.key,
+        record: row.record,
+        canonical: canonical.iter().map(|record| record.get().as_bytes().to_vec()).collect(),
+        at: row.at,
+        first_seen: Some(row.first_seen),
+        checked_at: Some(row.checked_at),
+    }
+}
+
+fn open_row(open: &OpenRecord) -> OpenRow {
+    let now = Utc::now();
+    OpenRow {
+        key: open.key.clone(),
+        record: open.record.clone(),
+        canonical: [b"[", open.canonical.join(&b","[..]).as_slice(), b"]"].concat(),
+        at: open.at,
+        first_seen: open.first_seen.unwrap_or(now),
+        checked_at: open.checked_at.unwrap_or(now),
+    }
+}
+
 impl PageSink for DatabaseSink<'_> {
     type Error = StoreError;
 
@@ -122,11 +137,13 @@ impl PageSink for DatabaseSink<'_> {
         partition: &str,
     ) -> Result<Option<serde_json::Value>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let cursor = sync_cursors::load(&mut connection, self.provider, stream, partition).await?;
-        if cursor.is_none() {
-            self.first_read.insert((stream.to_owned(), partition.to_owned()));
-        }
-        Ok(cursor)
+        sync_cursors::load(&mut connection, self.provider, stream, partition).await
+    }
+
+    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let rows = sync_open_records::load(&mut connection, self.provider, stream, partition).await?;
+        Ok(rows.into_iter().map(open_record).collect())
     }
 
     async fn page(&mut self, page: Page) -> Result<(), StoreError> {
@@ -137,9 +154,12 @@ impl PageSink for DatabaseSink<'_> {
             feeds::hold_new(&mut transaction, self.provider, feed).await?;
         }
         let tally = batch::write(&mut transaction, self.provider, page.resource, &batch).await?;
+        let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
+        let (stream, partition) = (&page.stream, &page.partition);
+        sync_open_records::save(&mut transaction, self.provider, stream, partition, &open, &page.closed)
+            .await?;
         if let Some(cursor) = &page.cursor {
-            sync_cursors::save(&mut transaction, self.provider, &page.stream, &page.partition, cursor)
-                .await?;
+            sync_cursors::save(&mut transaction, self.provider, stream, partition, cursor).await?;
         }
         if let Some(feed) = ended {
             feeds::release(&mut transaction, self.provider, feed).await?;

@@ -13,14 +13,16 @@ use axum::{Json, Router};
 use reqwest::StatusCode;
 
 use super::client::Client;
-use super::page::{MappedRecord, Page, PageSink};
+use super::page::{MappedRecord, OpenRecord, Page, PageSink};
 
 /// A request that reached the fake.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    pub method: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub headers: axum::http::HeaderMap,
+    pub body: Vec<u8>,
 }
 
 /// An upstream on a port of its own; gone when dropped.
@@ -39,11 +41,14 @@ impl Fake {
         let app = Router::new().fallback(move |request: Request| {
             let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
             async move {
-                let query = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+                let (parts, body) = request.into_parts();
+                let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
                 let seen = Seen {
-                    path: request.uri().path().to_owned(),
+                    method: parts.method.to_string(),
+                    path: parts.uri.path().to_owned(),
                     query: query.into_owned().collect(),
-                    headers: request.headers().clone(),
+                    headers: parts.headers,
+                    body: axum::body::to_bytes(body, usize::MAX).await.unwrap().into(),
                 };
                 let before = {
                     let mut requests = requests.lock().unwrap();
@@ -128,6 +133,7 @@ impl Pauses {
 pub struct Memory {
     pub pages: Vec<Page>,
     pub cursors: BTreeMap<(String, String), serde_json::Value>,
+    pub open: BTreeMap<(String, String, String), OpenRecord>,
 }
 
 impl PageSink for Memory {
@@ -141,7 +147,21 @@ impl PageSink for Memory {
         Ok(self.cursors.get(&(stream.to_owned(), partition.to_owned())).cloned())
     }
 
+    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, Infallible> {
+        let here = |key: &(String, String, String)| key.0 == stream && key.1 == partition;
+        Ok(self.open.iter().filter(|(key, _)| here(key)).map(|(_, open)| open.clone()).collect())
+    }
+
     async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+        let place = |key: &str| (page.stream.clone(), page.partition.clone(), key.to_owned());
+        for key in &page.closed {
+            self.open.remove(&place(key));
+        }
+        for open in &page.open {
+            let before = self.open.get(&place(&open.key)).and_then(|open| open.first_seen);
+            let first_seen = before.or(open.first_seen).or(open.checked_at);
+            self.open.insert(place(&open.key), OpenRecord { first_seen, ..open.clone() });
+        }
         if let Some(cursor) = &page.cursor {
             self.cursors.insert((page.stream.clone(), page.partition.clone()), cursor.clone());
         }

@@ -1,5 +1,5 @@
-//! jq in a cage: filters of a manifest see the value they are given, `$now` and `$parent`, and
-//! nothing else. No environment, clock, files, log or exit; bounded numbers of outputs; a
+//! jq in a cage: filters of a manifest see the value they are given, `$now`, `$parent` and
+//! `$identity`, and nothing else. No environment, clock, files, log or exit; bounded numbers of outputs; a
 //! deadline between outputs. A filter that never yields cannot be stopped from within: whoever
 //! runs filters does so on a thread that may be abandoned.
 
@@ -10,7 +10,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, native};
 use jaq_json::Val;
 
-use super::money;
+use super::{money, time};
 
 /// The deepest nesting of arrays and objects that is read; jq's values are walked recursively.
 const DEEPEST: usize = 128;
@@ -53,6 +53,8 @@ pub struct Scope {
     pub now: Val,
     /// `$parent`: the `for_each` record, or null.
     pub parent: Val,
+    /// `$identity`: what makes the record one and the same for ever, or null.
+    pub identity: Val,
 }
 
 /// When a filter has to stop.
@@ -95,7 +97,7 @@ impl Filter {
 
     /// Everything that the filter yields for `input`. Stops at the first error.
     pub fn run(&self, input: Val, scope: &Scope, limits: Limits) -> Result<Vec<Val>, FilterError> {
-        let variables = Vars::new([scope.now.clone(), scope.parent.clone()]);
+        let variables = Vars::new([scope.now.clone(), scope.parent.clone(), scope.identity.clone()]);
         let context = Ctx::<JustLut<Val>>::new(&self.program.lut, variables);
         let mut outputs = Vec::new();
         for output in self.program.id.run((context, input)) {
@@ -133,18 +135,20 @@ fn compile(code: &str) -> Result<jaq_core::Filter<JustLut<Val>>, String> {
         .chain(jaq_std::funs())
         .chain(jaq_json::funs())
         .filter(|(name, ..)| allowed(name))
-        .chain(money::filters().into_iter().map(native::run));
+        .chain(money::filters().into_iter().chain(time::filters()).map(native::run));
 
     let arena = Arena::default();
     let loader = Loader::new(definitions.filter(|definition| allowed(definition.name)));
     let modules = loader.load(&arena, File { code, path: () }).map_err(explain_load)?;
     load::import(&modules, |_| Err("no files can be read here".to_owned())).map_err(explain_load)?;
-    Compiler::default().with_funs(natives).with_global_vars(["$now", "$parent"]).compile(modules).map_err(
-        |errors| {
+    Compiler::default()
+        .with_funs(natives)
+        .with_global_vars(["$now", "$parent", "$identity"])
+        .compile(modules)
+        .map_err(|errors| {
             let undefined = errors.into_iter().flat_map(|(_, undefined)| undefined);
             join(undefined.map(|(name, kind)| format!("undefined {} {name}", kind.as_str())))
-        },
-    )
+        })
 }
 
 fn explain_load(errors: load::Errors<&str, ()>) -> String {

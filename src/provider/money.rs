@@ -12,18 +12,32 @@ use super::iso4217;
 /// The largest power of ten that an amount may be written with; beyond it is no money.
 const LARGEST_EXPONENT: i32 = 60;
 
-/// The filters: `umn` turns a currency code into an asset (`"GBP"` into `"GBP/2"`), and
-/// `minor_units($currency)` turns a decimal number or text into the text of its minor units.
-pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 2] {
+/// The filters: `umn` turns a currency code into an asset (`"GBP"` into `"GBP/2"`),
+/// `minor_units($currency)` turns a decimal number or text into the text of its minor units, and
+/// `shifted($decimals)` does so with any number of decimals. With `iso_` before their names, the
+/// first two cannot be redefined.
+pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 5] {
     [
         ("umn", v(0), |cv| bome(text(&cv.1).and_then(umn).map(Val::from).map_err(Error::str))),
-        ("minor_units", v(1), |cv| {
-            unary(cv, |amount, currency| {
-                let units = text(&currency).and_then(|currency| minor_units(&amount, currency));
-                units.map(Val::from).map_err(Error::str)
+        ("iso_umn", v(0), |cv| bome(text(&cv.1).and_then(umn).map(Val::from).map_err(Error::str))),
+        ("minor_units", v(1), |cv| unary(cv, in_minor_units)),
+        ("iso_minor_units", v(1), |cv| unary(cv, in_minor_units)),
+        ("shifted", v(1), |cv| {
+            unary(cv, |amount, decimals| {
+                let decimals = match &decimals {
+                    Val::Num(Num::Int(decimals)) => u8::try_from(*decimals).ok(),
+                    _ => None,
+                };
+                let decimals = decimals.ok_or_else(|| "shifted takes a number of decimals".to_owned());
+                decimals.and_then(|decimals| shifted(&amount, decimals)).map(Val::from).map_err(Error::str)
             })
         }),
     ]
+}
+
+fn in_minor_units(amount: Val, currency: Val) -> Result<Val, Error<Val>> {
+    let units = text(&currency).and_then(|currency| minor_units(&amount, currency));
+    units.map(Val::from).map_err(Error::str)
 }
 
 fn text(value: &Val) -> Result<&str, String> {
@@ -46,7 +60,11 @@ fn umn(currency: &str) -> Result<String, String> {
 }
 
 fn minor_units(amount: &Val, currency: &str) -> Result<String, String> {
-    let decimals = decimals(currency)?;
+    shifted(amount, decimals(currency)?)
+}
+
+/// The text of `amount` with the decimal point moved to the right.
+fn shifted(amount: &Val, decimals: u8) -> Result<String, String> {
     match amount {
         Val::Num(Num::Int(integer)) => shift(&integer.to_string(), decimals),
         Val::Num(Num::BigInt(integer)) => shift(&integer.to_string(), decimals),

@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::Resource;
 
+use super::cage::CageError;
 use super::client::ClientError;
 use super::jq::FilterError;
+use super::request::RequestError;
 
 /// Takes what a run reads. Implemented by whoever keeps rows and cursors.
 pub trait PageSink: Send {
@@ -18,8 +22,15 @@ pub trait PageSink: Send {
         partition: &str,
     ) -> impl Future<Output = Result<Option<serde_json::Value>, Self::Error>> + Send;
 
-    /// Commits the records of `page` and, where it has one, its cursor: both or neither, in one
-    /// database transaction.
+    /// The records of this partition that were open when they were last seen.
+    fn open_records(
+        &mut self,
+        stream: &str,
+        partition: &str,
+    ) -> impl Future<Output = Result<Vec<OpenRecord>, Self::Error>> + Send;
+
+    /// Commits the records of `page`, what is open of them and, where it has one, its cursor: all
+    /// or nothing, in one database transaction.
     fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
@@ -31,6 +42,12 @@ pub struct Page {
     /// Which account, category, ... of the stream; empty where it has only one.
     pub partition: String,
     pub records: Vec<MappedRecord>,
+    /// Whether the partition was never read to its end before: what it brings is history.
+    pub history: bool,
+    /// Records that may still change, as they were seen now.
+    pub open: Vec<OpenRecord>,
+    /// The keys of records that may not change any more.
+    pub closed: Vec<String>,
     /// Only with the last page of an answer, so that a run that is killed in between repeats
     /// the answer and skips nothing. `None` leaves the kept cursor as it is.
     pub cursor: Option<serde_json::Value>,
@@ -50,6 +67,22 @@ impl Page {
     pub const MOST_RECORDS: usize = 5_000;
 }
 
+/// A record of the provider that may still change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenRecord {
+    /// What identifies it within its partition.
+    pub key: String,
+    /// The JSON that the provider sent.
+    pub record: Vec<u8>,
+    /// What it was mapped to, each the JSON of one canonical record.
+    pub canonical: Vec<Vec<u8>>,
+    /// The time by which the API filters.
+    pub at: Option<DateTime<Utc>>,
+    /// When it was seen open for the first and for the last time; told by the sink.
+    pub first_seen: Option<DateTime<Utc>>,
+    pub checked_at: Option<DateTime<Utc>>,
+}
+
 /// A record of the provider after its mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MappedRecord {
@@ -65,8 +98,16 @@ pub enum MappedRecord {
 pub enum Warning {
     #[error("status {0:?} is not in the status_map and was taken as OTHER")]
     UnmappedStatus(String),
-    #[error("a record has no time of its last change that could move the cursor")]
+    #[error("a record has no time that could move the cursor")]
     NoCursor,
+    #[error("a page repeated the one before and was taken for the end")]
+    RepeatedPage,
+    #[error("an open record is not there any more and is not asked for again")]
+    Gone,
+    #[error("a record is open for longer than `give_up` and is not asked for again")]
+    GivenUp,
+    #[error("a partition was skipped: {0}")]
+    Skipped(String),
 }
 
 /// How often each warning occurred.
@@ -106,16 +147,16 @@ pub enum ReadError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Filter(#[from] FilterError),
-    #[error("{0}")]
-    Path(String),
-    #[error("the cursor that was kept is no time: {0}")]
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("the cursor that was kept cannot be read: {0}")]
     Cursor(String),
+    #[error("{0}")]
+    Paging(String),
     #[error("not read, since {0} could not be read")]
     Parent(String),
-    #[error("a filter still runs after {0} s; it cannot be stopped, so no other is started")]
-    Stuck(u64),
-    #[error("a filter crashed")]
-    Crashed,
+    #[error(transparent)]
+    Cage(#[from] CageError),
 }
 
 /// How many failures the text of an error spells out; the report has them all.

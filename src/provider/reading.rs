@@ -1,17 +1,19 @@
 //! From an answer to canonical records. Runs on a blocking thread: nothing here waits.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use jaq_json::Val;
+use sha2::{Digest, Sha256};
 
 use crate::domain::{Resource, Status, parse_record};
 
-use super::incremental::{self, UpdatedWindow};
 use super::jq::{self, Filter, FilterError, Limits, Scope};
-use super::page::{MappedRecord, Warning, Warnings};
-use super::plan::{Output, Stream};
+use super::page::{MappedRecord, OpenRecord, Warning, Warnings};
+use super::pager::{Kind, Next, Stop};
+use super::plan::{Output, Strategy, Stream, Tracking};
+use super::time::instant;
 
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
@@ -20,16 +22,48 @@ const MOST_MAPPED: usize = 1_000;
 /// How much of a status that is not in the table is kept, in characters.
 const STATUS_CHARS: usize = 64;
 
-/// What an answer holds.
+/// What an answer holds, before its records are mapped.
+#[derive(Debug)]
+pub struct Extract {
+    pub records: Vec<Val>,
+    pub facts: PageFacts,
+}
+
+/// What tells how to go on after a page.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PageFacts {
+    pub count: usize,
+    /// The earliest and the latest time of its records, by which the API filters or sorts.
+    pub times: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Records without such a time.
+    pub undated: u64,
+    /// The token or URL of the next page that the body tells.
+    pub next: Option<String>,
+    /// Whether the rule of `stop` says that this is the last page.
+    pub stop: bool,
+    /// The earliest and the latest time by which a keyset goes on.
+    pub keys: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The id of the last event.
+    pub mark: Option<String>,
+    /// The same for pages of the same records only.
+    pub fingerprint: String,
+}
+
+/// The mapped records of a page.
 #[derive(Debug, Default)]
 pub struct Reading {
     pub records: Vec<MappedRecord>,
-    /// The time of the newest change in it.
-    pub newest: Option<DateTime<Utc>>,
+    /// Records that may still change.
+    pub open: Vec<OpenRecord>,
+    /// The keys of those that no longer do.
+    pub closed: Vec<String>,
     /// The records as they came, for a stream that others depend on.
     pub raw: Vec<Val>,
     pub warnings: Warnings,
 }
+
+/// How often records of equal fields were seen in a walk, by these fields.
+pub type Occurrences = HashMap<String, u32>;
 
 /// A place of a stream that is read by itself.
 #[derive(Debug, Clone)]
@@ -39,30 +73,151 @@ pub struct Partition {
     pub record: Val,
 }
 
-/// Reads the records of `answer`. A record that cannot be mapped does not stop the others;
-/// an answer of which the records cannot be found does.
-pub fn read(stream: &Stream, answer: Val, scope: &Scope, deadline: Instant) -> Result<Reading, FilterError> {
+/// Finds the records of `answer` and what tells how to go on.
+pub fn extract(
+    stream: &Stream,
+    answer: Val,
+    scope: &Scope,
+    deadline: Instant,
+) -> Result<Extract, FilterError> {
+    let one = Limits { outputs: 1, deadline };
+    let mut facts = PageFacts::default();
+    if let Kind::Cursor { next: Next::Body(next), .. } | Kind::NextUrl { next: Next::Body(next) } =
+        &stream.pager.kind
+    {
+        facts.next = token(&next.run_one(answer.clone(), scope, one)?);
+    }
+    if let Stop::When(stop) = &stream.pager.stop {
+        facts.stop = is_true(&stop.run_one(answer.clone(), scope, one)?);
+    }
     let records = stream.records.run(answer, scope, Limits { outputs: MOST_RECORDS, deadline })?;
-    let mut reading = Reading::default();
+    let mut digest = Sha256::new();
     for record in &records {
         if Instant::now() > deadline {
             return Err(stream.records.error("reading the records took too long".to_owned()));
         }
-        let limits = Limits { outputs: MOST_MAPPED, deadline };
-        if let Some(window) = &stream.incremental {
-            match changed_at(window, record, scope, limits) {
-                Some(changed_at) => reading.newest = reading.newest.max(Some(changed_at)),
-                None => *reading.warnings.entry(Warning::NoCursor).or_default() += 1,
-            }
+        digest.update(jq::to_json(record));
+        digest.update(b"\n");
+        look_at(stream, record, scope, one, &mut facts);
+    }
+    facts.count = records.len();
+    facts.fingerprint = hex(&digest.finalize()[..16]);
+    Ok(Extract { records, facts })
+}
+
+fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: &mut PageFacts) {
+    let cursor = match &stream.strategy {
+        Strategy::Window(window) => Some(&window.cursor),
+        Strategy::Descending(descending) => Some(&descending.cursor),
+        Strategy::Events(events) => {
+            facts.mark = events.mark.run_one(record.clone(), scope, limits).ok().and_then(|id| token(&id));
+            None
         }
+        Strategy::Snapshot => None,
+    };
+    if let Some(cursor) = cursor {
+        match time(cursor, record, scope, limits) {
+            Some(at) => facts.times = Some(widened(facts.times, at)),
+            None => facts.undated += 1,
+        }
+    }
+    if let Kind::Keyset { field, .. } = &stream.pager.kind
+        && let Some(at) = time(field, record, scope, limits)
+    {
+        facts.keys = Some(widened(facts.keys, at));
+    }
+}
+
+fn widened(
+    range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    at: DateTime<Utc>,
+) -> (DateTime<Utc>, DateTime<Utc>) {
+    range.map_or((at, at), |(earliest, latest)| (earliest.min(at), latest.max(at)))
+}
+
+/// Maps `records`. One that cannot be mapped does not stop the others.
+pub fn map(
+    stream: &Stream,
+    records: Vec<Val>,
+    scope: &Scope,
+    occurrences: &mut Occurrences,
+    deadline: Instant,
+) -> Result<Reading, FilterError> {
+    let mut reading = Reading::default();
+    for record in &records {
+        if Instant::now() > deadline {
+            return Err(stream.records.error("mapping the records took too long".to_owned()));
+        }
+        let limits = Limits { outputs: MOST_MAPPED, deadline };
+        let mut scope = scope.clone();
+        if let Some(identity) = &stream.identity {
+            scope.identity = Val::from(identity.of(record, &scope, limits, occurrences)?);
+        }
+        let before = reading.records.len();
         if let Some(output) = &stream.output {
-            map(output, record, scope, limits, &mut reading);
+            map_one(output, record, &scope, limits, &mut reading);
+        }
+        if let Some(tracking) = &stream.tracking {
+            let key = tracking.key_of(record, &scope, limits)?;
+            if is_true(&tracking.open.run_one(record.clone(), &scope, limits)?) {
+                let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
+                    MappedRecord::Canonical(json) => Some(json.clone()),
+                    MappedRecord::Unmappable { .. } => None,
+                });
+                let at = tracking.at.as_ref().and_then(|at| time(at, record, &scope, limits));
+                let (canonical, record) = (canonical.collect(), jq::to_json(record));
+                reading.open.push(OpenRecord {
+                    key,
+                    record,
+                    canonical,
+                    at,
+                    first_seen: None,
+                    checked_at: None,
+                });
+            } else {
+                reading.closed.push(key);
+            }
         }
     }
     if stream.is_parent {
         reading.raw = records;
     }
     Ok(reading)
+}
+
+impl Tracking {
+    fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
+        let key = self.key.run_one(record.clone(), scope, limits)?;
+        token(&key).ok_or_else(|| self.key.error("yields no text or integer".to_owned()))
+    }
+}
+
+/// What makes a record one and the same for ever.
+#[derive(Debug)]
+pub struct IdentityPlan {
+    pub id: Filter,
+    pub fields: Filter,
+}
+
+impl IdentityPlan {
+    /// The record's own id or else a digest of its fields and of how many equal ones came before
+    /// it in this walk.
+    fn of(
+        &self,
+        record: &Val,
+        scope: &Scope,
+        limits: Limits,
+        occurrences: &mut Occurrences,
+    ) -> Result<String, FilterError> {
+        if let Some(id) = token(&self.id.run_one(record.clone(), scope, limits)?) {
+            return Ok(id);
+        }
+        let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);
+        let fields = hex(&Sha256::digest(fields)[..16]);
+        let occurrence = occurrences.entry(fields.clone()).or_default();
+        *occurrence += 1;
+        Ok(format!("{fields}-{occurrence}"))
+    }
 }
 
 /// The partitions that the `records` of a parent stand for, each key once, and why others have
@@ -77,7 +232,7 @@ pub fn partitions(
     let (mut partitions, mut nameless) = (Vec::new(), Vec::new());
     for record in records {
         let named = key.run_one(record.clone(), scope, Limits { outputs: 1, deadline });
-        match named.map(|name| text(&name).filter(|name| !name.is_empty())) {
+        match named.map(|name| token(&name)) {
             Ok(Some(name)) if seen.insert(name.clone()) => partitions.push(Partition { key: name, record }),
             Ok(Some(_)) => {}
             Ok(None) => nameless.push(key.error("yields something else than a text".to_owned())),
@@ -87,12 +242,11 @@ pub fn partitions(
     (partitions, nameless)
 }
 
-fn changed_at(window: &UpdatedWindow, record: &Val, scope: &Scope, limits: Limits) -> Option<DateTime<Utc>> {
-    let time = window.cursor.run_one(record.clone(), scope, limits).ok()?;
-    incremental::instant(&text(&time)?)
+fn time(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Option<DateTime<Utc>> {
+    instant(&text(&filter.run_one(record.clone(), scope, limits).ok()?)?)
 }
 
-fn map(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
+fn map_one(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
     let unmappable = |reason: String| MappedRecord::Unmappable { raw: jq::to_json(record), reason };
     match output.map.run(record.clone(), scope, limits) {
         Err(error) => reading.records.push(unmappable(error.to_string())),
@@ -129,9 +283,25 @@ fn translate_status(status_map: &BTreeMap<String, Status>, canonical: &mut Val, 
     jaq_json::Rc::make_mut(members).insert(key, Val::from(status.as_str().to_owned()));
 }
 
-fn text(value: &Val) -> Option<String> {
+pub(super) fn text(value: &Val) -> Option<String> {
     match value {
         Val::TStr(bytes) => String::from_utf8(bytes.to_vec()).ok(),
         _ => None,
     }
+}
+
+/// A text that is not empty, or an integer.
+pub(super) fn token(value: &Val) -> Option<String> {
+    match value {
+        Val::Num(number @ (jaq_json::Num::Int(_) | jaq_json::Num::BigInt(_))) => Some(number.to_string()),
+        value => text(value).filter(|text| !text.is_empty()),
+    }
+}
+
+pub(super) fn is_true(value: &Val) -> bool {
+    matches!(value, Val::Bool(true))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::engine::Connection;
 use super::fake::{self, Fake, Memory};
-use super::incremental::instant;
 use super::manifest::Manifest;
 use super::page::{MappedRecord, RunReport, Warning};
+use super::time::instant;
 use crate::domain::{ProviderName, parse_record};
 
 #[derive(Deserialize)]

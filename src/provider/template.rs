@@ -1,4 +1,4 @@
-//! Paths with fields of a record in them.
+//! Texts with fields of a record in them.
 
 use jaq_json::Val;
 
@@ -8,10 +8,55 @@ pub struct PathTemplate {
     parts: Vec<Part>,
 }
 
+/// The value of a query parameter or header, such as `{accountUid}` or `2026-01-01`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextTemplate {
+    parts: Vec<Part>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
     Field(String),
+}
+
+/// Cuts `text` at its fields. The error completes the sentence "the text …".
+fn parse(text: &str) -> Result<Vec<Part>, &'static str> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((literal, after)) = rest.split_once('{') {
+        let (field, tail) = after.split_once('}').ok_or("has a { that is never closed")?;
+        if field.is_empty() {
+            return Err("has {} without the name of a field");
+        }
+        parts.push(Part::Literal(literal.to_owned()));
+        parts.push(Part::Field(field.to_owned()));
+        rest = tail;
+    }
+    parts.push(Part::Literal(rest.to_owned()));
+    Ok(parts)
+}
+
+impl TextTemplate {
+    /// Takes any text whose braces are closed. The error completes the sentence "the text …".
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        Ok(Self { parts: parse(text)? })
+    }
+
+    /// Whether there is a field in it.
+    pub fn has_fields(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Field(_)))
+    }
+
+    /// The text with the fields of `record` put in as they are. The error names the field that is
+    /// missing, empty or no text or integer.
+    pub fn expand(&self, record: &Val) -> Result<String, String> {
+        let expanded = self.parts.iter().map(|part| match part {
+            Part::Literal(literal) => Ok(literal.clone()),
+            Part::Field(field) => field_text(record, field),
+        });
+        expanded.collect()
+    }
 }
 
 impl PathTemplate {
@@ -24,22 +69,10 @@ impl PathTemplate {
         if text.contains(['?', '#', '\\']) {
             return Err("has no place for ?, # and \\");
         }
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((literal, after)) = rest.split_once('{') {
-            let (field, tail) = after.split_once('}').ok_or("has a { that is never closed")?;
-            if field.is_empty() {
-                return Err("has {} without the name of a field");
-            }
-            parts.push(Part::Literal(literal.to_owned()));
-            parts.push(Part::Field(field.to_owned()));
-            rest = tail;
-        }
-        parts.push(Part::Literal(rest.to_owned()));
-        Ok(Self { parts })
+        Ok(Self { parts: parse(text)? })
     }
 
-    /// Whether the path needs a record to be complete.
+    /// Whether there is a field in it.
     pub fn has_fields(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Field(_)))
     }
@@ -88,12 +121,12 @@ fn encode(text: &str, path: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::jq::parse;
+    use crate::provider::jq;
 
     #[test]
     fn fields_go_into_the_path_encoded() {
         let template = PathTemplate::parse("/a/{id}/c/{n}").unwrap();
-        let record = parse(r#"{"id":"x/../é?","n":9007199254740993}"#.as_bytes()).unwrap();
+        let record = jq::parse(r#"{"id":"x/../é?","n":9007199254740993}"#.as_bytes()).unwrap();
         assert_eq!(template.expand(&record).unwrap(), "/a/x%2F..%2F%C3%A9%3F/c/9007199254740993");
     }
 
@@ -101,7 +134,7 @@ mod tests {
     fn a_field_that_cannot_be_a_path_segment_is_named() {
         let template = PathTemplate::parse("/a/{id}").unwrap();
         for record in [r#"{}"#, r#"{"id":null}"#, r#"{"id":""}"#, r#"{"id":".."}"#, r#"{"id":1.5}"#, "[]"] {
-            let error = template.expand(&parse(record.as_bytes()).unwrap()).unwrap_err();
+            let error = template.expand(&jq::parse(record.as_bytes()).unwrap()).unwrap_err();
             assert!(error.contains("\"id\""), "{record}: {error}");
         }
     }

@@ -11,6 +11,7 @@ pub mod feed;
 pub mod feeds;
 pub mod quarantine;
 pub mod sync_cursors;
+pub mod sync_open_records;
 pub mod sync_runs;
 pub mod transactions;
 

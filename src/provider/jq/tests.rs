@@ -10,6 +10,7 @@ fn scope() -> Scope {
     Scope {
         now: Val::from("2026-03-01T12:00:00.000000Z".to_owned()),
         parent: parse(b"{\"id\":\"p\"}").unwrap(),
+        identity: Val::Null,
     }
 }
 
@@ -34,6 +35,12 @@ fn numbers_keep_their_digits() {
     assert_eq!(run(r#".dec | minor_units("GBP")"#, input).unwrap(), [r#""1010""#]);
     assert_eq!(run(r#".exp | minor_units("JPY")"#, input).unwrap(), [r#""100""#]);
     assert_eq!(run(r#""GBP", "JPY" | umn"#, "null").unwrap(), [r#""GBP/2""#, r#""JPY""#]);
+}
+
+#[test]
+fn times_in_the_usual_forms_become_rfc_3339() {
+    assert_eq!(run("parse_time", r#""2026-03-01 12:00:00""#).unwrap(), [r#""2026-03-01T12:00:00Z""#]);
+    assert!(run("parse_time", "5").unwrap_err().to_string().contains("5 is no time"));
 }
 
 #[test]

@@ -12,12 +12,14 @@ use super::secret::Secret;
 mod auth;
 mod incremental;
 mod limits;
+mod paging;
 mod stream;
 
 pub use auth::Auth;
-pub use incremental::Incremental;
+pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
 pub use limits::{RateLimit, Retry};
-pub use stream::{RequestManifest, StreamManifest};
+pub use paging::{Next, Order, Paging, Place, Size, Stop};
+pub use stream::{Method, RequestManifest, StreamManifest};
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize)]
@@ -25,6 +27,9 @@ pub use stream::{RequestManifest, StreamManifest};
 pub struct Manifest {
     /// Where the API is: scheme, host and, if any, path prefix.
     pub base_url: String,
+    /// Further hosts that links of answers may lead to.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
     pub auth: Auth,
     /// Further headers of every request.
     #[serde(default)]
@@ -35,6 +40,9 @@ pub struct Manifest {
     pub retry: Retry,
     /// The pause between two runs.
     pub every: Period,
+    /// Decimals of currencies where the provider does not go by ISO 4217, or of others than those.
+    #[serde(default)]
+    pub currencies: BTreeMap<String, u8>,
     /// jq definitions that every filter below can call.
     #[serde(default)]
     pub functions: String,
@@ -52,6 +60,31 @@ impl Manifest {
             *value = value.interpolated(&lookup)?;
         }
         Ok(self)
+    }
+}
+
+impl Manifest {
+    /// The definitions that every filter can call: those of money, by the provider's own decimals,
+    /// and then `functions`. The error names the field.
+    pub(super) fn definitions(&self) -> Result<String, String> {
+        let code = |code: &str| code.len() >= 3 && code.bytes().all(|b| b.is_ascii_uppercase());
+        if let Some((wrong, _)) =
+            self.currencies.iter().find(|(name, decimals)| !code(name) || **decimals > 18)
+        {
+            return Err(format!("currencies.{wrong}: take a code of capital letters and 0 to 18 decimals"));
+        }
+        if self.currencies.is_empty() {
+            return Ok(self.functions.clone());
+        }
+        let own = serde_json::to_string(&self.currencies).expect("texts and numbers are JSON");
+        Ok(format!(
+            r#"def umn: . as $code | {own}[$code] as $own
+  | if $own == null then iso_umn elif $own == 0 then $code else "\($code)/\($own)" end;
+def minor_units($code): . as $amount | {own}[$code] as $own
+  | if $own == null then $amount | iso_minor_units($code) else $amount | shifted($own) end;
+{}"#,
+            self.functions
+        ))
     }
 }
 
@@ -78,7 +111,14 @@ streams:
     request: { path: "/accounts/{id}/feed" }
     records: .items[]
     map: .
-    incremental: { kind: updated_window, cursor: .updatedAt, param: since, lookback: 1h, start: 180d }
+    incremental:
+      kind: updated_window
+      cursor: .updatedAt
+      from: { param: since, bound: inclusive }
+      lookback: 1h
+      settle: 0s
+      start: 180d
+      order: any
     status_map: { DONE: SUCCEEDED }
 "#;
 
@@ -92,11 +132,10 @@ streams:
         assert_eq!((manifest.rate_limit.per_second, manifest.retry.attempts), (5, 6));
         assert_eq!(manifest.every.as_duration().as_secs(), 300);
         assert_eq!(manifest.streams[1].resource, Some(Resource::Transactions));
-        let Some(Incremental::UpdatedWindow { param, lookback, .. }) = &manifest.streams[1].incremental
-        else {
+        let Some(Incremental::UpdatedWindow(window)) = &manifest.streams[1].incremental else {
             panic!("the feed is incremental");
         };
-        assert_eq!((param.as_str(), lookback.as_duration().as_secs()), ("since", 3_600));
+        assert_eq!((window.from.param.as_str(), window.lookback.as_duration().as_secs()), ("since", 3_600));
     }
 
     #[test]
@@ -121,9 +160,11 @@ streams:
             ("every: 5m", "evry: 5m", "evry"),
             ("every: 5m\n", "", "every"),
             ("path: /accounts }", "path: /accounts, verb: GET }", "verb"),
-            ("lookback: 1h, ", "", "lookback"),
+            ("      lookback: 1h\n", "", "lookback"),
+            ("      settle: 0s\n", "", "settle"),
+            (", bound: inclusive", "", "bound"),
             ("start: 180d", "start: 180", "180"),
-            ("updated_window", "created_window", "created_window"),
+            ("updated_window", "changed_window", "changed_window"),
             ("DONE: SUCCEEDED", "DONE: DONE", "DONE"),
             ("resource: accounts", "resource: acounts", "acounts"),
             ("bearer", "baerer", "baerer"),

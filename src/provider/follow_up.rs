@@ -1,0 +1,184 @@
+//! What is done about open records once a walk has ended: those that were not listed any more
+//! are asked for again, or served as cancelled where the API lists all of a time.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::Value;
+
+use super::engine::scope;
+use super::jq;
+use super::page::{MappedRecord, OpenRecord, PageSink, ReadError, Warning, Warnings};
+use super::plan::{Lookup, Stream, TrackedBy};
+use super::reading::{Occurrences, Partition, Reading};
+use super::run::{Pages, Run};
+
+/// Records of so many requests are committed at a time.
+const CHUNK: usize = 50;
+/// An open record is asked for again after this part of its age, if that is longer than `every`.
+const AGE_PART: i32 = 20;
+
+/// The stretch of time that a walk listed in full; any time, where it is open.
+#[derive(Debug, Clone, Copy)]
+pub struct Listed {
+    pub begun_at: DateTime<Utc>,
+    pub from: Option<DateTime<Utc>>,
+    pub until: Option<DateTime<Utc>>,
+}
+
+impl Listed {
+    /// Whether the walk would have listed `open`, and did not.
+    fn misses(&self, open: &OpenRecord) -> bool {
+        let windowed = self.from.is_some() || self.until.is_some();
+        open.checked_at.is_some_and(|checked_at| checked_at < self.begun_at)
+            && match open.at {
+                Some(at) => {
+                    self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at <= until)
+                }
+                None => !windowed,
+            }
+    }
+}
+
+impl Stream {
+    /// How an open record is asked for again.
+    pub(super) fn refresh_lookup(&self) -> Option<&Lookup> {
+        match &self.tracking.as_ref()?.by {
+            TrackedBy::Refresh { lookup, .. } => Some(lookup),
+            TrackedBy::Absence => None,
+        }
+    }
+}
+
+impl<S: PageSink> Run<'_, S> {
+    /// Follows up what is open in `partition` after a walk that listed `listed`.
+    pub(super) async fn follow_up(
+        &mut self,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        listed: Listed,
+        pages: &mut Pages,
+    ) -> Result<Result<(), ReadError>, S::Error> {
+        let Some(tracking) = &stream.tracking else { return Ok(Ok(())) };
+        let mut open = self.sink.open_records(&stream.name, &partition.key).await?;
+        open.retain(|open| open.checked_at.is_some_and(|checked_at| checked_at < listed.begun_at));
+        let reading = match &tracking.by {
+            TrackedBy::Absence => {
+                open.retain(|open| listed.misses(open));
+                vanished(&open)
+            }
+            TrackedBy::Refresh { every, give_up, .. } => {
+                let now = listed.begun_at;
+                let (given_up, due) = due(open, now, *every, *give_up);
+                let mut reading = given_up;
+                for chunk in due.chunks(CHUNK) {
+                    if let Err(error) = self.ask_again(stream, partition, chunk, now, &mut reading).await {
+                        // what was answered is kept; the rest is asked for by the next run
+                        self.hand_over(stream, partition, reading, None, pages, false).await?;
+                        return Ok(Err(error));
+                    }
+                    self.hand_over(stream, partition, std::mem::take(&mut reading), None, pages, false)
+                        .await?;
+                }
+                reading
+            }
+        };
+        self.hand_over(stream, partition, reading, None, pages, true).await?;
+        Ok(Ok(()))
+    }
+
+    async fn ask_again(
+        &self,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        open: &[OpenRecord],
+        now: DateTime<Utc>,
+        reading: &mut Reading,
+    ) -> Result<(), ReadError> {
+        for open in open {
+            let record = jq::parse(&open.record).map_err(|error| ReadError::Paging(error.to_string()))?;
+            match self.connection.refresh(stream, partition, &record).await? {
+                Some(record) => {
+                    let scope = scope(Utc::now(), partition.record.clone());
+                    let mut fresh =
+                        self.connection.map(stream, vec![record], scope, &mut Occurrences::new()).await?;
+                    fresh.open.iter_mut().for_each(|open| open.checked_at = Some(now));
+                    reading.append(fresh);
+                }
+                None => {
+                    reading.closed.push(open.key.clone());
+                    *reading.warnings.entry(Warning::Gone).or_default() += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is given up, and what is due to be asked for at `now`.
+fn due(
+    open: Vec<OpenRecord>,
+    now: DateTime<Utc>,
+    every: TimeDelta,
+    give_up: TimeDelta,
+) -> (Reading, Vec<OpenRecord>) {
+    let (mut reading, mut due) = (Reading::default(), Vec::new());
+    for open in open {
+        let age = open.first_seen.map_or(TimeDelta::zero(), |first_seen| now - first_seen);
+        let unchecked = open.checked_at.map_or(TimeDelta::MAX, |checked_at| now - checked_at);
+        if age > give_up {
+            reading.closed.push(open.key);
+            *reading.warnings.entry(Warning::GivenUp).or_default() += 1;
+        } else if unchecked >= every.max(age / AGE_PART) {
+            due.push(open);
+        }
+    }
+    (reading, due)
+}
+
+/// The records that are not listed any more, as cancelled.
+fn vanished(open: &[OpenRecord]) -> Reading {
+    let mut reading = Reading::default();
+    for open in open {
+        reading.closed.push(open.key.clone());
+        for canonical in &open.canonical {
+            reading.records.push(match cancelled(canonical) {
+                Some(json) => MappedRecord::Canonical(json),
+                None => MappedRecord::Unmappable {
+                    raw: open.record.clone(),
+                    reason: "it vanished while pending, and what it was mapped to is no transaction"
+                        .to_owned(),
+                },
+            });
+        }
+    }
+    reading
+}
+
+/// The canonical transaction, cancelled. The provider's own time of the last change is left out:
+/// it is that of another state.
+fn cancelled(canonical: &[u8]) -> Option<Vec<u8>> {
+    let mut record: Value = serde_json::from_slice(canonical).ok()?;
+    let members = record.as_object_mut()?;
+    members.get("status")?;
+    members.insert("status".to_owned(), Value::from("CANCELLED"));
+    members.remove("updatedAt");
+    Some(record.to_string().into_bytes())
+}
+
+/// Adds up what several answers brought.
+impl Reading {
+    fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.open.extend(other.open);
+        self.closed.extend(other.closed);
+        self.raw.extend(other.raw);
+        add(&mut self.warnings, other.warnings);
+    }
+}
+
+fn add(warnings: &mut Warnings, others: Warnings) {
+    for (warning, times) in others {
+        *warnings.entry(warning).or_default() += times;
+    }
+}
