@@ -1,18 +1,25 @@
 //! Sends the requests of one connection: at its pace, again where that helps, and without ever
 //! showing a secret.
 
+mod request;
+mod rules;
 mod settings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use futures::future::BoxFuture;
 use governor::DefaultDirectRateLimiter;
 use jaq_json::Val;
-use reqwest::{Response, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Response, StatusCode};
 use tokio::sync::Mutex;
+
+use request::Reach;
+pub use request::{Answer, Method, Request, Target};
+pub use rules::Rules;
 
 use super::jq;
 use super::manifest::Manifest;
@@ -31,43 +38,20 @@ const SHORTEST_SECRET: usize = 6;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// An answer that asking again does not change.
-    #[error("GET {target} was answered with {status}: {excerpt}")]
-    Refused { target: String, status: u16, excerpt: String },
+    #[error("{request} was answered with {status}: {excerpt}")]
+    Refused { request: String, status: u16, excerpt: String },
     /// There is no such URL.
-    #[error("GET {target} cannot be asked for: {why}")]
-    Unaskable { target: String, why: String },
+    #[error("{request} cannot be asked for: {why}")]
+    Unaskable { request: String, why: String },
     /// The answer is larger than what is read.
-    #[error("GET {target} was answered with more than {limit} bytes")]
-    TooLarge { target: String, limit: usize },
+    #[error("{request} was answered with more than {limit} bytes")]
+    TooLarge { request: String, limit: usize },
     /// No attempt worked.
-    #[error("GET {target} failed {attempts} times; the last time: {last}")]
-    Failed { target: String, attempts: u32, last: String },
+    #[error("{request} failed {attempts} times; the last time: {last}")]
+    Failed { request: String, attempts: u32, last: String },
     /// The provider asks to stay away for longer than a run waits.
     #[error("the provider asks for no requests for {} more seconds", .wait.as_secs())]
     AskedToWait { wait: Duration },
-}
-
-/// What is asked for.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Below the base URL, percent-encoded, beginning with `/`.
-    pub path: String,
-    pub query: Vec<(String, String)>,
-}
-
-impl Target {
-    fn redacted(&self) -> String {
-        let names = self.query.iter().map(|(name, _)| format!("{name}=…")).collect::<Vec<_>>().join("&");
-        if names.is_empty() { self.path.clone() } else { format!("{}?{names}", self.path) }
-    }
-}
-
-/// A JSON answer.
-#[derive(Debug)]
-pub struct Answer {
-    pub json: Val,
-    /// When the request was sent that got it: what the answer tells is at least as new.
-    pub sent_at: DateTime<Utc>,
 }
 
 /// Waits; replaced in tests, which look at the pauses instead of sitting through them.
@@ -76,8 +60,7 @@ pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 /// The HTTP side of one connection.
 pub struct Client {
     http: reqwest::Client,
-    /// Without a `/` at its end.
-    base: Url,
+    reach: Reach,
     limiter: DefaultDirectRateLimiter,
     attempts: u32,
     /// What no error may repeat, should an answer echo it.
@@ -91,7 +74,7 @@ pub struct Client {
 
 /// What came of one attempt.
 enum Attempt {
-    Answered(Val),
+    Answered(Answer),
     /// Send it again, after the pause that the provider asked for, if any.
     Again {
         why: String,
@@ -109,7 +92,7 @@ impl Client {
         }
         Ok(Self {
             http: settings::http_client(manifest)?,
-            base: settings::base_url(&manifest.base_url)?,
+            reach: Reach::new(settings::base_url(&manifest.base_url)?, &manifest.allow_hosts)?,
             limiter: settings::limiter(manifest.rate_limit)?,
             attempts: manifest.retry.attempts,
             secrets: settings::secrets(manifest),
@@ -131,17 +114,16 @@ impl Client {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Asks for `target` until there is a JSON answer, the attempts are used up, or it is clear
-    /// that asking again is of no use.
-    pub async fn get(&self, target: &Target) -> Result<Answer, ClientError> {
+    /// Sends `request` until there is a JSON answer, the attempts are used up, or it is clear
+    /// that asking again is of no use. `rules` tell what answers mean, before the usual meaning.
+    pub async fn send(&self, request: &Request, _rules: &Rules) -> Result<Answer, ClientError> {
         let mut pauses = retry::pauses();
         let mut attempt = 1;
         loop {
             self.check_open().await?;
             self.limiter.until_ready().await;
-            let sent_at = Utc::now();
-            let (why, asked) = match self.attempt(target).await {
-                Attempt::Answered(json) => return Ok(Answer { json, sent_at }),
+            let (why, asked) = match self.attempt(request).await {
+                Attempt::Answered(answer) => return Ok(answer),
                 Attempt::Final(error) => return Err(error),
                 Attempt::Again { why, pause } => (why, pause),
             };
@@ -150,10 +132,14 @@ impl Client {
                 return Err(ClientError::AskedToWait { wait });
             }
             if attempt == self.attempts {
-                return Err(ClientError::Failed { target: target.redacted(), attempts: attempt, last: why });
+                return Err(ClientError::Failed {
+                    request: request.redacted(),
+                    attempts: attempt,
+                    last: why,
+                });
             }
             let pause = asked.unwrap_or_else(|| pauses.next().unwrap_or(retry::LONGEST_WAIT));
-            tracing::debug!(target = target.redacted(), attempt, why, ?pause, "request to be repeated");
+            tracing::debug!(request = request.redacted(), attempt, why, ?pause, "request to be repeated");
             (self.sleep)(pause).await;
             attempt += 1;
         }
@@ -168,46 +154,53 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, target: &Target) -> Attempt {
-        let url = match self.url(target) {
+    async fn attempt(&self, request: &Request) -> Attempt {
+        let shown = request.redacted();
+        let url = match self.reach.url(&request.target) {
             Ok(url) => url,
-            Err(why) => return Attempt::Final(ClientError::Unaskable { target: target.redacted(), why }),
+            Err(why) => return Attempt::Final(ClientError::Unaskable { request: shown, why }),
         };
+        let sent_at = Utc::now();
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let response = match self.http.get(url).send().await {
+        let response = match self.build(request, url.clone()).send().await {
             Ok(response) => response,
             Err(error) => return Attempt::Again { why: explain(error), pause: None },
         };
-        let status = response.status();
-        let pause = retry::asked_pause(response.headers(), SystemTime::now());
+        let (status, headers) = (response.status(), response.headers().clone());
+        let pause = retry::asked_pause(&headers, SystemTime::now());
         if !status.is_success() {
             let excerpt = self.excerpt(response).await;
             if retry::is_passing(status) {
                 return Attempt::Again { why: format!("it was answered with {status}: {excerpt}"), pause };
             }
-            let (target, status) = (target.redacted(), status.as_u16());
-            return Attempt::Final(ClientError::Refused { target, status, excerpt });
+            let status = status.as_u16();
+            return Attempt::Final(ClientError::Refused { request: shown, status, excerpt });
         }
-        match read_body(response, self.largest_answer).await {
+        let json = match read_body(response, self.largest_answer).await {
+            Ok(Some(body)) if body.is_empty() && status == StatusCode::NO_CONTENT => Ok(Val::Null),
             Ok(Some(body)) => parse(body).await,
             Ok(None) => {
-                let (target, limit) = (target.redacted(), self.largest_answer);
-                Attempt::Final(ClientError::TooLarge { target, limit })
+                let limit = self.largest_answer;
+                return Attempt::Final(ClientError::TooLarge { request: shown, limit });
             }
-            Err(error) => Attempt::Again { why: explain(error), pause: None },
+            Err(error) => Err(explain(error)),
+        };
+        match json {
+            Ok(json) => Attempt::Answered(Answer { json, headers, status, url, sent_at }),
+            Err(why) => Attempt::Again { why, pause: None },
         }
     }
 
-    fn url(&self, target: &Target) -> Result<Url, String> {
-        let text = format!("{}{}", self.base.as_str().trim_end_matches('/'), target.path);
-        let mut url = Url::parse(&text).map_err(|error| error.to_string())?;
-        if url.origin() != self.base.origin() {
-            return Err("the path leads to another host".to_owned());
+    fn build(&self, request: &Request, url: reqwest::Url) -> reqwest::RequestBuilder {
+        let mut builder = match request.method {
+            Method::Get => self.http.get(url),
+            Method::Post => self.http.post(url),
+        };
+        if let Some(body) = &request.body {
+            builder = builder.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            builder = builder.body(body.clone());
         }
-        if !target.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&target.query);
-        }
-        Ok(url)
+        builder.headers(request.headers.clone())
     }
 
     /// The beginning of a refusal's body on one line, without any secret it may echo.
@@ -239,11 +232,10 @@ async fn read_body(mut response: Response, limit: usize) -> reqwest::Result<Opti
 }
 
 /// Reading a large answer takes long enough to hold up other tasks.
-async fn parse(body: Vec<u8>) -> Attempt {
+async fn parse(body: Vec<u8>) -> Result<Val, String> {
     match tokio::task::spawn_blocking(move || jq::parse(&body)).await {
-        Ok(Ok(json)) => Attempt::Answered(json),
-        Ok(Err(error)) => Attempt::Again { why: format!("the answer cannot be used: {error}"), pause: None },
-        Err(_) => Attempt::Again { why: "the answer could not be read".to_owned(), pause: None },
+        Ok(parsed) => parsed.map_err(|error| format!("the answer cannot be used: {error}")),
+        Err(_) => Err("the answer could not be read".to_owned()),
     }
 }
 

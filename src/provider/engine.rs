@@ -1,16 +1,15 @@
 //! A provider's API ready to be pulled: its client, its streams, and a cage for its filters.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use jaq_json::Val;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::domain::{ProviderName, Resource};
 
-use super::client::{Answer, Client, Target};
+use super::cage::Cage;
+use super::client::{Answer, Client, Request, Rules};
 use super::incremental;
 use super::jq::{FilterError, Scope};
 use super::manifest::Manifest;
@@ -19,21 +18,13 @@ use super::plan::{self, ManifestError, Stream};
 use super::reading::{self, Partition, Reading};
 use super::run::Run;
 
-/// How long the filters may work on one answer.
-const FILTER_DEADLINE: Duration = Duration::from_secs(60);
-/// Filters are run by recursion: enough for any sane one, in bytes.
-const FILTER_STACK: usize = 16 << 20;
-
 /// A provider's API, ready to be pulled again and again. Holds no state between runs but the
 /// pace of its requests.
 pub struct Connection {
     pub(super) provider: ProviderName,
     pub(super) client: Client,
     pub(super) streams: Vec<Arc<Stream>>,
-    /// One thread of filters at a time, and none while an abandoned one still runs.
-    gate: Arc<Semaphore>,
-    abandoned: AtomicBool,
-    filter_deadline: Duration,
+    cage: Arc<Cage>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -51,9 +42,7 @@ impl Connection {
             provider: provider.clone(),
             client: Client::new(manifest).map_err(ManifestError::Field)?,
             streams: plan::streams(manifest)?.into_iter().map(Arc::new).collect(),
-            gate: Arc::new(Semaphore::new(1)),
-            abandoned: AtomicBool::new(false),
-            filter_deadline: FILTER_DEADLINE,
+            cage: Arc::default(),
         })
     }
 
@@ -73,51 +62,12 @@ impl Connection {
         Run::new(self, sink).finish().await
     }
 
-    /// Runs filters on a thread of their own. One that never yields cannot be stopped: its
-    /// thread is left behind, and ends with the process instead of holding up its end, as a
-    /// thread of the runtime would.
+    /// Runs filters in their cage.
     pub(super) async fn evaluate<T: Send + 'static>(
         &self,
         work: impl FnOnce(Instant) -> Result<T, FilterError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        let permit = self.filter_permit().await?;
-        let (sender, finished) = oneshot::channel();
-        let deadline = Instant::now() + self.filter_deadline;
-        let thread = std::thread::Builder::new().name("filters".to_owned()).stack_size(FILTER_STACK);
-        let started = thread.spawn(move || {
-            let result = work(deadline);
-            drop(permit);
-            // nobody listens any more if the run was dropped
-            let _ = sender.send(result);
-        });
-        started.map_err(|_| ReadError::Crashed)?;
-        // filters look at the deadline themselves: only one that yields nothing gets here late
-        match tokio::time::timeout(self.filter_deadline + Duration::from_secs(1), finished).await {
-            Ok(result) => Ok(result.map_err(|_| ReadError::Crashed)??),
-            Err(_) => {
-                self.abandoned.store(true, Ordering::Relaxed);
-                Err(self.stuck())
-            }
-        }
-    }
-
-    async fn filter_permit(&self) -> Result<OwnedSemaphorePermit, ReadError> {
-        let gate = || Arc::clone(&self.gate);
-        let permit = match gate().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) if self.abandoned.load(Ordering::Relaxed) => return Err(self.stuck()),
-            // the filters of a run that was dropped a moment ago
-            Err(_) => tokio::time::timeout(self.filter_deadline, gate().acquire_owned())
-                .await
-                .map_err(|_| self.stuck())?
-                .expect("the gate is never closed"),
-        };
-        self.abandoned.store(false, Ordering::Relaxed);
-        Ok(permit)
-    }
-
-    fn stuck(&self) -> ReadError {
-        ReadError::Stuck(self.filter_deadline.as_secs())
+        Ok(self.cage.run(work).await?)
     }
 
     /// Reads one partition: what it holds, and the cursor to keep with it.
@@ -134,11 +84,9 @@ impl Connection {
             }
         };
         let window = stream.incremental.as_ref().map(|window| window.query(stored, Utc::now()));
-        let target = Target {
-            path: stream.path.expand(&partition.record).map_err(ReadError::Path)?,
-            query: window.into_iter().collect(),
-        };
-        let Answer { json, sent_at } = self.client.get(&target).await?;
+        let path = stream.path.expand(&partition.record).map_err(ReadError::Path)?;
+        let request = Request::get(path, window.into_iter().collect());
+        let Answer { json, sent_at, .. } = self.client.send(&request, &Rules::default()).await?;
         let scope = scope(sent_at, partition.record.clone());
         let task = Arc::clone(stream);
         let reading = self.evaluate(move |deadline| reading::read(&task, json, &scope, deadline)).await?;

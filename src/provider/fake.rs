@@ -18,9 +18,11 @@ use super::page::{MappedRecord, Page, PageSink};
 /// A request that reached the fake.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    pub method: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
     pub headers: axum::http::HeaderMap,
+    pub body: Vec<u8>,
 }
 
 /// An upstream on a port of its own; gone when dropped.
@@ -39,11 +41,14 @@ impl Fake {
         let app = Router::new().fallback(move |request: Request| {
             let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
             async move {
-                let query = url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes());
+                let (parts, body) = request.into_parts();
+                let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
                 let seen = Seen {
-                    path: request.uri().path().to_owned(),
+                    method: parts.method.to_string(),
+                    path: parts.uri.path().to_owned(),
                     query: query.into_owned().collect(),
-                    headers: request.headers().clone(),
+                    headers: parts.headers,
+                    body: axum::body::to_bytes(body, usize::MAX).await.unwrap().into(),
                 };
                 let before = {
                     let mut requests = requests.lock().unwrap();

@@ -1,6 +1,7 @@
 //! The upstream side: a manifest tells how an FSP's API is pulled, and a [`Connection`] pulls
 //! it. Knows only [`crate::domain`]; who keeps rows and cursors is behind [`PageSink`].
 
+mod cage;
 mod client;
 mod engine;
 mod incremental;
@@ -23,6 +24,7 @@ mod fake;
 #[cfg(test)]
 mod starling_tests;
 
+pub use cage::CageError;
 pub use client::ClientError;
 pub use engine::Connection;
 pub use interpolate::{InterpolateError, interpolate};

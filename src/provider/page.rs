@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::Resource;
 
+use super::cage::CageError;
 use super::client::ClientError;
 use super::jq::FilterError;
 
@@ -112,10 +113,8 @@ pub enum ReadError {
     Cursor(String),
     #[error("not read, since {0} could not be read")]
     Parent(String),
-    #[error("a filter still runs after {0} s; it cannot be stopped, so no other is started")]
-    Stuck(u64),
-    #[error("a filter crashed")]
-    Crashed,
+    #[error(transparent)]
+    Cage(#[from] CageError),
 }
 
 /// How many failures the text of an error spells out; the report has them all.

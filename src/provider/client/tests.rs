@@ -18,14 +18,14 @@ fn client(url: &str) -> Client {
     Client::new(&serde_saphyr::from_str(&yaml).unwrap()).unwrap()
 }
 
-fn target() -> Target {
-    Target { path: "/v2/feed".to_owned(), query: vec![("since".to_owned(), "2026&x=1".to_owned())] }
+fn request() -> Request {
+    Request::get("/v2/feed".to_owned(), vec![("since".to_owned(), "2026&x=1".to_owned())])
 }
 
 async fn ask(fake: &Fake) -> (Result<Answer, ClientError>, Vec<Duration>) {
     let mut client = client(&fake.url);
     let pauses = Pauses::of(&mut client);
-    let result = client.get(&target()).await;
+    let result = client.send(&request(), &Rules::default()).await;
     (result, pauses.taken())
 }
 
@@ -33,7 +33,7 @@ async fn ask(fake: &Fake) -> (Result<Answer, ClientError>, Vec<Duration>) {
 async fn a_request_carries_token_headers_and_encoded_query_below_the_base() {
     let fake = Fake::start(|_, _| fake::json(json!({"ok": true}))).await;
     let before = Utc::now();
-    let answer = client(&format!("{}/prefix/", fake.url)).get(&target()).await.unwrap();
+    let answer = client(&format!("{}/prefix/", fake.url)).send(&request(), &Rules::default()).await.unwrap();
     assert_eq!(answer.json.to_string(), r#"{"ok":true}"#);
     assert!(answer.sent_at >= before && answer.sent_at <= Utc::now());
     let seen = &fake.seen()[0];
@@ -104,8 +104,8 @@ async fn a_long_retry_after_ends_the_requests_instead_of_burning_attempts() {
         Err(ClientError::AskedToWait { wait }) => wait,
         other => panic!("{other:?}"),
     };
-    assert_eq!(wait(client.get(&target()).await), Duration::from_secs(7_200));
-    assert!(wait(client.get(&target()).await) > Duration::from_secs(7_000));
+    assert_eq!(wait(client.send(&request(), &Rules::default()).await), Duration::from_secs(7_200));
+    assert!(wait(client.send(&request(), &Rules::default()).await) > Duration::from_secs(7_000));
     assert_eq!((fake.seen().len(), client.sent(), pauses.taken().len()), (1, 1, 0));
 }
 
@@ -126,7 +126,7 @@ async fn a_refused_connection_is_tried_again_and_explained() {
     drop(listener);
     let mut client = client(&format!("http://{address}"));
     let pauses = Pauses::of(&mut client);
-    let error = client.get(&target()).await.unwrap_err().to_string();
+    let error = client.send(&request(), &Rules::default()).await.unwrap_err().to_string();
     assert!(error.contains("failed 4 times") && error.to_lowercase().contains("connect"), "{error}");
     assert!(!error.contains("2026"), "the values of the query stay hidden: {error}");
     assert_eq!(pauses.taken().len(), 3);
@@ -202,9 +202,9 @@ async fn a_packed_answer_is_measured_unpacked() {
     let packed = packed.finish().unwrap();
     let fake = Fake::start(move |_, _| answer(200, &[("content-encoding", "gzip")], packed.clone())).await;
     let mut client = client(&fake.url);
-    assert_eq!(client.get(&target()).await.unwrap().json.to_string(), "[1]");
+    assert_eq!(client.send(&request(), &Rules::default()).await.unwrap().json.to_string(), "[1]");
     client.largest_answer = 100_000;
-    let error = client.get(&target()).await.unwrap_err();
+    let error = client.send(&request(), &Rules::default()).await.unwrap_err();
     assert!(matches!(error, ClientError::TooLarge { limit: 100_000, .. }), "{error:?}");
     assert_eq!(fake.seen().len(), 2, "a large answer is not asked for again");
 }
@@ -219,7 +219,57 @@ async fn requests_keep_their_distance() {
     let client = Client::new(&serde_saphyr::from_str(&yaml).unwrap()).unwrap();
     let begun = Instant::now();
     for _ in 0..4 {
-        client.get(&target()).await.unwrap();
+        client.send(&request(), &Rules::default()).await.unwrap();
     }
     assert!(begun.elapsed() >= Duration::from_millis(150), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_query_can_be_a_body_and_its_headers_replace_the_usual_ones() {
+    let fake = Fake::start(|before, _| match before {
+        0 => answer(503, &[], ""),
+        _ => answer(200, &[("x-next", "p2")], "[]"),
+    })
+    .await;
+    let mut client = client(&fake.url);
+    Pauses::of(&mut client);
+    let search = Request {
+        method: Method::Post,
+        headers: [(reqwest::header::ACCEPT, HeaderValue::from_static("application/hal+json"))]
+            .into_iter()
+            .collect(),
+        body: Some(b"{\"from\":1}".to_vec()),
+        ..request()
+    };
+    let found = client.send(&search, &Rules::default()).await.unwrap();
+    assert_eq!((found.headers["x-next"].to_str().unwrap(), found.status.as_u16()), ("p2", 200));
+    assert_eq!(found.url.path(), "/v2/feed");
+    for seen in fake.seen() {
+        assert_eq!((seen.method.as_str(), seen.body.as_slice()), ("POST", b"{\"from\":1}".as_slice()));
+        assert_eq!(seen.headers["content-type"], "application/json");
+        assert_eq!(seen.headers["accept"], "application/hal+json");
+    }
+    assert_eq!(fake.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn links_are_followed_with_the_token_and_never_to_a_host_that_nobody_named() {
+    let fake = Fake::start(|_, _| fake::json(json!(1))).await;
+    let elsewhere = Fake::start(|_, _| fake::json(json!(1))).await;
+    let client = client(&format!("{}/prefix", fake.url));
+    let to = |url: &str| Request::to(Target::Absolute(format!("{url}/next?page=2").parse().unwrap()));
+    client.send(&to(&fake.url), &Rules::default()).await.unwrap();
+    let seen = &fake.seen()[0];
+    assert_eq!((seen.path.as_str(), seen.query["page"].as_str()), ("/next", "2"));
+    assert!(seen.headers.contains_key("authorization"));
+    let error = client.send(&to(&elsewhere.url), &Rules::default()).await.unwrap_err();
+    assert!(matches!(error, ClientError::Unaskable { .. }), "{error:?}");
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_without_content_is_null() {
+    let fake = Fake::start(|_, _| answer(204, &[], "")).await;
+    let (result, _) = ask(&fake).await;
+    assert_eq!(result.unwrap().json.to_string(), "null");
 }

@@ -25,6 +25,9 @@ pub use stream::{RequestManifest, StreamManifest};
 pub struct Manifest {
     /// Where the API is: scheme, host and, if any, path prefix.
     pub base_url: String,
+    /// Further hosts that links of answers may lead to.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
     pub auth: Auth,
     /// Further headers of every request.
     #[serde(default)]

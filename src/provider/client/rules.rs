@@ -1,0 +1,5 @@
+//! What the answers of an API mean beyond what HTTP says.
+
+/// The rules of one stream.
+#[derive(Debug, Default)]
+pub struct Rules {}
