@@ -22,7 +22,7 @@ pub struct Connection {
     pub(super) provider: ProviderName,
     pub(super) client: Client,
     pub(super) streams: Vec<Arc<Stream>>,
-    cage: Cage,
+    cage: Arc<Cage>,
 }
 
 impl std::fmt::Debug for Connection {
@@ -40,7 +40,7 @@ impl Connection {
             provider: provider.clone(),
             client: Client::new(manifest).map_err(ManifestError::Field)?,
             streams: plan::streams(manifest)?.into_iter().map(Arc::new).collect(),
-            cage: Cage::default(),
+            cage: Arc::default(),
         })
     }
 
