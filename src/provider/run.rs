@@ -343,3 +343,5 @@ fn lost_its_place(error: &ReadError, resumed: bool) -> bool {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod walk_tests;

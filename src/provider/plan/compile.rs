@@ -167,10 +167,10 @@ impl Compiler<'_> {
                 open: self.filter("refresh.open", open)?,
                 at,
                 by: TrackedBy::Refresh {
-                    lookup: Lookup {
+                    lookup: Box::new(Lookup {
                         request: self.request("refresh.", request)?,
                         record: self.filter("refresh.record", record)?,
-                    },
+                    }),
                     every: every.as_delta(),
                     give_up: give_up.as_delta(),
                 },

@@ -86,7 +86,7 @@ pub struct Tracking {
 #[derive(Debug)]
 pub enum TrackedBy {
     /// Asking for each of them.
-    Refresh { lookup: Lookup, every: TimeDelta, give_up: TimeDelta },
+    Refresh { lookup: Box<Lookup>, every: TimeDelta, give_up: TimeDelta },
     /// Missing it where it would have to be listed.
     Absence,
 }
