@@ -8,6 +8,7 @@ mod conformance;
 mod connector_api;
 mod contract;
 mod crashes;
+mod database_faults;
 mod feed_clock;
 mod formance_storage;
 mod keys;

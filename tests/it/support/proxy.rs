@@ -253,7 +253,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
     /// Carries bytes both ways until both ends are through, or a fault ends it.
     async fn carry(mut self) -> io::Result<()> {
         let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-        let (mut client_open, mut fault, mut replied) = (true, None, 0);
+        let (mut client_open, mut fault, mut replied) = (true, None::<Fault>, 0);
         loop {
             tokio::select! {
                 () = self.cut.cancelled() => return self.client.set_zero_linger(),
@@ -263,8 +263,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
                         self.upstream.shutdown().await?;
                     }
                     count => {
-                        if let Some(chosen) = self.choose(&asked[..count]) {
-                            (fault, replied) = (Some(chosen), 0);
+                        let chosen = self.choose(&asked[..count]);
+                        // a reply began since: this is another request, which has a fault of its own
+                        if chosen.is_some() || replied > 0 {
+                            (fault, replied) = (chosen, 0);
                         }
                         if let Some(fault @ (Fault::BlackHole | Fault::Refuse)) = fault {
                             self.shared.count(fault);
