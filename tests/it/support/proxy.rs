@@ -12,7 +12,6 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio_util::sync::CancellationToken;
 
 /// What happens to one request, or to the reply to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,10 +69,8 @@ struct Shared {
     upstream: Upstream,
     choose: Mutex<Choose>,
     fired: Mutex<BTreeMap<&'static str, u64>>,
-    /// What was answered since the last request that [`Proxy::next`] was told of.
+    /// What came from upstream since the last request.
     reply: Mutex<Vec<u8>>,
-    /// Ends every connection there is; replaced when it was used.
-    cut: Mutex<CancellationToken>,
 }
 
 /// The proxy; it serves until it is dropped.
@@ -84,7 +81,7 @@ pub struct Proxy {
 }
 
 /// Where the proxy connects to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Upstream {
     Tcp(String),
     Unix(std::path::PathBuf),
@@ -123,7 +120,6 @@ impl Proxy {
             choose: Mutex::new(Box::new(|_| None)),
             fired: Mutex::default(),
             reply: Mutex::default(),
-            cut: Mutex::default(),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { address, shared, accepting }
@@ -146,6 +142,7 @@ impl Proxy {
 
     /// The next request that holds `pattern` meets `fault`; none after it does.
     pub fn next(&self, pattern: &'static str, fault: Fault) {
+        self.shared.count_many(fault.kind(), 0);
         let mut left = Some(fault);
         self.choose(move |request| if contains(request, pattern) { left.take() } else { None });
     }
@@ -156,6 +153,7 @@ impl Proxy {
     pub fn now_and_then(&self, seed: u64, pattern: &'static str, one_in: u32, faults: &[Fault]) {
         println!("the proxy's faults are those of seed {seed}");
         let mut rng = SmallRng::seed_from_u64(seed);
+        faults.iter().for_each(|fault| self.shared.count_many(fault.kind(), 0));
         let (faults, mut deck) = (faults.to_vec(), Vec::new());
         self.choose(move |request| {
             if !contains(request, pattern) || !rng.random_ratio(1, one_in) {
@@ -169,26 +167,17 @@ impl Proxy {
         });
     }
 
-    /// Resets every connection there is. Gives how many there were.
-    pub fn cut_all(&self) -> usize {
-        let cut = std::mem::take(&mut *self.shared.cut.lock().unwrap());
-        let connections = Arc::strong_count(&self.shared).saturating_sub(2);
-        cut.cancel();
-        self.shared.count_many("cut", connections as u64);
-        connections
-    }
-
     /// How often a fault of this kind really happened.
     pub fn fired(&self, kind: &str) -> u64 {
         self.shared.fired.lock().unwrap().get(kind).copied().unwrap_or(0)
     }
 
-    /// How often each fault really happened.
+    /// How often each fault that was asked for really happened.
     pub fn all_fired(&self) -> Vec<(&'static str, u64)> {
         self.shared.fired.lock().unwrap().iter().map(|(kind, count)| (*kind, *count)).collect()
     }
 
-    /// The reply to `request`'s last occurrence, byte by byte as it came from upstream.
+    /// The reply to the last request, byte by byte as it came from upstream.
     pub fn last_reply(&self) -> Vec<u8> {
         self.shared.reply.lock().unwrap().clone()
     }
@@ -197,7 +186,6 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.accepting.abort();
-        self.shared.cut.lock().unwrap().cancel();
     }
 }
 
@@ -219,20 +207,15 @@ impl Shared {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
-        let cut = shared.cut.lock().unwrap().clone();
         tokio::spawn(async move {
             client.set_nodelay(true).ok();
-            let upstream = shared.upstream.clone();
-            let carried = match upstream {
+            let carried = match shared.upstream.clone() {
                 Upstream::Tcp(address) => match TcpStream::connect(address).await {
-                    Ok(stream) => {
-                        stream.set_nodelay(true).ok();
-                        Carrier { client, upstream: stream, shared, cut }.carry().await
-                    }
+                    Ok(upstream) => Carrier::new(client, upstream, shared).carry().await,
                     Err(error) => Err(error),
                 },
                 Upstream::Unix(path) => match UnixStream::connect(path).await {
-                    Ok(stream) => Carrier { client, upstream: stream, shared, cut }.carry().await,
+                    Ok(upstream) => Carrier::new(client, upstream, shared).carry().await,
                     Err(error) => Err(error),
                 },
             };
@@ -242,76 +225,97 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
+/// One connection.
 struct Carrier<S> {
     client: TcpStream,
     upstream: S,
     shared: Arc<Shared>,
-    cut: CancellationToken,
+    /// Whether the client may still send.
+    client_open: bool,
+    upstream_open: bool,
+    /// What the request that is under way meets.
+    fault: Option<Fault>,
+    /// Bytes of the reply to it that the client has.
+    replied: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
-    /// Carries bytes both ways until both ends are through, or a fault ends it.
+    fn new(client: TcpStream, upstream: S, shared: Arc<Shared>) -> Self {
+        Self { client, upstream, shared, client_open: true, upstream_open: true, fault: None, replied: 0 }
+    }
+
+    /// Carries bytes both ways until upstream is through, or a fault ends it.
     async fn carry(mut self) -> io::Result<()> {
         let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-        let (mut client_open, mut fault, mut replied) = (true, None::<Fault>, 0);
         loop {
-            tokio::select! {
-                () = self.cut.cancelled() => return self.client.set_zero_linger(),
-                read = self.client.read(&mut asked), if client_open => match read? {
-                    0 => {
-                        client_open = false;
-                        self.upstream.shutdown().await?;
-                    }
-                    count => {
-                        let chosen = self.choose(&asked[..count]);
-                        // a reply began since: this is another request, which has a fault of its own
-                        if chosen.is_some() || replied > 0 {
-                            (fault, replied) = (chosen, 0);
-                        }
-                        if let Some(fault @ (Fault::BlackHole | Fault::Refuse)) = fault {
-                            self.shared.count(fault);
-                            return if fault == Fault::Refuse { self.client.set_zero_linger() } else { self.hold().await };
-                        }
-                        self.upstream.write_all(&asked[..count]).await?;
-                        if let Some(fault @ Fault::HalfCloseRequest) = fault.take_if(|f| *f == Fault::HalfCloseRequest) {
-                            self.shared.count(fault);
-                            client_open = false;
-                            self.upstream.shutdown().await?;
-                        }
-                    }
-                },
-                read = self.upstream.read(&mut answered) => {
-                    let reply = &answered[..read?];
-                    if reply.is_empty() {
-                        return self.client.shutdown().await;
-                    }
-                    if let Some(fault @ Fault::Delay(time)) = fault.take_if(|f| matches!(f, Fault::Delay(_))) {
-                        self.shared.count(fault);
-                        tokio::time::sleep(time).await;
-                    }
-                    self.shared.reply.lock().unwrap().extend_from_slice(reply);
-                    let stop = fault.and_then(Fault::stops_after).map(|after| after - replied);
-                    let passed = stop.map_or(reply.len(), |left| left.min(reply.len()));
-                    self.client.write_all(&reply[..passed]).await?;
-                    replied += passed;
-                    if let Some(fault) = fault.filter(|_| passed < reply.len()) {
-                        self.shared.count(fault);
-                        return self.stop(fault).await;
-                    }
+            let ending = tokio::select! {
+                read = self.client.read(&mut asked), if self.client_open => {
+                    let count = read?;
+                    self.pass_request(&asked[..count]).await?
                 }
+                read = self.upstream.read(&mut answered) => {
+                    let count = read?;
+                    self.pass_reply(&answered[..count]).await?
+                }
+            };
+            if let Some(fault) = ending {
+                self.shared.count(fault);
+                return self.end(fault).await;
+            }
+            if !self.upstream_open {
+                return Ok(());
             }
         }
     }
 
-    fn choose(&self, request: &[u8]) -> Option<Fault> {
+    /// Passes on what the client sent, unless a fault ends the connection here.
+    async fn pass_request(&mut self, request: &[u8]) -> io::Result<Option<Fault>> {
+        if request.is_empty() {
+            self.client_open = false;
+            self.upstream.shutdown().await?;
+            return Ok(None);
+        }
         self.shared.reply.lock().unwrap().clear();
-        (self.shared.choose.lock().unwrap())(request)
+        let chosen = (self.shared.choose.lock().unwrap())(request);
+        // once a reply began, what comes is another request, which has a fault of its own
+        if chosen.is_some() || self.replied > 0 {
+            (self.fault, self.replied) = (chosen, 0);
+        }
+        if matches!(self.fault, Some(Fault::BlackHole | Fault::Refuse)) {
+            return Ok(self.fault);
+        }
+        self.upstream.write_all(request).await?;
+        if self.fault == Some(Fault::HalfCloseRequest) {
+            self.shared.count(Fault::HalfCloseRequest);
+            self.client_open = false;
+            self.upstream.shutdown().await?;
+        }
+        Ok(None)
     }
 
-    /// Ends the reply as `fault` says.
-    async fn stop(mut self, fault: Fault) -> io::Result<()> {
+    /// Passes on what upstream answered, up to where a fault ends it.
+    async fn pass_reply(&mut self, reply: &[u8]) -> io::Result<Option<Fault>> {
+        if reply.is_empty() {
+            self.upstream_open = false;
+            self.client.shutdown().await?;
+            return Ok(None);
+        }
+        if let (Some(fault @ Fault::Delay(time)), 0) = (self.fault, self.replied) {
+            self.shared.count(fault);
+            tokio::time::sleep(time).await;
+        }
+        self.shared.reply.lock().unwrap().extend_from_slice(reply);
+        let left = self.fault.and_then(Fault::stops_after).map(|after| after - self.replied);
+        let passed = left.map_or(reply.len(), |left| left.min(reply.len()));
+        self.client.write_all(&reply[..passed]).await?;
+        self.replied += passed;
+        Ok(self.fault.filter(|_| passed < reply.len()))
+    }
+
+    /// Ends the connection as `fault` says.
+    async fn end(mut self, fault: Fault) -> io::Result<()> {
         match fault {
-            Fault::Reset { .. } => self.client.set_zero_linger(),
+            Fault::Refuse | Fault::Reset { .. } => self.client.set_zero_linger(),
             Fault::Close { .. } => self.client.shutdown().await,
             Fault::HalfClose { .. } => {
                 self.client.shutdown().await?;
@@ -324,12 +328,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Carrier<S> {
     /// Takes what the client sends, and answers nothing until the client goes.
     async fn hold(mut self) -> io::Result<()> {
         let mut bytes = vec![0; 4096];
-        loop {
-            tokio::select! {
-                () = self.cut.cancelled() => return self.client.set_zero_linger(),
-                read = self.client.read(&mut bytes) => if read? == 0 { return Ok(()) },
-            }
-        }
+        while self.client.read(&mut bytes).await? > 0 {}
+        Ok(())
     }
 }
 
