@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{FeedName, ProviderName};
+use crate::store::database::within;
 use crate::store::feeds::{Pace, Publication};
 use crate::store::{StoreError, changes, feeds};
 
@@ -18,6 +19,9 @@ use crate::store::{StoreError, changes, feeds};
 const TICK: Duration = Duration::from_secs(1);
 /// Changes moved by one statement: some 100 ms of work under the feed's lock.
 const BATCH: i32 = 5_000;
+/// How long the publisher waits for the database before it takes the connection for dead. A
+/// publication that only was slow commits all the same, and is not done twice.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// With a backlog and no room, entries gather at least this long before they are published.
 const GATHER: Duration = Duration::from_millis(50);
 /// A clock that is this far behind what was issued is told to an operator. Less is what a
@@ -84,15 +88,13 @@ impl Publisher {
     }
 
     async fn listen(&self) -> Option<PgListener> {
-        let mut listener = match PgListener::connect_with(&self.pool).await {
-            Ok(listener) => listener,
-            Err(error) => {
-                tracing::warn!(%error, "cannot listen for changes; looking every second");
-                return None;
-            }
+        let listening = async {
+            let mut listener = PgListener::connect_with(&self.pool).await?;
+            listener.listen(changes::CHANNEL).await?;
+            Ok(listener)
         };
-        match listener.listen(changes::CHANNEL).await {
-            Ok(()) => Some(listener),
+        match within(ANSWER_LIMIT, listening).await {
+            Ok(listener) => Some(listener),
             Err(error) => {
                 tracing::warn!(%error, "cannot listen for changes; looking every second");
                 None
@@ -112,7 +114,7 @@ impl Publisher {
 
     async fn look_at_queue(&mut self) {
         let providers: Vec<ProviderName> = self.providers.keys().cloned().collect();
-        let backlogs = match changes::backlogs(&self.pool, &providers).await {
+        let backlogs = match within(ANSWER_LIMIT, changes::backlogs(&self.pool, &providers)).await {
             Ok(backlogs) => backlogs,
             Err(error) => {
                 tracing::error!(%error, "cannot look at the queue of changes");
@@ -150,7 +152,8 @@ impl Publisher {
     /// Publishes a batch of one feed; gives when to go on with it, if there is more.
     async fn publish_one(&self, provider: &ProviderName, feed: FeedName) -> Option<Duration> {
         let pace = *self.providers.get(provider)?;
-        match feeds::publish(&self.pool, provider, feed, pace, BATCH).await {
+        let publication = feeds::publish(&self.pool, provider, feed, pace, BATCH);
+        match within(ANSWER_LIMIT, publication).await {
             Ok(done) => {
                 report_publication(provider, feed, &done);
                 if done.more { Some(Duration::ZERO) } else { done.retry_after.map(|wait| wait.max(GATHER)) }

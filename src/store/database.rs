@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Executor, PgPool};
+use sqlx::{Connection, Executor, PgPool};
 
 /// The migrations of this build; `sqlx migrate run` applies the same files.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
@@ -51,6 +51,21 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
+/// How long a connection that is given back to the pool may take to show that it lives.
+const RETURN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Waits for `work` on the database, but not for ever: a network that goes silent says nothing
+/// of it, and PostgreSQL's own limits do not reach through it.
+pub async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+    }
+}
+
 /// A pool of at most `max_connections` connections to `url`. Statements that outlast 60 s are
 /// cut by the server, and a wait for a free connection ends after 3 s: Formance waits 10.
 pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
@@ -68,6 +83,14 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreErr
                     )
                     .await?;
                 Ok(())
+            })
+        })
+        // sqlx itself would wait without end, and a slot of the pool with it
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answered = tokio::time::timeout(RETURN_LIMIT, connection.ping()).await;
+                answered.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))?;
+                Ok(true)
             })
         })
         .connect_with(options.statement_cache_capacity(200))

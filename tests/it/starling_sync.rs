@@ -10,6 +10,7 @@ use tributary::ingest::{Progress, RunOutcome, run_once};
 use tributary::provider::Connection;
 use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
 
+use crate::support::proxy::{Fault, Proxy, report};
 use crate::support::{Consumer, Loop, TestApp};
 
 const MANIFEST: &str = include_str!("../../providers/starling.yaml");
@@ -24,17 +25,29 @@ struct Setup {
 
 impl Setup {
     async fn new(items: usize) -> Self {
+        Self::at(items).await.0
+    }
+
+    /// With a proxy between Tributary and the bank.
+    async fn behind_proxy(items: usize) -> (Self, Proxy) {
+        let (mut setup, address) = Self::at(items).await;
+        let proxy = Proxy::to(&address).await;
+        setup.connection = connect(&format!("http://{}", proxy.address()));
+        (setup, proxy)
+    }
+
+    async fn at(items: usize) -> (Self, String) {
         let mut config = StarlingConfig::new(7, TOKEN);
         config.items = items;
         let bank = Arc::new(Starling::new(config).unwrap());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
         let app =
             TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
                 .await;
-        let connection = connect(&url);
-        Self { bank, app, connection }
+        let connection = connect(&format!("http://{address}"));
+        (Self { bank, app, connection }, address)
     }
 
     async fn sync(&self) -> RunOutcome {
@@ -184,6 +197,30 @@ async fn a_bank_that_throttles_fails_and_breaks_off_is_read_in_full_all_the_same
         fired.rate_limited() > 0 && fired.server_errors > 0 && fired.cut_bodies > 0 && fired.ties > 0,
         "{fired:?}"
     );
+}
+
+#[tokio::test]
+async fn s14_a_sync_over_a_network_that_breaks_replies_brings_the_whole_ledger() {
+    let (setup, proxy) = Setup::behind_proxy(800).await;
+    let faults = [
+        Fault::Refuse,
+        Fault::Reset { after: 600 },
+        Fault::Close { after: 400 },
+        Fault::HalfClose { after: 300 },
+    ];
+    proxy.now_and_then(7, "GET ", 6, &faults);
+    setup.sync_ok().await;
+    // a bank that says nothing: the run is stopped, and the next one goes on from there
+    proxy.next("/feed/", Fault::BlackHole);
+    setup.bank.tick(100);
+    let run = tokio::time::timeout(Duration::from_secs(2), setup.sync()).await;
+    assert!(run.is_err(), "a bank that says nothing ended a run: {run:?}");
+    proxy.heal();
+    // the lock of the run that was stopped ends with its session, a moment later
+    while setup.sync().await == RunOutcome::Elsewhere {}
+    setup.sync_ok().await;
+    setup.check().await;
+    report(proxy.all_fired());
 }
 
 #[tokio::test]

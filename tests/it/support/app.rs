@@ -38,6 +38,13 @@ impl TestApp {
         Self::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n").await
     }
 
+    /// A provider like [`TestApp::fast`] in the database of `url`, which has the schema.
+    pub async fn on(url: &str) -> Self {
+        let pool = store::connect(url, 10).await.unwrap();
+        let file = "provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n";
+        Self::assemble(url.to_owned(), pool, Provider::parse(file, &|_| None).unwrap()).await
+    }
+
     /// The application of `other` over another pool, with keys of its own.
     pub async fn over(other: &Self, pool: PgPool) -> Self {
         Self::assemble(other.url.clone(), pool, other.provider.clone()).await

@@ -1,5 +1,7 @@
 //! Formance as it polls a running application: both forms of the connector's loop.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 use tributary::formance::{Client, En1095State, Kind, Row, State, Stopped};
 
@@ -61,6 +63,11 @@ impl Consumer {
     /// Goes on at another address of the same service.
     pub fn move_to(&mut self, endpoint: &str, key: &str) {
         self.client = Client::new(endpoint, key);
+    }
+
+    /// As [`Consumer::move_to`], with less patience than Formance's 10 s.
+    pub fn move_to_within(&mut self, endpoint: &str, key: &str, timeout: Duration) {
+        self.client = Client::new(endpoint, key).with_timeout(timeout);
     }
 
     /// One poll, which may fail half-way: what came before the failure is kept, as Formance does.

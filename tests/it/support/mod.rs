@@ -3,6 +3,7 @@
 pub mod app;
 mod consumer;
 pub mod process;
+pub mod proxy;
 pub mod records;
 pub mod server;
 
