@@ -15,6 +15,7 @@ mod migrations;
 mod openapi;
 mod outages;
 mod push;
+mod rate_limit;
 mod scenarios;
 mod sql_users;
 mod starling_sync;
