@@ -46,6 +46,10 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge, describe_histogram};
     describe_counter!("tributary_http_requests_total", "Requests by method, route and status");
     describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
+    describe_counter!(
+        "tributary_rate_limited_total",
+        "Requests answered with 429 by provider; those without a valid key have none"
+    );
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
     describe_gauge!(

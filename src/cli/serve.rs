@@ -16,7 +16,7 @@ use super::database::Database;
 use super::{CommandResult, Common};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
-use crate::http::{self, AppState, ServedProvider};
+use crate::http::{self, AppState, Limits, ServedProvider};
 use crate::ingest::{Progress, Scheduler};
 use crate::telemetry;
 
@@ -87,10 +87,16 @@ impl Server {
         }
         let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
         let served = providers.into_iter().map(|provider| {
-            (provider.name, ServedProvider { formance: provider.formance, keys: provider.keys })
+            let served =
+                ServedProvider { formance: provider.formance, keys: provider.keys, limit: provider.limit };
+            (provider.name, served)
         });
-        let state =
-            AppState { pool: pool.clone(), providers: served.collect(), metrics: Some(metrics.clone()) };
+        let state = AppState {
+            pool: pool.clone(),
+            providers: served.collect(),
+            limits: Limits::default(),
+            metrics: Some(metrics.clone()),
+        };
         Ok(Self {
             publisher: Publisher::new(pool.clone(), paces),
             schedulers,

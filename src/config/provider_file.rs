@@ -1,11 +1,13 @@
 //! A provider file: who the provider is, who may call for it, and where its records come from.
 
+use std::num::NonZeroU32;
+
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::Lookup;
 use crate::domain::ProviderName;
-use crate::http::{KeyDigest, Scope};
+use crate::http::{KeyDigest, RequestLimit, Scope};
 use crate::provider::{Manifest, Period};
 use crate::store::feeds::Pace;
 
@@ -16,6 +18,8 @@ pub struct Provider {
     pub source: Source,
     pub formance: FormanceVersion,
     pub pace: Pace,
+    /// What each of its keys may ask of the API.
+    pub limit: RequestLimit,
     /// Keys that the file brings, by scope.
     pub keys: Vec<(Scope, KeyDigest)>,
     /// What the operator has to be told: declared, but not in force.
@@ -61,6 +65,8 @@ struct ProviderFile {
     #[serde(default)]
     feed: FeedSection,
     #[serde(default)]
+    api: ApiSection,
+    #[serde(default)]
     keys: Vec<KeyEntry>,
 }
 
@@ -76,6 +82,13 @@ struct FormanceSection {
 struct FeedSection {
     max_per_second: i32,
     parent_wait: Period,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct ApiSection {
+    max_requests_per_second: Option<u32>,
+    burst: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +110,34 @@ impl FeedSection {
             return Err(format!("feed.max_per_second: {} is not from 1 to 1000000", self.max_per_second));
         }
         Ok(Pace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
+    }
+}
+
+/// Entries that share a second when a backlog hurries the feed, whatever its usual pace.
+const HURRIED_PER_SECOND: u32 = 2_000;
+/// Formance's page size.
+const PAGE_SIZE: u32 = 100;
+
+impl ApiSection {
+    /// The limit of a key. One call of the connector walks through the pages of a whole second,
+    /// and begins anew if one of them is refused: without room for all of them it would never end.
+    fn limit(&self, pace: Pace) -> Result<RequestLimit, String> {
+        let default = RequestLimit::default();
+        let per_second = self.max_requests_per_second.unwrap_or(default.per_second.get());
+        let per_second = NonZeroU32::new(per_second)
+            .filter(|per_second| per_second.get() <= 1_000_000)
+            .ok_or_else(|| format!("api.max_requests_per_second: {per_second} is not from 1 to 1000000"))?;
+        let one_call = pace.per_second.unsigned_abs().max(HURRIED_PER_SECOND).div_ceil(PAGE_SIZE) + 2;
+        let burst = self.burst.unwrap_or_else(|| one_call.max(per_second.get() * 10));
+        let burst = NonZeroU32::new(burst)
+            .filter(|burst| (one_call..=10_000_000).contains(&burst.get()))
+            .ok_or_else(|| {
+                format!(
+                    "api.burst: {burst} is not from {one_call} to 10000000; one call of Formance's connector \
+                     may need {one_call} requests in a row, and begins anew when one of them is refused"
+                )
+            })?;
+        Ok(RequestLimit { per_second, burst })
     }
 }
 
@@ -132,11 +173,13 @@ impl Provider {
             },
             other => other,
         };
+        let pace = file.feed.pace()?;
         Ok(Self {
             name: file.provider,
             source,
             formance: file.formance.version,
-            pace: file.feed.pace()?,
+            limit: file.api.limit(pace)?,
+            pace,
             keys,
             warnings,
         })
@@ -226,6 +269,42 @@ mod tests {
         let unset = parse(&file("${OTHER}")).unwrap();
         assert!(unset.keys.is_empty() && unset.warnings[0].contains("OTHER"));
         assert!(parse(&file("plain text secret")).unwrap_err().contains("keys[0]"));
+    }
+
+    fn limit(api: &str) -> Result<(u32, u32), String> {
+        let provider = parse(&format!("provider: acme\nsource: push\n{api}\n"))?;
+        Ok((provider.limit.per_second.get(), provider.limit.burst.get()))
+    }
+
+    #[test]
+    fn a_limit_of_requests_has_room_for_a_call_of_the_connector() {
+        assert_eq!(limit(""), Ok((1_000, 10_000)));
+        assert_eq!(limit("api: { max_requests_per_second: 200 }"), Ok((200, 2_000)));
+        assert_eq!(limit("api: { max_requests_per_second: 1 }"), Ok((1, 22)));
+        assert_eq!(limit("api: { max_requests_per_second: 5, burst: 22 }"), Ok((5, 22)));
+        assert_eq!(
+            limit("feed: { max_per_second: 1000000 }\napi: { max_requests_per_second: 5 }"),
+            Ok((5, 10_002))
+        );
+    }
+
+    #[test]
+    fn a_limit_that_makes_no_sense_is_refused_with_what_does() {
+        for (api, told) in [
+            ("{ max_requests_per_second: 0 }", "api.max_requests_per_second: 0 is not from 1 to 1000000"),
+            ("{ max_requests_per_second: 1000001 }", "1000001 is not from 1"),
+            ("{ max_requests_per_second: -1 }", "line 3"),
+            ("{ max_requests_per_second: fast }", "line 3"),
+            ("{ burst: 0 }", "api.burst: 0 is not from 22 to 10000000"),
+            ("{ burst: 21 }", "may need 22 requests in a row"),
+            ("{ burst: 10000001 }", "api.burst: 10000001"),
+            ("{ max_per_second: 5 }", "max_per_second"),
+        ] {
+            let error = limit(&format!("api: {api}")).unwrap_err();
+            assert!(error.contains(told), "{api}: {error}");
+        }
+        let error = limit("feed: { max_per_second: 5000 }\napi: { burst: 51 }").unwrap_err();
+        assert!(error.contains("from 52"), "{error}");
     }
 
     #[test]

@@ -41,7 +41,7 @@ impl Scope {
 }
 
 /// SHA-256 of a key.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct KeyDigest([u8; 32]);
 
 impl KeyDigest {
@@ -90,35 +90,49 @@ struct Caller {
 }
 
 async fn caller(parts: &Parts, state: &SharedState) -> Result<Caller, ApiError> {
-    let key = parts
-        .headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| key.trim())
-        .filter(|key| !key.is_empty())
-        .ok_or(ApiError::Unauthorized)?;
+    let limits = &state.limits;
+    let stranger = || limits.unknown().take().err().unwrap_or(ApiError::Unauthorized);
+    let key = bearer(parts).ok_or_else(stranger)?;
     let digest = KeyDigest::of(key);
-    if let Some(caller) = file_key(state, &digest) {
-        return Ok(caller);
+    if let Some(bucket) = limits.known(&digest) {
+        // before the database is asked, so that whoever asks too much costs it nothing
+        bucket.take()?;
+        return find(key, &digest, state).await?.ok_or_else(|| {
+            limits.forget(&digest);
+            stranger()
+        });
     }
-    let id = key_id(key).ok_or(ApiError::Unauthorized)?;
-    let stored = api_keys::find_valid(&state.pool, id).await?.ok_or(ApiError::Unauthorized)?;
-    if !digest.matches(&stored.digest) {
-        return Err(ApiError::Unauthorized);
+    let turn = limits.lookup_turn().await;
+    let caller = find(key, &digest, state).await?.ok_or_else(stranger)?;
+    drop(turn);
+    let limit = state.providers.get(&caller.provider).map(|served| served.limit).unwrap_or_default();
+    limits.learn(&digest, &caller.provider, limit).take()?;
+    Ok(caller)
+}
+
+/// The key that the request carries.
+fn bearer(parts: &Parts) -> Option<&str> {
+    let (scheme, key) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let key = key.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
+}
+
+/// Whose key it is; `None` for one that opens nothing.
+async fn find(key: &str, digest: &KeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
+    if let Some(caller) = file_key(state, digest) {
+        return Ok(Some(caller));
     }
+    let Some(id) = key_id(key) else { return Ok(None) };
+    let stored = api_keys::find_valid(&state.pool, id).await?;
+    let Some(stored) = stored.filter(|stored| digest.matches(&stored.digest)) else { return Ok(None) };
     let scope = match stored.scope.as_str() {
         "connector" => Scope::Connector,
         "ingest" => Scope::Ingest,
         _ => Scope::Admin,
     };
     // the key of a provider whose file was taken away opens nothing
-    let provider = stored.provider.parse().map_err(|_| ApiError::Unauthorized)?;
-    if !state.providers.contains_key(&provider) {
-        return Err(ApiError::Unauthorized);
-    }
-    Ok(Caller { provider, scope })
+    let provider = stored.provider.parse().ok().filter(|provider| state.providers.contains_key(provider));
+    Ok(provider.map(|provider| Caller { provider, scope }))
 }
 
 /// Looks at every key, whether one matched already or not.

@@ -2,12 +2,16 @@
 //! the status that makes Formance do the right thing. It tries 408, 421, 423, 425, 429 and 5xx
 //! again; every other 4xx is final for it. Internals are logged here and never sent.
 
+use std::time::Duration;
+
 use axum::Json;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::{SharedState, limits};
 use crate::store::StoreError;
 
 /// An error as the client sees it.
@@ -25,6 +29,8 @@ pub enum ApiError {
     MethodNotAllowed,
     /// 413: more than one call may carry.
     TooLarge(String),
+    /// 429: more than a key may ask; the detail says how much that is.
+    TooManyRequests { detail: String, retry_after: Duration },
     /// 503: the same request may succeed later.
     Unavailable(String),
     /// 500: a fault of ours; logged.
@@ -42,6 +48,9 @@ pub struct ErrorBody {
     #[schema(rename = "Detail")]
     pub detail: String,
 }
+
+/// After how many seconds an outage may have passed.
+const UNAVAILABLE_SECONDS: u64 = 2;
 
 impl ApiError {
     fn parts(self) -> (StatusCode, &'static str, String) {
@@ -65,6 +74,9 @@ impl ApiError {
                 "the path exists, but not with this method".into(),
             ),
             Self::TooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
+            Self::TooManyRequests { detail, .. } => {
+                (StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+            }
             Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail),
             Self::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "it was logged; try again later".into())
@@ -75,10 +87,15 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let retry_after = match &self {
+            Self::TooManyRequests { retry_after, .. } => Some(limits::retry_after_seconds(*retry_after)),
+            Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
+            _ => None,
+        };
         let (status, title, detail) = self.parts();
         let mut response = (status, Json(ErrorBody { title: title.into(), detail })).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -121,13 +138,14 @@ impl From<BytesRejection> for ApiError {
 }
 
 /// The answer where there is no such path.
-pub async fn not_found() -> ApiError {
-    ApiError::NotFound("there is no such path; /openapi.json lists what there is".into())
+pub async fn not_found(State(state): State<SharedState>) -> ApiError {
+    let missing = ApiError::NotFound("there is no such path; /openapi.json lists what there is".into());
+    state.limits.unknown().take().err().unwrap_or(missing)
 }
 
 /// The answer where the path exists with other methods.
-pub async fn method_not_allowed() -> ApiError {
-    ApiError::MethodNotAllowed
+pub async fn method_not_allowed(State(state): State<SharedState>) -> ApiError {
+    state.limits.unknown().take().err().unwrap_or(ApiError::MethodNotAllowed)
 }
 
 /// The answer when a handler panicked.

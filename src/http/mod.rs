@@ -6,6 +6,7 @@ mod auth;
 mod balances;
 mod beneficiaries;
 mod error;
+mod limits;
 mod listing;
 mod observe;
 mod openapi;
@@ -26,6 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::{KeyDigest, Scope, new_key};
 pub use error::ApiError;
+pub use limits::{Limits, RequestLimit};
 pub use openapi::openapi;
 
 use crate::config::FormanceVersion;
@@ -38,12 +40,16 @@ pub struct ServedProvider {
     pub formance: FormanceVersion,
     /// Keys that its file declares.
     pub keys: Vec<(Scope, KeyDigest)>,
+    /// What each of its keys may ask.
+    pub limit: RequestLimit,
 }
 
 /// What all handlers share.
 pub struct AppState {
     pub pool: PgPool,
     pub providers: HashMap<ProviderName, ServedProvider>,
+    /// What was asked so far, by key.
+    pub limits: Limits,
     /// Renders `/metrics`; `None` where nothing records (tests).
     pub metrics: Option<PrometheusHandle>,
 }

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Header, OpenApi as Document, Ref, Response, ResponseBuilder};
 
 /// Flat text by text.
 pub type Metadata = BTreeMap<String, String>;
@@ -51,15 +52,34 @@ pub struct UpdatedAtFrom {
     title = "Tributary",
     description = "The API of Formance's Generic Connector, and the push API behind it."
 ))]
-struct Header;
+struct Info;
+
+/// The answer of every operation to whoever asks too often.
+fn too_many_requests() -> Response {
+    let seconds = Header::builder()
+        .schema(Some(Object::with_type(Type::Integer)))
+        .description(Some("Seconds after which to ask again"))
+        .build();
+    let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
+    ResponseBuilder::new()
+        .description("More requests than this key may send; ask again later")
+        .header("Retry-After", seconds)
+        .content("application/json", error)
+        .build()
+}
 
 /// The OpenAPI document of everything that is served.
 pub fn openapi() -> Document {
     let (_, paths) = super::described().split_for_parts();
-    let mut document = Header::openapi().merge_from(paths);
+    let mut document = Info::openapi().merge_from(paths);
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let components = document.components.get_or_insert_default();
     components.security_schemes.insert("key".into(), bearer.into());
+    for path in document.paths.paths.values_mut() {
+        for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
+            operation.responses.responses.insert("429".into(), too_many_requests().into());
+        }
+    }
     document.security = Some(vec![utoipa::openapi::SecurityRequirement::new("key", Vec::<String>::new())]);
     document
 }

@@ -1,4 +1,6 @@
 //! What an operator and an orchestrator look at: health, readiness, metrics, the description.
+//! None of it takes a key. The first three answer however much is asked, or an orchestrator
+//! would restart a process because of somebody's flood.
 
 use axum::extract::State;
 use axum::http::header;
@@ -26,8 +28,9 @@ async fn metrics(State(state): State<SharedState>) -> Result<impl IntoResponse, 
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], handle.render()))
 }
 
-async fn description() -> impl IntoResponse {
-    Json(super::openapi())
+async fn description(State(state): State<SharedState>) -> Result<impl IntoResponse, ApiError> {
+    state.limits.unknown().take()?;
+    Ok(Json(super::openapi()))
 }
 
 pub fn router() -> Router<SharedState> {

@@ -17,6 +17,7 @@ mod migrations;
 mod openapi;
 mod outages;
 mod push;
+mod rate_limit;
 mod replies;
 mod scenarios;
 mod sql_users;

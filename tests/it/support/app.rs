@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::domain::ProviderName;
 use tributary::feed::Publisher;
-use tributary::http::{AppState, KeyDigest, Scope, ServedProvider, app, new_key};
+use tributary::http::{AppState, KeyDigest, Limits, Scope, ServedProvider, app, new_key};
 use tributary::store::{self, api_keys};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
@@ -75,10 +75,12 @@ impl TestApp {
         provider: Provider,
         (connector_key, ingest_key): (String, String),
     ) -> Self {
-        let served = ServedProvider { formance: provider.formance, keys: provider.keys.clone() };
-        let other = ServedProvider { formance: provider.formance, keys: vec![] };
+        let (formance, limit) = (provider.formance, provider.limit);
+        let served = ServedProvider { formance, keys: provider.keys.clone(), limit };
+        let other = ServedProvider { formance, keys: vec![], limit };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
-        let router = app(Arc::new(AppState { pool: pool.clone(), providers, metrics: None }));
+        let limits = Limits::default();
+        let router = app(Arc::new(AppState { pool: pool.clone(), providers, limits, metrics: None }));
         Self { url, pool, router, provider, connector_key, ingest_key }
     }
 

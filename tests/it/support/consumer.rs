@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tributary::formance::{Client, En1095State, Kind, Row, State, Stopped};
+use tributary::formance::{CallError, Client, En1095State, Kind, Row, State, Stopped};
 
 use super::TestApp;
 
@@ -72,14 +72,19 @@ impl Consumer {
 
     /// One poll, which may fail half-way: what came before the failure is kept, as Formance does.
     pub async fn try_poll(&mut self) -> bool {
+        self.poll_until_refused().await.is_none()
+    }
+
+    /// As [`Consumer::try_poll`]; gives what the poll failed with, `None` if it came to the end.
+    pub async fn poll_until_refused(&mut self) -> Option<CallError> {
         match self.drain().await {
             Ok(rows) => {
                 self.rows.extend(rows);
-                true
+                None
             }
             Err(stopped) => {
                 self.rows.extend(stopped.rows);
-                false
+                Some(stopped.error)
             }
         }
     }
