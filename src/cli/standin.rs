@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CommandResult, serve::stop_on_signal};
 use crate::standin::kit::{self, Fsp, Standin, StandinConfig};
 use crate::standin::mercury::Mercury;
+use crate::standin::mollie::Mollie;
 use crate::standin::starling::{self, Starling, StarlingConfig};
 
 #[derive(Subcommand)]
@@ -19,6 +20,8 @@ pub enum StandinCommand {
     Starling(StarlingArgs),
     /// Mercury: accounts with balances inside, transactions by offset or cursor, recipients.
     Mercury(StandinArgs),
+    /// Mollie: payments, refunds, chargebacks, balances and payouts, by HAL links.
+    Mollie(StandinArgs),
 }
 
 /// A provider and how large it is. While it runs, `/_standin/advance`, `/_standin/faults`,
@@ -97,6 +100,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
     match command {
         StandinCommand::Starling(args) => run_starling(args).await,
         StandinCommand::Mercury(args) => run_standin(&Mercury, args).await,
+        StandinCommand::Mollie(args) => run_standin(&Mollie, args).await,
     }
 }
 

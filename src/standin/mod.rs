@@ -5,4 +5,5 @@
 
 pub mod kit;
 pub mod mercury;
+pub mod mollie;
 pub mod starling;

@@ -179,6 +179,11 @@ impl Books {
         }
     }
 
+    /// From which the ids follow.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// The record that bears this id now or bore it before.
     pub fn find(&self, id: &str) -> Option<&Item> {
         self.by_id.get(id).map(|&number| &self.items[number])
