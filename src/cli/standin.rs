@@ -9,12 +9,43 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandResult, serve::stop_on_signal};
+use crate::standin::kit::{self, Fsp, Standin, StandinConfig};
+use crate::standin::mercury::Mercury;
+use crate::standin::mollie::Mollie;
 use crate::standin::starling::{self, Starling, StarlingConfig};
 
 #[derive(Subcommand)]
 pub enum StandinCommand {
     /// Starling Bank: accounts, balances, payees and a feed that lives.
     Starling(StarlingArgs),
+    /// Mercury: accounts with balances inside, transactions by offset or cursor, recipients.
+    Mercury(StandinArgs),
+    /// Mollie: payments, refunds, chargebacks, balances and payouts, by HAL links.
+    Mollie(StandinArgs),
+}
+
+/// A provider and how large it is. While it runs, `/_standin/advance`, `/_standin/faults`,
+/// `/_standin/settle`, `/_standin/truth` and `/_standin/fired` control it.
+#[derive(Args)]
+pub struct StandinArgs {
+    /// Address to listen on.
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The access token that clients have to send.
+    #[arg(long, env = "STANDIN_TOKEN", default_value = "demo", hide_env_values = true)]
+    token: String,
+    /// Accounts of the provider (or balances, or locations).
+    #[arg(long, default_value_t = 3)]
+    accounts: usize,
+    /// Records that are there from the start.
+    #[arg(long, default_value_t = 2_000)]
+    items: usize,
+    /// Changes a second: new records, changes of status, refunds and disputes.
+    #[arg(long, default_value_t = 1)]
+    changes_per_second: usize,
+    /// From which everything follows.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Args)]
@@ -66,12 +97,36 @@ impl BankArgs {
 }
 
 pub async fn run(command: StandinCommand) -> CommandResult {
-    let StandinCommand::Starling(args) = command;
+    match command {
+        StandinCommand::Starling(args) => run_starling(args).await,
+        StandinCommand::Mercury(args) => run_standin(&Mercury, args).await,
+        StandinCommand::Mollie(args) => run_standin(&Mollie, args).await,
+    }
+}
+
+async fn run_starling(args: StarlingArgs) -> CommandResult {
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let bank = args.bank.open(&args.token)?;
     let listener = TcpListener::bind(args.listen).await?;
     tracing::info!(address = %listener.local_addr()?, "the stand-in of Starling is open");
     starling::serve(listener, bank, stop.cancelled_owned()).await?;
+    Ok(())
+}
+
+async fn run_standin(fsp: &'static dyn Fsp, args: StandinArgs) -> CommandResult {
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let mut config = StandinConfig::new(args.seed, args.token);
+    config.accounts = args.accounts;
+    config.items = args.items;
+    let standin = Arc::new(Standin::new(fsp, config)?);
+    if args.changes_per_second > 0 {
+        kit::spawn_changes(Arc::clone(&standin), Duration::from_secs(1), args.changes_per_second);
+    }
+    let listener = TcpListener::bind(args.listen).await?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, provider = fsp.name(), "the stand-in is open");
+    kit::serve(listener, standin, stop.cancelled_owned()).await?;
     Ok(())
 }

@@ -1,4 +1,9 @@
 //! Stand-ins of providers: small stateful servers that answer as a real FSP does, with a ledger
 //! of their own that tests and the demo can compare Tributary's answers with.
+//!
+//! [`kit`] holds what they have in common; a module each holds what makes a provider itself.
 
+pub mod kit;
+pub mod mercury;
+pub mod mollie;
 pub mod starling;

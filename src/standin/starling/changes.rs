@@ -129,7 +129,7 @@ impl Teller<'_> {
             self.faults.count_tie();
         }
         Moment {
-            at_ms: stamp.at_ms,
+            at_ms: stamp.at,
             lead_ms: self.bank.rng.random_range(0..100),
             late_requests: self.faults.lateness_of_change(),
         }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::clock::Clock;
+use crate::standin::kit::Clock;
 
 /// What the bank consists of when it opens. The same values (and a manual clock that stands at
 /// the same time) give the same bank, id by id.

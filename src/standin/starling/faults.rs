@@ -3,6 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::standin::kit::when::Schedule;
+use crate::standin::kit::{RetryAfter, When};
+
 /// The faults in force. The default is none.
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
@@ -21,53 +24,6 @@ pub struct Faults {
     pub ties: u32,
     /// How long each answer is delayed.
     pub latency: Option<Duration>,
-}
-
-/// Which requests a fault hits. Only requests with a valid token count, and only those that no
-/// fault listed earlier in [`Faults`] has hit already.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct When {
-    every: u64,
-    at_most: u64,
-    path_part: Option<String>,
-}
-
-impl When {
-    /// Every `n`th request, for ever; 0 is never.
-    pub fn every(n: u64) -> Self {
-        Self { every: n, at_most: u64::MAX, path_part: None }
-    }
-
-    /// The next `n` requests, and none after them.
-    pub fn next(n: u64) -> Self {
-        Self { every: 1, at_most: n, path_part: None }
-    }
-
-    /// At most `n` times in all.
-    #[must_use]
-    pub fn at_most(self, n: u64) -> Self {
-        Self { at_most: n, ..self }
-    }
-
-    /// Only requests whose path contains this text count, such as `/feed/`.
-    #[must_use]
-    pub fn on(self, path_part: impl Into<String>) -> Self {
-        Self { path_part: Some(path_part.into()), ..self }
-    }
-}
-
-/// What a 429 says about the wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetryAfter {
-    /// `Retry-After: <seconds>`
-    Seconds(u32),
-    /// `Retry-After: <HTTP date>`, this many seconds after the machine's now, rounded up to the
-    /// whole second that such a date can express.
-    Date(u32),
-    /// `Retry-After: 0`, which must not be taken for leave to hammer on.
-    Zero,
-    /// No such header.
-    Absent,
 }
 
 /// Which changes are seen late, and how late. The balance shows them at once.
@@ -133,26 +89,6 @@ struct Board {
     fired: Fired,
 }
 
-/// How far one fault's schedule has come.
-#[derive(Default)]
-struct Schedule {
-    seen: u64,
-    hits: u64,
-}
-
-impl Schedule {
-    fn hits(&mut self, when: Option<&When>, path: &str) -> bool {
-        let counts = |when: &&When| when.path_part.as_ref().is_none_or(|part| path.contains(part.as_str()));
-        let Some(when) = when.filter(counts) else {
-            return false;
-        };
-        self.seen += 1;
-        let hit = self.hits < when.at_most && self.seen.is_multiple_of(when.every);
-        self.hits += u64::from(hit);
-        hit
-    }
-}
-
 impl FaultBoard {
     pub fn set(&self, faults: Faults) {
         let mut board = self.lock();
@@ -170,7 +106,7 @@ impl FaultBoard {
         board.fired.delayed += u64::from(faults.latency.is_some());
         let verdict = if board.rate_limits.hits(faults.rate_limited.as_ref(), path) {
             let turn = board.rate_limits.hits - 1;
-            let retry_after = faults.retry_after_in_turn(turn);
+            let retry_after = RetryAfter::in_turn(&faults.retry_after, turn);
             board.fired.count_rate_limited(retry_after);
             Verdict::RateLimited(retry_after)
         } else if board.server_errors.hits(faults.server_error.as_ref(), path) {
@@ -212,13 +148,6 @@ impl FaultBoard {
     // As with the books: what a panicking test left behind is still the truth.
     fn lock(&self) -> MutexGuard<'_, Board> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Faults {
-    fn retry_after_in_turn(&self, turn: u64) -> RetryAfter {
-        let count = self.retry_after.len() as u64;
-        turn.checked_rem(count).map_or(RetryAfter::Absent, |place| self.retry_after[place as usize])
     }
 }
 

@@ -105,7 +105,7 @@ fn stamp(bank: &mut Bank, events: &mut [Event], lives: usize, ties: u32, now_ms:
     bank.stamper.restart(ties);
     for event in events.iter_mut() {
         let previous = &mut previous_ms[event.life as usize];
-        event.at_ms = bank.stamper.next(event.at_ms, *previous).at_ms;
+        event.at_ms = bank.stamper.next(event.at_ms, *previous).at;
         *previous = Some(event.at_ms);
     }
     let ahead_ms = bank.stamper.pull_back_to(now_ms);
@@ -127,6 +127,6 @@ mod tests {
         stamp(&mut bank, &mut events, 10, 1, now_ms);
         let times: Vec<_> = events.iter().map(|event| event.at_ms).collect();
         assert_eq!(times, (now_ms - 9..=now_ms).collect::<Vec<_>>());
-        assert_eq!(bank.stamper.next(now_ms, None).at_ms, now_ms + 1, "the next change comes after them");
+        assert_eq!(bank.stamper.next(now_ms, None).at, now_ms + 1, "the next change comes after them");
     }
 }

@@ -14,7 +14,6 @@
 
 mod births;
 mod changes;
-mod clock;
 mod config;
 mod directory;
 mod faults;
@@ -26,7 +25,6 @@ mod money;
 mod people;
 mod render;
 mod routes;
-mod stamper;
 mod state;
 mod types;
 mod uids;
@@ -36,10 +34,10 @@ mod tests;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+pub use super::kit::{Clock, ManualClock, RetryAfter, When};
 pub use changes::spawn_changes;
-pub use clock::{Clock, ManualClock};
 pub use config::{ConfigError, StarlingConfig};
-pub use faults::{Faults, Fired, Late, RetryAfter, When};
+pub use faults::{Faults, Fired, Late};
 pub use ledger::{Balances, Ledger, LedgerAccount, LedgerGoal, LedgerItem, LedgerPayee, Version};
 pub use lives::{Direction, Status};
 pub use routes::{router, serve};

@@ -10,7 +10,7 @@ use rand::rngs::SmallRng;
 
 use super::births::Birth;
 use super::lives::{Direction, Kind, Status};
-use super::stamper::Stamper;
+use crate::standin::kit::stamper::Stamper;
 
 /// The latest version of a feed item.
 #[derive(Clone, Copy)]

@@ -5,6 +5,8 @@
 
 use uuid::{Builder, Uuid};
 
+use crate::standin::kit::ids::mix;
+
 /// What an id or a random trait belongs to, so that equal numbers of two kinds do not collide.
 #[derive(Clone, Copy)]
 pub(super) enum Domain {
@@ -51,13 +53,6 @@ pub(super) fn item_index(seed: u64, uid: Uuid) -> Option<u32> {
 fn from_halves(high: u64, low: u64) -> Uuid {
     let bytes = (u128::from(high) << 64 | u128::from(low)).to_be_bytes();
     Builder::from_random_bytes(bytes).into_uuid()
-}
-
-/// The finishing steps of the generator SplitMix64: every input bit reaches every output bit.
-fn mix(mut x: u64) -> u64 {
-    x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
 }
 
 const ROUNDS: u32 = 4;

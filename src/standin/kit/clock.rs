@@ -1,4 +1,4 @@
-//! Where the bank takes its time from.
+//! Where a stand-in takes its time from.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// The bank's clock, in whole milliseconds.
+/// The clock of a stand-in, in whole milliseconds.
 #[derive(Clone, Debug)]
 pub enum Clock {
     /// The machine's clock: for the demo.
@@ -22,7 +22,7 @@ impl Clock {
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub(super) fn now_ms(&self) -> i64 {
+    pub(in crate::standin) fn now_ms(&self) -> i64 {
         match self {
             Self::System => Utc::now().timestamp_millis(),
             Self::Manual(clock) => clock.0.load(Ordering::SeqCst),

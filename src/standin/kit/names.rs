@@ -1,0 +1,34 @@
+//! Names of people, businesses and accounts.
+
+static FIRST: [&str; 8] = ["Ada", "Bashir", "Chloé", "Dewi", "Esra", "Farida", "Gwen", "Jun"];
+static LAST: [&str; 8] =
+    ["Abbott", "Brzęczyk", "Castillo", "Dhillon", "Fofana", "Grünwald", "Ito", "O'Neill"];
+static BUSINESSES: [&str; 8] = [
+    "Fenland Foods",
+    "Northline Trains",
+    "Copper Kettle",
+    "Brightside Energy",
+    "Harbour Books \"Quayside\"",
+    "Boulangerie du Port",
+    "Sakura Stationery",
+    "Pine Street Hosting",
+];
+static ACCOUNTS: [&str; 5] = ["Operating", "Reserve", "Payroll", "Taxes", "Projects"];
+
+/// The name of a person, by a random number.
+pub fn person(traits: u64) -> String {
+    format!("{} {}", FIRST[(traits % 8) as usize], LAST[(traits >> 8) as usize % 8])
+}
+
+/// The name of a business, by a random number.
+pub fn business(traits: u64) -> &'static str {
+    BUSINESSES[(traits >> 16) as usize % 8]
+}
+
+/// The name of the `n`th account.
+pub fn account(n: usize) -> String {
+    match (ACCOUNTS[n % ACCOUNTS.len()], n / ACCOUNTS.len()) {
+        (name, 0) => name.to_owned(),
+        (name, round) => format!("{name} {}", round + 1),
+    }
+}

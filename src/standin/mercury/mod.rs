@@ -1,0 +1,80 @@
+//! A stand-in of Mercury's banking API v1 (read only): accounts with their balances inside, the
+//! transactions of one account by offset, those of all by cursor, and recipients.
+//!
+//! Nothing can be asked for by the time of its last change: what changes after it was created is
+//! only seen by who asks for it again.
+
+mod lives;
+mod render;
+mod routes;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+
+use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Way, ids, money, object, times};
+use crate::domain::{Status, TransactionType};
+
+/// Mercury.
+pub struct Mercury;
+
+static PROFILE: Profile = Profile {
+    currencies: &[&money::USD],
+    kinds: lives::KINDS,
+    tick_us: times::MILLISECOND_US,
+    content_type: "application/json;charset=utf-8",
+    token_path: "/oauth2/token",
+    limit: None,
+};
+
+impl Fsp for Mercury {
+    fn name(&self) -> &'static str {
+        "mercury"
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn routes(&self) -> Router<Arc<Standin>> {
+        routes::routes()
+    }
+
+    fn id(&self, domain: &str, seed: u64, n: u64) -> String {
+        ids::uuid(seed, domain, n).to_string()
+    }
+
+    fn meaning(&self, item: &Item, upto: usize) -> Option<(TransactionType, Status)> {
+        let kind = match (item.kind.name, item.kind.way) {
+            ("internalTransfer" | "internalTransferIn" | "treasuryTransfer", _) => TransactionType::Transfer,
+            ("wireFee", _) => TransactionType::Other,
+            (_, Way::In) => TransactionType::Payin,
+            (_, Way::Out) => TransactionType::Payout,
+        };
+        let status = match item.versions[upto].status {
+            "pending" => Status::Pending,
+            "sent" => Status::Succeeded,
+            "cancelled" => Status::Cancelled,
+            "reversed" => Status::Refunded,
+            _ => Status::Failed,
+        };
+        Some((kind, status))
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {
+        let code = match refusal {
+            Refusal::Unauthorized => "unauthorized",
+            Refusal::TokenExpired => "tokenExpired",
+            Refusal::NotFound(_) => "notFound",
+            Refusal::BadGrant(_) | Refusal::BadRequest { .. } => "badRequest",
+            Refusal::RateLimited(_) => "tooManyRequests",
+            Refusal::Server(_) => "internalServerError",
+        };
+        let errors = object! { "message": refusal.message(), "errorCode": code };
+        (refusal.status(), object! { "errors": errors })
+    }
+}
