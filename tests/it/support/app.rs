@@ -191,6 +191,11 @@ pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) 
     key
 }
 
+/// What of a key must never be shown: all behind its id.
+pub fn secret_of(key: &str) -> &str {
+    key.splitn(3, '_').nth(2).expect("a key that Tributary made")
+}
+
 /// Status and JSON body.
 pub async fn read(response: Response) -> (StatusCode, Value) {
     let status = response.status();

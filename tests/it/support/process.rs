@@ -46,14 +46,23 @@ impl Place {
 
     /// Starts `serve` on a free port and waits until it is up. With `database`, on that one.
     pub async fn serve(&self, database: Option<&str>) -> (Child, String) {
+        self.serve_as(|command| {
+            command.env("ACME_KEY", FILE_KEY);
+            if let Some(url) = database {
+                command.env("DATABASE_URL", url);
+            }
+        })
+        .await
+    }
+
+    /// As [`Place::serve`], with an environment and output of the caller's choice.
+    pub async fn serve_as(&self, set: impl FnOnce(&mut Command)) -> (Child, String) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         // the flag goes before the variable
         let mut command = self.command(&["serve", "--listen", &address]);
-        command.env("TRIBUTARY_LISTEN", "127.0.0.1:1").env("ACME_KEY", FILE_KEY);
-        if let Some(url) = database {
-            command.env("DATABASE_URL", url);
-        }
+        command.env("TRIBUTARY_LISTEN", "127.0.0.1:1");
+        set(&mut command);
         let server = command.spawn().unwrap();
         let up = async {
             while !self.run(&["health", "--listen", &address]).await.status.success() {
