@@ -16,6 +16,7 @@ mod openapi;
 mod outages;
 mod push;
 mod rate_limit;
+mod rolling_upgrade;
 mod scenarios;
 mod sql_users;
 mod starling_sync;
