@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::Common;
 use crate::private_pg::PrivatePostgres;
-use crate::store::{self, database::require_schema};
+use crate::store::{self, migrate::require_schema};
 
 /// An open database. Close it, so that a private server stops with its last user.
 pub struct Database {

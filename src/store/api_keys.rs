@@ -40,9 +40,14 @@ pub async fn create(
 
 /// The key of this id, unless it was revoked.
 pub async fn find_valid(pool: &PgPool, id: Uuid) -> Result<Option<ApiKey>, StoreError> {
-    let key = sqlx::query_as!(ApiKey, "select * from api_keys where id = $1 and revoked_at is null", id)
-        .fetch_optional(pool)
-        .await?;
+    let key = sqlx::query_as!(
+        ApiKey,
+        "select id, provider, scope, digest, created_at, revoked_at from api_keys
+         where id = $1 and revoked_at is null",
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
     Ok(key)
 }
 
@@ -50,7 +55,8 @@ pub async fn find_valid(pool: &PgPool, id: Uuid) -> Result<Option<ApiKey>, Store
 pub async fn list(pool: &PgPool, provider: Option<&ProviderName>) -> Result<Vec<ApiKey>, StoreError> {
     let keys = sqlx::query_as!(
         ApiKey,
-        "select * from api_keys where $1::text is null or provider = $1 order by provider, created_at",
+        "select id, provider, scope, digest, created_at, revoked_at from api_keys
+         where $1::text is null or provider = $1 order by provider, created_at",
         provider.map(ProviderName::as_str)
     )
     .fetch_all(pool)

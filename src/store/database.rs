@@ -1,13 +1,9 @@
-//! Connections, migrations, and what can go wrong with them.
+//! Connections, and what can go wrong with them.
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, Executor, PgPool};
-
-/// The migrations of this build; `sqlx migrate run` applies the same files.
-pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// What a statement or a connection failed with. The layers above decide by its kind; its
 /// text is for logs and never for a client.
@@ -96,33 +92,6 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreErr
         .connect_with(options.statement_cache_capacity(200))
         .await?;
     Ok(pool)
-}
-
-/// Brings the schema up to this build. Safe to run at the same time from several places.
-pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
-    MIGRATOR.run(pool).await.map_err(|error| match error {
-        sqlx::migrate::MigrateError::Execute(error) => error.into(),
-        other => StoreError::Schema(format!("cannot migrate: {other}")),
-    })
-}
-
-/// Refuses a database on which a migration of this build has not run yet.
-pub async fn require_schema(pool: &PgPool) -> Result<(), StoreError> {
-    let advice = "run `tributary migrate` (or `sqlx migrate run`) on this database first";
-    let table =
-        sqlx::query_scalar!("select to_regclass('_sqlx_migrations') is not null").fetch_one(pool).await?;
-    if table != Some(true) {
-        return Err(StoreError::Schema(format!("the database has no schema of Tributary: {advice}")));
-    }
-    let applied: Option<i64> =
-        sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(pool).await?;
-    let needed = MIGRATOR.iter().map(|migration| migration.version).max();
-    if applied < needed {
-        return Err(StoreError::Schema(format!(
-            "the schema of the database is older than this build: {advice}"
-        )));
-    }
-    Ok(())
 }
 
 /// Whether the database answers now.

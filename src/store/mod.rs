@@ -9,13 +9,15 @@ pub mod changes;
 pub mod database;
 pub mod feed;
 pub mod feeds;
+pub mod migrate;
 pub mod quarantine;
 pub mod sync_cursors;
 pub mod sync_open_records;
 pub mod sync_runs;
 pub mod transactions;
 
-pub use database::{StoreError, connect, migrate};
+pub use database::{StoreError, connect};
+pub use migrate::migrate;
 
 /// What became of the records of one upsert.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -20,6 +20,7 @@ mod outages;
 mod push;
 mod rate_limit;
 mod replies;
+mod rolling_upgrade;
 mod scenarios;
 mod secrets;
 mod sql_users;

@@ -11,6 +11,9 @@ use tokio::process::{Child, Command};
 /// The connector key that the provider file takes from the environment.
 pub const FILE_KEY: &str = "a-key-of-the-environment";
 
+/// The program that this test was built with.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_tributary");
+
 /// A folder with a provider file, in which commands run.
 pub struct Place(pub PathBuf);
 
@@ -26,7 +29,12 @@ impl Place {
 
     /// The command, not yet started, without a database of its own.
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+        self.command_of(Path::new(PROGRAM), args)
+    }
+
+    /// As [`Place::command`], of another build.
+    pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(&self.0).env_remove("DATABASE_URL").env("TRIBUTARY_LOG", "warn");
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
@@ -46,7 +54,12 @@ impl Place {
 
     /// Starts `serve` on a free port and waits until it is up. With `database`, on that one.
     pub async fn serve(&self, database: Option<&str>) -> (Child, String) {
-        self.serve_as(|command| {
+        self.serve_of(Path::new(PROGRAM), database).await
+    }
+
+    /// As [`Place::serve`], of another build.
+    pub async fn serve_of(&self, program: &Path, database: Option<&str>) -> (Child, String) {
+        self.start(program, |command| {
             command.env("ACME_KEY", FILE_KEY);
             if let Some(url) = database {
                 command.env("DATABASE_URL", url);
@@ -57,10 +70,14 @@ impl Place {
 
     /// As [`Place::serve`], with an environment and output of the caller's choice.
     pub async fn serve_as(&self, set: impl FnOnce(&mut Command)) -> (Child, String) {
+        self.start(Path::new(PROGRAM), set).await
+    }
+
+    async fn start(&self, program: &Path, set: impl FnOnce(&mut Command)) -> (Child, String) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         // the flag goes before the variable
-        let mut command = self.command(&["serve", "--listen", &address]);
+        let mut command = self.command_of(program, &["serve", "--listen", &address]);
         command.env("TRIBUTARY_LISTEN", "127.0.0.1:1");
         set(&mut command);
         let server = command.spawn().unwrap();
