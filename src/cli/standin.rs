@@ -12,6 +12,7 @@ use super::{CommandResult, serve::stop_on_signal};
 use crate::standin::kit::{self, Fsp, Standin, StandinConfig};
 use crate::standin::mercury::Mercury;
 use crate::standin::mollie::Mollie;
+use crate::standin::square::Square;
 use crate::standin::starling::{self, Starling, StarlingConfig};
 
 #[derive(Subcommand)]
@@ -22,6 +23,8 @@ pub enum StandinCommand {
     Mercury(StandinArgs),
     /// Mollie: payments, refunds, chargebacks, balances and payouts, by HAL links.
     Mollie(StandinArgs),
+    /// Square: payments, refunds, disputes and payouts of locations, by a cursor in the body.
+    Square(StandinArgs),
 }
 
 /// A provider and how large it is. While it runs, `/_standin/advance`, `/_standin/faults`,
@@ -101,6 +104,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Starling(args) => run_starling(args).await,
         StandinCommand::Mercury(args) => run_standin(&Mercury, args).await,
         StandinCommand::Mollie(args) => run_standin(&Mollie, args).await,
+        StandinCommand::Square(args) => run_standin(&Square, args).await,
     }
 }
 

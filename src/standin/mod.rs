@@ -6,4 +6,5 @@
 pub mod kit;
 pub mod mercury;
 pub mod mollie;
+pub mod square;
 pub mod starling;

@@ -38,6 +38,8 @@ mod view;
 pub(super) mod when;
 
 #[cfg(test)]
+pub(super) mod spec;
+#[cfg(test)]
 pub(super) mod testing;
 #[cfg(test)]
 mod tests;
