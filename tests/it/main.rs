@@ -17,6 +17,7 @@ mod keys;
 mod migrations;
 mod openapi;
 mod outages;
+mod providers;
 mod push;
 mod rate_limit;
 mod replies;

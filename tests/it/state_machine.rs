@@ -1,10 +1,16 @@
 //! Random histories against real PostgreSQL: sessions that hold transactions open, roll back
-//! and are killed, publishers that compete, clocks that step back, consumers of both kinds
-//! that poll meanwhile. Whatever interleaves, each acknowledged version comes once, in order.
+//! and are killed, syncs that overlap, publishers that compete, backends that are terminated,
+//! clocks that step, consumers of both kinds that poll meanwhile. Whatever interleaves, each
+//! acknowledged version comes once, in order, and what Formance keeps is the provider's ledger.
 //!
 //! A failure shrinks, and is written to proptest-regressions so that it is run again first.
 //! PROPTEST_CASES sets how many histories are run; SOAK_MINUTES runs for that long.
 
+mod counts;
+mod faults;
+mod provider;
+
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
@@ -14,6 +20,9 @@ use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 use tributary::formance::Kind;
 
+use self::counts::Counts;
+use self::faults::Work;
+use self::provider::{Provider, is_of_provider};
 use crate::support::{Consumer, Loop, TestApp, records};
 
 const SESSIONS: usize = 3;
@@ -41,8 +50,27 @@ enum Step {
         ids: Vec<u8>,
         backfill: bool,
     },
+    /// A sync tells the provider's next records, and an older snapshot is told at the same time
+    /// or kept for later.
+    Sync {
+        records: usize,
+        overlap: usize,
+        together: bool,
+    },
+    /// A sync that was slow tells its snapshot.
+    LateSync,
     /// Two publishers at once.
     Publish,
+    /// The backend that does some work is terminated in the middle of it.
+    Terminate {
+        work: Work,
+        ids: Vec<u8>,
+        after_us: u16,
+    },
+    /// The database's clock steps forward.
+    ClockForward {
+        seconds: u16,
+    },
     /// The database's clock steps back.
     ClockBack {
         milliseconds: u16,
@@ -65,12 +93,26 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (session.clone(), ids.clone()).prop_map(|(session, ids)| Step::Write { session, ids }),
         4 => session.clone().prop_map(|session| Step::Commit { session }),
         1 => session.clone().prop_map(|session| Step::RollBack { session }),
-        1 => session.prop_map(|session| Step::Kill { session }),
-        4 => (ids, any::<bool>()).prop_map(|(ids, backfill)| Step::Push { ids, backfill }),
+        2 => session.prop_map(|session| Step::Kill { session }),
+        4 => (ids.clone(), any::<bool>()).prop_map(|(ids, backfill)| Step::Push { ids, backfill }),
+        4 => (1..8_usize, 0..30_usize, any::<bool>())
+            .prop_map(|(records, overlap, together)| Step::Sync { records, overlap, together }),
+        2 => Just(Step::LateSync),
         5 => Just(Step::Publish),
+        3 => (work(), ids, 0..4_000_u16)
+            .prop_map(|(work, ids, after_us)| Step::Terminate { work, ids, after_us }),
+        2 => (1..5_000_u16).prop_map(|seconds| Step::ClockForward { seconds }),
         1 => (1..300_u16).prop_map(|milliseconds| Step::ClockBack { milliseconds }),
         4 => (0..CONSUMERS.len()).prop_map(|consumer| Step::Poll { consumer }),
         2 => (1..4_u8, 1..8_u8).prop_map(|(page, size)| Step::Page { page, size }),
+    ]
+}
+
+fn work() -> impl Strategy<Value = Work> {
+    prop_oneof![
+        Just(Work::Publish),
+        Just(Work::Push),
+        (0..CONSUMERS.len()).prop_map(|consumer| Work::Poll { consumer }),
     ]
 }
 
@@ -90,6 +132,9 @@ struct World {
     app: TestApp,
     sessions: Vec<Session>,
     consumers: Vec<Consumer>,
+    provider: Provider,
+    /// Who terminates backends.
+    admin: PgConnection,
     /// Versions of committed transactions, by record, in the order of its row lock.
     acknowledged: BTreeMap<String, Vec<String>>,
     /// Full pages, as they were answered.
@@ -98,18 +143,14 @@ struct World {
     counts: Counts,
 }
 
-/// How often what was meant to happen really did.
-#[derive(Debug, Default, Clone, Copy)]
-struct Counts {
-    versions: u64,
-    rolled_back: u64,
-    killed_in_transaction: u64,
-    clock_back: u64,
-    full_pages: u64,
+/// Records to push, and the versions that they are.
+struct Batch {
+    versions: Vec<Version>,
+    records: Vec<Value>,
 }
 
 impl World {
-    async fn new() -> Self {
+    async fn new(seed: u64) -> Self {
         let app = TestApp::fast().await;
         let mut sessions = Vec::new();
         for _ in 0..SESSIONS {
@@ -119,10 +160,13 @@ impl World {
         for (form, size) in CONSUMERS {
             consumers.push(Consumer::with_page_size(&app, Kind::Transactions, form, size).await);
         }
+        let admin = connect(&app.url).await;
         Self {
             app,
             sessions,
             consumers,
+            provider: Provider::new(seed),
+            admin,
             acknowledged: BTreeMap::new(),
             pages: Vec::new(),
             next_amount: 1,
@@ -137,18 +181,32 @@ impl World {
             Step::RollBack { session } => self.roll_back(*session).await,
             Step::Kill { session } => self.kill(*session).await,
             Step::Push { ids, backfill } => self.push(ids, *backfill).await,
+            Step::Sync { records, overlap, together } => {
+                let told = self.provider.sync(&self.app, *records, *overlap, *together).await;
+                self.counts.fire("overlapping_sync", u64::from(told && *together));
+            }
+            Step::LateSync => {
+                let told = self.provider.late_sync(&self.app).await;
+                self.counts.fire("late_snapshot", u64::from(told));
+            }
             Step::Publish => {
                 let (mut a, mut b) = (self.app.publisher(), self.app.publisher());
                 let (a, b) = tokio::join!(a.publish_now(), b.publish_now());
-                a.and(b).expect("a publication");
+                let published = a.expect("a publication") + b.expect("a publication");
+                self.counts.fire("two_publishers_at_work", u64::from(published > 0));
             }
+            Step::Terminate { work, ids, after_us } => {
+                self.terminate_during(*work, ids, Duration::from_micros((*after_us).into())).await;
+            }
+            Step::ClockForward { seconds } => self.clock_forward(*seconds).await,
             Step::ClockBack { milliseconds } => {
                 // to the feed it is all the same whether the clock went back or its last entry lies ahead
                 let sql = format!(
                     "update feeds set last_at = last_at + interval '{milliseconds} milliseconds'
                                    where last_position > 0"
                 );
-                self.counts.clock_back += self.app.sql(&sql).await;
+                let stepped = self.app.sql(&sql).await;
+                self.counts.fire("clock_back", stepped);
             }
             Step::Poll { consumer } => {
                 self.consumers[*consumer].poll().await;
@@ -192,7 +250,7 @@ impl World {
             Err(_) => {
                 session.connection.execute("rollback").await.unwrap();
                 session.open = None;
-                self.counts.rolled_back += 1;
+                self.counts.fire("rolled_back", 1);
             }
         }
     }
@@ -206,7 +264,6 @@ impl World {
     }
 
     fn acknowledge(&mut self, versions: Vec<Version>) {
-        self.counts.versions += versions.len() as u64;
         for (id, amount) in versions {
             self.acknowledged.entry(id).or_default().push(amount);
         }
@@ -216,7 +273,7 @@ impl World {
         let session = &mut self.sessions[session];
         if session.open.take().is_some() {
             session.connection.execute("rollback").await.unwrap();
-            self.counts.rolled_back += 1;
+            self.counts.fire("rolled_back", 1);
         }
     }
 
@@ -225,22 +282,18 @@ impl World {
         let pid: i32 =
             sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut session.connection).await.unwrap();
         self.app.sql(&format!("select pg_terminate_backend({pid}, 10000)")).await;
-        self.counts.killed_in_transaction += u64::from(session.open.take().is_some());
+        self.counts.fire("killed_in_transaction", u64::from(session.open.take().is_some()));
         session.connection = connect(&self.app.url).await;
     }
 
-    async fn push(&mut self, ids: &[u8], backfill: bool) {
-        let locked: HashSet<String> = self
-            .sessions
-            .iter()
-            .filter_map(|s| s.open.as_ref())
-            .flatten()
-            .map(|(id, _)| id.clone())
-            .collect();
+    /// New versions of what no session has locked: a push of that would wait for a session that
+    /// this very test holds.
+    fn batch(&mut self, ids: &[u8]) -> Batch {
+        let open = self.sessions.iter().filter_map(|session| session.open.as_ref());
+        let locked: HashSet<String> = open.flatten().map(|(id, _)| id.clone()).collect();
         let mut versions = self.versions(ids);
-        // a push of a locked row would wait for a session that this very test holds
         versions.retain(|(id, _)| !locked.contains(id));
-        let records: Vec<Value> = versions
+        let records = versions
             .iter()
             .map(|(id, amount)| {
                 let mut record = records::transaction(id, "PENDING");
@@ -248,20 +301,20 @@ impl World {
                 record
             })
             .collect();
-        let body = serde_json::to_vec(&records).unwrap();
-        let (status, answer) = self
-            .app
-            .post(&format!("/ingest/transactions?backfill={backfill}"), "application/json", body)
-            .await;
-        assert_eq!(status, 200, "{answer}");
-        self.acknowledge(versions);
+        Batch { versions, records }
+    }
+
+    async fn push(&mut self, ids: &[u8], backfill: bool) {
+        let batch = self.batch(ids);
+        assert!(push_is_taken(&self.app, &batch.records, backfill).await, "nothing is wrong");
+        self.acknowledge(batch.versions);
     }
 
     async fn keep_page(&mut self, page: u8, size: u8) {
         let target = format!("/transactions?page={page}&pageSize={size}&sort=updatedAt:asc");
         let body = self.app.get_ok(&target).await;
         if body.as_array().unwrap().len() == usize::from(size) {
-            self.counts.full_pages += 1;
+            self.counts.fire("full_page_kept", 1);
             self.pages.push((target, body));
         }
     }
@@ -271,12 +324,15 @@ impl World {
         for session in 0..SESSIONS {
             self.roll_back(session).await;
         }
+        self.provider.finish(&self.app).await;
         self.app.publish_all().await;
         for consumer in &mut self.consumers {
             consumer.poll().await;
             consumer.check(&self.app).await;
+            self.counts.versions += consumer.rows.len() as u64;
+            self.counts.payments += self.provider.check(&consumer.rows);
             let mut delivered: BTreeMap<String, Vec<String>> = BTreeMap::new();
-            for row in &consumer.rows {
+            for row in consumer.rows.iter().filter(|row| !is_of_provider(&row.reference)) {
                 delivered
                     .entry(row.reference.clone())
                     .or_default()
@@ -287,21 +343,36 @@ impl World {
                 "acknowledged versions, each once, in order, and no others"
             );
         }
-        for (target, body) in &self.pages {
-            assert_eq!(&self.app.get_ok(target).await, body, "{target}");
-        }
+        self.check_pages().await;
+        self.counts.histories = 1;
         self.counts
     }
+
+    /// Full pages are as they were; what comes from now on is compared anew.
+    async fn check_pages(&mut self) {
+        for (target, body) in self.pages.drain(..) {
+            assert_eq!(self.app.get_ok(&target).await, body, "{target}");
+        }
+    }
+}
+
+/// Pushes; gives `false` if the database was not available.
+async fn push_is_taken(app: &TestApp, records: &[Value], backfill: bool) -> bool {
+    let target = format!("/ingest/transactions?backfill={backfill}");
+    let body = serde_json::to_vec(records).unwrap();
+    let (status, answer) = app.post(&target, "application/json", body).await;
+    assert!(status == 200 || status == 503, "{status}: {answer}");
+    status == 200
 }
 
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.unwrap()
 }
 
-fn run_history(steps: &[Step]) -> Counts {
+fn run_history(seed: u64, steps: &[Step]) -> Counts {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut world = World::new().await;
+        let mut world = World::new(seed).await;
         for step in steps {
             world.take(step).await;
         }
@@ -309,14 +380,14 @@ fn run_history(steps: &[Step]) -> Counts {
     })
 }
 
-fn run_histories(config: Config, total: &std::cell::Cell<(u64, Counts)>) {
+fn run_histories(config: Config, total: &RefCell<Counts>) {
     let mut runner = TestRunner::new(config);
-    let result = runner.run(&prop::collection::vec(step(), 5..60), |steps| {
-        let counts = std::panic::catch_unwind(|| run_history(&steps)).map_err(|panic| {
+    let histories = (any::<u64>(), prop::collection::vec(step(), 5..60));
+    let result = runner.run(&histories, |(seed, steps)| {
+        let counts = std::panic::catch_unwind(|| run_history(seed, &steps)).map_err(|panic| {
             TestCaseError::fail(panic.downcast_ref::<String>().cloned().unwrap_or_default())
         })?;
-        let (histories, sum) = total.get();
-        total.set((histories + 1, sum.add(counts)));
+        total.borrow_mut().add(&counts);
         Ok(())
     });
     if let Err(error) = result {
@@ -324,21 +395,9 @@ fn run_histories(config: Config, total: &std::cell::Cell<(u64, Counts)>) {
     }
 }
 
-impl Counts {
-    fn add(self, other: Self) -> Self {
-        Self {
-            versions: self.versions + other.versions,
-            rolled_back: self.rolled_back + other.rolled_back,
-            killed_in_transaction: self.killed_in_transaction + other.killed_in_transaction,
-            clock_back: self.clock_back + other.clock_back,
-            full_pages: self.full_pages + other.full_pages,
-        }
-    }
-}
-
 #[test]
 fn random_histories_deliver_each_acknowledged_version_once_and_in_order() {
-    let total = std::cell::Cell::new((0, Counts::default()));
+    let total = RefCell::default();
     let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(24);
     let config =
         Config { cases, max_shrink_iters: 200, ..Config::with_source_file("tests/it/state_machine.rs") };
@@ -348,12 +407,11 @@ fn random_histories_deliver_each_acknowledged_version_once_and_in_order() {
             let end = Instant::now() + Duration::from_secs(minutes * 60);
             while Instant::now() < end {
                 run_histories(config.clone(), &total);
-                println!("{:?}", total.get());
+                total.borrow().print();
             }
         }
     }
-    let (histories, counts) = total.get();
-    println!("{histories} histories: {counts:?}");
-    assert!(counts.versions > 0 && counts.rolled_back > 0 && counts.killed_in_transaction > 0, "{counts:?}");
-    assert!(counts.clock_back > 0 && counts.full_pages > 0, "{counts:?}");
+    let total = total.into_inner();
+    total.print();
+    total.check();
 }

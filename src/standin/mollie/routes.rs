@@ -18,6 +18,7 @@ pub fn routes() -> Router<Arc<Standin>> {
         .route("/v2/payments", get(|State(shared): Shared, asked: Asked| async move { list(&shared, &asked, &PAYMENTS, None) }))
         .route("/v2/payments/{id}", get(payment))
         .route("/v2/payments/{id}/refunds", get(refunds_of))
+        .route("/v2/payments/{payment}/refunds/{id}", get(refund))
         .route("/v2/payments/{id}/chargebacks", get(chargebacks_of))
         .route("/v2/refunds", get(|State(shared): Shared, asked: Asked| async move { list(&shared, &asked, &REFUNDS, None) }))
         .route("/v2/chargebacks", get(|State(shared): Shared, asked: Asked| async move { list(&shared, &asked, &CHARGEBACKS, None) }))
@@ -70,6 +71,14 @@ fn one(shared: &Standin, asked: &Asked, resource: &Resource, id: &str) -> Answer
 
 async fn payment(State(shared): Shared, Path(id): Path<String>, asked: Asked) -> Answer {
     one(&shared, &asked, &PAYMENTS, &id)
+}
+
+async fn refund(
+    State(shared): Shared,
+    Path((_, id)): Path<(String, String)>,
+    asked: Asked,
+) -> Answer {
+    one(&shared, &asked, &REFUNDS, &id)
 }
 
 async fn payout(State(shared): Shared, Path(id): Path<String>, asked: Asked) -> Answer {

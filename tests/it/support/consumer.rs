@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tributary::formance::{CallError, Client, En1095State, Kind, Row, State, Stopped};
+use tributary::formance::{CallError, Client, En1095State, GoTime, Kind, Row, State, Stopped};
 
 use super::TestApp;
 
@@ -127,6 +127,16 @@ impl Consumer {
         };
         self.rows.extend(rows);
         more
+    }
+
+    /// Puts all that it has seen `seconds` further back, as if that much time had passed.
+    pub fn age(&mut self, seconds: i64) {
+        let watermarks = [&mut self.released.watermark, &mut self.en1095.watermark];
+        let rows = self.rows.iter_mut().map(|row| &mut row.watermark);
+        for time in watermarks.into_iter().chain(rows).filter(|time| !time.is_zero()) {
+            let nanos = time.unix_nanos().rem_euclid(1_000_000_000) as u32;
+            *time = GoTime::from_unix(time.unix_seconds() - seconds, nanos);
+        }
     }
 
     /// Requests sent so far.
