@@ -12,6 +12,7 @@ mod feed_clock;
 mod formance_storage;
 mod keys;
 mod migrations;
+mod naive;
 mod openapi;
 mod outages;
 mod push;
