@@ -40,6 +40,15 @@ soak: ## Run random histories against the feed for MINUTES=n (10)
 bench: ## Measure
 	cargo bench --locked
 
+.PHONY: naive
+naive: ## Measure what Formance loses with naive servers, and with Tributary (a quarter of an hour; NAIVE_SEED=n)
+	cargo test --locked --config profile.dev.package.tributary.opt-level=1 \
+	  --test it naive::table -- --ignored --nocapture
+
+.PHONY: mutants
+mutants: ## Break Tributary on purpose, and see which tests notice (an hour; ALL=1: run all tests against each)
+	@tests/mutations/run $(if $(ALL),--all)
+
 .PHONY: lint
 lint: ## Check the formatting, clippy's advice, and that .sqlx knows every query
 	cargo fmt --check

@@ -141,6 +141,23 @@ async fn publishers_that_compete_neither_skip_nor_double() {
 }
 
 #[tokio::test]
+async fn a_publication_survives_a_crash_whatever_the_session_says() {
+    let app = TestApp::new().await;
+    app.push("transactions", &[records::transaction("a", "PENDING")]).await;
+    let mut careless = app.pool.begin().await.unwrap();
+    sqlx::raw_sql("set local synchronous_commit = off").execute(&mut *careless).await.unwrap();
+    let published: i32 =
+        sqlx::query_scalar("select published from publish('acme', 'transactions', 100, 100, '1 day')")
+            .fetch_one(&mut *careless)
+            .await
+            .unwrap();
+    assert_eq!(published, 1);
+    let waits: String =
+        sqlx::query_scalar("show synchronous_commit").fetch_one(&mut *careless).await.unwrap();
+    assert_eq!(waits, "on", "the commit to come waits for the disk");
+}
+
+#[tokio::test]
 async fn when_the_clock_steps_back_the_feed_waits() {
     // S10
     let app = TestApp::new().await;

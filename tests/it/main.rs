@@ -15,6 +15,7 @@ mod formance_storage;
 mod isolation;
 mod keys;
 mod migrations;
+mod naive;
 mod openapi;
 mod outages;
 mod providers;
