@@ -12,6 +12,8 @@ use super::{CommandResult, serve::stop_on_signal};
 use crate::standin::kit::{self, Fsp, Standin, StandinConfig};
 use crate::standin::mercury::Mercury;
 use crate::standin::mollie::Mollie;
+use crate::standin::paystack::Paystack;
+use crate::standin::revolut::Revolut;
 use crate::standin::square::Square;
 use crate::standin::starling::{self, Starling, StarlingConfig};
 
@@ -25,6 +27,10 @@ pub enum StandinCommand {
     Mollie(StandinArgs),
     /// Square: payments, refunds, disputes and payouts of locations, by a cursor in the body.
     Square(StandinArgs),
+    /// Paystack: transactions, transfers, refunds and disputes by page number; balances.
+    Paystack(StandinArgs),
+    /// Revolut Business: transactions with legs, by time; exchanges; a limit of 60 a minute.
+    Revolut(StandinArgs),
 }
 
 /// A provider and how large it is. While it runs, `/_standin/advance`, `/_standin/faults`,
@@ -105,6 +111,8 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Mercury(args) => run_standin(&Mercury, args).await,
         StandinCommand::Mollie(args) => run_standin(&Mollie, args).await,
         StandinCommand::Square(args) => run_standin(&Square, args).await,
+        StandinCommand::Paystack(args) => run_standin(&Paystack, args).await,
+        StandinCommand::Revolut(args) => run_standin(&Revolut, args).await,
     }
 }
 

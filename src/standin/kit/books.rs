@@ -167,7 +167,7 @@ impl Books {
             created_at_us: start_us - (config.beneficiaries - n) as i64 * DAY_US / 4,
         };
         Self {
-            accounts: (0..config.accounts).map(account).collect(),
+            accounts: (0..config.accounts.min(fsp.profile().most_accounts)).map(account).collect(),
             beneficiaries: (0..config.beneficiaries).map(beneficiary).collect(),
             items: Vec::with_capacity(config.items),
             seed,

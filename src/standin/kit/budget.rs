@@ -21,7 +21,7 @@ pub struct Limit {
 pub struct Spent {
     /// Requests in all.
     pub requests: u64,
-    /// The most requests in any window.
+    /// The most requests in any window; 0 where no limit is declared.
     pub most_in_window: u64,
     /// Requests that came when the window was full already. 0 for a client that keeps to the
     /// limit.

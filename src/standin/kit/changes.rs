@@ -6,7 +6,7 @@ use super::books::{Books, Item, Shown, Version};
 use super::faults::FaultBoard;
 use super::fsp::Fsp;
 use super::ids;
-use super::lives::{Child, Kind, Pace, pick};
+use super::lives::{Child, Kind, Pace, Twin, pick};
 
 /// How many of the latest changes an aftermath looks among: refunds concern recent payments.
 const RECENT_CHANGES: usize = 2_000;
@@ -35,23 +35,38 @@ impl Clerk<'_> {
 
     /// A new record. Returns its number.
     pub fn birth(&mut self) -> usize {
-        let kinds = self.fsp.profile().kinds;
-        let kind = pick(&mut self.books.rng, kinds.iter().map(|kind| (kind, kind.weight)))
-            .expect("a provider has a kind that is born of itself");
-        let accounts = self.books.accounts.len();
-        let account = self.books.rng.random_range(0..accounts);
+        let account = self.books.rng.random_range(0..self.books.accounts.len());
+        let other = |kind: &Kind| kind.twin.as_ref().map(|twin| self.other_account(account, twin.exchanges));
+        // what needs another account only happens where there is one
+        let possible: Vec<_> =
+            self.fsp.profile().kinds.iter().filter(|kind| other(kind) != Some(None)).collect();
+        let kind = pick(&mut self.books.rng, possible.iter().map(|&kind| (kind, kind.weight)))
+            .expect("a provider has a kind that is born of itself and needs one account");
         let amount_minor = self.books.rng.random_range(kind.amounts_minor.0..=kind.amounts_minor.1);
         let number = self.enter(kind, account, amount_minor, None);
-        if let Some(twin) = kind.twin
-            && let Some(other) = (1..accounts)
-                .map(|step| (account + step) % accounts)
-                .find(|&other| self.books.accounts[other].currency == self.books.accounts[account].currency)
+        if let Some(twin) = &kind.twin
+            && let Some(other) = self.other_account(account, twin.exchanges)
         {
-            let twin = self.enter(self.fsp.profile().kind(twin), other, amount_minor, None);
-            self.books.items[number].twin = Some(twin);
-            self.books.items[twin].twin = Some(number);
+            self.enter_twin(number, twin, other);
         }
         number
+    }
+
+    /// The other side of a record, in another account.
+    fn enter_twin(&mut self, number: usize, twin: &Twin, account: usize) {
+        let amount_minor = self.books.items[number].amount_minor;
+        // any rate will do, as long as both sides are whole minor units
+        let amount_minor = if twin.exchanges { (amount_minor * 117 / 100).max(1) } else { amount_minor };
+        let other = self.enter(self.fsp.profile().kind(twin.kind), account, amount_minor, None);
+        self.books.items[number].twin = Some(other);
+        self.books.items[other].twin = Some(number);
+    }
+
+    /// Another account, of another currency or of the same.
+    fn other_account(&self, account: usize, exchanges: bool) -> Option<usize> {
+        let accounts = &self.books.accounts;
+        let mut others = (1..accounts.len()).map(|step| (account + step) % accounts.len());
+        others.find(|&other| (accounts[other].currency != accounts[account].currency) == exchanges)
     }
 
     /// Takes this record to its next status, if it is on its way and may change now.

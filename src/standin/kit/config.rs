@@ -15,7 +15,8 @@ pub struct StandinConfig {
     pub token: String,
     /// Lets clients fetch their tokens instead, and ends each after its time.
     pub oauth: Option<OAuth>,
-    /// Number of accounts (or balances, locations: what the provider has), at least 1.
+    /// Number of accounts (or balances, locations: what the provider has), at least 1; no more
+    /// are opened than the provider can have.
     pub accounts: usize,
     /// Number of records that exist when the stand-in opens; those that come of others (refunds,
     /// disputes) come on top.

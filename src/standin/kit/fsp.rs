@@ -4,12 +4,11 @@ use axum::Router;
 use axum::http::StatusCode;
 use std::sync::Arc;
 
-use super::books::{Books, Item};
+use super::books::Item;
 use super::budget::Limit;
 use super::lives::Kind;
 use super::money::Currency;
 use super::refusal::Refusal;
-use super::truth::Leg;
 use super::{Json, Standin};
 use crate::domain::{Status, TransactionType};
 
@@ -27,14 +26,9 @@ pub trait Fsp: Send + Sync {
     /// The id of the `n`th thing of a domain: the name of a [`Kind`], `account` or `beneficiary`.
     fn id(&self, domain: &str, seed: u64, n: u64) -> String;
 
-    /// What version number `upto` of a record, with all that came before it, means in the
+    /// What version number `upto` of a record (or leg: each is a record of its own here), with all that came before it, means in the
     /// canonical model; `None` where nothing is to be shown yet.
     fn meaning(&self, item: &Item, upto: usize) -> Option<(TransactionType, Status)>;
-
-    /// The canonical transactions that a record stands for: itself, or its legs.
-    fn legs(&self, books: &Books, item: &Item) -> Vec<Leg> {
-        vec![Leg::whole(books, item)]
-    }
 
     /// Status and body of an error answer.
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json);
@@ -50,6 +44,8 @@ pub trait Fsp: Send + Sync {
 pub struct Profile {
     /// The currencies of the accounts, in turn.
     pub currencies: &'static [&'static Currency],
+    /// How many accounts the provider can have at most.
+    pub most_accounts: usize,
     /// All kinds of records.
     pub kinds: &'static [Kind],
     /// How far apart two consecutive changes are at least, in microseconds: the resolution of

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON value. Made with `From` and [`object!`](crate::standin::kit::object).
+/// A JSON value. Made with `From` and `object!`.
 #[derive(Clone, Debug)]
 pub enum Json {
     /// `null`

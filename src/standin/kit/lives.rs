@@ -24,8 +24,17 @@ pub struct Kind {
     pub booked: &'static [&'static str],
     /// What may come of it.
     pub children: &'static [Child],
-    /// The kind of the other side, in another account, that is born with it.
-    pub twin: Option<&'static str>,
+    /// The other side, in another account, that is born with it.
+    pub twin: Option<Twin>,
+}
+
+/// The other side of a movement between two accounts.
+#[derive(Debug)]
+pub struct Twin {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Whether its account is kept in another currency (or else in the same).
+    pub exchanges: bool,
 }
 
 /// Which way the money goes, seen from the account.

@@ -60,12 +60,12 @@ pub use faults::{Faults, Fired, Late};
 pub use fsp::{Fsp, Profile};
 pub use json::Json;
 pub(super) use json::object;
-pub use lives::{Child, Kind, Move, Pace, Way, rarely, soon};
+pub use lives::{Child, Kind, Move, Pace, Twin, Way, rarely, soon};
 pub use page::Page;
 pub use refusal::Refusal;
 pub use serve::{Running, router, serve, start};
-pub use truth::{Expected, ExpectedAccount, Leg, Truth};
-pub use view::{Seen, View};
+pub use truth::{Expected, ExpectedAccount, Truth};
+pub use view::{Booking, Seen, View};
 pub use when::{RetryAfter, When};
 
 use auth::Tokens;

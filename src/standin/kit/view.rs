@@ -23,6 +23,19 @@ pub struct Seen<'a> {
     account: &'a Account,
 }
 
+/// A movement of a balance: a record became booked, or was undone.
+#[derive(Clone, Copy, Debug)]
+pub struct Booking {
+    /// A number of its own, from which an id can follow.
+    pub number: u64,
+    /// When, in microseconds.
+    pub at_us: i64,
+    /// What the balance changed by, in minor units.
+    pub signed_minor: i64,
+    /// Whether it takes an earlier one back.
+    pub is_undone: bool,
+}
+
 impl Standin {
     /// The books as readers see them now. Nothing changes while the view is held.
     pub fn view(&self) -> View<'_> {
@@ -100,6 +113,23 @@ impl<'a> Seen<'a> {
     pub fn reached_at_us(&self, statuses: &[&str]) -> Option<i64> {
         let versions = &self.item.versions[..=self.upto];
         versions.iter().find(|version| statuses.contains(&version.status)).map(|version| version.at_us)
+    }
+
+    /// The versions at which the money moved, there or back, oldest first.
+    pub fn bookings(&self) -> Vec<Booking> {
+        let mut was_booked = false;
+        let mut bookings = Vec::new();
+        for (upto, version) in self.item.versions[..=self.upto].iter().enumerate() {
+            let is_booked = self.item.kind.is_booked(version.status);
+            if is_booked != was_booked {
+                let sign = if is_booked { 1 } else { -1 };
+                let number = (upto as u64) << 40 | self.item.number as u64;
+                let signed_minor = sign * self.item.signed_minor();
+                bookings.push(Booking { number, at_us: version.at_us, signed_minor, is_undone: !is_booked });
+            }
+            was_booked = is_booked;
+        }
+        bookings
     }
 
     /// Its account.

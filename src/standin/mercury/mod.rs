@@ -24,6 +24,7 @@ pub struct Mercury;
 
 static PROFILE: Profile = Profile {
     currencies: &[&money::USD],
+    most_accounts: usize::MAX,
     kinds: lives::KINDS,
     tick_us: times::MILLISECOND_US,
     content_type: "application/json;charset=utf-8",

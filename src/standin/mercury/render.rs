@@ -51,7 +51,7 @@ pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
         "accountId": seen.account().id.as_str(),
         "amount": dollars(seen.account(), seen.item.signed_minor()),
         "attachments": Vec::new(),
-        "bankDescription": (seen.item.traits % 3 == 0).then(|| format!("{counterparty}; REF {}", seen.item.traits % 100_000)),
+        "bankDescription": seen.item.traits.is_multiple_of(3).then(|| format!("{counterparty}; REF {}", seen.item.traits % 100_000)),
         "compliantWithReceiptPolicy": true,
         "counterpartyId": counterparty_id,
         "counterpartyName": counterparty,

@@ -24,6 +24,7 @@ pub struct Mollie;
 
 static PROFILE: Profile = Profile {
     currencies: &[&money::EUR, &money::GBP, &money::USD],
+    most_accounts: usize::MAX,
     kinds: lives::KINDS,
     tick_us: times::MILLISECOND_US,
     content_type: "application/hal+json",

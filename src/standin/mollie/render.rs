@@ -1,8 +1,8 @@
 //! The bodies of the API.
 
 use crate::standin::kit::money::Currency;
-use crate::standin::kit::times::{self, seconds_offset};
-use crate::standin::kit::{Account, Balance, Json, Seen, View, Way, names, object};
+use crate::standin::kit::times::seconds_offset;
+use crate::standin::kit::{Account, Balance, Booking, Json, Seen, View, names, object};
 
 pub fn amount(currency: &Currency, amount_minor: i64) -> Json {
     object! { "currency": currency.code, "value": currency.decimal(amount_minor) }
@@ -147,18 +147,16 @@ pub fn balance(account: &Account, balance: Balance, origin: &str) -> Json {
     }
 }
 
-/// A movement of a balance: a record became booked, or was undone.
+/// A movement of a balance, with its id.
 pub struct Movement<'a> {
     pub id: String,
-    pub at_us: i64,
     pub seen: Seen<'a>,
-    /// Whether it became booked (or was undone).
-    pub is_booking: bool,
+    pub booking: Booking,
 }
 
 pub fn movement(view: &View<'_>, movement: &Movement<'_>) -> Json {
-    let Movement { seen, is_booking, .. } = movement;
-    let (kind, context, name) = match (seen.item.kind.name, is_booking) {
+    let Movement { seen, booking, .. } = movement;
+    let (kind, context, name) = match (seen.item.kind.name, !booking.is_undone) {
         ("payment", _) => ("payment", "payment", "paymentId"),
         ("refund", true) => ("refund", "refund", "refundId"),
         ("refund", false) => ("returned-refund", "returned-refund", "refundId"),
@@ -168,8 +166,6 @@ pub fn movement(view: &View<'_>, movement: &Movement<'_>) -> Json {
         (_, false) => ("returned-transfer", "returned-transfer", "transferId"),
     };
     let currency = seen.account().currency;
-    let comes_in = (seen.item.kind.way == Way::In) == *is_booking;
-    let amount_minor = if comes_in { seen.item.amount_minor } else { -seen.item.amount_minor };
     let mut about = Json::Object(Vec::new()).with(name, seen.id());
     if let Some(payment) = payment_id(view, seen) {
         about = about.with("paymentId", payment);
@@ -178,10 +174,10 @@ pub fn movement(view: &View<'_>, movement: &Movement<'_>) -> Json {
         "resource": "balance_transaction",
         "id": movement.id.as_str(),
         "type": kind,
-        "resultAmount": amount(currency, amount_minor),
-        "initialAmount": amount(currency, amount_minor),
+        "resultAmount": amount(currency, booking.signed_minor),
+        "initialAmount": amount(currency, booking.signed_minor),
         "deductions": Json::Null,
-        "createdAt": times::seconds_offset(movement.at_us),
+        "createdAt": seconds_offset(booking.at_us),
         "context": Json::Object(Vec::new()).with(context, about),
     }
 }

@@ -118,28 +118,14 @@ async fn movements(State(shared): Shared, Path(id): Path<String>, asked: Asked) 
     let kinds = ["payment", "refund", "chargeback", "payout"];
     let mut rows: Vec<Movement<'_>> = Vec::new();
     for seen in view.records(&kinds).into_iter().filter(|seen| seen.item.account == account) {
-        rows.extend(movements_of(&view, seen));
+        rows.extend(seen.bookings().into_iter().map(|booking| {
+            let id = super::Mollie.id("movement", view.seed(), booking.number);
+            Movement { id, seen, booking }
+        }));
     }
-    rows.sort_by_key(|row| std::cmp::Reverse((row.at_us, row.seen.item.number)));
+    rows.sort_by_key(|row| std::cmp::Reverse((row.booking.at_us, row.seen.item.number)));
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     paged(&shared, &asked, "balance_transactions", &ids, |row| render::movement(&view, &rows[row]))
-}
-
-/// The versions of a record at which its money moved, there or back.
-fn movements_of<'a>(view: &View<'_>, seen: Seen<'a>) -> Vec<Movement<'a>> {
-    let kind = seen.item.kind;
-    let mut was_booked = false;
-    let mut movements = Vec::new();
-    for (upto, version) in seen.item.versions[..=seen.upto].iter().enumerate() {
-        let is_booked = kind.is_booked(version.status);
-        if is_booked != was_booked {
-            let number = (upto as u64) << 40 | seen.item.number as u64;
-            let id = super::Mollie.id("movement", view.seed(), number);
-            movements.push(Movement { id, at_us: version.at_us, seen, is_booking: is_booked });
-        }
-        was_booked = is_booked;
-    }
-    movements
 }
 
 /// The page that starts with the row `from`, with links to itself and to the next.

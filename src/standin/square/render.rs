@@ -34,10 +34,10 @@ pub fn payment(view: &View<'_>, seen: &Seen<'_>) -> Json {
         "status": seen.status(),
         "delay_duration": "PT168H",
         "delay_action": "CANCEL",
-        "source_type": if seen.item.traits % 5 == 0 { "CASH" } else { "CARD" },
+        "source_type": if seen.item.traits.is_multiple_of(5) { "CASH" } else { "CARD" },
         "location_id": seen.account().id.as_str(),
         "reference_id": format!("order-{}", seen.item.traits % 100_000),
-        "note": (seen.item.traits % 7 == 0).then_some("Two coffees \u{2013} \"to go\""),
+        "note": seen.item.traits.is_multiple_of(7).then_some("Two coffees \u{2013} \"to go\""),
         "capabilities": is_open.then(|| vec![Json::from("EDIT_AMOUNT_UP")]),
     }
     .without_nulls()

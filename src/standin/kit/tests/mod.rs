@@ -4,6 +4,7 @@ mod auth;
 mod faults;
 mod ledger;
 mod network;
+mod providers;
 
 use std::sync::Arc;
 
