@@ -192,7 +192,7 @@ impl Client {
             Err(error) => Err(explain(error)),
         };
         match json {
-            Ok(json) => Attempt::Answered(Answer { json, headers, status, url, sent_at }),
+            Ok(json) => Attempt::Answered(Answer { json, headers, url, sent_at }),
             Err(why) => Attempt::Again { why, pause: None },
         }
     }

@@ -150,7 +150,11 @@ impl Setup {
             let refunded = |child: &&&kit::Expected| child.status == Status::Refunded;
             let back: i64 = children.iter().filter(refunded).map(|child| child.amount_minor).sum();
             let own = if expected.status == Status::Refunded { 0 } else { expected.amount_minor };
-            assert_eq!(payment.amount.to_string(), (own - back).to_string(), "{id}: {expected:?} {payment:?}");
+            assert_eq!(
+                payment.amount.to_string(),
+                (own - back).to_string(),
+                "{id}: {expected:?} {payment:?}"
+            );
             if children.is_empty() {
                 let shown = (self.shipped.shown)(expected.status);
                 assert_eq!(payment.status().as_wire(), shown.as_str(), "{id}: {expected:?} {payment:?}");
@@ -179,7 +183,8 @@ fn connect(shipped: &Shipped, url: &str) -> Connection {
 /// Faults of all kinds, as the seed has them.
 fn faults(rng: &mut SmallRng) -> Faults {
     let seed = rng.random();
-    let sometimes = |rng: &mut SmallRng, per_mille| rng.random_bool(0.5).then(|| When::chance(per_mille, seed));
+    let sometimes =
+        |rng: &mut SmallRng, per_mille| rng.random_bool(0.5).then(|| When::chance(per_mille, seed));
     Faults {
         rate_limited: sometimes(rng, 60),
         retry_after: vec![RetryAfter::Zero, RetryAfter::Absent],

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use jaq_json::Val;
+use reqwest::Url;
 use reqwest::header::HeaderMap;
-use reqwest::{StatusCode, Url};
 
 /// How a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +50,13 @@ pub struct Request {
 
 impl Request {
     /// A GET of `path` below the base URL: percent-encoded, beginning with `/`.
+    #[cfg(test)]
     pub fn get(path: String, query: Vec<(String, String)>) -> Self {
         Self::to(Target::Relative { path, query })
     }
 
     /// A GET of `target`.
+    #[cfg(test)]
     pub fn to(target: Target) -> Self {
         Self { method: Method::Get, target, headers: HeaderMap::new(), body: None }
     }
@@ -85,7 +87,6 @@ pub struct Answer {
     /// Null where there is nothing (204).
     pub json: Val,
     pub headers: HeaderMap,
-    pub status: StatusCode,
     /// What was asked, without what proves who asks: what a relative link is relative to.
     pub url: Url,
     /// When the request was sent that got it: what the answer tells is at least as new.

@@ -242,7 +242,7 @@ async fn a_query_can_be_a_body_and_its_headers_replace_the_usual_ones() {
         ..request()
     };
     let found = client.send(&search, &Rules::default()).await.unwrap();
-    assert_eq!((found.headers["x-next"].to_str().unwrap(), found.status.as_u16()), ("p2", 200));
+    assert_eq!(found.headers["x-next"], "p2");
     assert_eq!(found.url.path(), "/v2/feed");
     for seen in fake.seen() {
         assert_eq!((seen.method.as_str(), seen.body.as_slice()), ("POST", b"{\"from\":1}".as_slice()));

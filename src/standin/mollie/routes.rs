@@ -73,11 +73,7 @@ async fn payment(State(shared): Shared, Path(id): Path<String>, asked: Asked) ->
     one(&shared, &asked, &PAYMENTS, &id)
 }
 
-async fn refund(
-    State(shared): Shared,
-    Path((_, id)): Path<(String, String)>,
-    asked: Asked,
-) -> Answer {
+async fn refund(State(shared): Shared, Path((_, id)): Path<(String, String)>, asked: Asked) -> Answer {
     one(&shared, &asked, &REFUNDS, &id)
 }
 
