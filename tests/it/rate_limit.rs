@@ -1,10 +1,12 @@
 //! S26, the limit of requests: who asks too much is told to come later and loses nothing by it,
 //! and nobody else notices.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use futures::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use tributary::formance::{CallError, ErrorClass, Kind};
@@ -13,9 +15,9 @@ use tributary::http::Scope;
 use crate::support::app::{new_test_key, read};
 use crate::support::{Consumer, Loop, TestApp, records};
 
-/// So little that two walks outrun it, however slow the machine.
-const TIGHT: &str = "provider: acme\nsource: push\napi: { max_requests_per_second: 3, burst: 22 }\n";
-/// What one call finds room for before the first refusal, with hardly any more to come.
+/// The least room that a provider file may give to one call of the connector, and little after it.
+const TIGHT: &str = "provider: acme\nsource: push\napi: { max_requests_per_second: 5, burst: 22 }\n";
+/// As little, and hardly any after it.
 const SLOW: &str = "provider: acme\nsource: push\napi: { max_requests_per_second: 1, burst: 22 }\n";
 
 /// Status, `Retry-After` and body of a GET with `key`, or with none.
@@ -30,8 +32,13 @@ async fn ask(app: &TestApp, target: &str, key: Option<&str>) -> (StatusCode, Opt
     (status, seconds.map(|seconds| seconds.parse().expect("whole seconds")), body)
 }
 
-/// Asks until refused; gives how often it was answered, and checks what the refusal says.
-async fn ask_until_refused(app: &TestApp, target: &str, key: Option<&str>, answered: StatusCode) -> u32 {
+/// Asks until refused; gives how often it was answered and what the refusal says.
+async fn ask_until_refused(
+    app: &TestApp,
+    target: &str,
+    key: Option<&str>,
+    answered: StatusCode,
+) -> (u32, String) {
     for count in 0..1_000 {
         let (status, seconds, body) = ask(app, target, key).await;
         if status == answered {
@@ -39,35 +46,63 @@ async fn ask_until_refused(app: &TestApp, target: &str, key: Option<&str>, answe
         }
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{body}");
         assert!(seconds.is_some_and(|seconds| (1..=2).contains(&seconds)), "Retry-After: {seconds:?}");
-        assert!(body["title"] == "Too many requests" && body["detail"].is_string(), "{body}");
-        return count;
+        assert_eq!(body["title"], "Too many requests");
+        return (count, body["detail"].as_str().unwrap().to_owned());
     }
     panic!("{target} was never refused");
+}
+
+/// Runs `what` beside many requests without a key, which cost us nothing but their refusal.
+async fn beside_a_flood<T>(app: &TestApp, what: impl Future<Output = T>) -> T {
+    let flood = async {
+        loop {
+            ask(app, "/transactions", None).await;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        done = what => done,
+        () = flood => unreachable!("it has no end"),
+    }
+}
+
+/// Polls to the end, however often it is refused, and counts that.
+async fn poll_against_the_limit(consumer: &mut Consumer, refused: &AtomicU32) {
+    while let Some(error) = consumer.poll_until_refused().await {
+        let CallError::Status { status, class, title, detail } = &error else { panic!("{error}") };
+        assert_eq!((*status, *class), (429, ErrorClass::TooManyRequests), "{error}");
+        assert!(!class.is_final() && !title.is_empty() && !detail.is_empty(), "{error}");
+        refused.fetch_add(1, Relaxed);
+        // Formance's own pause between two attempts; the limit goes by the clock
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 #[tokio::test]
 async fn s26_over_the_limit_there_is_only_429_and_the_feed_is_complete_afterwards() {
     let app = TestApp::with_file(TIGHT).await;
-    app.push("transactions", &records::transactions("t", 1_200)).await;
+    app.push("transactions", &records::transactions("t", 1_500)).await;
     app.publish_all().await;
-    let mut fired = 0;
     for form in Loop::BOTH {
         let mut consumer = Consumer::new(&app, Kind::Transactions, form).await;
-        let mut refused = 0;
-        while let Some(error) = consumer.poll_until_refused().await {
-            let CallError::Status { status, class, title, detail } = &error else { panic!("{error}") };
-            assert_eq!((*status, *class), (429, ErrorClass::TooManyRequests), "{error}");
-            assert!(!class.is_final() && !title.is_empty() && !detail.is_empty(), "{error}");
-            refused += 1;
-            // Formance's own pause between two attempts, shortened; the limit goes by the clock
-            tokio::time::sleep(Duration::from_millis(250)).await;
+        let refused = AtomicU32::new(0);
+        // something else with the same key leaves nothing, until the consumer has met the limit
+        let greedy = async {
+            while refused.load(Relaxed) < 3 {
+                let key = Some(app.connector_key.as_str());
+                join_all((0..30).map(|_| ask(&app, "/accounts", key))).await;
+            }
+        };
+        tokio::select! {
+            () = poll_against_the_limit(&mut consumer, &refused) => {}
+            () = async { greedy.await; std::future::pending().await } => {}
         }
+        let refused = refused.into_inner();
         println!("{form:?}: {refused} of {} requests refused", consumer.requests());
-        fired += refused;
-        assert_eq!(consumer.rows.len(), 1_200);
+        assert!(refused >= 3, "the limit fired");
+        assert_eq!(consumer.rows.len(), 1_500);
         consumer.check(&app).await;
     }
-    assert!(fired > 0, "the limit never fired");
 }
 
 #[tokio::test]
@@ -76,29 +111,32 @@ async fn s26_a_key_that_asks_too_much_takes_nothing_from_the_others() {
     let greedy = app.connector_key.as_str();
     let sibling = new_test_key(&app.pool, app.name(), Scope::Connector).await;
     let other = new_test_key(&app.pool, &"other".parse().unwrap(), Scope::Connector).await;
-    assert!((22..30).contains(&ask_until_refused(&app, "/transactions", Some(greedy), StatusCode::OK).await));
+    let (answered, detail) = ask_until_refused(&app, "/transactions", Some(greedy), StatusCode::OK).await;
+    assert!(answered >= 22, "{answered}");
+    assert!(detail.contains("1 times a second, and 22 times at once"), "{detail}");
     for key in [&sibling, &other] {
         assert_eq!(ask(&app, "/transactions", Some(key)).await.0, StatusCode::OK);
     }
     let (status, body) = app.post("/ingest/transactions", "application/json", "[]").await;
     assert_eq!(status, StatusCode::OK, "the key of the push API has a bucket of its own: {body}");
-    assert_eq!(
-        ask(&app, "/accounts", Some(greedy)).await.0,
-        StatusCode::TOO_MANY_REQUESTS,
-        "one for all paths"
-    );
+    let (answered, _) = ask_until_refused(&app, "/accounts", Some(greedy), StatusCode::OK).await;
+    assert!(answered < 22, "{answered}: all paths draw from one bucket");
 }
 
 #[tokio::test]
-async fn s26_the_push_api_is_limited_before_it_reads_the_records() {
+async fn s26_the_push_api_is_limited_too_and_writes_nothing_of_what_it_refuses() {
     let app = TestApp::with_file(SLOW).await;
-    let batch = serde_json::to_vec(&records::transactions("t", 1)).unwrap();
     let mut statuses = vec![];
-    for _ in 0..30 {
-        statuses.push(app.post("/ingest/transactions", "application/json", batch.clone()).await.0);
+    while statuses.last() != Some(&StatusCode::TOO_MANY_REQUESTS) {
+        assert!(statuses.len() < 1_000, "it was never refused");
+        let batch =
+            serde_json::to_vec(&[records::transaction(&format!("t{}", statuses.len()), "PENDING")]).unwrap();
+        statuses.push(app.post("/ingest/transactions", "application/json", batch).await.0);
     }
     assert_eq!(statuses[..22], [StatusCode::OK; 22]);
-    assert_eq!(statuses.last(), Some(&StatusCode::TOO_MANY_REQUESTS));
+    let stored: i64 =
+        sqlx::query_scalar("select count(*) from transactions").fetch_one(&app.pool).await.unwrap();
+    assert_eq!(stored, statuses.len() as i64 - 1, "what was refused was not written");
 }
 
 #[tokio::test]
@@ -107,13 +145,16 @@ async fn s26_a_flood_without_a_valid_key_is_refused_and_hurts_nobody_with_one() 
     let made_up = app.connector_key.replace(|c: char| c.is_ascii_uppercase(), "x");
     assert_ne!(made_up, app.connector_key);
     for key in [None, Some(made_up.as_str()), Some("nonsense")] {
-        ask_until_refused(&app, "/transactions", key, StatusCode::UNAUTHORIZED).await;
+        let refused = ask_until_refused(&app, "/transactions", key, StatusCode::UNAUTHORIZED);
+        let (_, detail) = beside_a_flood(&app, refused).await;
+        assert_eq!(detail, "too many requests without a valid key");
     }
-    ask_until_refused(&app, "/openapi.json", None, StatusCode::OK).await;
-    ask_until_refused(&app, "/nowhere", None, StatusCode::NOT_FOUND).await;
-    // none of these keys was seen before the flood
-    app.get_ok("/transactions").await;
-    app.push("transactions", &records::transactions("t", 1)).await;
+    for (path, answer) in [("/openapi.json", StatusCode::OK), ("/nowhere", StatusCode::NOT_FOUND)] {
+        beside_a_flood(&app, ask_until_refused(&app, path, None, answer)).await;
+    }
+    // neither of these keys was seen before the flood
+    beside_a_flood(&app, app.get_ok("/transactions")).await;
+    beside_a_flood(&app, app.push("transactions", &records::transactions("t", 1))).await;
     for path in ["/healthz", "/readyz"] {
         for _ in 0..300 {
             assert_eq!(ask(&app, path, None).await.0, StatusCode::OK, "{path}");
@@ -126,9 +167,11 @@ async fn s26_a_revoked_key_is_one_of_the_unknown() {
     let app = TestApp::with_file(SLOW).await;
     app.get_ok("/transactions").await;
     app.sql("update api_keys set revoked_at = clock_timestamp()").await;
-    let key = app.connector_key.as_str();
-    let answered = ask_until_refused(&app, "/transactions", Some(key), StatusCode::UNAUTHORIZED).await;
-    assert!(answered > 50, "{answered}: it no longer draws from a bucket of its own");
+    let key = Some(app.connector_key.as_str());
+    assert_eq!(ask(&app, "/transactions", key).await.0, StatusCode::UNAUTHORIZED);
+    let refused = ask_until_refused(&app, "/transactions", key, StatusCode::UNAUTHORIZED);
+    let (_, detail) = beside_a_flood(&app, refused).await;
+    assert_eq!(detail, "too many requests without a valid key");
 }
 
 #[tokio::test]
