@@ -15,6 +15,7 @@ mod migrations;
 mod naive;
 mod openapi;
 mod outages;
+mod publisher;
 mod push;
 mod scenarios;
 mod sql_users;
