@@ -19,6 +19,7 @@ mod naive;
 mod openapi;
 mod outages;
 mod providers;
+mod publisher;
 mod push;
 mod rate_limit;
 mod replies;

@@ -257,6 +257,28 @@ async fn a_run_that_is_dropped_anywhere_goes_on_from_what_it_committed() {
 }
 
 #[tokio::test]
+async fn rows_that_could_not_be_kept_are_read_again() {
+    let setup = Setup::new(2000).await;
+    for kept in [0, 700] {
+        setup
+            .app
+            .sql(&format!(
+                "create function refuse() returns trigger language plpgsql as $$ begin
+                   if (select count(*) from transactions) >= {kept} then raise 'no room'; end if;
+                   return null;
+                 end $$;
+                 create trigger refuse before insert on transactions for each statement execute function refuse()"
+            ))
+            .await;
+        let outcome = setup.sync().await;
+        assert!(matches!(outcome, RunOutcome::Failed { .. }), "{outcome:?}");
+        setup.app.sql("drop function refuse cascade").await;
+    }
+    setup.sync_ok().await;
+    setup.check().await;
+}
+
+#[tokio::test]
 async fn two_instances_share_the_work_without_doubling_it() {
     let setup = Setup::new(1500).await;
     for _ in 0..3 {
