@@ -1,8 +1,10 @@
 //! The upstream side: a manifest tells how an FSP's API is pulled, and a [`Connection`] pulls
 //! it. Knows only [`crate::domain`]; who keeps rows and cursors is behind [`PageSink`].
 
+mod auth;
 mod cage;
 mod client;
+mod clock;
 mod engine;
 mod incremental;
 mod interpolate;
@@ -17,6 +19,7 @@ mod reading;
 mod retry;
 mod run;
 mod secret;
+mod shared;
 mod template;
 
 #[cfg(test)]
@@ -34,3 +37,7 @@ pub use page::{Failure, MappedRecord, Page, PageSink, ReadError, RunError, RunRe
 pub use period::Period;
 pub use plan::ManifestError;
 pub use secret::Secret;
+pub use shared::{
+    AccessToken, Admission, Budget, Closed, Exchange, Granted, InMemory, Shared, SharedError, TokenError,
+    TokenKey,
+};

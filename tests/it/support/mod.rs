@@ -5,6 +5,8 @@ mod consumer;
 pub mod process;
 pub mod records;
 pub mod server;
+mod strict;
 
 pub use app::TestApp;
 pub use consumer::{Consumer, Loop};
+pub use strict::Strict;
