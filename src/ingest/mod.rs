@@ -3,8 +3,10 @@
 mod progress;
 mod run;
 mod scheduler;
+mod shared;
 mod sink;
 
 pub use progress::Progress;
 pub use run::{RunOutcome, run_once};
 pub use scheduler::Scheduler;
+pub use shared::DatabaseShared;

@@ -7,7 +7,7 @@ use metrics::{counter, gauge};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::{Progress, RunOutcome, run_once};
+use super::{DatabaseShared, Progress, RunOutcome, run_once};
 use crate::domain::ProviderName;
 use crate::provider::{Connection, Manifest, ManifestError};
 use crate::store::{StoreError, sync_runs};
@@ -27,7 +27,8 @@ pub struct Scheduler {
 impl Scheduler {
     /// Compiles `manifest`, of which the variables are filled in.
     pub fn new(pool: PgPool, provider: ProviderName, manifest: &Manifest) -> Result<Self, ManifestError> {
-        let connection = Connection::new(&provider, manifest)?;
+        let shared = Arc::new(DatabaseShared::new(pool.clone(), provider.clone()));
+        let connection = Connection::with_shared(&provider, manifest, shared)?;
         Ok(Self { pool, provider, connection, every: manifest.every.as_duration(), progress: Arc::default() })
     }
 
@@ -36,13 +37,15 @@ impl Scheduler {
         Arc::clone(&self.progress)
     }
 
-    /// Runs until `stop`, which interrupts a run where it stands.
+    /// Runs until `stop`, which interrupts a run where it stands, except for the exchange of a
+    /// token.
     pub async fn run(self, stop: CancellationToken) {
         while let Some(pause) = stop.run_until_cancelled(self.run_and_report()).await {
             if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                return;
+                break;
             }
         }
+        self.connection.settled().await;
     }
 
     /// One run; gives the pause until the next.

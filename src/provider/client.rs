@@ -1,37 +1,36 @@
-//! Sends the requests of one connection: at its pace, again where that helps, and without ever
-//! showing a secret.
+//! Sends the requests of one connection: with proof of who sends them, at its pace, again where
+//! that helps, and without ever showing a secret.
 
+mod redact;
 mod request;
 mod rules;
 mod settings;
+mod transport;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use chrono::Utc;
-use futures::future::BoxFuture;
-use governor::DefaultDirectRateLimiter;
+use backon::ExponentialBackoff;
+use chrono::{DateTime, Utc};
 use jaq_json::Val;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Response, StatusCode};
-use tokio::sync::Mutex;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{StatusCode, Url};
 
 use request::Reach;
 pub use request::{Answer, Method, Request, Target};
-pub use rules::Rules;
+use rules::{Decision, Evidence};
+pub use rules::{Rules, text};
+pub use transport::{Incoming, Outgoing, SendError, Transport};
 
+use super::auth::Authenticator;
+use super::cage::{Cage, CageError};
+#[cfg(test)]
+use super::clock::Clock;
 use super::jq;
-use super::manifest::Manifest;
+use super::manifest::{Action, Manifest};
 use super::retry;
-use super::secret::Secret;
-
-/// The largest answer that is read, unpacked, in bytes.
-const LARGEST_ANSWER: usize = 64 << 20;
-/// How much of a refusal is repeated in the error, in characters.
-const EXCERPT_CHARS: usize = 300;
-/// Shorter header values (a version, say) are no secrets, and blanking them garbles errors.
-const SHORTEST_SECRET: usize = 6;
+use super::shared::{AccessToken, Closed, Shared, SharedError};
 
 /// Why a request has no usable answer. Shows the path and the names of its query parameters,
 /// never their values, headers or tokens.
@@ -49,214 +48,291 @@ pub enum ClientError {
     /// No attempt worked.
     #[error("{request} failed {attempts} times; the last time: {last}")]
     Failed { request: String, attempts: u32, last: String },
-    /// A rule of the manifest says to leave this partition out.
-    #[error("{request}: {reason}")]
+    /// No request may be sent before `until`, which is later than a run waits.
+    #[error("no request before {}: {why}", .until.format("%Y-%m-%d %H:%M:%S UTC"))]
+    AskedToWait { until: DateTime<Utc>, why: Closed },
+    /// A rule says to leave the partition out.
+    #[error("{request}: left out: {reason}")]
     SkipPartition { request: String, reason: String },
-    /// A rule of the manifest says to begin with the first page again.
-    #[error("{request}: {reason}")]
+    /// A rule says that the pages have to be read from the first one again.
+    #[error("{request}: the pages have to begin anew: {reason}")]
     ResetPaging { request: String, reason: String },
-    /// The provider asks to stay away for longer than a run waits.
-    #[error("the provider asks for no requests for {} more seconds", .wait.as_secs())]
-    AskedToWait { wait: Duration },
+    /// There is no access token to send a request with.
+    #[error("there is no access token: {0}")]
+    NoToken(#[source] Box<ClientError>),
+    #[error(transparent)]
+    Shared(#[from] SharedError),
+    /// The rules for errors cannot be applied.
+    #[error("the rules for errors cannot be applied: {0}")]
+    Rules(CageError),
 }
-
-/// Waits; replaced in tests, which look at the pauses instead of sitting through them.
-pub type Sleep = Arc<dyn Fn(Duration) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The HTTP side of one connection.
 pub struct Client {
-    http: reqwest::Client,
+    transport: Arc<Transport>,
+    auth: Authenticator,
     reach: Reach,
-    limiter: DefaultDirectRateLimiter,
+    /// Of every request.
+    headers: HeaderMap,
+    /// What answers of any stream mean.
+    rules: Rules,
+    cage: Arc<Cage>,
     attempts: u32,
-    /// What no error may repeat, should an answer echo it.
-    secrets: Vec<Secret>,
-    largest_answer: usize,
-    sleep: Sleep,
-    sent: AtomicU64,
-    /// The provider asked for no requests before this.
-    closed_until: Mutex<Option<Instant>>,
 }
 
-/// What came of one attempt.
-enum Attempt {
+/// What an answer, or the lack of one, leads to.
+enum Verdict {
     Answered(Answer),
-    /// Send it again, after the pause that the provider asked for, if any.
-    Again {
-        why: String,
-        pause: Option<Duration>,
-    },
+    /// Send it again.
+    Again(Again),
+    /// Get another token, then send it again; if that was done already, the error stands.
+    Renew(ClientError),
     Final(ClientError),
+}
+
+struct Again {
+    why: String,
+    /// The pause that the provider asks for.
+    wait: Option<Duration>,
+    /// Whether the pause is for everybody.
+    closes: bool,
+}
+
+/// How far a request has come.
+struct Course {
+    pauses: ExponentialBackoff,
+    attempt: u32,
+    refused: Option<AccessToken>,
 }
 
 impl Client {
     /// Takes the settings of `manifest`, which has to be interpolated. The error names the
     /// field that is wrong.
-    pub fn new(manifest: &Manifest) -> Result<Self, String> {
+    pub fn new(manifest: &Manifest, shared: Arc<dyn Shared>, cage: Arc<Cage>) -> Result<Self, String> {
         if !(1..=20).contains(&manifest.retry.attempts) {
             return Err("retry.attempts: take 1 to 20".to_owned());
         }
+        let base = settings::base_url(&manifest.base_url)?;
+        let headers = settings::headers(manifest)?;
         Ok(Self {
-            http: settings::http_client(manifest)?,
-            reach: Reach::new(settings::base_url(&manifest.base_url)?, &manifest.allow_hosts)?,
-            limiter: settings::limiter(manifest.rate_limit)?,
+            transport: Arc::new(settings::transport(manifest, shared)?),
+            auth: settings::authenticator(manifest, &base, &headers, &cage)?,
+            reach: Reach::new(base, &manifest.allow_hosts)?,
+            headers,
+            rules: Rules::compile("", &manifest.functions, &manifest.errors)?,
+            cage,
             attempts: manifest.retry.attempts,
-            secrets: settings::secrets(manifest),
-            largest_answer: LARGEST_ANSWER,
-            sleep: Arc::new(|pause| Box::pin(tokio::time::sleep(pause))),
-            sent: AtomicU64::new(0),
-            closed_until: Mutex::new(None),
         })
     }
 
-    /// Replaces the clock by which pauses are made.
+    /// Replaces the clock by which pauses are made and what is shared by what goes by it.
     #[cfg(test)]
-    pub fn set_sleep(&mut self, sleep: Sleep) {
-        self.sleep = sleep;
+    pub fn set_clock(&mut self, clock: Arc<dyn Clock>) {
+        let transport = Arc::get_mut(&mut self.transport).expect("nothing was sent yet");
+        transport.shared = Arc::new(super::shared::InMemory::with_clock(Arc::clone(&clock)));
+        transport.clock = clock;
     }
 
-    /// How many requests were sent so far, repeated ones included.
+    /// How many requests were sent so far, repeated ones and those for tokens included.
     pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+        self.transport.sent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
+    /// is dropped, and is lost if the process ends before it.
+    pub async fn settled(&self) {
+        self.auth.settled().await;
     }
 
     /// Sends `request` until there is a JSON answer, the attempts are used up, or it is clear
-    /// that asking again is of no use. `rules` tell what answers mean, before the usual meaning.
-    pub async fn send(&self, request: &Request, _rules: &Rules) -> Result<Answer, ClientError> {
-        let mut pauses = retry::pauses();
-        let mut attempt = 1;
+    /// that asking again is of no use. `rules` tell what answers mean, before the rules of the
+    /// source and the usual meaning.
+    pub async fn send(&self, request: &Request, rules: &Rules) -> Result<Answer, ClientError> {
+        let mut course = Course { pauses: retry::pauses(), attempt: 1, refused: None };
+        let unaskable = |why| ClientError::Unaskable { request: request.redacted(), why };
+        let url = self.reach.url(&request.target).map_err(unaskable)?;
         loop {
-            self.check_open().await?;
-            self.limiter.until_ready().await;
-            let (why, asked) = match self.attempt(request).await {
-                Attempt::Answered(answer) => return Ok(answer),
-                Attempt::Final(error) => return Err(error),
-                Attempt::Again { why, pause } => (why, pause),
+            let token = self.auth.token(&self.transport, course.refused.as_ref()).await?;
+            let mut outgoing = self.outgoing(request, &url);
+            let now = self.transport.clock.now();
+            self.auth.stamp(&mut outgoing, token.as_ref(), now).map_err(unaskable)?;
+            let verdict = match self.transport.send(outgoing).await {
+                Ok(incoming) => self.judge(request, &url, incoming, rules).await?,
+                Err(SendError::Broken(why)) => Verdict::Again(Again { why, wait: None, closes: false }),
+                Err(SendError::Unsent(error)) => return Err(error),
+                Err(SendError::Closed { wait, why }) => return Err(self.asked_to_wait(wait, why)),
             };
-            if let Some(wait) = asked.filter(|wait| *wait > retry::LONGEST_WAIT) {
-                *self.closed_until.lock().await = Some(Instant::now() + wait);
-                return Err(ClientError::AskedToWait { wait });
+            match verdict {
+                Verdict::Answered(answer) => return Ok(answer),
+                Verdict::Final(error) => return Err(error),
+                Verdict::Renew(_) if self.auth.is_renewable() && course.refused.is_none() => {
+                    course.refused = token;
+                }
+                Verdict::Renew(error) => return Err(error),
+                Verdict::Again(again) => self.pause(request, again, &mut course).await?,
             }
-            if attempt == self.attempts {
-                return Err(ClientError::Failed {
-                    request: request.redacted(),
-                    attempts: attempt,
-                    last: why,
-                });
-            }
-            let pause = asked.unwrap_or_else(|| pauses.next().unwrap_or(retry::LONGEST_WAIT));
-            tracing::debug!(request = request.redacted(), attempt, why, ?pause, "request to be repeated");
-            (self.sleep)(pause).await;
-            attempt += 1;
         }
     }
 
-    async fn check_open(&self) -> Result<(), ClientError> {
-        let closed_until = *self.closed_until.lock().await;
-        let wait = closed_until.map(|until| until.saturating_duration_since(Instant::now()));
-        match wait.filter(|wait| !wait.is_zero()) {
-            Some(wait) => Err(ClientError::AskedToWait { wait }),
-            None => Ok(()),
+    fn outgoing(&self, request: &Request, url: &Url) -> Outgoing {
+        let mut headers = self.headers.clone();
+        if request.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+        for name in request.headers.keys() {
+            headers.remove(name);
+        }
+        headers.extend(request.headers.clone());
+        Outgoing { method: request.method, url: url.clone(), headers, body: request.body.clone() }
     }
 
-    async fn attempt(&self, request: &Request) -> Attempt {
-        let shown = request.redacted();
-        let url = match self.reach.url(&request.target) {
-            Ok(url) => url,
-            Err(why) => return Attempt::Final(ClientError::Unaskable { request: shown, why }),
-        };
-        let sent_at = Utc::now();
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        let response = match self.build(request, url.clone()).send().await {
-            Ok(response) => response,
-            Err(error) => return Attempt::Again { why: explain(error), pause: None },
-        };
-        let (status, headers) = (response.status(), response.headers().clone());
-        let pause = retry::asked_pause(&headers, SystemTime::now());
+    /// Waits before the next attempt, if there is one.
+    async fn pause(&self, request: &Request, again: Again, course: &mut Course) -> Result<(), ClientError> {
+        let Again { why, wait, closes } = again;
+        let long = wait.is_some_and(|wait| wait > retry::LONGEST_WAIT);
+        if let Some(wait) = wait.filter(|_| closes || long) {
+            self.transport.close_for(wait).await?;
+            if long {
+                return Err(self.asked_to_wait(wait, Closed::ByProvider));
+            }
+        }
+        if course.attempt == self.attempts {
+            let request = request.redacted();
+            return Err(ClientError::Failed { request, attempts: course.attempt, last: why });
+        }
+        tracing::debug!(
+            request = request.redacted(),
+            attempt = course.attempt,
+            why,
+            ?wait,
+            "request to be repeated"
+        );
+        course.attempt += 1;
+        match wait {
+            // everybody waits, so this request does too, when it is its turn
+            Some(_) if closes => {}
+            Some(wait) => self.transport.clock.sleep(wait).await,
+            None => {
+                let pause = course.pauses.next().unwrap_or(retry::LONGEST_WAIT);
+                self.transport.clock.sleep(pause).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn asked_to_wait(&self, wait: Duration, why: Closed) -> ClientError {
+        ClientError::AskedToWait { until: self.transport.clock.now() + wait, why }
+    }
+
+    async fn judge(
+        &self,
+        request: &Request,
+        url: &Url,
+        mut incoming: Incoming,
+        rules: &Rules,
+    ) -> Result<Verdict, ClientError> {
+        let status = incoming.status;
+        if status.is_success() && incoming.body.is_none() {
+            let limit = self.transport.largest_answer;
+            return Ok(Verdict::Final(ClientError::TooLarge { request: request.redacted(), limit }));
+        }
+        let json = read_json(&mut incoming).await;
+        if let Some(decision) = self.decide(rules, &incoming, &json).await? {
+            return Ok(self.decided(request, decision, &incoming));
+        }
         if !status.is_success() {
-            let excerpt = self.excerpt(response).await;
-            if retry::is_passing(status) {
-                return Attempt::Again { why: format!("it was answered with {status}: {excerpt}"), pause };
-            }
-            let status = status.as_u16();
-            return Attempt::Final(ClientError::Refused { request: shown, status, excerpt });
+            return Ok(self.usual(request, &incoming));
         }
-        let json = match read_body(response, self.largest_answer).await {
-            Ok(Some(body)) if body.is_empty() && status == StatusCode::NO_CONTENT => Ok(Val::Null),
-            Ok(Some(body)) => parse(body).await,
-            Ok(None) => {
-                let limit = self.largest_answer;
-                return Attempt::Final(ClientError::TooLarge { request: shown, limit });
-            }
-            Err(error) => Err(explain(error)),
+        let Incoming { headers, sent_at, .. } = incoming;
+        Ok(match json {
+            Ok(json) => Verdict::Answered(Answer { json, headers, url: url.clone(), sent_at }),
+            Err(why) => Verdict::Again(Again { why, wait: None, closes: false }),
+        })
+    }
+
+    /// What the rules of the stream and then those of the source decide.
+    async fn decide(
+        &self,
+        rules: &Rules,
+        incoming: &Incoming,
+        json: &Result<Val, String>,
+    ) -> Result<Option<Decision>, ClientError> {
+        let rules = [rules.clone(), self.rules.clone()];
+        let evidence = Evidence {
+            status: incoming.status,
+            headers: incoming.headers.clone(),
+            body: json.clone().unwrap_or_else(|_| {
+                let body = incoming.body.as_deref().unwrap_or_default();
+                Val::from(String::from_utf8_lossy(body).into_owned())
+            }),
+            now: self.transport.clock.now(),
         };
-        match json {
-            Ok(json) => Attempt::Answered(Answer { json, headers, url, sent_at }),
-            Err(why) => Attempt::Again { why, pause: None },
+        let filters = rules.iter().any(|rules| rules.need_filters(incoming.status));
+        let decide = move |deadline| rules.iter().find_map(|rules| rules.decide(&evidence, deadline));
+        if !filters {
+            return Ok(decide(std::time::Instant::now()));
         }
+        self.cage.run(move |deadline| Ok(decide(deadline))).await.map_err(ClientError::Rules)
     }
 
-    fn build(&self, request: &Request, url: reqwest::Url) -> reqwest::RequestBuilder {
-        let mut builder = match request.method {
-            Method::Get => self.http.get(url),
-            Method::Post => self.http.post(url),
+    fn decided(&self, request: &Request, decision: Decision, incoming: &Incoming) -> Verdict {
+        let status = incoming.status;
+        let reason = match decision.reason {
+            Some(reason) => reason,
+            // records are nothing for a log
+            None if status.is_success() => "a rule for errors holds".to_owned(),
+            None => self.transport.excerpt(incoming),
         };
-        if let Some(body) = &request.body {
-            builder = builder.header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            builder = builder.body(body.clone());
+        let again = |wait, closes| {
+            let why = format!("it was answered with {status}: {reason}");
+            Verdict::Again(Again { why, wait, closes })
+        };
+        let shown = request.redacted();
+        let refused = |excerpt| ClientError::Refused { request: shown, status: status.as_u16(), excerpt };
+        let asked = || retry::asked_pause(&incoming.headers, self.transport.clock.now());
+        match decision.action {
+            Action::Retry => again(decision.wait, false),
+            Action::RateLimited => again(decision.wait.or_else(asked), true),
+            Action::RefreshToken => Verdict::Renew(refused(reason)),
+            Action::SkipPartition => {
+                Verdict::Final(ClientError::SkipPartition { request: request.redacted(), reason })
+            }
+            Action::ResetPaging => {
+                Verdict::Final(ClientError::ResetPaging { request: request.redacted(), reason })
+            }
+            Action::Fatal => Verdict::Final(refused(reason)),
         }
-        builder.headers(request.headers.clone())
     }
 
-    /// The beginning of a refusal's body on one line, without any secret it may echo.
-    async fn excerpt(&self, response: Response) -> String {
-        if response.status().is_redirection() {
-            return "redirects are not followed".to_owned();
+    /// What HTTP says that a refusal means.
+    fn usual(&self, request: &Request, incoming: &Incoming) -> Verdict {
+        let (status, excerpt) = (incoming.status, self.transport.excerpt(incoming));
+        if retry::is_passing(status) {
+            let wait = retry::asked_pause(&incoming.headers, self.transport.clock.now());
+            let why = format!("it was answered with {status}: {excerpt}");
+            return Verdict::Again(Again { why, wait, closes: true });
         }
-        let body = read_body(response, 64 << 10).await.ok().flatten().unwrap_or_default();
-        let mut text = String::from_utf8_lossy(&body).into_owned();
-        for secret in self.secrets.iter().filter(|secret| secret.expose().len() >= SHORTEST_SECRET) {
-            text = text.replace(secret.expose(), "[secret]");
-        }
-        let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let line: String = line.chars().filter(|c| !c.is_control()).take(EXCERPT_CHARS).collect();
-        if line.is_empty() { "no further explanation".to_owned() } else { line }
+        let refused = ClientError::Refused { request: request.redacted(), status: status.as_u16(), excerpt };
+        if status == StatusCode::UNAUTHORIZED { Verdict::Renew(refused) } else { Verdict::Final(refused) }
     }
 }
 
-/// The body, unpacked; `None` where it is longer than `limit` bytes.
-async fn read_body(mut response: Response, limit: usize) -> reqwest::Result<Option<Vec<u8>>> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > limit {
-            return Ok(None);
-        }
-        body.extend_from_slice(&chunk);
+/// The JSON of an answer. Reading a large one takes long enough to hold up other tasks. The body
+/// stays for what is no JSON.
+async fn read_json(incoming: &mut Incoming) -> Result<Val, String> {
+    let body = incoming.body.take().unwrap_or_default();
+    if body.is_empty() && incoming.status == StatusCode::NO_CONTENT {
+        return Ok(Val::Null);
     }
-    Ok(Some(body))
-}
-
-/// Reading a large answer takes long enough to hold up other tasks.
-async fn parse(body: Vec<u8>) -> Result<Val, String> {
-    match tokio::task::spawn_blocking(move || jq::parse(&body)).await {
-        Ok(parsed) => parsed.map_err(|error| format!("the answer cannot be used: {error}")),
-        Err(_) => Err("the answer could not be read".to_owned()),
-    }
-}
-
-/// The error with its causes, without the URL, whose query may hold secrets.
-fn explain(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(&error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
+    let read = tokio::task::spawn_blocking(move || (jq::parse(&body), body)).await;
+    let Ok((parsed, body)) = read else { return Err("the answer could not be read".to_owned()) };
+    incoming.body = Some(body);
+    parsed.map_err(|error| format!("the answer cannot be used: {error}"))
 }
 
 #[cfg(test)]
+mod answers_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

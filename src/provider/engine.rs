@@ -15,6 +15,7 @@ use super::manifest::Manifest;
 use super::page::{PageSink, ReadError, RunError, RunReport};
 use super::plan::{self, ManifestError, Stream};
 use super::run::Run;
+use super::shared::{InMemory, Shared};
 
 /// A provider's API, ready to be pulled again and again. Holds no state between runs but the
 /// pace of its requests.
@@ -33,15 +34,33 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Checks and compiles `manifest`, which has to be interpolated. The error names the field
-    /// that is wrong.
+    /// As [`Connection::with_shared`], sharing nothing with other instances and later runs of
+    /// the process: not for a refresh token that can be used only once.
     pub fn new(provider: &ProviderName, manifest: &Manifest) -> Result<Self, ManifestError> {
+        Self::with_shared(provider, manifest, Arc::new(InMemory::default()))
+    }
+
+    /// Checks and compiles `manifest`, which has to be interpolated; `shared` is what this
+    /// connection has in common with others of the same provider. The error names the field
+    /// that is wrong.
+    pub fn with_shared(
+        provider: &ProviderName,
+        manifest: &Manifest,
+        shared: Arc<dyn Shared>,
+    ) -> Result<Self, ManifestError> {
+        let cage: Arc<Cage> = Arc::default();
         Ok(Self {
             provider: provider.clone(),
-            client: Client::new(manifest).map_err(ManifestError::Field)?,
+            client: Client::new(manifest, shared, Arc::clone(&cage)).map_err(ManifestError::Field)?,
             streams: plan::streams(manifest)?.into_iter().map(Arc::new).collect(),
-            cage: Arc::default(),
+            cage,
         })
+    }
+
+    /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
+    /// is dropped, and is lost if the process ends before it.
+    pub async fn settled(&self) {
+        self.client.settled().await;
     }
 
     /// How many streams carry `resource`.

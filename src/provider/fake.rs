@@ -10,9 +10,12 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
+use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use reqwest::StatusCode;
 
 use super::client::Client;
+use super::clock::Clock;
 use super::page::{MappedRecord, OpenRecord, Page, PageSink};
 
 /// A request that reached the fake.
@@ -23,6 +26,13 @@ pub struct Seen {
     pub query: BTreeMap<String, String>,
     pub headers: axum::http::HeaderMap,
     pub body: Vec<u8>,
+}
+
+impl Seen {
+    /// The fields of a body that is a form.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        url::form_urlencoded::parse(&self.body).into_owned().collect()
+    }
 }
 
 /// An upstream on a port of its own; gone when dropped.
@@ -106,25 +116,41 @@ pub fn cut_off() -> Response {
     answer(200, &[], Body::from_stream(futures::stream::iter(pieces)))
 }
 
-/// The pauses that a client makes; it no longer sits through them.
+/// The pauses that a client makes; it no longer sits through them, but its time goes on.
 #[derive(Clone, Default)]
-pub struct Pauses(Arc<Mutex<Vec<Duration>>>);
+pub struct Pauses {
+    taken: Arc<Mutex<Vec<Duration>>>,
+    passed: Arc<Mutex<Duration>>,
+}
 
 impl Pauses {
     /// Takes the place of the clock of `client`.
     pub fn of(client: &mut Client) -> Self {
         let pauses = Self::default();
-        let noted = pauses.clone();
-        client.set_sleep(Arc::new(move |pause| {
-            noted.0.lock().unwrap().push(pause);
-            Box::pin(std::future::ready(()))
-        }));
+        client.set_clock(Arc::new(pauses.clone()));
         pauses
     }
 
     /// The pauses so far.
     pub fn taken(&self) -> Vec<Duration> {
-        self.0.lock().unwrap().clone()
+        self.taken.lock().unwrap().clone()
+    }
+
+    /// Lets time pass between requests.
+    pub fn pass(&self, time: Duration) {
+        *self.passed.lock().unwrap() += time;
+    }
+}
+
+impl Clock for Pauses {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now() + *self.passed.lock().unwrap()
+    }
+
+    fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()> {
+        self.taken.lock().unwrap().push(pause);
+        self.pass(pause);
+        Box::pin(std::future::ready(()))
     }
 }
 

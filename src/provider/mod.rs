@@ -1,8 +1,10 @@
 //! The upstream side: a manifest tells how an FSP's API is pulled, and a [`Connection`] pulls
 //! it. Knows only [`crate::domain`]; who keeps rows and cursors is behind [`PageSink`].
 
+mod auth;
 mod cage;
 mod client;
+mod clock;
 mod engine;
 mod follow_up;
 mod interpolate;
@@ -20,6 +22,7 @@ mod request;
 mod retry;
 mod run;
 mod secret;
+mod shared;
 mod template;
 mod time;
 mod walk;
@@ -42,3 +45,7 @@ pub use page::{
 pub use period::Period;
 pub use plan::ManifestError;
 pub use secret::Secret;
+pub use shared::{
+    AccessToken, Admission, Budget, Closed, Exchange, Granted, InMemory, Shared, SharedError, TokenError,
+    TokenKey,
+};

@@ -1,8 +1,9 @@
 //! When a failed request is sent again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
@@ -33,42 +34,130 @@ pub fn pauses() -> ExponentialBackoff {
         .build()
 }
 
-/// How long the answer asks to wait: `Retry-After` in seconds or as a date, seen at `now`.
-/// Nothing, zero, the past and what cannot be read are no request to wait; they must not make
-/// the attempts follow each other at once.
-pub fn asked_pause(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?,
+/// How long an answer that is no success asks to wait: `Retry-After`, else the time at which the
+/// provider counts anew. Nothing, zero, the past and what cannot be read are no request to wait;
+/// they must not make the attempts follow each other at once.
+pub fn asked_pause(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    match header(RETRY_AFTER.as_str()) {
+        Some(told) => told_wait(told, now),
+        None => remaining(headers).is_none_or(|remaining| remaining == 0).then(|| reset(headers, now))?,
+    }
+}
+
+/// How long nothing may be sent since this answer was the last that the provider gives for now.
+pub fn used_up(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    (remaining(headers)? == 0).then(|| reset(headers, now))?
+}
+
+/// The headers by which providers tell how many requests are left, and until when.
+const LIMIT_HEADERS: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
+
+fn remaining(headers: &HeaderMap) -> Option<u64> {
+    limit_header(headers, "remaining")?.parse().ok()
+}
+
+fn reset(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+    told_wait(limit_header(headers, "reset")?, now)
+}
+
+fn limit_header<'a>(headers: &'a HeaderMap, what: &str) -> Option<&'a str> {
+    let value = LIMIT_HEADERS.iter().find_map(|name| headers.get(format!("{name}-{what}")));
+    Some(value?.to_str().ok()?.trim())
+}
+
+/// Numbers from here on are a time since 1970 in seconds (2001), from there on in milliseconds.
+const FIRST_TIME: f64 = 1e9;
+const FIRST_TIME_MS: f64 = 1e11;
+/// Longer waits are a mistake, in seconds.
+const LONGEST_TOLD: f64 = 366.0 * 86_400.0;
+
+/// The wait that `told` is, seen at `now`: seconds, a date of HTTP, a time of RFC 3339, or seconds
+/// or milliseconds since 1970. `None` for nothing, zero and the past.
+pub fn told_wait(told: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let told = told.trim();
+    let seconds = match told.parse::<f64>() {
+        Ok(number) if number >= FIRST_TIME_MS => (number - now.timestamp_millis() as f64) / 1_000.0,
+        Ok(number) if number >= FIRST_TIME => number - now.timestamp_millis() as f64 / 1_000.0,
+        Ok(number) => number,
+        Err(_) => (instant(told)? - now).num_milliseconds() as f64 / 1_000.0,
     };
-    (!pause.is_zero()).then_some(pause)
+    (seconds > 0.0 && seconds <= LONGEST_TOLD).then(|| Duration::from_secs_f64(seconds))
+}
+
+fn instant(told: &str) -> Option<DateTime<Utc>> {
+    if let Ok(date) = httpdate::parse_http_date(told) {
+        return Some(date.into());
+    }
+    let time = DateTime::parse_from_rfc3339(told);
+    // offsets without a colon are common
+    let time = time.or_else(|_| DateTime::parse_from_str(told, "%Y-%m-%dT%H:%M:%S%.f%z"));
+    time.ok().map(|time| time.with_timezone(&Utc))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use super::*;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_767_225_600, 0).unwrap()
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
+    }
 
     #[test]
     fn retry_after_is_read_as_seconds_and_as_a_date() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        let date = |ahead| httpdate::fmt_http_date(now + Duration::from_secs(ahead));
-        let past = httpdate::fmt_http_date(now - Duration::from_secs(60));
+        let date =
+            |ahead: i64| httpdate::fmt_http_date(SystemTime::from(now() + chrono::TimeDelta::seconds(ahead)));
         for (value, seconds) in [
             ("7", Some(7)),
             (" 7 ", Some(7)),
+            ("0.0", None),
             (date(90).as_str(), Some(90)),
             (date(0).as_str(), None),
-            (past.as_str(), None),
+            (date(-60).as_str(), None),
+            ("2026-01-01T00:01:00Z", Some(60)),
+            ("2026-01-01T01:01:00.000+0100", Some(60)),
+            ("1767225660", Some(60)),
+            ("1767225660000", Some(60)),
+            ("1767225000", None),
             ("0", None),
             ("-1", None),
+            ("NaN", None),
+            ("inf", None),
+            ("1e300", None),
             ("soon", None),
             ("", None),
         ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
-            assert_eq!(asked_pause(&headers, now), seconds.map(Duration::from_secs), "{value:?}");
+            let headers = headers(&[("retry-after", value)]);
+            assert_eq!(asked_pause(&headers, now()), seconds.map(Duration::from_secs), "{value:?}");
         }
-        assert_eq!(asked_pause(&HeaderMap::new(), now), None);
+        assert_eq!(asked_pause(&HeaderMap::new(), now()), None);
+    }
+
+    #[test]
+    fn the_time_at_which_the_provider_counts_anew_stands_in_for_retry_after() {
+        for (given, pause, used) in [
+            (&[("ratelimit-remaining", "0"), ("ratelimit-reset", "30")][..], Some(30), Some(30)),
+            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225660")], Some(60), Some(60)),
+            (&[("x-rate-limit-reset", "30")], Some(30), None),
+            (&[("ratelimit-remaining", "3"), ("ratelimit-reset", "30")], None, None),
+            (&[("ratelimit-remaining", "0")], None, None),
+            (
+                &[("retry-after", "5"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "30")],
+                Some(5),
+                Some(30),
+            ),
+        ] {
+            let headers = headers(given);
+            let seconds = |wait: Option<Duration>| wait.map(|wait| wait.as_secs());
+            assert_eq!(seconds(asked_pause(&headers, now())), pause, "{given:?}");
+            assert_eq!(seconds(used_up(&headers, now())), used, "{given:?}");
+        }
     }
 
     #[test]

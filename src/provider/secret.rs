@@ -16,12 +16,16 @@ impl Secret {
         self.0.expose_secret()
     }
 
-    /// The secret with its `${...}` references filled in.
-    pub(super) fn interpolated(
-        &self,
-        lookup: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, InterpolateError> {
-        interpolate(self.expose(), lookup).map(|text| Self(text.into()))
+    /// Fills in the `${...}` references.
+    pub(super) fn fill(&mut self, lookup: &dyn Fn(&str) -> Option<String>) -> Result<(), InterpolateError> {
+        self.0 = interpolate(self.expose(), lookup)?.into();
+        Ok(())
+    }
+}
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
     }
 }
 

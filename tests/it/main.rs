@@ -5,6 +5,7 @@ mod support;
 mod accounts_feed;
 mod commands;
 mod conformance;
+mod connections;
 mod connector_api;
 mod contract;
 mod crashes;

@@ -2,18 +2,34 @@
 
 use serde::Deserialize;
 
+use crate::provider::period::Period;
+
 /// How fast requests may follow each other.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
     /// Requests a second, evenly spaced.
     pub per_second: u32,
+    /// How many may go at once after a pause.
+    pub burst: u32,
+    /// How many may be under way at the same time.
+    pub concurrency: Option<u32>,
+    /// Requests in a length of time, counted over all instances and restarts.
+    pub budgets: Vec<BudgetManifest>,
 }
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self { per_second: 5 }
+        Self { per_second: 5, burst: 1, concurrency: None, budgets: Vec::new() }
     }
+}
+
+/// How many requests fit into any stretch of time of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetManifest {
+    pub requests: u32,
+    pub per: Period,
 }
 
 /// How often a request that failed for a passing reason is sent.

@@ -10,16 +10,25 @@ use super::period::Period;
 use super::secret::Secret;
 
 mod auth;
+mod errors;
 mod incremental;
 mod limits;
+mod login;
 mod paging;
 mod stream;
+mod tls;
 
-pub use auth::Auth;
+pub use auth::{
+    Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
+    SignatureEncoding, TimestampFormat, TokenHeader,
+};
+pub use errors::{Action, ErrorRule, Wait};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
 pub use limits::{RateLimit, Retry};
+pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{Next, Order, Paging, Place, Size, Stop};
 pub use stream::{Method, RequestManifest, StreamManifest};
+pub use tls::Tls;
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize)]
@@ -31,6 +40,8 @@ pub struct Manifest {
     #[serde(default)]
     pub allow_hosts: Vec<String>,
     pub auth: Auth,
+    #[serde(default)]
+    pub tls: Tls,
     /// Further headers of every request.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
@@ -38,6 +49,9 @@ pub struct Manifest {
     pub rate_limit: RateLimit,
     #[serde(default)]
     pub retry: Retry,
+    /// What answers mean, before the usual meaning and after the rules of their stream.
+    #[serde(default)]
+    pub errors: Vec<ErrorRule>,
     /// The pause between two runs.
     pub every: Period,
     /// Decimals of currencies where the provider does not go by ISO 4217, or of others than those.
@@ -51,14 +65,13 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The manifest with the `${...}` references of its URL, tokens and headers filled in from
+    /// The manifest with the `${...}` references of its URLs, secrets and headers filled in from
     /// `lookup`, as [`interpolate`] does it. Filters are left alone.
     pub fn interpolated(mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InterpolateError> {
         self.base_url = interpolate(&self.base_url, &lookup)?;
-        self.auth = self.auth.interpolated(&lookup)?;
-        for value in self.headers.values_mut() {
-            *value = value.interpolated(&lookup)?;
-        }
+        self.auth.fill(&lookup)?;
+        self.tls.fill(&lookup)?;
+        auth::fill_all(self.headers.values_mut(), &lookup)?;
         Ok(self)
     }
 }
@@ -142,7 +155,7 @@ streams:
     fn only_urls_and_secrets_are_filled_in() {
         let manifest: Manifest = serde_saphyr::from_str(SMALL).unwrap();
         let manifest = manifest.interpolated(environment).unwrap();
-        let Auth::Bearer(token) = &manifest.auth;
+        let Proof::Bearer(token) = &manifest.auth.proof else { panic!("{:?}", manifest.auth) };
         assert_eq!((manifest.base_url.as_str(), token.expose()), ("https://bank.example", "s3cret"));
         assert_eq!(manifest.streams[0].map.as_deref(), Some(r#"{ id: "${BANK_TOKEN}" }"#));
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Incremental, Paging, Pending, Refresh};
+use super::{ErrorRule, Incremental, Paging, Pending, Refresh};
 use crate::domain::{Resource, Status};
 
 /// One kind of record of the API, read from one endpoint.
@@ -23,6 +23,9 @@ pub struct StreamManifest {
     #[serde(default)]
     pub partition: Option<String>,
     pub request: RequestManifest,
+    /// What answers mean, before the rules of the source.
+    #[serde(default)]
+    pub errors: Vec<ErrorRule>,
     /// How the answer is divided into pages; without it, one answer is everything.
     #[serde(default)]
     pub paging: Option<Paging>,

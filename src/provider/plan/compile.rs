@@ -48,7 +48,7 @@ pub fn stream(
     Ok(Stream {
         name: name.to_owned(),
         request,
-        rules: Rules::default(),
+        rules: Rules::compile(name, functions, &described.errors).map_err(ManifestError::Field)?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
         detail,

@@ -6,6 +6,8 @@ pub mod process;
 pub mod proxy;
 pub mod records;
 pub mod server;
+mod strict;
 
 pub use app::TestApp;
 pub use consumer::{Consumer, Loop};
+pub use strict::Strict;

@@ -1,0 +1,128 @@
+//! What the instances that pull one provider share, in the database that they share.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use sqlx::PgPool;
+
+use crate::domain::ProviderName;
+use crate::provider::{
+    AccessToken, Admission, Budget, Closed, Exchange, Granted, Secret, Shared, SharedError, TokenError,
+};
+use crate::store::provider_tokens::{self, Access, Claim, Lease, Place};
+use crate::store::{StoreError, request_log};
+
+/// How long an exchange is claimed for: longer than a statement to count it and the answer to it
+/// may take together.
+const LEASE: Duration = Duration::from_secs(120);
+/// How often is looked whether somebody else's exchange is done.
+const LOOK: Duration = Duration::from_millis(100);
+/// The longest pause between attempts to keep a token that was got.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Shares by means of the database.
+pub struct DatabaseShared {
+    pool: PgPool,
+    provider: ProviderName,
+    lease: Duration,
+}
+
+impl DatabaseShared {
+    /// What the instances that pull `provider` share in the database of `pool`.
+    pub fn new(pool: PgPool, provider: ProviderName) -> Self {
+        Self { pool, provider, lease: LEASE }
+    }
+
+    /// With exchanges claimed for another length of time: longer than an answer may take, as
+    /// after that somebody else takes over.
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    async fn exchange(&self, exchange: Exchange) -> Result<AccessToken, TokenError> {
+        let place = Place { provider: &self.provider, auth_digest: exchange.key.as_bytes() };
+        let stale = exchange.stale.as_ref().map(Secret::expose);
+        let lease = loop {
+            let claim =
+                provider_tokens::claim(&self.pool, place, exchange.first.expose(), stale, self.lease).await;
+            match claim.map_err(out_of_reach)? {
+                Claim::Kept(access) => return Ok(from_store(access)),
+                Claim::Granted(lease) => break lease,
+                Claim::Busy => tokio::time::sleep(LOOK).await,
+            }
+        };
+        match (exchange.send)(lease.refresh_token.clone().into()).await {
+            Ok(granted) => self.keep(place, &lease, granted).await,
+            Err(error) => {
+                // if this fails, the lease ends by itself
+                if let Err(error) = provider_tokens::release(&self.pool, place, &lease).await {
+                    tracing::warn!(provider = %self.provider, %error, "the claim on a token could not be ended");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps what was got, for as long as it takes: the token before it is spent.
+    async fn keep(
+        &self,
+        place: Place<'_>,
+        lease: &Lease,
+        granted: Granted,
+    ) -> Result<AccessToken, TokenError> {
+        let refresh = granted.refresh.as_ref().map_or(lease.refresh_token.as_str(), Secret::expose);
+        let access = Access {
+            token: granted.access.value.expose().to_owned(),
+            usable_until: granted.access.usable_until,
+        };
+        let mut pause = LOOK;
+        loop {
+            match provider_tokens::keep(&self.pool, place, lease, refresh, &access).await {
+                Ok(true) => return Ok(granted.access),
+                Ok(false) => {
+                    let why = "another instance exchanged the token meanwhile".to_owned();
+                    return Err(TokenError::Passing { why, wait: None });
+                }
+                Err(error @ StoreError::Unavailable(_)) => {
+                    tracing::error!(provider = %self.provider, %error,
+                        "a new refresh token cannot be kept yet; the old one is spent");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(error) => return Err(out_of_reach(error).into()),
+            }
+        }
+    }
+}
+
+fn from_store(access: Access) -> AccessToken {
+    AccessToken { value: access.token.into(), usable_until: access.usable_until }
+}
+
+fn out_of_reach(error: StoreError) -> SharedError {
+    SharedError(error.to_string())
+}
+
+impl Shared for DatabaseShared {
+    fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>> {
+        Box::pin(async move {
+            let budgets: Vec<_> = budgets.iter().map(|budget| (budget.requests, budget.per)).collect();
+            let held = request_log::take(&self.pool, &self.provider, &budgets).await.map_err(out_of_reach)?;
+            Ok(match held {
+                None => Admission::Go,
+                Some(held) if held.by_budget => Admission::Wait { wait: held.wait, why: Closed::ByBudget },
+                Some(held) => Admission::Wait { wait: held.wait, why: Closed::ByProvider },
+            })
+        })
+    }
+
+    fn close_for(&self, wait: Duration) -> BoxFuture<'_, Result<(), SharedError>> {
+        Box::pin(async move {
+            request_log::close_for(&self.pool, &self.provider, wait).await.map_err(out_of_reach)
+        })
+    }
+
+    fn exchange_token(&self, exchange: Exchange) -> BoxFuture<'_, Result<AccessToken, TokenError>> {
+        Box::pin(self.exchange(exchange))
+    }
+}

@@ -1,0 +1,89 @@
+//! `errors:`: what answers of the API mean, where HTTP's own meaning is not theirs.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Deserializer};
+
+use crate::provider::period::Period;
+
+/// What some answers mean.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRule {
+    pub when: When,
+    #[serde(rename = "do")]
+    pub action: Action,
+    /// How long to wait before the next request.
+    #[serde(default)]
+    pub wait: Option<Wait>,
+    /// What errors say about it.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Which answers: everything that is given has to hold.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct When {
+    pub status: Vec<Statuses>,
+    /// Headers that have exactly this value.
+    pub header: BTreeMap<String, String>,
+    /// jq on the body, which has to yield something else than false and null.
+    pub body: Option<String>,
+}
+
+/// A status, or a range such as `500-599`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statuses(pub RangeInclusive<u16>);
+
+/// What an answer leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Send it again.
+    Retry,
+    /// Send it again, and nothing else before that.
+    RateLimited,
+    /// Get another access token, then send it again, once.
+    RefreshToken,
+    /// Leave this partition out in this run.
+    SkipPartition,
+    /// Begin the partition's pages anew.
+    ResetPaging,
+    /// Sending it again is of no use.
+    Fatal,
+}
+
+/// Where the time to wait is told: in seconds, or as a date.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    Header(String),
+    /// jq on the body.
+    Body(String),
+    /// Always the same.
+    Period(Period),
+}
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            One(u16),
+            Range(String),
+        }
+        let range = match Written::deserialize(deserializer)? {
+            Written::One(status) => Some((status, status)),
+            Written::Range(text) => {
+                let (from, to) = text.split_once('-').unwrap_or((&text, &text));
+                from.trim().parse().ok().zip(to.trim().parse().ok())
+            }
+        };
+        range
+            .filter(|(from, to)| (100..=599).contains(from) && (*from..=599).contains(to))
+            .map(|(from, to)| Self(from..=to))
+            .ok_or_else(|| serde::de::Error::custom("status: write statuses such as 429 or 500-599"))
+    }
+}
