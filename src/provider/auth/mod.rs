@@ -79,7 +79,7 @@ impl Authenticator {
                 Ready::Query(named.name.clone(), named.value.clone())
             }
             Proof::OAuth2(described) => {
-                let grant = Grant::OAuth2(OAuth2Grant::new(described, surroundings)?);
+                let grant = Grant::OAuth2(Box::new(OAuth2Grant::new(described, surroundings)?));
                 Ready::token("auth.oauth2.header", grant, &described.header, surroundings)?
             }
             Proof::Login(described) => {

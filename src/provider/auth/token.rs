@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How a token is got.
 pub enum Grant {
-    OAuth2(OAuth2Grant),
+    OAuth2(Box<OAuth2Grant>),
     Login(LoginGrant),
 }
 
