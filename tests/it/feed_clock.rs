@@ -249,9 +249,10 @@ async fn nothing_is_issued_at_or_below_a_watermark_that_a_consumer_showed() {
     let watermark = now(&app).await - TimeDelta::minutes(10);
     let from = watermark.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     assert_eq!(app.get_ok(&format!("/transactions?updatedAtFrom={from}")).await, serde_json::json!([]));
-    app.push("transactions", &records::transactions("b", 5000)).await;
+    // history goes to where the feed ended, unless it is told otherwise
     let body = serde_json::to_vec(&records::transactions("old", 10)).unwrap();
     app.post("/ingest/transactions?backfill=true", "application/json", body).await;
+    app.push("transactions", &records::transactions("b", 5000)).await;
     app.publish().await;
     let entries = entries(&app, "transactions").await;
     assert!(entries.len() > 1000);
