@@ -27,17 +27,21 @@ create function writes_backfill() returns boolean
 language sql stable parallel safe
 return coalesce(nullif(current_setting('tributary.backfill', true), '')::boolean, false);
 
--- A state that a transaction must have passed through before this one, where nobody told it: a
--- provider that is asked now and then hides states. Formance takes the first row of a payment for
--- its amount, and only later ones move it: a refund that is the first row would take nothing off.
-create function untold_status(is_child boolean, told text, status text) returns text
+-- The states that a transaction must have passed through before this one, where nobody told them
+-- after `told`: a provider that is asked now and then hides states. Formance takes the first row of
+-- a payment for its amount, and only later ones move it: a refund that is the first row would take
+-- nothing off.
+create function untold_statuses(is_child boolean, told text, status text) returns text[]
 language sql immutable parallel safe
 return case status
-  when 'REFUNDED' then case when told is null and not is_child then 'SUCCEEDED'
-                            when told = 'AUTHORISATION' then 'CAPTURE' end
-  when 'CAPTURE' then case when told is null and not is_child then 'AUTHORISATION' end
-  when 'REFUND_REVERSED' then case when told is null and is_child or told <> 'REFUNDED' then 'REFUNDED' end
-end;
+  when 'REFUNDED' then case when told is null and not is_child then '{SUCCEEDED}'
+                            when told = 'AUTHORISATION' then '{CAPTURE}' else '{}' end
+  when 'CAPTURE' then case when told is null and not is_child then '{AUTHORISATION}' else '{}' end
+  when 'REFUND_REVERSED' then case when told is null and not is_child then '{SUCCEEDED,REFUNDED}'
+                                   when told = 'AUTHORISATION' then '{CAPTURE,REFUNDED}'
+                                   when told is null or told <> 'REFUNDED' then '{REFUNDED}' else '{}' end
+  else '{}'
+end::text[];
 
 -- One wake-up per statement and provider; PostgreSQL folds equal ones of a transaction.
 create function track_new_accounts() returns trigger
@@ -58,13 +62,12 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 begin
   insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
   select n.provider, 'transactions', n.id, n.related_transaction_id, n.created_at, writes_backfill(),
-         case when s.untold then jsonb_set(transaction_body(n), '{status}', to_jsonb(s.status))
-              else transaction_body(n) end
+         case when s.status = n.status then transaction_body(n)
+              else jsonb_set(transaction_body(n), '{status}', to_jsonb(s.status)) end
   from new_rows n
-  cross join lateral (values (untold_status(n.related_transaction_id is not null, null, n.status), true),
-                             (n.status, false)) s (status, untold)
-  where s.status is not null
-  order by n.id, s.untold desc;
+  cross join lateral unnest(untold_statuses(n.related_transaction_id is not null, null, n.status) || n.status)
+    with ordinality s (status, step)
+  order by n.id, s.step;
   perform pg_notify('tributary_changes', p.provider || '/transactions')
   from (select distinct provider from new_rows) p;
   return null;
@@ -77,16 +80,16 @@ language plpgsql security definer set search_path = public, pg_temp set enable_n
 begin
   insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
   select n.provider, 'transactions', n.id, n.related_transaction_id, n.created_at, writes_backfill(),
-         case when s.untold then jsonb_set(transaction_body(n), '{status}', to_jsonb(s.status))
-              else transaction_body(n) end
+         case when s.status = n.status then transaction_body(n)
+              else jsonb_set(transaction_body(n), '{status}', to_jsonb(s.status)) end
   from new_rows n
   join old_rows o on o.provider = n.provider and o.id = n.id
-  cross join lateral (values (untold_status(n.related_transaction_id is not null, o.status, n.status), true),
-                             (n.status, false)) s (status, untold)
-  where s.status is not null and (n.status, n.asset, n.amount, n.source_account_id, n.destination_account_id, n.metadata)
+  cross join lateral unnest(untold_statuses(n.related_transaction_id is not null, o.status, n.status) || n.status)
+    with ordinality s (status, step)
+  where (n.status, n.asset, n.amount, n.source_account_id, n.destination_account_id, n.metadata)
         is distinct from
         (o.status, o.asset, o.amount, o.source_account_id, o.destination_account_id, o.metadata)
-  order by n.id, s.untold desc;
+  order by n.id, s.step;
   if found then
     perform pg_notify('tributary_changes', p.provider || '/transactions')
     from (select distinct provider from new_rows) p;

@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tributary::formance::kept::Kept;
+use tributary::formance::{Kind, PaymentType};
 
-use crate::support::{TestApp, records};
+use crate::support::{Consumer, Loop, TestApp, records};
 
 fn child(id: &str, parent: &str, created_at: &str) -> Value {
     let mut record = records::transaction(id, "REFUNDED");
@@ -154,9 +156,52 @@ async fn a_status_told_again_keeps_the_date_it_was_served_with() {
         served(&app, "createdAt").await.into_iter().map(|(_, at)| at[8..10].to_owned()).collect();
     assert_eq!(
         days,
-        ["01", "05", "01", "05", "05", "05", "01"],
+        // the first is the authorisation that nobody told
+        ["01", "01", "05", "01", "05", "05", "05", "01"],
         "under another date Formance would capture twice"
     );
+}
+
+#[tokio::test]
+async fn a_state_that_needs_another_before_it_moves_the_right_amount_however_it_is_told() {
+    // what a provider told of a payment and of a child of it, and what Formance has to be left with
+    let told: [(&str, &[&str], &[&str], &str, &str); 8] = [
+        ("refunded", &["REFUNDED"], &[], "0", "REFUNDED"),
+        ("captured", &["CAPTURE"], &[], "1050", "CAPTURE"),
+        ("capture-hidden", &["AUTHORISATION", "REFUNDED"], &[], "0", "REFUNDED"),
+        ("refund-hidden", &["SUCCEEDED", "REFUND_REVERSED"], &[], "1050", "REFUND_REVERSED"),
+        ("all-hidden", &["REFUND_REVERSED"], &[], "1050", "REFUND_REVERSED"),
+        ("child-hidden", &["SUCCEEDED"], &["REFUND_REVERSED"], "1050", "REFUND_REVERSED"),
+        ("child-told", &["SUCCEEDED"], &["REFUNDED", "REFUND_REVERSED"], "1050", "REFUND_REVERSED"),
+        ("nothing-hidden", &["PENDING", "SUCCEEDED", "REFUNDED"], &[], "0", "REFUNDED"),
+    ];
+    let app = TestApp::new().await;
+    for (id, own, children, ..) in told {
+        for status in own {
+            app.push("transactions", &[records::transaction(id, status)]).await;
+        }
+        for status in children {
+            let mut record = child(&format!("{id}-child"), id, "2026-03-05T00:00:00Z");
+            record["status"] = (*status).into();
+            record["amount"] = "1050".into();
+            app.push("transactions", &[record]).await;
+        }
+    }
+    app.publish_all().await;
+    for form in Loop::BOTH {
+        let mut consumer = Consumer::new(&app, Kind::Transactions, form).await;
+        consumer.poll().await;
+        let mut kept = Kept::default();
+        kept.take(Kind::Transactions, &consumer.rows);
+        for (id, _, _, amount, status) in told {
+            let payment = kept.payment(id, PaymentType::PayIn).unwrap();
+            assert_eq!(
+                (payment.amount.to_string().as_str(), payment.status().as_wire()),
+                (amount, status),
+                "{id}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
