@@ -164,8 +164,10 @@ async fn a_status_told_again_keeps_the_date_it_was_served_with() {
 
 #[tokio::test]
 async fn a_state_that_needs_another_before_it_moves_the_right_amount_however_it_is_told() {
-    // what a provider told of a payment and of a child of it, and what Formance has to be left with
-    let told: [(&str, &[&str], &[&str], &str, &str); 8] = [
+    /// What a provider told of a payment and of a child of it, and the amount and status that
+    /// Formance has to be left with.
+    type Told = (&'static str, &'static [&'static str], &'static [&'static str], &'static str, &'static str);
+    let told: [Told; 8] = [
         ("refunded", &["REFUNDED"], &[], "0", "REFUNDED"),
         ("captured", &["CAPTURE"], &[], "1050", "CAPTURE"),
         ("capture-hidden", &["AUTHORISATION", "REFUNDED"], &[], "0", "REFUNDED"),
