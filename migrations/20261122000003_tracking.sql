@@ -33,13 +33,12 @@ return coalesce(nullif(current_setting('tributary.backfill', true), '')::boolean
 -- nothing off.
 create function untold_statuses(is_child boolean, told text, status text) returns text[]
 language sql immutable parallel safe
-return case status
-  when 'REFUNDED' then case when told is null and not is_child then '{SUCCEEDED}'
-                            when told = 'AUTHORISATION' then '{CAPTURE}' else '{}' end
-  when 'CAPTURE' then case when told is null and not is_child then '{AUTHORISATION}' else '{}' end
-  when 'REFUND_REVERSED' then case when told is null and not is_child then '{SUCCEEDED,REFUNDED}'
-                                   when told = 'AUTHORISATION' then '{CAPTURE,REFUNDED}'
-                                   when told is null or told <> 'REFUNDED' then '{REFUNDED}' else '{}' end
+return case
+  when told = status then '{}'
+  when told is null and not is_child then case status
+    when 'REFUNDED' then '{SUCCEEDED}' when 'CAPTURE' then '{AUTHORISATION}'
+    when 'REFUND_REVERSED' then '{SUCCEEDED,REFUNDED}' else '{}' end
+  when status = 'REFUND_REVERSED' and told is distinct from 'REFUNDED' then '{REFUNDED}'
   else '{}'
 end::text[];
 
