@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// A kind of record that can be ingested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
     Accounts,
     Balances,

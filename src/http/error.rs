@@ -17,6 +17,8 @@ pub enum ApiError {
     Invalid(String),
     /// 401: no key, or not one of ours.
     Unauthorized,
+    /// 401: a webhook that does not prove where it comes from. Its caller is not told why.
+    Unproven,
     /// 403: a key of another scope.
     Forbidden(&'static str),
     /// 404.
@@ -53,6 +55,11 @@ impl ApiError {
                 "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
                     .into(),
             ),
+            Self::Unproven => (
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "the call does not prove where it comes from".into(),
+            ),
             Self::Forbidden(needed) => (
                 StatusCode::FORBIDDEN,
                 "Forbidden",
@@ -75,12 +82,13 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let wants_key = matches!(self, Self::Unauthorized);
         let (status, title, detail) = self.parts();
         let mut response = (status, Json(ErrorBody { title: title.into(), detail })).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if wants_key {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -121,7 +121,7 @@ fn parse(resource: Resource, records: Vec<&[u8]>, backfill: bool) -> (Batch, Vec
             Ok(record) => batch.records.push(record),
             Err(error) => {
                 let reason = error.to_string();
-                batch.refused.push(Refused { raw: raw.to_vec(), reason: reason.clone() });
+                batch.refused.push(Refused { raw: raw.to_vec(), reason: reason.clone(), origin: None });
                 quarantined.push(Quarantined { index, reason });
             }
         }

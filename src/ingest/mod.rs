@@ -1,10 +1,21 @@
-//! Jobs that pull: a scheduler per provider, runs, and the sink that commits what a run reads.
+//! Jobs that pull: schedulers that share the work by leases, runs, and the sink that commits what
+//! a run reads.
 
+mod breaker;
+mod foreground;
+mod held;
+mod housekeeping;
+mod instance;
 mod progress;
-mod run;
+mod puller;
 mod scheduler;
 mod sink;
 
+pub use breaker::PATIENCE;
+pub use foreground::{Busy, Order, Synced, run_once};
+pub use housekeeping::Housekeeper;
+pub use instance::Instance;
 pub use progress::Progress;
-pub use run::{RunOutcome, run_once};
+pub use puller::{Puller, RunOutcome, Work};
 pub use scheduler::Scheduler;
+pub use sink::{DatabaseSink, SinkError};

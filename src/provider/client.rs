@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::jq;
 use super::manifest::Manifest;
+use super::meter;
 use super::retry;
 use super::secret::Secret;
 
@@ -126,9 +127,10 @@ impl Client {
         self.sleep = sleep;
     }
 
-    /// How many requests were sent so far, repeated ones included.
+    /// How many requests were sent so far, repeated ones included: by the run that asks, or else
+    /// by all.
     pub fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
+        meter::sent().unwrap_or_else(|| self.sent.load(Ordering::Relaxed))
     }
 
     /// Asks for `target` until there is a JSON answer, the attempts are used up, or it is clear
@@ -174,6 +176,7 @@ impl Client {
             Err(why) => return Attempt::Final(ClientError::Unaskable { target: target.redacted(), why }),
         };
         self.sent.fetch_add(1, Ordering::Relaxed);
+        meter::request_sent();
         let response = match self.http.get(url).send().await {
             Ok(response) => response,
             Err(error) => return Attempt::Again { why: explain(error), pause: None },

@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use jaq_json::Val;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::domain::{ProviderName, Resource};
+use crate::domain::ProviderName;
 
 use super::client::{Answer, Client, Target};
 use super::incremental;
@@ -55,13 +55,6 @@ impl Connection {
             abandoned: AtomicBool::new(false),
             filter_deadline: FILTER_DEADLINE,
         })
-    }
-
-    /// How many streams carry `resource`.
-    pub fn streams_of(&self, resource: Resource) -> usize {
-        let carries =
-            |stream: &&Arc<Stream>| stream.output.as_ref().is_some_and(|output| output.resource == resource);
-        self.streams.iter().filter(carries).count()
     }
 
     /// Reads every stream once and hands what it reads to `sink`.

@@ -8,6 +8,7 @@ mod interpolate;
 mod iso4217;
 mod jq;
 mod manifest;
+mod meter;
 mod money;
 mod page;
 mod period;
@@ -16,7 +17,9 @@ mod reading;
 mod retry;
 mod run;
 mod secret;
+mod selection;
 mod template;
+mod webhook;
 
 #[cfg(test)]
 mod fake;
@@ -27,8 +30,14 @@ pub use client::ClientError;
 pub use engine::Connection;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
-pub use manifest::{Auth, Incremental, Manifest, RateLimit, RequestManifest, Retry, StreamManifest};
-pub use page::{Failure, MappedRecord, Page, PageSink, ReadError, RunError, RunReport, Warning, Warnings};
+pub use manifest::{
+    Auth, Incremental, Manifest, RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
+};
+pub use page::{
+    Failure, MappedRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport, Warning, Warnings,
+};
 pub use period::Period;
 pub use plan::ManifestError;
 pub use secret::Secret;
+pub use selection::{Selection, StreamGroup, Wanted};
+pub use webhook::{Call, Triggered, Unproven, Webhook};

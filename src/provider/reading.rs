@@ -10,7 +10,7 @@ use crate::domain::{Resource, Status, parse_record};
 
 use super::incremental::{self, UpdatedWindow};
 use super::jq::{self, Filter, FilterError, Limits, Scope};
-use super::page::{MappedRecord, Warning, Warnings};
+use super::page::{MappedRecord, RawRecord, Warning, Warnings};
 use super::plan::{Output, Stream};
 
 /// The most records in one answer.
@@ -92,8 +92,9 @@ fn changed_at(window: &UpdatedWindow, record: &Val, scope: &Scope, limits: Limit
     incremental::instant(&text(&time)?)
 }
 
-fn map(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
-    let unmappable = |reason: String| MappedRecord::Unmappable { raw: jq::to_json(record), reason };
+/// Adds what `record` becomes to `reading`.
+pub(super) fn map(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
+    let unmappable = |reason: String| MappedRecord::Unmappable { raw: raw(record, scope), reason };
     match output.map.run(record.clone(), scope, limits) {
         Err(error) => reading.records.push(unmappable(error.to_string())),
         Ok(mapped) => {
@@ -108,6 +109,12 @@ fn map(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &m
             }
         }
     }
+}
+
+/// A record as it came, to be mapped again.
+pub(super) fn raw(record: &Val, scope: &Scope) -> RawRecord {
+    let now = text(&scope.now).unwrap_or_default();
+    RawRecord { record: jq::to_json(record), parent: jq::to_json(&scope.parent), now }
 }
 
 fn checked(resource: Resource, canonical: &Val) -> Result<Vec<u8>, String> {

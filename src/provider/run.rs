@@ -10,6 +10,7 @@ use super::engine::{Connection, scope};
 use super::page::{Failure, MappedRecord, Page, PageSink, ReadError, RunError, RunReport, Warnings};
 use super::plan::Stream;
 use super::reading::{self, Partition, Reading};
+use super::selection::Selection;
 
 /// What a stream gave to those that depend on it.
 struct ReadStream {
@@ -22,6 +23,8 @@ struct ReadStream {
 pub struct Run<'a, S> {
     connection: &'a Connection,
     sink: &'a mut S,
+    /// What is read; everything, where none.
+    selection: Option<&'a Selection>,
     report: RunReport,
     /// By place in the list of streams; only of those that others depend on.
     read: HashMap<usize, ReadStream>,
@@ -37,6 +40,7 @@ impl<'a, S: PageSink> Run<'a, S> {
         Self {
             connection,
             sink,
+            selection: None,
             report: RunReport::default(),
             read: HashMap::new(),
             sent_before: sent,
@@ -44,10 +48,19 @@ impl<'a, S: PageSink> Run<'a, S> {
         }
     }
 
-    /// Reads every stream once.
+    /// Reads only what is selected.
+    pub fn only(mut self, selection: &'a Selection) -> Self {
+        self.selection = Some(selection);
+        self
+    }
+
+    /// Reads every selected stream once.
     pub async fn finish(mut self) -> Result<RunReport, RunError<S::Error>> {
         for index in 0..self.connection.streams.len() {
-            self.stream(index).await.map_err(RunError::Sink)?;
+            let name = &self.connection.streams[index].name;
+            if self.selection.is_none_or(|selection| selection.includes(name)) {
+                self.stream(index).await.map_err(RunError::Sink)?;
+            }
         }
         self.report.requests = self.connection.client.sent() - self.sent_before;
         if self.report.failures.is_empty() { Ok(self.report) } else { Err(RunError::Incomplete(self.report)) }
@@ -55,7 +68,11 @@ impl<'a, S: PageSink> Run<'a, S> {
 
     async fn stream(&mut self, index: usize) -> Result<(), S::Error> {
         let stream = Arc::clone(&self.connection.streams[index]);
-        let (partitions, mut complete) = self.partitions(&stream).await;
+        let (mut partitions, mut complete) = self.partitions(&stream).await;
+        if let Some(selection) = self.selection {
+            selection.retain(&stream.name, &mut partitions);
+            complete &= selection.is_whole(&stream.name);
+        }
         let mut records = Vec::new();
         let mut pages = Pages { first: true, last_partition: false };
         if partitions.is_empty() && complete {
@@ -148,6 +165,7 @@ impl<'a, S: PageSink> Run<'a, S> {
                 end_of_stream: last && pages.last_partition && complete,
                 requests: sent - std::mem::replace(&mut self.counted, sent),
                 warnings: std::mem::take(&mut warnings),
+                raw: Vec::new(),
             };
             self.sink.page(page).await?;
             if last {

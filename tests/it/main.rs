@@ -10,6 +10,7 @@ mod contract;
 mod crashes;
 mod feed_clock;
 mod formance_storage;
+mod jobs;
 mod keys;
 mod migrations;
 mod openapi;

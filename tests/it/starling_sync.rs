@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tributary::config::{Provider, Source};
 use tributary::formance::Kind;
-use tributary::ingest::{Progress, RunOutcome, run_once};
+use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
 use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
 
@@ -19,7 +19,7 @@ const TOKEN: &str = "the-token-of-the-test";
 struct Setup {
     bank: Arc<Starling>,
     app: TestApp,
-    connection: Connection,
+    connection: Arc<Connection>,
 }
 
 impl Setup {
@@ -33,12 +33,12 @@ impl Setup {
         let app =
             TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
                 .await;
-        let connection = connect(&url);
+        let connection = Arc::new(connect(&url));
         Self { bank, app, connection }
     }
 
     async fn sync(&self) -> RunOutcome {
-        run_once(&self.app.pool, self.app.name(), &self.connection, &Progress::default()).await.unwrap()
+        run_once(&self.app.pool, self.app.name(), &self.connection, &Arc::default()).await.unwrap()
     }
 
     async fn sync_ok(&self) {
@@ -235,9 +235,8 @@ async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     manifest.base_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(starling::serve(listener, Arc::clone(&setup.bank), std::future::pending()));
-    let connection = Connection::new(&provider.name, &manifest).unwrap();
-    let outcome =
-        run_once(&setup.app.pool, setup.app.name(), &connection, &Progress::default()).await.unwrap();
+    let connection = Arc::new(Connection::new(&provider.name, &manifest).unwrap());
+    let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Arc::default()).await.unwrap();
     let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };
     assert!(error.contains("403") && !error.contains("a-wrong-token"), "{error}");
     let held: i64 =

@@ -12,12 +12,19 @@ use super::secret::Secret;
 mod auth;
 mod incremental;
 mod limits;
+mod schedule;
 mod stream;
+mod webhook;
 
 pub use auth::Auth;
 pub use incremental::Incremental;
 pub use limits::{RateLimit, Retry};
+pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{RequestManifest, StreamManifest};
+pub use webhook::{
+    CodeEncoding, HmacAlgorithm, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
+    WebhookManifest,
+};
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,13 +40,27 @@ pub struct Manifest {
     pub rate_limit: RateLimit,
     #[serde(default)]
     pub retry: Retry,
-    /// The pause between two runs.
+    /// The pause between two runs of a stream that has no schedule of its own.
     pub every: Period,
+    /// How many groups of streams are read at the same time.
+    #[serde(default = "one")]
+    pub concurrency: u32,
+    /// How long records are kept as they came, so that they can be mapped again; not at all
+    /// without it.
+    #[serde(default)]
+    pub keep_raw: Option<Period>,
+    /// What the provider calls when something happened.
+    #[serde(default)]
+    pub webhook: Option<WebhookManifest>,
     /// jq definitions that every filter below can call.
     #[serde(default)]
     pub functions: String,
     /// What is pulled, in the order in which it is pulled.
     pub streams: Vec<StreamManifest>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 impl Manifest {
@@ -51,6 +72,7 @@ impl Manifest {
         for value in self.headers.values_mut() {
             *value = value.interpolated(&lookup)?;
         }
+        self.webhook = self.webhook.map(|webhook| webhook.interpolated(&lookup)).transpose()?;
         Ok(self)
     }
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use super::Incremental;
+use super::{AfterWebhook, CronTimes, Incremental};
 use crate::domain::{Resource, Status};
+use crate::provider::period::Period;
 
 /// One kind of record of the API, read from one endpoint.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +36,15 @@ pub struct StreamManifest {
     /// gives; a status that is not listed becomes OTHER and is counted.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
+    /// Its own pause between two runs.
+    #[serde(default)]
+    pub every: Option<Period>,
+    /// Its own times, in five fields.
+    #[serde(default)]
+    pub cron: Option<CronTimes>,
+    /// Read after webhooks only.
+    #[serde(default)]
+    pub after_webhook: Option<AfterWebhook>,
 }
 
 /// Where a stream is read.

@@ -68,8 +68,8 @@ impl TestApp {
         provider: Provider,
         (connector_key, ingest_key): (String, String),
     ) -> Self {
-        let served = ServedProvider { formance: provider.formance, keys: provider.keys.clone() };
-        let other = ServedProvider { formance: provider.formance, keys: vec![] };
+        let served = ServedProvider::new(provider.clone()).unwrap();
+        let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let router = app(Arc::new(AppState { pool: pool.clone(), providers, metrics: None }));
         Self { url, pool, router, provider, connector_key, ingest_key }

@@ -2,9 +2,12 @@
 
 pub mod app;
 mod consumer;
+pub mod jobs;
 pub mod process;
 pub mod records;
 pub mod server;
+mod upstream;
 
 pub use app::TestApp;
 pub use consumer::{Consumer, Loop};
+pub use upstream::Upstream;

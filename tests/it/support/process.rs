@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// The connector key that the provider file takes from the environment.
@@ -46,6 +47,11 @@ impl Place {
 
     /// Starts `serve` on a free port and waits until it is up. With `database`, on that one.
     pub async fn serve(&self, database: Option<&str>) -> (Child, String) {
+        self.serve_logging(database, Stdio::inherit()).await
+    }
+
+    /// As [`Place::serve`], with the log going to `log`.
+    pub async fn serve_logging(&self, database: Option<&str>, log: Stdio) -> (Child, String) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         // the flag goes before the variable
@@ -54,7 +60,7 @@ impl Place {
         if let Some(url) = database {
             command.env("DATABASE_URL", url);
         }
-        let server = command.spawn().unwrap();
+        let server = command.stderr(log).spawn().unwrap();
         let up = async {
             while !self.run(&["health", "--listen", &address]).await.status.success() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -69,6 +75,16 @@ impl Drop for Place {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// Reads the log of a process, which is piped, until `text` is in it.
+pub async fn read_log_until(process: &mut Child, text: &str) {
+    let mut lines = BufReader::new(process.stderr.take().expect("its log is piped")).lines();
+    let reading =
+        async { while !lines.next_line().await.unwrap().expect("it goes on logging").contains(text) {} };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("it is logged");
+    // a log that nobody reads would block its writer in the end
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
 }
 
 /// Sends `signal` to a process.

@@ -1,0 +1,83 @@
+-- Who pulls what, and when; what each run did; what can be mapped again without asking again.
+
+-- A group is a stream with the streams that are read for each of its records. One instance at a
+-- time pulls a group: whoever holds its lease. A lease ends with its time, so that a dead instance
+-- leaves none behind, and each holder has a fence of its own: a page commits only under the
+-- current one, so that an instance that was paused meanwhile commits nothing.
+create table sync_leases (
+  provider text not null,
+  stream_group text not null,
+  holder text,
+  expires_at timestamptz,
+  fence bigint not null default 0,
+  -- runs in a row that failed, and until when none is tried for that
+  failures integer not null default 0,
+  paused_until timestamptz,
+  -- resources whose first full read is over: a feed is held back until all groups have it
+  settled text[] not null default '{}',
+  constraint sync_leases_pkey primary key (provider, stream_group),
+  constraint sync_leases_held_until check ((holder is null) = (expires_at is null)),
+  constraint sync_leases_failures_counted check (failures >= 0)
+);
+
+-- What is to be read next: a whole stream (partition ''), again and again by its schedule, or one
+-- partition of it, once, because somebody asked. What is asked for twice is due once.
+create table sync_tasks (
+  provider text not null,
+  stream text not null,
+  partition text not null default '',
+  stream_group text not null,
+  -- as the manifest has it: a new one counts from now
+  schedule text not null,
+  -- null: only when somebody asks
+  due_at timestamptz,
+  constraint sync_tasks_pkey primary key (provider, stream, partition)
+);
+create index sync_tasks_due_idx on sync_tasks (provider, stream_group, due_at);
+
+-- '' where a build before this one ran all groups at once
+alter table sync_runs add column stream_group text not null default '';
+alter table sync_runs add column warnings bigint not null default 0;
+create index sync_runs_group_idx on sync_runs (provider, stream_group, started_at desc);
+create index sync_runs_running_idx on sync_runs (provider, stream_group) where status = 'running';
+
+create table sync_run_streams (
+  run uuid not null constraint sync_run_streams_run_fkey references sync_runs (id) on delete cascade,
+  stream text not null,
+  requests bigint not null default 0,
+  created bigint not null default 0,
+  updated bigint not null default 0,
+  unchanged bigint not null default 0,
+  quarantined bigint not null default 0,
+  warnings bigint not null default 0,
+  error text,
+  constraint sync_run_streams_pkey primary key (run, stream)
+);
+
+-- Records as the provider sent them, where its manifest says keep_raw: each state once, in the
+-- order in which they last came, with what the mapping saw besides.
+create table raw_records (
+  position bigint generated always as identity,
+  provider text not null,
+  stream text not null,
+  partition text not null,
+  digest bytea not null,
+  record bytea not null,
+  parent bytea not null,
+  -- $now: when the request was sent that got the record
+  asked_at text not null,
+  kept_at timestamptz not null default clock_timestamp(),
+  constraint raw_records_pkey primary key (provider, stream, position),
+  constraint raw_records_state_key unique (provider, stream, partition, digest)
+);
+create index raw_records_kept_at_idx on raw_records (provider, kept_at);
+
+-- Where a record came from that its manifest could not map: with these it can be mapped again.
+-- Null for what was pushed in.
+alter table quarantine add column stream text;
+alter table quarantine add column partition text;
+alter table quarantine add column parent bytea;
+alter table quarantine add column asked_at text;
+alter table quarantine add constraint quarantine_origin_whole
+  check (num_nulls(stream, partition, parent, asked_at) in (0, 4));
+create index quarantine_provider_idx on quarantine (provider, resource, id);
