@@ -27,6 +27,17 @@ impl std::fmt::Display for Resource {
     }
 }
 
+impl std::str::FromStr for Resource {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::Accounts, Self::Balances, Self::Beneficiaries, Self::Transactions];
+        all.into_iter().find(|resource| resource.as_str() == name).ok_or_else(|| {
+            format!("{name:?} is no resource: take accounts, balances, beneficiaries or transactions")
+        })
+    }
+}
+
 /// A kind of record that is served as a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FeedName {

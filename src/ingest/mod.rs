@@ -8,6 +8,8 @@ mod housekeeping;
 mod instance;
 mod progress;
 mod puller;
+mod remap;
+mod replay;
 mod scheduler;
 mod sink;
 
@@ -17,5 +19,7 @@ pub use housekeeping::Housekeeper;
 pub use instance::Instance;
 pub use progress::Progress;
 pub use puller::{Puller, RunOutcome, Work};
+pub use remap::{RemapFailure, RemapOrder, RemapOutcome, Remapped};
+pub use replay::{Replayed, Replayer};
 pub use scheduler::Scheduler;
 pub use sink::{DatabaseSink, SinkError};

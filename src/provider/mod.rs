@@ -14,6 +14,7 @@ mod page;
 mod period;
 mod plan;
 mod reading;
+mod remap;
 mod retry;
 mod run;
 mod secret;
@@ -38,6 +39,7 @@ pub use page::{
 };
 pub use period::Period;
 pub use plan::ManifestError;
+pub use remap::RemapError;
 pub use secret::Secret;
 pub use selection::{Selection, StreamGroup, Wanted};
 pub use webhook::{Call, Triggered, Unproven, Webhook};

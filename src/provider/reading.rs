@@ -16,7 +16,7 @@ use super::plan::{Output, Stream};
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
 /// The most canonical records that one record becomes.
-const MOST_MAPPED: usize = 1_000;
+pub(super) const MOST_MAPPED: usize = 1_000;
 /// How much of a status that is not in the table is kept, in characters.
 const STATUS_CHARS: usize = 64;
 

@@ -184,3 +184,22 @@ pub async fn discard_all(pool: &PgPool, which: Which<'_>) -> Result<u64, StoreEr
     .await?;
     Ok(gone.rows_affected())
 }
+
+/// Deletes the records of `raw`, which have their place now; gives how many there were.
+pub async fn free(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    raw: &[Vec<u8>],
+) -> Result<u64, StoreError> {
+    let gone = sqlx::query!(
+        "delete from quarantine where provider = $1 and resource = $2 and stream is not null
+           and raw_digest in (select sha256(raw) from unnest($3::bytea[]) r (raw))",
+        provider.as_str(),
+        resource.as_str(),
+        raw as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
+}
