@@ -35,6 +35,36 @@ create table sync_tasks (
 );
 create index sync_tasks_due_idx on sync_tasks (provider, stream_group, due_at);
 
+-- Takes the lease of that one of p_groups which waits longest for its turn. A function, so that it
+-- is one statement for whoever calls it: a caller that is paused in between would keep the others
+-- from their work.
+create function take_due_lease(
+  p_provider text, p_groups text[], p_concurrency bigint, p_holder text, p_time interval
+) returns table (taken_group text, taken_fence bigint, failures_before integer, taken_from text)
+language plpgsql as $$
+begin
+  -- two instances must not each count the other's lease as not taken yet
+  perform pg_advisory_xact_lock(hashtextextended('leases/' || p_provider, 7404));
+  return query
+  with due as (
+    select l.provider, l.stream_group, l.holder from sync_leases l
+    join lateral (
+      select min(t.due_at) as since from sync_tasks t
+      where t.provider = l.provider and t.stream_group = l.stream_group
+        and t.due_at <= clock_timestamp()) t on t.since is not null
+    where l.provider = p_provider and l.stream_group = any(p_groups)
+      and (l.expires_at <= clock_timestamp()) is not false
+      and (l.paused_until <= clock_timestamp()) is not false
+      and p_concurrency > (select count(*) from sync_leases w
+                           where w.provider = p_provider and w.expires_at > clock_timestamp())
+    order by t.since, array_position(p_groups, l.stream_group)
+    limit 1 for update of l skip locked)
+  update sync_leases l
+  set holder = p_holder, fence = l.fence + 1, expires_at = clock_timestamp() + p_time
+  from due where l.provider = due.provider and l.stream_group = due.stream_group
+  returning l.stream_group, l.fence, l.failures, due.holder;
+end $$;
+
 -- '' where a build before this one ran all groups at once
 alter table sync_runs add column stream_group text not null default '';
 alter table sync_runs add column warnings bigint not null default 0;

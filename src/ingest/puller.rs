@@ -129,6 +129,7 @@ impl Puller {
     /// `None` where the lease is lost already.
     async fn begin(&self, lease: &Lease, work: &Work) -> Result<Option<Begun>, StoreError> {
         let mut transaction = self.pool.begin().await?;
+        leases::limit_silence(&mut transaction, lease).await?;
         let (tasks, selection) = match work {
             Work::Due => {
                 let tasks = sync_tasks::due(&mut transaction, lease, &self.streams_of(lease)).await?;
@@ -210,6 +211,7 @@ impl Puller {
             next.push((task, schedule.and_then(|schedule| schedule.next(now, jitter))));
         }
         let mut transaction = self.pool.begin().await?;
+        leases::limit_silence(&mut transaction, lease).await?;
         let resources = self.groups.iter().filter(|g| g.name == lease.group).flat_map(|g| &g.resources);
         for resource in resources {
             // also when their stream failed: what was read is not held back for what was not

@@ -68,40 +68,19 @@ pub async fn take_due(
     holder: &str,
     time: Duration,
 ) -> Result<Option<Taken>, StoreError> {
-    let mut transaction = pool.begin().await?;
-    // two instances must not each count the other's lease as not taken yet
-    sqlx::query!("select pg_advisory_xact_lock(hashtextextended('leases/' || $1, 7404))", provider.as_str())
-        .fetch_one(&mut *transaction)
-        .await?;
     let row = sqlx::query!(
-        r#"with due as (
-             select l.provider, l.stream_group, l.holder from sync_leases l
-             join lateral (
-               select min(t.due_at) as since from sync_tasks t
-               where t.provider = l.provider and t.stream_group = l.stream_group
-                 and t.due_at <= clock_timestamp()) t on t.since is not null
-             where l.provider = $1 and l.stream_group = any($2)
-               and (l.expires_at <= clock_timestamp()) is not false
-               and (l.paused_until <= clock_timestamp()) is not false
-               and $3 > (select count(*) from sync_leases w
-                         where w.provider = $1 and w.expires_at > clock_timestamp())
-             order by t.since, array_position($2, l.stream_group)
-             limit 1 for update of l skip locked)
-           update sync_leases l
-           set holder = $4, fence = l.fence + 1, expires_at = clock_timestamp() + $5
-           from due where l.provider = due.provider and l.stream_group = due.stream_group
-           returning l.stream_group, l.fence, l.failures, due.holder as taken_from"#,
+        r#"select taken_group as "group!", taken_fence as "fence!", failures_before as "failures!", taken_from
+           from take_due_lease($1, $2, $3, $4, $5)"#,
         provider.as_str(),
         groups as _,
         i64::from(concurrency),
         holder,
         interval(time)
     )
-    .fetch_optional(&mut *transaction)
+    .fetch_optional(pool)
     .await?;
-    transaction.commit().await?;
     Ok(row.map(|row| Taken {
-        lease: Lease { provider: provider.clone(), group: row.stream_group, fence: row.fence, time },
+        lease: Lease { provider: provider.clone(), group: row.group, fence: row.fence, time },
         failures: row.failures.max(0).unsigned_abs(),
         taken_from: row.taken_from,
     }))
@@ -116,34 +95,43 @@ pub async fn take_now(
     holder: &str,
     time: Duration,
 ) -> Result<Result<Taken, Holder>, StoreError> {
-    let mut transaction = pool.begin().await?;
-    ensure(&mut transaction, provider, group).await?;
-    let before = sqlx::query!(
-        r#"select holder, expires_at, expires_at > clock_timestamp() as "held" from sync_leases
-           where provider = $1 and stream_group = $2 for update"#,
-        provider.as_str(),
-        group
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    if let (Some(true), Some(name), Some(until)) = (before.held, &before.holder, before.expires_at) {
-        return Ok(Err(Holder { name: name.clone(), until }));
+    loop {
+        let before = sqlx::query!(
+            r#"select holder, expires_at, expires_at > clock_timestamp() as held from sync_leases
+               where provider = $1 and stream_group = $2"#,
+            provider.as_str(),
+            group
+        )
+        .fetch_optional(pool)
+        .await?;
+        let taken_from = before.as_ref().and_then(|before| before.holder.clone());
+        if let Some(before) = before
+            && let (Some(true), Some(name), Some(until)) = (before.held, before.holder, before.expires_at)
+        {
+            return Ok(Err(Holder { name, until }));
+        }
+        let row = sqlx::query!(
+            "insert into sync_leases as l (provider, stream_group, holder, fence, expires_at)
+             values ($1, $2, $3, 1, clock_timestamp() + $4)
+             on conflict on constraint sync_leases_pkey do update
+             set holder = excluded.holder, fence = l.fence + 1, expires_at = excluded.expires_at,
+                 paused_until = null
+             where (l.expires_at <= clock_timestamp()) is not false
+             returning fence, failures",
+            provider.as_str(),
+            group,
+            holder,
+            interval(time)
+        )
+        .fetch_optional(pool)
+        .await?;
+        // else somebody was faster: see who
+        if let Some(row) = row {
+            let lease = Lease { provider: provider.clone(), group: group.to_owned(), fence: row.fence, time };
+            let failures = row.failures.max(0).unsigned_abs();
+            return Ok(Ok(Taken { lease, failures, taken_from }));
+        }
     }
-    let row = sqlx::query!(
-        "update sync_leases
-         set holder = $3, fence = fence + 1, expires_at = clock_timestamp() + $4, paused_until = null
-         where provider = $1 and stream_group = $2 returning fence, failures",
-        provider.as_str(),
-        group,
-        holder,
-        interval(time)
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    let lease = Lease { provider: provider.clone(), group: group.to_owned(), fence: row.fence, time };
-    let failures = row.failures.max(0).unsigned_abs();
-    Ok(Ok(Taken { lease, failures, taken_from: before.holder }))
 }
 
 /// Says that the holder lives, and holds the lease's row until the caller's transaction ends, so

@@ -31,7 +31,7 @@ pub struct Scheduled<'a> {
 /// More partitions than these are not asked for one by one: the whole stream is.
 const PARTITIONS_MAX: i64 = 200;
 
-/// Makes the streams known. One that was not there before is due at once, after webhooks too:
+/// Makes the streams known, and forgets those that are not among them. One that was not there before is due at once, after webhooks too:
 /// what happened before the first of them has to come from somewhere.
 pub async fn register(
     pool: &PgPool,
@@ -57,7 +57,29 @@ pub async fn register(
         .execute(&mut *transaction)
         .await?;
     }
+    forget_others(&mut transaction, provider, streams).await?;
     transaction.commit().await?;
+    Ok(())
+}
+
+/// Forgets the streams and groups that the manifest has no more. An instance that still has them
+/// in an older manifest reads them no more, but for what it is at.
+async fn forget_others(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    known: &[Scheduled<'_>],
+) -> Result<(), StoreError> {
+    let streams: Vec<&str> = known.iter().map(|known| known.stream).collect();
+    let groups: Vec<&str> = known.iter().map(|known| known.group).collect();
+    sqlx::query!(
+        "with gone as (delete from sync_tasks where provider = $1 and stream <> all($2))
+         delete from sync_leases where provider = $1 and stream_group <> all($3) and holder is null",
+        provider.as_str(),
+        &streams as _,
+        &groups as _
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -140,8 +162,8 @@ pub async fn streams(pool: &PgPool, provider: &ProviderName) -> Result<Vec<Strin
 }
 
 /// Does away with tasks that a run has done: partitions go, whole streams are due at the time
-/// given with them, or with the next of their group that has the same schedule, so that what was
-/// out of step once is read together again. What was asked for again meanwhile stays due.
+/// given with them, or with the others of their group that have the same schedule, so that what
+/// was out of step once is read together again. What was asked for again meanwhile stays due.
 pub async fn done(
     connection: &mut PgConnection,
     lease: &Lease,
@@ -153,11 +175,11 @@ pub async fn done(
         if task.partition.is_empty() {
             sqlx::query!(
                 "update sync_tasks t
-                 set due_at = least($5, (
+                 set due_at = coalesce((
                    select min(s.due_at) from sync_tasks s
                    where s.provider = t.provider and s.stream_group = t.stream_group
                      and s.schedule = t.schedule and s.partition = '' and s.stream <> all($6)
-                     and s.due_at > clock_timestamp()))
+                     and s.due_at > clock_timestamp()), $5)
                  where provider = $1 and stream_group = $2 and stream = $3 and partition = ''
                    and due_at is not distinct from $4",
                 lease.provider.as_str(),

@@ -141,6 +141,7 @@ async fn an_instance_that_is_paused_within_a_transaction_does_not_keep_its_lease
     let (_upstream, app, _file) = setup("", &["payments"]).await;
     let time = Duration::from_secs(1);
     let taken = leases::take_now(&app.pool, app.name(), "payments", "paused", time).await.unwrap().unwrap();
+    app.sql("update sync_leases set expires_at = clock_timestamp()").await;
     let mut paused = app.pool.begin().await.unwrap();
     leases::limit_silence(&mut paused, &taken.lease).await.unwrap();
     assert!(leases::confirm(&mut paused, &taken.lease).await.unwrap());
@@ -222,4 +223,59 @@ async fn a_sync_by_hand_waits_for_its_lease_or_says_who_has_it() {
     let Synced::Ran(RunOutcome::Succeeded { tally, .. }) = synced else { panic!("{synced:?}") };
     assert_eq!((tally.created, tally.unchanged), (1, 0), "its own run, after the other's");
     scheduler.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_reads_what_is_due_and_what_is_above_it_and_what_has_one_schedule_stays_together() {
+    let upstream = Upstream::start().await;
+    let below = |name: &str| {
+        stream(name, "      for_each: wallets\n      partition: .id\n")
+            .replace(&format!("path: /{name}"), &format!("path: '/wallets/{{id}}/{name}'"))
+    };
+    let wallets = "    - { name: wallets, request: { path: /wallets }, records: '.[]' }\n".to_owned();
+    let file = file(&upstream, "", &[wallets, below("feed"), below("cards")].concat());
+    let app = TestApp::with_file(&file).await;
+    upstream.set("/wallets", json!([{"id": "a"}]));
+    upstream.set("/wallets/a/feed", json!([]));
+    upstream.set("/wallets/a/cards", json!([]));
+    let asked = || ["/wallets", "/wallets/a/feed", "/wallets/a/cards"].map(|path| upstream.asked(path));
+    let scheduler = Working::start(&app, &file, instance("one", LONG));
+    until(&app.pool, SUCCEEDED, 1).await;
+    assert_eq!(asked(), [1, 1, 1], "everything in one run");
+    let together = "select count(distinct due_at) from sync_tasks";
+    assert_eq!(count(&app.pool, together).await, 1);
+    app.sql("update sync_tasks set due_at = clock_timestamp() where stream = 'feed'").await;
+    until(&app.pool, SUCCEEDED, 2).await;
+    scheduler.stop().await;
+    assert_eq!(asked(), [2, 2, 1]);
+    assert_eq!(count(&app.pool, together).await, 1, "it is back in step");
+}
+
+#[tokio::test]
+async fn a_group_that_keeps_failing_is_tried_more_and_more_rarely_until_it_succeeds() {
+    let (upstream, app, file) = setup("", &["payments"]).await;
+    upstream.refuse("/payments", 404);
+    let scheduler = Working::start(&app, &file, instance("one", LONG));
+    let mut pauses = Vec::new();
+    for failures in 1..=5 {
+        until(&app.pool, "select coalesce(max(failures), 0)::bigint from sync_leases", failures).await;
+        let pause: f64 = sqlx::query_scalar(
+            "select round(extract(epoch from paused_until - now()) / 10)::float8 * 10 from sync_leases",
+        )
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+        pauses.push(pause);
+        if failures == 5 {
+            upstream.set("/payments", json!([record("a")]));
+        }
+        app.sql("update sync_leases set paused_until = clock_timestamp()").await;
+    }
+    assert_eq!(pauses, [60.0, 60.0, 120.0, 240.0, 480.0]);
+    until(&app.pool, SUCCEEDED, 1).await;
+    scheduler.stop().await;
+    assert_eq!(
+        count(&app.pool, "select failures::bigint from sync_leases where paused_until is null").await,
+        0
+    );
 }

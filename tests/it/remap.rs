@@ -48,7 +48,7 @@ impl Setup {
         let time = Duration::from_secs(60);
         let taken = leases::take_now(&self.app.pool, self.app.name(), "payments", "test", time);
         let lease = taken.await.unwrap().unwrap().lease;
-        let run = sync_runs::begin(&mut *self.app.pool.acquire().await.unwrap(), &lease).await.unwrap();
+        let run = sync_runs::begin(&mut self.app.pool.acquire().await.unwrap(), &lease).await.unwrap();
         let (groups, progress) = (connection.groups(), Progress::default());
         let mut sink = DatabaseSink::new(&self.app.pool, &lease, run, &connection, &groups, &progress);
         let page = Page {

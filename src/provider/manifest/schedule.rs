@@ -65,7 +65,7 @@ fn part(whole: TimeDelta, of: f64) -> TimeDelta {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct CronTimes {
-    cron: Cron,
+    cron: Box<Cron>,
 }
 
 impl CronTimes {
@@ -83,7 +83,8 @@ impl TryFrom<String> for CronTimes {
         let explain = |why: String| {
             format!("{text:?} is no cron schedule of five fields, such as \"30 6 * * 1-5\": {why}")
         };
-        let times = Self { cron: parser.parse(&text).map_err(|error| explain(error.to_string()))? };
+        let cron = parser.parse(&text).map_err(|error| explain(error.to_string()))?;
+        let times = Self { cron: Box::new(cron) };
         match times.after(DateTime::UNIX_EPOCH) {
             Some(_) => Ok(times),
             None => Err(explain("it never comes".to_owned())),
