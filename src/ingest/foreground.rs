@@ -6,11 +6,12 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
+use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress};
 use crate::domain::ProviderName;
 use crate::provider::{Connection, StreamGroup};
-use crate::store::leases::{self, Holder, Taken};
+use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
 
 /// How often a lease that another holds is looked at.
@@ -52,16 +53,16 @@ impl Puller {
                 Some(stream) if group.streams.iter().any(|name| name == stream) => vec![stream.to_owned()],
                 Some(_) => continue,
             };
-            let taken = tokio::select! {
-                taken = self.take(group, &order.busy) => taken?,
+            let held = tokio::select! {
+                held = self.take(group, &order.busy) => held?,
                 () = stop.cancelled() => return Ok(Synced::Ran(RunOutcome::Interrupted)),
             };
-            let taken = match taken {
-                Ok(taken) => taken,
+            let held = match held {
+                Ok(held) => held,
                 Err(holder) => return Ok(Synced::Busy { group: group.name.clone(), holder }),
             };
             let work = Work::Streams { names, forget: order.forget };
-            match self.run(taken, &work, stop).await? {
+            match self.run(held, &work, stop).await? {
                 None => {}
                 Some(RunOutcome::Interrupted) => return Ok(Synced::Ran(RunOutcome::Interrupted)),
                 Some(outcome) => total = together(total, outcome),
@@ -70,16 +71,16 @@ impl Puller {
         Ok(Synced::Ran(total))
     }
 
+    /// The lease of `group`, or who has it.
     pub(super) async fn take(
         &self,
         group: &StreamGroup,
         busy: &Busy<'_>,
-    ) -> Result<Result<Taken, Holder>, StoreError> {
-        let Instance { name, lease_time } = &self.instance;
+    ) -> Result<Result<HeldLease, Holder>, StoreError> {
         let mut told = false;
         loop {
-            match leases::take_now(&self.pool, &self.provider, &group.name, name, *lease_time).await? {
-                Ok(taken) => return Ok(Ok(taken)),
+            match HeldLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
+                Ok(held) => return Ok(Ok(held)),
                 Err(holder) => match busy {
                     Busy::GiveUp => return Ok(Err(holder)),
                     Busy::Wait(tell) => {

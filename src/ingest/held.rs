@@ -3,8 +3,10 @@
 use sqlx::PgPool;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::Instance;
+use crate::domain::ProviderName;
 use crate::store::StoreError;
-use crate::store::leases::{self, Lease};
+use crate::store::leases::{self, Holder, Lease, Taken};
 
 /// How many signs of life there are within the time of a lease.
 const BEATS: u32 = 4;
@@ -13,18 +15,45 @@ const BEATS: u32 = 4;
 /// still runs; else it passes on when its time is over.
 pub struct HeldLease {
     pool: PgPool,
-    lease: Option<Lease>,
+    taken: Taken,
+    /// Whether somebody still has to give it back.
+    open: bool,
     lost: CancellationToken,
     _beating: DropGuard,
 }
 
 impl HeldLease {
-    /// Keeps `lease` alive from now on.
-    pub fn new(pool: &PgPool, lease: Lease) -> Self {
+    /// Takes the lease of `group` now, unless somebody holds it: then gives who. Whoever is dropped
+    /// while waiting for this leaves no lease behind.
+    pub async fn take(
+        pool: &PgPool,
+        provider: &ProviderName,
+        group: &str,
+        instance: &Instance,
+    ) -> Result<Result<Self, Holder>, StoreError> {
+        let (pool, provider, group) = (pool.clone(), provider.clone(), group.to_owned());
+        let instance = instance.clone();
+        // a task goes on when nobody waits for it any more, and then drops what it took
+        let taking = tokio::spawn(async move {
+            let Instance { name, lease_time } = &instance;
+            let taken = leases::take_now(&pool, &provider, &group, name, *lease_time).await?;
+            Ok(taken.map(|taken| Self::new(&pool, taken)))
+        });
+        taking.await.expect("taking a lease does not panic, and nobody aborts it")
+    }
+
+    /// Keeps a lease alive from now on.
+    pub fn new(pool: &PgPool, taken: Taken) -> Self {
+        let lease = &taken.lease;
         let (lost, over) = (CancellationToken::new(), CancellationToken::new());
         let beating = beat(pool.clone(), lease.clone(), lost.clone());
         tokio::spawn(over.clone().run_until_cancelled_owned(beating));
-        Self { pool: pool.clone(), lease: Some(lease), lost, _beating: over.drop_guard() }
+        Self { pool: pool.clone(), taken, open: true, lost, _beating: over.drop_guard() }
+    }
+
+    /// What its holder has to know.
+    pub fn taken(&self) -> &Taken {
+        &self.taken
     }
 
     /// Cancelled once the lease is known to have passed to another.
@@ -34,24 +63,24 @@ impl HeldLease {
 
     /// Gives the lease back at once.
     pub async fn give_back(mut self) -> Result<(), StoreError> {
-        match self.lease.take() {
-            Some(lease) => leases::give_back(&self.pool, &lease).await,
-            None => Ok(()),
-        }
+        leases::give_back(&self.pool, &self.taken.lease).await?;
+        self.open = false;
+        Ok(())
     }
 
     /// Forgets a lease that is given back already, or lost.
     pub fn forget(mut self) {
-        self.lease = None;
+        self.open = false;
     }
 }
 
 impl Drop for HeldLease {
     fn drop(&mut self) {
-        let (Some(lease), Ok(runtime)) = (self.lease.take(), tokio::runtime::Handle::try_current()) else {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        if !self.open {
             return;
-        };
-        let pool = self.pool.clone();
+        }
+        let (pool, lease) = (self.pool.clone(), self.taken.lease.clone());
         runtime.spawn(async move {
             if let Err(error) = leases::give_back(&pool, &lease).await {
                 tracing::warn!(%error, group = lease.group, "a lease passes on only when its time is over");

@@ -102,22 +102,22 @@ impl Puller {
         sync_tasks::register(&self.pool, &self.provider, &scheduled.collect::<Vec<_>>()).await
     }
 
-    /// One run under the lease that was taken. `None` where nothing was due after all.
+    /// One run under the lease that is held. `None` where nothing was due after all.
     pub(super) async fn run(
         &self,
-        taken: Taken,
+        held: HeldLease,
         work: &Work,
         stop: &CancellationToken,
     ) -> Result<Option<RunOutcome>, StoreError> {
+        let taken = held.taken();
         if let Some(before) = &taken.taken_from {
             tracing::warn!(provider = %self.provider, group = taken.lease.group, before,
                 "went on with the work of an instance that fell silent");
         }
-        let held = HeldLease::new(&self.pool, taken.lease.clone());
         let outcome = match self.begin(&taken.lease, work).await? {
             None => Some(RunOutcome::Interrupted),
             Some(begun) if begun.tasks.is_empty() && matches!(work, Work::Due) => None,
-            Some(begun) => Some(self.read(&taken, begun, &held, stop).await?),
+            Some(begun) => Some(self.read(taken, begun, &held, stop).await?),
         };
         match outcome {
             None | Some(RunOutcome::Interrupted) => held.give_back().await?,

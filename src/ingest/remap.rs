@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use tokio_util::sync::CancellationToken;
 
 use super::foreground::Busy;
-use super::held::HeldLease;
 use super::puller::Puller;
 use super::sink::SinkError;
 use crate::domain::{Record, Resource, parse_record};
@@ -99,13 +98,12 @@ impl Puller {
             if streams.is_empty() {
                 continue;
             }
-            let taken = match self.take(group, &order.busy).await? {
-                Ok(taken) => taken,
+            let held = match self.take(group, &order.busy).await? {
+                Ok(held) => held,
                 Err(holder) => return Ok(RemapOutcome::Busy { group: group.name.clone(), holder }),
             };
-            let held = HeldLease::new(&self.pool, taken.lease.clone());
             let result = tokio::select! {
-                result = self.remap_group(&taken.lease, group, &streams, order, &mut done) => Some(result),
+                result = self.remap_group(&held.taken().lease, group, &streams, order, &mut done) => Some(result),
                 () = stop.cancelled() => None,
             };
             held.give_back().await?;

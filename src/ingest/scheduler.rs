@@ -9,12 +9,13 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress};
 use crate::domain::ProviderName;
 use crate::provider::{Manifest, ManifestError};
 use crate::store::StoreError;
-use crate::store::leases::{self, Taken};
+use crate::store::leases;
 
 /// How often an instance looks for work; what is asked for begins within about this time.
 const TICK: Duration = Duration::from_secs(1);
@@ -55,8 +56,8 @@ impl Scheduler {
             if !registered {
                 registered = self.register().await;
             }
-            while registered && let Some(taken) = self.take().await {
-                runs.spawn(run_and_report(Arc::clone(&self.puller), taken, stop.clone()));
+            while registered && let Some(held) = self.take().await {
+                runs.spawn(run_and_report(Arc::clone(&self.puller), held, stop.clone()));
             }
             let tick = TICK.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {
@@ -78,22 +79,23 @@ impl Scheduler {
     }
 
     /// The lease of a group that is due, if there is one to be had.
-    async fn take(&self) -> Option<Taken> {
+    async fn take(&self) -> Option<HeldLease> {
         let puller = &self.puller;
         let groups: Vec<&str> = puller.groups().iter().map(|group| group.name.as_str()).collect();
         let Instance { name, lease_time } = &puller.instance;
         let taken =
             leases::take_due(&puller.pool, &puller.provider, &groups, self.concurrency, name, *lease_time);
-        taken.await.unwrap_or_else(|error| {
+        let taken = taken.await.unwrap_or_else(|error| {
             tracing::error!(provider = %puller.provider, %error, "cannot look for work");
             None
-        })
+        });
+        Some(HeldLease::new(&puller.pool, taken?))
     }
 }
 
-async fn run_and_report(puller: Arc<Puller>, taken: Taken, stop: CancellationToken) {
-    let (provider, group) = (&puller.provider, taken.lease.group.clone());
-    let outcome: Result<_, StoreError> = puller.run(taken, &Work::Due, &stop).await;
+async fn run_and_report(puller: Arc<Puller>, held: HeldLease, stop: CancellationToken) {
+    let (provider, group) = (&puller.provider, held.taken().lease.group.clone());
+    let outcome: Result<_, StoreError> = puller.run(held, &Work::Due, &stop).await;
     let label = match &outcome {
         Ok(None) => return,
         Ok(Some(RunOutcome::Interrupted)) => "interrupted",

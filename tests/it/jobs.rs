@@ -279,3 +279,17 @@ async fn a_group_that_keeps_failing_is_tried_more_and_more_rarely_until_it_succe
         0
     );
 }
+
+#[tokio::test]
+async fn a_sync_that_is_dropped_anywhere_leaves_no_lease_behind() {
+    let (_upstream, app, file) = setup("", &["payments"]).await;
+    let never = tokio_util::sync::CancellationToken::new();
+    for microseconds in (0..20_000).step_by(500) {
+        let puller = puller(&app, &file, "dropped");
+        let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
+        let sync = puller.sync_now(&order, &never);
+        tokio::time::timeout(Duration::from_micros(microseconds), sync).await.ok();
+    }
+    // its leases would hold for an hour
+    until(&app.pool, HELD, 0).await;
+}
