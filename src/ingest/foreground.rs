@@ -15,7 +15,7 @@ use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
 
 /// How often a lease that another holds is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What to do where another instance is at a group.
 pub enum Busy<'a> {

@@ -190,7 +190,7 @@ async fn a_bank_that_throttles_fails_and_breaks_off_is_read_in_full_all_the_same
 async fn a_run_that_is_dropped_anywhere_goes_on_from_what_it_committed() {
     let setup = Setup::new(2000).await;
     let mut dropped = 0;
-    for milliseconds in (5..).step_by(40) {
+    for milliseconds in (5..).step_by(150) {
         let run = tokio::time::timeout(Duration::from_millis(milliseconds), setup.sync()).await;
         if run.is_ok() {
             break;
