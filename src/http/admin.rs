@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::auth::Admin;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::store::{leases, sync_tasks};
+use crate::store::{self, leases, sync_tasks};
 
 /// What is to be read.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -59,7 +59,7 @@ async fn order_sync(
             return Err(ApiError::NotFound(format!("there is no stream {stream:?}; there are: {known}")));
         }
     };
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     for stream in &streams {
         sync_tasks::ask(&mut transaction, &caller.provider, stream, None).await?;
     }

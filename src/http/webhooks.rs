@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::{ApiError, SharedState, error::ErrorBody};
 use crate::domain::ProviderName;
 use crate::provider::Call;
-use crate::store::sync_tasks;
+use crate::store::{self, sync_tasks};
 
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
@@ -52,7 +52,7 @@ async fn take_webhook(
         tracing::warn!(%provider, %why, "a webhook was refused");
         return Err(ApiError::Unproven);
     }
-    let mut transaction = state.pool.begin().await?;
+    let mut transaction = store::begin(&state.pool).await?;
     // in one order, so that two calls at once do not wait for each other
     for triggered in webhook.triggered(&call).await {
         let partition = triggered.partition.as_deref();

@@ -20,7 +20,7 @@ use crate::provider::{
 };
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
-use crate::store::{StoreError, Tally, sync_cursors, sync_runs};
+use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +109,10 @@ impl Puller {
         work: &Work,
         stop: &CancellationToken,
     ) -> Result<Option<RunOutcome>, StoreError> {
+        if stop.is_cancelled() {
+            held.give_back().await?;
+            return Ok(Some(RunOutcome::Interrupted));
+        }
         let taken = held.taken();
         if let Some(before) = &taken.taken_from {
             tracing::warn!(provider = %self.provider, group = taken.lease.group, before,
@@ -128,7 +132,7 @@ impl Puller {
 
     /// `None` where the lease is lost already.
     async fn begin(&self, lease: &Lease, work: &Work) -> Result<Option<Begun>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         leases::limit_silence(&mut transaction, lease).await?;
         let (tasks, selection) = match work {
             Work::Due => {
@@ -210,7 +214,7 @@ impl Puller {
             let schedule = self.schedules.get(&task.stream);
             next.push((task, schedule.and_then(|schedule| schedule.next(now, jitter))));
         }
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(&self.pool).await?;
         leases::limit_silence(&mut transaction, lease).await?;
         let resources = self.groups.iter().filter(|g| g.name == lease.group).flat_map(|g| &g.resources);
         for resource in resources {

@@ -14,7 +14,7 @@ use crate::store::batch::{self, Batch};
 use crate::store::leases::{self, Holder, Lease};
 use crate::store::quarantine::{self, Origin, Refused};
 use crate::store::raw_records::{self, Kept};
-use crate::store::{StoreError, Tally, transactions};
+use crate::store::{self, StoreError, Tally, transactions};
 
 /// Records that are mapped and committed together.
 const BATCH: u32 = 1_000;
@@ -151,7 +151,7 @@ impl Puller {
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(()) };
             let mapped = self.connection.map(stream, kept.iter().map(raw).collect()).await?;
             let mut piece = sort(resource, stream, &kept, mapped);
-            let mut transaction = self.pool.begin().await?;
+            let mut transaction = store::begin(&self.pool).await?;
             leases::limit_silence(&mut transaction, lease).await?;
             if resource == Resource::Transactions {
                 let ids: Vec<&str> = piece.states.iter().map(|state| batch::key(&state.record)).collect();

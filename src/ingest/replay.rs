@@ -8,7 +8,7 @@ use crate::domain::{ProviderName, Record, Resource, parse_record};
 use crate::provider::{Connection, MappedRecord, RawRecord};
 use crate::store::batch::{self, Batch};
 use crate::store::quarantine::{self, Quarantined, Which};
-use crate::store::{StoreError, Tally};
+use crate::store::{self, StoreError, Tally};
 
 /// Records that are looked at together.
 const BATCH: u32 = 500;
@@ -86,7 +86,7 @@ impl<'a> Replayer<'a> {
         record: &Quarantined,
         (provider, resource, records): (ProviderName, Resource, Vec<Record>),
     ) -> Result<Option<Tally>, StoreError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(self.pool).await?;
         if quarantine::lock(&mut transaction, &[record.id]).await?.is_empty() {
             return Ok(None);
         }

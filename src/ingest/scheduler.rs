@@ -56,7 +56,10 @@ impl Scheduler {
             if !registered {
                 registered = self.register().await;
             }
-            while registered && let Some(held) = self.take().await {
+            while registered
+                && !stop.is_cancelled()
+                && let Some(held) = self.take().await
+            {
                 runs.spawn(run_and_report(Arc::clone(&self.puller), held, stop.clone()));
             }
             let tick = TICK.mul_f64(rand::rng().random_range(0.75..1.25));

@@ -14,7 +14,7 @@ use crate::store::batch::{self, Batch};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Origin, Refused};
 use crate::store::sync_runs::{self, Counts};
-use crate::store::{StoreError, Tally, feeds, raw_records, sync_cursors};
+use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors};
 
 /// Why a page was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -230,7 +230,7 @@ impl PageSink for DatabaseSink<'_> {
     async fn page(&mut self, page: Page) -> Result<(), SinkError> {
         let batch = self.parse(&page);
         let ended = self.ends_resource(&page);
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = store::begin(self.pool).await?;
         let counts = self.write(&mut transaction, &page, &batch, ended).await?;
         transaction.commit().await?;
         self.report(&page, counts);

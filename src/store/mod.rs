@@ -17,7 +17,7 @@ pub mod sync_runs;
 pub mod sync_tasks;
 pub mod transactions;
 
-pub use database::{StoreError, connect, migrate};
+pub use database::{StoreError, begin, connect, migrate};
 
 /// A length of time as PostgreSQL takes it.
 fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {

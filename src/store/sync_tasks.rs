@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::leases::Lease;
-use super::{StoreError, leases};
+use super::{StoreError, begin, leases};
 use crate::domain::ProviderName;
 
 /// Something to read, as it was due when a run took it on.
@@ -38,7 +38,7 @@ pub async fn register(
     provider: &ProviderName,
     streams: &[Scheduled<'_>],
 ) -> Result<(), StoreError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin(pool).await?;
     for stream in streams {
         leases::ensure(&mut transaction, provider, stream.group).await?;
         sqlx::query!(
