@@ -84,6 +84,14 @@ impl Setup {
             .unwrap()
     }
 
+    /// Status and amount of what is stored.
+    async fn states(&self) -> Vec<(String, String)> {
+        sqlx::query_as("select status, amount::text from transactions order by 1, 2")
+            .fetch_all(&self.app.pool)
+            .await
+            .unwrap()
+    }
+
     /// Id, status and amount of what waits for publication, in its order.
     async fn changes(&self) -> Vec<(String, String)> {
         sqlx::query_as("select id, body ->> 'status' from changes order by seq")
@@ -193,6 +201,54 @@ async fn raw_records_go_when_their_time_is_over() {
     assert!(String::from_utf8_lossy(&left[0].record).contains("new"));
     housekeeper.forget(setup.app.name(), None).await.unwrap();
     assert_eq!(count(&setup.app.pool, "select count(*) from raw_records").await, 0, "none are kept any more");
+}
+
+/// Records without ids, of which pending ones may vanish; kept as they came.
+fn nameless(amount: &str) -> String {
+    stream("statement", "      identity: { id: .id, fields: '[.date, .amount]' }\n      pending: { when: '.status == \"PENDING\"' }\n")
+        .replace("'{ id,", "'{ id: $identity,")
+        .replace("amount: \"100\"", &format!("amount: ({amount})"))
+}
+
+#[tokio::test]
+async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
+    let setup = Setup::new().await;
+    let puller = |amount: &str| {
+        puller(&setup.app, &file(&setup.upstream, "  keep_raw: 30d\n", &nameless(amount)), "by hand")
+    };
+    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    let coffee = json!({"date": "2026-03-01", "amount": "3", "status": "SUCCEEDED"});
+    let pending = json!({"date": "2026-03-02", "amount": "9", "status": "PENDING"});
+    setup.upstream.set("/statement", json!([coffee, pending, coffee]));
+    puller(".amount").sync_now(&order, &CancellationToken::new()).await.unwrap();
+    setup.upstream.set("/statement", json!([coffee, coffee]));
+    puller(".amount").sync_now(&order, &CancellationToken::new()).await.unwrap();
+    let states = |coffee: &str, pending: &str| {
+        vec![
+            ("CANCELLED".to_owned(), pending.to_owned()),
+            ("SUCCEEDED".to_owned(), coffee.to_owned()),
+            ("SUCCEEDED".to_owned(), coffee.to_owned()),
+        ]
+    };
+    assert_eq!(setup.states().await, states("3", "9"));
+    let order = RemapOrder { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
+    let outcome = puller(".amount + \"00\"").remap(&order, &CancellationToken::new()).await.unwrap();
+    assert!(matches!(outcome, RemapOutcome::Done(Remapped { quarantined: 0, .. })), "{outcome:?}");
+    assert_eq!(setup.states().await, states("300", "900"));
+    assert_eq!(setup.upstream.asked("/statement"), 2);
+}
+
+#[tokio::test]
+async fn equal_records_that_no_mapping_took_are_replayed_each() {
+    let setup = Setup::new().await;
+    let file = |amount: &str| file(&setup.upstream, "", &nameless(amount));
+    let coffee = json!({"date": "2026-03-01", "amount": "3", "status": "SUCCEEDED"});
+    setup.upstream.set("/statement", json!([coffee, coffee]));
+    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    let stop = CancellationToken::new();
+    puller(&setup.app, &file("error(\"no\")"), "by hand").sync_now(&order, &stop).await.unwrap();
+    let done = replay(&setup, &nameless(".amount")).await;
+    assert_eq!((done.freed, done.tally.created), (2, 2));
 }
 
 async fn replay(setup: &Setup, streams: &str) -> Replayed {
