@@ -16,6 +16,7 @@ mod formance_storage;
 mod isolation;
 mod jobs;
 mod keys;
+mod manifest_command;
 mod migrations;
 mod naive;
 mod openapi;
