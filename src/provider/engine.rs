@@ -6,7 +6,7 @@ use std::time::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
 use jaq_json::Val;
 
-use crate::domain::{ProviderName, Resource};
+use crate::domain::ProviderName;
 
 use super::cage::Cage;
 use super::client::Client;
@@ -61,13 +61,6 @@ impl Connection {
     /// is dropped, and is lost if the process ends before it.
     pub async fn settled(&self) {
         self.client.settled().await;
-    }
-
-    /// How many streams carry `resource`.
-    pub fn streams_of(&self, resource: Resource) -> usize {
-        let carries =
-            |stream: &&Arc<Stream>| stream.output.as_ref().is_some_and(|output| output.resource == resource);
-        self.streams.iter().filter(carries).count()
     }
 
     /// Reads every stream once and hands what it reads to `sink`.
