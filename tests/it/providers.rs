@@ -1,71 +1,27 @@
 //! The manifests that ship, against stand-ins of their providers that misbehave as real ones do:
 //! what Formance holds in the end is the provider's own ledger.
 
+mod shipped;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tributary::config::{Provider, Source};
 use tributary::domain::Status;
 use tributary::formance::kept::Kept;
 use tributary::formance::{Kind, PaymentType};
 use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
-use tributary::standin::kit::{self, Faults, Fsp, Late, RetryAfter, Running, Standin, StandinConfig, When};
-use tributary::standin::{mercury::Mercury, mollie::Mollie, square::Square};
+use tributary::standin::kit::{self, Faults, Late, RetryAfter, Running, Standin, When};
 
+use self::shipped::{MERCURY, MOLLIE, PAYSTACK, REVOLUT, SQUARE, Shipped};
 use crate::support::{Consumer, Loop, TestApp};
 
-const TOKEN: &str = "the-token-of-the-test";
-
-/// A provider that ships.
-struct Shipped {
-    manifest: &'static str,
-    fsp: &'static dyn Fsp,
-    /// The variables of its manifest: where the API is, and the token.
-    variables: [&'static str; 2],
-    /// Whether the API shows what accounts hold, and beneficiaries.
-    has_balances: bool,
-    has_beneficiaries: bool,
-    /// What the manifest makes of a status of the ledger.
-    shown: fn(Status) -> Status,
-}
-
-const MERCURY: Shipped = Shipped {
-    manifest: include_str!("../../providers/mercury.yaml"),
-    fsp: &Mercury,
-    variables: ["MERCURY_URL", "MERCURY_TOKEN"],
-    has_balances: true,
-    has_beneficiaries: true,
-    shown: |status| status,
-};
-const MOLLIE: Shipped = Shipped {
-    manifest: include_str!("../../providers/mollie.yaml"),
-    fsp: &Mollie,
-    variables: ["MOLLIE_URL", "MOLLIE_KEY"],
-    has_balances: true,
-    has_beneficiaries: false,
-    shown: without_authorisation,
-};
-const SQUARE: Shipped = Shipped {
-    manifest: include_str!("../../providers/square.yaml"),
-    fsp: &Square,
-    variables: ["SQUARE_URL", "SQUARE_TOKEN"],
-    has_balances: false,
-    has_beneficiaries: true,
-    shown: without_authorisation,
-};
-
-/// A payment that may have been pending before is never shown as authorised: Formance would count
-/// its capture twice.
-fn without_authorisation(status: Status) -> Status {
-    match status {
-        Status::Authorisation => Status::Pending,
-        Status::Capture => Status::Succeeded,
-        other => other,
-    }
-}
+/// Each history goes on for some rounds, and until each kind of fault has happened.
+const LEAST_ROUNDS: u32 = 8;
+const MOST_ROUNDS: u32 = 60;
 
 /// A provider, and an application that two instances pull into.
 struct Setup {
@@ -78,15 +34,11 @@ struct Setup {
 
 impl Setup {
     async fn new(shipped: Shipped, seed: u64) -> Self {
-        let mut config = StandinConfig::new(seed, TOKEN);
-        config.items = 400;
-        config.history_days = 20;
-        config.ties = 3;
-        let standin = Arc::new(Standin::new(shipped.fsp, config).unwrap());
+        let standin = Arc::new(Standin::new(shipped.fsp, shipped.config(seed)).unwrap());
         let running = kit::start(Arc::clone(&standin)).await.unwrap();
         let file = shipped.manifest.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
         let app = TestApp::with_file(&file).await;
-        let instances = [connect(&shipped, &running.url), connect(&shipped, &running.url)].map(Arc::new);
+        let instances = [(); 2].map(|()| Arc::new(shipped.connect(&running.url, &app.pool)));
         Self { shipped, standin, _running: running, app, instances }
     }
 
@@ -103,11 +55,14 @@ impl Setup {
         }
     }
 
-    /// Syncs until a run reads everything.
+    /// Syncs until a run that began when all was quiet has read everything: the first one may
+    /// go on with walks that were begun before.
     async fn sync_to_the_end(&self) {
         self.standin.settle();
-        let outcome = self.sync(0).await;
-        assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
+        for _ in 0..2 {
+            let outcome = self.sync(0).await;
+            assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
+        }
         self.app.publish_all().await;
     }
 
@@ -144,7 +99,8 @@ impl Setup {
         let mut payments = 0;
         for (id, expected) in truth.transactions.iter().filter(|(_, expected)| expected.parent.is_none()) {
             let kind = PaymentType::from_wire(expected.kind.as_str()).unwrap();
-            let payment = kept.payment(id, kind).unwrap_or_else(|| panic!("{id} {kind} is missing"));
+            let reference = (self.shipped.id)(id, expected);
+            let payment = kept.payment(&reference, kind).unwrap_or_else(|| panic!("{id} {kind} is missing"));
             let children: Vec<_> =
                 truth.transactions.values().filter(|child| child.parent.as_deref() == Some(id)).collect();
             let refunded = |child: &&&kit::Expected| child.status == Status::Refunded;
@@ -165,36 +121,26 @@ impl Setup {
     }
 }
 
-fn connect(shipped: &Shipped, url: &str) -> Connection {
-    let [base, token] = shipped.variables;
-    let lookup = |name: &str| {
-        if name == base { Some(url.to_owned()) } else { (name == token).then(|| TOKEN.to_owned()) }
-    };
-    // the provider of the test takes any pace, and what is open is asked for in every run
-    let manifest = shipped.manifest.replace("every: 10m", "every: 0s").replace("every: 1h", "every: 0s");
-    let manifest = manifest.replacen("every: 0s", "every: 10m", 1);
-    let provider = Provider::parse(&manifest, &lookup).unwrap();
-    let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
-    manifest.rate_limit.per_second = 1000;
-    manifest.retry.attempts = 3;
-    Connection::new(&provider.name, &manifest).unwrap()
-}
-
 /// Faults of all kinds, as the seed has them.
-fn faults(rng: &mut SmallRng) -> Faults {
+fn faults(rng: &mut SmallRng, shipped: &Shipped) -> Faults {
     let seed = rng.random();
     let sometimes =
         |rng: &mut SmallRng, per_mille| rng.random_bool(0.5).then(|| When::chance(per_mille, seed));
     Faults {
-        rate_limited: sometimes(rng, 60),
-        retry_after: vec![RetryAfter::Zero, RetryAfter::Absent],
-        server_error: sometimes(rng, 60),
-        error_in_200: sometimes(rng, 60),
-        cut_body: sometimes(rng, 60),
+        expired_token: sometimes(rng, 20).filter(|_| shipped.has_oauth),
+        rate_limited: sometimes(rng, 20),
+        retry_after: if rng.random() {
+            vec![RetryAfter::Zero, RetryAfter::Absent]
+        } else {
+            vec![RetryAfter::Absent, RetryAfter::Zero]
+        },
+        server_error: sometimes(rng, 20),
+        error_in_200: sometimes(rng, 20),
+        cut_body: sometimes(rng, 20),
         changes_while_reading: Some(When::chance(300, seed)),
         changes: 3,
         short_page: sometimes(rng, 100),
-        last_page_again: sometimes(rng, 100),
+        last_page_again: sometimes(rng, 400),
         late: Some(When::chance(300, seed)),
         late_by: Late { milliseconds: 0, changes: 20 },
         ties: rng.random_range(1..4),
@@ -202,51 +148,100 @@ fn faults(rng: &mut SmallRng) -> Faults {
     }
 }
 
-/// Syncs by two instances while the ledger lives, the provider fails and runs are killed.
+/// The names in `Fired` of all that [`faults`] lets happen to this provider.
+fn kinds(shipped: &Shipped) -> BTreeSet<&'static str> {
+    let mut kinds = BTreeSet::from([
+        "rate_limited_zero",
+        "rate_limited_absent",
+        "server_errors",
+        "errors_in_200",
+        "cut_bodies",
+        "changes_while_reading",
+        "short_pages",
+        "last_pages_again",
+        "shown_late",
+        "ties",
+    ]);
+    kinds.extend(shipped.has_oauth.then_some("expired_tokens"));
+    for spared in shipped.spared {
+        assert!(kinds.remove(spared), "{spared}");
+    }
+    kinds
+}
+
+impl Setup {
+    /// The kinds of faults that have not happened yet.
+    fn missing(&self) -> Vec<&'static str> {
+        let fired = serde_json::to_value(self.standin.fired()).unwrap();
+        let happened = |kind: &str| fired[kind].as_u64().unwrap() > 0;
+        kinds(&self.shipped).into_iter().filter(|kind| !happened(kind)).collect()
+    }
+}
+
+/// Syncs by two instances while the ledger lives, the provider fails and runs are killed: until
+/// each kind of fault has happened, and for some rounds at least.
 async fn survive(shipped: Shipped, seed: u64) {
-    println!("{} seed {seed}", shipped.fsp.name());
+    let name = shipped.fsp.name();
+    println!("{name} seed {seed}");
     let setup = Setup::new(shipped, seed).await;
     let mut rng = SmallRng::seed_from_u64(seed);
-    let mut killed = 0;
-    for round in 0..8 {
-        setup.standin.set_faults(faults(&mut rng));
+    let (mut round, mut killed) = (0, 0);
+    while round < LEAST_ROUNDS || !setup.missing().is_empty() {
+        assert!(round < MOST_ROUNDS, "never happened: {:?}", setup.missing());
+        setup.standin.set_faults(faults(&mut rng, &shipped));
         setup.standin.advance(rng.random_range(0..40));
         // every other run is killed after some requests
-        let requests = if round % 2 == 0 { rng.random_range(1..15) } else { u64::MAX };
+        let requests = if round % 2 == 0 { rng.random_range(1..30) } else { u64::MAX };
         tokio::select! {
             () = setup.asked(requests) => killed += 1,
             _ = async { tokio::join!(setup.sync(0), setup.sync(1)) } => {}
         }
         setup.app.publish().await;
+        round += 1;
     }
     assert!(killed > 0, "no run was killed");
-    let fired = setup.standin.fired();
-    println!("{} seed {seed}: runs killed {killed}, {fired:?}", setup.shipped.fsp.name());
-    assert!(fired.changes_while_reading > 0 && fired.shown_late > 0, "{fired:?}");
-    assert!(fired.rate_limited() + fired.server_errors + fired.cut_bodies > 0, "{fired:?}");
     setup.sync_to_the_end().await;
     setup.check().await;
     let RunOutcome::Succeeded { tally, .. } = setup.sync(1).await else { panic!("a quiet run succeeds") };
     assert_eq!((tally.created, tally.updated), (0, 0), "a repeated sync writes nothing");
+    let (spent, fired) = (setup.standin.spent(), setup.standin.fired());
+    println!("{name} seed {seed}: {round} rounds, {killed} runs killed, {spent:?}, {fired:?}");
+    assert_eq!(spent.over_limit, 0, "the limit on requests is kept: {spent:?}");
+}
+
+/// Runs `survive` with some seeds: with all those of `PROVIDER_SEEDS` (such as `100-120`), if given.
+async fn survive_all(shipped: Shipped) {
+    let given = std::env::var("PROVIDER_SEEDS").ok();
+    let given = given.as_deref().and_then(|seeds| {
+        let (first, last) = seeds.split_once('-')?;
+        Some(first.parse::<u64>().ok()?..=last.parse().ok()?)
+    });
+    for seed in given.unwrap_or(0..=0) {
+        survive(shipped, seed).await;
+    }
 }
 
 #[tokio::test]
 async fn mercurys_ledger_arrives_whatever_happens() {
-    for seed in 0..2 {
-        survive(MERCURY, seed).await;
-    }
+    survive_all(MERCURY).await;
 }
 
 #[tokio::test]
 async fn mollies_ledger_arrives_whatever_happens() {
-    for seed in 0..2 {
-        survive(MOLLIE, seed).await;
-    }
+    survive_all(MOLLIE).await;
 }
 
 #[tokio::test]
 async fn squares_ledger_arrives_whatever_happens() {
-    for seed in 0..2 {
-        survive(SQUARE, seed).await;
-    }
+    survive_all(SQUARE).await;
+}
+
+#[tokio::test]
+async fn paystacks_ledger_arrives_whatever_happens() {
+    survive_all(PAYSTACK).await;
+}
+
+#[tokio::test]
+async fn revoluts_ledger_arrives_whatever_happens() {
+    survive_all(REVOLUT).await;
 }

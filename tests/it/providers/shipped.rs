@@ -1,0 +1,197 @@
+//! The providers that ship, and what a test has to know of each.
+
+use std::sync::Arc;
+
+use regex::Regex;
+use sqlx::PgPool;
+use tributary::config::{Provider, Source};
+use tributary::domain::{Status, TransactionType};
+use tributary::ingest::DatabaseShared;
+use tributary::provider::Connection;
+use tributary::standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
+use tributary::standin::{mercury::Mercury, mollie::Mollie, paystack::Paystack};
+use tributary::standin::{revolut::Revolut, square::Square};
+
+pub const TOKEN: &str = "the-token-of-the-test";
+
+/// A key for signing only: what signs with it is a test.
+const PRIVATE_KEY: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/src/provider/auth/testdata/assertion-rsa.pem");
+
+/// Rows of a page in tests: few, so that ledgers have many pages.
+const PAGE_ROWS: usize = 25;
+
+/// A provider that ships.
+#[derive(Clone, Copy)]
+pub struct Shipped {
+    pub manifest: &'static str,
+    pub fsp: &'static dyn Fsp,
+    /// The variable of its manifest that tells where the API is.
+    pub url: &'static str,
+    /// The others, and what they are in tests.
+    pub variables: &'static [(&'static str, &'static str)],
+    /// Whether clients fetch their tokens.
+    pub has_oauth: bool,
+    /// Whether the API shows what accounts hold, and beneficiaries.
+    pub has_balances: bool,
+    pub has_beneficiaries: bool,
+    /// What the manifest makes of a status of the ledger.
+    pub shown: fn(Status) -> Status,
+    /// What the manifest makes of an id of the ledger.
+    pub id: fn(&str, &Expected) -> String,
+    /// The faults that cannot happen to this API, by their names in `Fired`, each for a reason.
+    pub spared: &'static [&'static str],
+    /// What clients may send, in the place of what the manifest says.
+    pub limit: Limit,
+}
+
+/// Any pace that a machine keeps up: what is declared is shortened for tests.
+const USUAL_LIMIT: Limit = Limit { requests: 100, seconds: 5 };
+
+pub const MERCURY: Shipped = Shipped {
+    manifest: include_str!("../../../providers/mercury.yaml"),
+    fsp: &Mercury,
+    url: "MERCURY_URL",
+    variables: &[("MERCURY_TOKEN", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: |id, _| id.to_owned(),
+    spared: &["errors_in_200"],
+    limit: USUAL_LIMIT,
+};
+
+pub const MOLLIE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/mollie.yaml"),
+    fsp: &Mollie,
+    url: "MOLLIE_URL",
+    variables: &[("MOLLIE_KEY", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: false,
+    shown: without_authorisation,
+    id: |id, _| id.to_owned(),
+    spared: &["errors_in_200"],
+    limit: USUAL_LIMIT,
+};
+
+pub const SQUARE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/square.yaml"),
+    fsp: &Square,
+    url: "SQUARE_URL",
+    variables: &[("SQUARE_TOKEN", TOKEN)],
+    has_oauth: false,
+    has_balances: false,
+    has_beneficiaries: true,
+    shown: without_authorisation,
+    id: |id, _| id.to_owned(),
+    spared: &[],
+    limit: USUAL_LIMIT,
+};
+
+pub const PAYSTACK: Shipped = Shipped {
+    manifest: include_str!("../../../providers/paystack.yaml"),
+    fsp: &Paystack,
+    url: "PAYSTACK_URL",
+    variables: &[("PAYSTACK_SECRET_KEY", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    // a transfer may have the number of a transaction
+    id: |id, expected| match expected.kind {
+        TransactionType::Payout => format!("transfer_{id}"),
+        _ => id.to_owned(),
+    },
+    spared: &["errors_in_200"],
+    limit: USUAL_LIMIT,
+};
+
+pub const REVOLUT: Shipped = Shipped {
+    manifest: include_str!("../../../providers/revolut.yaml"),
+    fsp: &Revolut,
+    url: "REVOLUT_URL",
+    variables: &[
+        ("REVOLUT_CLIENT_ID", "client-of-the-test"),
+        ("REVOLUT_REFRESH_TOKEN", "refresh-token-of-the-test"),
+        ("REVOLUT_PRIVATE_KEY", PRIVATE_KEY),
+        ("REVOLUT_ISSUER", "example.com"),
+    ],
+    has_oauth: true,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: |id, _| id.to_owned(),
+    // the answers name no next page, and a page past the last is never asked for
+    spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: Limit { requests: 60, seconds: 5 },
+};
+
+/// A payment that may have been pending before is never shown as authorised: Formance would count
+/// its capture twice.
+fn without_authorisation(status: Status) -> Status {
+    match status {
+        Status::Authorisation => Status::Pending,
+        Status::Capture => Status::Succeeded,
+        other => other,
+    }
+}
+
+impl Shipped {
+    /// The stand-in of the provider.
+    pub fn config(&self, seed: u64) -> StandinConfig {
+        let mut config = StandinConfig::new(seed, TOKEN);
+        config.items = 400;
+        config.history_days = 20;
+        config.ties = 3;
+        config.limit = Some(self.limit);
+        let variable = |name: &str| {
+            let (_, value) = self.variables.iter().find(|(given, _)| given.ends_with(name)).unwrap();
+            (*value).to_owned()
+        };
+        config.oauth = self.has_oauth.then(|| OAuth {
+            client_id: variable("_CLIENT_ID"),
+            client_secret: String::new(),
+            refresh_token: variable("_REFRESH_TOKEN"),
+            lifetime_seconds: 2_400,
+            // a new token that is lost on its way, with an answer that breaks off, is lost for good
+            rotates: false,
+        });
+        config
+    }
+
+    /// An instance that pulls the API at `url`, and keeps what it shares in `pool`.
+    pub fn connect(&self, url: &str, pool: &PgPool) -> Connection {
+        let lookup = |name: &str| {
+            let others = self.variables.iter().copied();
+            others
+                .chain([(self.url, url)])
+                .find(|(given, _)| *given == name)
+                .map(|(_, value)| value.to_owned())
+        };
+        let provider = Provider::parse(&self.hurried(), &lookup).unwrap();
+        let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
+        manifest.retry.attempts = 3;
+        let shared = DatabaseShared::new(pool.clone(), provider.name.clone());
+        Connection::with_shared(&provider.name, &manifest, Arc::new(shared)).unwrap()
+    }
+
+    /// The manifest for a test: small pages, what is open is asked for in every run, and a limit
+    /// on requests that is shorter than the provider's.
+    fn hurried(&self) -> String {
+        let Limit { requests, seconds } = self.limit;
+        let limit = format!(
+            "rate_limit: {{ per_second: 1000, budgets: [{{ requests: {requests}, per: {seconds}s }}] }}\n"
+        );
+        let replace = |text: &str, pattern: &str, with: &str| {
+            let pattern = Regex::new(pattern).unwrap();
+            assert!(pattern.is_match(text), "{pattern}");
+            pattern.replace_all(text, with).into_owned()
+        };
+        let text = replace(self.manifest, "rate_limit: .*\n", &limit);
+        let text = replace(&text, "value: [0-9]+", &format!("value: {PAGE_ROWS}"));
+        // six blanks: of `refresh`, and not of the source
+        replace(&text, "(      +every): .*", "$1: 0s")
+    }
+}
