@@ -3,14 +3,17 @@
 mod conformance;
 mod database;
 mod demo;
+mod handover;
 mod health;
 mod keys;
 mod migrate;
+mod notify;
 mod openapi;
 mod progress;
 mod quarantine;
 mod remap;
 mod serve;
+mod signals;
 mod standin;
 mod sync;
 
@@ -96,6 +99,7 @@ pub type CommandResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    let launch = handover::Launch::capture();
     // a missing .env is fine; the environment goes before it
     dotenvy::dotenv().ok();
     let cli = Cli::parse();
@@ -110,7 +114,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    match runtime.block_on(run(cli, launch)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tributary: {error}");
@@ -119,10 +123,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
+async fn run(
+    cli: Cli,
+    launch: handover::Launch,
+) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     let common = cli.common;
     let result = match cli.command {
-        Command::Serve(args) => serve::run(&common, args).await,
+        Command::Serve(args) => serve::run(&common, args, launch).await,
         Command::Migrate => migrate::run(&common).await,
         Command::Keys(command) => keys::run(&common, command).await,
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
