@@ -15,10 +15,13 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
-use crate::http::Listening;
+use crate::http::{Listening, SocketError};
 
-/// Set for a successor: its standard input is a socket, on which it says that it serves.
+/// Set for a successor: its standard input is a socket, on which it says that it serves. The value
+/// says whether it shares its port.
 const SUCCESSOR: &str = "TRIBUTARY_SUCCESSOR";
+const REUSES_PORT: &str = "reuse-port";
+const HAS_PORT: &str = "port";
 /// What belongs to one process only and is not handed on.
 const OWN: [&str; 6] =
     ["LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD", SUCCESSOR];
@@ -36,6 +39,7 @@ pub struct Launch {
     environment: Vec<(OsString, OsString)>,
     handed: ListenFd,
     predecessor: Option<StdUnixStream>,
+    reuse_port: bool,
 }
 
 /// Why there is no successor. The process goes on as before.
@@ -58,7 +62,9 @@ impl Launch {
         let mut arguments = std::env::args_os();
         let program = arguments.next().unwrap_or_else(|| "tributary".into());
         let environment = std::env::vars_os().filter(|(name, _)| OWN.iter().all(|own| name != own)).collect();
-        let predecessor = std::env::var_os(SUCCESSOR)
+        let successor = std::env::var_os(SUCCESSOR);
+        let reuse_port = successor.as_ref().is_some_and(|value| value == REUSES_PORT);
+        let predecessor = successor
             .and_then(|_| std::io::stdin().as_fd().try_clone_to_owned().ok())
             .map(StdUnixStream::from);
         Self {
@@ -68,12 +74,13 @@ impl Launch {
             environment,
             handed: ListenFd::from_env(),
             predecessor,
+            reuse_port,
         }
     }
 
-    /// The sockets that were handed over; once.
-    pub fn take_handed(&mut self) -> ListenFd {
-        std::mem::replace(&mut self.handed, ListenFd::empty())
+    /// The socket that was handed over, if there is one; once.
+    pub fn take_handed(&mut self) -> Result<Option<Listening>, SocketError> {
+        Listening::handed_over(std::mem::replace(&mut self.handed, ListenFd::empty()), self.reuse_port)
     }
 
     /// Tells the predecessor, if there is one, that this process serves now.
@@ -100,7 +107,7 @@ impl Launch {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("LISTEN_FDS", "1")
             .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string())
-            .env(SUCCESSOR, "1")
+            .env(SUCCESSOR, if listening.reuse_port() { REUSES_PORT } else { HAS_PORT })
             .stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(folder) = &self.folder {
             command.current_dir(folder);

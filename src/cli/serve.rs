@@ -93,7 +93,7 @@ async fn serve(
     mut signals: Signals,
 ) -> CommandResult {
     let server = Server::new(pool, providers, &Instance::new(args.lease))?;
-    let listening = match Listening::handed_over(launch.take_handed())? {
+    let listening = match launch.take_handed()? {
         Some(handed) => handed,
         None => Listening::bind(args.listen, args.reuse_port)?,
     };

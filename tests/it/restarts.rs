@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use sqlx::PgPool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -142,6 +142,13 @@ impl Server {
 
     fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
+    }
+
+    /// Stops it where it stands; no thread of it does anything any more.
+    fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+        let frozen = waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert_eq!(frozen, WaitStatus::Stopped(self.pid(), Signal::SIGSTOP));
     }
 
     /// Waits until it has ended; it has to end well.
@@ -370,7 +377,7 @@ async fn s27_sigkills_with_a_second_instance_lose_nothing_that_is_sent_again() {
     for round in 0..5 {
         load.more(BETWEEN).await;
         // so that it is the first that gets this
-        other.signal(Signal::SIGSTOP);
+        other.freeze();
         let (half, _) = Wire::half_a_push(&scene, &format!("half{round}")).await;
         other.signal(Signal::SIGCONT);
         one.signal(Signal::SIGKILL);

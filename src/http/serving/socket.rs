@@ -54,8 +54,10 @@ impl Listening {
         Ok(Self { listener, reuse_port })
     }
 
-    /// Takes what the process was handed over, if anything (`LISTEN_FDS`).
-    pub fn handed_over(mut handed: ListenFd) -> Result<Option<Self>, SocketError> {
+    /// Takes what the process was handed over, if anything (`LISTEN_FDS`). `reuse_port` says that
+    /// a predecessor has bound it so. Never for a socket of the service manager: it keeps what a
+    /// leaving process does to it.
+    pub fn handed_over(mut handed: ListenFd, reuse_port: bool) -> Result<Option<Self>, SocketError> {
         match handed.len() {
             0 => return Ok(None),
             1 => {}
@@ -70,7 +72,7 @@ impl Listening {
             TcpListener::from_std(listener).map(Some)
         };
         let listener = taken().map_err(SocketError::Handed)?;
-        Ok(listener.map(|listener| Self { listener, reuse_port: false }))
+        Ok(listener.map(|listener| Self { listener, reuse_port }))
     }
 
     /// The address that is listened on.
