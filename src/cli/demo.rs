@@ -16,7 +16,7 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::{Provider, Source};
-use crate::http::{KeyDigest, Scope, new_key};
+use crate::http::{KeyDigest, Listening, Patience, Scope, Stop, new_key};
 use crate::ingest::{Instance, Progress};
 use crate::provider::Period;
 use crate::standin::starling;
@@ -61,20 +61,21 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let digest = KeyDigest::of(&key);
     api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
 
-    let listener = TcpListener::bind(args.listen).await.map_err(|error| {
-        format!("cannot listen on {}: {error}; choose another address with --listen", args.listen)
-    })?;
-    let address = listener.local_addr()?;
+    let listening = Listening::bind(args.listen, false)?;
+    let address = listening.address()?;
     let server = Server::new(pool, vec![provider], &Instance::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
-    let serving = tokio::spawn(server.run(listener, stop.clone()));
+    let running = server.start(listening)?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled()
         && let Err(error) = print_how_to_try(&address, &upstream_url, &key)
     {
         tracing::warn!(%error, "nobody reads standard output; serving all the same");
     }
-    serving.await?
+    stop.cancelled().await;
+    let patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(5) };
+    running.stop(Stop::Prompt, patience, std::future::ready(())).await;
+    Ok(())
 }
 
 fn provider(upstream_url: &str) -> Result<Provider, String> {

@@ -3,15 +3,18 @@
 mod conformance;
 mod database;
 mod demo;
+mod handover;
 mod health;
 mod keys;
 mod manifest;
 mod migrate;
+mod notify;
 mod openapi;
 mod progress;
 mod quarantine;
 mod remap;
 mod serve;
+mod signals;
 mod standin;
 mod sync;
 
@@ -101,6 +104,7 @@ pub type CommandResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
+    let launch = handover::Launch::capture();
     // a missing .env is fine; the environment goes before it
     dotenvy::dotenv().ok();
     let cli = Cli::parse();
@@ -115,7 +119,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli)) {
+    match runtime.block_on(run(cli, launch)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tributary: {error}");
@@ -124,10 +128,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
+async fn run(
+    cli: Cli,
+    launch: handover::Launch,
+) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
     let common = cli.common;
     let result = match cli.command {
-        Command::Serve(args) => serve::run(&common, args).await,
+        Command::Serve(args) => serve::run(&common, args, launch).await,
         Command::Migrate => migrate::run(&common).await,
         Command::Keys(command) => keys::run(&common, command).await,
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),

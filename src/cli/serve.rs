@@ -1,7 +1,6 @@
 //! `tributary serve`.
 
 use std::collections::HashMap;
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,21 +8,30 @@ use std::time::Duration;
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
-use super::{CommandResult, Common};
+use super::handover::Launch;
+use super::signals::Signals;
+use super::{CommandResult, Common, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
-use crate::http::{self, AppState, Limits, ServedProvider};
+use crate::http::{self, AppState, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop};
 use crate::ingest::{Housekeeper, Instance, Progress, Scheduler};
 use crate::provider::Period;
 use crate::telemetry;
 
 #[derive(Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Signals:
+  SIGTERM   stop: traffic is served for --lame-duck more while it is asked to go elsewhere (/readyz says 503),
+            then requests in flight are finished; a second one ends the first part
+  SIGINT    the same without the lame duck's time
+  SIGUSR2   upgrade in place: the program as it is now on disk takes the socket over, then this process stops
+
+A socket that is handed over (systemd: LISTEN_FDS) is used instead of --listen.
+
+Example:
   DATABASE_URL=postgres://tributary@db/tributary tributary serve --listen 0.0.0.0:8080 --providers /etc/tributary/providers")]
 pub struct ServeArgs {
     /// Address to listen on.
@@ -33,9 +41,23 @@ pub struct ServeArgs {
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
           value_parser = clap::value_parser!(u32).range(4..))]
     pub database_connections: u32,
+    /// Share the port with other instances, so that the next one listens before the last one stops.
+    /// Another service of yours that does the same would get half of the requests: off by default.
+    #[arg(long, env = "TRIBUTARY_REUSE_PORT")]
+    pub reuse_port: bool,
+    /// For how long a stop goes on serving, so that proxies notice: 0s, 5s.
+    #[arg(long, env = "TRIBUTARY_LAME_DUCK", default_value = "5s", value_name = "TIME", value_parser = time)]
+    pub lame_duck: Duration,
+    /// For how long a stop then waits for requests in flight; Formance waits 10 s for an answer.
+    #[arg(long, env = "TRIBUTARY_DRAIN", default_value = "30s", value_name = "TIME", value_parser = time)]
+    pub drain: Duration,
     /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     pub lease: Duration,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    Ok(Period::try_from(text.to_owned())?.as_duration())
 }
 
 /// Reads the time of a lease: a second at least, as shorter ones would be lost to any hiccup.
@@ -48,15 +70,17 @@ pub fn lease_time(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How long a stop waits for requests and runs to end.
-const DRAIN: Duration = Duration::from_secs(25);
+/// How long a stop waits for runs of the background to end, once no request is left.
+const RUNS_END: Duration = Duration::from_secs(25);
+/// And for the publisher, which goes last.
+const PUBLISHER_ENDS: Duration = Duration::from_secs(5);
 
-pub async fn run(common: &Common, args: ServeArgs) -> CommandResult {
-    let stop = CancellationToken::new();
-    stop_on_signal(stop.clone())?;
+pub async fn run(common: &Common, args: ServeArgs, launch: Launch) -> CommandResult {
+    // from here on no signal ends the process by itself
+    let signals = Signals::new()?;
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let database = Database::open_migrated(common, args.database_connections).await?;
-    let result = serve(&database.pool, providers, &args, stop).await;
+    let result = serve(&database.pool, providers, &args, launch, signals).await;
     database.close().await;
     result
 }
@@ -65,14 +89,29 @@ async fn serve(
     pool: &PgPool,
     providers: Vec<Provider>,
     args: &ServeArgs,
-    stop: CancellationToken,
+    mut launch: Launch,
+    mut signals: Signals,
 ) -> CommandResult {
-    let listen = args.listen;
     let server = Server::new(pool, providers, &Instance::new(args.lease))?;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        format!("cannot listen on {listen}: {error}; choose another address with --listen")
-    })?;
-    server.run(listener, stop).await
+    let listening = match launch.take_handed()? {
+        Some(handed) => handed,
+        None => Listening::bind(args.listen, args.reuse_port)?,
+    };
+    let running = server.start(listening)?;
+    launch.tell_predecessor();
+    notify::tell("READY=1");
+    let why = signals.until_stop(&launch, running.listening()).await;
+    if why != Stop::Replaced {
+        // the successor is what the service manager looks after now
+        notify::tell("STOPPING=1");
+    }
+    let patience = Patience { lame_duck: args.lame_duck, drain: args.drain };
+    running
+        .stop(why, patience, async {
+            signals.end().await;
+        })
+        .await;
+    Ok(())
 }
 
 /// Everything that a serving process does, ready to run.
@@ -81,6 +120,7 @@ pub struct Server {
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
     state: Arc<AppState>,
+    draining: Draining,
     metrics: PrometheusHandle,
 }
 
@@ -118,10 +158,12 @@ impl Server {
                 ServedProvider::new(provider).map_err(|error| format!("provider {name}: {error}"))?;
             served.insert(name, provider);
         }
+        let draining = Draining::default();
         let state = AppState {
             pool: pool.clone(),
             providers: served,
             limits: Limits::default(),
+            draining: draining.clone(),
             metrics: Some(metrics.clone()),
         };
         Ok(Self {
@@ -129,6 +171,7 @@ impl Server {
             housekeeper,
             schedulers,
             state: Arc::new(state),
+            draining,
             metrics,
         })
     }
@@ -139,30 +182,55 @@ impl Server {
         self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 
-    /// Serves on `listener` until `stop`, then lets what runs end.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> CommandResult {
-        let mut tasks = JoinSet::new();
-        tasks.spawn(self.publisher.run(stop.clone()));
-        tasks.spawn(self.housekeeper.run(stop.clone()));
-        tasks.spawn(upkeep(self.metrics, stop.clone()));
+    /// Begins to serve on `listening`, and with everything that goes on behind it.
+    pub fn start(self, listening: Listening) -> std::io::Result<Running> {
+        let (stop_runs, stop_publisher) = (CancellationToken::new(), CancellationToken::new());
+        let (mut runs, mut publisher) = (JoinSet::new(), JoinSet::new());
+        publisher.spawn(self.publisher.run(stop_publisher.clone()));
+        publisher.spawn(upkeep(self.metrics, stop_publisher.clone()));
+        runs.spawn(self.housekeeper.run(stop_runs.clone()));
         for scheduler in self.schedulers {
-            tasks.spawn(scheduler.run(stop.clone()));
+            runs.spawn(scheduler.run(stop_runs.clone()));
         }
-        tracing::info!(address = %listener.local_addr()?, providers = self.state.providers.len(), "serving");
-        let server = axum::serve(listener, http::app(self.state))
-            .with_graceful_shutdown(stop.clone().cancelled_owned());
-        tasks.spawn(async move {
-            if let Err(error) = server.into_future().await {
-                tracing::error!(%error, "the server ended");
-            }
-        });
-        stop.cancelled().await;
-        tracing::info!("stopping: no new requests; what runs may end");
-        let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
-        if drained.is_err() {
-            tracing::warn!("stopped what did not end within {} s", DRAIN.as_secs());
-        }
-        Ok(())
+        tracing::info!(address = %listening.address()?, providers = self.state.providers.len(), "serving");
+        let serving = Serving::start(listening, http::app(self.state), self.draining);
+        Ok(Running { serving, runs, stop_runs, publisher, stop_publisher })
+    }
+}
+
+/// A server at work.
+pub struct Running {
+    serving: Serving,
+    runs: JoinSet<()>,
+    stop_runs: CancellationToken,
+    publisher: JoinSet<()>,
+    stop_publisher: CancellationToken,
+}
+
+impl Running {
+    /// The socket that it serves on.
+    pub fn listening(&self) -> &Listening {
+        self.serving.listening()
+    }
+
+    /// Ends it: requests first, then what they may have set going, and last the publisher, which
+    /// carries on what both of them committed. `hurry` ends the lame duck's time early.
+    pub async fn stop(mut self, why: Stop, patience: Patience, hurry: impl Future<Output = ()>) {
+        tracing::info!(?why, "stopping: what was accepted is finished");
+        self.serving.stop(why, patience, hurry).await;
+        self.stop_runs.cancel();
+        join_within(RUNS_END, &mut self.runs).await;
+        self.stop_publisher.cancel();
+        join_within(PUBLISHER_ENDS, &mut self.publisher).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Waits for `tasks`; whatever is left after `limit` is dropped where it stands.
+async fn join_within(limit: Duration, tasks: &mut JoinSet<()>) {
+    if tokio::time::timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!("stopped what did not end within {} s", limit.as_secs());
+        tasks.abort_all();
     }
 }
 

@@ -13,6 +13,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod push;
+mod serving;
 mod transactions;
 mod version;
 mod webhooks;
@@ -31,6 +32,7 @@ pub use auth::{KeyDigest, Scope, new_key};
 pub use error::ApiError;
 pub use limits::{Limits, RequestLimit};
 pub use openapi::openapi;
+pub use serving::{Draining, Listening, Patience, Serving, SocketError, Stop};
 
 use crate::config::{FormanceVersion, Provider, Source};
 use crate::domain::ProviderName;
@@ -66,6 +68,8 @@ pub struct AppState {
     pub providers: HashMap<ProviderName, ServedProvider>,
     /// What was asked so far, by key.
     pub limits: Limits,
+    /// Whether the process is about to end.
+    pub draining: Draining,
     /// Renders `/metrics`; `None` where nothing records (tests).
     pub metrics: Option<PrometheusHandle>,
 }

@@ -16,8 +16,12 @@ async fn healthz() -> &'static str {
     "ok"
 }
 
-/// Requests can be served: the database answers.
+/// Requests can be served, and more of them are welcome: the database answers, and the process is
+/// not about to end.
 async fn readyz(State(state): State<SharedState>) -> Result<&'static str, ApiError> {
+    if state.draining.has_begun() {
+        return Err(ApiError::Unavailable("this instance is about to stop; ask another one".into()));
+    }
     database::ping(&state.pool).await?;
     Ok("ready")
 }

@@ -27,6 +27,7 @@ mod push;
 mod rate_limit;
 mod remap;
 mod replies;
+mod restarts;
 mod rolling_upgrade;
 mod scenarios;
 mod secrets;

@@ -13,7 +13,7 @@ use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::domain::ProviderName;
 use tributary::feed::Publisher;
-use tributary::http::{AppState, KeyDigest, Limits, Scope, ServedProvider, app, new_key};
+use tributary::http::{AppState, Draining, KeyDigest, Limits, Scope, ServedProvider, app, new_key};
 use tributary::store::{self, api_keys};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
@@ -79,7 +79,9 @@ impl TestApp {
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let limits = Limits::default();
-        let router = app(Arc::new(AppState { pool: pool.clone(), providers, limits, metrics: None }));
+        let draining = Draining::default();
+        let state = AppState { pool: pool.clone(), providers, limits, draining, metrics: None };
+        let router = app(Arc::new(state));
         Self { url, pool, router, provider, connector_key, ingest_key }
     }
 

@@ -3,6 +3,7 @@
 pub mod app;
 mod consumer;
 pub mod jobs;
+pub mod load;
 pub mod process;
 pub mod proxy;
 pub mod records;

@@ -37,6 +37,8 @@ impl Place {
     pub fn command_of(&self, program: &Path, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.0).env_remove("DATABASE_URL").env("TRIBUTARY_LOG", "warn");
+        // there is no proxy that would have to notice a stop
+        command.env("TRIBUTARY_LAME_DUCK", "0s");
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }

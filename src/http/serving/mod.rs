@@ -1,0 +1,167 @@
+//! Serving connections, and ending that so that no client is refused or cut off. Formance takes a
+//! reset connection for a final "no", and a payout that met one stays FAILED.
+//!
+//! A stop goes like this, each step for a reason:
+//! 1. [`Draining`] begins: `/readyz` says 503, so that a proxy sends its traffic elsewhere, and every
+//!    answer says `Connection: close`, so that clients let go of their connections themselves.
+//!    Unless a successor has the socket already, new connections are served as before.
+//! 2. No new ones: what waits in the accept queue is taken, then the listener is let go.
+//! 3. Connections on which nothing is asked are dismissed. A client may be sending a request at this
+//!    very moment, and a plain close would answer it with a reset. So each is told 408 first, which
+//!    clients on an idle connection take for a close, and as the answer to a request for "again",
+//!    and is read until the client has hung up.
+//! 4. Requests in flight are waited for, up to a limit.
+
+mod connection;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use socket::{Listening, SocketError};
+
+/// How far a stop has come. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Draining {
+    begun: CancellationToken,
+    dismissing: CancellationToken,
+}
+
+impl Draining {
+    /// Whether this process is about to end: it still serves, but wants no more traffic.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_cancelled()
+    }
+}
+
+/// Why a server stops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// An orchestrator wants it: there may be a proxy that has to notice first.
+    Gentle,
+    /// A person waits for it.
+    Prompt,
+    /// Another process accepts on the same socket already.
+    Replaced,
+}
+
+/// How long the steps of a stop may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For how long traffic is still served after it was asked to go elsewhere.
+    pub lame_duck: Duration,
+    /// How long requests in flight may take from then on.
+    pub drain: Duration,
+}
+
+/// What a handshake takes, at most, on any network that one would put a database behind.
+const HANDSHAKE: Duration = Duration::from_secs(1);
+/// What it takes from a handshake until the request is there, nearly always.
+const FIRST_BYTES: Duration = Duration::from_millis(200);
+
+/// A server at work.
+pub struct Serving {
+    listening: Arc<Listening>,
+    shared: Shared,
+    /// Ends the acceptor.
+    close: CancellationToken,
+    acceptor: JoinHandle<()>,
+}
+
+/// What all connections of a server share.
+#[derive(Clone)]
+struct Shared {
+    app: Router,
+    draining: Draining,
+    connections: TaskTracker,
+    /// The limit has passed: whoever is left is cut off.
+    abandon: CancellationToken,
+}
+
+impl Shared {
+    fn spawn(&self, stream: TcpStream) {
+        self.connections.spawn(connection::serve(stream, self.clone()));
+    }
+}
+
+impl Serving {
+    /// Serves `app` on `listening` from now on. `draining` is told how a stop goes on.
+    pub fn start(listening: Listening, app: Router, draining: Draining) -> Self {
+        let listening = Arc::new(listening);
+        let shared =
+            Shared { app, draining, connections: TaskTracker::new(), abandon: CancellationToken::new() };
+        let close = CancellationToken::new();
+        let acceptor = tokio::spawn(accept(Arc::clone(&listening), shared.clone(), close.clone()));
+        Self { listening, shared, close, acceptor }
+    }
+
+    /// The socket, to be handed on.
+    pub fn listening(&self) -> &Listening {
+        &self.listening
+    }
+
+    /// Stops as this module promises. `hurry` ends the lame duck's time early.
+    pub async fn stop(self, why: Stop, patience: Patience, hurry: impl Future<Output = ()>) {
+        let begun = Instant::now();
+        self.shared.draining.begun.cancel();
+        match why {
+            Stop::Replaced => self.close.cancel(),
+            // whoever else listens on the port gets what comes from now on
+            Stop::Gentle | Stop::Prompt if self.listening.reuse_port() => {
+                self.listening.turn_away();
+                tokio::time::sleep(HANDSHAKE).await;
+                self.close.cancel();
+            }
+            Stop::Gentle => {
+                let time = tokio::time::sleep(patience.lame_duck);
+                tokio::select! { () = time => {}, () = hurry => {} }
+                self.close.cancel();
+            }
+            Stop::Prompt => self.close.cancel(),
+        }
+        let Self { listening, shared, acceptor, .. } = self;
+        if acceptor.await.is_err() {
+            tracing::error!("accepting connections ended with a panic");
+        }
+        if why != Stop::Replaced {
+            listening.take_queued(|stream| shared.spawn(stream));
+        }
+        drop(listening);
+        shared.end(why, begun, patience).await;
+    }
+}
+
+impl Shared {
+    /// The end of connections when no new ones come any more.
+    async fn end(self, why: Stop, begun: Instant, patience: Patience) {
+        self.connections.close();
+        // a proxy need not notice anything: what is left are only idle connections of clients
+        let unhurried = why == Stop::Replaced;
+        let until = if unhurried { begun + patience.lame_duck } else { Instant::now() + FIRST_BYTES };
+        tokio::time::timeout_at(until, self.connections.wait()).await.ok();
+        self.draining.dismissing.cancel();
+        if tokio::time::timeout(patience.drain, self.connections.wait()).await.is_err() {
+            let left = self.connections.len();
+            tracing::warn!(left, "cut off requests that did not end within {} s", patience.drain.as_secs());
+            self.abandon.cancel();
+            self.connections.wait().await;
+        }
+    }
+}
+
+/// Takes connections until `close`. One that was taken is served whatever happens.
+async fn accept(listening: Arc<Listening>, shared: Shared, close: CancellationToken) {
+    while let Some(stream) = close.run_until_cancelled(listening.accept()).await {
+        shared.spawn(stream);
+    }
+}

@@ -1,0 +1,157 @@
+//! The socket that is listened on: bound here, or handed over by whoever started the process.
+//!
+//! A handed-over socket has one accept queue, whichever process takes from it: nothing in it is
+//! lost as long as somebody holds the socket. `SO_REUSEPORT` is different: each process has a socket
+//! and a queue of its own, and the kernel resets what is queued on one that closes (unless
+//! `net.ipv4.tcp_migrate_req` is set). There, a leaving process first makes the kernel drop the opening
+//! packets that are meant for it: the clients' systems send them again after a second, and by then
+//! they reach another process.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use listenfd::ListenFd;
+use socket2::{SockFilter, SockRef};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// As many connections may wait to be accepted; the kernel has a limit of its own.
+const BACKLOG: u32 = 4096;
+/// A pause after an error that only time can mend, such as too many open files.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is no socket to listen on.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    #[error("cannot listen on {address}: {error}; choose another address with --listen")]
+    Bind { address: SocketAddr, error: io::Error },
+    #[error("cannot take over the socket of LISTEN_FDS: {0}")]
+    Handed(io::Error),
+    #[error("LISTEN_FDS hands over {0} sockets; one is needed, to listen on")]
+    Several(usize),
+}
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Listening {
+    listener: TcpListener,
+    reuse_port: bool,
+}
+
+impl Listening {
+    /// Listens on `address`; with `reuse_port` next to other processes of the same user that do
+    /// the same.
+    pub fn bind(address: SocketAddr, reuse_port: bool) -> Result<Self, SocketError> {
+        let bound = || {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            socket.set_reuseport(reuse_port)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        };
+        let listener = bound().map_err(|error| SocketError::Bind { address, error })?;
+        Ok(Self { listener, reuse_port })
+    }
+
+    /// Takes what the process was handed over, if anything (`LISTEN_FDS`). `reuse_port` says that
+    /// a predecessor has bound it so. Never for a socket of the service manager: it keeps what a
+    /// leaving process does to it.
+    pub fn handed_over(mut handed: ListenFd, reuse_port: bool) -> Result<Option<Self>, SocketError> {
+        match handed.len() {
+            0 => return Ok(None),
+            1 => {}
+            several => return Err(SocketError::Several(several)),
+        }
+        let mut taken = || {
+            let Some(listener) = handed.take_tcp_listener(0)? else { return Ok(None) };
+            if !SockRef::from(&listener).is_listener()? {
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
+            }
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener).map(Some)
+        };
+        let listener = taken().map_err(SocketError::Handed)?;
+        Ok(listener.map(|listener| Self { listener, reuse_port }))
+    }
+
+    /// The address that is listened on.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Whether other processes may have sockets of their own on this port.
+    pub fn reuse_port(&self) -> bool {
+        self.reuse_port
+    }
+
+    /// The socket itself once more, to be inherited by a child.
+    pub fn inheritable(&self) -> io::Result<OwnedFd> {
+        Ok(nix::unistd::dup(&self.listener)?)
+    }
+
+    /// The next connection, however long it takes.
+    pub(super) async fn accept(&self) -> TcpStream {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) if of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Takes every connection that waits in the queue by now.
+    pub(super) fn take_queued(&self, mut take: impl FnMut(TcpStream)) {
+        // asks the kernel itself: the runtime may not have heard yet of what came last
+        let mut taken = || -> io::Result<()> {
+            let listener = std::net::TcpListener::from(self.listener.as_fd().try_clone_to_owned()?);
+            loop {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        stream.set_nonblocking(true)?;
+                        take(TcpStream::from_std(stream)?);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                    Err(error) if of_one_connection(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        if let Err(error) = taken() {
+            tracing::error!(%error, "cannot accept what waits in the queue");
+        }
+    }
+
+    /// From now on the kernel drops packets that open a connection to this socket; handshakes
+    /// that have begun go on.
+    pub(super) fn turn_away(&self) {
+        if let Err(error) = SockRef::from(&self.listener).attach_filter(&NO_OPENINGS) {
+            tracing::warn!(%error, "cannot turn new connections away: some may be reset");
+        }
+    }
+}
+
+/// A packet filter in the kernel's own language, which sees packets from their TCP header on: drops
+/// those with SYN and without ACK, passes the rest.
+const NO_OPENINGS: [SockFilter; 5] = [
+    // load the byte of flags
+    SockFilter::new(0x30, 0, 0, 13),
+    // keep SYN (2) and ACK (16)
+    SockFilter::new(0x54, 0, 0, 0x12),
+    // only SYN: next; else one further
+    SockFilter::new(0x15, 0, 1, 0x02),
+    // none of it passes
+    SockFilter::new(0x06, 0, 0, 0),
+    // all of it passes
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
+/// Errors that concern a connection which broke before it was accepted.
+fn of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
