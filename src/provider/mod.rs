@@ -14,6 +14,7 @@ mod manifest;
 mod money;
 mod page;
 mod pager;
+mod payment;
 mod period;
 mod plan;
 mod position;
@@ -34,14 +35,15 @@ mod fake;
 mod starling_tests;
 
 pub use cage::CageError;
-pub use client::ClientError;
+pub use client::{ClientError, Gate};
 pub use engine::Connection;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
-pub use manifest::{Auth, Incremental, Manifest, RateLimit, RequestManifest, Retry, StreamManifest};
+pub use manifest::{Auth, KeyFormat, KeyManifest, PaymentManifest, Incremental, Manifest, RateLimit, RequestManifest, Retry, StreamManifest};
 pub use page::{
     Failure, MappedRecord, OpenRecord, Page, PageSink, ReadError, RunError, RunReport, Warning, Warnings,
 };
+pub use payment::{Looked, PaymentApi, Prepared, Sent};
 pub use period::Period;
 pub use plan::ManifestError;
 pub use secret::Secret;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use governor::DefaultDirectRateLimiter;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
@@ -55,9 +56,23 @@ pub enum SendError {
     Broken(String),
 }
 
+/// Whether a payment may be sent now. The error says why not.
+pub type Gate<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<(), String>> + Send + Sync);
+
+/// Why a payment has no answer.
+#[derive(Debug)]
+pub enum PaymentError {
+    /// Not a byte of it was sent.
+    Unsent(String),
+    /// It may have arrived.
+    Broken(String),
+}
+
 /// The way to the provider.
 pub struct Transport {
     pub http: reqwest::Client,
+    /// Repeats nothing, not even what was certainly not read: for payments.
+    pub http_once: reqwest::Client,
     pub limiter: DefaultDirectRateLimiter,
     /// As many permits as requests may be under way.
     pub under_way: Arc<Semaphore>,
@@ -98,6 +113,37 @@ impl Transport {
         self.exchange(outgoing, timeout).await
     }
 
+    /// Sends a payment's request once, if `gate` lets it through at the last moment: it is asked
+    /// after all waiting, right before the first byte.
+    pub async fn send_payment(
+        &self,
+        outgoing: Outgoing,
+        timeout: Duration,
+        gate: Gate<'_>,
+    ) -> Result<Incoming, PaymentError> {
+        let _turn = self.turn().await;
+        self.admission().await.map_err(|error| PaymentError::Unsent(match error {
+            SendError::Unsent(error) => error.to_string(),
+            SendError::Closed { why, .. } => why.to_string(),
+            SendError::Broken(why) => why,
+        }))?;
+        gate().await.map_err(PaymentError::Unsent)?;
+        let sent_at = self.clock.now();
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        let incoming = self.answer(&self.http_once, outgoing, sent_at, timeout).await.map_err(|error| {
+            match error.is_connect() {
+                // there was no connection to write to
+                true => PaymentError::Unsent(explain(error)),
+                false => PaymentError::Broken(explain(error)),
+            }
+        })?;
+        if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
+            // the answer counts for more than the pause
+            let _ = self.close_for(wait).await;
+        }
+        Ok(incoming)
+    }
+
     /// Waits until the pace allows a request; no more than may be are under way until the turn
     /// is dropped.
     pub async fn turn(&self) -> OwnedSemaphorePermit {
@@ -118,7 +164,7 @@ impl Transport {
     async fn exchange(&self, outgoing: Outgoing, timeout: Duration) -> Result<Incoming, SendError> {
         let sent_at = self.clock.now();
         self.sent.fetch_add(1, Ordering::Relaxed);
-        let answered = self.answer(outgoing, sent_at, timeout).await;
+        let answered = self.answer(&self.http, outgoing, sent_at, timeout).await;
         let incoming = answered.map_err(|error| SendError::Broken(explain(error)))?;
         if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
             self.close_for(wait).await.map_err(|error| SendError::Unsent(error.into()))?;
@@ -128,13 +174,15 @@ impl Transport {
 
     async fn answer(
         &self,
+        http: &reqwest::Client,
         outgoing: Outgoing,
         sent_at: DateTime<Utc>,
         timeout: Duration,
     ) -> reqwest::Result<Incoming> {
         let mut builder = match outgoing.method {
-            Method::Get => self.http.get(outgoing.url),
-            Method::Post => self.http.post(outgoing.url),
+            Method::Get => http.get(outgoing.url),
+            Method::Post => http.post(outgoing.url),
+            Method::Put => http.put(outgoing.url),
         };
         if let Some(body) = outgoing.body {
             builder = builder.body(body);
