@@ -17,7 +17,7 @@ use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::{Provider, Source};
 use crate::http::{KeyDigest, Scope, new_key};
-use crate::ingest::Progress;
+use crate::ingest::{Instance, Progress};
 use crate::provider::Period;
 use crate::standin::starling;
 use crate::store::{self, api_keys};
@@ -65,10 +65,10 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
         format!("cannot listen on {}: {error}; choose another address with --listen", args.listen)
     })?;
     let address = listener.local_addr()?;
-    let server = Server::new(pool, vec![provider])?;
-    let progress = server.progress().ok_or("the manifest of the demo is not pulled")?;
+    let server = Server::new(pool, vec![provider], &Instance::default())?;
+    let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let serving = tokio::spawn(server.run(listener, stop.clone()));
-    stop.run_until_cancelled(watch_first_sync(&progress, args.bank.items())).await;
+    stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled()
         && let Err(error) = print_how_to_try(&address, &upstream_url, &key)
     {
@@ -90,11 +90,11 @@ fn provider(upstream_url: &str) -> Result<Provider, String> {
     Ok(provider)
 }
 
-async fn watch_first_sync(progress: &Arc<Progress>, expected: usize) {
+async fn watch_first_sync(progress: &Arc<Progress>, runs: u64, expected: usize) {
     let bar = ProgressBar::new(expected as u64);
     let style = "First sync {bar:40} {pos}/{len} records  {per_sec}  {eta} left";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    while progress.runs() == 0 {
+    while progress.runs() < runs {
         bar.set_position(progress.records().min(expected as u64));
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

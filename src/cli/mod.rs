@@ -7,8 +7,12 @@ mod health;
 mod keys;
 mod migrate;
 mod openapi;
+mod progress;
+mod quarantine;
+mod remap;
 mod serve;
 mod standin;
+mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +35,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   tributary demo                                        a bank's stand-in, the adapter and a key to try it with
   tributary serve --listen 127.0.0.1:8080 --providers providers
+  tributary sync acme                                   read a provider now
   tributary keys create --provider acme --scope connector
   tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
   tributary migrate                                     before `serve` on a database of your own (DATABASE_URL)";
@@ -64,6 +69,15 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Read a provider now, and see how far it is.
+    Sync(sync::SyncArgs),
+    /// List what was read, when and how it went.
+    Runs(sync::RunsArgs),
+    /// Map the records that were kept again, after a change to a mapping, without any request.
+    Remap(remap::RemapArgs),
+    /// Look at records that were refused, try them again, discard them.
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
     /// Run everything against a stand-in of Starling Bank, with changes flowing.
     Demo(demo::DemoArgs),
     /// Run a stand-in of a provider's API alone.
@@ -111,6 +125,10 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sy
         Command::Serve(args) => serve::run(&common, args).await,
         Command::Migrate => migrate::run(&common).await,
         Command::Keys(command) => keys::run(&common, command).await,
+        Command::Sync(args) => return Ok(sync::run(&common, args).await),
+        Command::Runs(args) => sync::runs(&common, args).await,
+        Command::Remap(args) => return Ok(remap::run(&common, args).await),
+        Command::Quarantine(command) => quarantine::run(&common, command).await,
         Command::Demo(args) => demo::run(&common, args).await,
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,

@@ -1,5 +1,6 @@
 //! `tributary serve`.
 
+use std::collections::HashMap;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use super::{CommandResult, Common};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{self, AppState, Limits, ServedProvider};
-use crate::ingest::{Progress, Scheduler};
+use crate::ingest::{Housekeeper, Instance, Progress, Scheduler};
+use crate::provider::Period;
 use crate::telemetry;
 
 #[derive(Args)]
@@ -31,6 +33,19 @@ pub struct ServeArgs {
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
           value_parser = clap::value_parser!(u32).range(4..))]
     pub database_connections: u32,
+    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
+    pub lease: Duration,
+}
+
+/// Reads the time of a lease: a second at least, as shorter ones would be lost to any hiccup.
+pub fn lease_time(text: &str) -> Result<Duration, String> {
+    let time = Period::try_from(text.to_owned())?.as_duration();
+    if time < Duration::from_secs(1) {
+        Err("a lease holds for a second at least".to_owned())
+    } else {
+        Ok(time)
+    }
 }
 
 /// How long a stop waits for requests and runs to end.
@@ -41,7 +56,7 @@ pub async fn run(common: &Common, args: ServeArgs) -> CommandResult {
     stop_on_signal(stop.clone())?;
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let database = Database::open_migrated(common, args.database_connections).await?;
-    let result = serve(&database.pool, providers, args.listen, stop).await;
+    let result = serve(&database.pool, providers, &args, stop).await;
     database.close().await;
     result
 }
@@ -49,10 +64,11 @@ pub async fn run(common: &Common, args: ServeArgs) -> CommandResult {
 async fn serve(
     pool: &PgPool,
     providers: Vec<Provider>,
-    listen: SocketAddr,
+    args: &ServeArgs,
     stop: CancellationToken,
 ) -> CommandResult {
-    let server = Server::new(pool, providers)?;
+    let listen = args.listen;
+    let server = Server::new(pool, providers, &Instance::new(args.lease))?;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         format!("cannot listen on {listen}: {error}; choose another address with --listen")
     })?;
@@ -62,6 +78,7 @@ async fn serve(
 /// Everything that a serving process does, ready to run.
 pub struct Server {
     publisher: Publisher,
+    housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
     state: Arc<AppState>,
     metrics: PrometheusHandle,
@@ -72,6 +89,7 @@ impl Server {
     pub fn new(
         pool: &PgPool,
         providers: Vec<Provider>,
+        instance: &Instance,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
         let mut schedulers = Vec::new();
@@ -80,40 +98,52 @@ impl Server {
                 tracing::warn!(provider = %provider.name, "{warning}");
             }
             if let Source::Pull(manifest) = &provider.source {
-                let scheduler = Scheduler::new(pool.clone(), provider.name.clone(), manifest)
-                    .map_err(|error| format!("provider {}: {error}", provider.name))?;
+                let scheduler =
+                    Scheduler::new(pool.clone(), provider.name.clone(), manifest, instance.clone())
+                        .map_err(|error| format!("provider {}: {error}", provider.name))?;
                 schedulers.push(scheduler);
             }
         }
-        let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
-        let served = providers.into_iter().map(|provider| {
-            let served =
-                ServedProvider { formance: provider.formance, keys: provider.keys, limit: provider.limit };
-            (provider.name, served)
+        let keeping = providers.iter().map(|provider| match &provider.source {
+            Source::Pull(manifest) => (provider.name.clone(), manifest.keep_raw),
+            // what is there of a provider that is not pulled just now is left alone
+            Source::Push | Source::Unset => (provider.name.clone(), Some(Period::LONGEST)),
         });
+        let housekeeper = Housekeeper::new(pool.clone(), keeping.collect());
+        let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
+        let mut served = HashMap::new();
+        for provider in providers {
+            let name = provider.name.clone();
+            let provider =
+                ServedProvider::new(provider).map_err(|error| format!("provider {name}: {error}"))?;
+            served.insert(name, provider);
+        }
         let state = AppState {
             pool: pool.clone(),
-            providers: served.collect(),
+            providers: served,
             limits: Limits::default(),
             metrics: Some(metrics.clone()),
         };
         Ok(Self {
             publisher: Publisher::new(pool.clone(), paces),
+            housekeeper,
             schedulers,
             state: Arc::new(state),
             metrics,
         })
     }
 
-    /// What to watch the runs of the first provider that is pulled by.
-    pub fn progress(&self) -> Option<Arc<Progress>> {
-        self.schedulers.first().map(Scheduler::progress)
+    /// What to watch the runs of the first provider that is pulled by, and how many of them its
+    /// first full sync takes.
+    pub fn progress(&self) -> Option<(Arc<Progress>, u64)> {
+        self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 
     /// Serves on `listener` until `stop`, then lets what runs end.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) -> CommandResult {
         let mut tasks = JoinSet::new();
         tasks.spawn(self.publisher.run(stop.clone()));
+        tasks.spawn(self.housekeeper.run(stop.clone()));
         tasks.spawn(upkeep(self.metrics, stop.clone()));
         for scheduler in self.schedulers {
             tasks.spawn(scheduler.run(stop.clone()));

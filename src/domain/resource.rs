@@ -1,7 +1,7 @@
 //! The kinds of records.
 
 /// A kind of record that can be ingested.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
     Accounts,
     Balances,
@@ -24,6 +24,17 @@ impl Resource {
 impl std::fmt::Display for Resource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Resource {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let all = [Self::Accounts, Self::Balances, Self::Beneficiaries, Self::Transactions];
+        all.into_iter().find(|resource| resource.as_str() == name).ok_or_else(|| {
+            format!("{name:?} is no resource: take accounts, balances, beneficiaries or transactions")
+        })
     }
 }
 

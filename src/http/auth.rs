@@ -170,6 +170,9 @@ pub struct Connector(pub Authorized);
 /// A caller with a key of scope `ingest`.
 pub struct Ingest(pub Authorized);
 
+/// A caller with a key of scope `admin`.
+pub struct Admin(pub Authorized);
+
 impl FromRequestParts<SharedState> for Connector {
     type Rejection = ApiError;
 
@@ -183,5 +186,13 @@ impl FromRequestParts<SharedState> for Ingest {
 
     async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
         authorize(parts, state, Scope::Ingest).await.map(Self)
+    }
+}
+
+impl FromRequestParts<SharedState> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
+        authorize(parts, state, Scope::Admin).await.map(Self)
     }
 }

@@ -21,6 +21,8 @@ pub enum ApiError {
     Invalid(String),
     /// 401: no key, or not one of ours.
     Unauthorized,
+    /// 401: a webhook that does not prove where it comes from. Its caller is not told why.
+    Unproven,
     /// 403: a key of another scope.
     Forbidden(&'static str),
     /// 404.
@@ -62,6 +64,11 @@ impl ApiError {
                 "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
                     .into(),
             ),
+            Self::Unproven => (
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "the call does not prove where it comes from".into(),
+            ),
             Self::Forbidden(needed) => (
                 StatusCode::FORBIDDEN,
                 "Forbidden",
@@ -92,12 +99,13 @@ impl IntoResponse for ApiError {
             Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
             _ => None,
         };
+        let wants_key = matches!(self, Self::Unauthorized);
         let (status, title, detail) = self.parts();
         let mut response = (status, Json(ErrorBody { title: title.into(), detail })).into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if wants_key {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response

@@ -2,6 +2,7 @@
 //! per resource; [`app`] is a pure constructor, so that tests call it without a port.
 
 mod accounts;
+mod admin;
 mod auth;
 mod balances;
 mod beneficiaries;
@@ -14,6 +15,7 @@ mod operations;
 mod push;
 mod transactions;
 mod version;
+mod webhooks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,8 +32,9 @@ pub use error::ApiError;
 pub use limits::{Limits, RequestLimit};
 pub use openapi::openapi;
 
-use crate::config::FormanceVersion;
+use crate::config::{FormanceVersion, Provider, Source};
 use crate::domain::ProviderName;
+use crate::provider::{ManifestError, Webhook};
 
 /// What the API knows of a provider.
 #[derive(Debug, Clone)]
@@ -42,6 +45,19 @@ pub struct ServedProvider {
     pub keys: Vec<(Scope, KeyDigest)>,
     /// What each of its keys may ask.
     pub limit: RequestLimit,
+    /// What the provider calls, if its manifest says how.
+    pub webhook: Option<Arc<Webhook>>,
+}
+
+impl ServedProvider {
+    /// The provider as its file declares it.
+    pub fn new(declared: Provider) -> Result<Self, ManifestError> {
+        let webhook = match &declared.source {
+            Source::Pull(manifest) => Webhook::new(manifest)?.map(Arc::new),
+            Source::Push | Source::Unset => None,
+        };
+        Ok(Self { formance: declared.formance, keys: declared.keys, limit: declared.limit, webhook })
+    }
 }
 
 /// What all handlers share.
@@ -65,6 +81,8 @@ fn described() -> OpenApiRouter<SharedState> {
         .merge(beneficiaries::router())
         .merge(transactions::router())
         .merge(push::router())
+        .merge(webhooks::router())
+        .merge(admin::router())
 }
 
 /// The whole API.

@@ -12,8 +12,8 @@ use utoipa_axum::routes;
 use super::auth::Ingest;
 use super::{ApiError, SharedState, error::ErrorBody};
 use crate::domain::{Resource, parse_record};
-use crate::store::batch::{self, Batch};
 use crate::store::quarantine::Refused;
+use crate::store::{self, batch, batch::Batch};
 
 /// The most records that one call may carry.
 const RECORDS_MAX: usize = 10_000;
@@ -60,7 +60,7 @@ macro_rules! endpoint {
             let body = body?;
             let records = split(&headers, &body)?;
             let (batch, quarantined) = parse($resource, records, backfill);
-            let mut transaction = state.pool.begin().await?;
+            let mut transaction = store::begin(&state.pool).await?;
             let tally = batch::write(&mut transaction, &caller.provider, $resource, &batch).await?;
             transaction.commit().await?;
             super::observe::ingested(&caller.provider, $resource, tally, quarantined.len());
@@ -121,7 +121,7 @@ fn parse(resource: Resource, records: Vec<&[u8]>, backfill: bool) -> (Batch, Vec
             Ok(record) => batch.records.push(record),
             Err(error) => {
                 let reason = error.to_string();
-                batch.refused.push(Refused { raw: raw.to_vec(), reason: reason.clone() });
+                batch.refused.push(Refused { raw: raw.to_vec(), reason: reason.clone(), origin: None });
                 quarantined.push(Quarantined { index, reason });
             }
         }

@@ -1,12 +1,27 @@
-//! Jobs that pull: a scheduler per provider, runs, and the sink that commits what a run reads.
+//! Jobs that pull: schedulers that share the work by leases, runs, and the sink that commits what
+//! a run reads.
 
+mod breaker;
+mod foreground;
+mod held;
+mod housekeeping;
+mod instance;
 mod progress;
-mod run;
+mod puller;
+mod remap;
+mod replay;
 mod scheduler;
 mod shared;
 mod sink;
 
+pub use breaker::PATIENCE;
+pub use foreground::{Busy, Order, Synced, run_once};
+pub use housekeeping::Housekeeper;
+pub use instance::Instance;
 pub use progress::Progress;
-pub use run::{RunOutcome, run_once};
+pub use puller::{Puller, RunOutcome, Work};
+pub use remap::{RemapFailure, RemapOrder, RemapOutcome, Remapped};
+pub use replay::{Replayed, Replayer};
 pub use scheduler::Scheduler;
 pub use shared::DatabaseShared;
+pub use sink::{DatabaseSink, SinkError};

@@ -6,12 +6,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Default)]
 pub struct Progress {
     records: AtomicU64,
+    requests: AtomicU64,
     runs: AtomicU64,
 }
 
 impl Progress {
     pub(super) fn add_records(&self, count: u64) {
         self.records.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn add_requests(&self, count: u64) {
+        self.requests.fetch_add(count, Ordering::Relaxed);
     }
 
     pub(super) fn add_run(&self) {
@@ -23,7 +28,12 @@ impl Progress {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Runs that ended, well or not.
+    /// Requests that committed pages told of.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Runs of a group that ended, well or not.
     pub fn runs(&self) -> u64 {
         self.runs.load(Ordering::Relaxed)
     }

@@ -1,85 +1,124 @@
-//! Runs a provider's pull again and again.
+//! Pulls a provider again and again, together with all other instances that do.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::counter;
+use rand::Rng;
 use sqlx::PgPool;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{DatabaseShared, Progress, RunOutcome, run_once};
+use super::held::HeldLease;
+use super::puller::{Puller, RunOutcome, Work};
+use super::{Instance, Progress};
 use crate::domain::ProviderName;
-use crate::provider::{Connection, Manifest, ManifestError};
-use crate::store::{StoreError, sync_runs};
+use crate::provider::{Manifest, ManifestError};
+use crate::store::StoreError;
+use crate::store::leases;
 
-/// The longest pause after a run that failed.
-const FAILED_PAUSE: Duration = Duration::from_secs(60);
+/// How often an instance looks for work; what is asked for begins within about this time.
+const TICK: Duration = Duration::from_secs(1);
 
 /// Pulls one provider at its manifest's pace.
 pub struct Scheduler {
-    pool: PgPool,
-    provider: ProviderName,
-    connection: Connection,
-    every: Duration,
-    progress: Arc<Progress>,
+    puller: Arc<Puller>,
+    concurrency: u32,
 }
 
 impl Scheduler {
     /// Compiles `manifest`, of which the variables are filled in.
-    pub fn new(pool: PgPool, provider: ProviderName, manifest: &Manifest) -> Result<Self, ManifestError> {
-        let shared = Arc::new(DatabaseShared::new(pool.clone(), provider.clone()));
-        let connection = Connection::with_shared(&provider, manifest, shared)?;
-        Ok(Self { pool, provider, connection, every: manifest.every.as_duration(), progress: Arc::default() })
+    pub fn new(
+        pool: PgPool,
+        provider: ProviderName,
+        manifest: &Manifest,
+        instance: Instance,
+    ) -> Result<Self, ManifestError> {
+        let puller = Arc::new(Puller::new(pool, provider, manifest, instance)?);
+        Ok(Self { puller, concurrency: manifest.concurrency })
     }
 
     /// What to watch the runs by.
     pub fn progress(&self) -> Arc<Progress> {
-        Arc::clone(&self.progress)
+        self.puller.progress()
     }
 
-    /// Runs until `stop`, which interrupts a run where it stands, except for the exchange of a
-    /// token.
+    /// How many groups of streams there are.
+    pub fn groups(&self) -> usize {
+        self.puller.groups().len()
+    }
+
+    /// Runs until `stop`, which interrupts runs where they stand, except for the exchange of a
+    /// token, and gives their leases back.
     pub async fn run(self, stop: CancellationToken) {
-        while let Some(pause) = stop.run_until_cancelled(self.run_and_report()).await {
-            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-                break;
+        let mut runs = JoinSet::new();
+        let mut registered = false;
+        while !stop.is_cancelled() {
+            if !registered {
+                registered = self.register().await;
+            }
+            while registered
+                && !stop.is_cancelled()
+                && let Some(held) = self.take().await
+            {
+                runs.spawn(run_and_report(Arc::clone(&self.puller), held, stop.clone()));
+            }
+            let tick = TICK.mul_f64(rand::rng().random_range(0.75..1.25));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(tick) => {}
+                // a run that ended makes room for another
+                Some(_) = runs.join_next() => {}
             }
         }
-        self.connection.settled().await;
+        while runs.join_next().await.is_some() {}
+        self.puller.settled().await;
     }
 
-    /// One run; gives the pause until the next.
-    async fn run_and_report(&self) -> Duration {
-        let provider = &self.provider;
-        let outcome = run_once(&self.pool, provider, &self.connection, &self.progress).await;
-        let (label, pause) = match &outcome {
-            Ok(RunOutcome::Elsewhere) => ("elsewhere", self.every),
-            Ok(RunOutcome::Succeeded { tally, quarantined, requests }) => {
-                tracing::info!(%provider, created = tally.created, updated = tally.updated,
-                    unchanged = tally.unchanged, quarantined, requests, "synced");
-                ("succeeded", self.every)
-            }
-            Ok(RunOutcome::Failed { error, .. }) => {
-                tracing::error!(%provider, error, "a sync run failed");
-                ("failed", self.every.min(FAILED_PAUSE))
-            }
-            Err(error) => {
-                tracing::error!(%provider, %error, "a sync run could not be kept");
-                ("failed", self.every.min(FAILED_PAUSE))
-            }
-        };
-        counter!("tributary_sync_runs_total", "provider" => provider.to_string(), "outcome" => label)
-            .increment(1);
-        if let Err(error) = self.report_lag().await {
-            tracing::warn!(%provider, %error, "cannot tell when the last run succeeded");
+    async fn register(&self) -> bool {
+        let registered = self.puller.register().await;
+        if let Err(error) = &registered {
+            tracing::error!(provider = %self.puller.provider, %error, "cannot schedule; trying again");
         }
-        pause
+        registered.is_ok()
     }
 
-    async fn report_lag(&self) -> Result<(), StoreError> {
-        let at = sync_runs::last_success(&self.pool, &self.provider).await?;
-        gauge!("tributary_sync_last_success_timestamp_seconds", "provider" => self.provider.to_string())
-            .set(at.map_or(0.0, |at| at.timestamp() as f64));
-        Ok(())
+    /// The lease of a group that is due, if there is one to be had.
+    async fn take(&self) -> Option<HeldLease> {
+        let puller = &self.puller;
+        let groups: Vec<&str> = puller.groups().iter().map(|group| group.name.as_str()).collect();
+        let Instance { name, lease_time } = &puller.instance;
+        let taken =
+            leases::take_due(&puller.pool, &puller.provider, &groups, self.concurrency, name, *lease_time);
+        let taken = taken.await.unwrap_or_else(|error| {
+            tracing::error!(provider = %puller.provider, %error, "cannot look for work");
+            None
+        });
+        Some(HeldLease::new(&puller.pool, taken?))
     }
+}
+
+async fn run_and_report(puller: Arc<Puller>, held: HeldLease, stop: CancellationToken) {
+    let (provider, group) = (&puller.provider, held.taken().lease.group.clone());
+    let outcome: Result<_, StoreError> = puller.run(held, &Work::Due, &stop).await;
+    let label = match &outcome {
+        Ok(None) => return,
+        Ok(Some(RunOutcome::Interrupted)) => "interrupted",
+        Ok(Some(RunOutcome::Succeeded { tally, quarantined, requests })) => {
+            tracing::info!(%provider, group, created = tally.created, updated = tally.updated,
+                unchanged = tally.unchanged, quarantined, requests, "synced");
+            "succeeded"
+        }
+        Ok(Some(RunOutcome::Failed { error, .. })) => {
+            tracing::error!(%provider, group, error, "a sync run failed");
+            "failed"
+        }
+        Err(error) => {
+            tracing::error!(%provider, group, %error, "a sync run could not be kept");
+            "failed"
+        }
+    };
+    counter!("tributary_sync_runs_total", "provider" => provider.to_string(), "group" => group,
+        "outcome" => label)
+    .increment(1);
 }

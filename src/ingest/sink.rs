@@ -1,57 +1,96 @@
-//! Where a run's pages go: rows, cursor and counts of a page are committed together.
+//! Where a run's pages go: rows, cursor and counts of a page are committed together, and only
+//! while the run's lease is held.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::Utc;
 use metrics::counter;
 use serde_json::value::RawValue;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::Progress;
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink};
+use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup};
 use crate::store::batch::{self, Batch};
-use crate::store::quarantine::Refused;
+use crate::store::leases::{self, Lease};
+use crate::store::quarantine::{Origin, Refused};
 use crate::store::sync_open_records::{self, OpenRow};
-use crate::store::{StoreError, Tally, feeds, sync_cursors, sync_runs};
+use crate::store::sync_runs::{self, Counts};
+use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors};
+
+/// Why a page was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Another instance took the work over, since this one was silent for too long.
+    #[error("another instance took the work over")]
+    LeaseLost,
+}
+
+impl From<sqlx::Error> for SinkError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
 
 /// Commits the pages of one run.
 pub struct DatabaseSink<'a> {
     pool: &'a PgPool,
-    provider: &'a ProviderName,
+    lease: &'a Lease,
     run: Uuid,
+    groups: &'a [StreamGroup],
     progress: &'a Progress,
     /// Streams of accounts and of beneficiaries that have not ended yet.
     open_streams: HashMap<Resource, usize>,
     /// What the run brought so far.
     pub tally: Tally,
     pub quarantined: u64,
+    /// Pages committed so far.
+    pub pages: u64,
 }
 
 impl<'a> DatabaseSink<'a> {
-    /// A sink for the pages of `run` over `connection`.
+    /// A sink for the pages of `run`, which reads under `lease` a group of `connection`, of which
+    /// `groups` are all.
     pub fn new(
         pool: &'a PgPool,
-        provider: &'a ProviderName,
+        lease: &'a Lease,
         run: Uuid,
         connection: &Connection,
+        groups: &'a [StreamGroup],
         progress: &'a Progress,
     ) -> Self {
+        let streams: BTreeSet<&str> =
+            groups.iter().filter(|group| group.name == lease.group).flat_map(streams).collect();
         let open_streams = [Resource::Accounts, Resource::Beneficiaries]
-            .map(|resource| (resource, connection.streams_of(resource)))
+            .map(|resource| (resource, connection.streams_of(resource, &streams)))
             .into();
-        Self { pool, provider, run, progress, open_streams, tally: Tally::default(), quarantined: 0 }
+        Self {
+            pool,
+            lease,
+            run,
+            groups,
+            progress,
+            open_streams,
+            tally: Tally::default(),
+            quarantined: 0,
+            pages: 0,
+        }
     }
 
-    /// The feed that may go with this page: its last stream ends.
-    fn feed_to_release(&mut self, page: &Page) -> Option<FeedName> {
-        let feed = held_feed(page.resource)?;
-        let open = self.open_streams.get_mut(&page.resource)?;
+    fn provider(&self) -> &'a ProviderName {
+        &self.lease.provider
+    }
+
+    /// Whether the last stream of the page's resource in this group ends with it.
+    fn ends_resource(&mut self, page: &Page) -> bool {
+        let Some(open) = self.open_streams.get_mut(&page.resource) else { return false };
         if page.end_of_stream {
             *open = open.saturating_sub(1);
         }
-        (*open == 0).then_some(feed)
+        *open == 0
     }
 
     fn parse(&self, page: &Page) -> Batch {
@@ -60,39 +99,103 @@ impl<'a> DatabaseSink<'a> {
             match record {
                 MappedRecord::Canonical(json) => match parse_record(page.resource, json) {
                     Ok(record) => batch.records.push(record),
-                    Err(error) => {
-                        batch.refused.push(Refused { raw: json.clone(), reason: error.to_string() })
-                    }
+                    Err(error) => batch.refused.push(Refused {
+                        raw: json.clone(),
+                        reason: error.to_string(),
+                        origin: None,
+                    }),
                 },
-                MappedRecord::Unmappable { raw, reason } => {
-                    batch.refused.push(Refused { raw: raw.clone(), reason: reason.clone() });
-                }
+                MappedRecord::Unmappable { raw, reason } => batch.refused.push(Refused {
+                    raw: raw.record.clone(),
+                    reason: reason.clone(),
+                    origin: Some(Origin {
+                        stream: page.stream.clone(),
+                        partition: page.partition.clone(),
+                        parent: raw.parent.clone(),
+                        asked_at: raw.now.clone(),
+                        identity: raw.identity.as_ref().map(|identity| identity.clone().into_bytes()),
+                        vanished: raw.vanished,
+                    }),
+                }),
             }
         }
         batch
     }
 
-    fn report(&mut self, page: &Page, tally: Tally, quarantined: usize) {
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        page: &Page,
+        batch: &Batch,
+        ended: bool,
+    ) -> Result<Counts, SinkError> {
+        leases::limit_silence(connection, self.lease).await?;
+        if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
+            feeds::hold_new(connection, self.provider(), feed).await?;
+        }
+        let tally = batch::write(connection, self.provider(), page.resource, batch).await?;
+        let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
+        let (stream, partition) = (&page.stream, &page.partition);
+        sync_open_records::save(connection, self.provider(), stream, partition, &open, &page.closed).await?;
+        let raw: Vec<raw_records::New<'_>> = page.raw.iter().map(new_raw).collect();
+        if !raw.is_empty() {
+            raw_records::keep(connection, self.provider(), stream, partition, &raw).await?;
+        }
+        if let Some(cursor) = &page.cursor {
+            sync_cursors::save(connection, self.provider(), stream, partition, cursor).await?;
+        }
+        if ended {
+            settle(connection, self.lease, page.resource, self.groups).await?;
+        }
+        let counts = Counts {
+            tally,
+            quarantined: batch.refused.len() as u64,
+            requests: page.requests,
+            warnings: page.warnings.values().sum(),
+        };
+        sync_runs::add(connection, self.run, &page.stream, counts).await?;
+        // last, so that the lease's row is locked no longer than it has to be
+        if leases::confirm(connection, self.lease).await? { Ok(counts) } else { Err(SinkError::LeaseLost) }
+    }
+
+    fn report(&mut self, page: &Page, counts: Counts) {
+        let Counts { tally, quarantined, requests, .. } = counts;
         self.tally += tally;
-        self.quarantined += quarantined as u64;
+        self.quarantined += quarantined;
+        self.pages += 1;
         self.progress.add_records(tally.created + tally.updated + tally.unchanged);
+        self.progress.add_requests(requests);
         for (outcome, count) in [
             ("created", tally.created),
             ("updated", tally.updated),
             ("unchanged", tally.unchanged),
-            ("quarantined", quarantined as u64),
+            ("quarantined", quarantined),
         ] {
-            counter!("tributary_ingested_total", "provider" => self.provider.to_string(),
+            counter!("tributary_ingested_total", "provider" => self.provider().to_string(),
                 "resource" => page.resource.as_str(), "outcome" => outcome)
             .increment(count);
         }
         for (warning, count) in &page.warnings {
-            tracing::warn!(provider = %self.provider, stream = page.stream, count, "{warning}");
+            tracing::warn!(provider = %self.provider(), stream = page.stream, count, "{warning}");
         }
         if quarantined > 0 {
-            tracing::error!(provider = %self.provider, stream = page.stream, quarantined, "records were quarantined");
+            tracing::error!(provider = %self.provider(), stream = page.stream, quarantined, "records were quarantined");
         }
     }
+}
+
+fn new_raw(raw: &RawRecord) -> raw_records::New<'_> {
+    raw_records::New {
+        record: &raw.record,
+        parent: &raw.parent,
+        asked_at: &raw.now,
+        identity: raw.identity.as_deref().map(str::as_bytes),
+        vanished: raw.vanished,
+    }
+}
+
+fn streams(group: &StreamGroup) -> impl Iterator<Item = &str> {
+    group.streams.iter().map(String::as_str)
 }
 
 /// The feed whose first full sync is held back until its end, if the resource has one.
@@ -128,45 +231,48 @@ fn open_row(open: &OpenRecord) -> OpenRow {
     }
 }
 
+/// Notes that the first full read of `resource` by the lease's group is over, and lets its feed go
+/// if that of every group of `groups` that brings such records is.
+pub async fn settle(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    resource: Resource,
+    groups: &[StreamGroup],
+) -> Result<(), StoreError> {
+    let Some(feed) = held_feed(resource) else { return Ok(()) };
+    let bringing = groups.iter().filter(|group| group.resources.contains(&resource));
+    let bringing: Vec<&str> = bringing.map(|group| group.name.as_str()).collect();
+    if leases::settle(connection, lease, resource, &bringing).await? {
+        feeds::release(connection, &lease.provider, feed).await?;
+    }
+    Ok(())
+}
+
 impl PageSink for DatabaseSink<'_> {
-    type Error = StoreError;
+    type Error = SinkError;
 
     async fn cursor(
         &mut self,
         stream: &str,
         partition: &str,
-    ) -> Result<Option<serde_json::Value>, StoreError> {
+    ) -> Result<Option<serde_json::Value>, SinkError> {
         let mut connection = self.pool.acquire().await?;
-        sync_cursors::load(&mut connection, self.provider, stream, partition).await
+        Ok(sync_cursors::load(&mut connection, self.provider(), stream, partition).await?)
     }
 
-    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, StoreError> {
+    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, SinkError> {
         let mut connection = self.pool.acquire().await?;
-        let rows = sync_open_records::load(&mut connection, self.provider, stream, partition).await?;
+        let rows = sync_open_records::load(&mut connection, self.provider(), stream, partition).await?;
         Ok(rows.into_iter().map(open_record).collect())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), StoreError> {
+    async fn page(&mut self, page: Page) -> Result<(), SinkError> {
         let batch = self.parse(&page);
-        let ended = self.feed_to_release(&page);
-        let mut transaction = self.pool.begin().await?;
-        if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
-            feeds::hold_new(&mut transaction, self.provider, feed).await?;
-        }
-        let tally = batch::write(&mut transaction, self.provider, page.resource, &batch).await?;
-        let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
-        let (stream, partition) = (&page.stream, &page.partition);
-        sync_open_records::save(&mut transaction, self.provider, stream, partition, &open, &page.closed)
-            .await?;
-        if let Some(cursor) = &page.cursor {
-            sync_cursors::save(&mut transaction, self.provider, stream, partition, cursor).await?;
-        }
-        if let Some(feed) = ended {
-            feeds::release(&mut transaction, self.provider, feed).await?;
-        }
-        sync_runs::add(&mut transaction, self.run, tally, batch.refused.len()).await?;
+        let ended = self.ends_resource(&page);
+        let mut transaction = store::begin(self.pool).await?;
+        let counts = self.write(&mut transaction, &page, &batch, ended).await?;
         transaction.commit().await?;
-        self.report(&page, tally, batch.refused.len());
+        self.report(&page, counts);
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ use super::cage::{Cage, CageError};
 use super::clock::Clock;
 use super::jq;
 use super::manifest::{Action, Manifest};
+use super::meter;
 use super::retry;
 use super::shared::{AccessToken, Closed, Shared, SharedError};
 
@@ -136,9 +137,10 @@ impl Client {
         transport.clock = clock;
     }
 
-    /// How many requests were sent so far, repeated ones and those for tokens included.
+    /// How many requests were sent so far, repeated ones and those for tokens included: by the run
+    /// that asks, or else by all.
     pub fn sent(&self) -> u64 {
-        self.transport.sent.load(Ordering::Relaxed)
+        meter::sent().unwrap_or_else(|| self.transport.sent.load(Ordering::Relaxed))
     }
 
     /// Waits until no token is being exchanged: an exchange goes on when the run that needed it

@@ -8,7 +8,7 @@ use jaq_json::Val;
 
 use serde_json::Value;
 
-use crate::domain::{PaymentKind, ProviderName, Resource};
+use crate::domain::{PaymentKind, ProviderName};
 
 use super::cage::Cage;
 use super::client::{Client, Gate};
@@ -87,13 +87,6 @@ impl Connection {
     /// Looks for the payment of `order`; `None` where the manifest does not say how.
     pub async fn look_up_payment(&self, api: &Arc<PaymentApi>, order: &Value) -> Option<Looked> {
         self.payments.look_up(api, &self.client, order).await
-    }
-
-    /// How many streams carry `resource`.
-    pub fn streams_of(&self, resource: Resource) -> usize {
-        let carries =
-            |stream: &&Arc<Stream>| stream.output.as_ref().is_some_and(|output| output.resource == resource);
-        self.streams.iter().filter(carries).count()
     }
 
     /// Reads every stream once and hands what it reads to `sink`.

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use jaq_json::Val;
 use serde_json::Value;
 
 use super::engine::scope;
-use super::jq;
-use super::page::{MappedRecord, OpenRecord, PageSink, ReadError, Warning, Warnings};
+use super::jq::{self, Scope};
+use super::page::{MappedRecord, OpenRecord, PageSink, RawRecord, ReadError, Warning, Warnings};
 use super::plan::{Lookup, Stream, TrackedBy};
-use super::reading::{Occurrences, Partition, Reading};
+use super::reading::{self, Occurrences, Partition, Reading};
 use super::run::{Pages, Run};
 
 /// Records of so many requests are committed at a time.
@@ -65,7 +66,8 @@ impl<S: PageSink> Run<'_, S> {
         let reading = match &tracking.by {
             TrackedBy::Absence => {
                 open.retain(|open| listed.misses(open));
-                vanished(&open)
+                let keeps_raw = stream.output.as_ref().is_some_and(|output| output.keeps_raw);
+                vanished(&open, &scope(listed.begun_at, partition.record.clone()), keeps_raw)
             }
             TrackedBy::Refresh { every, give_up, .. } => {
                 let now = listed.begun_at;
@@ -137,33 +139,43 @@ fn due(
 }
 
 /// The records that are not listed any more, as cancelled.
-fn vanished(open: &[OpenRecord]) -> Reading {
+fn vanished(open: &[OpenRecord], scope: &Scope, keeps_raw: bool) -> Reading {
     let mut reading = Reading::default();
     for open in open {
+        let raw = RawRecord {
+            record: open.record.clone(),
+            identity: Some(open.key.clone()),
+            vanished: true,
+            ..reading::raw(&Val::Null, scope)
+        };
         reading.closed.push(open.key.clone());
         for canonical in &open.canonical {
-            reading.records.push(match cancelled(canonical) {
-                Some(json) => MappedRecord::Canonical(json),
-                None => MappedRecord::Unmappable {
-                    raw: open.record.clone(),
-                    reason: "it vanished while pending, and what it was mapped to is no transaction"
-                        .to_owned(),
-                },
-            });
+            reading.records.push(cancelled(canonical, &raw));
+        }
+        if keeps_raw {
+            reading.raw.push(raw);
         }
     }
     reading
 }
 
-/// The canonical transaction, cancelled. The provider's own time of the last change is left out:
-/// it is that of another state.
-fn cancelled(canonical: &[u8]) -> Option<Vec<u8>> {
-    let mut record: Value = serde_json::from_slice(canonical).ok()?;
-    let members = record.as_object_mut()?;
-    members.get("status")?;
-    members.insert("status".to_owned(), Value::from("CANCELLED"));
-    members.remove("updatedAt");
-    Some(record.to_string().into_bytes())
+/// The canonical transaction that `raw` was mapped to, cancelled. The provider's own time of the
+/// last change is left out: it is that of another state.
+pub(super) fn cancelled(canonical: &[u8], raw: &RawRecord) -> MappedRecord {
+    let record = serde_json::from_slice(canonical).ok().and_then(|mut record: Value| {
+        let members = record.as_object_mut()?;
+        members.get("status")?;
+        members.insert("status".to_owned(), Value::from("CANCELLED"));
+        members.remove("updatedAt");
+        Some(record.to_string().into_bytes())
+    });
+    match record {
+        Some(json) => MappedRecord::Canonical(json),
+        None => MappedRecord::Unmappable {
+            raw: raw.clone(),
+            reason: "it vanished while pending, and what it was mapped to is no transaction".to_owned(),
+        },
+    }
 }
 
 /// Adds up what several answers brought.
@@ -172,6 +184,7 @@ impl Reading {
         self.records.extend(other.records);
         self.open.extend(other.open);
         self.closed.extend(other.closed);
+        self.parents.extend(other.parents);
         self.raw.extend(other.raw);
         add(&mut self.warnings, other.warnings);
     }

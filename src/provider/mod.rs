@@ -11,6 +11,7 @@ mod interpolate;
 mod iso4217;
 mod jq;
 mod manifest;
+mod meter;
 mod money;
 mod page;
 mod pager;
@@ -19,14 +20,17 @@ mod period;
 mod plan;
 mod position;
 mod reading;
+mod remap;
 mod request;
 mod retry;
 mod run;
 mod secret;
+mod selection;
 mod shared;
 mod template;
 mod time;
 mod walk;
+mod webhook;
 mod window;
 
 #[cfg(test)]
@@ -39,15 +43,22 @@ pub use client::{ClientError, Gate};
 pub use engine::Connection;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
-pub use manifest::{Auth, KeyFormat, KeyManifest, PaymentManifest, Incremental, Manifest, RateLimit, RequestManifest, Retry, StreamManifest};
+pub use manifest::{
+    Auth, Incremental, KeyFormat, KeyManifest, Manifest, PaymentManifest, RateLimit, RequestManifest, Retry,
+    Schedule, StreamManifest,
+};
 pub use page::{
-    Failure, MappedRecord, OpenRecord, Page, PageSink, ReadError, RunError, RunReport, Warning, Warnings,
+    Failure, MappedRecord, OpenRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport, Warning,
+    Warnings,
 };
 pub use payment::{Looked, PaymentApi, Prepared, Sent};
 pub use period::Period;
 pub use plan::ManifestError;
+pub use remap::RemapError;
 pub use secret::Secret;
+pub use selection::{Selection, StreamGroup, Wanted};
 pub use shared::{
     AccessToken, Admission, Budget, Closed, Exchange, Granted, InMemory, Shared, SharedError, TokenError,
     TokenKey,
 };
+pub use webhook::{Call, Triggered, Unproven, Webhook};

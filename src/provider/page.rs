@@ -60,6 +60,23 @@ pub struct Page {
     pub requests: u64,
     /// What was odd about the records of this answer, and how often; told with its first page.
     pub warnings: Warnings,
+    /// The records as they came, in order; empty unless the manifest says `keep_raw`.
+    pub raw: Vec<RawRecord>,
+}
+
+/// A record as the provider sent it, with what its mapping sees besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// JSON.
+    pub record: Vec<u8>,
+    /// `$parent`, JSON.
+    pub parent: Vec<u8>,
+    /// `$now`.
+    pub now: String,
+    /// `$identity`, of a record that has no lasting id of its own.
+    pub identity: Option<String>,
+    /// Whether it was pending and is not listed any more: what it becomes is cancelled.
+    pub vanished: bool,
 }
 
 impl Page {
@@ -88,9 +105,8 @@ pub struct OpenRecord {
 pub enum MappedRecord {
     /// The JSON of one canonical record, known to be one.
     Canonical(Vec<u8>),
-    /// A record that has no place in Formance as it is: the JSON that the provider sent, and
-    /// why.
-    Unmappable { raw: Vec<u8>, reason: String },
+    /// A record that has no place in Formance as it is: what the provider sent, and why.
+    Unmappable { raw: RawRecord, reason: String },
 }
 
 /// Something odd that does not stop a record.

@@ -12,6 +12,9 @@ pub struct Period(Duration);
 const LONGEST_SECONDS: u64 = 100 * 366 * 86_400;
 
 impl Period {
+    /// The longest that there is.
+    pub const LONGEST: Self = Self(Duration::from_secs(LONGEST_SECONDS));
+
     /// A period of `seconds`, for defaults.
     pub const fn from_seconds(seconds: u32) -> Self {
         Self(Duration::from_secs(seconds as u64))

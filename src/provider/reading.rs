@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::{Resource, Status, parse_record};
 
 use super::jq::{self, Filter, FilterError, Limits, Scope};
-use super::page::{MappedRecord, OpenRecord, Warning, Warnings};
+use super::page::{MappedRecord, OpenRecord, RawRecord, Warning, Warnings};
 use super::pager::{Kind, Next, Stop};
 use super::plan::{Output, Strategy, Stream, Tracking};
 use super::time::instant;
@@ -18,7 +18,7 @@ use super::time::instant;
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
 /// The most canonical records that one record becomes.
-const MOST_MAPPED: usize = 1_000;
+pub(super) const MOST_MAPPED: usize = 1_000;
 /// How much of a status that is not in the table is kept, in characters.
 const STATUS_CHARS: usize = 64;
 
@@ -58,7 +58,9 @@ pub struct Reading {
     /// The keys of those that no longer do.
     pub closed: Vec<String>,
     /// The records as they came, for a stream that others depend on.
-    pub raw: Vec<Val>,
+    pub parents: Vec<Val>,
+    /// The records as they came, to be kept; for a stream that keeps them.
+    pub raw: Vec<RawRecord>,
     pub warnings: Warnings,
 }
 
@@ -155,6 +157,9 @@ pub fn map(
         }
         let before = reading.records.len();
         if let Some(output) = &stream.output {
+            if output.keeps_raw {
+                reading.raw.push(raw(record, &scope));
+            }
             map_one(output, record, &scope, limits, &mut reading);
         }
         if let Some(tracking) = &stream.tracking {
@@ -180,7 +185,7 @@ pub fn map(
         }
     }
     if stream.is_parent {
-        reading.raw = records;
+        reading.parents = records;
     }
     Ok(reading)
 }
@@ -246,8 +251,20 @@ fn time(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Option<
     instant(&text(&filter.run_one(record.clone(), scope, limits).ok()?)?)
 }
 
-fn map_one(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
-    let unmappable = |reason: String| MappedRecord::Unmappable { raw: jq::to_json(record), reason };
+/// A record as it came, with what its mapping sees in `scope`.
+pub(super) fn raw(record: &Val, scope: &Scope) -> RawRecord {
+    RawRecord {
+        record: jq::to_json(record),
+        parent: jq::to_json(&scope.parent),
+        now: text(&scope.now).unwrap_or_default(),
+        identity: text(&scope.identity),
+        vanished: false,
+    }
+}
+
+/// Adds what `record` becomes to `reading`.
+pub(super) fn map_one(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
+    let unmappable = |reason: String| MappedRecord::Unmappable { raw: raw(record, scope), reason };
     match output.map.run(record.clone(), scope, limits) {
         Err(error) => reading.records.push(unmappable(error.to_string())),
         Ok(mapped) => {

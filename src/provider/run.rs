@@ -14,6 +14,7 @@ use super::pager::Step;
 use super::plan::{Strategy, Stream};
 use super::position::{Position, Walk};
 use super::reading::{self, Occurrences, Partition, Reading};
+use super::selection::Selection;
 use super::walk::Fetched;
 
 /// How often a walk of one partition may begin anew because the API lost its place.
@@ -37,12 +38,14 @@ struct Deferred {
 pub struct Run<'a, S> {
     pub(super) connection: &'a Connection,
     pub(super) sink: &'a mut S,
+    /// What is read; everything, where none.
+    selection: Option<&'a Selection>,
     report: RunReport,
     /// By place in the list of streams; only of those that others depend on.
     read: HashMap<usize, ReadStream>,
     deferred: Vec<Deferred>,
-    /// Streams of which something could not be read.
-    failed: HashSet<usize>,
+    /// Streams of which something could not be read, or was not selected.
+    partial: HashSet<usize>,
     sent_before: u64,
     /// Requests that pages already told of.
     counted: u64,
@@ -66,19 +69,32 @@ impl<'a, S: PageSink> Run<'a, S> {
         Self {
             connection,
             sink,
+            selection: None,
             report: RunReport::default(),
             read: HashMap::new(),
             deferred: Vec::new(),
-            failed: HashSet::new(),
+            partial: HashSet::new(),
             sent_before: sent,
             counted: sent,
         }
     }
 
-    /// Reads every stream once.
+    /// Reads only what is selected.
+    pub fn only(mut self, selection: &'a Selection) -> Self {
+        self.selection = Some(selection);
+        self
+    }
+
+    /// Reads every selected stream once.
     pub async fn finish(mut self) -> Result<RunReport, RunError<S::Error>> {
         for index in 0..self.connection.streams.len() {
-            self.stream(index).await.map_err(RunError::Sink)?;
+            let name = &self.connection.streams[index].name;
+            if !self.selection.is_none_or(|selection| selection.is_whole(name)) {
+                self.partial.insert(index);
+            }
+            if self.selection.is_none_or(|selection| selection.includes(name)) {
+                self.stream(index).await.map_err(RunError::Sink)?;
+            }
         }
         self.move_parents().await.map_err(RunError::Sink)?;
         self.report.requests = self.connection.client.sent() - self.sent_before;
@@ -87,7 +103,11 @@ impl<'a, S: PageSink> Run<'a, S> {
 
     async fn stream(&mut self, index: usize) -> Result<(), S::Error> {
         let stream = Arc::clone(&self.connection.streams[index]);
-        let (partitions, complete) = self.partitions(index, &stream).await;
+        let (mut partitions, mut complete) = self.partitions(index, &stream).await;
+        if let Some(selection) = self.selection {
+            selection.retain(&stream.name, &mut partitions);
+            complete &= selection.is_whole(&stream.name);
+        }
         let mut records = Vec::new();
         let mut pages = Pages { first: true, last_partition: false, complete, history: false };
         if partitions.is_empty() && complete {
@@ -161,7 +181,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             }
             position.mark = facts.mark.or(position.mark);
             reading.open.iter_mut().for_each(|open| open.checked_at = Some(listed.begun_at));
-            records.append(&mut reading.raw);
+            records.append(&mut reading.parents);
             if let (Step::Go(token), false) = (step, old) {
                 if !tokens.insert(token.clone()) {
                     return Ok(Err(ReadError::Paging("the pages go in a circle".to_owned())));
@@ -232,7 +252,7 @@ impl<'a, S: PageSink> Run<'a, S> {
         let streams = &self.connection.streams;
         let children = (0..streams.len())
             .filter(|child| streams[*child].parent.as_ref().is_some_and(|parent| parent.index == index));
-        !self.failed.contains(&index) && children.into_iter().all(|child| self.is_whole(child))
+        !self.partial.contains(&index) && children.into_iter().all(|child| self.is_whole(child))
     }
 
     /// The partitions of a stream that can be told, and whether these are all.
@@ -267,7 +287,7 @@ impl<'a, S: PageSink> Run<'a, S> {
     fn fail(&mut self, index: usize, stream: &Stream, partition: &str, error: ReadError) {
         let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error };
         tracing::debug!(provider = self.connection.provider.as_str(), %failure, "not read");
-        self.failed.insert(index);
+        self.partial.insert(index);
         self.report.failures.push(failure);
     }
 
@@ -283,8 +303,8 @@ impl<'a, S: PageSink> Run<'a, S> {
         ends: bool,
     ) -> Result<(), S::Error> {
         let Some(output) = &stream.output else { return Ok(()) };
-        let Reading { mut records, open, closed, mut warnings, .. } = reading;
-        let (mut open, mut closed) = (Some(open), Some(closed));
+        let Reading { mut records, open, closed, raw, mut warnings, .. } = reading;
+        let (mut open, mut closed, mut raw) = (Some(open), Some(closed), Some(raw));
         self.count(&records, &warnings);
         loop {
             let rest = records.split_off(records.len().min(Page::MOST_RECORDS));
@@ -303,6 +323,7 @@ impl<'a, S: PageSink> Run<'a, S> {
                 end_of_stream: last && ends && pages.last_partition && pages.complete,
                 requests: sent - std::mem::replace(&mut self.counted, sent),
                 warnings: std::mem::take(&mut warnings),
+                raw: if last { raw.take().unwrap_or_default() } else { Vec::new() },
             };
             self.sink.page(page).await?;
             if last {

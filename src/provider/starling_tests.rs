@@ -267,6 +267,7 @@ async fn an_item_that_cannot_be_mapped_is_kept_with_its_reason_and_the_rest_flow
     assert_eq!(report.unmappable, 5);
     let page = sink.pages.iter().find(|page| page.stream == "feed").unwrap();
     let MappedRecord::Unmappable { raw, .. } = &page.records[0] else { panic!("the first is unmappable") };
+    let raw = &raw.record;
     assert_eq!(serde_json::from_slice::<Value>(raw).unwrap(), feed[0]);
 }
 

@@ -116,7 +116,7 @@ fn waves(records: &[Record]) -> Vec<Vec<&Record>> {
 }
 
 /// What the record is a state of.
-fn key(record: &Record) -> &str {
+pub fn key(record: &Record) -> &str {
     match record {
         Record::Account(account) => account.id.as_str(),
         Record::Beneficiary(beneficiary) => beneficiary.0.id.as_str(),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, Executor, PgPool};
+use sqlx::{Connection, Executor, PgPool, Postgres, Transaction};
 
 /// What a statement or a connection failed with. The layers above decide by its kind; its
 /// text is for logs and never for a client.
@@ -92,6 +92,17 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreErr
         .connect_with(options.statement_cache_capacity(200))
         .await?;
     Ok(pool)
+}
+
+/// Begins a transaction. Take this and not the pool's own: if the caller is dropped while `BEGIN`
+/// is under way (a request that takes too long, a run that is stopped), sqlx 0.9 gives the
+/// connection back to the pool with the transaction open, and whoever gets it next writes into a
+/// transaction that nobody commits. Here a task goes on to the end of `BEGIN`, and rolls back
+/// what nobody waits for any more.
+pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin().await });
+    Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
 }
 
 /// Whether the database answers now.

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgPool};
 
-use super::StoreError;
+use super::{StoreError, interval};
 use crate::domain::{FeedName, ProviderName};
 
 /// How a provider's feeds are paced.
@@ -62,10 +61,6 @@ pub async fn publish(
         retry_after: row.retry_after_us.map(micros),
         clock_behind: row.clock_behind_us.map(micros),
     })
-}
-
-fn interval(duration: Duration) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
 }
 
 /// How far ahead of the database clock a watermark may be and still have been issued by a

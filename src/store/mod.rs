@@ -9,20 +9,29 @@ pub mod changes;
 pub mod database;
 pub mod feed;
 pub mod feeds;
+pub mod leases;
 pub mod migrate;
 pub mod payment_orders;
 pub mod payment_records;
 pub mod payment_refusals;
 pub mod provider_tokens;
 pub mod quarantine;
+pub mod raw_records;
 pub mod request_log;
 pub mod sync_cursors;
 pub mod sync_open_records;
 pub mod sync_runs;
+pub mod sync_tasks;
 pub mod transactions;
 
-pub use database::{StoreError, connect};
+pub use database::{StoreError, begin, connect};
 pub use migrate::migrate;
+
+/// A length of time as PostgreSQL takes it.
+fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {
+    let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    sqlx::postgres::types::PgInterval { months: 0, days: 0, microseconds }
+}
 
 /// What became of the records of one upsert.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,11 +5,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::types::PgInterval;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, interval};
 use crate::domain::{PaymentKind, PaymentState, ProviderName};
 
 /// An order as it is.
@@ -139,9 +138,6 @@ async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postg
     Ok(transaction)
 }
 
-fn interval(period: Duration) -> PgInterval {
-    PgInterval { months: 0, days: 0, microseconds: i64::try_from(period.as_micros()).unwrap_or(i64::MAX) }
-}
 
 /// Keeps what is ordered, claimed by its request unless it is held.
 pub async fn make(

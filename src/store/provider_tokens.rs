@@ -53,7 +53,7 @@ pub async fn claim(
     stale: Option<&str>,
     lease: Duration,
 ) -> Result<Claim, StoreError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = super::begin(pool).await?;
     let begun = sqlx::query!(
         "insert into provider_tokens (provider, auth_digest, refresh_token) values ($1, $2, $3)
          on conflict on constraint provider_tokens_pkey do nothing",

@@ -1,6 +1,7 @@
 //! Table `quarantine`: records that no page may hold.
 
-use sqlx::PgConnection;
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
 use crate::domain::{ProviderName, Resource};
@@ -10,6 +11,49 @@ use crate::domain::{ProviderName, Resource};
 pub struct Refused {
     pub raw: Vec<u8>,
     pub reason: String,
+    /// Of a record that its manifest could not map; `None` for a canonical one.
+    pub origin: Option<Origin>,
+}
+
+/// What mapping a record again takes besides the record itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub stream: String,
+    pub partition: String,
+    /// `$parent`, JSON.
+    pub parent: Vec<u8>,
+    /// `$now`.
+    pub asked_at: String,
+    /// `$identity`, of a record that has no lasting id of its own.
+    pub identity: Option<Vec<u8>>,
+    /// Whether it was pending and is not listed any more.
+    pub vanished: bool,
+}
+
+/// A record in quarantine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quarantined {
+    pub id: i64,
+    pub provider: String,
+    pub resource: String,
+    pub raw: Vec<u8>,
+    pub reason: String,
+    pub attempts: i32,
+    pub first_seen: DateTime<Utc>,
+    pub last_seen: DateTime<Utc>,
+    pub stream: Option<String>,
+    pub partition: Option<String>,
+    pub parent: Option<Vec<u8>>,
+    pub asked_at: Option<String>,
+    pub identity: Option<Vec<u8>>,
+    pub vanished: bool,
+}
+
+/// Which records of the quarantine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Which<'a> {
+    pub provider: Option<&'a ProviderName>,
+    pub resource: Option<Resource>,
 }
 
 /// Keeps `refused`; a record that is there already counts another attempt.
@@ -23,19 +67,156 @@ pub async fn keep(
     // a reason may quote the record, NUL and all
     let reasons: Vec<String> =
         refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
+    let origins = || refused.iter().map(|refused| refused.origin.as_ref());
+    let streams: Vec<_> = origins().map(|origin| Some(origin?.stream.as_str())).collect();
+    let partitions: Vec<_> = origins().map(|origin| Some(origin?.partition.as_str())).collect();
+    let parents: Vec<_> = origins().map(|origin| Some(origin?.parent.as_slice())).collect();
+    let asked_at: Vec<_> = origins().map(|origin| Some(origin?.asked_at.as_str())).collect();
+    let identities: Vec<_> = origins().map(|origin| origin?.identity.as_deref()).collect();
+    let vanished: Vec<_> = origins().map(|origin| origin.is_some_and(|origin| origin.vanished)).collect();
     sqlx::query!(
-        "insert into quarantine as q (provider, resource, raw, reason)
-         select distinct on (sha256(r.raw)) $1, $2, r.raw, r.reason
-         from unnest($3::bytea[], $4::text[]) r (raw, reason)
-         order by sha256(r.raw)
+        r"insert into quarantine as q
+           (provider, resource, raw, reason, stream, partition, parent, asked_at, identity, vanished)
+         select distinct on (digest) $1, $2, raw, reason, stream, partition, parent, asked_at, identity, vanished
+         from (select sha256(raw || coalesce('\x00'::bytea || identity, '')) as digest, *
+               from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
+                           $9::bytea[], $10::boolean[])
+                 u (raw, reason, stream, partition, parent, asked_at, identity, vanished)) r
+         order by digest
          on conflict on constraint quarantine_record_key do update
-         set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = excluded.reason",
+         set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = excluded.reason,
+             stream = excluded.stream, partition = excluded.partition, parent = excluded.parent,
+             asked_at = excluded.asked_at, vanished = excluded.vanished",
         provider.as_str(),
         resource.as_str(),
         &raw as _,
-        &reasons as _
+        &reasons as _,
+        &streams as _,
+        &partitions as _,
+        &parents as _,
+        &asked_at as _,
+        &identities as _,
+        &vanished
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Up to `most` records with ids above `after`, in the order of their ids.
+pub async fn list(
+    pool: &PgPool,
+    which: Which<'_>,
+    after: i64,
+    most: u32,
+) -> Result<Vec<Quarantined>, StoreError> {
+    let records = sqlx::query_as!(
+        Quarantined,
+        "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
+                parent, asked_at, identity, vanished
+         from quarantine
+         where ($1::text is null or provider = $1) and ($2::text is null or resource = $2) and id > $3
+         order by id limit $4",
+        which.provider.map(ProviderName::as_str),
+        which.resource.map(Resource::as_str),
+        after,
+        i64::from(most)
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(records)
+}
+
+/// The record of this id.
+pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Quarantined>, StoreError> {
+    let record = sqlx::query_as!(
+        Quarantined,
+        "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
+                parent, asked_at, identity, vanished
+         from quarantine where id = $1",
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(record)
+}
+
+/// Takes those of `ids` that are still there out of the caller's reach, until its transaction
+/// ends: a record is replayed by one only.
+pub async fn lock(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
+    let locked = sqlx::query_scalar!(
+        "select id from quarantine where id = any($1) order by id for update skip locked",
+        ids
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(locked)
+}
+
+/// Notes that a replay of the record failed, and why.
+pub async fn refuse_again(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update quarantine set attempts = attempts + 1, last_seen = clock_timestamp(), reason = $2
+         where id = $1",
+        id,
+        reason.replace('\0', "\u{fffd}")
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes records by their ids; gives how many there were.
+pub async fn discard(connection: &mut PgConnection, ids: &[i64]) -> Result<u64, StoreError> {
+    let gone = sqlx::query!("delete from quarantine where id = any($1)", ids).execute(connection).await?;
+    Ok(gone.rows_affected())
+}
+
+/// How many records there are.
+pub async fn count(pool: &PgPool, which: Which<'_>) -> Result<u64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from quarantine
+           where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)"#,
+        which.provider.map(ProviderName::as_str),
+        which.resource.map(Resource::as_str)
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(count.max(0).unsigned_abs())
+}
+
+/// Deletes all of them; gives how many there were.
+pub async fn discard_all(pool: &PgPool, which: Which<'_>) -> Result<u64, StoreError> {
+    let gone = sqlx::query!(
+        "delete from quarantine
+         where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)",
+        which.provider.map(ProviderName::as_str),
+        which.resource.map(Resource::as_str)
+    )
+    .execute(pool)
+    .await?;
+    Ok(gone.rows_affected())
+}
+
+/// Deletes the records of `raw` and `identities`, which have their place now; gives how many there
+/// were.
+pub async fn free(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    raw: &[&[u8]],
+    identities: &[Option<&[u8]>],
+) -> Result<u64, StoreError> {
+    let gone = sqlx::query!(
+        r"delete from quarantine where provider = $1 and resource = $2 and stream is not null
+           and raw_digest in (select sha256(raw || coalesce('\x00'::bytea || identity, ''))
+                              from unnest($3::bytea[], $4::bytea[]) r (raw, identity))",
+        provider.as_str(),
+        resource.as_str(),
+        raw as _,
+        identities as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(gone.rows_affected())
 }

@@ -44,3 +44,19 @@ pub async fn save(
     .await?;
     Ok(())
 }
+
+/// Forgets the cursors of `streams`: their next run reads everything that the API goes back to.
+pub async fn forget(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    streams: &[&str],
+) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "delete from sync_cursors where provider = $1 and stream = any($2)",
+        provider.as_str(),
+        streams as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

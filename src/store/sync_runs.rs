@@ -1,96 +1,198 @@
-//! Table `sync_runs`: what ran.
+//! Tables `sync_runs` and `sync_run_streams`: what ran, and what each stream of it brought.
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::leases::Lease;
 use super::{StoreError, Tally};
 use crate::domain::ProviderName;
 
-/// Begins a run. Runs of the provider that never ended are closed as interrupted: the caller
-/// holds the provider's [`try_lock`], so their process is gone.
-pub async fn begin(connection: &mut PgConnection, provider: &ProviderName) -> Result<Uuid, StoreError> {
+/// A run as it is listed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    pub id: Uuid,
+    pub provider: String,
+    /// Empty for runs of all groups at once, as builds before this one made them.
+    pub stream_group: String,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub status: String,
+    pub requests: i64,
+    pub created: i64,
+    pub updated: i64,
+    pub unchanged: i64,
+    pub quarantined: i64,
+    pub warnings: i64,
+    pub error: Option<String>,
+}
+
+/// What one stream brought in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunStream {
+    pub stream: String,
+    pub requests: i64,
+    pub created: i64,
+    pub updated: i64,
+    pub unchanged: i64,
+    pub quarantined: i64,
+    pub warnings: i64,
+    pub error: Option<String>,
+}
+
+/// What one page brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub tally: Tally,
+    pub quarantined: u64,
+    pub requests: u64,
+    pub warnings: u64,
+}
+
+/// Begins a run under `lease`. Runs of the group that never ended are closed as interrupted:
+/// whoever was at them lost the lease.
+pub async fn begin(connection: &mut PgConnection, lease: &Lease) -> Result<Uuid, StoreError> {
     sqlx::query!(
         "update sync_runs set status = 'interrupted', finished_at = clock_timestamp()
-         where provider = $1 and status = 'running'",
-        provider.as_str()
+         where provider = $1 and stream_group in ($2, '') and status = 'running'",
+        lease.provider.as_str(),
+        lease.group
     )
     .execute(&mut *connection)
     .await?;
     let id = Uuid::now_v7();
-    sqlx::query!("insert into sync_runs (id, provider) values ($1, $2)", id, provider.as_str())
-        .execute(connection)
-        .await?;
+    sqlx::query!(
+        "insert into sync_runs (id, provider, stream_group) values ($1, $2, $3)",
+        id,
+        lease.provider.as_str(),
+        lease.group
+    )
+    .execute(connection)
+    .await?;
     Ok(id)
 }
 
-/// Adds what one page brought, in the transaction that writes its rows.
+/// Adds what one page of `stream` brought, in the transaction that writes its rows.
 pub async fn add(
     connection: &mut PgConnection,
     id: Uuid,
-    tally: Tally,
-    quarantined: usize,
+    stream: &str,
+    counts: Counts,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "update sync_runs set created = created + $2, updated = updated + $3, unchanged = unchanged + $4,
-                quarantined = quarantined + $5
-         where id = $1",
+        "with total as (
+           update sync_runs set created = created + $3, updated = updated + $4, unchanged = unchanged + $5,
+                  quarantined = quarantined + $6, requests = requests + $7, warnings = warnings + $8
+           where id = $1)
+         insert into sync_run_streams as s
+           (run, stream, created, updated, unchanged, quarantined, requests, warnings)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         on conflict on constraint sync_run_streams_pkey do update
+         set created = s.created + $3, updated = s.updated + $4, unchanged = s.unchanged + $5,
+             quarantined = s.quarantined + $6, requests = s.requests + $7, warnings = s.warnings + $8",
         id,
-        tally.created as i64,
-        tally.updated as i64,
-        tally.unchanged as i64,
-        quarantined as i64
+        stream,
+        counts.tally.created as i64,
+        counts.tally.updated as i64,
+        counts.tally.unchanged as i64,
+        counts.quarantined as i64,
+        counts.requests as i64,
+        counts.warnings as i64
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Ends a run, as succeeded or with what went wrong.
-pub async fn finish(pool: &PgPool, id: Uuid, requests: u64, error: Option<&str>) -> Result<(), StoreError> {
+/// Ends a run that was told what it sent in all, as succeeded or with what went wrong, of which
+/// `failures` are the streams and their errors.
+pub async fn finish(
+    connection: &mut PgConnection,
+    id: Uuid,
+    requests: Option<u64>,
+    error: Option<&str>,
+    failures: &[(&str, String)],
+) -> Result<(), StoreError> {
     sqlx::query!(
-        "update sync_runs set finished_at = clock_timestamp(), requests = $2, error = $3,
+        "update sync_runs set finished_at = clock_timestamp(), requests = coalesce($2, requests), error = $3,
                 status = case when $3::text is null then 'succeeded' else 'failed' end
          where id = $1 and status = 'running'",
         id,
-        requests as i64,
+        requests.map(|requests| requests as i64),
         error
     )
-    .execute(pool)
+    .execute(&mut *connection)
+    .await?;
+    let streams: Vec<&str> = failures.iter().map(|(stream, _)| *stream).collect();
+    let errors: Vec<&str> = failures.iter().map(|(_, error)| error.as_str()).collect();
+    sqlx::query!(
+        "insert into sync_run_streams (run, stream, error)
+         select $1, f.stream, string_agg(f.error, '; ') from unnest($2::text[], $3::text[]) f (stream, error)
+         group by f.stream
+         on conflict on constraint sync_run_streams_pkey do update set error = excluded.error",
+        id,
+        &streams as _,
+        &errors as _
+    )
+    .execute(connection)
     .await?;
     Ok(())
 }
 
-/// When the last run of the provider that succeeded ended.
+/// When the last run of the group that succeeded ended.
 pub async fn last_success(
     pool: &PgPool,
     provider: &ProviderName,
+    group: &str,
 ) -> Result<Option<DateTime<Utc>>, StoreError> {
     let at = sqlx::query_scalar!(
-        "select max(finished_at) from sync_runs where provider = $1 and status = 'succeeded'",
-        provider.as_str()
+        "select finished_at from sync_runs
+         where provider = $1 and stream_group = $2 and status = 'succeeded' order by started_at desc limit 1",
+        provider.as_str(),
+        group
     )
-    .fetch_one(pool)
+    .fetch_optional(pool)
     .await?;
-    Ok(at)
+    Ok(at.flatten())
 }
 
-/// Takes the provider's sync lock for this session; `false` where another session holds it.
-/// The lock ends with the session, so a killed process leaves none behind.
-pub async fn try_lock(connection: &mut PgConnection, provider: &ProviderName) -> Result<bool, StoreError> {
-    let taken = sqlx::query_scalar!(
-        r#"select pg_try_advisory_lock(hashtextextended('sync/' || $1, 7402)) as "taken!""#,
-        provider.as_str()
+/// The latest runs, newest first, of one provider or of all.
+pub async fn list(pool: &PgPool, provider: Option<&ProviderName>, most: u32) -> Result<Vec<Run>, StoreError> {
+    let runs = sqlx::query_as!(
+        Run,
+        "select id, provider, stream_group, started_at, finished_at, status, requests, created, updated,
+                unchanged, quarantined, warnings, error
+         from sync_runs where $1::text is null or provider = $1 order by started_at desc, id desc limit $2",
+        provider.map(ProviderName::as_str),
+        i64::from(most)
     )
-    .fetch_one(connection)
+    .fetch_all(pool)
     .await?;
-    Ok(taken)
+    Ok(runs)
 }
 
-/// Gives the lock of [`try_lock`] back.
-pub async fn unlock(connection: &mut PgConnection, provider: &ProviderName) -> Result<(), StoreError> {
-    sqlx::query!("select pg_advisory_unlock(hashtextextended('sync/' || $1, 7402))", provider.as_str())
-        .fetch_one(connection)
-        .await?;
-    Ok(())
+/// What the streams of a run brought.
+pub async fn streams(pool: &PgPool, run: Uuid) -> Result<Vec<RunStream>, StoreError> {
+    let streams = sqlx::query_as!(
+        RunStream,
+        "select stream, requests, created, updated, unchanged, quarantined, warnings, error
+         from sync_run_streams where run = $1 order by stream",
+        run
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(streams)
+}
+
+/// Forgets runs of the provider that began more than `days` ago; gives how many.
+pub async fn forget_older(pool: &PgPool, provider: &ProviderName, days: i32) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "delete from sync_runs
+         where provider = $1 and status <> 'running' and started_at < now() - make_interval(days => $2)",
+        provider.as_str(),
+        days
+    )
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
 }

@@ -1,5 +1,7 @@
 //! Table `transactions`.
 
+use std::collections::HashSet;
+
 use sqlx::PgConnection;
 
 use super::{StoreError, Tally};
@@ -66,4 +68,20 @@ pub async fn upsert(
     .fetch_all(connection)
     .await?;
     Ok(Tally::count(rows.len(), written))
+}
+
+/// Those of `ids` that are there.
+pub async fn existing(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    ids: &[&str],
+) -> Result<HashSet<String>, StoreError> {
+    let there = sqlx::query_scalar!(
+        "select id from transactions where provider = $1 and id = any($2)",
+        provider.as_str(),
+        ids as _
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(there.into_iter().collect())
 }

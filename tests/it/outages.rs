@@ -75,3 +75,19 @@ async fn s24_a_refusal_shows_neither_the_key_nor_what_the_database_said() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_caller_that_is_dropped_while_it_begins_a_transaction_leaves_none_open() {
+    let app = TestApp::new().await;
+    // one connection, so that the next caller gets the one that was dropped
+    let pool = store::connect(&app.url, 1).await.unwrap();
+    for i in 0..20 {
+        sqlx::query("select 1").execute(&pool).await.unwrap();
+        tokio::time::timeout(std::time::Duration::ZERO, store::begin(&pool)).await.ok();
+        let sql = "insert into sync_leases (provider, stream_group) values ('acme', $1)";
+        sqlx::query(sql).bind(i.to_string()).execute(&pool).await.unwrap();
+        let there: i64 =
+            sqlx::query_scalar("select count(*) from sync_leases").fetch_one(&app.pool).await.unwrap();
+        assert_eq!(there, i + 1, "what was written is committed");
+    }
+}

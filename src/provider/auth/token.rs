@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::login::LoginGrant;
 use super::oauth2::OAuth2Grant;
 use crate::provider::client::{ClientError, Incoming, Outgoing, SendError, Transport};
+use crate::provider::meter;
 use crate::provider::retry;
 use crate::provider::secret::Secret;
 use crate::provider::shared::{AccessToken, Closed, Exchange, Granted, TokenError};
@@ -123,7 +124,7 @@ impl TokenSource {
     ) -> Result<AccessToken, TokenError> {
         let turn = transport.turn().await;
         let (source, transport) = (Arc::clone(self), Arc::clone(transport));
-        let task = self.exchanges.spawn(async move {
+        let task = self.exchanges.spawn(meter::carried(async move {
             let _turn = turn;
             let Some((key, first)) = source.grant.refresh_token() else {
                 return Ok(source.ask(&transport, None).await?.access);
@@ -138,7 +139,7 @@ impl TokenSource {
             // another instance may have got it
             transport.redactor.add(&token.value);
             Ok(token)
-        });
+        }));
         let crashed =
             || TokenError::Passing { why: "the exchange of a token crashed".to_owned(), wait: None };
         task.await.unwrap_or_else(|_| Err(crashed()))

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::redact::Redactor;
 use super::{ClientError, Method, retry};
 use crate::provider::clock::Clock;
+use crate::provider::meter;
 use crate::provider::shared::{Admission, Budget, Closed, Shared, SharedError};
 
 /// How much of a refusal is repeated in an error, in characters.
@@ -130,6 +131,7 @@ impl Transport {
         gate().await.map_err(PaymentError::Unsent)?;
         let sent_at = self.clock.now();
         self.sent.fetch_add(1, Ordering::Relaxed);
+        meter::request_sent();
         let incoming = self.answer(&self.http_once, outgoing, sent_at, timeout).await.map_err(|error| {
             match error.is_connect() {
                 // there was no connection to write to
@@ -164,6 +166,7 @@ impl Transport {
     async fn exchange(&self, outgoing: Outgoing, timeout: Duration) -> Result<Incoming, SendError> {
         let sent_at = self.clock.now();
         self.sent.fetch_add(1, Ordering::Relaxed);
+        meter::request_sent();
         let answered = self.answer(&self.http, outgoing, sent_at, timeout).await;
         let incoming = answered.map_err(|error| SendError::Broken(explain(error)))?;
         if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {

@@ -16,8 +16,10 @@ mod limits;
 mod login;
 mod paging;
 mod payment;
+mod schedule;
 mod stream;
 mod tls;
+mod webhook;
 
 pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
@@ -29,8 +31,13 @@ pub use limits::{RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{Next, Order, Paging, Place, Size, Stop};
 pub use payment::{KeyFormat, KeyManifest, PaymentManifest};
+pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Method, RequestManifest, StreamManifest};
 pub use tls::Tls;
+pub use webhook::{
+    CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
+    WebhookManifest,
+};
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize)]
@@ -54,8 +61,18 @@ pub struct Manifest {
     /// What answers mean, before the usual meaning and after the rules of their stream.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
-    /// The pause between two runs.
+    /// The pause between two runs of a stream that has no schedule of its own.
     pub every: Period,
+    /// How many groups of streams are read at the same time.
+    #[serde(default = "one")]
+    pub concurrency: u32,
+    /// How long records are kept as they came, so that they can be mapped again; not at all
+    /// without it.
+    #[serde(default)]
+    pub keep_raw: Option<Period>,
+    /// What the provider calls when something happened.
+    #[serde(default)]
+    pub webhook: Option<WebhookManifest>,
     /// Decimals of currencies where the provider does not go by ISO 4217, or of others than those.
     #[serde(default)]
     pub currencies: BTreeMap<String, u8>,
@@ -72,6 +89,10 @@ pub struct Manifest {
     pub transfers: Option<PaymentManifest>,
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl Manifest {
     /// The manifest with the `${...}` references of its URLs, secrets and headers filled in from
     /// `lookup`, as [`interpolate`] does it. Filters are left alone.
@@ -80,6 +101,9 @@ impl Manifest {
         self.auth.fill(&lookup)?;
         self.tls.fill(&lookup)?;
         auth::fill_all(self.headers.values_mut(), &lookup)?;
+        if let Some(webhook) = &mut self.webhook {
+            webhook.fill(&lookup)?;
+        }
         Ok(self)
     }
 }

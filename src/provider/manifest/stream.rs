@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{ErrorRule, Incremental, Paging, Pending, Refresh};
+use super::{AfterWebhook, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
 use crate::domain::{Resource, Status};
+use crate::provider::period::Period;
 
 /// One kind of record of the API, read from one endpoint.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +52,15 @@ pub struct StreamManifest {
     /// gives; a status that is not listed becomes OTHER and is counted.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
+    /// Its own pause between two runs.
+    #[serde(default)]
+    pub every: Option<Period>,
+    /// Its own times, in five fields.
+    #[serde(default)]
+    pub cron: Option<CronTimes>,
+    /// Read after webhooks only.
+    #[serde(default)]
+    pub after_webhook: Option<AfterWebhook>,
 }
 
 /// A question to the API.

@@ -21,13 +21,14 @@ use super::{
 pub fn stream(
     described: &StreamManifest,
     functions: &str,
+    keeps_raw: bool,
     earlier: &[Stream],
 ) -> Result<Stream, ManifestError> {
     let name = described.name.as_str();
     if name.is_empty() || earlier.iter().any(|stream| stream.name == name) {
         return Err(field(name, "name", "is empty or used twice"));
     }
-    let compiler = Compiler { name, functions };
+    let compiler = Compiler { name, functions, keeps_raw };
     let request = compiler.request("", &described.request)?;
     let parent = compiler.parent(described, &request, earlier)?;
     let identity = match &described.identity {
@@ -64,6 +65,7 @@ pub fn stream(
 struct Compiler<'a> {
     name: &'a str,
     functions: &'a str,
+    keeps_raw: bool,
 }
 
 impl Compiler<'_> {
@@ -119,7 +121,12 @@ impl Compiler<'_> {
             return Err(field(self.name, "status_map", "is for transactions"));
         }
         let map = self.filter("map", map)?;
-        Ok(Some(Output { resource, map, status_map: described.status_map.clone() }))
+        Ok(Some(Output {
+            resource,
+            map,
+            status_map: described.status_map.clone(),
+            keeps_raw: self.keeps_raw,
+        }))
     }
 
     fn strategy(&self, incremental: Option<&Incremental>) -> Result<Strategy, ManifestError> {

@@ -97,6 +97,8 @@ pub struct Output {
     pub resource: Resource,
     pub map: Filter,
     pub status_map: Option<BTreeMap<String, Status>>,
+    /// Whether records are kept as they came.
+    pub keeps_raw: bool,
 }
 
 /// How a stream is divided.
@@ -139,7 +141,7 @@ pub fn streams(manifest: &Manifest) -> Result<Vec<Stream>, ManifestError> {
     }
     let mut streams: Vec<Stream> = Vec::with_capacity(manifest.streams.len());
     for described in &manifest.streams {
-        let stream = compile::stream(described, &functions, &streams)?;
+        let stream = compile::stream(described, &functions, manifest.keep_raw.is_some(), &streams)?;
         if let Some(parent) = &stream.parent {
             streams[parent.index].is_parent = true;
         }

@@ -75,9 +75,8 @@ impl TestApp {
         provider: Provider,
         (connector_key, ingest_key): (String, String),
     ) -> Self {
-        let (formance, limit) = (provider.formance, provider.limit);
-        let served = ServedProvider { formance, keys: provider.keys.clone(), limit };
-        let other = ServedProvider { formance, keys: vec![], limit };
+        let served = ServedProvider::new(provider.clone()).unwrap();
+        let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let limits = Limits::default();
         let router = app(Arc::new(AppState { pool: pool.clone(), providers, limits, metrics: None }));

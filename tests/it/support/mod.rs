@@ -2,12 +2,15 @@
 
 pub mod app;
 mod consumer;
+pub mod jobs;
 pub mod process;
 pub mod proxy;
 pub mod records;
 pub mod server;
 mod strict;
+mod upstream;
 
 pub use app::TestApp;
 pub use consumer::{Consumer, Loop};
 pub use strict::Strict;
+pub use upstream::Upstream;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 /// The connector key that the provider file takes from the environment.
@@ -68,6 +69,17 @@ impl Place {
         .await
     }
 
+    /// As [`Place::serve`], with the log going to `log`.
+    pub async fn serve_logging(&self, database: Option<&str>, log: Stdio) -> (Child, String) {
+        self.start(Path::new(PROGRAM), |command| {
+            command.env("ACME_KEY", FILE_KEY).stderr(log);
+            if let Some(url) = database {
+                command.env("DATABASE_URL", url);
+            }
+        })
+        .await
+    }
+
     /// As [`Place::serve`], with an environment and output of the caller's choice.
     pub async fn serve_as(&self, set: impl FnOnce(&mut Command)) -> (Child, String) {
         self.start(Path::new(PROGRAM), set).await
@@ -95,6 +107,16 @@ impl Drop for Place {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// Reads the log of a process, which is piped, until `text` is in it.
+pub async fn read_log_until(process: &mut Child, text: &str) {
+    let mut lines = BufReader::new(process.stderr.take().expect("its log is piped")).lines();
+    let reading =
+        async { while !lines.next_line().await.unwrap().expect("it goes on logging").contains(text) {} };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("it is logged");
+    // a log that nobody reads would block its writer in the end
+    tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
 }
 
 /// Sends `signal` to a process.

@@ -1,0 +1,123 @@
+-- Who pulls what, and when; what each run did; what can be mapped again without asking again.
+
+-- A group is a stream with the streams that are read for each of its records. One instance at a
+-- time pulls a group: whoever holds its lease. A lease ends with its time, so that a dead instance
+-- leaves none behind, and each holder has a fence of its own: a page commits only under the
+-- current one, so that an instance that was paused meanwhile commits nothing.
+create table sync_leases (
+  provider text not null,
+  stream_group text not null,
+  holder text,
+  expires_at timestamptz,
+  fence bigint not null default 0,
+  -- runs in a row that failed, and until when none is tried for that
+  failures integer not null default 0,
+  paused_until timestamptz,
+  -- resources whose first full read is over: a feed is held back until all groups have it
+  settled text[] not null default '{}',
+  constraint sync_leases_pkey primary key (provider, stream_group),
+  constraint sync_leases_held_until check ((holder is null) = (expires_at is null)),
+  constraint sync_leases_failures_counted check (failures >= 0)
+);
+
+-- What is to be read next: a whole stream (partition ''), again and again by its schedule, or one
+-- partition of it, once, because somebody asked. What is asked for twice is due once.
+create table sync_tasks (
+  provider text not null,
+  stream text not null,
+  partition text not null default '',
+  stream_group text not null,
+  -- as the manifest has it: a new one counts from now
+  schedule text not null,
+  -- null: only when somebody asks
+  due_at timestamptz,
+  constraint sync_tasks_pkey primary key (provider, stream, partition)
+);
+create index sync_tasks_due_idx on sync_tasks (provider, stream_group, due_at);
+
+-- Takes the lease of that one of p_groups which waits longest for its turn. A function, so that it
+-- is one statement for whoever calls it: a caller that is paused in between would keep the others
+-- from their work.
+create function take_due_lease(
+  p_provider text, p_groups text[], p_concurrency bigint, p_holder text, p_time interval
+) returns table (taken_group text, taken_fence bigint, failures_before integer, taken_from text)
+language plpgsql as $$
+begin
+  -- two instances must not each count the other's lease as not taken yet
+  perform pg_advisory_xact_lock(hashtextextended('leases/' || p_provider, 7404));
+  return query
+  with due as (
+    select l.provider, l.stream_group, l.holder from sync_leases l
+    join lateral (
+      select min(t.due_at) as since from sync_tasks t
+      where t.provider = l.provider and t.stream_group = l.stream_group
+        and t.due_at <= clock_timestamp()) t on t.since is not null
+    where l.provider = p_provider and l.stream_group = any(p_groups)
+      and (l.expires_at <= clock_timestamp()) is not false
+      and (l.paused_until <= clock_timestamp()) is not false
+      and p_concurrency > (select count(*) from sync_leases w
+                           where w.provider = p_provider and w.expires_at > clock_timestamp())
+    order by t.since, array_position(p_groups, l.stream_group)
+    limit 1 for update of l skip locked)
+  update sync_leases l
+  set holder = p_holder, fence = l.fence + 1, expires_at = clock_timestamp() + p_time
+  from due where l.provider = due.provider and l.stream_group = due.stream_group
+  returning l.stream_group, l.fence, l.failures, due.holder;
+end $$;
+
+-- '' where a build before this one ran all groups at once
+alter table sync_runs add column stream_group text not null default '';
+alter table sync_runs add column warnings bigint not null default 0;
+create index sync_runs_group_idx on sync_runs (provider, stream_group, started_at desc);
+create index sync_runs_running_idx on sync_runs (provider, stream_group) where status = 'running';
+
+create table sync_run_streams (
+  run uuid not null constraint sync_run_streams_run_fkey references sync_runs (id) on delete cascade,
+  stream text not null,
+  requests bigint not null default 0,
+  created bigint not null default 0,
+  updated bigint not null default 0,
+  unchanged bigint not null default 0,
+  quarantined bigint not null default 0,
+  warnings bigint not null default 0,
+  error text,
+  constraint sync_run_streams_pkey primary key (run, stream)
+);
+
+-- Records as the provider sent them, where its manifest says keep_raw: each state once, in the
+-- order in which they last came, with what the mapping saw besides.
+create table raw_records (
+  position bigint generated always as identity,
+  provider text not null,
+  stream text not null,
+  partition text not null,
+  digest bytea not null,
+  record bytea not null,
+  parent bytea not null,
+  -- $now: when the request was sent that got the record
+  asked_at text not null,
+  -- $identity, of a record that has no lasting id of its own: records that are equal differ by it
+  identity bytea,
+  -- whether it was pending and is not listed any more: what it becomes is cancelled
+  vanished boolean not null default false,
+  kept_at timestamptz not null default clock_timestamp(),
+  constraint raw_records_pkey primary key (provider, stream, position),
+  constraint raw_records_state_key unique (provider, stream, partition, digest)
+);
+create index raw_records_kept_at_idx on raw_records (provider, kept_at);
+
+-- Where a record came from that its manifest could not map: with these it can be mapped again.
+-- Null for what was pushed in.
+alter table quarantine add column stream text;
+alter table quarantine add column partition text;
+alter table quarantine add column parent bytea;
+alter table quarantine add column asked_at text;
+alter table quarantine add column identity bytea;
+alter table quarantine add column vanished boolean not null default false;
+alter table quarantine drop column raw_digest;
+alter table quarantine add column raw_digest bytea not null
+  generated always as (sha256(raw || coalesce('\x00'::bytea || identity, ''))) stored;
+alter table quarantine add constraint quarantine_record_key unique (provider, resource, raw_digest);
+alter table quarantine add constraint quarantine_origin_whole
+  check (num_nulls(stream, partition, parent, asked_at) in (0, 4));
+create index quarantine_provider_idx on quarantine (provider, resource, id);

@@ -1,0 +1,186 @@
+//! `tributary quarantine`.
+
+use std::collections::HashMap;
+
+use clap::{Args, Subcommand};
+
+use super::database::Database;
+use super::progress::{Shown, confirm};
+use super::sync::time;
+use super::{CommandResult, Common};
+use crate::config::{self, Source};
+use crate::domain::{ProviderName, Resource};
+use crate::ingest::{Replayed, Replayer};
+use crate::provider::Connection;
+use crate::store::quarantine::{self, Quarantined, Which};
+
+#[derive(Subcommand)]
+#[command(after_help = "Examples:
+  tributary quarantine list --provider acme
+  tributary quarantine show 17                       the record as it came, on standard output
+  tributary quarantine replay --provider acme        after the mapping, or what refused them, was put right
+  tributary quarantine discard 17 --yes")]
+pub enum QuarantineCommand {
+    /// List records and why they were refused.
+    List {
+        #[command(flatten)]
+        which: WhichArgs,
+        /// How many records at most.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+    },
+    /// Print a record as it came; where it came from, on standard error.
+    Show {
+        /// The record's id, as `quarantine list` shows it.
+        id: i64,
+    },
+    /// Try records again; what succeeds leaves the quarantine.
+    Replay {
+        #[command(flatten)]
+        which: WhichArgs,
+        /// Only the record of this id.
+        #[arg(long)]
+        id: Option<i64>,
+    },
+    /// Delete records for good.
+    Discard {
+        /// The record's id; without it, all that --provider and --resource name.
+        id: Option<i64>,
+        #[command(flatten)]
+        which: WhichArgs,
+        /// Do not ask back.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct WhichArgs {
+    /// Only records of this provider.
+    #[arg(long)]
+    provider: Option<ProviderName>,
+    /// Only records of this kind: accounts, balances, beneficiaries or transactions.
+    #[arg(long)]
+    resource: Option<Resource>,
+}
+
+impl WhichArgs {
+    fn which(&self) -> Which<'_> {
+        Which { provider: self.provider.as_ref(), resource: self.resource }
+    }
+}
+
+pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
+    let database = Database::open_migrated(common, 4).await?;
+    let result = match command {
+        QuarantineCommand::List { which, limit } => list(&database, which.which(), limit).await,
+        QuarantineCommand::Show { id } => show(&database, id).await,
+        QuarantineCommand::Replay { which, id } => replay(common, &database, which.which(), id).await,
+        QuarantineCommand::Discard { id, which, yes } => discard(&database, id, which.which(), yes).await,
+    };
+    database.close().await;
+    result
+}
+
+async fn list(database: &Database, which: Which<'_>, limit: u32) -> CommandResult {
+    let all = quarantine::count(&database.pool, which).await?;
+    println!(
+        "{:>8}  {:16}  {:13}  {:>8}  {:20}  REASON",
+        "ID", "PROVIDER", "RESOURCE", "ATTEMPTS", "FIRST SEEN"
+    );
+    let records = quarantine::list(&database.pool, which, i64::MIN, limit).await?;
+    let more = all.saturating_sub(records.len() as u64);
+    for record in records {
+        let reason = record.reason.replace(['\n', '\r'], " ");
+        println!(
+            "{:>8}  {:16}  {:13}  {:>8}  {:20}  {reason}",
+            record.id,
+            record.provider,
+            record.resource,
+            record.attempts,
+            time(record.first_seen)
+        );
+    }
+    if more > 0 {
+        eprintln!("and {more} more; --limit shows more of them");
+    }
+    Ok(())
+}
+
+async fn find(database: &Database, id: i64) -> Result<Quarantined, String> {
+    let found = quarantine::find(&database.pool, id).await.map_err(|error| error.to_string())?;
+    found.ok_or_else(|| {
+        format!("there is no record {id} in quarantine; `tributary quarantine list` shows what there is")
+    })
+}
+
+async fn show(database: &Database, id: i64) -> CommandResult {
+    let record = find(database, id).await?;
+    eprintln!("{} of {}: {}", record.resource, record.provider, record.reason);
+    eprintln!(
+        "{} attempts, first {}, last {}",
+        record.attempts,
+        time(record.first_seen),
+        time(record.last_seen)
+    );
+    match (&record.stream, &record.partition) {
+        (Some(stream), Some(partition)) if partition.is_empty() => eprintln!("of the stream {stream}"),
+        (Some(stream), Some(partition)) => eprintln!("of the stream {stream}, partition {partition}"),
+        _ => eprintln!("a canonical record"),
+    }
+    println!("{}", String::from_utf8_lossy(&record.raw));
+    Ok(())
+}
+
+async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Option<i64>) -> CommandResult {
+    let mut connections = HashMap::new();
+    for provider in config::load_providers(&common.providers, &config::environment)? {
+        if let Source::Pull(manifest) = &provider.source {
+            let connection = Connection::new(&provider.name, manifest)
+                .map_err(|error| format!("provider {}: {error}", provider.name))?;
+            connections.insert(provider.name, connection);
+        }
+    }
+    let replayer = Replayer::new(&database.pool, connections);
+    let done = match id {
+        Some(id) => {
+            let mut done = Replayed::default();
+            replayer.replay(&find(database, id).await?, &mut done).await?;
+            done
+        }
+        None => {
+            let shown = Shown::new(Some(quarantine::count(&database.pool, which).await?));
+            let tell =
+                |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
+            let done = replayer.replay_all(which, &tell).await;
+            shown.end();
+            done?
+        }
+    };
+    println!(
+        "{} freed ({} created, {} updated, {} unchanged), {} stay",
+        done.freed, done.tally.created, done.tally.updated, done.tally.unchanged, done.refused
+    );
+    Ok(())
+}
+
+async fn discard(database: &Database, id: Option<i64>, which: Which<'_>, yes: bool) -> CommandResult {
+    let gone = match id {
+        Some(id) => {
+            find(database, id).await?;
+            if !confirm(&format!("Delete record {id} of the quarantine for good?"), yes)? {
+                return Ok(());
+            }
+            quarantine::discard(&mut *database.pool.acquire().await?, &[id]).await?
+        }
+        None => {
+            let count = quarantine::count(&database.pool, which).await?;
+            if !confirm(&format!("Delete {count} records of the quarantine for good?"), yes)? {
+                return Ok(());
+            }
+            quarantine::discard_all(&database.pool, which).await?
+        }
+    };
+    println!("{gone} discarded");
+    Ok(())
+}

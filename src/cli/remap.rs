@@ -1,0 +1,110 @@
+//! `tributary remap`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::Common;
+use super::database::Database;
+use super::progress::Shown;
+use super::serve::{lease_time, stop_on_signal};
+use super::sync::{BUSY, COULD_NOT_RUN, FAILED, pulled, puller, tell_busy, time};
+use crate::domain::ProviderName;
+use crate::ingest::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
+use crate::store::leases::Holder;
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  tributary remap acme --stream payments    after a change to its `map`, without any request
+
+Needs `keep_raw` in the provider's file, since when the records came. Exit code as of `tributary sync`.")]
+pub struct RemapArgs {
+    /// The provider, as its file names it.
+    provider: ProviderName,
+    /// Only this stream.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// Where another instance is at it, give up instead of waiting.
+    #[arg(long)]
+    no_wait: bool,
+    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
+    lease: Duration,
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+pub async fn run(common: &Common, args: RemapArgs) -> ExitCode {
+    match try_run(common, args).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tributary: {error}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+async fn try_run(common: &Common, args: RemapArgs) -> Result<ExitCode, Error> {
+    pulled(common, &args.provider)?;
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let database = Database::open_migrated(common, 4).await?;
+    let result = remap(common, &database, &args, &stop).await;
+    database.close().await;
+    result
+}
+
+async fn remap(
+    common: &Common,
+    database: &Database,
+    args: &RemapArgs,
+    stop: &CancellationToken,
+) -> Result<ExitCode, Error> {
+    let stream = args.stream.as_deref();
+    let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
+    let kept = puller.kept(stream).await?;
+    if kept == 0 {
+        return Err("no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full".into());
+    }
+    let shown = Shown::new(Some(kept));
+    let wait = |group: &str, holder: &Holder| shown.say(&tell_busy(group, holder));
+    let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
+    let tell = |done: &Remapped| shown.at(done.read, &format!("{} changed", changed(done)));
+    let outcome = puller.remap(&RemapOrder { stream, busy, tell: &tell }, stop).await;
+    shown.end();
+    Ok(match outcome? {
+        RemapOutcome::Done(done) => {
+            print(&done);
+            ExitCode::SUCCESS
+        }
+        RemapOutcome::Interrupted(done) => {
+            print(&done);
+            eprintln!("tributary: interrupted; run it again for the rest");
+            ExitCode::from(FAILED)
+        }
+        RemapOutcome::Busy { group, holder } => {
+            let until = time(holder.until);
+            eprintln!("tributary: {group} is being read by {}; its lease holds until {until}", holder.name);
+            ExitCode::from(BUSY)
+        }
+    })
+}
+
+fn changed(done: &Remapped) -> u64 {
+    done.tally.created + done.tally.updated
+}
+
+fn print(done: &Remapped) {
+    println!(
+        "{} records mapped: {} created, {} updated, {} unchanged, {} superseded; {} in quarantine, {} freed from it",
+        done.read,
+        done.tally.created,
+        done.tally.updated,
+        done.tally.unchanged,
+        done.superseded,
+        done.quarantined,
+        done.freed
+    );
+}

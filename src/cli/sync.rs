@@ -1,0 +1,265 @@
+//! `tributary sync` and `tributary runs`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::database::Database;
+use super::progress::{Shown, confirm};
+use super::serve::{lease_time, stop_on_signal};
+use super::{CommandResult, Common};
+use crate::config::{self, Provider, Source};
+use crate::domain::ProviderName;
+use crate::ingest::{Busy, Instance, Order, Puller, RunOutcome, Synced};
+use crate::provider::Manifest;
+use crate::store::leases::Holder;
+use crate::store::sync_runs;
+
+/// Something could not be read, or the command was stopped.
+pub const FAILED: u8 = 1;
+/// It could not be tried.
+pub const COULD_NOT_RUN: u8 = 2;
+/// Another instance is at it.
+pub const BUSY: u8 = 3;
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tributary sync acme                       read now what there is, with progress
+  tributary sync acme --stream payments     only this stream, with those above it
+  tributary sync acme --full --yes          forget the cursors first: read everything that the API goes back to
+
+Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
+instance is at it (--no-wait).")]
+pub struct SyncArgs {
+    /// The provider, as its file names it.
+    provider: ProviderName,
+    /// Only this stream, with those above it.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// Forget the cursors of the streams first.
+    #[arg(long)]
+    full: bool,
+    /// Do not ask back.
+    #[arg(long)]
+    yes: bool,
+    /// Where another instance is at it, give up instead of waiting.
+    #[arg(long)]
+    no_wait: bool,
+    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
+    lease: Duration,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  tributary runs --provider acme --last 5")]
+pub struct RunsArgs {
+    /// Only the runs of this provider.
+    #[arg(long)]
+    provider: Option<ProviderName>,
+    /// How many runs, the newest first.
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    last: u32,
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The manifest of a provider that is pulled.
+pub fn pulled(common: &Common, name: &ProviderName) -> Result<(Provider, Manifest), Error> {
+    let providers = config::load_providers(&common.providers, &config::environment)?;
+    let folder = common.providers.display();
+    let provider = providers.into_iter().find(|provider| provider.name == *name);
+    let provider = provider.ok_or_else(|| format!("no file in {folder} declares the provider {name}"))?;
+    match &provider.source {
+        Source::Pull(manifest) => {
+            let manifest = Manifest::clone(manifest);
+            Ok((provider, manifest))
+        }
+        Source::Push => Err(format!("{name} is not pulled: its file says `source: push`").into()),
+        Source::Unset => Err(format!("{name}: {}", provider.warnings.join("; ")).into()),
+    }
+}
+
+/// What pulls `name`, checked to have `stream`.
+pub fn puller(
+    common: &Common,
+    database: &Database,
+    name: &ProviderName,
+    stream: Option<&str>,
+    instance: Instance,
+) -> Result<Puller, Error> {
+    let (_, manifest) = pulled(common, name)?;
+    let puller = Puller::new(database.pool.clone(), name.clone(), &manifest, instance)?;
+    let streams: Vec<&str> =
+        puller.groups().iter().flat_map(|group| &group.streams).map(String::as_str).collect();
+    match stream {
+        Some(stream) if !streams.contains(&stream) => {
+            Err(format!("there is no stream {stream:?}; there are: {}", streams.join(", ")).into())
+        }
+        _ => Ok(puller),
+    }
+}
+
+/// Tells once that another instance is at a group.
+pub fn tell_busy(group: &str, holder: &Holder) -> String {
+    format!(
+        "{group} is being read by {} (its lease holds until {}): waiting",
+        holder.name,
+        time(holder.until)
+    )
+}
+
+pub async fn run(common: &Common, args: SyncArgs) -> ExitCode {
+    match try_run(common, args).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tributary: {error}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+async fn try_run(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
+    pulled(common, &args.provider)?;
+    let which = args.stream.as_deref().unwrap_or("all streams");
+    let question = format!("Forget the cursors of {which} of {} and read everything again?", args.provider);
+    if args.full && !confirm(&question, args.yes)? {
+        return Ok(ExitCode::from(COULD_NOT_RUN));
+    }
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    let database = Database::open_migrated(common, 4).await?;
+    let result = sync(common, &database, &args, &stop).await;
+    database.close().await;
+    result
+}
+
+async fn sync(
+    common: &Common,
+    database: &Database,
+    args: &SyncArgs,
+    stop: &CancellationToken,
+) -> Result<ExitCode, Error> {
+    let stream = args.stream.as_deref();
+    let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
+    puller.register().await?;
+    let shown = Shown::new(None);
+    let wait = |group: &str, holder: &Holder| shown.say(&tell_busy(group, holder));
+    let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
+    let order = Order { stream, forget: args.full, busy };
+    let progress = puller.progress();
+    let watch = async {
+        loop {
+            shown.at(progress.records(), &format!("{} requests", progress.requests()));
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let synced = tokio::select! {
+        synced = puller.sync_now(&order, stop) => synced,
+        () = watch => unreachable!("it watches without end"),
+    };
+    shown.end();
+    puller.settled().await;
+    Ok(report(&synced?))
+}
+
+fn report(synced: &Synced) -> ExitCode {
+    match synced {
+        Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests }) => {
+            println!(
+                "{} created, {} updated, {} unchanged, {quarantined} quarantined; {requests} requests",
+                tally.created, tally.updated, tally.unchanged
+            );
+            ExitCode::SUCCESS
+        }
+        Synced::Ran(RunOutcome::Failed { tally, error }) => {
+            println!("{} created, {} updated, {} unchanged", tally.created, tally.updated, tally.unchanged);
+            eprintln!("tributary: {error}");
+            ExitCode::from(FAILED)
+        }
+        Synced::Ran(RunOutcome::Interrupted) => {
+            eprintln!(
+                "tributary: interrupted; what was committed stands, and the next run goes on from there"
+            );
+            ExitCode::from(FAILED)
+        }
+        Synced::Busy { group, holder } => {
+            let until = time(holder.until);
+            eprintln!("tributary: {group} is being read by {}; its lease holds until {until}", holder.name);
+            ExitCode::from(BUSY)
+        }
+    }
+}
+
+/// Lists what ran.
+pub async fn runs(common: &Common, args: RunsArgs) -> CommandResult {
+    let database = Database::open_migrated(common, 2).await?;
+    let result = list(&database, &args).await;
+    database.close().await;
+    result
+}
+
+async fn list(database: &Database, args: &RunsArgs) -> CommandResult {
+    println!(
+        "{:20}  {:7}  {:16}  {:20}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
+        "BEGAN",
+        "SECONDS",
+        "PROVIDER",
+        "STREAM",
+        "STATUS",
+        "REQUESTS",
+        "CREATED",
+        "UPDATED",
+        "UNCHANGED",
+        "QUARANTINED",
+        "WARNINGS"
+    );
+    for run in sync_runs::list(&database.pool, args.provider.as_ref(), args.last).await? {
+        let seconds = run.finished_at.map(|end| (end - run.started_at).as_seconds_f64());
+        let seconds = seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
+        println!(
+            "{:20}  {seconds:>7}  {:16}  {:20}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
+            time(run.started_at),
+            run.provider,
+            run.stream_group,
+            run.status,
+            run.requests,
+            run.created,
+            run.updated,
+            run.unchanged,
+            run.quarantined,
+            run.warnings
+        );
+        for stream in sync_runs::streams(&database.pool, run.id).await? {
+            println!(
+                "{:20}  {:7}  {:16}  - {:18}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
+                "",
+                "",
+                "",
+                stream.stream,
+                "",
+                stream.requests,
+                stream.created,
+                stream.updated,
+                stream.unchanged,
+                stream.quarantined,
+                stream.warnings
+            );
+            if let Some(error) = stream.error {
+                println!("{:49}{error}", "");
+            }
+        }
+        if let Some(error) = run.error {
+            println!("{:20}  {error}", "");
+        }
+    }
+    Ok(())
+}
+
+/// A time as commands print it.
+pub fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

@@ -1,0 +1,136 @@
+//! What a failed run means for the next.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::provider::{ClientError, Failure, ReadError};
+
+/// Failed runs in a row from which on the pauses grow.
+pub const PATIENCE: u32 = 3;
+/// The pause after a run that failed, where the schedule's is not shorter.
+const PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
+
+/// How badly a run failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// Some of it was read.
+    Partly,
+    /// Nothing was.
+    Wholly,
+    /// The provider does not know us: trying again soon only gets us locked out.
+    Refused,
+    /// No request may be sent for so long: a budget is used up, or the provider said so.
+    Closed(Duration),
+}
+
+impl Failed {
+    /// Of a run with these failures that read something or not, at `now`.
+    pub fn of(failures: &[Failure], read_something: bool, now: DateTime<Utc>) -> Self {
+        let answered = |wanted: u16| failures.iter().any(|failure| status(failure) == Some(wanted));
+        let closed = failures.iter().filter_map(|failure| match &failure.error {
+            ReadError::Client(ClientError::AskedToWait { until, .. }) => Some(*until),
+            _ => None,
+        });
+        if let Some(wait) = closed.max().and_then(|until| (until - now).to_std().ok()) {
+            return Self::Closed(wait);
+        }
+        // some providers refuse single accounts with 403: then the credentials are not at fault
+        match (read_something, answered(401), answered(403)) {
+            (_, true, _) | (false, _, true) => Self::Refused,
+            (true, ..) => Self::Partly,
+            (false, ..) => Self::Wholly,
+        }
+    }
+}
+
+/// The status that the provider refused with, itself or when it was asked for a token.
+fn status(failure: &Failure) -> Option<u16> {
+    let ReadError::Client(error) = &failure.error else { return None };
+    match error {
+        ClientError::Refused { status, .. } => Some(*status),
+        // a token that is refused is refused for what we are, whatever the status
+        ClientError::NoToken(why) if matches!(**why, ClientError::Refused { .. }) => Some(401),
+        _ => None,
+    }
+}
+
+/// The failed runs in a row that now count after `before` of them, and the pause that they make
+/// where the schedule would have the next run after `scheduled`.
+///
+/// What was read partly is read again no later than its schedule says: the part that works must
+/// not wait for the part that does not.
+pub fn after(failed: Failed, before: u32, scheduled: Option<Duration>) -> (u32, Duration) {
+    if let Failed::Closed(wait) = failed {
+        // nothing is wrong: it counts neither for nor against the provider
+        return (before, wait);
+    }
+    let failures = before.saturating_add(1);
+    let scheduled = scheduled.unwrap_or(PAUSE_MAX);
+    let first = scheduled.min(PAUSE);
+    let doubled = failures.saturating_sub(PATIENCE - 1).min(16);
+    let grown = (first * 2_u32.pow(doubled)).min(PAUSE_MAX);
+    match failed {
+        Failed::Partly => (failures, grown.min(scheduled)),
+        Failed::Wholly => (failures, grown),
+        Failed::Refused | Failed::Closed(_) => (failures.max(PATIENCE), PAUSE_MAX),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::Closed;
+
+    const EVERY: Option<Duration> = Some(Duration::from_secs(900));
+
+    fn failure(status: u16) -> Failure {
+        failed(ClientError::Refused { request: "/".to_owned(), status, excerpt: String::new() })
+    }
+
+    fn failed(error: ClientError) -> Failure {
+        Failure { stream: "feed".to_owned(), partition: String::new(), error: error.into() }
+    }
+
+    #[test]
+    fn pauses_grow_to_an_hour_once_patience_is_over() {
+        let pauses: Vec<u64> =
+            (0..10).map(|before| after(Failed::Wholly, before, EVERY).1.as_secs()).collect();
+        assert_eq!(pauses, [60, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
+        assert_eq!(after(Failed::Wholly, u32::MAX, EVERY).1, PAUSE_MAX);
+        assert_eq!(after(Failed::Wholly, 0, None).1, PAUSE);
+    }
+
+    #[test]
+    fn what_works_does_not_wait_for_what_does_not() {
+        assert!((0..100).all(|before| after(Failed::Partly, before, EVERY).1 <= Duration::from_secs(900)));
+    }
+
+    #[test]
+    fn refused_credentials_open_the_breaker_at_once() {
+        assert_eq!(after(Failed::Refused, 0, EVERY), (PATIENCE, PAUSE_MAX));
+        assert_eq!(Failed::of(&[failure(500), failure(401)], true, Utc::now()), Failed::Refused);
+        assert_eq!(Failed::of(&[failure(403)], false, Utc::now()), Failed::Refused);
+        assert_eq!(Failed::of(&[failure(403)], true, Utc::now()), Failed::Partly);
+        assert_eq!(Failed::of(&[failure(404)], false, Utc::now()), Failed::Wholly);
+    }
+
+    #[test]
+    fn a_token_that_is_refused_opens_the_breaker_like_credentials_that_are() {
+        let refused =
+            ClientError::Refused { request: "/token".to_owned(), status: 400, excerpt: String::new() };
+        let no_token = failed(ClientError::NoToken(Box::new(refused)));
+        assert_eq!(Failed::of(&[no_token], false, Utc::now()), Failed::Refused);
+    }
+
+    #[test]
+    fn a_budget_that_is_used_up_pauses_until_it_is_not_and_is_no_failure() {
+        let now = Utc::now();
+        let wait = Duration::from_secs(7200);
+        let closed = ClientError::AskedToWait { until: now + wait, why: Closed::ByProvider };
+        let failed = Failed::of(&[failure(500), failed(closed)], true, now);
+        assert_eq!(after(failed, 7, EVERY), (7, wait));
+    }
+}

@@ -1,0 +1,137 @@
+//! Runs that somebody waits for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::held::HeldLease;
+use super::puller::{Puller, RunOutcome, Work};
+use super::{Instance, Progress};
+use crate::domain::ProviderName;
+use crate::provider::{Connection, StreamGroup};
+use crate::store::leases::Holder;
+use crate::store::{StoreError, Tally};
+
+/// How often a lease that another holds is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What to do where another instance is at a group.
+pub enum Busy<'a> {
+    /// Wait for it, and tell about it once.
+    Wait(&'a (dyn Fn(&str, &Holder) + Sync)),
+    /// Give up.
+    GiveUp,
+}
+
+/// What is to be read.
+pub struct Order<'a> {
+    /// Only this stream, with those above it; all without it.
+    pub stream: Option<&'a str>,
+    /// Forget the cursors of the streams first.
+    pub forget: bool,
+    pub busy: Busy<'a>,
+}
+
+/// How an order ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Synced {
+    /// All groups together.
+    Ran(RunOutcome),
+    /// Another instance is at this group, and the order was not to wait.
+    Busy { group: String, holder: Holder },
+}
+
+impl Puller {
+    /// Reads now what `order` says, group after group. A pause after failures does not count.
+    pub async fn sync_now(&self, order: &Order<'_>, stop: &CancellationToken) -> Result<Synced, StoreError> {
+        let mut total = RunOutcome::Succeeded { tally: Tally::default(), quarantined: 0, requests: 0 };
+        for group in &self.groups {
+            let names = match order.stream {
+                None => group.streams.clone(),
+                Some(stream) if group.streams.iter().any(|name| name == stream) => vec![stream.to_owned()],
+                Some(_) => continue,
+            };
+            let held = tokio::select! {
+                held = self.take(group, &order.busy) => held?,
+                () = stop.cancelled() => return Ok(Synced::Ran(RunOutcome::Interrupted)),
+            };
+            let held = match held {
+                Ok(held) => held,
+                Err(holder) => return Ok(Synced::Busy { group: group.name.clone(), holder }),
+            };
+            let work = Work::Streams { names, forget: order.forget };
+            match self.run(held, &work, stop).await? {
+                None => {}
+                Some(RunOutcome::Interrupted) => return Ok(Synced::Ran(RunOutcome::Interrupted)),
+                Some(outcome) => total = together(total, outcome),
+            }
+        }
+        Ok(Synced::Ran(total))
+    }
+
+    /// The lease of `group`, or who has it.
+    pub(super) async fn take(
+        &self,
+        group: &StreamGroup,
+        busy: &Busy<'_>,
+    ) -> Result<Result<HeldLease, Holder>, StoreError> {
+        let mut told = false;
+        loop {
+            match HeldLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
+                Ok(held) => return Ok(Ok(held)),
+                Err(holder) => match busy {
+                    Busy::GiveUp => return Ok(Err(holder)),
+                    Busy::Wait(tell) => {
+                        if !std::mem::replace(&mut told, true) {
+                            tell(&group.name, &holder);
+                        }
+                        tokio::time::sleep(LOOK).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+fn together(one: RunOutcome, other: RunOutcome) -> RunOutcome {
+    use RunOutcome::{Failed, Interrupted, Succeeded};
+    match (one, other) {
+        (
+            Succeeded { mut tally, quarantined, requests },
+            Succeeded { tally: more, quarantined: q, requests: r },
+        ) => {
+            tally += more;
+            Succeeded { tally, quarantined: quarantined + q, requests: requests + r }
+        }
+        (Succeeded { tally: more, .. }, Failed { mut tally, error })
+        | (Failed { mut tally, error }, Succeeded { tally: more, .. }) => {
+            tally += more;
+            Failed { tally, error }
+        }
+        (Failed { mut tally, error }, Failed { tally: more, error: also }) => {
+            tally += more;
+            Failed { tally, error: format!("{error}; {also}") }
+        }
+        (Interrupted, _) | (_, Interrupted) => Interrupted,
+    }
+}
+
+/// Reads everything once; waits where another instance is at it. A run that is dropped leaves
+/// behind what it committed, and the next one goes on from there.
+pub async fn run_once(
+    pool: &PgPool,
+    provider: &ProviderName,
+    connection: &Arc<Connection>,
+    progress: &Arc<Progress>,
+) -> Result<RunOutcome, StoreError> {
+    let mut puller =
+        Puller::over(pool.clone(), provider.clone(), Arc::clone(connection), Instance::default());
+    puller.progress = Arc::clone(progress);
+    let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
+    match puller.sync_now(&order, &CancellationToken::new()).await? {
+        Synced::Ran(outcome) => Ok(outcome),
+        Synced::Busy { .. } => Ok(RunOutcome::Interrupted),
+    }
+}

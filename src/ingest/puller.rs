@@ -1,0 +1,319 @@
+//! What it takes to pull one provider, and one run of it under a lease.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::Rng;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::breaker::{self, Failed};
+use super::held::HeldLease;
+use super::sink::{self, DatabaseSink, SinkError};
+use super::{DatabaseShared, Instance, Progress};
+use crate::domain::ProviderName;
+use crate::provider::{
+    Connection, Manifest, ManifestError, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted,
+};
+use crate::store::leases::{self, Lease, Taken};
+use crate::store::sync_tasks::{self, Scheduled, Task};
+use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunOutcome {
+    /// Everything was read.
+    Succeeded { tally: Tally, quarantined: u64, requests: u64 },
+    /// Some of it could not be read, or not be kept; the rest is committed.
+    Failed { tally: Tally, error: String },
+    /// It was interrupted where it stood, and whoever has the lease next goes on from there:
+    /// this process stops, or was silent for so long that another took the lease.
+    Interrupted,
+}
+
+/// What a run is to read.
+#[derive(Debug, Clone)]
+pub enum Work {
+    /// What is due of the group.
+    Due,
+    /// These streams of the group, due or not; with their cursors forgotten before, if so wished.
+    Streams { names: Vec<String>, forget: bool },
+}
+
+/// A provider that is pulled.
+pub struct Puller {
+    pub(super) pool: PgPool,
+    pub(super) provider: ProviderName,
+    pub(super) connection: Arc<Connection>,
+    pub(super) groups: Vec<StreamGroup>,
+    schedules: BTreeMap<String, Schedule>,
+    pub(super) instance: Instance,
+    pub(super) progress: Arc<Progress>,
+}
+
+impl Puller {
+    /// Compiles `manifest`, of which the variables are filled in.
+    pub fn new(
+        pool: PgPool,
+        provider: ProviderName,
+        manifest: &Manifest,
+        instance: Instance,
+    ) -> Result<Self, ManifestError> {
+        let shared = Arc::new(DatabaseShared::new(pool.clone(), provider.clone()));
+        let connection = Arc::new(Connection::with_shared(&provider, manifest, shared)?);
+        let schedules = manifest.schedules()?;
+        Ok(Self { schedules, ..Self::over(pool, provider, connection, instance) })
+    }
+
+    /// Over a connection that is there already, without any schedule.
+    pub fn over(
+        pool: PgPool,
+        provider: ProviderName,
+        connection: Arc<Connection>,
+        instance: Instance,
+    ) -> Self {
+        let groups = connection.groups();
+        let (schedules, progress) = (BTreeMap::new(), Arc::default());
+        Self { pool, provider, connection, groups, schedules, instance, progress }
+    }
+
+    /// What to watch the runs by.
+    pub fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.
+    pub async fn settled(&self) {
+        self.connection.settled().await;
+    }
+
+    /// The groups of streams, each of which is read by one instance at a time.
+    pub fn groups(&self) -> &[StreamGroup] {
+        &self.groups
+    }
+
+    /// Makes the streams and their schedules known to all instances.
+    pub async fn register(&self) -> Result<(), StoreError> {
+        let now = leases::clock(&self.pool).await?;
+        let jitter = jitter();
+        let streams = self.groups.iter().flat_map(|group| group.streams.iter().map(move |s| (group, s)));
+        let scheduled = streams.filter_map(|(group, stream)| {
+            let schedule = self.schedules.get(stream)?;
+            let next = schedule.next(now, jitter);
+            Some(Scheduled { stream, group: &group.name, schedule: schedule.to_string(), next })
+        });
+        sync_tasks::register(&self.pool, &self.provider, &scheduled.collect::<Vec<_>>()).await
+    }
+
+    /// One run under the lease that is held. `None` where nothing was due after all.
+    pub(super) async fn run(
+        &self,
+        held: HeldLease,
+        work: &Work,
+        stop: &CancellationToken,
+    ) -> Result<Option<RunOutcome>, StoreError> {
+        if stop.is_cancelled() {
+            held.give_back().await?;
+            return Ok(Some(RunOutcome::Interrupted));
+        }
+        let taken = held.taken();
+        if let Some(before) = &taken.taken_from {
+            tracing::warn!(provider = %self.provider, group = taken.lease.group, before,
+                "went on with the work of an instance that fell silent");
+        }
+        let outcome = match self.begin(&taken.lease, work).await? {
+            None => Some(RunOutcome::Interrupted),
+            Some(begun) if begun.tasks.is_empty() && matches!(work, Work::Due) => None,
+            Some(begun) => Some(self.read(taken, begun, &held, stop).await?),
+        };
+        match outcome {
+            None | Some(RunOutcome::Interrupted) => held.give_back().await?,
+            Some(_) => held.forget(),
+        }
+        Ok(outcome)
+    }
+
+    /// `None` where the lease is lost already.
+    async fn begin(&self, lease: &Lease, work: &Work) -> Result<Option<Begun>, StoreError> {
+        let mut transaction = store::begin(&self.pool).await?;
+        leases::limit_silence(&mut transaction, lease).await?;
+        let (tasks, selection) = match work {
+            Work::Due => {
+                let tasks = sync_tasks::due(&mut transaction, lease, &self.streams_of(lease)).await?;
+                let wanted: Vec<_> = tasks.iter().map(wanted).collect();
+                (tasks, self.connection.select(wanted))
+            }
+            Work::Streams { names, forget } => {
+                let streams: Vec<&str> = names.iter().map(String::as_str).collect();
+                if *forget {
+                    sync_cursors::forget(&mut transaction, &self.provider, &streams).await?;
+                }
+                let tasks = sync_tasks::of(&mut transaction, lease, &streams).await?;
+                (tasks, self.connection.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))
+            }
+        };
+        if tasks.is_empty() && matches!(work, Work::Due) {
+            return Ok(Some(Begun { run: Uuid::nil(), tasks, selection }));
+        }
+        let run = sync_runs::begin(&mut transaction, lease).await?;
+        if !leases::confirm(&mut transaction, lease).await? {
+            return Ok(None);
+        }
+        transaction.commit().await?;
+        Ok(Some(Begun { run, tasks, selection }))
+    }
+
+    fn streams_of(&self, lease: &Lease) -> Vec<&str> {
+        let group = self.groups.iter().find(|group| group.name == lease.group);
+        group.into_iter().flat_map(|group| &group.streams).map(String::as_str).collect()
+    }
+
+    async fn read(
+        &self,
+        taken: &Taken,
+        begun: Begun,
+        held: &HeldLease,
+        stop: &CancellationToken,
+    ) -> Result<RunOutcome, StoreError> {
+        let lease = &taken.lease;
+        let mut sink =
+            DatabaseSink::new(&self.pool, lease, begun.run, &self.connection, &self.groups, &self.progress);
+        let result = tokio::select! {
+            result = self.connection.run_selected(&begun.selection, &mut sink) => result,
+            () = held.lost().cancelled_owned() => Err(RunError::Sink(SinkError::LeaseLost)),
+            () = stop.cancelled() => return Ok(RunOutcome::Interrupted),
+        };
+        let (tally, quarantined, read_something) = (sink.tally, sink.quarantined, sink.pages > 0);
+        let ended = match result {
+            Ok(report) => Ended::succeeded(report),
+            Err(RunError::Sink(SinkError::LeaseLost)) => return Ok(self.lost(lease)),
+            Err(error) => Ended::failed(error, read_something, Utc::now()),
+        };
+        let requests = ended.report.as_ref().map_or(0, |report| report.requests);
+        let error = ended.error.clone();
+        if !self.end(taken, begun, ended).await? {
+            return Ok(self.lost(lease));
+        }
+        self.progress.add_run();
+        Ok(match error {
+            None => RunOutcome::Succeeded { tally, quarantined, requests },
+            Some(error) => RunOutcome::Failed { tally, error },
+        })
+    }
+
+    fn lost(&self, lease: &Lease) -> RunOutcome {
+        tracing::warn!(provider = %self.provider, group = lease.group,
+            "this instance was silent for longer than its lease; another goes on with its work");
+        RunOutcome::Interrupted
+    }
+
+    /// Ends the run and its lease together; `false` where the lease was lost.
+    async fn end(&self, taken: &Taken, begun: Begun, ended: Ended) -> Result<bool, StoreError> {
+        let lease = &taken.lease;
+        let now = leases::clock(&self.pool).await?;
+        let jitter = jitter();
+        let mut next: Vec<(Task, Option<DateTime<Utc>>)> = Vec::with_capacity(begun.tasks.len());
+        for task in begun.tasks {
+            let schedule = self.schedules.get(&task.stream);
+            next.push((task, schedule.and_then(|schedule| schedule.next(now, jitter))));
+        }
+        let mut transaction = store::begin(&self.pool).await?;
+        leases::limit_silence(&mut transaction, lease).await?;
+        let resources = self.groups.iter().filter(|g| g.name == lease.group).flat_map(|g| &g.resources);
+        for resource in resources {
+            // also when their stream failed: what was read is not held back for what was not
+            sink::settle(&mut transaction, lease, *resource, &self.groups).await?;
+        }
+        let requests = ended.report.as_ref().map(|report| report.requests);
+        let failures = ended.failures();
+        sync_runs::finish(&mut transaction, begun.run, requests, ended.error.as_deref(), &failures).await?;
+        let (failures, pause) = match ended.failed {
+            None => (0, None),
+            Some(failed) => {
+                let scheduled =
+                    next.iter().filter_map(|(_, at)| (*at)?.signed_duration_since(now).to_std().ok());
+                let (failures, pause) = breaker::after(failed, taken.failures, scheduled.min());
+                report_breaker(lease, failures, pause);
+                (failures, Some(pause))
+            }
+        };
+        if ended.failed.is_none() {
+            sync_tasks::done(&mut transaction, lease, &next).await?;
+        }
+        if !leases::confirm(&mut transaction, lease).await? {
+            return Ok(false);
+        }
+        leases::end(&mut transaction, lease, failures, pause).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+}
+
+struct Begun {
+    run: Uuid,
+    tasks: Vec<Task>,
+    selection: Selection,
+}
+
+/// What came of the reading.
+struct Ended {
+    report: Option<RunReport>,
+    error: Option<String>,
+    failed: Option<Failed>,
+}
+
+impl Ended {
+    fn succeeded(report: RunReport) -> Self {
+        Self { report: Some(report), error: None, failed: None }
+    }
+
+    fn failed(error: RunError<SinkError>, read_something: bool, now: DateTime<Utc>) -> Self {
+        let text = Some(with_causes(&error));
+        match error {
+            RunError::Incomplete(report) => {
+                let failed = Failed::of(&report.failures, read_something, now);
+                Self { report: Some(report), error: text, failed: Some(failed) }
+            }
+            RunError::Sink(_) => Self { report: None, error: text, failed: Some(Failed::Wholly) },
+        }
+    }
+
+    fn failures(&self) -> Vec<(&str, String)> {
+        let failures = self.report.iter().flat_map(|report| &report.failures);
+        failures.map(|failure| (failure.stream.as_str(), failure.to_string())).collect()
+    }
+}
+
+fn wanted(task: &Task) -> (String, Wanted) {
+    let much = if task.partition.is_empty() {
+        Wanted::Whole
+    } else {
+        Wanted::Partitions([task.partition.clone()].into())
+    };
+    (task.stream.clone(), much)
+}
+
+fn report_breaker(lease: &Lease, failures: u32, pause: Duration) {
+    if failures >= breaker::PATIENCE {
+        tracing::error!(provider = %lease.provider, group = lease.group, failures,
+            pause_seconds = pause.as_secs(),
+            "runs keep failing: the breaker is open until the pause is over, or until `tributary sync`");
+    }
+}
+
+fn jitter() -> f64 {
+    rand::rng().random_range(0.0..=1.0)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

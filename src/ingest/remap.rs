@@ -1,0 +1,271 @@
+//! Maps the records that were kept again, with the manifest as it is now: what a mapping had
+//! wrong is put right without asking the provider for anything.
+
+use std::collections::{HashMap, HashSet};
+
+use tokio_util::sync::CancellationToken;
+
+use super::foreground::Busy;
+use super::puller::Puller;
+use super::sink::SinkError;
+use crate::domain::{Record, Resource, parse_record};
+use crate::provider::{MappedRecord, RawRecord, RemapError, StreamGroup};
+use crate::store::batch::{self, Batch};
+use crate::store::leases::{self, Holder, Lease};
+use crate::store::quarantine::{self, Origin, Refused};
+use crate::store::raw_records::{self, Kept};
+use crate::store::{self, StoreError, Tally, transactions};
+
+/// Records that are mapped and committed together.
+const BATCH: u32 = 1_000;
+
+/// What mapping again has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Remapped {
+    /// Records as the provider sent them.
+    pub read: u64,
+    /// What became of what they are mapped to.
+    pub tally: Tally,
+    /// States that a later one of the same record stands for.
+    pub superseded: u64,
+    /// Records that have no place, which are in quarantine.
+    pub quarantined: u64,
+    /// Records that left the quarantine.
+    pub freed: u64,
+}
+
+/// How mapping again ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RemapOutcome {
+    Done(Remapped),
+    /// Stopped in between; what was committed stands, and doing it again does the rest.
+    Interrupted(Remapped),
+    /// Another instance is at this group.
+    Busy {
+        group: String,
+        holder: Holder,
+    },
+}
+
+/// Why it did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RemapFailure {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Map(#[from] RemapError),
+}
+
+impl From<sqlx::Error> for RemapFailure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What is to be mapped again, and who is told how far it has come.
+pub struct RemapOrder<'a> {
+    /// Only this stream; all without it.
+    pub stream: Option<&'a str>,
+    pub busy: Busy<'a>,
+    pub tell: &'a (dyn Fn(&Remapped) + Sync),
+}
+
+impl Puller {
+    /// How many records are kept of the stream, or of all.
+    pub async fn kept(&self, stream: Option<&str>) -> Result<u64, StoreError> {
+        let mut kept = 0;
+        for name in self.groups.iter().flat_map(|group| &group.streams) {
+            if stream.is_none_or(|stream| stream == name) {
+                kept += raw_records::count(&self.pool, &self.provider, name).await?;
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Maps kept records again in the order in which they came, and writes what is different.
+    /// Holds the leases of the groups meanwhile, so that nothing newer is written in between.
+    pub async fn remap(
+        &self,
+        order: &RemapOrder<'_>,
+        stop: &CancellationToken,
+    ) -> Result<RemapOutcome, RemapFailure> {
+        let mut done = Remapped::default();
+        for group in &self.groups {
+            let wanted = |name: &&String| order.stream.is_none_or(|stream| stream == name.as_str());
+            let streams: Vec<&String> = group.streams.iter().filter(wanted).collect();
+            if streams.is_empty() {
+                continue;
+            }
+            let held = match self.take(group, &order.busy).await? {
+                Ok(held) => held,
+                Err(holder) => return Ok(RemapOutcome::Busy { group: group.name.clone(), holder }),
+            };
+            let result = tokio::select! {
+                result = self.remap_group(&held.taken().lease, group, &streams, order, &mut done) => Some(result),
+                () = stop.cancelled() => None,
+            };
+            held.give_back().await?;
+            match result {
+                Some(result) => result?,
+                None => return Ok(RemapOutcome::Interrupted(done)),
+            }
+        }
+        Ok(RemapOutcome::Done(done))
+    }
+
+    async fn remap_group(
+        &self,
+        lease: &Lease,
+        group: &StreamGroup,
+        streams: &[&String],
+        order: &RemapOrder<'_>,
+        done: &mut Remapped,
+    ) -> Result<(), RemapFailure> {
+        for stream in group.streams.iter().filter(|stream| streams.contains(stream)) {
+            match self.connection.resource_of(stream) {
+                Ok(resource) => self.remap_stream(lease, stream, resource, order, done).await?,
+                // it only feeds others
+                Err(RemapError::NoResource(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn remap_stream(
+        &self,
+        lease: &Lease,
+        stream: &str,
+        resource: Resource,
+        order: &RemapOrder<'_>,
+        done: &mut Remapped,
+    ) -> Result<(), RemapFailure> {
+        let last = self.last_states(stream, resource).await?;
+        // ids that this brings: their earlier states are news
+        let mut born = HashSet::new();
+        let mut after = i64::MIN;
+        loop {
+            let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
+            let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(()) };
+            let mapped = self.connection.map_again(stream, kept.iter().map(raw).collect()).await?;
+            let mut piece = sort(resource, stream, &kept, mapped);
+            let mut transaction = store::begin(&self.pool).await?;
+            leases::limit_silence(&mut transaction, lease).await?;
+            if resource == Resource::Transactions {
+                let ids: Vec<&str> = piece.states.iter().map(|state| batch::key(&state.record)).collect();
+                let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
+                born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
+            }
+            let before = piece.states.len();
+            piece.states.retain(|state| {
+                let id = batch::key(&state.record);
+                born.contains(id) || last.get(id) == Some(&state.place)
+            });
+            let superseded = (before - piece.states.len()) as u64;
+            let records = piece.states.into_iter().map(|state| state.record).collect();
+            let quarantined = piece.refused.len() as u64;
+            let written = Batch { records, refused: piece.refused, backfill: true };
+            let tally = batch::write(&mut transaction, &self.provider, resource, &written).await?;
+            let mapped = || piece.mapped.iter().map(|index| &kept[*index]);
+            let raw: Vec<&[u8]> = mapped().map(|kept| kept.record.as_slice()).collect();
+            let identities: Vec<Option<&[u8]>> = mapped().map(|kept| kept.identity.as_deref()).collect();
+            let freed =
+                quarantine::free(&mut transaction, &self.provider, resource, &raw, &identities).await?;
+            if !leases::confirm(&mut transaction, lease).await? {
+                return Err(SinkError::LeaseLost.into());
+            }
+            transaction.commit().await?;
+            done.read += kept.len() as u64;
+            done.tally += tally;
+            done.superseded += superseded;
+            done.quarantined += quarantined;
+            done.freed += freed;
+            (order.tell)(done);
+            after = newest;
+        }
+    }
+
+    /// Which state of each record came last: the only one that a record that is there already
+    /// may be brought to, as the ones before it are history that has been told.
+    async fn last_states(
+        &self,
+        stream: &str,
+        resource: Resource,
+    ) -> Result<HashMap<String, Place>, RemapFailure> {
+        let mut last = HashMap::new();
+        let mut after = i64::MIN;
+        loop {
+            let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
+            let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
+            let mapped = self.connection.map_again(stream, kept.iter().map(raw).collect()).await?;
+            for state in sort(resource, stream, &kept, mapped).states {
+                last.insert(batch::key(&state.record).to_owned(), state.place);
+            }
+            after = newest;
+        }
+    }
+}
+
+/// Position of the raw record, and place among what it is mapped to.
+type Place = (i64, usize);
+
+struct State {
+    place: Place,
+    record: Record,
+}
+
+/// What a batch of raw records is mapped to.
+#[derive(Default)]
+struct Piece {
+    states: Vec<State>,
+    refused: Vec<Refused>,
+    /// Places of the raw records of which everything has its place.
+    mapped: Vec<usize>,
+}
+
+fn raw(kept: &Kept) -> RawRecord {
+    let identity = kept.identity.as_ref().map(|identity| String::from_utf8_lossy(identity).into_owned());
+    RawRecord {
+        record: kept.record.clone(),
+        parent: kept.parent.clone(),
+        now: kept.asked_at.clone(),
+        identity,
+        vanished: kept.vanished,
+    }
+}
+
+fn sort(resource: Resource, stream: &str, kept: &[Kept], mapped: Vec<Vec<MappedRecord>>) -> Piece {
+    let mut piece = Piece::default();
+    for (index, (kept, mapped)) in kept.iter().zip(mapped).enumerate() {
+        let refused_before = piece.refused.len();
+        for (at, record) in mapped.into_iter().enumerate() {
+            let parsed = match record {
+                MappedRecord::Canonical(json) => {
+                    parse_record(resource, &json).map_err(|error| error.to_string())
+                }
+                MappedRecord::Unmappable { reason, .. } => Err(reason),
+            };
+            match parsed {
+                Ok(record) => piece.states.push(State { place: (kept.position, at), record }),
+                Err(reason) => {
+                    let origin = Origin {
+                        stream: stream.to_owned(),
+                        partition: kept.partition.clone(),
+                        parent: kept.parent.clone(),
+                        asked_at: kept.asked_at.clone(),
+                        identity: kept.identity.clone(),
+                        vanished: kept.vanished,
+                    };
+                    let raw = kept.record.clone();
+                    piece.refused.push(Refused { raw, reason, origin: Some(origin) });
+                }
+            }
+        }
+        if piece.refused.len() == refused_before {
+            piece.mapped.push(index);
+        }
+    }
+    piece
+}

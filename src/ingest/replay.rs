@@ -1,0 +1,130 @@
+//! Takes records out of the quarantine once the reason is gone.
+
+use std::collections::HashMap;
+
+use sqlx::PgPool;
+
+use crate::domain::{ProviderName, Record, Resource, parse_record};
+use crate::provider::{Connection, MappedRecord, RawRecord};
+use crate::store::batch::{self, Batch};
+use crate::store::quarantine::{self, Quarantined, Which};
+use crate::store::{self, StoreError, Tally};
+
+/// Records that are looked at together.
+const BATCH: u32 = 500;
+
+/// What a replay has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Replayed {
+    /// Records that left the quarantine.
+    pub freed: u64,
+    /// Records that stay, with the reason of now.
+    pub refused: u64,
+    /// What became of what was freed.
+    pub tally: Tally,
+}
+
+/// Replays records of the quarantine: canonical ones as if they were pushed in, others through
+/// the mapping of their manifest as it is now.
+pub struct Replayer<'a> {
+    pool: &'a PgPool,
+    /// What maps the records of each provider that is pulled.
+    connections: HashMap<ProviderName, Connection>,
+}
+
+impl<'a> Replayer<'a> {
+    /// Maps with `connections`, by their providers.
+    pub fn new(pool: &'a PgPool, connections: HashMap<ProviderName, Connection>) -> Self {
+        Self { pool, connections }
+    }
+
+    /// Replays all records of `which`, in the order in which they came, and tells how far it is.
+    pub async fn replay_all(
+        &self,
+        which: Which<'_>,
+        tell: &(dyn Fn(&Replayed) + Sync),
+    ) -> Result<Replayed, StoreError> {
+        let mut done = Replayed::default();
+        let mut after = i64::MIN;
+        loop {
+            let records = quarantine::list(self.pool, which, after, BATCH).await?;
+            let Some(newest) = records.last().map(|record| record.id) else { return Ok(done) };
+            for record in records {
+                self.replay(&record, &mut done).await?;
+                tell(&done);
+            }
+            after = newest;
+        }
+    }
+
+    /// Replays one record: what it becomes is written and it leaves the quarantine, together, or
+    /// it stays with the reason of now.
+    pub async fn replay(&self, record: &Quarantined, done: &mut Replayed) -> Result<(), StoreError> {
+        let refusal = match self.mapped(record).await {
+            Ok(mapped) => match self.write(record, mapped).await {
+                Ok(Some(tally)) => {
+                    done.tally += tally;
+                    done.freed += 1;
+                    return Ok(());
+                }
+                // somebody else has it, or had it
+                Ok(None) => return Ok(()),
+                // what one record cannot have does not stop the others
+                Err(StoreError::Failed(error)) => error.to_string(),
+                Err(error) => return Err(error),
+            },
+            Err(reason) => reason,
+        };
+        quarantine::refuse_again(&mut *self.pool.acquire().await?, record.id, &refusal).await?;
+        done.refused += 1;
+        Ok(())
+    }
+
+    /// Writes what `record` has become, without the record itself; `None` where it is gone.
+    async fn write(
+        &self,
+        record: &Quarantined,
+        (provider, resource, records): (ProviderName, Resource, Vec<Record>),
+    ) -> Result<Option<Tally>, StoreError> {
+        let mut transaction = store::begin(self.pool).await?;
+        if quarantine::lock(&mut transaction, &[record.id]).await?.is_empty() {
+            return Ok(None);
+        }
+        let batch = Batch { records, ..Batch::default() };
+        let tally = batch::write(&mut transaction, &provider, resource, &batch).await?;
+        quarantine::discard(&mut transaction, &[record.id]).await?;
+        transaction.commit().await?;
+        Ok(Some(tally))
+    }
+
+    async fn mapped(&self, record: &Quarantined) -> Result<(ProviderName, Resource, Vec<Record>), String> {
+        let provider: ProviderName = record.provider.parse()?;
+        let parse = |resource, json: &[u8]| parse_record(resource, json).map_err(|error| error.to_string());
+        let (Some(stream), Some(parent), Some(asked_at)) = (&record.stream, &record.parent, &record.asked_at)
+        else {
+            let resource: Resource = record.resource.parse()?;
+            return Ok((provider, resource, vec![parse(resource, &record.raw)?]));
+        };
+        let connection = self.connections.get(&provider);
+        let connection = connection.ok_or("its provider is not pulled, so that nothing can map it")?;
+        let resource = connection.resource_of(stream).map_err(|error| error.to_string())?;
+        let identity =
+            record.identity.as_ref().map(|identity| String::from_utf8_lossy(identity).into_owned());
+        let raw = RawRecord {
+            record: record.raw.clone(),
+            parent: parent.clone(),
+            now: asked_at.clone(),
+            identity,
+            vanished: record.vanished,
+        };
+        let mapped = connection.map_again(stream, vec![raw]).await.map_err(|error| error.to_string())?;
+        let mut records = Vec::new();
+        for mapped in mapped.into_iter().flatten() {
+            match mapped {
+                MappedRecord::Canonical(json) => records.push(parse(resource, &json)?),
+                MappedRecord::Unmappable { reason, .. } => return Err(reason),
+            }
+        }
+        Ok((provider, resource, records))
+    }
+}

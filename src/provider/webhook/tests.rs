@@ -1,0 +1,158 @@
+use super::*;
+
+const NOW: &str = "2026-03-01T12:00:00Z";
+
+fn now() -> DateTime<Utc> {
+    DateTime::parse_from_rfc3339(NOW).unwrap().to_utc()
+}
+
+fn manifest(check: &str, triggers: &str) -> Manifest {
+    let text = format!(
+        "base_url: http://bank\nauth: {{ bearer: token }}\nevery: 1m\nwebhook:\n  check: {check}\n  triggers: {triggers}\n\
+         streams:\n  - {{ name: accounts, request: {{ path: /a }}, records: '.[]' }}\n  \
+         - {{ name: feed, resource: transactions, for_each: accounts, partition: .id, request: {{ path: /f }}, records: '.[]', map: . }}\n"
+    );
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+fn webhook(check: &str, triggers: &str) -> Result<Webhook, String> {
+    Webhook::new(&manifest(check, triggers))
+        .map(|webhook| webhook.unwrap())
+        .map_err(|error| error.to_string())
+}
+
+fn prove(check: &str, headers: &[(&str, &str)], body: &str) -> Result<(), Unproven> {
+    let header = |name: &str| {
+        let found = headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    let call = Call { body: body.as_bytes(), header: &header, headers: vec![] };
+    webhook(check, "[{ stream: feed }]").unwrap().prove(&call, now())
+}
+
+const PLAIN: &str = "{ hmac: { algorithm: sha256, secret: key, header: X-Signature } }";
+// of the text "The quick brown fox jumps over the lazy dog" with the key "key": known to the world
+const FOX: &str = "The quick brown fox jumps over the lazy dog";
+const FOX_SHA256: &str = "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8";
+const FOX_SHA1: &str = "de7c9b85b8b78aa6bc8a7a36f70a90701c9db4d9";
+
+#[test]
+fn a_code_over_the_body_proves_the_call() {
+    assert_eq!(prove(PLAIN, &[("x-signature", FOX_SHA256)], FOX), Ok(()));
+    assert_eq!(prove(PLAIN, &[("x-signature", &FOX_SHA256.to_uppercase())], FOX), Ok(()));
+    let sha1 = PLAIN.replace("sha256", "sha1");
+    assert_eq!(prove(&sha1, &[("x-signature", FOX_SHA1)], FOX), Ok(()));
+    let base64 = STANDARD.encode(decode(CodeEncoding::Hex, FOX_SHA256).unwrap());
+    let check = PLAIN.replace("header:", "encoding: base64, header:");
+    assert_eq!(prove(&check, &[("x-signature", &base64)], FOX), Ok(()));
+}
+
+#[test]
+fn any_other_code_body_or_header_does_not() {
+    let other = FOX_SHA256.replacen('f', "e", 1);
+    for (code, body) in [
+        (other.as_str(), FOX),
+        (FOX_SHA256, "another body"),
+        ("", FOX),
+        ("not hex", FOX),
+        (&FOX_SHA256[..32], FOX),
+        ("00f", FOX),
+    ] {
+        assert_eq!(prove(PLAIN, &[("x-signature", code)], body), Err(Unproven::Code), "{code}");
+    }
+    assert!(matches!(prove(PLAIN, &[], FOX), Err(Unproven::Header(_))));
+}
+
+fn code(key: &str, text: &str) -> String {
+    let code = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA512, key.as_bytes()), text.as_bytes());
+    code.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_call_that_is_sent_again_later_is_refused() {
+    let check = "{ hmac: { algorithm: sha512, secret: key, header: Sig, field: v1, signed: '{timestamp}.{body}', \
+                 timestamp: { header: Sig, field: t, tolerance: 5m } } }";
+    let sent = |at: &str| {
+        let code = code("key", &format!("{at}.body"));
+        prove(check, &[("sig", &format!("t={at},v1=00ff,v1={code}"))], "body")
+    };
+    let now = now().timestamp();
+    assert_eq!(sent(&now.to_string()), Ok(()));
+    assert_eq!(sent(&(now * 1000 - 299_000).to_string()), Ok(()), "milliseconds");
+    assert_eq!(sent("2026-03-01T13:04:00+01:00"), Ok(()));
+    assert_eq!(sent(&(now - 301).to_string()), Err(Unproven::Replayed(301)));
+    assert_eq!(sent(&(now + 301).to_string()), Err(Unproven::Replayed(301)));
+    assert!(matches!(sent("yesterday"), Err(Unproven::Header(_))));
+    // another time than the one that was signed
+    let code = code("key", &format!("{}.body", now - 9999));
+    assert_eq!(prove(check, &[("sig", &format!("t={now},v1={code}"))], "body"), Err(Unproven::Code));
+}
+
+#[test]
+fn a_shared_secret_proves_the_call_where_there_is_no_code() {
+    let header = "{ header: { name: X-Token, value: s3cret } }";
+    assert_eq!(prove(header, &[("x-token", "s3cret")], ""), Ok(()));
+    assert_eq!(prove(header, &[("x-token", "s3cre")], ""), Err(Unproven::Secret));
+    let basic = "{ basic: { username: bank, password: s3cret } }";
+    let sent = |text: &str| format!("Basic {}", STANDARD.encode(text));
+    assert_eq!(prove(basic, &[("authorization", &sent("bank:s3cret"))], ""), Ok(()));
+    assert_eq!(prove(basic, &[("authorization", &sent("bank:other"))], ""), Err(Unproven::Secret));
+    assert!(matches!(prove(basic, &[("authorization", "Bearer s3cret")], ""), Err(Unproven::Header(_))));
+}
+
+#[test]
+fn what_cannot_prove_anything_is_refused_when_the_manifest_is_read() {
+    let good = "[{ stream: feed }]";
+    for (check, triggers, about) in [
+        ("{ header: { name: X-Token, value: '' } }", good, "is empty"),
+        ("{ hmac: { algorithm: sha256, secret: key, header: A, signed: '{timestamp}' } }", good, "{body}"),
+        (
+            "{ hmac: { algorithm: sha256, secret: key, header: A, signed: '{timestamp}{body}' } }",
+            good,
+            "timestamp",
+        ),
+        (PLAIN, "[]", "lists none"),
+        (PLAIN, "[{ stream: nobody }]", "nobody"),
+        (PLAIN, "[{ stream: accounts, partition: .id }]", "no partitions"),
+        (PLAIN, "[{ stream: feed, when: '.body ==' }]", "webhook.triggers.when"),
+        (PLAIN, "[{ stream: feed, when: 'env' }]", "undefined"),
+    ] {
+        let error = webhook(check, triggers).unwrap_err();
+        assert!(error.contains(about), "{about}: {error}");
+    }
+}
+
+async fn triggered(triggers: &str, content_type: &str, body: &str) -> Vec<(String, Option<String>)> {
+    let header = |name: &str| (name == "content-type").then(|| content_type.to_owned());
+    let headers = vec![("x-topic".to_owned(), "money".to_owned())];
+    let call = Call { body: body.as_bytes(), header: &header, headers };
+    let triggered = webhook(PLAIN, triggers).unwrap().triggered(&call).await;
+    triggered.into_iter().map(|triggered| (triggered.stream, triggered.partition)).collect()
+}
+
+fn of(stream: &str, partition: Option<&str>) -> (String, Option<String>) {
+    (stream.to_owned(), partition.map(str::to_owned))
+}
+
+const JSON: &str = "application/json";
+
+#[tokio::test]
+async fn filters_on_body_and_headers_say_what_is_read() {
+    let triggers = "[{ stream: feed, when: '.body.kind == \"payment\"', partition: '.body.accounts[]' }, \
+                     { stream: accounts, when: '.headers[\"x-topic\"] == \"people\"' }]";
+    let body = r#"{"kind":"payment","accounts":["b","a","b"]}"#;
+    assert_eq!(triggered(triggers, JSON, body).await, [of("feed", Some("a")), of("feed", Some("b"))]);
+    assert_eq!(triggered(triggers, JSON, r#"{"kind":"ping"}"#).await, []);
+    let number = "[{ stream: feed, partition: .body.account }]";
+    assert_eq!(triggered(number, JSON, r#"{"account":7}"#).await, [of("feed", Some("7"))]);
+    let form = "[{ stream: feed, when: '.body.id == \"tr_1\"' }]";
+    assert_eq!(triggered(form, "application/x-www-form-urlencoded", "id=tr_1").await, [of("feed", None)]);
+}
+
+#[tokio::test]
+async fn what_is_not_understood_has_everything_read() {
+    let triggers = "[{ stream: feed, when: '.body.kind == \"payment\"' }]";
+    assert_eq!(triggered(triggers, JSON, "not JSON").await, [of("feed", None)]);
+    let triggers = "[{ stream: feed, partition: .body.account }]";
+    assert_eq!(triggered(triggers, JSON, r#"{"account":[7]}"#).await, [of("feed", None)]);
+}

@@ -1,0 +1,93 @@
+//! Manifests over an [`Upstream`], and what pulls them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tributary::config::{Provider, Source};
+use tributary::ingest::{Instance, Puller, Scheduler};
+use tributary::provider::Manifest;
+
+use super::{TestApp, Upstream};
+
+/// A provider file of `streams` over `upstream`; `more` goes before them.
+pub fn file(upstream: &Upstream, more: &str, streams: &str) -> String {
+    format!(
+        "provider: acme\nfeed: {{ max_per_second: 1000 }}\nsource:\n  base_url: {}\n  auth: {{ bearer: token-of-the-test }}\n  \
+         rate_limit: {{ per_second: 1000 }}\n  retry: {{ attempts: 1 }}\n  every: 1h\n{more}  streams:\n{streams}",
+        upstream.url
+    )
+}
+
+/// A stream of transactions of the path `/name`, each given as `{id, status}`.
+pub fn stream(name: &str, more: &str) -> String {
+    format!(
+        "    - name: {name}\n      resource: transactions\n      request: {{ path: /{name} }}\n      records: .[]\n{more}      \
+         map: '{{ id, status, createdAt: \"2026-03-01T12:00:00Z\", type: \"PAYIN\", currency: \"EUR/2\", amount: \"100\" }}'\n"
+    )
+}
+
+/// One record of [`stream`].
+pub fn record(id: &str) -> Value {
+    json!({"id": id, "status": "SUCCEEDED"})
+}
+
+/// The manifest of a provider file.
+pub fn manifest(file: &str) -> Manifest {
+    match Provider::parse(file, &|_| None).unwrap().source {
+        Source::Pull(manifest) => *manifest,
+        other => panic!("it is pulled: {other:?}"),
+    }
+}
+
+/// An instance called `name`, whose leases hold for `time` without a sign of life.
+pub fn instance(name: &str, time: Duration) -> Instance {
+    Instance { name: name.to_owned(), lease_time: time }
+}
+
+/// What pulls the provider of `file` into the database of `app`.
+pub fn puller(app: &TestApp, file: &str, name: &str) -> Puller {
+    let instance = instance(name, Duration::from_secs(3600));
+    Puller::new(app.pool.clone(), app.name().clone(), &manifest(file), instance).unwrap()
+}
+
+/// A scheduler at work.
+pub struct Working {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Working {
+    /// Starts one that pulls the provider of `file`.
+    pub fn start(app: &TestApp, file: &str, instance: Instance) -> Self {
+        let scheduler =
+            Scheduler::new(app.pool.clone(), app.name().clone(), &manifest(file), instance).unwrap();
+        let stop = CancellationToken::new();
+        Self { task: tokio::spawn(scheduler.run(stop.clone())), stop }
+    }
+
+    /// Stops it, and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+/// Waits until `sql`, which counts, gives `wanted`.
+pub async fn until(pool: &PgPool, sql: &'static str, wanted: i64) {
+    let counted = async {
+        while count(pool, sql).await != wanted {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(60), counted).await.is_err() {
+        panic!("{sql} gives {} and not {wanted}", count(pool, sql).await);
+    }
+}
+
+/// What `sql`, which counts, gives.
+pub async fn count(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}

@@ -1,0 +1,119 @@
+//! `tributary sync`, `runs` and `quarantine`, typed as a person would type them.
+
+use std::process::Output;
+
+use serde_json::json;
+
+use crate::support::jobs::{count, file, record, stream};
+use crate::support::process::Place;
+use crate::support::{TestApp, Upstream};
+
+struct Setup {
+    upstream: Upstream,
+    app: TestApp,
+    place: Place,
+}
+
+impl Setup {
+    async fn new(name: &str) -> Self {
+        let (upstream, app, place) = (Upstream::start().await, TestApp::new().await, Place::new(name));
+        let streams = [stream("payments", ""), stream("payouts", "")].concat();
+        std::fs::write(place.0.join("providers/acme.yaml"), file(&upstream, "", &streams)).unwrap();
+        upstream.set("/payments", json!([record("a"), record("b")]));
+        upstream.set("/payouts", json!([record("c")]));
+        Self { upstream, app, place }
+    }
+
+    async fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = self.place.command(args);
+        let Output { status, stdout, stderr } =
+            command.env("DATABASE_URL", &self.app.url).output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (status.code().unwrap(), text(stdout), text(stderr))
+    }
+}
+
+#[tokio::test]
+async fn the_exit_code_of_a_sync_says_how_it_ended() {
+    let setup = Setup::new("sync_exit_codes").await;
+    let (code, out, err) = setup.run(&["sync", "acme"]).await;
+    assert_eq!(
+        (code, out.trim()),
+        (0, "3 created, 0 updated, 0 unchanged, 0 quarantined; 2 requests"),
+        "{err}"
+    );
+    let (code, out, _) = setup.run(&["sync", "acme", "--stream", "payouts"]).await;
+    assert!(code == 0 && out.contains("1 unchanged"), "{out}");
+    assert_eq!(setup.upstream.asked("/payments"), 1);
+    setup.upstream.refuse("/payouts", 404);
+    let (code, _, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 1 && err.contains("404"), "{err}");
+    for (args, advice) in [
+        (&["sync", "nobody"][..], "nobody"),
+        (&["sync", "acme", "--stream", "nothing"], "payments, payouts"),
+        (&["sync", "acme", "--full"], "--yes"),
+    ] {
+        let (code, _, err) = setup.run(args).await;
+        assert!(code == 2 && err.contains(advice), "{args:?}: {err}");
+    }
+    setup.app.sql("update sync_leases set holder = 'the other', expires_at = now() + interval '1 h'").await;
+    let (code, _, err) = setup.run(&["sync", "acme", "--no-wait"]).await;
+    assert!(code == 3 && err.contains("the other"), "{err}");
+}
+
+#[tokio::test]
+async fn a_full_sync_forgets_the_cursors_of_what_it_reads() {
+    let setup = Setup::new("sync_full").await;
+    for name in ["payments", "payouts"] {
+        let sql = format!(
+            "insert into sync_cursors (provider, stream, partition, cursor) values ('acme', '{name}', '', '\"x\"')"
+        );
+        setup.app.sql(&sql).await;
+    }
+    assert_eq!(setup.run(&["sync", "acme", "--stream", "payouts", "--full", "--yes"]).await.0, 0);
+    let left: Vec<String> =
+        sqlx::query_scalar("select stream from sync_cursors").fetch_all(&setup.app.pool).await.unwrap();
+    assert_eq!(left, ["payments"]);
+}
+
+#[tokio::test]
+async fn the_history_tells_what_each_stream_brought() {
+    let setup = Setup::new("runs").await;
+    setup.upstream.refuse("/payouts", 404);
+    setup.run(&["sync", "acme"]).await;
+    let (code, out, _) = setup.run(&["runs", "--provider", "acme"]).await;
+    assert_eq!(code, 0);
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>().join(" ");
+    let lines: Vec<String> = out.lines().map(words).collect();
+    assert!(lines.iter().any(|line| line.contains("acme payments succeeded 1 2 0 0 0 0")), "{out}");
+    assert!(lines.iter().any(|line| line == "- payments 1 2 0 0 0 0"), "{out}");
+    assert!(lines.iter().any(|line| line.contains("acme payouts failed 1 0 0 0 0 0")), "{out}");
+    assert!(out.contains("404"), "{out}");
+}
+
+#[tokio::test]
+async fn the_quarantine_is_looked_at_replayed_and_emptied() {
+    let setup = Setup::new("quarantine").await;
+    setup
+        .upstream
+        .set("/payments", json!([{"id": "a", "status": "NOBODY KNOWS"}, {"id": "", "status": "PENDING"}]));
+    setup.run(&["sync", "acme"]).await;
+    let (code, out, _) = setup.run(&["quarantine", "list", "--provider", "acme"]).await;
+    assert!(code == 0 && out.contains("NOBODY KNOWS"), "{out}");
+    let line = out.lines().find(|line| line.contains("NOBODY KNOWS")).unwrap();
+    let id = line.split_whitespace().next().unwrap();
+    let (_, out, err) = setup.run(&["quarantine", "show", id]).await;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["id"], "a");
+    assert!(err.contains("of the stream payments"), "{err}");
+    let path = setup.place.0.join("providers/acme.yaml");
+    let fixed =
+        std::fs::read_to_string(&path).unwrap().replacen("id, status,", "id, status: \"PENDING\",", 1);
+    std::fs::write(path, fixed).unwrap();
+    let (code, out, _) = setup.run(&["quarantine", "replay"]).await;
+    assert!(code == 0 && out.contains("1 freed (1 created") && out.contains("1 stay"), "{out}");
+    assert_ne!(setup.run(&["quarantine", "discard"]).await.0, 0, "it asks first");
+    let (_, out, _) = setup.run(&["quarantine", "discard", "--provider", "acme", "--yes"]).await;
+    assert_eq!(out.trim(), "1 discarded");
+    assert_eq!(count(&setup.app.pool, "select count(*) from quarantine").await, 0);
+    assert_eq!(setup.run(&["remap", "acme"]).await.0, 2, "nothing was kept");
+}

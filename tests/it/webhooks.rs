@@ -1,0 +1,202 @@
+//! The provider's calls: who may, what they set off, and what they must not do.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use chrono::Utc;
+use ring::hmac;
+use serde_json::{Value, json};
+use tributary::http::Scope;
+
+use crate::support::app::new_test_key;
+use crate::support::jobs::{Working, count, file, instance, stream, until};
+use crate::support::{TestApp, Upstream};
+
+const WEBHOOK: &str = "  webhook:
+    check:
+      hmac:
+        algorithm: sha256
+        secret: a-secret-of-the-test
+        header: Acme-Signature
+        field: v1
+        signed: '{timestamp}.{body}'
+        timestamp: { header: Acme-Signature, field: t, tolerance: 5m }
+    triggers:
+      - { when: '.body.type == \"payment\"', stream: payments }
+      - { when: '.body.type == \"wallet\"', stream: wallet_feed, partition: .body.wallet }
+";
+const DUE: &str = "select count(*) from sync_tasks where due_at <= clock_timestamp()";
+const RUNS: &str = "select count(*) from sync_runs where status = 'succeeded'";
+
+async fn setup() -> (Upstream, TestApp, String) {
+    let upstream = Upstream::start().await;
+    let wallet_feed = stream("wallet_feed", "      for_each: wallets\n      partition: .id\n")
+        .replace("path: /wallet_feed", "path: '/wallets/{id}'");
+    let wallets =
+        "    - { name: wallets, request: { path: /wallets }, records: '.[]', after_webhook: only }\n";
+    let streams =
+        [stream("payments", "      after_webhook: only\n"), wallets.to_owned(), wallet_feed].concat();
+    let streams = streams.replace("partition: .id\n", "partition: .id\n      after_webhook: only\n");
+    let file = file(&upstream, WEBHOOK, &streams);
+    upstream.set("/payments", json!([]));
+    upstream.set("/wallets", json!([{"id": "a"}, {"id": "b"}]));
+    upstream.set("/wallets/a", json!([]));
+    upstream.set("/wallets/b", json!([]));
+    (upstream, TestApp::with_file(&file).await, file)
+}
+
+/// Reads everything once, so that only webhooks make anything due after it.
+async fn first_sync(app: &TestApp, file: &str) -> Working {
+    let working = Working::start(app, file, instance("one", std::time::Duration::from_secs(3600)));
+    until(&app.pool, RUNS, 2).await;
+    assert_eq!(count(&app.pool, DUE).await, 0);
+    working
+}
+
+fn signature(body: &str, at: i64) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, b"a-secret-of-the-test");
+    let code = hmac::sign(&key, format!("{at}.{body}").as_bytes());
+    let code: String = code.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={at},v1={code}")
+}
+
+async fn call(
+    app: &TestApp,
+    provider: &str,
+    signature: Option<&str>,
+    body: impl Into<Body>,
+) -> (StatusCode, Value) {
+    let mut request =
+        Request::post(format!("/webhooks/{provider}")).header("content-type", "application/json");
+    if let Some(signature) = signature {
+        request = request.header("acme-signature", signature);
+    }
+    let response = app.call(request.body(body.into()).unwrap()).await;
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+async fn good(app: &TestApp, body: &str) {
+    let (status, answer) =
+        call(app, "acme", Some(&signature(body, Utc::now().timestamp())), body.to_owned()).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
+}
+
+#[tokio::test]
+async fn a_webhook_has_its_stream_read_and_is_not_believed_itself() {
+    let (upstream, app, file) = setup().await;
+    let working = first_sync(&app, &file).await;
+    upstream.set("/payments", json!([{"id": "told by the API", "status": "SUCCEEDED"}]));
+    good(&app, r#"{"type":"payment","id":"told by the webhook"}"#).await;
+    until(&app.pool, RUNS, 3).await;
+    working.stop().await;
+    let ids: Vec<String> =
+        sqlx::query_scalar("select id from transactions").fetch_all(&app.pool).await.unwrap();
+    assert_eq!(ids, ["told by the API"]);
+    assert_eq!((upstream.asked("/payments"), upstream.asked("/wallets")), (2, 1), "nothing else is read");
+}
+
+#[tokio::test]
+async fn a_webhook_that_names_a_partition_has_only_that_one_read() {
+    let (upstream, app, file) = setup().await;
+    let working = first_sync(&app, &file).await;
+    good(&app, r#"{"type":"wallet","wallet":"b"}"#).await;
+    until(&app.pool, RUNS, 3).await;
+    working.stop().await;
+    assert_eq!((upstream.asked("/wallets/a"), upstream.asked("/wallets/b")), (1, 2));
+    assert_eq!(count(&app.pool, "select count(*) from sync_tasks where partition <> ''").await, 0);
+}
+
+#[tokio::test]
+async fn a_burst_is_one_run_and_what_comes_during_a_run_is_one_more() {
+    let (upstream, app, file) = setup().await;
+    let working = first_sync(&app, &file).await;
+    let mut held = upstream.hold("/payments");
+    good(&app, r#"{"type":"payment"}"#).await;
+    held.arrived().await;
+    for _ in 0..50 {
+        good(&app, r#"{"type":"payment"}"#).await;
+    }
+    assert_eq!(count(&app.pool, DUE).await, 1);
+    held.answer(json!([]));
+    until(&app.pool, RUNS, 4).await;
+    until(&app.pool, DUE, 0).await;
+    working.stop().await;
+    assert_eq!(upstream.asked("/payments"), 3, "the first sync, the call, and all that came meanwhile");
+}
+
+#[tokio::test]
+async fn a_call_that_proves_nothing_gets_401_and_no_reason_and_sets_nothing_off() {
+    let (_upstream, app, file) = setup().await;
+    first_sync(&app, &file).await.stop().await;
+    let body = r#"{"type":"payment"}"#;
+    let now = Utc::now().timestamp();
+    let old = signature(body, now - 3600);
+    let other = signature("another body", now);
+    let mut answers = Vec::new();
+    for (provider, signature) in [
+        ("acme", None),
+        ("acme", Some("nonsense")),
+        ("acme", Some(&*other)),
+        ("acme", Some(&*old)),
+        ("nobody", Some(&*signature(body, now))),
+        ("other", Some(&*signature(body, now))),
+        ("..%2F", None),
+    ] {
+        let (status, answer) = call(&app, provider, signature, body).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{provider} {signature:?}");
+        answers.push(answer);
+    }
+    assert!(answers[0]["title"].is_string() && answers[0]["detail"].is_string());
+    assert!(answers.iter().all(|answer| answer == &answers[0]), "all alike: {answers:?}");
+    assert_eq!(count(&app.pool, DUE).await, 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused_unread() {
+    let (_upstream, app, file) = setup().await;
+    first_sync(&app, &file).await.stop().await;
+    let body = format!(r#"{{"type":"payment","more":"{}"}}"#, "x".repeat(1 << 20));
+    let (status, _) = call(&app, "acme", Some(&signature(&body, Utc::now().timestamp())), body).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(count(&app.pool, DUE).await, 0);
+}
+
+async fn order(app: &TestApp, key: &str, body: &'static str) -> (StatusCode, Value) {
+    let request = Request::post("/admin/sync").header("authorization", format!("Bearer {key}"));
+    let response = app.call(request.body(Body::from(body)).unwrap()).await;
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
+}
+
+#[tokio::test]
+async fn an_admin_has_streams_read_in_the_background_also_while_their_breaker_is_open() {
+    let (upstream, app, file) = setup().await;
+    let working = first_sync(&app, &file).await;
+    let admin = new_test_key(&app.pool, app.name(), Scope::Admin).await;
+    upstream.refuse("/payments", 401);
+    assert_eq!(order(&app, &admin, r#"{"stream":"payments"}"#).await.0, StatusCode::ACCEPTED);
+    // refused credentials open the breaker at once
+    until(&app.pool, "select count(*) from sync_leases where paused_until > now() + interval '50 min'", 1)
+        .await;
+    upstream.set("/payments", json!([]));
+    let (status, answer) = order(&app, &admin, "").await;
+    assert_eq!(
+        (status, &answer["streams"]),
+        (StatusCode::ACCEPTED, &json!(["payments", "wallet_feed", "wallets"]))
+    );
+    until(&app.pool, RUNS, 4).await;
+    working.stop().await;
+    assert_eq!(
+        count(&app.pool, "select count(*) from sync_leases where failures > 0 or paused_until is not null")
+            .await,
+        0
+    );
+
+    let (status, answer) = order(&app, &admin, r#"{"stream":"nothing"}"#).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(answer["detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
+    assert_eq!(order(&app, &admin, r#"{"steam":"payments"}"#).await.0, StatusCode::BAD_REQUEST);
+    assert_eq!(order(&app, &app.connector_key, "").await.0, StatusCode::FORBIDDEN);
+}
