@@ -246,7 +246,7 @@ return case when octet_length(o.provider_metadata::text) <= 16384 then o.provide
   || o.metadata
   || jsonb_strip_nulls(jsonb_build_object(
        'tributary.description', nullif(o.description, ''),
-       'tributary.reason', left(o.reason, 2000),
+       'tributary.reason', case when o.status <> 'PENDING' then left(o.reason, 2000) end,
        'tributary.attempt', case when o.attempt > 1 then o.attempt::text end,
        'tributary.providerID', left(o.provider_payment_id, 1000)));
 

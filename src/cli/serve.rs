@@ -20,6 +20,7 @@ use crate::feed::Publisher;
 use crate::http::{self, AppState, Limits, ServedProvider};
 use crate::ingest::{Housekeeper, Instance, Progress, Scheduler};
 use crate::provider::Period;
+use crate::payments::{Payer, Payments, Settings};
 use crate::telemetry;
 
 #[derive(Args)]
@@ -80,6 +81,7 @@ pub struct Server {
     publisher: Publisher,
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
+    payments: Payments,
     state: Arc<AppState>,
     metrics: PrometheusHandle,
 }
@@ -93,6 +95,7 @@ impl Server {
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
         let mut schedulers = Vec::new();
+        let mut payers = HashMap::new();
         for provider in &providers {
             for warning in &provider.warnings {
                 tracing::warn!(provider = %provider.name, "{warning}");
@@ -101,6 +104,8 @@ impl Server {
                 let scheduler =
                     Scheduler::new(pool.clone(), provider.name.clone(), manifest, instance.clone())
                         .map_err(|error| format!("provider {}: {error}", provider.name))?;
+                let connection = Arc::clone(scheduler.connection());
+                payers.insert(provider.name.clone(), Payer { connection, policy: provider.payments.clone() });
                 schedulers.push(scheduler);
             }
         }
@@ -118,7 +123,9 @@ impl Server {
                 ServedProvider::new(provider).map_err(|error| format!("provider {name}: {error}"))?;
             served.insert(name, provider);
         }
+        let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
         let state = AppState {
+            payments: payments.clone(),
             pool: pool.clone(),
             providers: served,
             limits: Limits::default(),
@@ -128,6 +135,7 @@ impl Server {
             publisher: Publisher::new(pool.clone(), paces),
             housekeeper,
             schedulers,
+            payments,
             state: Arc::new(state),
             metrics,
         })
@@ -145,6 +153,7 @@ impl Server {
         tasks.spawn(self.publisher.run(stop.clone()));
         tasks.spawn(self.housekeeper.run(stop.clone()));
         tasks.spawn(upkeep(self.metrics, stop.clone()));
+        tasks.spawn(self.payments.worker().run(stop.clone()));
         for scheduler in self.schedulers {
             tasks.spawn(scheduler.run(stop.clone()));
         }
@@ -158,7 +167,13 @@ impl Server {
         });
         stop.cancelled().await;
         tracing::info!("stopping: no new requests; what runs may end");
-        let drained = tokio::time::timeout(DRAIN, async { while tasks.join_next().await.is_some() {} }).await;
+        let payments = self.payments;
+        let drained = tokio::time::timeout(DRAIN, async {
+            while tasks.join_next().await.is_some() {}
+            // the requests of payments go on when nobody waits for them any more
+            payments.settled().await;
+        })
+        .await;
         if drained.is_err() {
             tracing::warn!("stopped what did not end within {} s", DRAIN.as_secs());
         }

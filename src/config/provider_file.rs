@@ -1,13 +1,15 @@
 //! A provider file: who the provider is, who may call for it, and where its records come from.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::Lookup;
-use crate::domain::ProviderName;
+use crate::domain::{Amount, Asset, ProviderName, RecordError};
 use crate::http::{KeyDigest, RequestLimit, Scope};
+use crate::payments::{AssetLimit, Policy};
 use crate::provider::{Manifest, Period};
 use crate::store::feeds::Pace;
 
@@ -20,6 +22,8 @@ pub struct Provider {
     pub pace: Pace,
     /// What each of its keys may ask of the API.
     pub limit: RequestLimit,
+    /// What may be paid.
+    pub payments: Policy,
     /// Keys that the file brings, by scope.
     pub keys: Vec<(Scope, KeyDigest)>,
     /// What the operator has to be told: declared, but not in force.
@@ -67,6 +71,8 @@ struct ProviderFile {
     #[serde(default)]
     api: ApiSection,
     #[serde(default)]
+    payments: PaymentsSection,
+    #[serde(default)]
     keys: Vec<KeyEntry>,
 }
 
@@ -89,6 +95,55 @@ struct FeedSection {
 struct ApiSection {
     max_requests_per_second: Option<u32>,
     burst: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct PaymentsSection {
+    limits: Vec<LimitEntry>,
+    source_accounts: BTreeSet<String>,
+    retry_guard: Period,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitEntry {
+    asset: String,
+    #[serde(default)]
+    per_payment: Option<String>,
+    #[serde(default)]
+    per_day: Option<String>,
+    #[serde(default)]
+    require_approval_above: Option<String>,
+}
+
+impl Default for PaymentsSection {
+    fn default() -> Self {
+        let guard = u32::try_from(Policy::GUARD.as_secs()).unwrap_or(u32::MAX);
+        Self { limits: Vec::new(), source_accounts: BTreeSet::new(), retry_guard: Period::from_seconds(guard) }
+    }
+}
+
+impl PaymentsSection {
+    fn policy(self) -> Result<Policy, String> {
+        let mut limits = BTreeMap::new();
+        for (i, entry) in self.limits.into_iter().enumerate() {
+            let wrong = |error: RecordError| format!("payments.limits[{i}].{error}");
+            let amount = |field, text: Option<String>| {
+                text.map(|text| Amount::parse_unsigned(field, &text)).transpose().map_err(wrong)
+            };
+            let asset = Asset::parse("asset", &entry.asset).map_err(wrong)?;
+            let limit = AssetLimit {
+                per_payment: amount("per_payment", entry.per_payment)?,
+                per_day: amount("per_day", entry.per_day)?,
+                require_approval_above: amount("require_approval_above", entry.require_approval_above)?,
+            };
+            if limits.insert(asset.as_str().to_owned(), limit).is_some() {
+                return Err(format!("payments.limits[{i}].asset: {} is listed twice", asset.as_str()));
+            }
+        }
+        Ok(Policy { limits, source_accounts: self.source_accounts, guard: self.retry_guard.as_duration() })
+    }
 }
 
 #[derive(Deserialize)]
@@ -179,6 +234,7 @@ impl Provider {
             source,
             formance: file.formance.version,
             limit: file.api.limit(pace)?,
+            payments: file.payments.policy()?,
             pace,
             keys,
             warnings,
@@ -305,6 +361,25 @@ mod tests {
         }
         let error = limit("feed: { max_per_second: 5000 }\napi: { burst: 51 }").unwrap_err();
         assert!(error.contains("from 52"), "{error}");
+    }
+
+    #[test]
+    fn what_may_be_paid_is_read_in_minor_units() {
+        let payments = |text: &str| parse(&format!("provider: acme\nsource: push\npayments: {text}\n"));
+        let policy = payments(r#"{ source_accounts: [a], retry_guard: 5s, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#)
+            .unwrap()
+            .payments;
+        assert_eq!(policy.guard.as_secs(), 5);
+        assert_eq!(policy.limits["GBP/2"].per_payment.unwrap().minor_units(), 1000);
+        for (text, about) in [
+            (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "payments.limits[0].per_day"),
+            ("{ limits: [{ asset: pounds }] }", "payments.limits[0].asset"),
+            ("{ limits: [{ asset: JPY }, { asset: JPY }] }", "listed twice"),
+            ("{ limits: [{ asset: JPY, per_year: '1' }] }", "per_year"),
+        ] {
+            let error = payments(text).unwrap_err();
+            assert!(error.contains(about), "{about}: {error}");
+        }
     }
 
     #[test]

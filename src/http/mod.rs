@@ -12,6 +12,7 @@ mod listing;
 mod observe;
 mod openapi;
 mod operations;
+mod payments;
 mod push;
 mod transactions;
 mod version;
@@ -34,6 +35,7 @@ pub use openapi::openapi;
 
 use crate::config::{FormanceVersion, Provider, Source};
 use crate::domain::ProviderName;
+use crate::payments::Payments;
 use crate::provider::{ManifestError, Webhook};
 
 /// What the API knows of a provider.
@@ -64,6 +66,8 @@ impl ServedProvider {
 pub struct AppState {
     pub pool: PgPool,
     pub providers: HashMap<ProviderName, ServedProvider>,
+    /// Who pays.
+    pub payments: Payments,
     /// What was asked so far, by key.
     pub limits: Limits,
     /// Renders `/metrics`; `None` where nothing records (tests).
@@ -80,6 +84,7 @@ fn described() -> OpenApiRouter<SharedState> {
         .merge(balances::router())
         .merge(beneficiaries::router())
         .merge(transactions::router())
+        .merge(payments::router())
         .merge(push::router())
         .merge(webhooks::router())
         .merge(admin::router())

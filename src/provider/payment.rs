@@ -315,7 +315,7 @@ fn compile(section: &'static str, functions: &str, described: &PaymentManifest) 
         return Err(wrong(section, "key.max_length", "take 16 to 200"));
     }
     let timeout = described.timeout.as_duration();
-    if timeout < Duration::from_secs(1) || timeout > Duration::from_secs(60) {
+    if timeout.is_zero() || timeout > Duration::from_secs(60) {
         return Err(wrong(section, "timeout", "take 1s to 60s"));
     }
     Ok(PaymentApi {

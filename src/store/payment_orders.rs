@@ -148,7 +148,18 @@ pub async fn make(
     let what = if order.held { "held for approval" } else { "recorded" };
     let mut transaction = begin(pool, Act { actor: claim.owner, what }).await?;
     if let Some(per_day) = order.per_day
-        && let Some(sum) = over_the_day(&mut transaction, order, per_day).await?
+        && let Some(sum) = over_the_day(
+            &mut transaction,
+            Size {
+                provider: order.provider.as_str(),
+                kind: order.kind.as_str(),
+                idempotency_key: order.idempotency_key,
+                asset: order.asset,
+                amount: order.amount,
+            },
+            per_day,
+        )
+        .await?
     {
         return Ok(Made::TooMuch(sum));
     }
@@ -191,16 +202,26 @@ pub async fn make(
     Ok(made.map_or(Made::Exists, |order| Made::Order(Box::new(order))))
 }
 
+/// How much an order is, of what, and which.
+#[derive(Debug, Clone, Copy)]
+struct Size<'a> {
+    provider: &'a str,
+    kind: &'a str,
+    idempotency_key: &'a str,
+    asset: &'a str,
+    amount: &'a str,
+}
+
 /// What was ordered today, if the order would be too much with it. Two orders cannot both take
 /// the last room.
 async fn over_the_day(
     transaction: &mut Transaction<'_, Postgres>,
-    order: &NewOrder<'_>,
+    order: Size<'_>,
     per_day: &str,
 ) -> Result<Option<String>, StoreError> {
     sqlx::query!(
         "select pg_advisory_xact_lock(hashtextextended('payments/' || $1 || '/' || $2, 7406))::text",
-        order.provider.as_str(),
+        order.provider,
         order.asset
     )
     .fetch_one(&mut **transaction)
@@ -210,13 +231,13 @@ async fn over_the_day(
                   coalesce(sum(amount), 0) + $3::text::numeric > $4::text::numeric as "over!"
            from payment_orders
            where provider = $1 and asset = $2 and state <> 'failed'
-             and created_at >= date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC'
+             and coalesce(first_sent_at, created_at) >= date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC'
              and not (kind = $5 and idempotency_key = $6)"#,
-        order.provider.as_str(),
+        order.provider,
         order.asset,
         order.amount,
         per_day,
-        order.kind.as_str(),
+        order.kind,
         order.idempotency_key
     )
     .fetch_one(&mut **transaction)
@@ -270,18 +291,37 @@ pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<
     Ok(order)
 }
 
-/// Begins another attempt of an order that was refused, if the last answer was at least `guard`
-/// ago: `None` where it was not, or somebody else began one.
-pub async fn retry(
-    pool: &PgPool,
-    order: &Order,
-    provider_key: &str,
-    held: bool,
-    guard: Duration,
-    wait: Duration,
-    claim: Claim<'_>,
-) -> Result<Option<Order>, StoreError> {
+/// Another attempt of an order that was refused.
+#[derive(Debug, Clone, Copy)]
+pub struct Again<'a> {
+    pub provider_key: &'a str,
+    /// Whether a person has to approve it first.
+    pub held: bool,
+    /// How long ago the last answer has to be at least.
+    pub guard: Duration,
+    /// How long the request waits for the outcome.
+    pub wait: Duration,
+    /// At most so much may be ordered of the asset in a day (UTC), failed orders left out.
+    pub per_day: Option<&'a str>,
+}
+
+/// Begins another attempt of an order that was refused: [`Made::Exists`] where it is too early, or
+/// somebody else began one.
+pub async fn retry(pool: &PgPool, order: &Order, again: Again<'_>, claim: Claim<'_>) -> Result<Made, StoreError> {
+    let Again { provider_key, held, guard, wait, per_day } = again;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "tried anew after a refusal" }).await?;
+    let size = Size {
+        provider: &order.provider,
+        kind: &order.kind,
+        idempotency_key: &order.idempotency_key,
+        asset: &order.asset,
+        amount: &order.amount,
+    };
+    if let Some(per_day) = per_day
+        && let Some(sum) = over_the_day(&mut transaction, size, per_day).await?
+    {
+        return Ok(Made::TooMuch(sum));
+    }
     let kept = sqlx::query!(
         "insert into payment_attempts (order_id, attempt, provider, provider_key, provider_payment_id, status,
            reason, first_sent_at)
@@ -296,7 +336,7 @@ pub async fn retry(
     .execute(&mut *transaction)
     .await?;
     if kept.rows_affected() == 0 {
-        return Ok(None);
+        return Ok(Made::Exists);
     }
     let order = order_query!(
         "with o as (
@@ -324,7 +364,7 @@ pub async fn retry(
     .fetch_one(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(Some(order))
+    Ok(Made::Order(Box::new(order)))
 }
 
 /// Notes, for ever, that the request is about to be sent, and renews the claim: `false` where the
@@ -604,4 +644,20 @@ pub async fn open_counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, St
     .fetch_all(pool)
     .await?;
     Ok(counts.into_iter().map(|row| (row.provider, row.state, row.count)).collect())
+}
+
+/// Has a payment that is open looked at again after `next`; nothing where it has ended.
+pub async fn look_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -> Result<(), StoreError> {
+    let mut transaction = begin(pool, act).await?;
+    sqlx::query!(
+        "update payment_orders set next_at = clock_timestamp() + $2::interval, looks = looks + 1,
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1 and state = 'pending'",
+        id,
+        interval(next)
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(())
 }

@@ -20,6 +20,7 @@ mod migrations;
 mod naive;
 mod openapi;
 mod outages;
+mod payouts;
 mod providers;
 mod publisher;
 mod push;
