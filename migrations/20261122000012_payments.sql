@@ -78,6 +78,8 @@ create unique index payment_orders_payment_idx on payment_orders (provider, prov
 create index payment_orders_open_idx on payment_orders (provider, asset, amount)
   where provider_payment_id is null and state in ('sending', 'pending', 'unknown', 'parked', 'succeeded');
 create index payment_orders_listed_idx on payment_orders (created_at);
+-- how much was ordered in a day
+create index payment_orders_day_idx on payment_orders (provider, asset, coalesce(first_sent_at, created_at));
 
 -- Attempts that were refused, and followed by another.
 create table payment_attempts (

@@ -19,8 +19,8 @@ use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{self, AppState, Limits, ServedProvider};
 use crate::ingest::{Housekeeper, Instance, Progress, Scheduler};
-use crate::provider::Period;
 use crate::payments::{Payer, Payments, Settings};
+use crate::provider::Period;
 use crate::telemetry;
 
 #[derive(Args)]

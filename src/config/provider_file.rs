@@ -117,10 +117,17 @@ struct LimitEntry {
     require_approval_above: Option<String>,
 }
 
+/// A refusal is dated up to 5 s after the answer before it; what follows it has to be later.
+const LEAST_GUARD: std::time::Duration = std::time::Duration::from_secs(12);
+
 impl Default for PaymentsSection {
     fn default() -> Self {
         let guard = u32::try_from(Policy::GUARD.as_secs()).unwrap_or(u32::MAX);
-        Self { limits: Vec::new(), source_accounts: BTreeSet::new(), retry_guard: Period::from_seconds(guard) }
+        Self {
+            limits: Vec::new(),
+            source_accounts: BTreeSet::new(),
+            retry_guard: Period::from_seconds(guard),
+        }
     }
 }
 
@@ -142,7 +149,11 @@ impl PaymentsSection {
                 return Err(format!("payments.limits[{i}].asset: {} is listed twice", asset.as_str()));
             }
         }
-        Ok(Policy { limits, source_accounts: self.source_accounts, guard: self.retry_guard.as_duration() })
+        let guard = self.retry_guard.as_duration();
+        if guard < LEAST_GUARD {
+            return Err(format!("payments.retry_guard: take at least {}s", LEAST_GUARD.as_secs()));
+        }
+        Ok(Policy { limits, source_accounts: self.source_accounts, guard })
     }
 }
 
@@ -366,15 +377,18 @@ mod tests {
     #[test]
     fn what_may_be_paid_is_read_in_minor_units() {
         let payments = |text: &str| parse(&format!("provider: acme\nsource: push\npayments: {text}\n"));
-        let policy = payments(r#"{ source_accounts: [a], retry_guard: 5s, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#)
-            .unwrap()
-            .payments;
-        assert_eq!(policy.guard.as_secs(), 5);
+        let policy = payments(
+            r#"{ source_accounts: [a], retry_guard: 15s, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#,
+        )
+        .unwrap()
+        .payments;
+        assert_eq!(policy.guard.as_secs(), 15);
         assert_eq!(policy.limits["GBP/2"].per_payment.unwrap().minor_units(), 1000);
         for (text, about) in [
             (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "payments.limits[0].per_day"),
             ("{ limits: [{ asset: pounds }] }", "payments.limits[0].asset"),
             ("{ limits: [{ asset: JPY }, { asset: JPY }] }", "listed twice"),
+            ("{ retry_guard: 5s }", "payments.retry_guard: take at least 12s"),
             ("{ limits: [{ asset: JPY, per_year: '1' }] }", "per_year"),
         ] {
             let error = payments(text).unwrap_err();

@@ -107,7 +107,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let retry_after = match &self {
-            Self::TooManyRequests { retry_after, .. } | Self::TooEarly { retry_after } => Some(limits::retry_after_seconds(*retry_after)),
+            Self::TooManyRequests { retry_after, .. } | Self::TooEarly { retry_after } => {
+                Some(limits::retry_after_seconds(*retry_after))
+            }
             Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
             _ => None,
         };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
-use axum::extract::rejection::BytesRejection;
 use chrono::SecondsFormat;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -83,7 +83,7 @@ macro_rules! endpoint {
     ($name:ident, $path:literal, $kind:expr, $what:literal) => {
         #[doc = $what]
         #[utoipa::path(post, path = $path, tag = "connector", request_body = PaymentOrder,
-            responses((status = 201, body = PlacedPayment), (status = "default", body = ErrorBody)))]
+                    responses((status = 201, body = PlacedPayment), (status = "default", body = ErrorBody)))]
         async fn $name(
             State(state): State<SharedState>,
             Connector(caller): Connector,

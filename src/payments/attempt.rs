@@ -36,8 +36,8 @@ impl Inner {
 
     /// Sends the request of `order`, which is claimed under `token`, and keeps the outcome.
     pub async fn attempt(&self, order: &Order, token: Uuid) {
-        let claim = Claim { token, ..self.new_claim() };
         let Some(means) = self.means(order) else { return };
+        let claim = Claim { token, ..self.new_claim(means.api) };
         let sent = match self.prepare(&means, order).await {
             Ok(prepared) => self.send(&means, order, &prepared, claim).await,
             Err(why) => Sent::Unsent(why),
@@ -88,12 +88,20 @@ impl Inner {
         means.payer.connection.send_payment(means.api, prepared, &gate).await
     }
 
-    async fn keep(&self, means: &Means<'_>, order: &Order, claim: Claim<'_>, sent: &Sent) -> Result<(), StoreError> {
+    async fn keep(
+        &self,
+        means: &Means<'_>,
+        order: &Order,
+        claim: Claim<'_>,
+        sent: &Sent,
+    ) -> Result<(), StoreError> {
         let (pool, provider) = (&self.pool, &means.provider);
         match sent {
             Sent::Accepted(state) => {
                 let act = Act { actor: &self.owner, what: "answered by the provider" };
-                if payment_orders::seen(pool, order.id, order.attempt, state, act).await? == Seen::Contradiction {
+                if payment_orders::seen(pool, order.id, order.attempt, state, act).await?
+                    == Seen::Contradiction
+                {
                     self.park(order, Some(claim.token), "the provider answered with another payment").await?;
                 }
             }
@@ -123,11 +131,11 @@ impl Inner {
     pub async fn park(&self, order: &Order, token: Option<Uuid>, why: &str) -> Result<(), StoreError> {
         let act = Act { actor: &self.owner, what: "left to a person" };
         if payment_orders::park(&self.pool, order.id, token, why, act).await? {
-            metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.clone()).increment(1);
+            metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.clone())
+                .increment(1);
             tracing::error!(provider = order.provider, order = %order.id, key = order.idempotency_key, why,
                 "a payment waits for a person: see `tributary payouts show` and `resolve`");
         }
         Ok(())
     }
 }
-

@@ -15,7 +15,8 @@ pub fn provider_key(
     attempt: i32,
 ) -> String {
     let mut digest = Sha256::new();
-    for part in ["tributary payment", provider.as_str(), kind.as_str(), idempotency_key, &attempt.to_string()] {
+    for part in ["tributary payment", provider.as_str(), kind.as_str(), idempotency_key, &attempt.to_string()]
+    {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);
     }
@@ -61,7 +62,9 @@ mod tests {
 
     #[test]
     fn the_digits_are_those_of_the_rfc() {
-        for (bytes, text) in [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foobar", "MZXW6YTBOI")] {
+        for (bytes, text) in
+            [("", ""), ("f", "MY"), ("fo", "MZXQ"), ("foo", "MZXW6"), ("foobar", "MZXW6YTBOI")]
+        {
             assert_eq!(base32(bytes.as_bytes()), text);
         }
     }

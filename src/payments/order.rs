@@ -58,8 +58,7 @@ impl OrderRequest {
     /// Takes the JSON of an order. Members that it does not know are left aside: a later Formance
     /// may send them.
     pub fn parse(json: &[u8]) -> Result<Self, Invalid> {
-        let idempotency_key =
-            serde_json::from_slice::<KeyOnly>(json).ok().map(|key| key.idempotency_key);
+        let idempotency_key = serde_json::from_slice::<KeyOnly>(json).ok().map(|key| key.idempotency_key);
         Self::read(json).map_err(|detail| Invalid { idempotency_key, detail })
     }
 
@@ -74,7 +73,8 @@ impl OrderRequest {
             return Err("amount: is not above zero".to_owned());
         }
         let account = |field: &'static str, served: &str| {
-            let original = served_id_to_original(served).ok_or(format!("{field}: {served:?} is no id of ours"))?;
+            let original =
+                served_id_to_original(served).ok_or(format!("{field}: {served:?} is no id of ours"))?;
             RecordId::parse(field, &original).map_err(|error| error.to_string())
         };
         let description = body.description.filter(|description| !description.is_empty());

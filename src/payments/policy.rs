@@ -37,7 +37,10 @@ impl Policy {
             return Err(format!("payments.source_accounts: {source:?} may not pay"));
         }
         if !self.limits.is_empty() && !self.limits.contains_key(asset.as_str()) {
-            return Err(format!("payments.limits: {} is not among the assets that may be paid", asset.as_str()));
+            return Err(format!(
+                "payments.limits: {} is not among the assets that may be paid",
+                asset.as_str()
+            ));
         }
         match self.limit(asset).and_then(|limit| limit.per_payment) {
             Some(most) if amount > most => {

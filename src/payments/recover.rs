@@ -13,8 +13,8 @@ use crate::provider::Looked;
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Act, Order, Seen};
 
-/// How long a look may take: less than a claim holds.
-const LOOK_LIMIT: Duration = Duration::from_secs(30);
+/// How long a look may take: less than the claim for it holds.
+const LOOK_LIMIT: Duration = Duration::from_secs(20);
 /// The longest pause between two looks at an open payment.
 const RAREST_LOOK: Duration = Duration::from_secs(6 * 3600);
 
@@ -63,7 +63,12 @@ impl Inner {
         let act = Act { actor: &self.owner, what: "found at the provider" };
         match payment_orders::seen(&self.pool, order.id, order.attempt, state, act).await? {
             Seen::Contradiction => {
-                self.park(order, Some(token), "a look at the provider found another payment, or its opposite").await?;
+                self.park(
+                    order,
+                    Some(token),
+                    "a look at the provider found another payment, or its opposite",
+                )
+                .await?;
                 self.later(order, token, None).await
             }
             // where it is still open, and still ours
@@ -103,7 +108,12 @@ impl Inner {
                 }
             }
             None if order.refusal.is_some() => {
-                self.park(order, Some(token), "a repeated request was refused; the first one may have moved money").await
+                self.park(
+                    order,
+                    Some(token),
+                    "a repeated request was refused; the first one may have moved money",
+                )
+                .await
             }
             None => self.send_again(means, order, token, "there is no way to look for it").await,
         }
@@ -111,7 +121,13 @@ impl Inner {
 
     /// Sends the same request under the same key, if the provider still knows the key; else leaves
     /// the order to a person.
-    async fn send_again(&self, means: &Means<'_>, order: &Order, token: Uuid, why: &str) -> Result<(), StoreError> {
+    async fn send_again(
+        &self,
+        means: &Means<'_>,
+        order: &Order,
+        token: Uuid,
+        why: &str,
+    ) -> Result<(), StoreError> {
         let first = order.first_sent_at.unwrap_or(order.created_at);
         let protected = means.api.key.lifetime.is_some_and(|lifetime| {
             let ends = after(first, lifetime.as_duration());
@@ -123,7 +139,9 @@ impl Inner {
             self.attempt(order, token).await;
             return Ok(());
         }
-        let why = format!("the outcome of its request is unknown, {why}, and its key at the provider protects no more");
+        let why = format!(
+            "the outcome of its request is unknown, {why}, and its key at the provider protects no more"
+        );
         self.park(order, Some(token), &why).await
     }
 
@@ -149,7 +167,10 @@ impl Inner {
 }
 
 fn after(at: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
-    TimeDelta::from_std(period).ok().and_then(|period| at.checked_add_signed(period)).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    TimeDelta::from_std(period)
+        .ok()
+        .and_then(|period| at.checked_add_signed(period))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
 
 /// What is left until `at`; `None` if it is over.

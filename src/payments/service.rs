@@ -34,7 +34,7 @@ pub struct Payer {
 pub struct Settings {
     /// How long a request waits for the outcome; Formance gives up after 10 s.
     pub wait: Duration,
-    /// How long a claim on an order holds: longer than any request may take.
+    /// How long a claim on an order holds at most: longer than any request may take.
     pub claim: Duration,
     /// How often is looked for what is due.
     pub tick: Duration,
@@ -48,7 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             wait: Duration::from_secs(7),
-            claim: Duration::from_secs(90),
+            claim: Duration::from_secs(125),
             tick: Duration::from_secs(1),
             pause: Duration::from_secs(1),
             at: points::from_environment(),
@@ -91,7 +91,12 @@ impl std::fmt::Debug for Payments {
 impl Payments {
     /// Of the providers that are pulled; `owner` names this process among those that share the
     /// work.
-    pub fn new(pool: PgPool, owner: String, payers: HashMap<ProviderName, Payer>, settings: Settings) -> Self {
+    pub fn new(
+        pool: PgPool,
+        owner: String,
+        payers: HashMap<ProviderName, Payer>,
+        settings: Settings,
+    ) -> Self {
         Self(Arc::new(Inner { pool, owner, payers, settings, tasks: TaskTracker::new() }))
     }
 
@@ -102,7 +107,12 @@ impl Payments {
     }
 
     /// Takes the `body` of a request to pay. Whatever is refused is kept for the operator.
-    pub async fn place(&self, provider: &ProviderName, kind: PaymentKind, body: &[u8]) -> Result<Placed, StoreError> {
+    pub async fn place(
+        &self,
+        provider: &ProviderName,
+        kind: PaymentKind,
+        body: &[u8],
+    ) -> Result<Placed, StoreError> {
         let request = OrderRequest::parse(body);
         let key = match &request {
             Ok(request) => Some(request.idempotency_key.clone()),
@@ -115,7 +125,9 @@ impl Payments {
                 format!("the manifest of provider {provider} has no section `{}`", kind.section()),
             ),
             (_, Err(invalid)) => refuse(400, "Invalid request", invalid.detail),
-            (Some((payer, api)), Ok(request)) => self.place_order(provider, kind, payer, api, request).await?,
+            (Some((payer, api)), Ok(request)) => {
+                self.place_order(provider, kind, payer, api, request).await?
+            }
         };
         if let Placed::Refused { status, title, detail } = &placed {
             let idempotency_key = key.as_deref();
@@ -172,12 +184,10 @@ impl Payments {
         let Some(source) = accounts::find_account(pool, provider, request.source.as_str()).await? else {
             return invalid(format!("sourceAccountId: there is no account {:?}", request.source.as_str()));
         };
-        let Some(destination) = find_destination(pool, provider, kind, request.destination.as_str()).await? else {
-            let whom = match kind {
-                PaymentKind::Payout => "beneficiary",
-                PaymentKind::Transfer => "account",
-            };
-            return invalid(format!("destinationAccountId: there is no {whom} {:?}", request.destination.as_str()));
+        let Some(destination) = find_destination(pool, provider, kind, request.destination.as_str()).await?
+        else {
+            let id = request.destination.as_str();
+            return invalid(format!("destinationAccountId: there is no account or beneficiary {id:?}"));
         };
         if let Err(detail) = payer.policy.check(&request.asset, request.amount, request.source.as_str()) {
             return invalid(detail);
@@ -187,7 +197,7 @@ impl Payments {
             "key": provider_key, "idempotencyKey": request.idempotency_key, "attempt": 1,
             "amount": request.amount.to_string(), "currency": request.asset.as_str(),
             "description": request.description, "metadata": request.metadata.as_map(),
-            "source": party(&source), "destination": party(&destination),
+            "source": party(&source, "account"), "destination": party(&destination.0, destination.1),
         });
         match payer.connection.prepare_payment(api, &order).await {
             Ok(_) => Ok(Ok(())),
@@ -205,6 +215,7 @@ impl Payments {
         request: &OrderRequest,
     ) -> Result<(Made, Option<JoinHandle<()>>), StoreError> {
         let (inner, provider, request) = (Arc::clone(&self.0), provider.clone(), request.clone());
+        let api = Arc::clone(api);
         let provider_key = key::provider_key(&api.key, &provider, kind, &request.idempotency_key, 1);
         let held = payer.policy.needs_approval(&request.asset, request.amount);
         let per_day = payer.policy.per_day(&request.asset).map(|most| most.to_string());
@@ -228,7 +239,7 @@ impl Payments {
                 wait: inner.settings.wait,
                 per_day: per_day.as_deref(),
             };
-            let claim = inner.new_claim();
+            let claim = inner.new_claim(&api);
             let made = payment_orders::make(&inner.pool, &order, claim).await?;
             inner.at(Point::Recorded).await;
             let sending = inner.begin(&made, claim.token);
@@ -286,13 +297,13 @@ impl Payments {
             tracing::warn!(%provider, order = %order.id, detail, "a refused order cannot be tried anew");
             return Ok((Made::Exists, None));
         }
-        let inner = Arc::clone(&self.0);
+        let (inner, api) = (Arc::clone(&self.0), Arc::clone(api));
         let attempt = order.attempt.saturating_add(1);
         let provider_key = key::provider_key(&api.key, provider, kind, &order.idempotency_key, attempt);
         let held = payer.policy.needs_approval(&request.asset, request.amount);
         let per_day = payer.policy.per_day(&request.asset).map(|most| most.to_string());
         let task = self.0.tasks.spawn(async move {
-            let claim = inner.new_claim();
+            let claim = inner.new_claim(&api);
             let again = Again {
                 provider_key: &provider_key,
                 held,
@@ -309,7 +320,11 @@ impl Payments {
     }
 
     /// The answer to the request that began an attempt: the outcome if it is known in time.
-    async fn first_reply(&self, order: &Order, sending: Option<JoinHandle<()>>) -> Result<Placed, StoreError> {
+    async fn first_reply(
+        &self,
+        order: &Order,
+        sending: Option<JoinHandle<()>>,
+    ) -> Result<Placed, StoreError> {
         if let Some(sending) = sending {
             // it goes on when nobody waits any more
             let _ = tokio::time::timeout(self.0.settings.wait, sending).await;
@@ -328,28 +343,38 @@ impl Inner {
         }
     }
 
-    /// A claim that nobody else has.
-    pub fn new_claim(&self) -> Claim<'_> {
-        Claim { owner: &self.owner, token: Uuid::new_v4(), time: self.settings.claim }
+    /// A claim that nobody else has, on an order of `api`: longer than its request may take, and
+    /// no longer than the orders of a dead instance should wait.
+    pub fn new_claim(&self, api: &PaymentApi) -> Claim<'_> {
+        let time = (api.timeout * 2 + CLAIM_ROOM).min(self.settings.claim);
+        Claim { owner: &self.owner, token: Uuid::new_v4(), time }
     }
 
     fn begin(self: &Arc<Self>, made: &Made, token: Uuid) -> Option<JoinHandle<()>> {
         let Made::Order(order) = made else { return None };
         let (inner, order) = (Arc::clone(self), Order::clone(order));
-        (order.state == "recorded").then(|| self.tasks.spawn(async move { inner.attempt(&order, token).await }))
+        (order.state == "recorded")
+            .then(|| self.tasks.spawn(async move { inner.attempt(&order, token).await }))
     }
 
     /// The order as filters see it.
-    pub async fn view(&self, provider: &ProviderName, kind: PaymentKind, order: &Order) -> Result<serde_json::Value, String> {
+    pub async fn view(
+        &self,
+        provider: &ProviderName,
+        kind: PaymentKind,
+        order: &Order,
+    ) -> Result<serde_json::Value, String> {
         let fault = |error: StoreError| error.to_string();
-        let source = accounts::find_account(&self.pool, provider, &order.source_account_id).await.map_err(fault)?;
+        let source =
+            accounts::find_account(&self.pool, provider, &order.source_account_id).await.map_err(fault)?;
         let destination = find_destination(&self.pool, provider, kind, &order.destination_account_id).await;
         let destination = destination.map_err(fault)?;
         Ok(json!({
             "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,
             "amount": order.amount, "currency": order.asset,
             "description": order.description, "metadata": order.metadata,
-            "source": source.as_ref().map(party), "destination": destination.as_ref().map(party),
+            "source": source.as_ref().map(|source| party(source, "account")),
+            "destination": destination.as_ref().map(|(to, of)| party(to, of)),
             // a provider whose clock is behind ours has it before we sent it
             "lookFrom": time(order.first_sent_at.unwrap_or(order.created_at) - LOOK_SKEW),
             "id": order.provider_payment_id, "reference": order.provider_reference,
@@ -357,6 +382,8 @@ impl Inner {
     }
 }
 
+/// What a claim has besides the time of a request.
+const CLAIM_ROOM: Duration = Duration::from_secs(5);
 /// How far behind ours a provider's clock may be.
 const LOOK_SKEW: TimeDelta = TimeDelta::hours(1);
 
@@ -364,8 +391,8 @@ fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-fn party(party: &Party) -> serde_json::Value {
-    json!({"id": party.id, "name": party.name, "metadata": party.metadata})
+fn party(party: &Party, of: &str) -> serde_json::Value {
+    json!({"id": party.id, "type": of, "name": party.name, "metadata": party.metadata})
 }
 
 async fn find_destination(
@@ -373,11 +400,18 @@ async fn find_destination(
     provider: &ProviderName,
     kind: PaymentKind,
     id: &str,
-) -> Result<Option<Party>, StoreError> {
-    match kind {
-        PaymentKind::Payout => accounts::find_beneficiary(pool, provider, id).await,
-        PaymentKind::Transfer => accounts::find_account(pool, provider, id).await,
-    }
+) -> Result<Option<(Party, &'static str)>, StoreError> {
+    // whom which kind can go to is for the provider to say; if an id is both, the likelier one is meant
+    Ok(match kind {
+        PaymentKind::Payout => match accounts::find_beneficiary(pool, provider, id).await? {
+            Some(party) => Some((party, "beneficiary")),
+            None => accounts::find_account(pool, provider, id).await?.map(|party| (party, "account")),
+        },
+        PaymentKind::Transfer => match accounts::find_account(pool, provider, id).await? {
+            Some(party) => Some((party, "account")),
+            None => accounts::find_beneficiary(pool, provider, id).await?.map(|party| (party, "beneficiary")),
+        },
+    })
 }
 
 fn refuse(status: u16, title: &'static str, detail: String) -> Placed {

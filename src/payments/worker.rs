@@ -2,6 +2,7 @@
 //! payments to be followed, records that wait.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::gauge;
 use rand::Rng;
@@ -16,6 +17,8 @@ use crate::store::payment_records;
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
+/// How long a claim for a look holds; a request renews it.
+const LOOK_CLAIM: Duration = Duration::from_secs(45);
 /// After how many ticks the open orders are counted.
 const COUNT_EVERY: u64 = 15;
 
@@ -66,11 +69,15 @@ impl Worker {
         let inner = &self.inner;
         let lost = payment_orders::expire(&inner.pool, &inner.owner).await?;
         if lost > 0 {
-            tracing::error!(lost, "the outcomes of payments were lost with their instance: they are looked up");
+            tracing::error!(
+                lost,
+                "the outcomes of payments were lost with their instance: they are looked up"
+            );
         }
         let names: Vec<&str> = inner.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
-        let claim = Claim { token: Uuid::new_v4(), ..inner.new_claim() };
+        let claim =
+            Claim { owner: &inner.owner, token: Uuid::new_v4(), time: inner.settings.claim.min(LOOK_CLAIM) };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),
             room => payment_orders::claim_due(&inner.pool, &names, room, claim).await?,

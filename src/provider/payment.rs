@@ -153,7 +153,8 @@ impl Payments {
         };
         let (status, excerpt) = (incoming.status, client.excerpt(&incoming));
         let record = prepared.record.clone();
-        let judged = self.filters(api, move |api, deadline| Ok(api.judge(incoming, record, deadline, excerpt)));
+        let judged =
+            self.filters(api, move |api, deadline| Ok(api.judge(incoming, record, deadline, excerpt)));
         judged.await.unwrap_or_else(|why| Sent::Unknown(format!("answered with {status}, but {why}")))
     }
 
@@ -174,7 +175,8 @@ impl Payments {
             .filters(api, move |api, deadline| {
                 let record = api.record(order, deadline)?;
                 let scope = scope(Utc::now(), Val::Null);
-                let request = api.lookup.as_ref().map(|lookup| lookup.request.build(&record, &scope, one(deadline)));
+                let request =
+                    api.lookup.as_ref().map(|lookup| lookup.request.build(&record, &scope, one(deadline)));
                 Ok((record, request))
             })
             .await?;
@@ -223,23 +225,25 @@ impl PaymentApi {
     /// What an answer proves.
     fn judge(&self, incoming: Incoming, record: Val, deadline: Instant, excerpt: String) -> Sent {
         let Incoming { status, headers, body, sent_at } = incoming;
-        let Some(body) = body else { return Sent::Unknown(format!("answered with {status} and no readable body")) };
+        let Some(body) = body else {
+            return Sent::Unknown(format!("answered with {status} and no readable body"));
+        };
         let json = jq::parse(&body);
         let evidence = Evidence {
             status,
             headers,
-            body: json
-                .clone()
-                .unwrap_or_else(|_| Val::from(String::from_utf8_lossy(&body).into_owned())),
+            body: json.clone().unwrap_or_else(|_| Val::from(String::from_utf8_lossy(&body).into_owned())),
             now: sent_at,
         };
         match self.rules.decide(&evidence, deadline).map(|decision| decision.action) {
             Some(Action::Fatal) => {
                 let told = self.reason.as_ref().and_then(|filter| {
-                    let reason = filter.run_one(evidence.body.clone(), &scope(sent_at, record), one(deadline));
+                    let reason =
+                        filter.run_one(evidence.body.clone(), &scope(sent_at, record), one(deadline));
                     super::client::text(&reason.ok()?).filter(|text| !text.trim().is_empty())
                 });
-                let reason = told.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}"));
+                let reason =
+                    told.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}"));
                 return Sent::Refused(reason.chars().take(REASON_CHARS).collect());
             }
             Some(_) => return Sent::Unsent(format!("answered with {status}: {excerpt}")),
@@ -260,7 +264,8 @@ impl PaymentApi {
 
     fn found(&self, json: Val, record: Val, deadline: Instant) -> Result<Looked, FilterError> {
         let Some(lookup) = &self.lookup else { return Ok(Looked::Failed("there is no lookup".to_owned())) };
-        let told = lookup.payment.run(json, &scope(Utc::now(), record), Limits { outputs: 1000, deadline })?;
+        let told =
+            lookup.payment.run(json, &scope(Utc::now(), record), Limits { outputs: 1000, deadline })?;
         Ok(match told.as_slice() {
             [] => Looked::Missing,
             [one] => self.state(one).map_or_else(Looked::Failed, Looked::Found),
@@ -292,7 +297,11 @@ fn one(deadline: Instant) -> Limits {
     Limits { outputs: 1, deadline }
 }
 
-fn compile(section: &'static str, functions: &str, described: &PaymentManifest) -> Result<PaymentApi, ManifestError> {
+fn compile(
+    section: &'static str,
+    functions: &str,
+    described: &PaymentManifest,
+) -> Result<PaymentApi, ManifestError> {
     let filter = |field: &'static str, code: &str| Filter::compile(section, field, functions, code);
     let template = |prefix: &str, described| {
         RequestTemplate::compile(section, functions, described).map_err(|error| match error {

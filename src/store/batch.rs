@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use super::quarantine::Refused;
 use super::payment_records::{self, Folded};
+use super::quarantine::Refused;
 use super::{StoreError, Tally, accounts, balances, quarantine, transactions};
 use crate::domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
 

@@ -138,13 +138,8 @@ async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postg
     Ok(transaction)
 }
 
-
 /// Keeps what is ordered, claimed by its request unless it is held.
-pub async fn make(
-    pool: &PgPool,
-    order: &NewOrder<'_>,
-    claim: Claim<'_>,
-) -> Result<Made, StoreError> {
+pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Result<Made, StoreError> {
     let what = if order.held { "held for approval" } else { "recorded" };
     let mut transaction = begin(pool, Act { actor: claim.owner, what }).await?;
     if let Some(per_day) = order.per_day
@@ -266,7 +261,8 @@ pub async fn find(
 
 /// The order of this id.
 pub async fn get(pool: &PgPool, id: Uuid) -> Result<Option<Order>, StoreError> {
-    let order = order_query!("select", "from payment_orders o where o.id = $1", id).fetch_optional(pool).await?;
+    let order =
+        order_query!("select", "from payment_orders o where o.id = $1", id).fetch_optional(pool).await?;
     Ok(order)
 }
 
@@ -307,7 +303,12 @@ pub struct Again<'a> {
 
 /// Begins another attempt of an order that was refused: [`Made::Exists`] where it is too early, or
 /// somebody else began one.
-pub async fn retry(pool: &PgPool, order: &Order, again: Again<'_>, claim: Claim<'_>) -> Result<Made, StoreError> {
+pub async fn retry(
+    pool: &PgPool,
+    order: &Order,
+    again: Again<'_>,
+    claim: Claim<'_>,
+) -> Result<Made, StoreError> {
     let Again { provider_key, held, guard, wait, per_day } = again;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "tried anew after a refusal" }).await?;
     let size = Size {
@@ -512,7 +513,13 @@ pub async fn seen(
 }
 
 /// Leaves the order to a person, if it is still the caller's (or nobody's, and open).
-pub async fn park(pool: &PgPool, id: Uuid, token: Option<Uuid>, reason: &str, act: Act<'_>) -> Result<bool, StoreError> {
+pub async fn park(
+    pool: &PgPool,
+    id: Uuid,
+    token: Option<Uuid>,
+    reason: &str,
+    act: Act<'_>,
+) -> Result<bool, StoreError> {
     let mut transaction = begin(pool, act).await?;
     let parked = sqlx::query!(
         "update payment_orders set state = 'parked', reason = $3, next_at = null,
@@ -660,4 +667,131 @@ pub async fn look_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -
     .await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// Lets a held order go out: `false` where it is not held.
+pub async fn approve(pool: &PgPool, id: Uuid, who: &str) -> Result<bool, StoreError> {
+    let mut transaction = begin(pool, Act { actor: who, what: "approved" }).await?;
+    let approved = sqlx::query!(
+        "update payment_orders set state = 'recorded', approved_by = $2, next_at = clock_timestamp()
+         where id = $1 and state = 'held'",
+        id,
+        who
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(approved.rows_affected() == 1)
+}
+
+/// Fails a held order: `false` where it is not held.
+pub async fn reject(pool: &PgPool, id: Uuid, reason: &str, who: &str) -> Result<bool, StoreError> {
+    let mut transaction = begin(pool, Act { actor: who, what: "rejected" }).await?;
+    let rejected = sqlx::query!(
+        "update payment_orders set state = 'failed', status = 'FAILED', reason = $2 where id = $1 and state = 'held'",
+        id,
+        reason
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(rejected.rows_affected() == 1)
+}
+
+/// What a person found out of an order that was left to them.
+#[derive(Debug, Clone, Copy)]
+pub enum Resolution<'a> {
+    /// The money moved; the id of the provider's record of it, if there is one.
+    Succeeded { payment_id: Option<&'a str> },
+    /// No money moved, and none will.
+    Failed { reason: &'a str },
+    /// It is to be looked for at the provider again.
+    Look,
+}
+
+/// Ends the wait of an order for a person: `false` where it does not wait for one.
+pub async fn resolve(
+    pool: &PgPool,
+    id: Uuid,
+    resolution: Resolution<'_>,
+    who: &str,
+) -> Result<bool, StoreError> {
+    let (state, status, reason, payment_id, what) = match resolution {
+        Resolution::Succeeded { payment_id } => {
+            ("succeeded", "SUCCEEDED", None, payment_id, "resolved as succeeded")
+        }
+        Resolution::Failed { reason } => ("failed", "FAILED", Some(reason), None, "resolved as failed"),
+        Resolution::Look => ("unknown", "PENDING", None, None, "to be looked for again"),
+    };
+    let mut transaction = begin(pool, Act { actor: who, what }).await?;
+    let resolved = sqlx::query!(
+        "update payment_orders set state = $2, status = $3, reason = $4,
+           provider_payment_id = coalesce($5, provider_payment_id), looks = 0,
+           next_at = case when $2 = 'unknown' then clock_timestamp() end
+         where id = $1 and state = 'parked'",
+        id,
+        state,
+        status,
+        reason,
+        payment_id
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(resolved.rows_affected() == 1)
+}
+
+/// The orders of `states` (of any, if there are none), newest first.
+pub async fn list(
+    pool: &PgPool,
+    provider: Option<&ProviderName>,
+    states: &[String],
+    limit: u32,
+) -> Result<Vec<Order>, StoreError> {
+    let orders = order_query!(
+        "select",
+        "from payment_orders o
+         where ($1::text is null or o.provider = $1) and (cardinality($2::text[]) = 0 or o.state = any ($2))
+         order by o.created_at desc limit $3",
+        provider.map(ProviderName::as_str),
+        states,
+        i64::from(limit)
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(orders)
+}
+
+/// The orders of this key of Formance's: of several providers, or a payout and a transfer.
+pub async fn of_key(pool: &PgPool, key: &str) -> Result<Vec<Order>, StoreError> {
+    let orders = order_query!(
+        "select",
+        "from payment_orders o where o.idempotency_key = $1 order by o.created_at",
+        key
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(orders)
+}
+
+/// A change of an order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Audited {
+    pub actor: String,
+    pub what: String,
+    pub before: Option<serde_json::Value>,
+    pub after: Option<serde_json::Value>,
+    pub at: DateTime<Utc>,
+}
+
+/// Every change of an order, oldest first.
+pub async fn audit(pool: &PgPool, id: Uuid) -> Result<Vec<Audited>, StoreError> {
+    let audit = sqlx::query_as!(
+        Audited,
+        "select actor, what, before, after, at from payment_audit where order_id = $1 order by id",
+        id
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(audit)
 }

@@ -92,7 +92,8 @@ async fn decide(
     backfill: bool,
     held: bool,
 ) -> Result<HashMap<usize, Decision>, StoreError> {
-    let text = |column: fn(&Transaction) -> &str| -> Vec<&str> { rows.iter().map(|row| column(row)).collect() };
+    let text =
+        |column: fn(&Transaction) -> &str| -> Vec<&str> { rows.iter().map(|row| column(row)).collect() };
     let optional = |column: fn(&Transaction) -> Option<&str>| -> Vec<Option<&str>> {
         rows.iter().map(|row| column(row)).collect()
     };

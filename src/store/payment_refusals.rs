@@ -26,7 +26,8 @@ const BODY_CHARS: usize = 4_096;
 
 /// Keeps a refusal; one that is there already is counted.
 pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError> {
-    let clean = |text: &str, most: usize| text.replace('\0', "\u{fffd}").chars().take(most).collect::<String>();
+    let clean =
+        |text: &str, most: usize| text.replace('\0', "\u{fffd}").chars().take(most).collect::<String>();
     let body = clean(&String::from_utf8_lossy(refusal.body), BODY_CHARS);
     let key = refusal.idempotency_key.map(|key| clean(key, 1_000));
     let mut digest = Sha256::new();
@@ -77,7 +78,11 @@ pub struct Kept {
 }
 
 /// The latest refusals, newest first.
-pub async fn list(pool: &PgPool, provider: Option<&ProviderName>, limit: u32) -> Result<Vec<Kept>, StoreError> {
+pub async fn list(
+    pool: &PgPool,
+    provider: Option<&ProviderName>,
+    limit: u32,
+) -> Result<Vec<Kept>, StoreError> {
     let kept = sqlx::query_as!(
         Kept,
         "select provider, kind, idempotency_key, status, title, detail, body, times, last_at

@@ -123,11 +123,13 @@ impl Transport {
         gate: Gate<'_>,
     ) -> Result<Incoming, PaymentError> {
         let _turn = self.turn().await;
-        self.admission().await.map_err(|error| PaymentError::Unsent(match error {
-            SendError::Unsent(error) => error.to_string(),
-            SendError::Closed { why, .. } => why.to_string(),
-            SendError::Broken(why) => why,
-        }))?;
+        self.admission().await.map_err(|error| {
+            PaymentError::Unsent(match error {
+                SendError::Unsent(error) => error.to_string(),
+                SendError::Closed { why, .. } => why.to_string(),
+                SendError::Broken(why) => why,
+            })
+        })?;
         gate().await.map_err(PaymentError::Unsent)?;
         let sent_at = self.clock.now();
         self.sent.fetch_add(1, Ordering::Relaxed);

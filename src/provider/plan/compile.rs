@@ -6,7 +6,8 @@ use crate::domain::Resource;
 use crate::provider::client::Rules;
 use crate::provider::jq::Filter;
 use crate::provider::manifest::{
-    self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest, WindowManifest,
+    self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
+    WindowManifest,
 };
 use crate::provider::pager::{self, Kind, Pager};
 use crate::provider::reading::IdentityPlan;

@@ -9,6 +9,8 @@ use std::time::Duration;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Json, Response};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -86,6 +88,10 @@ struct Counter {
     executed: Vec<(String, u32)>,
     references: HashMap<u32, String>,
     requests: u64,
+    /// Whether new payments are left out of the lists.
+    hidden: bool,
+    /// Draws a fault for each request, this many of a thousand.
+    chance: Option<(SmallRng, u32)>,
 }
 
 impl Desk {
@@ -129,6 +135,21 @@ impl Starling {
     /// The status that payments get at once from now on; without one they are pending.
     pub fn set_payment_outcome(&self, at_once: Option<Status>) {
         self.desk.lock().at_once = at_once;
+    }
+
+    /// Whether payments that are made from now on are left out of the lists. Once they are not any
+    /// more, all show.
+    pub fn hide_payments(&self, hidden: bool) {
+        self.desk.lock().hidden = hidden;
+        if !hidden {
+            self.write().show_all();
+        }
+    }
+
+    /// Something goes wrong with `per_mille` of a thousand requests to pay from now on, as `seed`
+    /// draws it.
+    pub fn set_payment_chance(&self, per_mille: u32, seed: u64) {
+        self.desk.lock().chance = Some((SmallRng::seed_from_u64(seed), per_mille));
     }
 
     /// All money that moved by payments, in order.
@@ -188,12 +209,33 @@ impl Starling {
             status: desk.at_once.unwrap_or(Status::Pending),
         };
         let stamp = bank.stamper.next(self.clock.now_ms(), None);
-        let index = bank.born(&birth, Moment { at_ms: stamp.at, lead_ms: 0, late_requests: None });
+        let late_requests = desk.hidden.then_some(u32::MAX);
+        let index = bank.born(&birth, Moment { at_ms: stamp.at, lead_ms: 0, late_requests });
         let order_uid = uids::uid(self.directory.seed, Domain::PaymentOrder, number);
         desk.orders.insert(key.clone(), order_uid);
         desk.executed.push((key.clone(), index));
         desk.references.insert(index, order.reference.clone());
         Ok(order_uid)
+    }
+}
+
+impl Counter {
+    fn draw(&mut self) -> PaymentFault {
+        let Some((rng, per_mille)) = &mut self.chance else { return PaymentFault::None };
+        if rng.random_range(0..1_000) >= *per_mille {
+            return PaymentFault::None;
+        }
+        match rng.random_range(0..9) {
+            0 => PaymentFault::Refuse("not today".to_owned()),
+            1 => PaymentFault::SilentBefore,
+            2 => PaymentFault::SilentAfter,
+            3 => PaymentFault::ErrorBefore,
+            4 => PaymentFault::ErrorAfter,
+            5 => PaymentFault::ErrorThenExecute(Duration::from_millis(rng.random_range(1..100))),
+            6 => PaymentFault::LoseAnswer,
+            7 => PaymentFault::Garbage,
+            _ => PaymentFault::Late(Duration::from_millis(rng.random_range(1..600))),
+        }
     }
 }
 
@@ -208,7 +250,7 @@ pub(super) async fn pay(
     let fault = {
         let mut desk = bank.desk.lock();
         desk.requests += 1;
-        desk.faults.pop_front().unwrap_or(PaymentFault::None)
+        desk.faults.pop_front().unwrap_or_else(|| desk.draw())
     };
     let payee = check(&bank, category, &order)?;
     let execute = || bank.execute(category, payee, &order);
@@ -254,7 +296,8 @@ fn check(bank: &Starling, category: u16, order: &PaymentOrder) -> Result<u32, Ap
     if order.external_identifier.is_empty() || !(1..=18).contains(&order.reference.chars().count()) {
         return refuse("externalIdentifier and a reference of 1 to 18 characters are needed");
     }
-    if order.amount.minor_units == 0 || order.amount.currency != bank.directory.owner(category).currency.code {
+    if order.amount.minor_units == 0 || order.amount.currency != bank.directory.owner(category).currency.code
+    {
         return refuse("amount is not one that the account can pay");
     }
     let payee = bank.directory.payees.iter().position(|payee| {

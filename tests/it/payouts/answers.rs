@@ -146,7 +146,10 @@ async fn s20_an_unknown_outcome_is_never_tried_anew() {
         let (status, answer) = post(&app, &body).await;
         assert_eq!((status, &answer["status"]), (StatusCode::CREATED, &json!("PENDING")));
     }
-    assert_eq!((till.state("k").await.as_str(), till.bank.payment_requests(), till.moved("k").await), ("unknown", 1, 1));
+    assert_eq!(
+        (till.state("k").await.as_str(), till.bank.payment_requests(), till.moved("k").await),
+        ("unknown", 1, 1)
+    );
 }
 
 #[tokio::test]
@@ -160,7 +163,7 @@ async fn what_is_no_order_is_refused_with_a_reason_that_the_operator_finds() {
         ("currency", json!("pounds"), "currency"),
         ("currency", json!("GBP/4"), "not what Starling counts in"),
         ("sourceAccountId", json!("unknown"), "there is no account"),
-        ("destinationAccountId", json!("unknown"), "there is no beneficiary"),
+        ("destinationAccountId", json!("unknown"), "there is no account or beneficiary"),
         ("destinationAccountId", json!(till.account), "is the account that pays"),
         ("idempotencyKey", json!(""), "idempotencyKey"),
         ("idempotencyKey", json!("k".repeat(1001)), "at most 1000"),
@@ -186,8 +189,10 @@ async fn every_change_of_an_order_is_audited_and_no_audit_is_changed() {
     let till = Till::open(Policy::GUARD).await;
     let (app, _) = till.instance("one", quick());
     post(&app, &order(&till, "k", "1500")).await;
-    let audit: Vec<(String, String)> =
-        sqlx::query_as("select actor, what from payment_audit order by id").fetch_all(&app.pool).await.unwrap();
+    let audit: Vec<(String, String)> = sqlx::query_as("select actor, what from payment_audit order by id")
+        .fetch_all(&app.pool)
+        .await
+        .unwrap();
     let what: Vec<&str> = audit.iter().map(|(_, what)| what.as_str()).collect();
     assert_eq!(what[..3], ["recorded", "about to send", "answered by the provider"]);
     assert!(audit.iter().all(|(actor, _)| actor == "one"), "{audit:?}");
@@ -205,7 +210,10 @@ async fn every_change_of_an_order_is_audited_and_no_audit_is_changed() {
     }
     app.sql("update payment_orders set reason = 'by hand'").await;
     let last: (String, Value) =
-        sqlx::query_as("select actor, after from payment_audit order by id desc limit 1").fetch_one(&app.pool).await.unwrap();
+        sqlx::query_as("select actor, after from payment_audit order by id desc limit 1")
+            .fetch_one(&app.pool)
+            .await
+            .unwrap();
     assert!(last.0.starts_with("sql "), "{}", last.0);
     assert_eq!(last.1, json!({"reason": "by hand"}));
 }

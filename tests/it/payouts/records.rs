@@ -1,7 +1,7 @@
 //! The movement in the provider's records is the payment that was ordered.
 
-use tributary::formance::kept::InitiationStatus;
 use tributary::formance::PaymentStatus;
+use tributary::formance::kept::InitiationStatus;
 use tributary::payments::Policy;
 use tributary::standin::starling::{PaymentFault, Status};
 
@@ -81,7 +81,8 @@ async fn a_late_or_repeated_sync_changes_nothing_of_what_was_told() {
     till.sync().await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
-    let adjustments = &formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap().adjustments;
+    let adjustments =
+        &formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap().adjustments;
     assert_eq!(adjustments.len(), 2, "{adjustments:#?}");
 }
 
@@ -101,7 +102,7 @@ async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
     };
     let provider = tributary::config::Provider::parse(&without, &lookup).unwrap();
     let tributary::config::Source::Pull(plain) = provider.source else { panic!("it is pulled") };
-    till.manifest.streams = plain.streams;
+    till.change(|manifest| manifest.functions = plain.functions);
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     till.bank.set_payment_faults([PaymentFault::ErrorAfter]);

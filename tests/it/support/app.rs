@@ -89,7 +89,8 @@ impl TestApp {
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let limits = Limits::default();
-        let router = app(Arc::new(AppState { pool: pool.clone(), providers, payments, limits, metrics: None }));
+        let router =
+            app(Arc::new(AppState { pool: pool.clone(), providers, payments, limits, metrics: None }));
         Self { url, pool, router, provider, connector_key, ingest_key }
     }
 

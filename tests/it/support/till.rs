@@ -27,7 +27,11 @@ pub struct Till {
     pub address: String,
     /// Without payments of its own: see [`Till::instance`].
     pub app: TestApp,
-    pub manifest: Manifest,
+    /// Of the instances that pay.
+    pool: PgPool,
+    manifest: Manifest,
+    /// Made once: to compile a manifest takes long.
+    connection: Arc<Connection>,
     pub policy: Policy,
     /// An account in pounds, and accounts of payees.
     pub account: String,
@@ -68,11 +72,14 @@ impl Till {
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
         let app =
-            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n")).await;
+            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
+                .await;
         let manifest = manifest(&format!("http://{address}"));
         let mut till = Self {
             bank,
             address,
+            pool: tributary::store::connect(&app.url, 40).await.unwrap(),
+            connection: connect(&app, &manifest),
             app,
             manifest,
             policy: Policy { guard, ..Policy::default() },
@@ -81,22 +88,24 @@ impl Till {
         };
         till.sync().await;
         let pool = &till.app.pool;
-        till.account = sqlx::query_scalar("select id from accounts order by id limit 1").fetch_one(pool).await.unwrap();
-        till.payees = sqlx::query_scalar("select id from beneficiaries order by id").fetch_all(pool).await.unwrap();
+        till.account =
+            sqlx::query_scalar("select id from accounts order by id limit 1").fetch_one(pool).await.unwrap();
+        till.payees =
+            sqlx::query_scalar("select id from beneficiaries order by id").fetch_all(pool).await.unwrap();
         till
     }
 
-    /// A connection to the bank, as an instance of its own has it.
-    pub fn connection(&self) -> Arc<Connection> {
-        let shared = Arc::new(DatabaseShared::new(self.app.pool.clone(), self.app.name().clone()));
-        Arc::new(Connection::with_shared(self.app.name(), &self.manifest, shared).unwrap())
+    /// Changes the manifest.
+    pub fn change(&mut self, change: impl FnOnce(&mut Manifest)) {
+        change(&mut self.manifest);
+        self.connection = connect(&self.app, &self.manifest);
     }
 
     /// The payments of another instance.
     pub fn payments(&self, name: &str, settings: Settings) -> Payments {
-        let payer = Payer { connection: self.connection(), policy: self.policy.clone() };
+        let payer = Payer { connection: Arc::clone(&self.connection), policy: self.policy.clone() };
         let payers = HashMap::from([(self.app.name().clone(), payer)]);
-        Payments::new(self.app.pool.clone(), name.to_owned(), payers, settings)
+        Payments::new(self.pool.clone(), name.to_owned(), payers, settings)
     }
 
     /// Another instance, which serves the API.
@@ -107,22 +116,14 @@ impl Till {
 
     /// Reads what the bank has.
     pub async fn sync(&self) {
-        let connection = self.connection();
-        let outcome = run_once(&self.app.pool, self.app.name(), &connection, &Arc::default()).await.unwrap();
+        let outcome =
+            run_once(&self.app.pool, self.app.name(), &self.connection, &Arc::default()).await.unwrap();
         assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
     }
 
     /// An order of `amount` pence under `key`.
     pub fn initiation(&self, key: &str, amount: u32) -> Initiation {
-        Initiation {
-            reference: key.to_owned(),
-            amount: Integer::parse(&amount.to_string()).unwrap(),
-            asset: "GBP/2".to_owned(),
-            source: self.account.clone(),
-            destination: self.payees[0].clone(),
-            description: "rent".to_owned(),
-            metadata: BTreeMap::from([("invoice".to_owned(), key.to_owned())]),
-        }
+        order_of(key, amount, &self.account, &self.payees[0])
     }
 
     /// The state of an order.
@@ -176,9 +177,16 @@ impl Till {
         };
         match tokio::time::timeout(Duration::from_secs(30), arrived).await {
             Ok(state) => state,
-            Err(_) => panic!("the order {key} stays {} and gets to none of {states:?}", self.state(key).await),
+            Err(_) => {
+                panic!("the order {key} stays {} and gets to none of {states:?}", self.state(key).await)
+            }
         }
     }
+}
+
+fn connect(app: &TestApp, manifest: &Manifest) -> Arc<Connection> {
+    let shared = Arc::new(DatabaseShared::new(app.pool.clone(), app.name().clone()));
+    Arc::new(Connection::with_shared(app.name(), manifest, shared).unwrap())
 }
 
 /// The manifest of the bank at `url`, with the patience of the tests.
@@ -200,6 +208,19 @@ pub fn manifest(url: &str) -> Manifest {
     *manifest
 }
 
+/// An order of `amount` pence under `key`.
+pub fn order_of(key: &str, amount: u32, source: &str, destination: &str) -> Initiation {
+    Initiation {
+        reference: key.to_owned(),
+        amount: Integer::parse(&amount.to_string()).unwrap(),
+        asset: "GBP/2".to_owned(),
+        source: source.to_owned(),
+        destination: destination.to_owned(),
+        description: "rent".to_owned(),
+        metadata: BTreeMap::from([("invoice".to_owned(), key.to_owned())]),
+    }
+}
+
 /// Formance's time now.
 pub fn now() -> GoTime {
     let now = Utc::now();
@@ -216,7 +237,17 @@ pub struct Formance {
 impl Formance {
     /// Over the API of `app`.
     pub async fn of(app: &TestApp) -> Self {
-        Self { client: Client::new(&app.listen().await, &app.connector_key), kept: Kept::default(), state: State::default() }
+        Self::over(&app.listen().await, &app.connector_key)
+    }
+
+    /// Over the API at `endpoint`.
+    pub fn over(endpoint: &str, key: &str) -> Self {
+        Self { client: Client::new(endpoint, key), kept: Kept::default(), state: State::default() }
+    }
+
+    /// Over the API of `app`, with what it has already.
+    pub async fn at(app: &TestApp, kept: Kept, state: State) -> Self {
+        Self { kept, state, ..Self::of(app).await }
     }
 
     /// Goes on over the API of another instance.
@@ -236,7 +267,9 @@ impl Formance {
         assert!(self.kept.initiate(&initiation.reference, now()), "Formance sends it");
         loop {
             match self.send(initiation).await {
-                Err(error) if !error.class().is_final() => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(error) if !error.class().is_final() => {
+                    tokio::time::sleep(Duration::from_millis(50)).await
+                }
                 outcome => return outcome,
             }
         }
@@ -245,7 +278,16 @@ impl Formance {
     /// Publishes what there is and polls it.
     pub async fn poll(&mut self, app: &TestApp) -> Vec<Row> {
         app.publish_all().await;
-        let rows = self.client.drain(Kind::Transactions, &mut self.state).await.expect("a poll that Formance accepts");
+        self.take().await
+    }
+
+    /// Polls what is published.
+    pub async fn take(&mut self) -> Vec<Row> {
+        let rows = self
+            .client
+            .drain(Kind::Transactions, &mut self.state)
+            .await
+            .expect("a poll that Formance accepts");
         self.kept.take(Kind::Transactions, &rows);
         rows
     }
@@ -257,9 +299,10 @@ impl Formance {
             .payments()
             .iter()
             .filter(|payment| {
-                payment.key.identity == key || payment.metadata.as_ref().is_some_and(|metadata| {
-                    metadata.iter().any(|(name, value)| name == "invoice" && value == key)
-                })
+                payment.key.identity == key
+                    || payment.metadata.as_ref().is_some_and(|metadata| {
+                        metadata.iter().any(|(name, value)| name == "invoice" && value == key)
+                    })
             })
             .collect();
         assert_eq!(of_key.len(), 1, "one payment of {key}: {of_key:#?}");
