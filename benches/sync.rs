@@ -27,8 +27,7 @@ async fn main() -> Result<()> {
     rustls::crypto::ring::default_provider().install_default().ok();
     let mut args = std::env::args().skip_while(|arg| arg != "--records");
     let records = args.nth(1).and_then(|count| count.parse().ok()).unwrap_or(50_000);
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-sync-{}", std::process::id()));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-sync-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let private = PrivatePostgres::open(&folder).await?;
     let pool = PgPool::connect(&private.url()).await?;
@@ -46,13 +45,7 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-async fn measure(
-    pool: &PgPool,
-    name: &str,
-    file: &str,
-    fsp: &'static dyn Fsp,
-    records: usize,
-) -> Result<()> {
+async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, records: usize) -> Result<()> {
     let mut config = StandinConfig::new(7, TOKEN);
     config.items = records;
     let running = kit::start(Arc::new(Standin::new(fsp, config)?)).await?;

@@ -9,6 +9,7 @@ pub mod feed;
 pub mod formance;
 pub mod http;
 pub mod ingest;
+pub mod payments;
 pub mod private_pg;
 pub mod provider;
 pub mod standin;

@@ -10,6 +10,7 @@ mod manifest;
 mod migrate;
 mod notify;
 mod openapi;
+mod payouts;
 mod progress;
 mod quarantine;
 mod remap;
@@ -86,6 +87,9 @@ enum Command {
     /// Look at records that were refused, try them again, discard them.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Look at payouts and transfers, approve them, and end what waits for a person.
+    #[command(subcommand)]
+    Payouts(payouts::PayoutsCommand),
     /// Run everything against a stand-in of Starling Bank, with changes flowing.
     Demo(demo::DemoArgs),
     /// Run a stand-in of a provider's API alone.
@@ -142,6 +146,7 @@ async fn run(
         Command::Runs(args) => sync::runs(&common, args).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
+        Command::Payouts(command) => payouts::run(&common, command).await,
         Command::Demo(args) => demo::run(&common, args).await,
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,

@@ -19,6 +19,7 @@ use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{self, AppState, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop};
 use crate::ingest::{Housekeeper, Instance, Progress, Scheduler};
+use crate::payments::{Payer, Payments, Settings};
 use crate::provider::Period;
 use crate::telemetry;
 
@@ -119,6 +120,7 @@ pub struct Server {
     publisher: Publisher,
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
+    payments: Payments,
     state: Arc<AppState>,
     draining: Draining,
     metrics: PrometheusHandle,
@@ -133,6 +135,7 @@ impl Server {
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
         let mut schedulers = Vec::new();
+        let mut payers = HashMap::new();
         for provider in &providers {
             for warning in &provider.warnings {
                 tracing::warn!(provider = %provider.name, "{warning}");
@@ -141,6 +144,8 @@ impl Server {
                 let scheduler =
                     Scheduler::new(pool.clone(), provider.name.clone(), manifest, instance.clone())
                         .map_err(|error| format!("provider {}: {error}", provider.name))?;
+                let connection = Arc::clone(scheduler.connection());
+                payers.insert(provider.name.clone(), Payer { connection, policy: provider.payments.clone() });
                 schedulers.push(scheduler);
             }
         }
@@ -159,7 +164,9 @@ impl Server {
             served.insert(name, provider);
         }
         let draining = Draining::default();
+        let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
         let state = AppState {
+            payments: payments.clone(),
             pool: pool.clone(),
             providers: served,
             limits: Limits::default(),
@@ -170,6 +177,7 @@ impl Server {
             publisher: Publisher::new(pool.clone(), paces),
             housekeeper,
             schedulers,
+            payments,
             state: Arc::new(state),
             draining,
             metrics,
@@ -189,18 +197,21 @@ impl Server {
         publisher.spawn(self.publisher.run(stop_publisher.clone()));
         publisher.spawn(upkeep(self.metrics, stop_publisher.clone()));
         runs.spawn(self.housekeeper.run(stop_runs.clone()));
+        runs.spawn(self.payments.worker().run(stop_runs.clone()));
         for scheduler in self.schedulers {
             runs.spawn(scheduler.run(stop_runs.clone()));
         }
         tracing::info!(address = %listening.address()?, providers = self.state.providers.len(), "serving");
         let serving = Serving::start(listening, http::app(self.state), self.draining);
-        Ok(Running { serving, runs, stop_runs, publisher, stop_publisher })
+        let payments = self.payments;
+        Ok(Running { serving, payments, runs, stop_runs, publisher, stop_publisher })
     }
 }
 
 /// A server at work.
 pub struct Running {
     serving: Serving,
+    payments: Payments,
     runs: JoinSet<()>,
     stop_runs: CancellationToken,
     publisher: JoinSet<()>,
@@ -220,6 +231,10 @@ impl Running {
         self.serving.stop(why, patience, hurry).await;
         self.stop_runs.cancel();
         join_within(RUNS_END, &mut self.runs).await;
+        // requests of payments go on when nobody waits for them any more
+        if tokio::time::timeout(RUNS_END, self.payments.settled()).await.is_err() {
+            tracing::warn!("the outcome of a payment is left to another instance, or to the next start");
+        }
         self.stop_publisher.cancel();
         join_within(PUBLISHER_ENDS, &mut self.publisher).await;
         tracing::info!("stopped");

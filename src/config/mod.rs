@@ -1,5 +1,6 @@
 //! The one place that reads the environment and the provider files.
 
+mod payments;
 mod places;
 mod provider_file;
 

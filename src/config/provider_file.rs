@@ -8,9 +8,11 @@ use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::Lookup;
+use super::payments::PaymentsSection;
 use super::places::{Place, Places};
 use crate::domain::ProviderName;
 use crate::http::{KeyDigest, RequestLimit, Scope};
+use crate::payments::Policy;
 use crate::provider::{Manifest, ManifestError, Period};
 use crate::store::feeds::Pace;
 
@@ -23,6 +25,8 @@ pub struct Provider {
     pub pace: Pace,
     /// What each of its keys may ask of the API.
     pub limit: RequestLimit,
+    /// What may be paid.
+    pub payments: Policy,
     /// Keys that the file brings, by scope.
     pub keys: Vec<(Scope, KeyDigest)>,
     /// What the operator has to be told: declared, but not in force.
@@ -73,6 +77,8 @@ struct ProviderFile {
     #[serde(default)]
     api: ApiSection,
     /// Keys with which the API of this service is called.
+    #[serde(default)]
+    payments: PaymentsSection,
     #[serde(default)]
     keys: Vec<KeyEntry>,
 }
@@ -200,6 +206,7 @@ impl Provider {
             source,
             formance: file.formance.version,
             limit: file.api.limit(pace)?,
+            payments: file.payments.policy()?,
             pace,
             keys,
             warnings,
@@ -400,6 +407,28 @@ mod tests {
         ] {
             let error = parse(&file(streams)).unwrap_err();
             assert!(about.iter().all(|part| error.contains(part)), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_paid_is_read_in_minor_units() {
+        let payments = |text: &str| parse(&format!("provider: acme\nsource: push\npayments: {text}\n"));
+        let policy = payments(
+            r#"{ source_accounts: [a], retry_guard: 15s, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#,
+        )
+        .unwrap()
+        .payments;
+        assert_eq!(policy.guard.as_secs(), 15);
+        assert_eq!(policy.limits["GBP/2"].per_payment.unwrap().minor_units(), 1000);
+        for (text, about) in [
+            (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "payments.limits[0].per_day"),
+            ("{ limits: [{ asset: pounds }] }", "payments.limits[0].asset"),
+            ("{ limits: [{ asset: JPY }, { asset: JPY }] }", "listed twice"),
+            ("{ retry_guard: 5s }", "payments.retry_guard: take at least 12s"),
+            ("{ limits: [{ asset: JPY, per_year: '1' }] }", "per_year"),
+        ] {
+            let error = payments(text).unwrap_err();
+            assert!(error.contains(about), "{about}: {error}");
         }
     }
 

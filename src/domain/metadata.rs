@@ -35,6 +35,11 @@ impl Metadata {
         Ok(metadata)
     }
 
+    /// The map.
+    pub fn as_map(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+
     /// The map as JSON text.
     pub fn to_json(&self) -> String {
         serde_json::to_string(&self.0).expect("a map of strings is always JSON")

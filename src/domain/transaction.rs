@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
-use super::{Amount, Asset, Metadata, RecordError, RecordId, Timestamp};
+use super::id::ID_MAX_BYTES;
+use super::{Amount, Asset, Metadata, RecordError, RecordId, Timestamp, text};
 
 /// Which way the money goes, as v3.2 and later of the connector know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -114,11 +116,13 @@ pub struct Transaction {
     pub destination_account_id: Option<RecordId>,
     pub created_at: Timestamp,
     pub metadata: Metadata,
+    /// The reference or key that the provider repeats of a payment ordered through us.
+    pub order_reference: Option<String>,
     /// The provider's own time of this state.
     pub provider_updated_at: Option<Timestamp>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TransactionRecord {
     id: String,
@@ -136,6 +140,8 @@ struct TransactionRecord {
     source_account_id: Option<String>,
     #[serde(default, rename = "destinationAccountID")]
     destination_account_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    order_reference: Option<String>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, String>>,
 }
@@ -145,6 +151,10 @@ impl Transaction {
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
         let wire: TransactionRecord = serde_json::from_slice(json)?;
         let id = RecordId::parse("id", &wire.id)?;
+        let order_reference = wire.order_reference.filter(|reference| !reference.is_empty());
+        if let Some(reference) = &order_reference {
+            text::check("orderReference", reference, ID_MAX_BYTES)?;
+        }
         let related_id =
             RecordId::parse_optional("relatedTransactionID", wire.related_transaction_id.as_deref())?;
         Ok(Self {
@@ -164,8 +174,32 @@ impl Transaction {
             )?,
             created_at: Timestamp::parse("createdAt", &wire.created_at)?,
             metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
+            order_reference,
             provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
         })
+    }
+}
+
+impl Transaction {
+    /// The canonical JSON, which [`Transaction::from_json`] takes back.
+    pub fn to_json(&self) -> serde_json::Value {
+        let id = |id: &Option<RecordId>| id.as_ref().map(|id| id.as_str().to_owned());
+        let time = |time: Timestamp| time.as_utc().to_rfc3339_opts(SecondsFormat::Micros, true);
+        let record = TransactionRecord {
+            id: self.id.as_str().to_owned(),
+            related_transaction_id: id(&self.related_id),
+            created_at: time(self.created_at),
+            updated_at: self.provider_updated_at.map(time),
+            kind: self.kind,
+            status: self.status,
+            currency: self.asset.as_str().to_owned(),
+            amount: self.amount.to_string(),
+            source_account_id: id(&self.source_account_id),
+            destination_account_id: id(&self.destination_account_id),
+            order_reference: self.order_reference.clone(),
+            metadata: Some(self.metadata.as_map().clone()),
+        };
+        serde_json::to_value(record).expect("texts make JSON")
     }
 }
 
@@ -182,6 +216,16 @@ mod tests {
         let transaction = Transaction::from_json(GOOD.as_bytes()).unwrap();
         assert_eq!(transaction.amount.minor_units(), 1050);
         assert_eq!(transaction.related_id, None);
+    }
+
+    #[test]
+    fn a_transaction_is_the_same_after_being_written_and_read() {
+        let with_reference = GOOD.replacen("\"type\"", "\"orderReference\":\"TRX\",\"type\"", 1);
+        for json in [GOOD, &with_reference] {
+            let transaction = Transaction::from_json(json.as_bytes()).unwrap();
+            let written = transaction.to_json().to_string();
+            assert_eq!(Transaction::from_json(written.as_bytes()).unwrap(), transaction);
+        }
     }
 
     #[test]

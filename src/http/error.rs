@@ -31,6 +31,10 @@ pub enum ApiError {
     MethodNotAllowed,
     /// 413: more than one call may carry.
     TooLarge(String),
+    /// 425: another request with the same idempotency key waits for its outcome.
+    TooEarly { retry_after: Duration },
+    /// A request to pay that is refused, with its own status and title.
+    Refused { status: u16, title: &'static str, detail: String },
     /// 429: more than a key may ask; the detail says how much that is.
     TooManyRequests { detail: String, retry_after: Duration },
     /// 503: the same request may succeed later.
@@ -81,6 +85,14 @@ impl ApiError {
                 "the path exists, but not with this method".into(),
             ),
             Self::TooLarge(detail) => (StatusCode::PAYLOAD_TOO_LARGE, "Too large", detail),
+            Self::TooEarly { .. } => (
+                StatusCode::TOO_EARLY,
+                "Too early",
+                "a request with the same idempotencyKey is being carried out; ask again".into(),
+            ),
+            Self::Refused { status, title, detail } => {
+                (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), title, detail)
+            }
             Self::TooManyRequests { detail, .. } => {
                 (StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
             }
@@ -95,7 +107,9 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let retry_after = match &self {
-            Self::TooManyRequests { retry_after, .. } => Some(limits::retry_after_seconds(*retry_after)),
+            Self::TooManyRequests { retry_after, .. } | Self::TooEarly { retry_after } => {
+                Some(limits::retry_after_seconds(*retry_after))
+            }
             Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
             _ => None,
         };

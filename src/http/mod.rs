@@ -12,6 +12,7 @@ mod listing;
 mod observe;
 mod openapi;
 mod operations;
+mod payments;
 mod push;
 mod serving;
 mod transactions;
@@ -36,6 +37,7 @@ pub use serving::{Draining, Listening, Patience, Serving, SocketError, Stop};
 
 use crate::config::{FormanceVersion, Provider, Source};
 use crate::domain::ProviderName;
+use crate::payments::Payments;
 use crate::provider::{ManifestError, Webhook};
 
 /// What the API knows of a provider.
@@ -66,6 +68,8 @@ impl ServedProvider {
 pub struct AppState {
     pub pool: PgPool,
     pub providers: HashMap<ProviderName, ServedProvider>,
+    /// Who pays.
+    pub payments: Payments,
     /// What was asked so far, by key.
     pub limits: Limits,
     /// Whether the process is about to end.
@@ -84,6 +88,7 @@ fn described() -> OpenApiRouter<SharedState> {
         .merge(balances::router())
         .merge(beneficiaries::router())
         .merge(transactions::router())
+        .merge(payments::router())
         .merge(push::router())
         .merge(webhooks::router())
         .merge(admin::router())

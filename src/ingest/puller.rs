@@ -85,6 +85,11 @@ impl Puller {
         Arc::clone(&self.progress)
     }
 
+    /// What it pulls through; payments go through the same.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.
     pub async fn settled(&self) {
         self.connection.settled().await;

@@ -13,7 +13,7 @@ use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress};
 use crate::domain::ProviderName;
-use crate::provider::{Manifest, ManifestError};
+use crate::provider::{Connection, Manifest, ManifestError};
 use crate::store::StoreError;
 use crate::store::leases;
 
@@ -41,6 +41,11 @@ impl Scheduler {
     /// What to watch the runs by.
     pub fn progress(&self) -> Arc<Progress> {
         self.puller.progress()
+    }
+
+    /// What it pulls through; payments go through the same.
+    pub fn connection(&self) -> &Arc<Connection> {
+        self.puller.connection()
     }
 
     /// How many groups of streams there are.

@@ -19,10 +19,10 @@ use reqwest::{StatusCode, Url};
 
 use request::Reach;
 pub use request::{Answer, Method, Request, Target};
-use rules::{Decision, Evidence};
-pub use rules::{Rules, text};
+use rules::Decision;
+pub use rules::{Evidence, Rules, text};
 use transport::Wire;
-pub use transport::{Incoming, Outgoing, SendError, Transport};
+pub use transport::{Gate, Incoming, Outgoing, PaymentError, SendError, Transport};
 
 use super::auth::Authenticator;
 use super::cage::{Cage, CageError};
@@ -34,6 +34,9 @@ use super::meter;
 use super::retry;
 use super::shared::{AccessToken, Closed, Shared, SharedError};
 use super::tap::Tap;
+
+/// How long a payment's answer waits for another token to be got.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(2);
 
 /// Why a request has no usable answer. Shows the path and the names of its query parameters,
 /// never their values, headers or tokens.
@@ -154,7 +157,7 @@ impl Client {
     /// The answers of a cassette that nobody asked for.
     pub fn unplayed(&self) -> usize {
         match &self.transport.wire {
-            Wire::Network(_) => 0,
+            Wire::Network { .. } => 0,
             Wire::Played(player) => player.left(),
         }
     }
@@ -199,6 +202,33 @@ impl Client {
                 Verdict::Again(again) => self.pause(request, again, &mut course).await?,
             }
         }
+    }
+
+    /// Sends a payment's request once, whatever comes of it. `gate` is asked at the last moment.
+    pub async fn send_payment(
+        &self,
+        request: &Request,
+        timeout: Duration,
+        gate: Gate<'_>,
+    ) -> Result<Incoming, PaymentError> {
+        let unaskable = |why: String| PaymentError::Unsent(format!("{}: {why}", request.redacted()));
+        let url = self.reach.url(&request.target).map_err(unaskable)?;
+        let token = self.auth.token(&self.transport, None).await;
+        let token = token.map_err(|error| PaymentError::Unsent(error.to_string()))?;
+        let mut outgoing = self.outgoing(request, &url);
+        self.auth.stamp(&mut outgoing, token.as_ref(), self.transport.clock.now()).map_err(unaskable)?;
+        let incoming = self.transport.send_payment(outgoing, timeout, gate).await?;
+        if incoming.status == StatusCode::UNAUTHORIZED && self.auth.is_renewable() {
+            // for the next request; this one's answer does not wait for it long
+            let renewed = self.auth.token(&self.transport, token.as_ref());
+            let _ = tokio::time::timeout(RENEWAL_LIMIT, renewed).await;
+        }
+        Ok(incoming)
+    }
+
+    /// The beginning of an answer's body on one line, without any secret it may echo.
+    pub fn excerpt(&self, incoming: &Incoming) -> String {
+        self.transport.excerpt(incoming)
     }
 
     fn outgoing(&self, request: &Request, url: &Url) -> Outgoing {

@@ -6,14 +6,17 @@ use std::time::Instant;
 use chrono::{DateTime, SecondsFormat, Utc};
 use jaq_json::Val;
 
-use crate::domain::ProviderName;
+use serde_json::Value;
+
+use crate::domain::{PaymentKind, ProviderName};
 
 use super::cage::Cage;
 use super::cassette::Cassette;
-use super::client::Client;
+use super::client::{Client, Gate};
 use super::jq::{FilterError, Scope};
 use super::manifest::Manifest;
 use super::page::{PageSink, ReadError, RunError, RunReport};
+use super::payment::{Looked, PaymentApi, Payments, Prepared, Sent};
 use super::plan::{self, ManifestError, Stream};
 use super::run::{Most, Run};
 use super::selection::Selection;
@@ -28,6 +31,7 @@ pub struct Connection {
     pub(super) client: Client,
     pub(super) streams: Vec<Arc<Stream>>,
     cage: Arc<Cage>,
+    payments: Payments,
 }
 
 impl std::fmt::Debug for Connection {
@@ -58,6 +62,7 @@ impl Connection {
             client: Client::new(manifest, shared, Arc::clone(&cage)).map_err(ManifestError::Field)?,
             streams: plan::streams(manifest)?.into_iter().map(Arc::new).collect(),
             cage,
+            payments: Payments::new(manifest)?,
         })
     }
 
@@ -82,6 +87,27 @@ impl Connection {
     /// is dropped, and is lost if the process ends before it.
     pub async fn settled(&self) {
         self.client.settled().await;
+    }
+
+    /// How payments of `kind` are ordered; `None` where the manifest does not say.
+    pub fn payment_api(&self, kind: PaymentKind) -> Option<&Arc<PaymentApi>> {
+        self.payments.of(kind)
+    }
+
+    /// The request for `order`, a JSON object; the error says why there is none.
+    pub async fn prepare_payment(&self, api: &Arc<PaymentApi>, order: &Value) -> Result<Prepared, String> {
+        self.payments.prepare(api, order).await
+    }
+
+    /// Sends a payment's request once, if `gate`, which is asked right before the first byte,
+    /// lets it through.
+    pub async fn send_payment(&self, api: &Arc<PaymentApi>, prepared: &Prepared, gate: Gate<'_>) -> Sent {
+        self.payments.send(api, &self.client, prepared, gate).await
+    }
+
+    /// Looks for the payment of `order`; `None` where the manifest does not say how.
+    pub async fn look_up_payment(&self, api: &Arc<PaymentApi>, order: &Value) -> Option<Looked> {
+        self.payments.look_up(api, &self.client, order).await
     }
 
     /// Reads every stream once and hands what it reads to `sink`.

@@ -16,6 +16,7 @@ mod meter;
 mod money;
 mod page;
 mod pager;
+mod payment;
 mod period;
 mod plan;
 mod position;
@@ -41,17 +42,19 @@ mod starling_tests;
 
 pub use cage::CageError;
 pub use cassette::{Cassette, Recorder};
-pub use client::ClientError;
+pub use client::{ClientError, Gate};
 pub use engine::Connection;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
 pub use manifest::{
-    Auth, Incremental, Manifest, RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
+    Auth, Incremental, KeyFormat, KeyManifest, Manifest, PaymentManifest, RateLimit, RequestManifest, Retry,
+    Schedule, StreamManifest,
 };
 pub use page::{
     Failure, MappedRecord, OpenRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport, Warning,
     Warnings,
 };
+pub use payment::{Looked, PaymentApi, Prepared, Sent};
 pub use period::Period;
 pub use plan::ManifestError;
 pub use remap::RemapError;

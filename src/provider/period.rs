@@ -22,6 +22,11 @@ impl Period {
         Self(Duration::from_secs(seconds as u64))
     }
 
+    /// A period of `milliseconds`, shorter than one that can be written in a manifest.
+    pub const fn from_millis(milliseconds: u64) -> Self {
+        Self(Duration::from_millis(milliseconds))
+    }
+
     /// The period as the standard library knows it.
     pub fn as_duration(self) -> Duration {
         self.0

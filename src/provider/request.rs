@@ -47,7 +47,7 @@ impl RequestTemplate {
         if described.body.is_some() && described.method == Method::Get {
             return Err(RequestTemplateError::Member(
                 "request.body".to_owned(),
-                "belongs to method POST".to_owned(),
+                "belongs to method POST or PUT".to_owned(),
             ));
         }
         let path = PathTemplate::parse(&described.path).map_err(|why| {
@@ -87,6 +87,7 @@ impl RequestTemplate {
         let method = match self.method {
             Method::Get => client::Method::Get,
             Method::Post => client::Method::Post,
+            Method::Put => client::Method::Put,
         };
         Ok(Request { method, target: Target::Relative { path, query }, headers, body })
     }

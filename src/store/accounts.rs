@@ -1,7 +1,7 @@
 //! Tables `accounts` and `beneficiaries`, which have one shape.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::{StoreError, Tally};
 use crate::domain::{Account, ProviderName};
@@ -63,6 +63,48 @@ impl<'a> Columns<'a> {
                 .collect(),
         }
     }
+}
+
+/// Whom money comes from or goes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Party {
+    pub id: String,
+    pub name: String,
+    pub metadata: serde_json::Value,
+}
+
+/// The account of this id.
+pub async fn find_account(
+    pool: &PgPool,
+    provider: &ProviderName,
+    id: &str,
+) -> Result<Option<Party>, StoreError> {
+    let party = sqlx::query_as!(
+        Party,
+        "select id, name, metadata from accounts where provider = $1 and id = $2",
+        provider.as_str(),
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(party)
+}
+
+/// The beneficiary of this id.
+pub async fn find_beneficiary(
+    pool: &PgPool,
+    provider: &ProviderName,
+    id: &str,
+) -> Result<Option<Party>, StoreError> {
+    let party = sqlx::query_as!(
+        Party,
+        "select id, name, metadata from beneficiaries where provider = $1 and id = $2",
+        provider.as_str(),
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(party)
 }
 
 /// Upserts accounts of distinct ids.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
+use super::payment_records::{self, Folded};
 use super::quarantine::Refused;
 use super::{StoreError, Tally, accounts, balances, quarantine, transactions};
 use crate::domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
@@ -18,26 +19,60 @@ pub struct Batch {
     pub backfill: bool,
 }
 
-/// Writes `batch` in the caller's transaction.
+/// Writes `batch` in the caller's transaction. A transaction that shows a payment which was ordered
+/// through us becomes news of the order.
 pub async fn write(
     connection: &mut PgConnection,
     provider: &ProviderName,
     resource: Resource,
     batch: &Batch,
 ) -> Result<Tally, StoreError> {
-    if batch.backfill {
-        sqlx::query!("select set_config('tributary.backfill', 'on', true)")
-            .fetch_one(&mut *connection)
-            .await?;
+    mark_backfill(connection, batch.backfill).await?;
+    let folded = match resource {
+        Resource::Transactions => {
+            payment_records::fold(connection, provider, &batch.records, batch.backfill).await?
+        }
+        _ => Folded { records: None, left_out: 0 },
+    };
+    let records = folded.records.as_deref().unwrap_or(&batch.records);
+    let mut tally = write_records(connection, provider, resource, records, &batch.refused).await?;
+    tally.unchanged += folded.left_out as u64;
+    Ok(tally)
+}
+
+/// As [`write`], of records that no order has to do with, or of which that is decided.
+pub async fn write_decided(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    batch: &Batch,
+) -> Result<Tally, StoreError> {
+    mark_backfill(connection, batch.backfill).await?;
+    write_records(connection, provider, resource, &batch.records, &batch.refused).await
+}
+
+async fn mark_backfill(connection: &mut PgConnection, backfill: bool) -> Result<(), StoreError> {
+    if backfill {
+        sqlx::query!("select set_config('tributary.backfill', 'on', true)").fetch_one(connection).await?;
     }
-    let waves = waves(&batch.records);
+    Ok(())
+}
+
+async fn write_records(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    records: &[Record],
+    refused: &[Refused],
+) -> Result<Tally, StoreError> {
+    let waves = waves(records);
     lock(connection, provider, resource, waves.len() > 1).await?;
     let mut tally = Tally::default();
     for wave in waves {
         tally += write_wave(connection, provider, resource, &wave).await?;
     }
-    if !batch.refused.is_empty() {
-        quarantine::keep(connection, provider, resource, &batch.refused).await?;
+    if !refused.is_empty() {
+        quarantine::keep(connection, provider, resource, refused).await?;
     }
     Ok(tally)
 }

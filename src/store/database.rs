@@ -47,6 +47,11 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
+/// The task that worked on the database is gone, and what became of its work is not known.
+pub fn worker_gone() -> StoreError {
+    StoreError::Unavailable(sqlx::Error::WorkerCrashed)
+}
+
 /// How long a connection that is given back to the pool may take to show that it lives.
 const RETURN_LIMIT: Duration = Duration::from_secs(2);
 

@@ -1,6 +1,8 @@
 //! The contract with Formance: our model of its connector does what the recorded one did, and
 //! gets everything from a running Tributary, once and in order.
 
+mod payments;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;

@@ -21,6 +21,7 @@ mod migrations;
 mod naive;
 mod openapi;
 mod outages;
+mod payouts;
 mod providers;
 mod publisher;
 mod push;

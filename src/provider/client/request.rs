@@ -11,6 +11,8 @@ pub enum Method {
     Get,
     /// For APIs that take a query as a body. It is sent again like a GET, so it must only read.
     Post,
+    /// For payments, which are never sent again like that.
+    Put,
 }
 
 impl Method {
@@ -19,6 +21,7 @@ impl Method {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Put => "PUT",
         }
     }
 }

@@ -36,7 +36,16 @@ pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transpo
         Some(_) => return Err("rate_limit.concurrency: take 1 to 1000".to_owned()),
     };
     Ok(Transport {
-        wire: Wire::Network(http_client(&manifest.tls)?),
+        wire: Wire::Network {
+            usual: http_client(&manifest.tls)?.build().map_err(|error| unusable(manifest, error))?,
+            once: http_client(&manifest.tls)?
+                .retry(reqwest::retry::never())
+                // a kept connection may be closed by the other end just when it is used
+                .pool_max_idle_per_host(0)
+                .http1_only()
+                .build()
+                .map_err(|error| unusable(manifest, error))?,
+        },
         tap: None,
         limiter: limiter(&manifest.rate_limit)?,
         under_way: Arc::new(Semaphore::new(concurrency)),
@@ -67,7 +76,7 @@ pub fn authenticator(
 }
 
 /// What sends the requests: TLS by rustls with ring, no redirects.
-fn http_client(tls: &Tls) -> Result<reqwest::Client, String> {
+fn http_client(tls: &Tls) -> Result<reqwest::ClientBuilder, String> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // another thread may install it first; either way there is one afterwards
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -87,10 +96,15 @@ fn http_client(tls: &Tls) -> Result<reqwest::Client, String> {
         let roots = roots.filter(|roots| !roots.is_empty()).ok_or("tls.ca: holds no certificate")?;
         builder = builder.tls_certs_merge(roots);
     }
-    builder.build().map_err(|error| match tls.identity.is_some() || tls.ca.is_some() {
+    Ok(builder)
+}
+
+fn unusable(manifest: &Manifest, error: reqwest::Error) -> String {
+    let tls = &manifest.tls;
+    match tls.identity.is_some() || tls.ca.is_some() {
         true => format!("tls: {}", explain(error)),
         false => explain(error),
-    })
+    }
 }
 
 fn identity(tls: &Tls) -> Result<Option<Identity>, String> {

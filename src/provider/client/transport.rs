@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use governor::DefaultDirectRateLimiter;
 use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode, Url};
@@ -61,6 +62,18 @@ pub enum SendError {
     Broken(String),
 }
 
+/// Whether a payment may be sent now. The error says why not.
+pub type Gate<'a> = &'a (dyn Fn() -> BoxFuture<'a, Result<(), String>> + Send + Sync);
+
+/// Why a payment has no answer.
+#[derive(Debug)]
+pub enum PaymentError {
+    /// Not a byte of it was sent.
+    Unsent(String),
+    /// It may have arrived.
+    Broken(String),
+}
+
 /// What a request is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
@@ -71,8 +84,8 @@ enum Purpose {
 
 /// Who answers.
 pub enum Wire {
-    /// The provider.
-    Network(reqwest::Client),
+    /// The provider; `once` repeats nothing, not even what was certainly not read: for payments.
+    Network { usual: reqwest::Client, once: reqwest::Client },
     /// A cassette of what it answered once.
     Played(Player),
 }
@@ -122,6 +135,43 @@ impl Transport {
         self.exchange(outgoing, timeout, Purpose::Token).await
     }
 
+    /// Sends a payment's request once, if `gate` lets it through at the last moment: it is asked
+    /// after all waiting, right before the first byte.
+    pub async fn send_payment(
+        &self,
+        outgoing: Outgoing,
+        timeout: Duration,
+        gate: Gate<'_>,
+    ) -> Result<Incoming, PaymentError> {
+        let Wire::Network { once, .. } = &self.wire else {
+            return Err(PaymentError::Unsent("a cassette moves no money".to_owned()));
+        };
+        let _turn = self.turn().await;
+        self.admission().await.map_err(|error| {
+            PaymentError::Unsent(match error {
+                SendError::Unsent(error) => error.to_string(),
+                SendError::Closed { why, .. } => why.to_string(),
+                SendError::Broken(why) => why,
+            })
+        })?;
+        gate().await.map_err(PaymentError::Unsent)?;
+        let sent_at = self.clock.now();
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        meter::request_sent();
+        let incoming = self.answer(once, outgoing, sent_at, timeout).await.map_err(|error| {
+            match error.is_connect() {
+                // there was no connection to write to
+                true => PaymentError::Unsent(explain(error)),
+                false => PaymentError::Broken(explain(error)),
+            }
+        })?;
+        if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
+            // the answer counts for more than the pause
+            let _ = self.close_for(wait).await;
+        }
+        Ok(incoming)
+    }
+
     /// Waits until the pace allows a request; no more than may be are under way until the turn
     /// is dropped.
     pub async fn turn(&self) -> OwnedSemaphorePermit {
@@ -150,8 +200,8 @@ impl Transport {
         meter::request_sent();
         let (seen, begun) = (self.tap.as_ref().map(|_| outgoing.clone()), std::time::Instant::now());
         let incoming = match &self.wire {
-            Wire::Network(http) => {
-                let answered = self.answer(http, outgoing, sent_at, timeout).await;
+            Wire::Network { usual, .. } => {
+                let answered = self.answer(usual, outgoing, sent_at, timeout).await;
                 answered.map_err(|error| SendError::Broken(explain(error)))?
             }
             Wire::Played(player) => player.answer(&outgoing).map_err(SendError::Broken)?,
@@ -200,6 +250,7 @@ impl Transport {
         let mut builder = match outgoing.method {
             Method::Get => http.get(outgoing.url),
             Method::Post => http.post(outgoing.url),
+            Method::Put => http.put(outgoing.url),
         };
         if let Some(body) = outgoing.body {
             builder = builder.body(body);

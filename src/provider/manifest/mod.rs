@@ -18,6 +18,7 @@ mod incremental;
 mod limits;
 mod login;
 mod paging;
+mod payment;
 mod schedule;
 mod stream;
 mod tls;
@@ -27,11 +28,12 @@ pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
     SignatureEncoding, TimestampFormat, TokenHeader,
 };
-pub use errors::{Action, ErrorRule, Wait};
+pub use errors::{Action, ErrorRule, Wait, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
 pub use limits::{RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{Next, Order, Paging, Place, Size, Stop};
+pub use payment::{KeyFormat, KeyManifest, PaymentManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Method, RequestManifest, StreamManifest};
 pub use tls::Tls;
@@ -82,6 +84,12 @@ pub struct Manifest {
     pub functions: String,
     /// What is pulled, in the order in which it is pulled.
     pub streams: Vec<StreamManifest>,
+    /// How beneficiaries are paid; not at all without it.
+    #[serde(default)]
+    pub payouts: Option<PaymentManifest>,
+    /// How money is moved between accounts of one's own; not at all without it.
+    #[serde(default)]
+    pub transfers: Option<PaymentManifest>,
 }
 
 fn one() -> u32 {

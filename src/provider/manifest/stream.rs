@@ -84,13 +84,15 @@ pub struct RequestManifest {
     pub body: Option<String>,
 }
 
-/// How a question is sent. Either way it only reads.
+/// How a request is sent. That of a stream only reads, either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     #[default]
     Get,
     Post,
+    /// For payouts and transfers.
+    Put,
 }
 
 /// Where the record is that a listed one names.

@@ -6,7 +6,8 @@ use crate::domain::Resource;
 use crate::provider::client::Rules;
 use crate::provider::jq::Filter;
 use crate::provider::manifest::{
-    self, Incremental, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest, WindowManifest,
+    self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
+    WindowManifest,
 };
 use crate::provider::pager::{self, Kind, Pager};
 use crate::provider::reading::IdentityPlan;
@@ -74,6 +75,10 @@ impl Compiler<'_> {
     }
 
     fn request(&self, prefix: &str, request: &RequestManifest) -> Result<RequestTemplate, ManifestError> {
+        if request.method == Method::Put {
+            let why = "PUT is for payouts and transfers";
+            return Err(field(self.name, &format!("{prefix}request.method"), why));
+        }
         RequestTemplate::compile(self.name, self.functions, request).map_err(|error| match error {
             RequestTemplateError::Member(member, why) => field(self.name, &format!("{prefix}{member}"), why),
             RequestTemplateError::Filter(error) => error.into(),

@@ -1,5 +1,5 @@
 //! A stateful stand-in of Starling Bank's public API v2 (accounts, balances, feeds, payees,
-//! savings goals; read only).
+//! savings goals; payments to payees).
 //!
 //! What makes it worth syncing from, rather than a set of canned answers:
 //! - feed items live: they are born, settle, are declined, reversed or refunded, and each change
@@ -22,6 +22,7 @@ mod history;
 mod ledger;
 mod lives;
 mod money;
+mod payments;
 mod people;
 mod render;
 mod routes;
@@ -40,10 +41,12 @@ pub use config::{ConfigError, StarlingConfig};
 pub use faults::{Faults, Fired, Late};
 pub use ledger::{Balances, Ledger, LedgerAccount, LedgerGoal, LedgerItem, LedgerPayee, Version};
 pub use lives::{Direction, Status};
+pub use payments::{Movement, OnDuplicate, PaymentFault};
 pub use routes::{router, serve};
 
 use directory::Directory;
 use faults::FaultBoard;
+use payments::Desk;
 use state::Bank;
 
 /// The stand-in bank: who banks there, what happened to their money, and what goes wrong.
@@ -56,6 +59,7 @@ pub struct Starling {
     directory: Directory,
     bank: RwLock<Bank>,
     faults: FaultBoard,
+    desk: Desk,
 }
 
 impl Starling {
@@ -76,6 +80,7 @@ impl Starling {
             directory,
             bank: RwLock::new(bank),
             faults: FaultBoard::default(),
+            desk: Desk::default(),
         })
     }
 

@@ -51,7 +51,8 @@ impl Iterator for FeedItemsBody {
                 text.push(b',');
             }
             self.started = true;
-            let item = feed_item(&self.starling.directory, shown.index, &shown.item);
+            let given = self.starling.desk.reference(shown.index);
+            let item = feed_item(&self.starling.directory, shown.index, &shown.item, given);
             serde_json::to_writer(&mut text, &item).expect("plain data can be written to memory");
         }
         if self.items.len() == 0 {
@@ -63,7 +64,12 @@ impl Iterator for FeedItemsBody {
 }
 
 /// A feed item's body.
-pub(super) fn feed_item<'a>(directory: &'a Directory, index: u32, item: &Item) -> FeedItem<'a> {
+pub(super) fn feed_item<'a>(
+    directory: &'a Directory,
+    index: u32,
+    item: &Item,
+    given_reference: Option<String>,
+) -> FeedItem<'a> {
     let traits = uids::hash(directory.seed, Domain::ItemTraits, u64::from(index));
     let account = directory.owner(item.category);
     let side = OtherSide::of(directory, item);
@@ -85,7 +91,7 @@ pub(super) fn feed_item<'a>(directory: &'a Directory, index: u32, item: &Item) -
             .then(|| CARD_USES[(traits % CARD_USES.len() as u64) as usize]),
         status: item.status,
         counter_party: side.counter_party,
-        reference: reference(item, traits >> 8),
+        reference: given_reference.or_else(|| reference(item, traits >> 8)),
         country: side.country,
         spending_category: side.spending_category,
         user_note: (traits >> 16).is_multiple_of(24).then_some("To be claimed back \u{2013} ask \"Ann\""),

@@ -11,7 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, put};
 use chrono::DateTime;
 use futures::stream;
 use serde::Deserialize;
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::Starling;
 use super::directory::Account;
 use super::guard::{ApiError, guard};
+use super::payments;
 use super::render::{self, FeedItemsBody};
 use super::state::Listing;
 use super::types::{self, Accounts, Balance, Millis, Payees, SavingsGoal, SavingsGoals};
@@ -38,6 +39,7 @@ pub fn router(state: Arc<Starling>) -> Router {
         .route("/api/v2/account/{account}/savings-goals", get(savings_goals))
         .route("/api/v2/account/{account}/savings-goals/{goal}", get(savings_goal))
         .route("/api/v2/payees", get(payees))
+        .route("/api/v2/payments/local/account/{account}/category/{category}", put(payments::pay))
         .route(feed, get(changed_items))
         .route(&format!("{feed}/transactions-between"), get(items_between))
         .route(&format!("{feed}/{{item}}"), get(feed_item))
@@ -141,7 +143,8 @@ async fn feed_item(
     let index =
         parse_uid(&item).and_then(|uid| uids::item_index(bank.directory.seed, uid)).ok_or_else(not_found)?;
     let item = bank.read().item(category, index).ok_or_else(not_found)?;
-    Ok(Json(render::feed_item(&bank.directory, index, &item)).into_response())
+    let reference = bank.desk.reference(index);
+    Ok(Json(render::feed_item(&bank.directory, index, &item, reference)).into_response())
 }
 
 /// The books are free again when the text is written: it may take long to send.
@@ -162,7 +165,7 @@ fn find_account<'a>(bank: &'a Starling, account: &str) -> Result<&'a Account, Ap
     parse_uid(account).and_then(|uid| bank.directory.account(uid)).ok_or(ApiError::NotFound("Account"))
 }
 
-fn find_category(bank: &Starling, account: &str, category: &str) -> Result<u16, ApiError> {
+pub(super) fn find_category(bank: &Starling, account: &str, category: &str) -> Result<u16, ApiError> {
     let account = find_account(bank, account)?;
     let category = parse_uid(category).and_then(|uid| bank.directory.category(account.uid, uid));
     category.ok_or(ApiError::NotFound("Category"))

@@ -160,6 +160,13 @@ impl Bank {
         self.record(index, Some(before), moment);
     }
 
+    /// Shows readers everything.
+    pub fn show_all(&mut self) {
+        for feed in &mut self.feeds {
+            feed.hidden.clear();
+        }
+    }
+
     /// What the category holds now.
     pub fn sums(&self, category: u16) -> Sums {
         self.feeds[usize::from(category)].sums

@@ -22,6 +22,7 @@ pub(super) enum Domain {
     ItemTraits,
     Scramble,
     Person,
+    PaymentOrder,
 }
 
 /// 64 bits that look random and are the same for the same arguments.

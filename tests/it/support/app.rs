@@ -14,6 +14,7 @@ use tributary::config::Provider;
 use tributary::domain::ProviderName;
 use tributary::feed::Publisher;
 use tributary::http::{AppState, Draining, KeyDigest, Limits, Scope, ServedProvider, app, new_key};
+use tributary::payments::{Payments, Settings};
 use tributary::store::{self, api_keys};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
@@ -50,6 +51,12 @@ impl TestApp {
         Self::assemble(other.url.clone(), pool, other.provider.clone()).await
     }
 
+    /// The application of `other` as an instance that pays by `payments`.
+    pub fn paying(other: &Self, payments: Payments) -> Self {
+        let keys = (other.connector_key.clone(), other.ingest_key.clone());
+        Self::build(other.url.clone(), other.pool.clone(), other.provider.clone(), keys, payments)
+    }
+
     /// With another provider file.
     pub async fn with_file(file: &str) -> Self {
         let url = super::server::new_database().await;
@@ -60,13 +67,15 @@ impl TestApp {
 
     /// The application of `other` over another pool, with the keys that are there already.
     pub fn with_keys(other: &Self, pool: PgPool, keys: (String, String)) -> Self {
-        Self::build(other.url.clone(), pool, other.provider.clone(), keys)
+        let payments = nobody_pays(&pool);
+        Self::build(other.url.clone(), pool, other.provider.clone(), keys, payments)
     }
 
     async fn assemble(url: String, pool: PgPool, provider: Provider) -> Self {
         let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
         let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
-        Self::build(url, pool, provider, (connector_key, ingest_key))
+        let payments = nobody_pays(&pool);
+        Self::build(url, pool, provider, (connector_key, ingest_key), payments)
     }
 
     fn build(
@@ -74,13 +83,14 @@ impl TestApp {
         pool: PgPool,
         provider: Provider,
         (connector_key, ingest_key): (String, String),
+        payments: Payments,
     ) -> Self {
         let served = ServedProvider::new(provider.clone()).unwrap();
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let limits = Limits::default();
         let draining = Draining::default();
-        let state = AppState { pool: pool.clone(), providers, limits, draining, metrics: None };
+        let state = AppState { pool: pool.clone(), providers, payments, limits, draining, metrics: None };
         let router = app(Arc::new(state));
         Self { url, pool, router, provider, connector_key, ingest_key }
     }
@@ -183,6 +193,11 @@ impl TestApp {
         tokio::spawn(async move { axum::serve(listener, router).await });
         endpoint
     }
+}
+
+/// Payments of providers that cannot pay.
+fn nobody_pays(pool: &PgPool) -> Payments {
+    Payments::new(pool.clone(), "nobody".to_owned(), HashMap::new(), Settings::default())
 }
 
 /// Makes a key in the database.

@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod records;
 pub mod server;
 mod strict;
+pub mod till;
 mod upstream;
 
 pub use app::TestApp;

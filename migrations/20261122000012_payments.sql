@@ -1,0 +1,256 @@
+-- Payouts and transfers that Formance orders: each key moves money once. `payment_orders` is the
+-- state machine; the row of `transactions` that shows an order follows from it, by trigger and so
+-- in the same transaction, whoever changes the order.
+
+create table payment_orders (
+  -- what is served as id, in the answer and in /transactions
+  id uuid constraint payment_orders_pkey primary key,
+  provider text not null constraint payment_orders_provider_named check (provider <> ''),
+  kind text not null constraint payment_orders_kind_known check (kind in ('PAYOUT', 'TRANSFER')),
+  idempotency_key text not null constraint payment_orders_key_valid check (is_record_id(idempotency_key)),
+  -- of what was ordered: the same key with another one is another order, and refused
+  fingerprint bytea not null constraint payment_orders_fingerprint_sha256 check (octet_length(fingerprint) = 32),
+  asset text not null constraint payment_orders_asset_umn check (is_umn_asset(asset)),
+  amount numeric not null constraint payment_orders_amount_positive check (amount > 0 and is_minor_units(amount)),
+  source_account_id text not null constraint payment_orders_source_valid check (is_record_id(source_account_id)),
+  destination_account_id text not null
+    constraint payment_orders_destination_valid check (is_record_id(destination_account_id)),
+  description text,
+  metadata jsonb not null default '{}' constraint payment_orders_metadata_flat check (is_flat_metadata(metadata)),
+  created_at timestamptz not null default clock_timestamp(),
+
+  state text not null constraint payment_orders_state_known check (state in
+    ('recorded', 'held', 'sending', 'pending', 'succeeded', 'failed', 'unknown', 'parked')),
+  -- as Formance is told, and the createdAt that goes with it for ever
+  status text not null default 'PENDING' constraint payment_orders_status_known
+    check (status in ('PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'EXPIRED', 'REFUNDED',
+      'REFUNDED_FAILURE', 'REFUND_REVERSED', 'DISPUTE', 'DISPUTE_WON', 'DISPUTE_LOST',
+      'AUTHORISATION', 'CAPTURE', 'CAPTURE_FAILED', 'OTHER')),
+  status_at timestamptz not null default clock_timestamp()
+    constraint payment_orders_status_at_valid check (is_served_time(status_at)),
+  reason text,
+  -- the last time that a request was answered with this order
+  replied_at timestamptz,
+  -- while the request that began the attempt may still be waiting for its outcome
+  answer_by timestamptz,
+
+  -- a new attempt begins only after a definite refusal, with a key of its own
+  attempt integer not null default 1 constraint payment_orders_attempt_counted check (attempt > 0),
+  -- how often the request of this attempt was, perhaps, sent
+  tries integer not null default 0,
+  first_sent_at timestamptz,
+  last_sent_at timestamptz,
+  -- what a repeated request was refused with: proves nothing of the one before it
+  refusal text,
+  provider_key text not null constraint payment_orders_provider_key_given check (provider_key <> ''),
+  -- the id of the provider's record of the movement
+  provider_payment_id text,
+  -- whatever else the provider calls it by
+  provider_reference text,
+  provider_metadata jsonb not null default '{}'
+    constraint payment_orders_provider_metadata_flat check (is_flat_metadata(provider_metadata)),
+  provider_updated_at timestamptz,
+
+  -- who works on it, until when nobody else may
+  claim_owner text,
+  claim_token uuid,
+  claimed_until timestamptz,
+  -- when there is something to do next without being asked
+  next_at timestamptz,
+  looks integer not null default 0,
+  approved_by text,
+  updated_at timestamptz not null default clock_timestamp(),
+
+  constraint payment_orders_idempotency_key unique (provider, kind, idempotency_key),
+  constraint payment_orders_provider_key unique (provider, provider_key),
+  constraint payment_orders_claimed_until check ((claim_token is null) = (claimed_until is null)),
+  constraint payment_orders_state_tells check (case state
+    when 'succeeded' then status in ('SUCCEEDED', 'CAPTURE', 'REFUNDED', 'REFUNDED_FAILURE',
+      'REFUND_REVERSED', 'DISPUTE', 'DISPUTE_WON', 'DISPUTE_LOST')
+    when 'failed' then status in ('FAILED', 'CANCELLED', 'EXPIRED', 'CAPTURE_FAILED')
+    else status = 'PENDING' end)
+);
+create index payment_orders_due_idx on payment_orders (next_at) where next_at is not null;
+create index payment_orders_sending_idx on payment_orders (claimed_until) where state = 'sending';
+create unique index payment_orders_payment_idx on payment_orders (provider, provider_payment_id)
+  where provider_payment_id is not null;
+-- those whose movement the provider may report under an id that we do not know yet
+create index payment_orders_open_idx on payment_orders (provider, asset, amount)
+  where provider_payment_id is null and state in ('sending', 'pending', 'unknown', 'parked', 'succeeded');
+create index payment_orders_listed_idx on payment_orders (created_at);
+-- how much was ordered in a day
+create index payment_orders_day_idx on payment_orders (provider, asset, coalesce(first_sent_at, created_at));
+
+-- Attempts that were refused, and followed by another.
+create table payment_attempts (
+  order_id uuid not null,
+  attempt integer not null,
+  provider text not null,
+  provider_key text not null,
+  provider_payment_id text,
+  status text not null,
+  reason text,
+  first_sent_at timestamptz,
+  ended_at timestamptz not null default clock_timestamp(),
+  constraint payment_attempts_pkey primary key (order_id, attempt)
+);
+create index payment_attempts_key_idx on payment_attempts (provider, provider_key);
+create index payment_attempts_payment_idx on payment_attempts (provider, provider_payment_id)
+  where provider_payment_id is not null;
+
+-- Every change of every order: who, what, before, after.
+create table payment_audit (
+  id bigint generated always as identity constraint payment_audit_pkey primary key,
+  order_id uuid not null,
+  provider text not null,
+  actor text not null,
+  what text not null,
+  before jsonb,
+  after jsonb,
+  at timestamptz not null default clock_timestamp()
+);
+create index payment_audit_order_idx on payment_audit (order_id, id);
+
+-- Requests that were refused: Formance's user sees no more than "unexpected status code".
+create table payment_refusals (
+  id bigint generated always as identity constraint payment_refusals_pkey primary key,
+  provider text not null,
+  kind text not null,
+  idempotency_key text,
+  status integer not null,
+  title text not null,
+  detail text not null,
+  body text not null,
+  -- the same refusal again is counted, not listed
+  times integer not null default 1,
+  digest bytea not null constraint payment_refusals_digest_key unique,
+  first_at timestamptz not null default clock_timestamp(),
+  last_at timestamptz not null default clock_timestamp()
+);
+create index payment_refusals_last_idx on payment_refusals (last_at);
+
+-- Records of the provider that may be the movement of an order of which the provider's id is not
+-- known yet. In the order in which they came; served once that is decided.
+create table held_records (
+  seq bigint generated always as identity constraint held_records_pkey primary key,
+  provider text not null,
+  id text not null,
+  record jsonb not null,
+  backfill boolean not null,
+  held_at timestamptz not null default clock_timestamp()
+);
+create index held_records_id_idx on held_records (provider, id);
+
+create function refuse_change() returns trigger
+language plpgsql as $$
+begin
+  raise exception 'rows of % are never changed or deleted', tg_table_name
+    using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
+end $$;
+create trigger payment_audit_append_only before update or delete on payment_audit
+  for each row execute function refuse_change();
+create trigger payment_audit_no_truncate before truncate on payment_audit
+  for each statement execute function refuse_change();
+create trigger payment_orders_kept before delete on payment_orders
+  for each row execute function refuse_change();
+create trigger payment_orders_no_truncate before truncate on payment_orders
+  for each statement execute function refuse_change();
+
+-- What was ordered never changes. A status gets its createdAt when it is told first: the time of
+-- the change (the provider's, else ours), but at least 5 s after the status before and after the
+-- last answer, as Formance puts an order's statuses in the order of those times.
+create function settle_payment_order() returns trigger
+language plpgsql as $$
+declare
+  now_at timestamptz := clock_timestamp();
+begin
+  if (new.id, new.provider, new.kind, new.idempotency_key, new.fingerprint, new.asset, new.amount,
+      new.source_account_id, new.destination_account_id, new.description, new.metadata, new.created_at)
+     is distinct from
+     (old.id, old.provider, old.kind, old.idempotency_key, old.fingerprint, old.asset, old.amount,
+      old.source_account_id, old.destination_account_id, old.description, old.metadata, old.created_at) then
+    raise exception 'what was ordered never changes'
+      using errcode = 'integrity_constraint_violation', constraint = 'payment_orders_order_frozen';
+  end if;
+  if new.attempt < old.attempt
+     or (new.attempt = old.attempt and new.provider_key <> old.provider_key)
+     or (new.attempt > old.attempt and old.state <> 'failed') then
+    raise exception 'an attempt follows a refused one, with a key of its own'
+      using errcode = 'integrity_constraint_violation', constraint = 'payment_orders_attempt_frozen';
+  end if;
+  new.updated_at := now_at;
+  if new.status <> old.status then
+    new.status_at := greatest(
+      least(case when new.status_at <> old.status_at then new.status_at else now_at end, now_at),
+      old.status_at + interval '5 seconds', old.replied_at + interval '5 seconds');
+  else
+    new.status_at := old.status_at;
+  end if;
+  return new;
+end $$;
+create trigger payment_orders_settle before update on payment_orders
+  for each row execute function settle_payment_order();
+
+-- Who changes an order says so: `set local tributary.actor`, `set local tributary.what`.
+create function payment_actor() returns text
+language sql stable
+return coalesce(nullif(current_setting('tributary.actor', true), ''), 'sql ' || session_user);
+
+create function audit_payment_order() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  was jsonb := case when tg_op = 'UPDATE' then to_jsonb(old) end;
+  is_now jsonb := to_jsonb(new);
+begin
+  if was is not null then
+    select jsonb_object_agg(w.key, w.value), jsonb_object_agg(w.key, is_now -> w.key) into was, is_now
+    from jsonb_each(was) w
+    where is_now -> w.key is distinct from w.value and w.key <> 'updated_at';
+    if was is null then
+      return null;
+    end if;
+  end if;
+  insert into payment_audit (order_id, provider, actor, what, before, after)
+  values (new.id, new.provider, payment_actor(),
+          coalesce(nullif(current_setting('tributary.what', true), ''), lower(tg_op)), was, is_now);
+  return null;
+end $$;
+create trigger payment_orders_audit after insert or update on payment_orders
+  for each row execute function audit_payment_order();
+
+-- The order as it is shown in /transactions.
+create function show_payment_order() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  shown jsonb;
+begin
+  if tg_op = 'UPDATE' and (new.status, new.attempt, new.reason, new.provider_payment_id, new.provider_metadata,
+      new.provider_updated_at) is not distinct from (old.status, old.attempt, old.reason,
+      old.provider_payment_id, old.provider_metadata, old.provider_updated_at) then
+    return null;
+  end if;
+  shown := payment_metadata(new);
+  insert into transactions as t (provider, id, related_transaction_id, type, status, asset, amount,
+    source_account_id, destination_account_id, created_at, metadata, provider_updated_at)
+  values (new.provider, new.id::text, new.idempotency_key, new.kind, new.status, new.asset, new.amount,
+    new.source_account_id, new.destination_account_id, new.created_at, shown, new.provider_updated_at)
+  on conflict on constraint transactions_pkey do update
+  set status = excluded.status, metadata = excluded.metadata, provider_updated_at = excluded.provider_updated_at
+  where (t.status, t.metadata, t.provider_updated_at)
+        is distinct from (excluded.status, excluded.metadata, excluded.provider_updated_at);
+  return null;
+end $$;
+
+-- What the person wrote goes before what the provider says.
+create function payment_metadata(o payment_orders) returns jsonb
+language sql immutable
+return case when octet_length(o.provider_metadata::text) <= 16384 then o.provider_metadata else '{}' end
+  || o.metadata
+  || jsonb_strip_nulls(jsonb_build_object(
+       'tributary.description', nullif(o.description, ''),
+       'tributary.reason', case when o.status <> 'PENDING' then left(o.reason, 2000) end,
+       'tributary.attempt', case when o.attempt > 1 then o.attempt::text end,
+       'tributary.providerID', left(o.provider_payment_id, 1000)));
+
+create trigger payment_orders_show after insert or update on payment_orders
+  for each row execute function show_payment_order();

@@ -1,0 +1,273 @@
+//! `tributary payouts`: payouts and transfers, seen by the operator.
+
+use clap::{Args, Subcommand, ValueEnum};
+use uuid::Uuid;
+
+use super::database::Database;
+use super::sync::time;
+use super::{CommandResult, Common};
+use crate::domain::ProviderName;
+use crate::store::payment_orders::{self, Order, Resolution};
+use crate::store::{payment_records, payment_refusals};
+
+#[derive(Subcommand)]
+#[command(after_help = "Examples:
+  tributary payouts list                             what is under way, held or parked
+  tributary payouts list --state parked              what waits for a person
+  tributary payouts list --refused                   requests that were refused, and why
+  tributary payouts show invoice-17                  an order with all that happened to it, by key or id
+  tributary payouts approve invoice-17 --by ann
+  tributary payouts reject invoice-17 --by ann --reason \"not ours\"
+  tributary payouts resolve invoice-17 --by ann --outcome succeeded --payment-id 5f0c…
+  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the bank says it never came\"")]
+pub enum PayoutsCommand {
+    /// List payouts and transfers, newest first.
+    List(ListArgs),
+    /// Print an order and its history.
+    Show {
+        /// The order's id, or its idempotency key.
+        order: String,
+    },
+    /// Let an order go out that is held.
+    Approve {
+        /// The order's id, or its idempotency key.
+        order: String,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Fail an order that is held. No money moves.
+    Reject {
+        /// The order's id, or its idempotency key.
+        order: String,
+        #[command(flatten)]
+        by: By,
+        /// Why, for the person who ordered it.
+        #[arg(long)]
+        reason: String,
+    },
+    /// Tell what became of an order that is parked.
+    Resolve(ResolveArgs),
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// Only those of this provider.
+    #[arg(long)]
+    provider: Option<ProviderName>,
+    /// Only those in this state; several may be given [default: all that have not ended].
+    #[arg(long)]
+    state: Vec<State>,
+    /// Those that have ended, too.
+    #[arg(long, conflicts_with = "state")]
+    all: bool,
+    /// Requests that were refused, instead of orders.
+    #[arg(long, conflicts_with_all = ["state", "all"])]
+    refused: bool,
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u32,
+}
+
+#[derive(Args)]
+pub struct By {
+    /// Who decides; it is kept in the audit.
+    #[arg(long, env = "USER", value_name = "NAME")]
+    by: String,
+}
+
+#[derive(Args)]
+pub struct ResolveArgs {
+    /// The order's id, or its idempotency key.
+    order: String,
+    /// What became of it.
+    #[arg(long)]
+    outcome: Outcome,
+    /// The provider's id of the payment, if it succeeded: the provider's record of it is then known
+    /// for this order, and not shown as another payment.
+    #[arg(long)]
+    payment_id: Option<String>,
+    /// Why it failed, for the person who ordered it.
+    #[arg(long, required_if_eq("outcome", "failed"))]
+    reason: Option<String>,
+    #[command(flatten)]
+    by: By,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Outcome {
+    /// The money moved.
+    Succeeded,
+    /// No money moved, and none will: the person who ordered it may try again.
+    Failed,
+    /// Look for it at the provider again.
+    Look,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum State {
+    Recorded,
+    Held,
+    Sending,
+    Pending,
+    Succeeded,
+    Failed,
+    Unknown,
+    Parked,
+}
+
+pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
+    let database = Database::open_migrated(common, 4).await?;
+    let result = match command {
+        PayoutsCommand::List(args) if args.refused => refused(&database, &args).await,
+        PayoutsCommand::List(args) => list(&database, &args).await,
+        PayoutsCommand::Show { order } => show(&database, &order).await,
+        PayoutsCommand::Approve { order, by } => approve(&database, &order, &by.by).await,
+        PayoutsCommand::Reject { order, by, reason } => reject(&database, &order, &by.by, &reason).await,
+        PayoutsCommand::Resolve(args) => resolve(&database, &args).await,
+    };
+    database.close().await;
+    result
+}
+
+async fn list(database: &Database, args: &ListArgs) -> CommandResult {
+    let name = |state: &State| state.to_possible_value().map(|value| value.get_name().to_owned());
+    let mut states: Vec<String> = args.state.iter().filter_map(name).collect();
+    if states.is_empty() && !args.all {
+        states = ["recorded", "held", "sending", "pending", "unknown", "parked"].map(str::to_owned).to_vec();
+    }
+    println!(
+        "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  KEY",
+        "ID", "STATE", "KIND", "AMOUNT", "ASSET", "ORDERED", "PROVIDER"
+    );
+    for order in payment_orders::list(&database.pool, args.provider.as_ref(), &states, args.limit).await? {
+        println!(
+            "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {}",
+            order.id,
+            order.state,
+            order.kind,
+            order.amount,
+            order.asset,
+            time(order.created_at),
+            order.provider,
+            printable(&order.idempotency_key)
+        );
+    }
+    let held = payment_records::held(&database.pool, args.provider.as_ref()).await?;
+    if held > 0 {
+        eprintln!("{held} records of providers wait until it is known whether they show one of these");
+    }
+    Ok(())
+}
+
+async fn refused(database: &Database, args: &ListArgs) -> CommandResult {
+    println!(
+        "{:20}  {:6}  {:12}  {:8}  {:>5}  {:24}  WHY",
+        "LAST", "STATUS", "PROVIDER", "KIND", "TIMES", "KEY"
+    );
+    for refusal in payment_refusals::list(&database.pool, args.provider.as_ref(), args.limit).await? {
+        println!(
+            "{:20}  {:6}  {:12}  {:8}  {:>5}  {:24}  {}",
+            time(refusal.last_at),
+            refusal.status,
+            refusal.provider,
+            refusal.kind,
+            refusal.times,
+            printable(refusal.idempotency_key.as_deref().unwrap_or("-")),
+            printable(&refusal.detail)
+        );
+    }
+    Ok(())
+}
+
+async fn show(database: &Database, order: &str) -> CommandResult {
+    let order = find(database, order).await?;
+    let field = |name: &str, value: &str| println!("{name:14} {}", printable(value));
+    let optional = |name: &str, value: &Option<String>| {
+        if let Some(value) = value {
+            field(name, value);
+        }
+    };
+    field("id", &order.id.to_string());
+    field("key", &order.idempotency_key);
+    field("provider", &order.provider);
+    field("kind", &order.kind);
+    field("amount", &format!("{} {}", order.amount, order.asset));
+    field("from", &order.source_account_id);
+    field("to", &order.destination_account_id);
+    optional("description", &order.description);
+    field("state", &order.state);
+    field("told", &format!("{} since {}", order.status, time(order.status_at)));
+    optional("reason", &order.reason);
+    field("attempt", &format!("{}, sent {} times", order.attempt, order.tries));
+    field("provider key", &order.provider_key);
+    optional("provider id", &order.provider_payment_id);
+    optional("provider ref", &order.provider_reference);
+    optional("approved by", &order.approved_by);
+    println!();
+    for change in payment_orders::audit(&database.pool, order.id).await? {
+        let json =
+            |value: Option<serde_json::Value>| value.map(|value| value.to_string()).unwrap_or_default();
+        println!("{}  {}: {}", time(change.at), printable(&change.actor), printable(&change.what));
+        if let Some(before) = change.before {
+            println!("    before {before}");
+        }
+        println!("    after  {}", json(change.after));
+    }
+    Ok(())
+}
+
+async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
+    let order = find(database, order).await?;
+    if !payment_orders::approve(&database.pool, order.id, who).await? {
+        return Err(format!("{} is {} and not held", order.id, order.state).into());
+    }
+    println!("{} goes out within a second, where an instance serves", order.id);
+    Ok(())
+}
+
+async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> CommandResult {
+    let order = find(database, order).await?;
+    if !payment_orders::reject(&database.pool, order.id, reason, who).await? {
+        return Err(format!("{} is {} and not held", order.id, order.state).into());
+    }
+    println!("{} has failed", order.id);
+    Ok(())
+}
+
+async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
+    let order = find(database, &args.order).await?;
+    let resolution = match args.outcome {
+        Outcome::Succeeded => Resolution::Succeeded { payment_id: args.payment_id.as_deref() },
+        Outcome::Failed => Resolution::Failed { reason: args.reason.as_deref().unwrap_or_default() },
+        Outcome::Look => Resolution::Look,
+    };
+    if !payment_orders::resolve(&database.pool, order.id, resolution, &args.by.by).await? {
+        return Err(format!("{} is {} and not parked", order.id, order.state).into());
+    }
+    println!("{} is resolved", order.id);
+    Ok(())
+}
+
+/// The order of an id or a key.
+async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::error::Error + Send + Sync>> {
+    let mut found = match Uuid::try_parse(order) {
+        Ok(id) => payment_orders::get(&database.pool, id).await?.into_iter().collect(),
+        Err(_) => Vec::new(),
+    };
+    if found.is_empty() {
+        found = payment_orders::of_key(&database.pool, order).await?;
+    }
+    match found.len() {
+        0 => {
+            Err(format!("there is no order {order:?}; `tributary payouts list --all` shows what there is")
+                .into())
+        }
+        1 => Ok(found.swap_remove(0)),
+        several => Err(format!("{several} orders have the key {order:?}: give the id of one").into()),
+    }
+}
+
+/// On one line, whatever somebody wrote into it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,109 @@
+//! `POST /payouts` and `POST /transfers`: money out, once for each key.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use chrono::SecondsFormat;
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::auth::Connector;
+use super::{ApiError, SharedState, error::ErrorBody};
+use crate::domain::PaymentKind;
+use crate::payments::Placed;
+use crate::store::payment_orders::Order;
+
+/// The largest body, in bytes.
+const BODY_MAX_BYTES: usize = 256 * 1024;
+/// After how long a request with the same key is answered with the outcome, most of the time.
+const BUSY_FOR: Duration = Duration::from_secs(2);
+
+/// What is ordered.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "describes the body, which is parsed by hand for exact errors")]
+pub struct PaymentOrder {
+    /// 1 to 1,000 bytes. The same key moves money once, for ever.
+    idempotency_key: String,
+    /// Integer minor units, above zero.
+    amount: String,
+    /// Such as `GBP/2`.
+    currency: String,
+    /// An account as it is listed.
+    source_account_id: String,
+    /// Of a payout a beneficiary, of a transfer an account, as it is listed.
+    destination_account_id: String,
+    description: Option<String>,
+    metadata: Option<super::openapi::Metadata>,
+}
+
+/// A payment as it is now.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PlacedPayment {
+    /// The id under which it is in `/transactions`, with `relatedTransactionID` = the key.
+    id: String,
+    idempotency_key: String,
+    amount: String,
+    currency: String,
+    source_account_id: String,
+    destination_account_id: String,
+    description: Option<String>,
+    status: String,
+    /// When it got this status: later ones have later times.
+    created_at: String,
+    /// With `tributary.reason` where it failed.
+    metadata: serde_json::Value,
+}
+
+impl From<Order> for PlacedPayment {
+    fn from(order: Order) -> Self {
+        Self {
+            id: order.id.to_string(),
+            idempotency_key: order.idempotency_key,
+            amount: order.amount,
+            currency: order.asset,
+            source_account_id: order.served_source_id,
+            destination_account_id: order.served_destination_id,
+            description: order.description,
+            status: order.status,
+            // the same digits as in the feed
+            created_at: order.status_at.to_rfc3339_opts(SecondsFormat::Micros, true),
+            metadata: order.served_metadata,
+        }
+    }
+}
+
+macro_rules! endpoint {
+    ($name:ident, $path:literal, $kind:expr, $what:literal) => {
+        #[doc = $what]
+        #[utoipa::path(post, path = $path, tag = "connector", request_body = PaymentOrder,
+                    responses((status = 201, body = PlacedPayment), (status = "default", body = ErrorBody)))]
+        async fn $name(
+            State(state): State<SharedState>,
+            Connector(caller): Connector,
+            body: Result<Bytes, BytesRejection>,
+        ) -> Result<(StatusCode, Json<PlacedPayment>), ApiError> {
+            match state.payments.place(&caller.provider, $kind, &body?).await? {
+                Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
+                Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
+                Placed::Refused { status, title, detail } => Err(ApiError::Refused { status, title, detail }),
+            }
+        }
+    };
+}
+
+endpoint!(create_payout, "/payouts", PaymentKind::Payout, "Pays a beneficiary.");
+endpoint!(create_transfer, "/transfers", PaymentKind::Transfer, "Moves money between accounts.");
+
+pub fn router() -> OpenApiRouter<SharedState> {
+    OpenApiRouter::new()
+        .routes(routes!(create_payout))
+        .routes(routes!(create_transfer))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+}

@@ -1,0 +1,23 @@
+//! Payouts and transfers: each key moves money once.
+//!
+//! An order is durable before the first byte of its request leaves, and every step it takes is a
+//! short transaction of its own, with none open while a request is under way. A request whose
+//! answer proves neither that the provider has the payment nor that no money moves leaves the
+//! order unknown: it is looked up, repeated only while the provider's key still protects, and
+//! else left to a person. Only a definite refusal fails an order.
+
+mod attempt;
+mod elapsed;
+mod key;
+mod order;
+mod points;
+mod policy;
+mod recover;
+mod service;
+mod worker;
+
+pub use order::{Invalid, OrderRequest};
+pub use points::Point;
+pub use policy::{AssetLimit, Policy};
+pub use service::{Payer, Payments, Placed, Settings};
+pub use worker::Worker;

@@ -1,0 +1,59 @@
+//! The points at which a process may die, for tests that make it die there.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+/// Between two durable steps of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Point {
+    /// The order is durable; nothing was sent.
+    Recorded,
+    /// That it is about to be sent is durable; nothing was sent.
+    Sending,
+    /// The provider answered, or did not; nothing of it is durable.
+    Sent,
+    /// What became of it is durable; the request was not answered.
+    Kept,
+    /// A lookup was answered; nothing of it is durable.
+    LookedUp,
+}
+
+impl Point {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Recorded, Self::Sending, Self::Sent, Self::Kept, Self::LookedUp];
+
+    /// The name in the environment.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Kept => "kept",
+            Self::LookedUp => "looked_up",
+        }
+    }
+}
+
+/// Called at each point. One that never returns stands for a process that died.
+pub type Hook = Arc<dyn Fn(Point) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Kills the process at the point that TRIBUTARY_DIE_AT names. In builds for tests only.
+#[cfg(debug_assertions)]
+pub fn from_environment() -> Option<Hook> {
+    let named = std::env::var("TRIBUTARY_DIE_AT").ok()?;
+    let deadly = Point::ALL.into_iter().find(|point| point.as_str() == named)?;
+    Some(Arc::new(move |point| {
+        if point == deadly {
+            // as a machine does that loses its power: nothing is told to anybody
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
+        }
+        Box::pin(std::future::ready(()))
+    }))
+}
+
+/// Nothing but tests makes a process die.
+#[cfg(not(debug_assertions))]
+pub fn from_environment() -> Option<Hook> {
+    None
+}

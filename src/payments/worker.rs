@@ -1,0 +1,114 @@
+//! Looks for what is due: orders that their instance left behind, outcomes to be found out,
+//! payments to be followed, records that wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::gauge;
+use rand::Rng;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::service::{Inner, Payments};
+use crate::store::StoreError;
+use crate::store::payment_orders::{self, Claim};
+use crate::store::payment_records;
+
+/// How many orders one instance goes on with at the same time.
+const AT_ONCE: usize = 8;
+/// How long a claim for a look holds; a request renews it.
+const LOOK_CLAIM: Duration = Duration::from_secs(45);
+/// After how many ticks the open orders are counted.
+const COUNT_EVERY: u64 = 15;
+
+/// Carries orders on that nobody waits for.
+pub struct Worker {
+    inner: Arc<Inner>,
+}
+
+impl Payments {
+    /// What carries the orders on; any number of instances may.
+    pub fn worker(&self) -> Worker {
+        Worker { inner: Arc::clone(&self.0) }
+    }
+}
+
+impl Worker {
+    /// Runs until `stop`, then ends what is under way.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut running = JoinSet::new();
+        let mut ticks = 0_u64;
+        while !stop.is_cancelled() {
+            if let Err(error) = self.tick(&mut running).await {
+                tracing::error!(%error, "cannot carry payments on; trying again");
+            }
+            if ticks.is_multiple_of(COUNT_EVERY) {
+                self.count().await;
+            }
+            ticks += 1;
+            let pause = self.inner.settings.tick.mul_f64(rand::rng().random_range(0.75..1.25));
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+            while running.try_join_next().is_some() {}
+        }
+        while running.join_next().await.is_some() {}
+    }
+
+    /// Does everything that is due now, and waits for it; gives how many orders it went on with.
+    pub async fn run_once(&self) -> Result<usize, StoreError> {
+        let mut running = JoinSet::new();
+        let claimed = self.tick(&mut running).await?;
+        while running.join_next().await.is_some() {}
+        Ok(claimed)
+    }
+
+    async fn tick(&self, running: &mut JoinSet<()>) -> Result<usize, StoreError> {
+        let inner = &self.inner;
+        let lost = payment_orders::expire(&inner.pool, &inner.owner).await?;
+        if lost > 0 {
+            tracing::error!(
+                lost,
+                "the outcomes of payments were lost with their instance: they are looked up"
+            );
+        }
+        let names: Vec<&str> = inner.payers.keys().map(|name| name.as_str()).collect();
+        let room = AT_ONCE.saturating_sub(running.len());
+        let claim =
+            Claim { owner: &inner.owner, token: Uuid::new_v4(), time: inner.settings.claim.min(LOOK_CLAIM) };
+        let orders = match u32::try_from(room).unwrap_or_default() {
+            0 => Vec::new(),
+            room => payment_orders::claim_due(&inner.pool, &names, room, claim).await?,
+        };
+        let claimed = orders.len();
+        for order in orders {
+            let (inner, token) = (Arc::clone(inner), claim.token);
+            running.spawn(async move {
+                if let Err(error) = inner.go_on(&order, token).await {
+                    // its claim ends by itself
+                    tracing::error!(order = %order.id, %error, "a payment could not be carried on");
+                }
+            });
+        }
+        for provider in inner.payers.keys() {
+            if let Err(error) = payment_records::release(&inner.pool, provider).await {
+                tracing::error!(%provider, %error, "held records could not be looked at");
+            }
+        }
+        Ok(claimed)
+    }
+
+    async fn count(&self) {
+        let Ok(counts) = payment_orders::open_counts(&self.inner.pool).await else { return };
+        for provider in self.inner.payers.keys() {
+            for state in ["recorded", "held", "sending", "pending", "unknown", "parked"] {
+                let mut of = counts.iter().filter(|(p, s, _)| p == provider.as_str() && s == state);
+                let count = of.next().map_or(0, |(_, _, count)| *count);
+                gauge!("tributary_open_payments", "provider" => provider.to_string(), "state" => state)
+                    .set(count as f64);
+            }
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Payouts and transfers, ordered as the recorded connector ordered them: each is accepted or
+//! refused, and shows as one payment.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Path as UrlPath, State};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tributary::config::{Provider, Source};
+use tributary::domain::Asset;
+use tributary::formance::kept::InitiationStatus;
+use tributary::formance::recording::{Call, CallKind, Input, Order};
+use tributary::formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
+use tributary::ingest::{DatabaseShared, run_once};
+use tributary::payments::{Payer, Payments, Policy};
+use tributary::provider::Connection;
+
+use crate::support::till::{Formance, now, quick};
+use crate::support::{TestApp, records};
+
+/// What the FSP has, by key: kind and request.
+type Desk = Arc<Mutex<BTreeMap<String, (String, Value)>>>;
+
+async fn pay(
+    State(desk): State<Desk>,
+    UrlPath(kind): UrlPath<String>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
+    let key = body["key"].as_str().unwrap().to_owned();
+    desk.lock().unwrap().entry(key.clone()).or_insert((kind, body));
+    Json(json!({"id": format!("p-{key}"), "state": "OPEN"}))
+}
+
+async fn list(State(desk): State<Desk>) -> Json<Value> {
+    let desk = desk.lock().unwrap();
+    let payment = |(key, (kind, body)): (&String, &(String, Value))| {
+        json!({"id": format!("p-{key}"), "kind": kind, "key": key, "amount": body["amount"],
+               "currency": body["currency"], "from": body["from"], "to": body["to"]})
+    };
+    Json(desk.iter().map(payment).collect())
+}
+
+/// A provider that pays both ways; everything in its list is done.
+fn provider_file(url: &str) -> String {
+    let section = |kind: &str| {
+        format!(
+            r#"  {kind}:
+    request:
+      method: POST
+      path: /pay/{kind}
+      headers: {{ Idempotency-Key: "{{key}}" }}
+      body: "{{ key, amount, currency, from: .source.id, to: .destination.id }}"
+    key: {{ format: uuid, lifetime: 1h }}
+    answer: "{{ id, status: .state }}"
+    status_map: {{ OPEN: PENDING }}
+"#
+        )
+    };
+    format!(
+        r#"provider: acme
+feed: {{ max_per_second: 1000 }}
+source:
+  base_url: {url}
+  auth: {{ bearer: token-of-the-test }}
+  rate_limit: {{ per_second: 1000, burst: 100 }}
+  every: 1h
+  streams:
+    - name: payments
+      resource: transactions
+      request: {{ path: /payments }}
+      records: .[]
+      map: |
+        {{ id, type: (if .kind == "payouts" then "PAYOUT" else "TRANSFER" end), status: "SUCCEEDED", createdAt: $now,
+          amount, currency, sourceAccountID: .from, destinationAccountID: .to, orderReference: .key }}
+{}{}"#,
+        section("payouts"),
+        section("transfers")
+    )
+}
+
+fn recorded() -> Vec<(Movement, Order, Vec<tributary::formance::recording::Exchange>)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/traces-selection.jsonl");
+    let calls = std::fs::read_to_string(file).unwrap();
+    let calls = calls.lines().filter_map(|line| serde_json::from_str::<Call>(line).ok());
+    let ordered = calls.filter_map(|call| match (call.kind, call.input) {
+        (CallKind::Payouts, Some(Input::Order(order))) => Some((Movement::Payout, order, call.exchanges)),
+        (CallKind::Transfers, Some(Input::Order(order))) => Some((Movement::Transfer, order, call.exchanges)),
+        _ => None,
+    });
+    ordered.collect()
+}
+
+fn initiation(order: &Order, reference: &str) -> Initiation {
+    Initiation {
+        reference: reference.to_owned(),
+        amount: Integer::parse(&order.amount).unwrap(),
+        asset: order.asset.clone(),
+        source: order.source.clone(),
+        destination: order.destination.clone(),
+        description: order.description.clone(),
+        metadata: order.metadata.clone(),
+    }
+}
+
+#[tokio::test]
+async fn recorded_payouts_and_transfers_are_one_payment_each() {
+    let desk = Desk::default();
+    let fsp = Router::new()
+        .route("/pay/{kind}", post(pay))
+        .route("/payments", get(list))
+        .with_state(Arc::clone(&desk));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let file = provider_file(&format!("http://{}", listener.local_addr().unwrap()));
+    tokio::spawn(async move { axum::serve(listener, fsp).await });
+    let base = TestApp::with_file(&file).await;
+    let Source::Pull(manifest) = Provider::parse(&file, &|_| None).unwrap().source else {
+        panic!("it is pulled")
+    };
+    let shared = Arc::new(DatabaseShared::new(base.pool.clone(), base.name().clone()));
+    let connection = Arc::new(Connection::with_shared(base.name(), &manifest, shared).unwrap());
+    let payer = Payer { connection: Arc::clone(&connection), policy: Policy::default() };
+    let payers = HashMap::from([(base.name().clone(), payer)]);
+    let app = TestApp::paying(&base, Payments::new(base.pool.clone(), "one".to_owned(), payers, quick()));
+    app.push("accounts", &[records::account("acc_1", "2026-01-01T00:00:00Z")]).await;
+    let payee =
+        json!({"id": "ben_1", "ownerName": "Ann", "createdAt": "2026-01-01T00:00:00Z", "metadata": {}});
+    app.push("beneficiaries", &[payee]).await;
+
+    let mut formance = Formance::of(&app).await;
+    let (mut accepted, mut refused, mut unasked) = (Vec::new(), 0, 0);
+    for (case, (movement, order, exchanges)) in recorded().iter().enumerate() {
+        // the recording has one reference for many orders
+        let reference = format!("{}-{case}", order.reference);
+        let as_recorded = initiation(order, &order.reference).request(*movement);
+        let Ok(request) = as_recorded else {
+            assert!(exchanges.is_empty(), "{order:?}: it was asked");
+            unasked += 1;
+            continue;
+        };
+        assert_eq!(
+            exchanges.first().map(|exchange| (&exchange.path, &exchange.body)),
+            Some((&request.path, &request.body))
+        );
+        assert!(formance.kept.initiate(&reference, now()));
+        let outcome = formance.client.create(*movement, &initiation(order, &reference)).await;
+        formance.kept.settle(&reference, &outcome, now());
+        match outcome {
+            Ok(row) => {
+                assert_eq!(row.payment().status, PaymentStatus::Pending);
+                accepted.push(reference);
+            }
+            Err(error) => {
+                assert!(
+                    error.class().is_final() && Asset::parse("asset", &order.asset).is_err(),
+                    "{order:?}: {error}"
+                );
+                refused += 1;
+            }
+        }
+    }
+    println!("{} accepted, {refused} refused, {unasked} never asked", accepted.len());
+    assert!(accepted.len() >= 20, "{}", accepted.len());
+    assert_eq!(desk.lock().unwrap().len(), accepted.len(), "each of them moved money once");
+    run_once(&app.pool, app.name(), &connection, &Arc::default()).await.unwrap();
+    formance.poll(&app).await;
+    let (rows, payments) = (formance.client.requests(), formance.kept.payments().len());
+    assert_eq!(
+        payments,
+        accepted.len(),
+        "one payment for each key ({rows} requests, {:?})",
+        Kind::Transactions
+    );
+    for reference in &accepted {
+        let payment =
+            formance.kept.payments().iter().find(|payment| payment.key.identity == *reference).unwrap();
+        assert_eq!(payment.status(), PaymentStatus::Succeeded, "{reference}");
+        let initiation = formance.kept.initiation(reference).unwrap();
+        assert_eq!(initiation.status(), InitiationStatus::Processed, "{reference}");
+        assert_eq!(initiation.payments.len(), 1);
+    }
+}

@@ -1,0 +1,293 @@
+//! Random histories: a bank that fails in every way, instances that die or are held up anywhere,
+//! answers that are lost, syncs in between, and people who press Retry. In the end the bank's
+//! ledger has one movement for each order that ended well, none for one that was refused, and
+//! Formance shows the same.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use tokio_util::sync::CancellationToken;
+use tributary::formance::kept::InitiationStatus;
+use tributary::formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
+use tributary::payments::{Point, Settings};
+use tributary::standin::starling::Status;
+
+use crate::support::till::{Formance, Till, now, number, quick};
+
+/// How many orders there are.
+const ORDERS: usize = 240;
+/// How many are under way at the same time.
+const AT_ONCE: usize = 10;
+
+/// Dies at some points, and sleeps at others until its claim is over.
+fn mortal(seed: u64, died: &Arc<[AtomicU64; 2]>) -> Settings {
+    let (draws, died) = (AtomicU64::new(seed << 32), Arc::clone(died));
+    let at = move |point: Point| -> BoxFuture<'static, ()> {
+        let drawn = SmallRng::seed_from_u64(draws.fetch_add(1, Ordering::Relaxed)).random_range(0..1_000);
+        match drawn {
+            0..40 => {
+                died[0].fetch_add(1, Ordering::Relaxed);
+                Box::pin(std::future::pending())
+            }
+            40..60 if point == Point::Sending => {
+                died[1].fetch_add(1, Ordering::Relaxed);
+                Box::pin(tokio::time::sleep(Duration::from_millis(2_000)))
+            }
+            _ => Box::pin(std::future::ready(())),
+        }
+    };
+    Settings { claim: Duration::from_millis(1_800), at: Some(Arc::new(at)), ..quick() }
+}
+
+/// Formance, of which many requests are under way.
+struct Tables {
+    kept: Mutex<Kept>,
+    clients: Vec<Client>,
+}
+
+impl Tables {
+    /// The connector sends until it has an answer; some answers are lost on their way.
+    async fn send(&self, till: &Till, key: &str, amount: u32, rng: &mut SmallRng) {
+        let initiation = till.initiation(key, amount);
+        for _ in 0..8 {
+            let client = &self.clients[rng.random_range(0..self.clients.len())];
+            let outcome = client.create(Movement::Payout, &initiation).await;
+            let lost = rng.random_range(0..100) < 15;
+            if let Err(error) = &outcome {
+                assert!(!error.class().is_final(), "{key}: {error}");
+            } else if !lost {
+                self.kept.lock().unwrap().settle(key, &outcome, now());
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(rng.random_range(1..80))).await;
+        }
+    }
+
+    fn initiate(&self, key: &str) -> bool {
+        self.kept.lock().unwrap().initiate(key, now())
+    }
+
+    fn is_failed(&self, key: &str) -> bool {
+        let kept = self.kept.lock().unwrap();
+        kept.initiation(key).is_some_and(|initiation| initiation.status() == InitiationStatus::Failed)
+    }
+
+    fn is_answered(&self, key: &str) -> bool {
+        self.kept.lock().unwrap().initiation(key).is_some_and(|initiation| !initiation.payments.is_empty())
+    }
+}
+
+fn key(order: usize) -> String {
+    format!("order-{order}")
+}
+
+fn amount(order: usize) -> u32 {
+    // some are alike
+    100 + (order % 50) as u32
+}
+
+async fn live(till: &Till, tables: &Tables, order: usize) {
+    let mut rng = SmallRng::seed_from_u64(order as u64);
+    let key = key(order);
+    assert!(tables.initiate(&key));
+    tables.send(till, &key, amount(order), &mut rng).await;
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(rng.random_range(50..900))).await;
+        if tables.is_failed(&key) && rng.random_range(0..2) == 0 && tables.initiate(&key) {
+            tables.send(till, &key, amount(order), &mut rng).await;
+        }
+    }
+}
+
+/// Workers that are killed again and again, wherever they stand.
+async fn killed_workers(
+    till: Arc<Till>,
+    name: &'static str,
+    died: Arc<[AtomicU64; 2]>,
+    stop: CancellationToken,
+) {
+    let mut rng = SmallRng::seed_from_u64(99);
+    let mut life = 0;
+    while !stop.is_cancelled() {
+        life += 1;
+        let worker = till.payments(name, mortal(life, &died)).worker();
+        let running = tokio::spawn(worker.run(stop.clone()));
+        tokio::time::sleep(Duration::from_millis(rng.random_range(200..1_500))).await;
+        running.abort();
+    }
+}
+
+async fn syncs(till: Arc<Till>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        till.sync().await;
+        till.bank.tick(3);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+async fn polls(till: Arc<Till>, poller: Client, tables: Arc<Tables>, stop: CancellationToken) -> State {
+    let mut state = State::default();
+    while !stop.is_cancelled() {
+        till.app.publish().await;
+        match poller.drain(Kind::Transactions, &mut state).await {
+            Ok(rows) => tables.kept.lock().unwrap().take(Kind::Transactions, &rows),
+            // Formance keeps what came before, and goes on from there
+            Err(stopped) => tables.kept.lock().unwrap().take(Kind::Transactions, &stopped.rows),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    state
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundreds_of_random_histories_move_money_once_for_each_order_that_ends_well() {
+    let till = Arc::new(Till::open(Duration::from_millis(300)).await);
+    let died: Arc<[AtomicU64; 2]> = Arc::default();
+    let (one, _) = till.instance("one", mortal(1 << 20, &died));
+    let (two, _) = till.instance("two", mortal(1 << 21, &died));
+    let patience = Duration::from_millis(2_500);
+    let clients = vec![
+        Client::new(&one.listen().await, &one.connector_key).with_timeout(patience),
+        Client::new(&two.listen().await, &two.connector_key).with_timeout(patience),
+    ];
+    let poller = Client::new(&one.listen().await, &one.connector_key);
+    let tables = Arc::new(Tables { kept: Mutex::default(), clients });
+    till.bank.set_payment_chance(400, 7);
+    let stop = CancellationToken::new();
+    let workers = [
+        tokio::spawn(killed_workers(Arc::clone(&till), "worker-1", Arc::clone(&died), stop.clone())),
+        tokio::spawn(killed_workers(Arc::clone(&till), "worker-2", Arc::clone(&died), stop.clone())),
+        tokio::spawn(syncs(Arc::clone(&till), stop.clone())),
+    ];
+    let polling = tokio::spawn(polls(Arc::clone(&till), poller, Arc::clone(&tables), stop.clone()));
+    let lives = futures::StreamExt::buffer_unordered(
+        futures::stream::iter((0..ORDERS).map(|order| {
+            let (till, tables) = (Arc::clone(&till), Arc::clone(&tables));
+            async move { live(&till, &tables, order).await }
+        })),
+        AT_ONCE,
+    );
+    futures::StreamExt::collect::<Vec<()>>(lives).await;
+    // calm: nothing goes wrong any more
+    stop.cancel();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    let state = polling.await.unwrap();
+    till.bank.set_payment_chance(0, 0);
+    calm(&till, &tables).await;
+    let kept = tables.kept.lock().unwrap().clone();
+    let mut formance = Formance::at(&one, kept, state).await;
+    formance.poll(&till.app).await;
+    let (mut well, mut failed) = (0, 0);
+    for order in 0..ORDERS {
+        match check(&till, &formance, &key(order)).await {
+            true => well += 1,
+            false => failed += 1,
+        }
+    }
+    let pool = &till.app.pool;
+    let again = number(pool, "select count(*) from payment_attempts").await;
+    let lost = number(pool, "select count(*) from payment_audit where what = 'outcome unknown'").await;
+    let expired =
+        number(pool, "select count(*) from payment_audit where what = 'its sender was not heard of again'")
+            .await;
+    let resent = number(pool, "select count(*) from payment_orders where tries > 1").await;
+    let [dead, held_up] = [0, 1].map(|i| died[i].load(Ordering::Relaxed));
+    println!(
+        "{ORDERS} orders: {well} well, {failed} failed; {again} tried anew, {lost} outcomes unknown, {expired} senders \
+         lost, {resent} sent again under their key; {dead} deaths, {held_up} held up; {} requests, {} movements",
+        till.bank.payment_requests(),
+        till.bank.movements().len()
+    );
+    assert!(
+        well > 100
+            && failed > 0
+            && again > 0
+            && lost > 0
+            && expired > 0
+            && resent > 0
+            && dead > 0
+            && held_up > 0
+    );
+    assert_eq!(number(pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(pool, "select count(*) from payment_orders where state = 'parked'").await, 0);
+}
+
+/// Until every order has ended, at the bank and here.
+async fn calm(till: &Till, tables: &Tables) {
+    let survivors = till.payments("survivor", quick());
+    let mut rng = SmallRng::seed_from_u64(1);
+    let ended = async {
+        loop {
+            survivors.worker().run_once().await.unwrap();
+            let open = number(
+                &till.app.pool,
+                "select count(*) from payment_orders where state in ('recorded', 'sending', 'unknown')",
+            )
+            .await;
+            if open == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        for order in (0..ORDERS).filter(|order| !tables.is_answered(&key(*order))) {
+            while !tables.is_answered(&key(order)) {
+                tables.send(till, &key(order), amount(order), &mut rng).await;
+                survivors.worker().run_once().await.unwrap();
+            }
+        }
+        for movement in till.bank.movements() {
+            if matches!(movement.status, Status::Pending | Status::Upcoming) {
+                till.bank.move_payment(&movement.key, Status::Settled);
+            }
+        }
+        loop {
+            till.sync().await;
+            survivors.worker().run_once().await.unwrap();
+            let open = number(
+                &till.app.pool,
+                "select count(*) from payment_orders where state not in ('succeeded', 'failed')",
+            )
+            .await;
+            if open == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    if tokio::time::timeout(Duration::from_secs(120), ended).await.is_err() {
+        let open: Vec<(String, String, Option<String>)> = sqlx::query_as(
+            "select idempotency_key, state, reason from payment_orders where state not in ('succeeded', 'failed')",
+        )
+        .fetch_all(&till.app.pool)
+        .await
+        .unwrap();
+        panic!("these never end: {open:#?}");
+    }
+}
+
+/// What the bank, the order and Formance say of a key agrees; gives whether it ended well.
+async fn check(till: &Till, formance: &Formance, key: &str) -> bool {
+    let keys = till.bank_keys(key).await;
+    let moved: Vec<Status> = till
+        .bank
+        .movements()
+        .into_iter()
+        .filter(|movement| keys.contains(&movement.key) && movement.status != Status::Declined)
+        .map(|movement| movement.status)
+        .collect();
+    assert!(moved.len() <= 1, "{key} moved money {} times", moved.len());
+    let expected = match moved.first() {
+        None => (PaymentStatus::Failed, InitiationStatus::Failed),
+        Some(Status::Settled) => (PaymentStatus::Succeeded, InitiationStatus::Processed),
+        Some(Status::Reversed | Status::Refunded) => (PaymentStatus::Refunded, InitiationStatus::Reversed),
+        Some(other) => panic!("{key} is still {other:?}"),
+    };
+    assert_eq!(formance.shows(key), expected, "{key}: {:#?}", formance.kept.initiation(key));
+    !moved.is_empty()
+}

@@ -1,0 +1,98 @@
+//! What may be paid, and who has to agree.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tributary::domain::Amount;
+use tributary::formance::PaymentStatus;
+use tributary::formance::kept::InitiationStatus;
+use tributary::payments::{AssetLimit, Policy};
+use tributary::store::payment_orders::{self, Resolution};
+
+use crate::support::till::{Formance, Till, number, quick};
+
+async fn limited(guard: Duration) -> Till {
+    let amount = |text| Some(Amount::parse("amount", text).unwrap());
+    let mut till = Till::open(guard).await;
+    let limit = AssetLimit {
+        per_payment: amount("2000"),
+        per_day: amount("3000"),
+        require_approval_above: amount("1000"),
+    };
+    till.policy.limits = BTreeMap::from([("GBP/2".to_owned(), limit)]);
+    till
+}
+
+#[tokio::test]
+async fn more_than_a_payment_or_a_day_may_have_is_refused() {
+    let till = limited(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    let refused = formance.pay(&till.initiation("much", 2001)).await.unwrap_err();
+    assert!(refused.to_string().contains("the most of one payment"), "{refused}");
+    for (key, pence) in [("a", 1000), ("b", 1000), ("c", 900)] {
+        formance.pay(&till.initiation(key, pence)).await.unwrap();
+    }
+    let refused = formance.pay(&till.initiation("d", 101)).await.unwrap_err();
+    assert!(refused.to_string().contains("2900 ordered today"), "{refused}");
+    formance.pay(&till.initiation("e", 100)).await.unwrap();
+    assert_eq!(till.bank.payment_requests(), 4);
+    assert_eq!(number(&app.pool, "select count(*) from payment_refusals").await, 2);
+}
+
+#[tokio::test]
+async fn what_has_to_be_approved_waits_for_a_person() {
+    let till = limited(Policy::GUARD).await;
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    for key in ["yes", "no"] {
+        formance.pay(&till.initiation(key, 1500)).await.unwrap();
+    }
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("yes"), (PaymentStatus::Pending, InitiationStatus::Processing));
+    payments.worker().run_once().await.unwrap();
+    assert_eq!((till.bank.payment_requests(), till.state("yes").await.as_str()), (0, "held"));
+    let id = |key| payment_orders::of_key(&app.pool, key);
+    let (yes, no) = (id("yes").await.unwrap()[0].id, id("no").await.unwrap()[0].id);
+    assert!(payment_orders::approve(&app.pool, yes, "ann").await.unwrap());
+    assert!(!payment_orders::approve(&app.pool, yes, "ann").await.unwrap(), "once");
+    assert!(payment_orders::reject(&app.pool, no, "not ours", "ann").await.unwrap());
+    till.carry_on(&payments, "yes", &["pending"]).await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("no"), (PaymentStatus::Failed, InitiationStatus::Failed));
+    assert_eq!((till.moved("yes").await, till.moved("no").await), (1, 0));
+    let who = number(&app.pool, "select count(*) from payment_audit where actor = 'ann'").await;
+    assert_eq!(who, 2);
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_can_find_out_about_waits_for_a_person() {
+    let mut till = Till::open(Policy::GUARD).await;
+    // no way to look, and a key that protects nothing
+    till.change(|manifest| {
+        let payouts = manifest.payouts.as_mut().unwrap();
+        (payouts.lookup, payouts.key.lifetime) = (None, None);
+    });
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    till.bank.set_payment_faults([
+        tributary::standin::starling::PaymentFault::ErrorBefore,
+        tributary::standin::starling::PaymentFault::ErrorAfter,
+    ]);
+    for key in ["gone", "paid"] {
+        formance.pay(&till.initiation(key, 1500)).await.unwrap();
+        till.carry_on(&payments, key, &["parked"]).await;
+    }
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("gone"), (PaymentStatus::Pending, InitiationStatus::Processing));
+    // the records of the bank tell of the one
+    till.sync().await;
+    assert_eq!(till.state("paid").await, "pending");
+    // and a person of the other
+    let gone = payment_orders::of_key(&app.pool, "gone").await.unwrap()[0].id;
+    let failed = Resolution::Failed { reason: "the bank says it never came" };
+    assert!(payment_orders::resolve(&app.pool, gone, failed, "ann").await.unwrap());
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("gone"), (PaymentStatus::Failed, InitiationStatus::Failed));
+    assert_eq!(till.bank.payment_requests(), 2, "nothing was sent twice");
+}

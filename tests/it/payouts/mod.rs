@@ -1,0 +1,8 @@
+//! Money out: each key moves money once, and shows as one payment in Formance.
+
+mod answers;
+mod histories;
+mod killed;
+mod limits;
+mod outcomes;
+mod records;

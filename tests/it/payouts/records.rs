@@ -1,0 +1,142 @@
+//! The movement in the provider's records is the payment that was ordered.
+
+use tributary::formance::PaymentStatus;
+use tributary::formance::kept::InitiationStatus;
+use tributary::payments::Policy;
+use tributary::standin::starling::{PaymentFault, Status};
+
+use crate::support::till::{Formance, Till, number, quick};
+
+#[tokio::test]
+async fn s22_an_order_is_in_the_transactions_before_anybody_hears_of_it() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    let row = formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    let rows = formance.poll(&app).await;
+    let shown: Vec<_> = rows.iter().filter(|shown| shown.reference == row.reference).collect();
+    assert_eq!(shown.len(), 1);
+    assert_eq!(shown[0].payment_reference(), "k");
+    assert_eq!(shown[0].created_at.to_string(), row.created_at.to_string(), "the same status, the same date");
+    assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+}
+
+#[tokio::test]
+async fn s23_the_records_of_the_provider_move_the_order_on_whenever_they_come() {
+    for synced_before_poll in [true, false] {
+        let till = Till::open(Policy::GUARD).await;
+        let (app, _) = till.instance("one", quick());
+        let mut formance = Formance::of(&app).await;
+        formance.pay(&till.initiation("k", 1500)).await.unwrap();
+        if !synced_before_poll {
+            formance.poll(&app).await;
+        }
+        till.sync().await;
+        formance.poll(&app).await;
+        assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+        till.sync().await;
+        formance.poll(&app).await;
+        assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
+        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Reversed);
+        till.sync().await;
+        formance.poll(&app).await;
+        assert_eq!(formance.shows("k"), (PaymentStatus::Refunded, InitiationStatus::Reversed));
+        assert_eq!(till.moved("k").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn s23_a_payment_that_is_declined_later_fails_its_initiation() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    formance.poll(&app).await;
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Declined);
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Failed, InitiationStatus::Failed));
+}
+
+#[tokio::test]
+async fn a_late_or_repeated_sync_changes_nothing_of_what_was_told() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.sync().await;
+    formance.poll(&app).await;
+    let told = number(&app.pool, "select count(*) from feed where resource = 'transactions'").await;
+    // everything is read again, and written again
+    app.sql("delete from sync_cursors; delete from sync_open_records").await;
+    till.sync().await;
+    assert!(formance.poll(&app).await.is_empty());
+    assert_eq!(number(&app.pool, "select count(*) from feed where resource = 'transactions'").await, told);
+    // even where the row itself is lost and made again
+    app.sql("delete from transactions where type = 'PAYOUT' and related_transaction_id = 'k'").await;
+    app.sql("update payment_orders set provider_updated_at = provider_updated_at - interval '1 hour'").await;
+    app.sql("delete from sync_cursors").await;
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    let adjustments =
+        &formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap().adjustments;
+    assert_eq!(adjustments.len(), 2, "{adjustments:#?}");
+}
+
+#[tokio::test]
+async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
+    let mut till = Till::open(Policy::GUARD).await;
+    // a bank whose records do not repeat the key
+    let without: String = crate::support::till::MANIFEST
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("orderReference:"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let lookup = |name: &str| match name {
+        "STARLING_URL" => Some(format!("http://{}", till.address)),
+        "STARLING_TOKEN" => Some(crate::support::till::TOKEN.to_owned()),
+        _ => None,
+    };
+    let provider = tributary::config::Provider::parse(&without, &lookup).unwrap();
+    let tributary::config::Source::Pull(plain) = provider.source else { panic!("it is pulled") };
+    till.change(|manifest| manifest.functions = plain.functions);
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
+    formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    till.sync().await;
+    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 1);
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+    // a look finds it; what waited is news of the order
+    till.carry_on(&payments, "k", &["pending"]).await;
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.sync().await;
+    payments.worker().run_once().await.unwrap();
+    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 0);
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    assert_eq!(till.moved("k").await, 1);
+}
+
+#[tokio::test]
+async fn a_refund_that_names_the_providers_id_belongs_to_the_order() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.sync().await;
+    let item = till.bank.movements()[0].item.to_string();
+    let refund = serde_json::json!({"id": "refund-1", "relatedTransactionID": item, "type": "PAYIN", "status": "REFUNDED",
+        "currency": "GBP/2", "amount": "500", "createdAt": chrono::Utc::now().to_rfc3339()});
+    app.push("transactions", &[refund]).await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Refunded, InitiationStatus::Reversed));
+    let payment = formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap();
+    assert_eq!(payment.amount.as_str(), "1000");
+}

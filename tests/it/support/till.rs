@@ -1,0 +1,317 @@
+//! A bank that pays, Tributary in front of it, and a person in Formance who orders.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use sqlx::PgPool;
+use tributary::config::{Provider, Source};
+use tributary::formance::{
+    CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
+};
+use tributary::ingest::{DatabaseShared, RunOutcome, run_once};
+use tributary::payments::{Payer, Payments, Point, Policy, Settings};
+use tributary::provider::{Connection, Manifest, Period};
+use tributary::standin::starling::{self, Starling, StarlingConfig};
+
+use super::TestApp;
+
+pub const MANIFEST: &str = include_str!("../../../providers/starling.yaml");
+pub const TOKEN: &str = "the-token-of-the-test";
+
+/// A bank with payees, and an application that has read who they are.
+pub struct Till {
+    pub bank: Arc<Starling>,
+    /// `127.0.0.1:port`
+    pub address: String,
+    /// Without payments of its own: see [`Till::instance`].
+    pub app: TestApp,
+    /// Of the instances that pay.
+    pool: PgPool,
+    manifest: Manifest,
+    /// Made once: to compile a manifest takes long.
+    connection: Arc<Connection>,
+    pub policy: Policy,
+    /// An account in pounds, and accounts of payees.
+    pub account: String,
+    pub payees: Vec<String>,
+}
+
+/// How long a request to the bank may take, in the tests.
+pub const TIMEOUT: Duration = Duration::from_millis(400);
+/// How long after its request a payment shows at the latest, in the tests.
+pub const SETTLE: Duration = Duration::from_millis(200);
+
+/// As fast as it goes.
+pub fn quick() -> Settings {
+    Settings {
+        wait: Duration::from_millis(700),
+        claim: Duration::from_secs(3),
+        tick: Duration::from_millis(30),
+        pause: Duration::from_millis(50),
+        at: None,
+    }
+}
+
+/// Stops for ever at `point`: what goes on there is as good as dead.
+pub fn dead_at(point: Point) -> Settings {
+    let at = move |reached: Point| -> futures::future::BoxFuture<'static, ()> {
+        if reached == point { Box::pin(std::future::pending()) } else { Box::pin(std::future::ready(())) }
+    };
+    Settings { at: Some(Arc::new(at)), ..quick() }
+}
+
+impl Till {
+    /// Opens everything; the guard before another attempt is `guard`.
+    pub async fn open(guard: Duration) -> Self {
+        let mut config = StarlingConfig::new(7, TOKEN);
+        (config.items, config.payees, config.accounts, config.goals_per_account) = (20, 3, 1, 0);
+        let bank = Arc::new(Starling::new(config).unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
+        let app =
+            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
+                .await;
+        let manifest = manifest(&format!("http://{address}"));
+        let mut till = Self {
+            bank,
+            address,
+            pool: tributary::store::connect(&app.url, 40).await.unwrap(),
+            connection: connect(&app, &manifest),
+            app,
+            manifest,
+            policy: Policy { guard, ..Policy::default() },
+            account: String::new(),
+            payees: Vec::new(),
+        };
+        till.sync().await;
+        let pool = &till.app.pool;
+        till.account =
+            sqlx::query_scalar("select id from accounts order by id limit 1").fetch_one(pool).await.unwrap();
+        till.payees =
+            sqlx::query_scalar("select id from beneficiaries order by id").fetch_all(pool).await.unwrap();
+        till
+    }
+
+    /// Changes the manifest.
+    pub fn change(&mut self, change: impl FnOnce(&mut Manifest)) {
+        change(&mut self.manifest);
+        self.connection = connect(&self.app, &self.manifest);
+    }
+
+    /// The payments of another instance.
+    pub fn payments(&self, name: &str, settings: Settings) -> Payments {
+        let payer = Payer { connection: Arc::clone(&self.connection), policy: self.policy.clone() };
+        let payers = HashMap::from([(self.app.name().clone(), payer)]);
+        Payments::new(self.pool.clone(), name.to_owned(), payers, settings)
+    }
+
+    /// Another instance, which serves the API.
+    pub fn instance(&self, name: &str, settings: Settings) -> (TestApp, Payments) {
+        let payments = self.payments(name, settings);
+        (TestApp::paying(&self.app, payments.clone()), payments)
+    }
+
+    /// Reads what the bank has.
+    pub async fn sync(&self) {
+        let outcome =
+            run_once(&self.app.pool, self.app.name(), &self.connection, &Arc::default()).await.unwrap();
+        assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
+    }
+
+    /// An order of `amount` pence under `key`.
+    pub fn initiation(&self, key: &str, amount: u32) -> Initiation {
+        order_of(key, amount, &self.account, &self.payees[0])
+    }
+
+    /// The state of an order.
+    pub async fn state(&self, key: &str) -> String {
+        sqlx::query_scalar("select state from payment_orders where idempotency_key = $1")
+            .bind(key)
+            .fetch_one(&self.app.pool)
+            .await
+            .unwrap()
+    }
+
+    /// The bank's keys of an order's attempts, the latest last.
+    pub async fn bank_keys(&self, key: &str) -> Vec<String> {
+        sqlx::query_scalar(
+            "select a.provider_key from payment_attempts a join payment_orders o on o.id = a.order_id
+             where o.idempotency_key = $1 order by a.attempt",
+        )
+        .bind(key)
+        .fetch_all(&self.app.pool)
+        .await
+        .unwrap()
+        .into_iter()
+        .chain(
+            sqlx::query_scalar("select provider_key from payment_orders where idempotency_key = $1")
+                .bind(key)
+                .fetch_optional(&self.app.pool)
+                .await
+                .unwrap(),
+        )
+        .collect()
+    }
+
+    /// How often money moved for an order.
+    pub async fn moved(&self, key: &str) -> usize {
+        let keys = self.bank_keys(key).await;
+        self.bank.movements().iter().filter(|movement| keys.contains(&movement.key)).count()
+    }
+
+    /// Carries orders on by `payments` until the one of `key` is in one of `states`.
+    pub async fn carry_on(&self, payments: &Payments, key: &str, states: &[&str]) -> String {
+        let arrived = async {
+            loop {
+                payments.worker().run_once().await.unwrap();
+                let state = self.state(key).await;
+                if states.contains(&state.as_str()) {
+                    return state;
+                }
+                // what is due is due by the database's clock
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        match tokio::time::timeout(Duration::from_secs(30), arrived).await {
+            Ok(state) => state,
+            Err(_) => {
+                panic!("the order {key} stays {} and gets to none of {states:?}", self.state(key).await)
+            }
+        }
+    }
+}
+
+fn connect(app: &TestApp, manifest: &Manifest) -> Arc<Connection> {
+    let shared = Arc::new(DatabaseShared::new(app.pool.clone(), app.name().clone()));
+    Arc::new(Connection::with_shared(app.name(), manifest, shared).unwrap())
+}
+
+/// The manifest of the bank at `url`, with the patience of the tests.
+pub fn manifest(url: &str) -> Manifest {
+    let lookup = |name: &str| match name {
+        "STARLING_URL" => Some(url.to_owned()),
+        "STARLING_TOKEN" => Some(TOKEN.to_owned()),
+        _ => None,
+    };
+    let Source::Pull(mut manifest) = Provider::parse(MANIFEST, &lookup).unwrap().source else {
+        panic!("the manifest is pulled")
+    };
+    (manifest.rate_limit.per_second, manifest.rate_limit.burst, manifest.retry.attempts) = (1000, 100, 2);
+    let payouts = manifest.payouts.as_mut().expect("it pays");
+    payouts.timeout = Period::from_millis(TIMEOUT.as_millis() as u64);
+    let look = payouts.lookup.as_mut().expect("it looks");
+    look.settle = Period::from_millis(SETTLE.as_millis() as u64);
+    look.every = Period::from_millis(100);
+    *manifest
+}
+
+/// An order of `amount` pence under `key`.
+pub fn order_of(key: &str, amount: u32, source: &str, destination: &str) -> Initiation {
+    Initiation {
+        reference: key.to_owned(),
+        amount: Integer::parse(&amount.to_string()).unwrap(),
+        asset: "GBP/2".to_owned(),
+        source: source.to_owned(),
+        destination: destination.to_owned(),
+        description: "rent".to_owned(),
+        metadata: BTreeMap::from([("invoice".to_owned(), key.to_owned())]),
+    }
+}
+
+/// Formance's time now.
+pub fn now() -> GoTime {
+    let now = Utc::now();
+    GoTime::from_unix(now.timestamp(), now.timestamp_subsec_nanos())
+}
+
+/// Formance: a person who orders, a connector that sends and polls, and the tables behind.
+pub struct Formance {
+    pub client: Client,
+    pub kept: Kept,
+    state: State,
+}
+
+impl Formance {
+    /// Over the API of `app`.
+    pub async fn of(app: &TestApp) -> Self {
+        Self::over(&app.listen().await, &app.connector_key)
+    }
+
+    /// Over the API at `endpoint`.
+    pub fn over(endpoint: &str, key: &str) -> Self {
+        Self { client: Client::new(endpoint, key), kept: Kept::default(), state: State::default() }
+    }
+
+    /// Over the API of `app`, with what it has already.
+    pub async fn at(app: &TestApp, kept: Kept, state: State) -> Self {
+        Self { kept, state, ..Self::of(app).await }
+    }
+
+    /// Goes on over the API of another instance.
+    pub async fn move_to(&mut self, app: &TestApp) {
+        self.client = Client::new(&app.listen().await, &app.connector_key);
+    }
+
+    /// One request of the connector; what comes of it is kept.
+    pub async fn send(&mut self, initiation: &Initiation) -> Result<Row, CallError> {
+        let outcome = self.client.create(Movement::Payout, initiation).await;
+        self.kept.settle(&initiation.reference, &outcome, now());
+        outcome
+    }
+
+    /// A person orders, or presses Retry; the connector sends until it has an answer that counts.
+    pub async fn pay(&mut self, initiation: &Initiation) -> Result<Row, CallError> {
+        assert!(self.kept.initiate(&initiation.reference, now()), "Formance sends it");
+        loop {
+            match self.send(initiation).await {
+                Err(error) if !error.class().is_final() => {
+                    tokio::time::sleep(Duration::from_millis(50)).await
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Publishes what there is and polls it.
+    pub async fn poll(&mut self, app: &TestApp) -> Vec<Row> {
+        app.publish_all().await;
+        self.take().await
+    }
+
+    /// Polls what is published.
+    pub async fn take(&mut self) -> Vec<Row> {
+        let rows = self
+            .client
+            .drain(Kind::Transactions, &mut self.state)
+            .await
+            .expect("a poll that Formance accepts");
+        self.kept.take(Kind::Transactions, &rows);
+        rows
+    }
+
+    /// Status of the only payment of `key`, and of its initiation.
+    pub fn shows(&self, key: &str) -> (PaymentStatus, tributary::formance::kept::InitiationStatus) {
+        let of_key: Vec<_> = self
+            .kept
+            .payments()
+            .iter()
+            .filter(|payment| {
+                payment.key.identity == key
+                    || payment.metadata.as_ref().is_some_and(|metadata| {
+                        metadata.iter().any(|(name, value)| name == "invoice" && value == key)
+                    })
+            })
+            .collect();
+        assert_eq!(of_key.len(), 1, "one payment of {key}: {of_key:#?}");
+        let initiation = self.kept.initiation(key).expect("it was ordered");
+        (of_key[0].status(), initiation.status())
+    }
+}
+
+/// The number that `sql` gives.
+pub async fn number(pool: &PgPool, sql: &'static str) -> i64 {
+    sqlx::query_scalar(sql).fetch_one(pool).await.unwrap()
+}
