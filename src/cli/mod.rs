@@ -5,6 +5,7 @@ mod database;
 mod demo;
 mod health;
 mod keys;
+mod manifest;
 mod migrate;
 mod openapi;
 mod progress;
@@ -35,6 +36,7 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   tributary demo                                        a bank's stand-in, the adapter and a key to try it with
   tributary serve --listen 127.0.0.1:8080 --providers providers
+  tributary manifest new acme                           begin the file that connects a provider
   tributary sync acme                                   read a provider now
   tributary keys create --provider acme --scope connector
   tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
@@ -69,6 +71,9 @@ enum Command {
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Write, check and try how a provider is connected.
+    #[command(subcommand)]
+    Manifest(manifest::ManifestCommand),
     /// Read a provider now, and see how far it is.
     Sync(sync::SyncArgs),
     /// List what was read, when and how it went.
@@ -125,6 +130,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sy
         Command::Serve(args) => serve::run(&common, args).await,
         Command::Migrate => migrate::run(&common).await,
         Command::Keys(command) => keys::run(&common, command).await,
+        Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
         Command::Runs(args) => sync::runs(&common, args).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),

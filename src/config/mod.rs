@@ -1,10 +1,11 @@
 //! The one place that reads the environment and the provider files.
 
+mod places;
 mod provider_file;
 
 use std::path::{Path, PathBuf};
 
-pub use provider_file::{FormanceVersion, Provider, Source};
+pub use provider_file::{FormanceVersion, Provider, Source, manifest_of, schema};
 
 /// Reads a variable of the environment.
 pub type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -27,8 +28,8 @@ pub enum ConfigError {
     Twice { provider: String, first: PathBuf, second: PathBuf },
 }
 
-/// Every provider that a file (`*.yaml`, `*.yml`) in `folder` declares, by name of file.
-pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, ConfigError> {
+/// The files (`*.yaml`, `*.yml`) in `folder` that declare providers, by their names.
+pub fn provider_files(folder: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let unreadable = |error| ConfigError::Folder { path: folder.to_owned(), error };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
@@ -38,8 +39,13 @@ pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, Co
         }
     }
     files.sort();
+    Ok(files)
+}
+
+/// Every provider that a file in `folder` declares, by name of file.
+pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, ConfigError> {
     let mut providers: Vec<(PathBuf, Provider)> = Vec::new();
-    for path in files {
+    for path in provider_files(folder)? {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| ConfigError::File { path: path.clone(), error })?;
         let provider = Provider::parse(&text, lookup)

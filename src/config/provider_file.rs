@@ -1,14 +1,17 @@
 //! A provider file: who the provider is, who may call for it, and where its records come from.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
 use super::Lookup;
+use super::places::{Place, Places};
 use crate::domain::ProviderName;
 use crate::http::{KeyDigest, RequestLimit, Scope};
-use crate::provider::{Manifest, Period};
+use crate::provider::{Manifest, ManifestError, Period};
 use crate::store::feeds::Pace;
 
 /// A provider as its file declares it.
@@ -55,9 +58,12 @@ impl FormanceVersion {
     }
 }
 
-#[derive(Deserialize)]
+/// A file that says how one provider is connected.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ProviderFile {
+    /// The provider's name: lower-case letters, digits, `-` and `_`.
+    #[schemars(with = "String")]
     provider: ProviderName,
     source: Source,
     #[serde(default)]
@@ -66,35 +72,44 @@ struct ProviderFile {
     feed: FeedSection,
     #[serde(default)]
     api: ApiSection,
+    /// Keys with which the API of this service is called.
     #[serde(default)]
     keys: Vec<KeyEntry>,
 }
 
-#[derive(Deserialize, Default)]
+/// The Formance that polls.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FormanceSection {
+    /// 3.0, 3.1, or current for 3.2 and later.
     #[serde(default)]
     version: FormanceVersion,
 }
 
-#[derive(Deserialize)]
+/// How changes are published.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct FeedSection {
+    /// How many changes share one second, 1 to 1000000.
     max_per_second: i32,
+    /// How long a child waits for its parent.
     parent_wait: Period,
 }
 
-#[derive(Deserialize, Default)]
+/// What each key of the provider may ask of the API.
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ApiSection {
     max_requests_per_second: Option<u32>,
+    /// How many requests at once after a pause.
     burst: Option<u32>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
     scope: Scope,
+    /// The variable of the environment that holds the key, as `${NAME}`.
     key: String,
 }
 
@@ -164,13 +179,19 @@ impl Provider {
             }
         }
         let source = match file.source {
-            Source::Pull(manifest) => match manifest.interpolated(lookup) {
-                Ok(manifest) => Source::Pull(Box::new(manifest)),
-                Err(error) => {
-                    warnings.push(format!("nothing is pulled: {error}"));
-                    Source::Unset
+            Source::Pull(manifest) => {
+                manifest.check_streams().map_err(|error| at_its_line(text, &error))?;
+                match manifest.interpolated(lookup) {
+                    Ok(manifest) => {
+                        manifest.check(&file.provider).map_err(|error| at_its_line(text, &error))?;
+                        Source::Pull(Box::new(manifest))
+                    }
+                    Err(error) => {
+                        warnings.push(format!("nothing is pulled: {error}"));
+                        Source::Unset
+                    }
                 }
-            },
+            }
             other => other,
         };
         let pace = file.feed.pace()?;
@@ -186,10 +207,59 @@ impl Provider {
     }
 }
 
+/// The manifest of a provider file, checked as far as it goes without variables, which are not
+/// filled in.
+pub fn manifest_of(text: &str) -> Result<Manifest, String> {
+    match parse_yaml(text)?.source {
+        Source::Pull(manifest) => {
+            manifest.check_streams().map_err(|error| at_its_line(text, &error))?;
+            Ok(*manifest)
+        }
+        Source::Push | Source::Unset => Err("it is not pulled: `source: push`".to_owned()),
+    }
+}
+
+/// The JSON Schema of a provider file, by which editors complete and check it.
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(ProviderFile);
+    schema.insert("title".to_owned(), "A provider of Tributary".into());
+    schema.to_value()
+}
+
+/// What is wrong, with the line of the field that it is about.
+fn at_its_line(text: &str, error: &ManifestError) -> String {
+    let (stream, field) = error.place();
+    match Places::of(text).and_then(|places| places.of_source(stream, field)) {
+        Some(Place { line, column }) => format!("line {line}, column {column}: {error}"),
+        None => error.to_string(),
+    }
+}
+
 /// Without the lines around a mistake: they may hold a token that somebody wrote into the file.
 fn parse_yaml(text: &str) -> Result<ProviderFile, String> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
+impl JsonSchema for FormanceVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "FormanceVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let versions = ["3.0", "3.1", "3.2", "3.3", "3.4", "current"];
+        json_schema!({ "anyOf": [{ "enum": versions }, { "enum": [3.0, 3.1, 3.2, 3.3, 3.4] }] })
+    }
+}
+
+impl JsonSchema for Source {
+    fn schema_name() -> Cow<'static, str> {
+        "Source".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "const": "push" }, generator.subschema_for::<Manifest>()] })
+    }
 }
 
 impl<'de> Deserialize<'de> for FormanceVersion {
@@ -305,6 +375,32 @@ mod tests {
         }
         let error = limit("feed: { max_per_second: 5000 }\napi: { burst: 51 }").unwrap_err();
         assert!(error.contains("from 52"), "{error}");
+    }
+
+    #[test]
+    fn a_mistake_in_a_manifest_is_named_with_its_line_and_what_to_do() {
+        let file = |streams: &str| {
+            format!(
+                "provider: acme\nsource:\n  base_url: ${{ACME_URL}}\n  auth: none\n  every: 1m\n  streams:\n{streams}"
+            )
+        };
+        for (streams, about) in [
+            (
+                "    - name: a\n      resource: accounts\n      request: { path: /a }\n      records: .[]\n      map: '{'\n",
+                ["line 11, column 7", "map of stream a"],
+            ),
+            (
+                "    - name: a\n      resource: accounts\n      request: { path: /a }\n      records: .[]\n",
+                ["line 7, column 7", "give both or none"],
+            ),
+            (
+                "    - name: a\n      resource: accounts\n      request: { path: /a }\n      recods: .[]\n",
+                ["line 10", "recods"],
+            ),
+        ] {
+            let error = parse(&file(streams)).unwrap_err();
+            assert!(about.iter().all(|part| error.contains(part)), "{error}");
+        }
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub enum Failed {
 impl Failed {
     /// Of a run with these failures that read something or not, at `now`.
     pub fn of(failures: &[Failure], read_something: bool, now: DateTime<Utc>) -> Self {
-        let answered = |wanted: u16| failures.iter().any(|failure| status(failure) == Some(wanted));
+        let answered = |wanted: u16| failures.iter().any(|failure| failure.refusal() == Some(wanted));
         let closed = failures.iter().filter_map(|failure| match &failure.error {
             ReadError::Client(ClientError::AskedToWait { until, .. }) => Some(*until),
             _ => None,
@@ -43,17 +43,6 @@ impl Failed {
             (true, ..) => Self::Partly,
             (false, ..) => Self::Wholly,
         }
-    }
-}
-
-/// The status that the provider refused with, itself or when it was asked for a token.
-fn status(failure: &Failure) -> Option<u16> {
-    let ReadError::Client(error) = &failure.error else { return None };
-    match error {
-        ClientError::Refused { status, .. } => Some(*status),
-        // a token that is refused is refused for what we are, whatever the status
-        ClientError::NoToken(why) if matches!(**why, ClientError::Refused { .. }) => Some(401),
-        _ => None,
     }
 }
 

@@ -21,17 +21,19 @@ use request::Reach;
 pub use request::{Answer, Method, Request, Target};
 use rules::{Decision, Evidence};
 pub use rules::{Rules, text};
+use transport::Wire;
 pub use transport::{Incoming, Outgoing, SendError, Transport};
 
 use super::auth::Authenticator;
 use super::cage::{Cage, CageError};
-#[cfg(test)]
-use super::clock::Clock;
+use super::cassette::{Cassette, Player};
+use super::clock::{Clock, SkippingClock};
 use super::jq;
 use super::manifest::{Action, Manifest};
 use super::meter;
 use super::retry;
 use super::shared::{AccessToken, Closed, Shared, SharedError};
+use super::tap::Tap;
 
 /// Why a request has no usable answer. Shows the path and the names of its query parameters,
 /// never their values, headers or tokens.
@@ -120,18 +122,41 @@ impl Client {
             auth: settings::authenticator(manifest, &base, &headers, &cage)?,
             reach: Reach::new(base, &manifest.allow_hosts)?,
             headers,
-            rules: Rules::compile("", &manifest.functions, &manifest.errors)?,
+            rules: Rules::compile(&manifest.functions, &manifest.errors)
+                .map_err(|(field, why)| format!("{field}: {why}"))?,
             cage,
             attempts: manifest.retry.attempts,
         })
     }
 
-    /// Replaces the clock by which pauses are made and what is shared by what goes by it.
-    #[cfg(test)]
+    /// Replaces the clock by which pauses are made, and what is shared by what goes by that clock.
     pub fn set_clock(&mut self, clock: Arc<dyn Clock>) {
         let transport = Arc::get_mut(&mut self.transport).expect("nothing was sent yet");
         transport.shared = Arc::new(super::shared::InMemory::with_clock(Arc::clone(&clock)));
         transport.clock = clock;
+    }
+
+    /// Shows `tap` what passes from now on.
+    pub fn tap(&mut self, tap: Arc<dyn Tap>) {
+        Arc::get_mut(&mut self.transport).expect("nothing was sent yet").tap = Some(tap);
+    }
+
+    /// Has `cassette` answer instead of the provider.
+    pub fn play(&mut self, cassette: Cassette) {
+        // nobody is there whom a pause would spare
+        self.set_clock(Arc::<SkippingClock>::default());
+        let transport = Arc::get_mut(&mut self.transport).expect("nothing was sent yet");
+        transport.wire = Wire::Played(Player::new(cassette));
+        transport.limiter = settings::no_limit();
+        transport.budgets.clear();
+    }
+
+    /// The answers of a cassette that nobody asked for.
+    pub fn unplayed(&self) -> usize {
+        match &self.transport.wire {
+            Wire::Network(_) => 0,
+            Wire::Played(player) => player.left(),
+        }
     }
 
     /// How many requests were sent so far, repeated ones and those for tokens included: by the run

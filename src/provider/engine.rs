@@ -9,13 +9,17 @@ use jaq_json::Val;
 use crate::domain::ProviderName;
 
 use super::cage::Cage;
+use super::cassette::Cassette;
 use super::client::Client;
 use super::jq::{FilterError, Scope};
 use super::manifest::Manifest;
 use super::page::{PageSink, ReadError, RunError, RunReport};
 use super::plan::{self, ManifestError, Stream};
-use super::run::Run;
+use super::run::{Most, Run};
+use super::selection::Selection;
 use super::shared::{InMemory, Shared};
+use super::tap::Tap;
+use super::webhook::Webhook;
 
 /// A provider's API, ready to be pulled again and again. Holds no state between runs but the
 /// pace of its requests.
@@ -57,6 +61,23 @@ impl Connection {
         })
     }
 
+    /// Shows `tap` what passes. To be called before anything was sent.
+    pub fn tapped(mut self, tap: Arc<dyn Tap>) -> Self {
+        self.client.tap(tap);
+        self
+    }
+
+    /// Has `cassette` answer instead of the provider. To be called before anything was sent.
+    pub fn played(mut self, cassette: Cassette) -> Self {
+        self.client.play(cassette);
+        self
+    }
+
+    /// The answers of a cassette that nobody asked for.
+    pub fn unplayed(&self) -> usize {
+        self.client.unplayed()
+    }
+
     /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
     /// is dropped, and is lost if the process ends before it.
     pub async fn settled(&self) {
@@ -72,12 +93,40 @@ impl Connection {
         Run::new(self, sink).finish().await
     }
 
+    /// As [`Connection::run`], for a look at the selected streams: no more of each than `most`
+    /// says.
+    pub async fn look<S: PageSink>(
+        &self,
+        selection: &Selection,
+        most: Most,
+        sink: &mut S,
+    ) -> Result<RunReport, RunError<S::Error>> {
+        Run::new(self, sink).only(selection).at_most(most).finish().await
+    }
+
     /// Runs filters in their cage.
     pub(super) async fn evaluate<T: Send + 'static>(
         &self,
         work: impl FnOnce(Instant) -> Result<T, FilterError> + Send + 'static,
     ) -> Result<T, ReadError> {
         Ok(self.cage.run(work).await?)
+    }
+}
+
+impl Manifest {
+    /// Checks what does not depend on variables: the streams, their filters and schedules.
+    pub fn check_streams(&self) -> Result<(), ManifestError> {
+        plan::streams(self)?;
+        self.schedules()?;
+        Ok(())
+    }
+
+    /// Checks everything; the manifest has to be interpolated.
+    pub fn check(&self, provider: &ProviderName) -> Result<(), ManifestError> {
+        Connection::new(provider, self)?;
+        self.schedules()?;
+        Webhook::new(self)?;
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod auth;
 mod cage;
+mod cassette;
 mod client;
 mod clock;
 mod engine;
@@ -26,6 +27,7 @@ mod run;
 mod secret;
 mod selection;
 mod shared;
+mod tap;
 mod template;
 mod time;
 mod walk;
@@ -38,6 +40,7 @@ mod fake;
 mod starling_tests;
 
 pub use cage::CageError;
+pub use cassette::{Cassette, Recorder};
 pub use client::ClientError;
 pub use engine::Connection;
 pub use interpolate::{InterpolateError, interpolate};
@@ -52,10 +55,12 @@ pub use page::{
 pub use period::Period;
 pub use plan::ManifestError;
 pub use remap::RemapError;
+pub use run::Most;
 pub use secret::Secret;
 pub use selection::{Selection, StreamGroup, Wanted};
 pub use shared::{
     AccessToken, Admission, Budget, Closed, Exchange, Granted, InMemory, Shared, SharedError, TokenError,
     TokenKey,
 };
+pub use tap::{Answered, Exchanged, Tap};
 pub use webhook::{Call, Triggered, Unproven, Webhook};

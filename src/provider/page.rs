@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::Resource;
 
 use super::cage::CageError;
+use super::cassette::NOT_RECORDED;
 use super::client::ClientError;
 use super::jq::FilterError;
 use super::request::RequestError;
@@ -150,6 +151,24 @@ pub struct Failure {
     pub stream: String,
     pub partition: String,
     pub error: ReadError,
+}
+
+impl Failure {
+    /// The status that the provider refused with, itself or when it was asked for a token.
+    pub fn refusal(&self) -> Option<u16> {
+        let ReadError::Client(error) = &self.error else { return None };
+        match error {
+            ClientError::Refused { status, .. } => Some(*status),
+            // a token that is refused is refused for what we are, whatever the status
+            ClientError::NoToken(why) if matches!(**why, ClientError::Refused { .. }) => Some(401),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for is not on the cassette that answers.
+    pub fn ends_cassette(&self) -> bool {
+        matches!(&self.error, ReadError::Client(ClientError::Failed { last, .. }) if last.starts_with(NOT_RECORDED))
+    }
 }
 
 fn in_partition(partition: &str) -> String {

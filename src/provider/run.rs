@@ -34,12 +34,29 @@ struct Deferred {
     position: serde_json::Value,
 }
 
+/// How much of each stream a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Most {
+    pub partitions: usize,
+    /// Of each partition; records that are still open are not asked for again after fewer than
+    /// there are.
+    pub pages: usize,
+}
+
+impl Default for Most {
+    /// Everything.
+    fn default() -> Self {
+        Self { partitions: usize::MAX, pages: usize::MAX }
+    }
+}
+
 /// One run.
 pub struct Run<'a, S> {
     pub(super) connection: &'a Connection,
     pub(super) sink: &'a mut S,
     /// What is read; everything, where none.
     selection: Option<&'a Selection>,
+    most: Most,
     report: RunReport,
     /// By place in the list of streams; only of those that others depend on.
     read: HashMap<usize, ReadStream>,
@@ -70,6 +87,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             connection,
             sink,
             selection: None,
+            most: Most::default(),
             report: RunReport::default(),
             read: HashMap::new(),
             deferred: Vec::new(),
@@ -82,6 +100,12 @@ impl<'a, S: PageSink> Run<'a, S> {
     /// Reads only what is selected.
     pub fn only(mut self, selection: &'a Selection) -> Self {
         self.selection = Some(selection);
+        self
+    }
+
+    /// Reads no more than `most` of each stream.
+    pub fn at_most(mut self, most: Most) -> Self {
+        self.most = most;
         self
     }
 
@@ -107,6 +131,10 @@ impl<'a, S: PageSink> Run<'a, S> {
         if let Some(selection) = self.selection {
             selection.retain(&stream.name, &mut partitions);
             complete &= selection.is_whole(&stream.name);
+        }
+        if partitions.len() > self.most.partitions {
+            partitions.truncate(self.most.partitions);
+            complete = false;
         }
         let mut records = Vec::new();
         let mut pages = Pages { first: true, last_partition: false, complete, history: false };
@@ -154,7 +182,13 @@ impl<'a, S: PageSink> Run<'a, S> {
         let asked = position.clone();
         let mut listed = Listed { begun_at: walk.begun_at, from: walk.from, until: walk.until };
         let (mut occurrences, mut tokens, mut resets) = (Occurrences::new(), HashSet::new(), 0);
+        let mut read = 0;
         loop {
+            if read == self.most.pages {
+                pages.complete = false;
+                return Ok(Ok(()));
+            }
+            read += 1;
             let page = self.connection.page(stream, partition, &asked, &walk, &mut occurrences).await;
             let Fetched { mut reading, facts, step } = match page {
                 Ok(fetched) => fetched,

@@ -17,6 +17,7 @@ mod golden;
 mod isolation;
 mod jobs;
 mod keys;
+mod manifest_command;
 mod migrations;
 mod naive;
 mod openapi;

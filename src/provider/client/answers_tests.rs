@@ -22,7 +22,7 @@ fn client(url: &str, fields: &str) -> Client {
 }
 
 fn rules(yaml: &str) -> Rules {
-    Rules::compile("stream \"feed\"", "", &serde_saphyr::from_str::<Vec<_>>(yaml).unwrap()).unwrap()
+    Rules::compile("", &serde_saphyr::from_str::<Vec<_>>(yaml).unwrap()).unwrap()
 }
 
 fn feed() -> Request {

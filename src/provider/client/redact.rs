@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{PoisonError, RwLock};
 
+use crate::provider::cassette::HIDDEN;
 use crate::provider::secret::Secret;
 
 /// Shorter ones (a version in a header, say) are no secrets, and blanking them garbles errors.
@@ -43,7 +44,7 @@ impl Redactor {
             self.configured.iter().chain(obtained.iter()).map(Secret::expose).collect();
         // the longer one first, where one is part of another
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "[secret]"))
+        secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 }
 

@@ -53,14 +53,11 @@ pub struct Evidence {
 }
 
 impl Rules {
-    /// Compiles the `errors:` at `place` (empty for those of the whole source, else such as
-    /// `stream "feed"`). The error names the field.
-    pub fn compile(place: &str, functions: &str, described: &[ErrorRule]) -> Result<Self, String> {
+    /// Compiles the `errors:` of the source or of a stream. The error is the path of the field, and
+    /// why.
+    pub fn compile(functions: &str, described: &[ErrorRule]) -> Result<Self, (String, String)> {
         let rule = |(index, described)| {
-            rule(functions, described).map_err(|(field, why)| {
-                let of = if place.is_empty() { String::new() } else { format!(" of {place}") };
-                format!("errors[{index}].{field}{of}: {why}")
-            })
+            rule(functions, described).map_err(|(field, why)| (format!("errors[{index}].{field}"), why))
         };
         Ok(Self(described.iter().enumerate().map(rule).collect::<Result<Vec<_>, _>>()?.into()))
     }
@@ -165,7 +162,7 @@ mod tests {
 
     fn rules(yaml: &str) -> Result<Rules, String> {
         let described: Vec<ErrorRule> = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
-        Rules::compile("stream \"feed\"", "def code: .error.code;", &described)
+        Rules::compile("def code: .error.code;", &described).map_err(|(field, why)| format!("{field}: {why}"))
     }
 
     fn decide(
@@ -227,11 +224,8 @@ mod tests {
     #[test]
     fn a_rule_that_cannot_work_is_named() {
         for (yaml, about) in [
-            ("- { when: {}, do: fatal }", "errors[0].when of stream \"feed\": give"),
-            (
-                "- { when: { body: 'code ==' }, do: fatal }",
-                "errors[0].when.body of stream \"feed\": expected",
-            ),
+            ("- { when: {}, do: fatal }", "errors[0].when: give"),
+            ("- { when: { body: 'code ==' }, do: fatal }", "errors[0].when.body: expected"),
             ("- { when: { body: env }, do: fatal }", "undefined"),
             ("- { when: { header: { 'a b': c } }, do: fatal }", "errors[0].when.header.a b"),
             ("- { when: { status: [404] }, do: fatal, wait: { period: 1m } }", "errors[0].wait"),

@@ -12,7 +12,7 @@ use reqwest::{Certificate, Identity, Url, redirect};
 use tokio::sync::Semaphore;
 
 use super::redact::Redactor;
-use super::transport::{Transport, explain};
+use super::transport::{Transport, Wire, explain};
 use crate::provider::auth::{self, Authenticator, Surroundings};
 use crate::provider::cage::Cage;
 use crate::provider::clock::SystemClock;
@@ -36,7 +36,8 @@ pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transpo
         Some(_) => return Err("rate_limit.concurrency: take 1 to 1000".to_owned()),
     };
     Ok(Transport {
-        http: http_client(&manifest.tls)?,
+        wire: Wire::Network(http_client(&manifest.tls)?),
+        tap: None,
         limiter: limiter(&manifest.rate_limit)?,
         under_way: Arc::new(Semaphore::new(concurrency)),
         budgets: budgets(&manifest.rate_limit)?,
@@ -137,6 +138,11 @@ fn limiter(rate_limit: &RateLimit) -> Result<DefaultDirectRateLimiter, String> {
     let spacing = Quota::with_period(Duration::from_secs(1) / per_second.get())
         .expect("a thousandth of a second is not zero");
     Ok(RateLimiter::direct(spacing.allow_burst(burst)))
+}
+
+/// As many requests as anybody likes.
+pub fn no_limit() -> DefaultDirectRateLimiter {
+    RateLimiter::direct(Quota::per_second(NonZeroU32::MAX).allow_burst(NonZeroU32::MAX))
 }
 
 fn budgets(rate_limit: &RateLimit) -> Result<Vec<Budget>, String> {

@@ -13,9 +13,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::redact::Redactor;
 use super::{ClientError, Method, retry};
+use crate::provider::cassette::Player;
 use crate::provider::clock::Clock;
 use crate::provider::meter;
 use crate::provider::shared::{Admission, Budget, Closed, Shared, SharedError};
+use crate::provider::tap::{Answered, Exchanged, Tap};
 
 /// How much of a refusal is repeated in an error, in characters.
 const EXCERPT_CHARS: usize = 300;
@@ -23,6 +25,9 @@ const EXCERPT_CHARS: usize = 300;
 const LARGEST_REFUSAL: usize = 64 << 10;
 /// How long an answer may take.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// Headers of answers that a tap does not see: cookies are secrets, and the others do not hold for
+/// a body that is unpacked.
+const NOT_TOLD: [&str; 4] = ["set-cookie", "content-encoding", "content-length", "transfer-encoding"];
 /// The longest that the headers of one answer close the API: what they say may be wrong.
 const LONGEST_CLOSED: Duration = Duration::from_secs(24 * 3600);
 
@@ -56,9 +61,27 @@ pub enum SendError {
     Broken(String),
 }
 
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Records,
+    /// Its answer holds a secret.
+    Token,
+}
+
+/// Who answers.
+pub enum Wire {
+    /// The provider.
+    Network(reqwest::Client),
+    /// A cassette of what it answered once.
+    Played(Player),
+}
+
 /// The way to the provider.
 pub struct Transport {
-    pub http: reqwest::Client,
+    pub wire: Wire,
+    /// Who sees what passes.
+    pub tap: Option<Arc<dyn Tap>>,
     pub limiter: DefaultDirectRateLimiter,
     /// As many permits as requests may be under way.
     pub under_way: Arc<Semaphore>,
@@ -79,7 +102,7 @@ impl Transport {
         let mut waited = Duration::ZERO;
         loop {
             let (wait, why) = match self.admission().await {
-                Ok(()) => return self.exchange(outgoing, TOTAL_TIMEOUT).await,
+                Ok(()) => return self.exchange(outgoing, TOTAL_TIMEOUT, Purpose::Records).await,
                 Err(SendError::Closed { wait, why }) => (wait, why),
                 Err(error) => return Err(error),
             };
@@ -92,11 +115,11 @@ impl Transport {
         }
     }
 
-    /// Sends once, now or not at all, by a caller whose [`turn`](Self::turn) it is. The answer
-    /// has to be there within `timeout`.
+    /// Asks for a token once, now or not at all, by a caller whose [`turn`](Self::turn) it is. The
+    /// answer has to be there within `timeout`.
     pub async fn send_at_once(&self, outgoing: Outgoing, timeout: Duration) -> Result<Incoming, SendError> {
         self.admission().await?;
-        self.exchange(outgoing, timeout).await
+        self.exchange(outgoing, timeout, Purpose::Token).await
     }
 
     /// Waits until the pace allows a request; no more than may be are under way until the turn
@@ -116,27 +139,67 @@ impl Transport {
         }
     }
 
-    async fn exchange(&self, outgoing: Outgoing, timeout: Duration) -> Result<Incoming, SendError> {
+    async fn exchange(
+        &self,
+        outgoing: Outgoing,
+        timeout: Duration,
+        purpose: Purpose,
+    ) -> Result<Incoming, SendError> {
         let sent_at = self.clock.now();
         self.sent.fetch_add(1, Ordering::Relaxed);
         meter::request_sent();
-        let answered = self.answer(outgoing, sent_at, timeout).await;
-        let incoming = answered.map_err(|error| SendError::Broken(explain(error)))?;
+        let (seen, begun) = (self.tap.as_ref().map(|_| outgoing.clone()), std::time::Instant::now());
+        let incoming = match &self.wire {
+            Wire::Network(http) => {
+                let answered = self.answer(http, outgoing, sent_at, timeout).await;
+                answered.map_err(|error| SendError::Broken(explain(error)))?
+            }
+            Wire::Played(player) => player.answer(&outgoing).map_err(SendError::Broken)?,
+        };
+        if let (Some(tap), Some(outgoing)) = (&self.tap, seen) {
+            self.tell(&**tap, &outgoing, &incoming, begun.elapsed(), purpose);
+        }
         if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
             self.close_for(wait).await.map_err(|error| SendError::Unsent(error.into()))?;
         }
         Ok(incoming)
     }
 
+    fn tell(
+        &self,
+        tap: &dyn Tap,
+        outgoing: &Outgoing,
+        incoming: &Incoming,
+        took: Duration,
+        purpose: Purpose,
+    ) {
+        let url = self.redactor.redact(outgoing.url.as_str());
+        if purpose == Purpose::Token {
+            return tap.asked_for_token(&url, incoming.status.as_u16());
+        }
+        let text = |bytes: &[u8]| self.redactor.redact(&String::from_utf8_lossy(bytes));
+        let headers = incoming.headers.iter().filter(|(name, _)| !NOT_TOLD.contains(&name.as_str()));
+        let headers = headers.map(|(name, value)| (name.as_str().to_owned(), text(value.as_bytes())));
+        let answer = Answered {
+            status: incoming.status.as_u16(),
+            headers: headers.collect(),
+            body: text(incoming.body.as_deref().unwrap_or_default()),
+        };
+        let body = outgoing.body.as_deref().map(text);
+        let method = outgoing.method.as_str().to_owned();
+        tap.exchanged(&Exchanged { method, url, body, sent_at: incoming.sent_at, answer }, took);
+    }
+
     async fn answer(
         &self,
+        http: &reqwest::Client,
         outgoing: Outgoing,
         sent_at: DateTime<Utc>,
         timeout: Duration,
     ) -> reqwest::Result<Incoming> {
         let mut builder = match outgoing.method {
-            Method::Get => self.http.get(outgoing.url),
-            Method::Post => self.http.post(outgoing.url),
+            Method::Get => http.get(outgoing.url),
+            Method::Post => http.post(outgoing.url),
         };
         if let Some(body) = outgoing.body {
             builder = builder.body(body);

@@ -1,7 +1,9 @@
 //! `auth:`: how a request proves who sends it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
 
@@ -35,7 +37,7 @@ pub enum Proof {
 }
 
 /// A user and a password.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Basic {
     pub user: Secret,
@@ -45,7 +47,7 @@ pub struct Basic {
 }
 
 /// A header or query parameter.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
     pub name: String,
@@ -53,7 +55,7 @@ pub struct Named {
 }
 
 /// Access tokens from a token endpoint.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2 {
     pub grant: OAuth2Grant,
@@ -83,7 +85,7 @@ pub struct OAuth2 {
 }
 
 /// What is exchanged for an access token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OAuth2Grant {
     ClientCredentials,
@@ -91,7 +93,7 @@ pub enum OAuth2Grant {
 }
 
 /// How the client proves itself at the token endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
     /// The `Authorization` header.
@@ -105,7 +107,7 @@ pub enum ClientAuth {
 }
 
 /// A signed token (JWT) that proves who the client is.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assertion {
     pub algorithm: Algorithm,
@@ -128,7 +130,7 @@ pub struct Assertion {
 }
 
 /// How a token is signed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum Algorithm {
     RS256,
     RS384,
@@ -142,7 +144,7 @@ pub enum Algorithm {
 }
 
 /// The header that carries an access token.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenHeader {
     pub name: String,
@@ -156,7 +158,7 @@ impl Default for TokenHeader {
 }
 
 /// A signature of each request under a shared key.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hmac {
     pub algorithm: HmacAlgorithm,
@@ -174,14 +176,14 @@ pub struct Hmac {
     pub headers: BTreeMap<String, Secret>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HmacAlgorithm {
     Sha256,
     Sha512,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyEncoding {
     #[default]
@@ -190,14 +192,14 @@ pub enum KeyEncoding {
     Base64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SignatureEncoding {
     Hex,
     Base64,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestampFormat {
     /// Since 1970.
@@ -217,7 +219,7 @@ fn five_minutes() -> Period {
 }
 
 /// `auth:` as it is written: one of the proofs, and what goes with it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
     bearer: Option<Secret>,
@@ -248,6 +250,17 @@ impl TryFrom<Fields> for Auth {
                         without hmac, or the word none");
         }
         Ok(Self { proof: proof.unwrap_or(Proof::None), hmac })
+    }
+}
+
+impl JsonSchema for Auth {
+    fn schema_name() -> Cow<'static, str> {
+        "Auth".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let fields = generator.subschema_for::<Fields>();
+        json_schema!({ "anyOf": [{ "const": "none" }, fields] })
     }
 }
 

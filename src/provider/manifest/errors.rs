@@ -1,14 +1,16 @@
 //! `errors:`: what answers of the API mean, where HTTP's own meaning is not theirs.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use crate::provider::period::Period;
 
 /// What some answers mean.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRule {
     pub when: When,
@@ -23,7 +25,7 @@ pub struct ErrorRule {
 }
 
 /// Which answers: everything that is given has to hold.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
     pub status: Vec<Statuses>,
@@ -38,7 +40,7 @@ pub struct When {
 pub struct Statuses(pub RangeInclusive<u16>);
 
 /// What an answer leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Send it again.
@@ -56,7 +58,7 @@ pub enum Action {
 }
 
 /// Where the time to wait is told: in seconds, or as a date.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
     Header(String),
@@ -64,6 +66,21 @@ pub enum Wait {
     Body(String),
     /// Always the same.
     Period(Period),
+}
+
+impl JsonSchema for Statuses {
+    fn schema_name() -> Cow<'static, str> {
+        "Statuses".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                { "type": "integer", "minimum": 100, "maximum": 599 },
+                { "type": "string", "pattern": "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$" },
+            ],
+        })
+    }
 }
 
 impl<'de> Deserialize<'de> for Statuses {

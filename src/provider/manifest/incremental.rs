@@ -1,5 +1,6 @@
 //! `incremental:`: how a stream asks only for what is new.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Order, RequestManifest};
@@ -7,7 +8,7 @@ use crate::provider::period::Period;
 
 /// How a stream asks only for what is new. Nothing here has a silent default: each wrong guess
 /// loses records.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Incremental {
     /// The API answers with what changed at or after a given time.
@@ -42,7 +43,7 @@ pub enum Incremental {
 }
 
 /// A stretch of time that a request asks for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowManifest {
     /// jq on a record: the time by which the API filters, RFC 3339.
@@ -68,7 +69,7 @@ pub struct WindowManifest {
 }
 
 /// One end of a window, as a query parameter.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
     pub param: String,
@@ -78,7 +79,7 @@ pub struct Edge {
 }
 
 /// Whether a limit belongs to what it limits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Bound {
     Inclusive,
@@ -86,7 +87,7 @@ pub enum Bound {
 }
 
 /// How an API writes times, and so how finely it can be asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TimeFormat {
     /// `2026-03-01T12:00:00Z`
@@ -105,7 +106,7 @@ pub enum TimeFormat {
 }
 
 /// How records that may still change are asked for again, one by one.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Refresh {
     /// jq on a record: whether it may still change.
@@ -122,7 +123,7 @@ pub struct Refresh {
 }
 
 /// What is listed while it is pending, perhaps under an id that does not last.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pending {
     /// jq on a record: whether it is pending. One that is not listed any more, in the window

@@ -1,11 +1,12 @@
 //! `rate_limit:` and `retry:`: how often requests may be sent.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::provider::period::Period;
 
 /// How fast requests may follow each other.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
     /// Requests a second, evenly spaced.
@@ -25,7 +26,7 @@ impl Default for RateLimit {
 }
 
 /// How many requests fit into any stretch of time of this length.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetManifest {
     pub requests: u32,
@@ -33,7 +34,7 @@ pub struct BudgetManifest {
 }
 
 /// How often a request that failed for a passing reason is sent.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// How often a request is sent at most, the first time included.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::auth::{Lookup, TokenHeader, fill_all};
@@ -10,7 +11,7 @@ use crate::provider::period::Period;
 use crate::provider::secret::Secret;
 
 /// A login that is answered with a token.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     pub request: LoginRequest,
@@ -24,7 +25,7 @@ pub struct Login {
 }
 
 /// How to log in.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     #[serde(default)]
@@ -37,7 +38,7 @@ pub struct LoginRequest {
     pub body: Option<Json>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum LoginMethod {
     Get,
@@ -46,7 +47,7 @@ pub enum LoginMethod {
 }
 
 /// How long a token is good for.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(from = "String")]
 pub enum Expiry {
     After(Period),
@@ -62,7 +63,7 @@ impl From<String> for Expiry {
 }
 
 /// JSON whose texts may be secrets.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Json(serde_json::Value);
 

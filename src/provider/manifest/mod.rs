@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
+use url::Url;
 
+use super::cassette::Cassette;
 use super::interpolate::{InterpolateError, interpolate};
 use super::period::Period;
 use super::secret::Secret;
@@ -38,7 +41,7 @@ pub use webhook::{
 };
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Where the API is: scheme, host and, if any, path prefix.
@@ -101,6 +104,31 @@ impl Manifest {
 }
 
 impl Manifest {
+    /// Whether instances have something in common besides the records: a budget, or a token that
+    /// only one of them may exchange.
+    pub fn shares(&self) -> bool {
+        let refreshes = matches!(&self.auth.proof,
+            Proof::OAuth2(oauth2) if oauth2.grant == OAuth2Grant::RefreshToken);
+        refreshes || !self.rate_limit.budgets.is_empty()
+    }
+
+    /// The manifest as a cassette is played to it: without any secret, at the address of what was
+    /// recorded.
+    pub fn for_cassette(mut self, cassette: &Cassette) -> Result<Self, String> {
+        let recorded = cassette.exchanges.first().and_then(|exchange| Url::parse(&exchange.url).ok());
+        let recorded = recorded.ok_or("the cassette holds nothing")?;
+        let origin = recorded.origin().ascii_serialization();
+        self.auth = Auth { proof: Proof::None, hmac: None };
+        self.tls = Tls::default();
+        self.headers.clear();
+        self.webhook = None;
+        let base =
+            interpolate(&self.base_url, |_| Some(origin.clone())).map_err(|error| error.to_string())?;
+        let path = Url::parse(&base).map_err(|error| format!("base_url: {error}"))?.path().to_owned();
+        self.base_url = origin + path.trim_end_matches('/');
+        Ok(self)
+    }
+
     /// The definitions that every filter can call: those of money, by the provider's own decimals,
     /// and then `functions`. The error names the field.
     pub(super) fn definitions(&self) -> Result<String, String> {

@@ -1,11 +1,12 @@
 //! `paging:`: how the answer to one question is divided into pages.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Bound, TimeFormat};
 
 /// How a stream's answer is divided. Without `paging`, one answer holds everything.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Paging {
     /// Pages by number.
@@ -57,7 +58,7 @@ pub enum Paging {
 }
 
 /// How many records a page holds.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
     /// The query parameter that asks for it; without it, the API's own size is `value`.
@@ -67,7 +68,7 @@ pub struct Size {
 }
 
 /// What tells that a page was the last one.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
     /// It holds fewer records than were asked for. Only for an API that never shortens a page.
@@ -81,7 +82,7 @@ pub enum Stop {
 }
 
 /// Where the answer tells how to go on.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
     /// jq on the answer.
@@ -93,7 +94,7 @@ pub enum Next {
 }
 
 /// Where a token goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     #[default]
@@ -104,7 +105,7 @@ pub enum Place {
 }
 
 /// In which order an API lists records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     NewestFirst,

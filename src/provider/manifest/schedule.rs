@@ -1,15 +1,17 @@
 //! `every:`, `cron:` and `after_webhook:`: when a stream is read.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::{Manifest, StreamManifest};
 use crate::provider::period::Period;
-use crate::provider::plan::ManifestError;
+use crate::provider::plan::{ManifestError, field};
 
 /// The most that a run is put off, so that what is scheduled alike does not run at once.
 const JITTER_MAX: TimeDelta = TimeDelta::seconds(30);
@@ -68,6 +70,20 @@ pub struct CronTimes {
     cron: Box<Cron>,
 }
 
+impl JsonSchema for CronTimes {
+    fn schema_name() -> Cow<'static, str> {
+        "CronTimes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "Five cron fields: minute, hour, day of month, month, day of week.",
+            "pattern": "^\\S+( +\\S+){4}$",
+        })
+    }
+}
+
 impl CronTimes {
     /// The first of the times after `now`.
     fn after(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -93,23 +109,22 @@ impl TryFrom<String> for CronTimes {
 }
 
 /// The word `only`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AfterWebhook {
     Only,
 }
 
 impl StreamManifest {
-    fn schedule(&self, default: Period) -> Result<Schedule, String> {
+    fn schedule(&self, default: Period) -> Result<Schedule, ManifestError> {
         match (self.every, &self.cron, self.after_webhook) {
             (None, None, None) => Ok(Schedule::Every(default)),
             (Some(pause), None, None) => Ok(Schedule::Every(pause)),
             (None, Some(times), None) => Ok(Schedule::Cron(times.clone())),
             (None, None, Some(AfterWebhook::Only)) => Ok(Schedule::AfterWebhook),
-            _ => Err(format!(
-                "every of stream {:?}: give one of every, cron and after_webhook, or none of them",
-                self.name
-            )),
+            _ => {
+                Err(field(&self.name, "every", "give one of every, cron and after_webhook, or none of them"))
+            }
         }
     }
 }
@@ -119,12 +134,9 @@ impl Manifest {
     pub fn schedules(&self) -> Result<BTreeMap<String, Schedule>, ManifestError> {
         let mut schedules = BTreeMap::new();
         for stream in &self.streams {
-            let schedule = stream.schedule(self.every).map_err(ManifestError::Field)?;
+            let schedule = stream.schedule(self.every)?;
             if schedule == Schedule::AfterWebhook && self.webhook.is_none() {
-                return Err(ManifestError::Field(format!(
-                    "after_webhook of stream {:?}: there is no webhook section",
-                    stream.name
-                )));
+                return Err(field(&stream.name, "after_webhook", "there is no webhook section"));
             }
             schedules.insert(stream.name.clone(), schedule);
         }

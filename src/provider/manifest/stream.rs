@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::{AfterWebhook, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
@@ -9,13 +10,14 @@ use crate::domain::{Resource, Status};
 use crate::provider::period::Period;
 
 /// One kind of record of the API, read from one endpoint.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StreamManifest {
     /// Names the stream in cursors, errors and the `for_each` of others.
     pub name: String,
     /// What its records become; without it, the stream only feeds others.
     #[serde(default, deserialize_with = "resource")]
+    #[schemars(with = "Option<ResourceName>")]
     pub resource: Option<Resource>,
     /// An earlier stream: this one is read once for each of its records.
     #[serde(default)]
@@ -64,7 +66,7 @@ pub struct StreamManifest {
 }
 
 /// A question to the API.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestManifest {
     #[serde(default)]
@@ -83,7 +85,7 @@ pub struct RequestManifest {
 }
 
 /// How a question is sent. Either way it only reads.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
     #[default]
@@ -92,7 +94,7 @@ pub enum Method {
 }
 
 /// Where the record is that a listed one names.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Detail {
     pub request: RequestManifest,
@@ -101,7 +103,7 @@ pub struct Detail {
 }
 
 /// A record's identity, seen by `map` as `$identity`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// jq on a record: its own id, or null where it has none.
@@ -111,20 +113,21 @@ pub struct Identity {
     pub fields: String,
 }
 
+/// The names of [`Resource`] in YAML.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ResourceName {
+    Accounts,
+    Balances,
+    Beneficiaries,
+    Transactions,
+}
+
 fn resource<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Resource>, D::Error> {
-    /// The names of [`Resource`] in YAML.
-    #[derive(Deserialize)]
-    #[serde(rename_all = "snake_case")]
-    enum Name {
-        Accounts,
-        Balances,
-        Beneficiaries,
-        Transactions,
-    }
-    Ok(Some(match Name::deserialize(deserializer)? {
-        Name::Accounts => Resource::Accounts,
-        Name::Balances => Resource::Balances,
-        Name::Beneficiaries => Resource::Beneficiaries,
-        Name::Transactions => Resource::Transactions,
+    Ok(Some(match ResourceName::deserialize(deserializer)? {
+        ResourceName::Accounts => Resource::Accounts,
+        ResourceName::Balances => Resource::Balances,
+        ResourceName::Beneficiaries => Resource::Beneficiaries,
+        ResourceName::Transactions => Resource::Transactions,
     }))
 }

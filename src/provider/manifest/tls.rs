@@ -1,5 +1,6 @@
 //! `tls:`: who this side is, and whom it trusts, below HTTP.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::auth::{Lookup, fill_all};
@@ -7,7 +8,7 @@ use crate::provider::interpolate::InterpolateError;
 use crate::provider::secret::Secret;
 
 /// Certificates. Each is PEM, or the path of a file that holds it.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// The client's certificate, with those that lead to its root, and its key.

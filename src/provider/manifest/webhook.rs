@@ -1,5 +1,6 @@
 //! `webhook:`: how the provider's calls are checked, and what they set off.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::auth::Lookup;
@@ -8,7 +9,7 @@ use crate::provider::period::Period;
 use crate::provider::secret::Secret;
 
 /// How the provider's calls to `POST /webhooks/<provider>` are checked, and what they set off.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookManifest {
     pub check: WebhookCheck,
@@ -16,7 +17,7 @@ pub struct WebhookManifest {
 }
 
 /// How a call proves that the provider sent it.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum WebhookCheck {
     /// A code over the body that only who has the secret can make.
@@ -28,7 +29,7 @@ pub enum WebhookCheck {
 }
 
 /// A code over the body.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HmacManifest {
     pub algorithm: CodeAlgorithm,
@@ -48,7 +49,7 @@ pub struct HmacManifest {
 }
 
 /// When a call was sent, as it says itself and its code proves.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TimestampManifest {
     /// The header that holds it: seconds or milliseconds since 1970, or RFC 3339.
@@ -60,7 +61,7 @@ pub struct TimestampManifest {
     pub tolerance: Period,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeAlgorithm {
     Sha1,
@@ -68,7 +69,7 @@ pub enum CodeAlgorithm {
     Sha512,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CodeEncoding {
     #[default]
@@ -77,7 +78,7 @@ pub enum CodeEncoding {
 }
 
 /// A stream that a call has read.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerManifest {
     /// jq on `{body, headers}`: whether it is meant. Without it, any call is.

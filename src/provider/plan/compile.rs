@@ -49,7 +49,7 @@ pub fn stream(
     Ok(Stream {
         name: name.to_owned(),
         request,
-        rules: Rules::compile(name, functions, &described.errors).map_err(ManifestError::Field)?,
+        rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
         detail,

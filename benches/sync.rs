@@ -1,0 +1,126 @@
+//! What a manifest costs: records a second through jq alone, and rows a second from a provider's
+//! stand-in to the tables, first and again. Prints; asserts nothing but that the work was done.
+//!
+//! cargo bench --bench sync -- --records 50000
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use sqlx::PgPool;
+use tributary::config::{Provider, Source};
+use tributary::ingest::{RunOutcome, run_once};
+use tributary::private_pg::PrivatePostgres;
+use tributary::provider::{Connection, Manifest, OpenRecord, Page, PageSink, Period, RawRecord};
+use tributary::standin::kit::{self, Fsp, Standin, StandinConfig};
+use tributary::standin::{mercury::Mercury, square::Square};
+use tributary::store;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const TOKEN: &str = "the-token-of-the-bench";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let mut args = std::env::args().skip_while(|arg| arg != "--records");
+    let records = args.nth(1).and_then(|count| count.parse().ok()).unwrap_or(50_000);
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-sync-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let private = PrivatePostgres::open(&folder).await?;
+    let pool = PgPool::connect(&private.url()).await?;
+    store::migrate(&pool).await?;
+    println!("| provider | jq: records/s | first sync: rows/s | sync again: rows/s | requests |");
+    println!("| --- | --- | --- | --- | --- |");
+    let mercury = ("mercury", include_str!("../providers/mercury.yaml"), &Mercury as &'static dyn Fsp);
+    let square = ("square", include_str!("../providers/square.yaml"), &Square as &'static dyn Fsp);
+    for (name, file, fsp) in [mercury, square] {
+        measure(&pool, name, file, fsp, records).await?;
+    }
+    pool.close().await;
+    private.close().await?;
+    std::fs::remove_dir_all(folder)?;
+    Ok(())
+}
+
+async fn measure(
+    pool: &PgPool,
+    name: &str,
+    file: &str,
+    fsp: &'static dyn Fsp,
+    records: usize,
+) -> Result<()> {
+    let mut config = StandinConfig::new(7, TOKEN);
+    config.items = records;
+    let running = kit::start(Arc::new(Standin::new(fsp, config)?)).await?;
+    let variables = HashMap::from([
+        (format!("{}_URL", name.to_uppercase()), running.url.clone()),
+        (format!("{}_TOKEN", name.to_uppercase()), TOKEN.to_owned()),
+    ]);
+    let provider = Provider::parse(file, &|name| variables.get(name).cloned())?;
+    let Source::Pull(manifest) = provider.source else { return Err("it is pulled".into()) };
+    let manifest = Manifest {
+        rate_limit: serde_json::from_str(r#"{"per_second": 1000, "burst": 1000}"#)?,
+        keep_raw: Some(Period::from_seconds(3600)),
+        ..*manifest
+    };
+    let mapped = jq(&Connection::new(&provider.name, &manifest)?).await?;
+    let connection = Connection::new(&provider.name, &Manifest { keep_raw: None, ..manifest })?;
+    let connection = Arc::new(connection);
+    let mut speeds = Vec::new();
+    let mut asked = 0;
+    for _ in 0..2 {
+        let begun = Instant::now();
+        let outcome = run_once(pool, &provider.name, &connection, &Arc::default()).await?;
+        let RunOutcome::Succeeded { tally, requests, .. } = outcome else {
+            return Err(format!("{outcome:?}").into());
+        };
+        let rows = tally.created + tally.updated + tally.unchanged;
+        speeds.push(rows as f64 / begun.elapsed().as_secs_f64());
+        asked += requests;
+    }
+    println!("| {name} | {mapped:.0} | {:.0} | {:.0} | {asked} |", speeds[0], speeds[1]);
+    Ok(())
+}
+
+/// Records a second that the mapping of transactions alone takes.
+async fn jq(connection: &Connection) -> Result<f64> {
+    let mut kept = Kept::default();
+    connection.run(&mut kept).await.map_err(|error| error.to_string())?;
+    let (stream, raw) =
+        kept.0.into_iter().max_by_key(|(_, raw)| raw.len()).ok_or("the stand-in has no records")?;
+    let count = raw.len();
+    let begun = Instant::now();
+    for piece in raw.chunks(1_000) {
+        connection.map_again(&stream, piece.to_vec()).await?;
+    }
+    Ok(count as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// Keeps records as they came.
+#[derive(Default)]
+struct Kept(HashMap<String, Vec<RawRecord>>);
+
+impl PageSink for Kept {
+    type Error = Infallible;
+
+    async fn cursor(
+        &mut self,
+        _: &str,
+        _: &str,
+    ) -> std::result::Result<Option<serde_json::Value>, Infallible> {
+        Ok(None)
+    }
+
+    async fn open_records(&mut self, _: &str, _: &str) -> std::result::Result<Vec<OpenRecord>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn page(&mut self, page: Page) -> std::result::Result<(), Infallible> {
+        self.0.entry(page.stream).or_default().extend(page.raw);
+        Ok(())
+    }
+}

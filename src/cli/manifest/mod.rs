@@ -1,0 +1,100 @@
+//! `tributary manifest …`: for whoever writes how a provider is connected.
+
+mod check;
+mod new;
+mod read;
+mod replay;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Subcommand;
+
+use super::Common;
+use super::database::Database;
+use super::sync::pulled;
+use crate::config;
+use crate::domain::ProviderName;
+use crate::ingest::DatabaseShared;
+use crate::provider::{Connection, Tap};
+
+/// Something is wrong, or differs.
+const FAILED: u8 = 1;
+/// It could not be tried.
+const COULD_NOT_RUN: u8 = 2;
+
+#[derive(Subcommand)]
+pub enum ManifestCommand {
+    /// Begin a provider file, with everything that it needs and what may be left out.
+    New(new::NewArgs),
+    /// Check provider files without asking anybody.
+    Validate(validate::ValidateArgs),
+    /// Prove that the credentials work: asks once for each stream that stands alone.
+    Check(check::CheckArgs),
+    /// Read a few pages and show what was asked, answered and made of it. Nothing is stored.
+    Read(read::ReadArgs),
+    /// Read, and keep what was answered, without secrets, to be replayed.
+    Record(read::RecordArgs),
+    /// Map what was recorded, without asking anybody, and compare it with what it should be.
+    Replay(replay::ReplayArgs),
+    /// Print the JSON Schema of provider files, by which editors complete and check them.
+    Schema,
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
+    let result = match command {
+        ManifestCommand::New(args) => new::run(common, &args),
+        ManifestCommand::Validate(args) => validate::run(common, &args),
+        ManifestCommand::Check(args) => check::run(common, &args).await,
+        ManifestCommand::Read(args) => read::run(common, &args).await,
+        ManifestCommand::Record(args) => read::record(common, &args).await,
+        ManifestCommand::Replay(args) => replay::run(common, &args).await,
+        ManifestCommand::Schema => {
+            println!("{:#}", config::schema());
+            Ok(ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("tributary: {error}");
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+/// A connection to look at, with what it needs of the database while it is used.
+struct Looked {
+    connection: Connection,
+    database: Option<Database>,
+}
+
+impl Looked {
+    /// Connects to `provider` as its file says; `tap` sees what passes. A refresh token that can be
+    /// used only once, and budgets, are kept in the database that the service itself uses.
+    async fn open(common: &Common, provider: &ProviderName, tap: Arc<dyn Tap>) -> Result<Self, Error> {
+        let (_, manifest) = pulled(common, provider)?;
+        if !manifest.shares() {
+            let connection = Connection::new(provider, &manifest)?.tapped(tap);
+            return Ok(Self { connection, database: None });
+        }
+        let database = Database::open_migrated(common, 2).await?;
+        let shared = Arc::new(DatabaseShared::new(database.pool.clone(), provider.clone()));
+        let connection = Connection::with_shared(provider, &manifest, shared)?.tapped(tap);
+        Ok(Self { connection, database: Some(database) })
+    }
+
+    /// Lets a token that is being exchanged be kept, and closes.
+    async fn close(self) {
+        self.connection.settled().await;
+        if let Some(database) = self.database {
+            database.close().await;
+        }
+    }
+}
+
+/// The file that declares `provider`.
+fn file_of(common: &Common, provider: &ProviderName) -> PathBuf {
+    common.providers.join(format!("{provider}.yaml"))
+}

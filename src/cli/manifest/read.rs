@@ -1,0 +1,225 @@
+//! `tributary manifest read` and `record`.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{Error, FAILED, Looked};
+use crate::cli::Common;
+use crate::domain::ProviderName;
+use crate::provider::{
+    Connection, Exchanged, MappedRecord, Most, OpenRecord, Page, PageSink, Recorder, RunError, RunReport,
+    Selection, Tap, Wanted,
+};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tributary manifest read acme                            two pages of every stream
+  tributary manifest read acme --stream payments --limit-pages 1 --rows 100
+  tributary manifest read acme --answer-chars 100000      answers in full
+
+Shows each request, its answer without secrets, the rows that were made of it, and from where the
+next run would go on. Reads from the beginning and stores nothing. Exit code: 0 everything could be
+read and mapped, 1 something could not, 2 it could not be tried.")]
+pub struct ReadArgs {
+    /// The provider, as its file names it.
+    provider: ProviderName,
+    #[command(flatten)]
+    most: MostArgs,
+    /// How many of a page's rows are shown.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    rows: usize,
+    /// How much of an answer is shown, in characters.
+    #[arg(long, default_value_t = 800, value_name = "N")]
+    answer_chars: usize,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:
+  tributary manifest record acme --to acme.cassette.json --limit-pages 3
+
+Answers hold what the provider told of its customers: take a test account, or blank it out. The
+secrets of the configuration are not in it.")]
+pub struct RecordArgs {
+    /// The provider, as its file names it.
+    provider: ProviderName,
+    /// The file that is written.
+    #[arg(long, value_name = "FILE")]
+    to: PathBuf,
+    #[command(flatten)]
+    most: MostArgs,
+}
+
+/// How much is read.
+#[derive(Args)]
+struct MostArgs {
+    /// Only this stream, with those above it.
+    #[arg(long, value_name = "NAME")]
+    stream: Option<String>,
+    /// The most pages of each partition.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    limit_pages: usize,
+    /// The most partitions (accounts, ...) of each stream.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    limit_partitions: usize,
+}
+
+impl MostArgs {
+    fn most(&self) -> Most {
+        Most { partitions: self.limit_partitions, pages: self.limit_pages }
+    }
+
+    fn selection(&self, connection: &Connection) -> Result<Selection, Error> {
+        let groups = connection.groups();
+        let names: Vec<&str> = groups.iter().flat_map(|group| &group.streams).map(String::as_str).collect();
+        let wanted: Vec<&str> = match &self.stream {
+            None => names,
+            Some(stream) if names.contains(&stream.as_str()) => vec![stream],
+            Some(stream) => {
+                return Err(format!("there is no stream {stream:?}; there are: {}", names.join(", ")).into());
+            }
+        };
+        Ok(connection.select(wanted.into_iter().map(|name| (name.to_owned(), Wanted::Whole))))
+    }
+}
+
+/// Prints what passes.
+struct Printer {
+    answer_chars: usize,
+}
+
+impl Tap for Printer {
+    fn exchanged(&self, exchanged: &Exchanged, took: Duration) {
+        let Exchanged { method, url, body, answer, .. } = exchanged;
+        println!("\n> {method} {url}");
+        if let Some(body) = body {
+            println!("> {}", cut(body, self.answer_chars));
+        }
+        println!("< {} in {} ms, {} bytes", answer.status, took.as_millis(), answer.body.len());
+        println!("{}", cut(&answer.body, self.answer_chars));
+    }
+
+    fn asked_for_token(&self, url: &str, status: u16) {
+        println!("\n> a token of {url}\n< {status}; its answer is not shown");
+    }
+}
+
+fn cut(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((at, _)) => format!("{}... (--answer-chars shows more)", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Prints what is made of it.
+struct Rows {
+    shown: usize,
+    unmappable: u64,
+}
+
+impl PageSink for Rows {
+    type Error = Infallible;
+
+    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
+        Ok(None)
+    }
+
+    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+        let partition =
+            if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
+        println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
+        for record in page.records.iter().take(self.shown) {
+            match record {
+                MappedRecord::Canonical(json) => println!("  {}", String::from_utf8_lossy(json)),
+                MappedRecord::Unmappable { raw, reason } => {
+                    println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&raw.record));
+                }
+            }
+        }
+        if page.records.len() > self.shown {
+            println!("  and {} more (--rows shows more)", page.records.len() - self.shown);
+        }
+        let unmappable = |record: &&MappedRecord| matches!(record, MappedRecord::Unmappable { .. });
+        self.unmappable += page.records.iter().filter(unmappable).count() as u64;
+        for (warning, count) in &page.warnings {
+            println!("  warning, {count} times: {warning}");
+        }
+        if let Some(cursor) = &page.cursor {
+            println!("  goes on from {cursor}");
+        }
+        Ok(())
+    }
+}
+
+pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
+    let printer = Arc::new(Printer { answer_chars: args.answer_chars });
+    let looked = Looked::open(common, &args.provider, printer).await?;
+    let mut rows = Rows { shown: args.rows, unmappable: 0 };
+    let selection = args.most.selection(&looked.connection);
+    let result = match &selection {
+        Ok(selection) => Some(looked.connection.look(selection, args.most.most(), &mut rows).await),
+        Err(_) => None,
+    };
+    looked.close().await;
+    selection?;
+    Ok(result.map_or(ExitCode::from(FAILED), |result| tell(result, rows.unmappable)))
+}
+
+/// Says how it ended.
+fn tell(result: Result<RunReport, RunError<Infallible>>, unmappable: u64) -> ExitCode {
+    let report = match result {
+        Ok(report) => report,
+        Err(RunError::Incomplete(report)) => report,
+        Err(RunError::Sink(never)) => match never {},
+    };
+    println!("\n{} requests, {} rows, {unmappable} that cannot be mapped", report.requests, report.records);
+    for failure in &report.failures {
+        println!("not read: {failure}");
+    }
+    let well = report.failures.is_empty() && unmappable == 0;
+    if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+}
+
+/// A sink for whoever only wants the answers.
+pub struct Nowhere;
+
+impl PageSink for Nowhere {
+    type Error = Infallible;
+
+    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
+        Ok(None)
+    }
+
+    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn page(&mut self, _: Page) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Error> {
+    let recorder = Arc::new(Recorder::default());
+    let looked = Looked::open(common, &args.provider, Arc::clone(&recorder) as Arc<dyn Tap>).await?;
+    let selection = args.most.selection(&looked.connection);
+    let result = match &selection {
+        Ok(selection) => Some(looked.connection.look(selection, args.most.most(), &mut Nowhere).await),
+        Err(_) => None,
+    };
+    looked.close().await;
+    selection?;
+    let cassette = recorder.cassette(args.provider.as_str());
+    std::fs::write(&args.to, serde_json::to_string_pretty(&cassette)? + "\n")
+        .map_err(|error| format!("cannot write {}: {error}", args.to.display()))?;
+    println!("{} answers are in {}", cassette.exchanges.len(), args.to.display());
+    Ok(result.map_or(ExitCode::from(FAILED), |result| tell(result, 0)))
+}

@@ -1,0 +1,165 @@
+//! `tributary manifest replay`.
+
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{Error, FAILED, file_of};
+use crate::cli::Common;
+use crate::config;
+use crate::provider::{
+    Cassette, Connection, MappedRecord, Most, OpenRecord, Page, PageSink, RunError, Wanted,
+};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tributary manifest replay acme.cassette.json                      prints the rows
+  tributary manifest replay acme.cassette.json --golden acme.rows.json
+  tributary manifest replay acme.cassette.json --golden acme.rows.json --update
+
+Needs no network, no database and no secret: for CI. Exit code: 0 the rows are as they should be,
+1 they are not or something could not be mapped, 2 it could not be tried.")]
+pub struct ReplayArgs {
+    /// What `tributary manifest record` wrote.
+    cassette: PathBuf,
+    /// The provider file; without it, that of the cassette's provider in the providers folder.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The rows as they should be.
+    #[arg(long, value_name = "FILE")]
+    golden: Option<PathBuf>,
+    /// Take the rows as they are now for what they should be.
+    #[arg(long, requires = "golden")]
+    update: bool,
+}
+
+/// Gathers rows, by stream and in order.
+#[derive(Default)]
+struct Gathered {
+    rows: Vec<Value>,
+    unmappable: usize,
+}
+
+impl PageSink for Gathered {
+    type Error = Infallible;
+
+    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<Value>, Infallible> {
+        Ok(None)
+    }
+
+    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+        for record in page.records {
+            let row = match record {
+                MappedRecord::Canonical(json) => serde_json::from_slice(&json).unwrap_or(Value::Null),
+                MappedRecord::Unmappable { reason, .. } => {
+                    self.unmappable += 1;
+                    json!({ "cannot be mapped": reason })
+                }
+            };
+            self.rows.push(json!({ "stream": page.stream, "partition": page.partition, "row": row }));
+        }
+        Ok(())
+    }
+}
+
+pub async fn run(common: &Common, args: &ReplayArgs) -> Result<ExitCode, Error> {
+    let cassette: Cassette = serde_json::from_str(&read(&args.cassette)?)
+        .map_err(|error| format!("{} is no cassette: {error}", args.cassette.display()))?;
+    let name = cassette.provider.parse()?;
+    let file = args.file.clone().unwrap_or_else(|| file_of(common, &name));
+    let manifest =
+        config::manifest_of(&read(&file)?).map_err(|error| format!("{}: {error}", file.display()))?;
+    let manifest = manifest.for_cassette(&cassette)?;
+    let connection = Connection::new(&name, &manifest)?.played(cassette);
+    let (gathered, failures) = play(&connection).await;
+    for failure in &failures {
+        eprintln!("not read: {failure}");
+    }
+    let left = connection.unplayed();
+    if left > 0 {
+        eprintln!(
+            "{left} answers of the cassette were not asked for: record it again if the requests changed"
+        );
+    }
+    let rows = serde_json::to_string_pretty(&gathered.rows)? + "\n";
+    let as_it_should_be = compare(args, &rows)?;
+    let well = as_it_should_be && failures.is_empty() && gathered.unmappable == 0;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// Everything that the cassette has, and what could not be read. That it ends somewhere is no
+/// failure.
+async fn play(connection: &Connection) -> (Gathered, Vec<String>) {
+    let mut gathered = Gathered::default();
+    let groups = connection.groups();
+    let all = groups.iter().flat_map(|group| &group.streams);
+    let selection = connection.select(all.map(|name| (name.clone(), Wanted::Whole)));
+    let failures = match connection.look(&selection, Most::default(), &mut gathered).await {
+        Ok(_) => Vec::new(),
+        Err(RunError::Incomplete(report)) => report
+            .failures
+            .iter()
+            .filter(|failure| !failure.ends_cassette())
+            .map(ToString::to_string)
+            .collect(),
+        Err(RunError::Sink(never)) => match never {},
+    };
+    (gathered, failures)
+}
+
+/// Prints the rows, or compares them with what they should be.
+fn compare(args: &ReplayArgs, rows: &str) -> Result<bool, Error> {
+    let Some(golden) = &args.golden else {
+        print!("{rows}");
+        return Ok(true);
+    };
+    if args.update {
+        std::fs::write(golden, rows)
+            .map_err(|error| format!("cannot write {}: {error}", golden.display()))?;
+        println!("{} is written", golden.display());
+        return Ok(true);
+    }
+    let expected = read(golden)?;
+    if expected == rows {
+        println!("The rows are as they should be.");
+        return Ok(true);
+    }
+    print!("{}", difference(&expected, rows));
+    Ok(false)
+}
+
+/// The lines that differ, from the first to the last of them.
+fn difference(expected: &str, found: &str) -> String {
+    let (expected, found): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), found.lines().collect());
+    let same = |(a, b): &(&&str, &&str)| a == b;
+    let before = expected.iter().zip(&found).take_while(same).count();
+    let rest = expected.len().min(found.len()) - before;
+    let after = expected.iter().rev().zip(found.iter().rev()).take(rest).take_while(same).count();
+    let lines = |mark: &str, lines: &[&str]| {
+        let lines = &lines[before..lines.len() - after];
+        lines.iter().map(|line| format!("{mark} {line}\n")).collect::<String>()
+    };
+    format!("@ line {}\n{}{}", before + 1, lines("-", &expected), lines("+", &found))
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_shows_what_changed_and_where() {
+        assert_eq!(difference("a\nb\nc\n", "a\nx\ny\nc\n"), "@ line 2\n- b\n+ x\n+ y\n");
+        assert_eq!(difference("a\n", "a\na\n"), "@ line 2\n+ a\n");
+    }
+}

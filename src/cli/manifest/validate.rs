@@ -1,0 +1,57 @@
+//! `tributary manifest validate`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Error, FAILED};
+use crate::cli::Common;
+use crate::config::{self, Provider, Source};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tributary manifest validate                       every file of the providers folder
+  tributary manifest validate providers/acme.yaml
+
+What depends on a variable that is not set (addresses, credentials) is not checked, and said so.
+Exit code: 0 all are right, 1 one is not, 2 it could not be tried.")]
+pub struct ValidateArgs {
+    /// The files; without any, all of the providers folder.
+    files: Vec<PathBuf>,
+}
+
+pub fn run(common: &Common, args: &ValidateArgs) -> Result<ExitCode, Error> {
+    let files =
+        if args.files.is_empty() { config::provider_files(&common.providers)? } else { args.files.clone() };
+    let mut wrong = 0;
+    for file in &files {
+        match validate(file) {
+            Ok(found) => println!("{}: {found}", file.display()),
+            Err(error) => {
+                wrong += 1;
+                println!("{}: {error}", file.display());
+            }
+        }
+    }
+    if args.files.is_empty() && wrong == 0 {
+        // what no file shows alone: a provider that two of them declare
+        config::load_providers(&common.providers, &config::environment)?;
+    }
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+fn validate(file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let provider = Provider::parse(&text, &config::environment)?;
+    let found = match &provider.source {
+        Source::Pull(manifest) => {
+            let names: Vec<&str> = manifest.streams.iter().map(|stream| stream.name.as_str()).collect();
+            format!("right; it pulls {}", names.join(", "))
+        }
+        Source::Push => "right; records are pushed in".to_owned(),
+        Source::Unset => "right as far as can be told".to_owned(),
+    };
+    let notes = provider.warnings.iter().map(|warning| format!("\n  note: {warning}"));
+    Ok(notes.fold(found, |found, note| found + &note))
+}

@@ -1,0 +1,197 @@
+//! `tributary manifest`, typed as whoever connects a provider would type it.
+
+use std::process::Output;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tributary::standin::kit::{self, Running, Standin, StandinConfig};
+use tributary::standin::mercury::Mercury;
+
+use crate::support::process::Place;
+
+const TOKEN: &str = "the-token-of-the-test";
+
+struct Setup {
+    running: Running,
+    place: Place,
+}
+
+impl Setup {
+    /// The manifest of Mercury, over its stand-in.
+    async fn new(name: &str) -> Self {
+        let mut config = StandinConfig::new(7, TOKEN);
+        config.items = 120;
+        let standin = Arc::new(Standin::new(&Mercury, config).unwrap());
+        let running = kit::start(standin).await.unwrap();
+        let place = Place::new(name);
+        let file = include_str!("../../providers/mercury.yaml").replace("per_second: 5", "per_second: 500");
+        std::fs::write(place.0.join("providers/mercury.yaml"), file).unwrap();
+        Self { running, place }
+    }
+
+    /// Exit code and what was printed.
+    async fn run_as(&self, token: &str, args: &[&str]) -> (i32, String) {
+        let mut command = self.place.command(args);
+        command.env("MERCURY_URL", &self.running.url).env("MERCURY_TOKEN", token);
+        text_of(&command.output().await.unwrap())
+    }
+
+    async fn run(&self, args: &[&str]) -> (i32, String) {
+        self.run_as(TOKEN, args).await
+    }
+}
+
+fn text_of(output: &Output) -> (i32, String) {
+    let text = [&output.stdout[..], &output.stderr[..]].concat();
+    (output.status.code().unwrap(), String::from_utf8(text).unwrap())
+}
+
+#[tokio::test]
+async fn a_new_provider_file_validates_and_a_mistake_in_it_is_named_with_its_line() {
+    let place = Place::new("manifest_new");
+    let run = async |args: &[&str]| text_of(&place.command(args).output().await.unwrap());
+    let (code, text) = run(&["manifest", "new", "newbank"]).await;
+    assert_eq!(code, 0, "{text}");
+    let path = place.0.join("providers/newbank.yaml");
+    let (code, text) = run(&["manifest", "validate"]).await;
+    assert!(code == 0 && text.contains("newbank.yaml: right") && text.contains("NEWBANK_TOKEN"), "{text}");
+    let (code, text) = run(&["manifest", "new", "newbank"]).await;
+    assert!(code == 2 && text.contains("is there already"), "{text}");
+    let good = std::fs::read_to_string(&path).unwrap();
+    for (right, wrong, at, about) in [
+        ("lookback: 1h", "lookbak: 1h", "lookback: 1h", ["lookbak", "lookback"]),
+        ("stop: no_next", "stop: never", "kind: cursor", ["never", "no_next"]),
+        ("kind: updated_window", "kind: created_window", "- name: transactions", ["refresh", "transactions"]),
+        (
+            "records: .transactions[]",
+            "records: .transactions[",
+            "records: .transactions",
+            ["records", "transactions"],
+        ),
+    ] {
+        let line = good.lines().position(|line| line.contains(at)).unwrap() + 1;
+        std::fs::write(&path, good.replace(right, wrong)).unwrap();
+        let (code, text) = run(&["manifest", "validate", path.to_str().unwrap()]).await;
+        assert_eq!(code, 1, "{text}");
+        assert!(about.iter().all(|part| text.contains(part)), "{wrong}: {text}");
+        let told: usize = text
+            .split("line ")
+            .nth(1)
+            .and_then(|rest| rest.split([',', ' ', ':']).next())
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_else(|| panic!("no line: {text}"));
+        assert!(told.abs_diff(line) <= 7, "{wrong}: line {told} and not {line}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_proven_or_their_refusal_explained_without_showing_them() {
+    let setup = Setup::new("manifest_check").await;
+    let (code, text) = setup.run(&["manifest", "check", "mercury"]).await;
+    assert!(code == 0 && text.contains("The credentials work"), "{text}");
+    let (code, text) = setup.run_as("a-wrong-token", &["manifest", "check", "mercury"]).await;
+    assert!(code == 1 && text.contains("401") && text.contains("`auth`"), "{text}");
+    assert!(!text.contains("a-wrong-token"), "{text}");
+}
+
+#[tokio::test]
+async fn a_look_shows_requests_answers_rows_and_from_where_it_goes_on() {
+    let setup = Setup::new("manifest_read").await;
+    let args = ["manifest", "read", "mercury", "--stream", "transactions", "--limit-pages", "1"];
+    let (code, text) = setup.run(&args).await;
+    assert_eq!(code, 0, "{text}");
+    for part in [
+        "> GET http",
+        "/api/v1/transactions?",
+        "< 200 in",
+        "= transactions: ",
+        "\"currency\":\"USD/2\"",
+        "goes on from",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains(TOKEN) && !text.contains("/api/v1/accounts"), "{text}");
+    let (code, text) = setup.run(&["manifest", "read", "mercury", "--stream", "nothing"]).await;
+    assert!(code == 2 && text.contains("accounts, balances"), "{text}");
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_mapped_again_without_the_provider_and_compared() {
+    let setup = Setup::new("manifest_cassette").await;
+    let path = |name: &str| setup.place.0.join(name).to_str().unwrap().to_owned();
+    let (cassette, golden) = (path("mercury.cassette.json"), path("mercury.rows.json"));
+    let (code, text) = setup.run(&["manifest", "record", "mercury", "--to", &cassette]).await;
+    assert_eq!(code, 0, "{text}");
+    let recorded = std::fs::read_to_string(&cassette).unwrap();
+    assert!(!recorded.contains(TOKEN), "a cassette holds a secret");
+    // no address and no token: what is played needs none
+    let run = async |args: &[&str]| text_of(&setup.place.command(args).output().await.unwrap());
+    let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden, "--update"]).await;
+    assert_eq!(code, 0, "{text}");
+    let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&golden).unwrap()).unwrap();
+    assert!(rows.iter().any(|row| row["stream"] == "transactions"), "{rows:?}");
+    let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
+    assert!(code == 0 && text.contains("as they should be"), "{text}");
+    let file = setup.place.0.join("providers/mercury.yaml");
+    let manifest = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, manifest.replace("(.nickname // .name)", ".name")).unwrap();
+    let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
+    assert!(code == 1 && text.contains("@ line") && text.contains("accountName"), "{text}");
+}
+
+fn schema() -> Value {
+    serde_json::from_str(include_str!("../../providers/provider.schema.json")).unwrap()
+}
+
+#[test]
+fn the_schema_that_editors_take_is_the_one_of_the_code() {
+    assert_eq!(
+        schema(),
+        tributary::config::schema(),
+        "write it anew: cargo run -- manifest schema > providers/provider.schema.json"
+    );
+}
+
+#[test]
+fn the_schema_takes_every_file_that_ships_and_refuses_mistakes() {
+    let validator = jsonschema::validator_for(&schema()).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/providers");
+    let files = tributary::config::provider_files(folder.as_ref()).unwrap();
+    assert!(files.len() >= 4);
+    let mut texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    texts.push(include_str!("../../src/cli/manifest/template.yaml").to_owned());
+    for text in &texts {
+        let value: Value = serde_saphyr::from_str(text).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{errors:?}\n{text}");
+    }
+    let template = texts.pop().unwrap();
+    for (right, wrong) in [
+        ("lookback: 1h", "lookbak: 1h"),
+        ("lookback: 1h", "lookback: 1 hour"),
+        ("stop: no_next", "stop: never"),
+        ("resource: balances", "resource: balance"),
+        ("pending: PENDING", "pending: WAITING"),
+        ("provider: acme", ""),
+    ] {
+        let value: Value = serde_saphyr::from_str(&template.replacen(right, wrong, 1)).unwrap();
+        assert!(!validator.is_valid(&value), "{wrong}");
+    }
+}
+
+/// Manifests of providers that have no stand-in. To take rows as they are now for right:
+/// `tributary manifest replay tests/cassettes/x.json --golden tests/cassettes/x.rows.json --update`.
+#[tokio::test]
+async fn recorded_answers_become_the_rows_that_they_should() {
+    let place = Place::new("manifest_cassettes");
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/");
+    let path = |path: &str| format!("{root}{path}");
+    for provider in ["gocardless"] {
+        let cassette = path(&format!("tests/cassettes/{provider}.json"));
+        let golden = path(&format!("tests/cassettes/{provider}.rows.json"));
+        let file = path(&format!("providers/{provider}.yaml"));
+        let args = ["manifest", "replay", &cassette, "--golden", &golden, "--file", &file];
+        let (code, text) = text_of(&place.command(&args).output().await.unwrap());
+        assert!(code == 0 && !text.contains("not asked for"), "{provider}: {text}");
+    }
+}
