@@ -32,6 +32,10 @@ test: ## Run all tests, on PostgreSQL in a container, or a private one where no 
 contract: ## Check what Formance's connector relies on, against the model of it
 	cargo test --locked --test it contract::
 
+.PHONY: golden
+golden: ## Write anew what each provider file makes of its provider's records (look at the diff)
+	UPDATE_GOLDEN=1 cargo test --locked --test it golden::
+
 .PHONY: soak
 soak: ## Run random histories against the feed for MINUTES=n (10)
 	SOAK_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it state_machine:: -- --nocapture

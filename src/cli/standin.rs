@@ -12,6 +12,7 @@ use super::{CommandResult, serve::stop_on_signal};
 use crate::standin::kit::{self, Fsp, Standin, StandinConfig};
 use crate::standin::mercury::Mercury;
 use crate::standin::mollie::Mollie;
+use crate::standin::obie::Obie;
 use crate::standin::paystack::Paystack;
 use crate::standin::revolut::Revolut;
 use crate::standin::square::Square;
@@ -31,6 +32,8 @@ pub enum StandinCommand {
     Paystack(StandinArgs),
     /// Revolut Business: transactions with legs, by time; exchanges; a limit of 60 a minute.
     Revolut(StandinArgs),
+    /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
+    Obie(StandinArgs),
 }
 
 /// A provider and how large it is. While it runs, `/_standin/advance`, `/_standin/faults`,
@@ -113,6 +116,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Square(args) => run_standin(&Square, args).await,
         StandinCommand::Paystack(args) => run_standin(&Paystack, args).await,
         StandinCommand::Revolut(args) => run_standin(&Revolut, args).await,
+        StandinCommand::Obie(args) => run_standin(&Obie, args).await,
     }
 }
 

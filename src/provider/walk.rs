@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use jaq_json::Val;
 
 use super::client::{Answer, ClientError, Request, Target};
@@ -26,8 +26,10 @@ pub struct Fetched {
 }
 
 impl Stream {
-    /// The walk that begins at `now`.
+    /// The walk that begins at `now`, cut to the microsecond: what it lists is kept as seen at that
+    /// time, and has to come back as no earlier than it, or all would be taken for not listed.
     pub fn begin(&self, position: &Position, now: DateTime<Utc>) -> Walk {
+        let now = now.trunc_subsecs(6);
         match &self.strategy {
             Strategy::Window(window) => window.open(position.watermark, now),
             _ => window::whole(now),

@@ -6,11 +6,18 @@
 pub mod kit;
 pub mod mercury;
 pub mod mollie;
+pub mod obie;
 pub mod paystack;
 pub mod revolut;
 pub mod square;
 pub mod starling;
 
 /// The providers on the [`kit`], by [`kit::Fsp::name`].
-pub static PROVIDERS: &[&dyn kit::Fsp] =
-    &[&mercury::Mercury, &mollie::Mollie, &square::Square, &paystack::Paystack, &revolut::Revolut];
+pub static PROVIDERS: &[&dyn kit::Fsp] = &[
+    &mercury::Mercury,
+    &mollie::Mollie,
+    &square::Square,
+    &paystack::Paystack,
+    &revolut::Revolut,
+    &obie::Obie,
+];

@@ -13,6 +13,7 @@ mod database_faults;
 mod disk_full;
 mod feed_clock;
 mod formance_storage;
+mod golden;
 mod isolation;
 mod jobs;
 mod keys;

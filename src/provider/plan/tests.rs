@@ -1,4 +1,5 @@
 use super::*;
+use crate::provider::position::Position;
 
 const GOOD: &str = r#"
 base_url: https://bank.example
@@ -138,4 +139,11 @@ fn unsafe_combinations_are_refused_with_their_reason() {
     ] {
         stream(&lines).unwrap();
     }
+}
+
+#[test]
+fn a_walk_begins_at_a_time_that_the_database_can_keep() {
+    let stream = &stream(&[]).unwrap()[0];
+    let walk = stream.begin(&Position::default(), "2026-03-01T12:00:00.123456789Z".parse().unwrap());
+    assert_eq!(walk.begun_at.to_rfc3339(), "2026-03-01T12:00:00.123456+00:00");
 }

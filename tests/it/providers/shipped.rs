@@ -1,6 +1,6 @@
 //! The providers that ship, and what a test has to know of each.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use sqlx::PgPool;
@@ -9,8 +9,8 @@ use tributary::domain::{Status, TransactionType};
 use tributary::ingest::DatabaseShared;
 use tributary::provider::Connection;
 use tributary::standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
-use tributary::standin::{mercury::Mercury, mollie::Mollie, paystack::Paystack};
-use tributary::standin::{revolut::Revolut, square::Square};
+use tributary::standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
+use tributary::standin::{paystack::Paystack, revolut::Revolut, square::Square};
 
 pub const TOKEN: &str = "the-token-of-the-test";
 
@@ -37,8 +37,9 @@ pub struct Shipped {
     pub has_beneficiaries: bool,
     /// What the manifest makes of a status of the ledger.
     pub shown: fn(Status) -> Status,
-    /// What the manifest makes of an id of the ledger.
-    pub id: fn(&str, &Expected) -> String,
+    /// What the manifest makes of an id of the ledger; `None` where ids do not last, and a payment
+    /// is known by nothing but what it is.
+    pub id: Option<fn(&str, &Expected) -> String>,
     /// The faults that cannot happen to this API, by their names in `Fired`, each for a reason.
     pub spared: &'static [&'static str],
     /// What clients may send, in the place of what the manifest says.
@@ -57,7 +58,7 @@ pub const MERCURY: Shipped = Shipped {
     has_balances: true,
     has_beneficiaries: true,
     shown: |status| status,
-    id: |id, _| id.to_owned(),
+    id: Some(|id, _| id.to_owned()),
     spared: &["errors_in_200"],
     limit: USUAL_LIMIT,
 };
@@ -71,7 +72,7 @@ pub const MOLLIE: Shipped = Shipped {
     has_balances: true,
     has_beneficiaries: false,
     shown: without_authorisation,
-    id: |id, _| id.to_owned(),
+    id: Some(|id, _| id.to_owned()),
     spared: &["errors_in_200"],
     limit: USUAL_LIMIT,
 };
@@ -85,7 +86,7 @@ pub const SQUARE: Shipped = Shipped {
     has_balances: false,
     has_beneficiaries: true,
     shown: without_authorisation,
-    id: |id, _| id.to_owned(),
+    id: Some(|id, _| id.to_owned()),
     spared: &[],
     limit: USUAL_LIMIT,
 };
@@ -100,10 +101,10 @@ pub const PAYSTACK: Shipped = Shipped {
     has_beneficiaries: true,
     shown: |status| status,
     // a transfer may have the number of a transaction
-    id: |id, expected| match expected.kind {
+    id: Some(|id, expected| match expected.kind {
         TransactionType::Payout => format!("transfer_{id}"),
         _ => id.to_owned(),
-    },
+    }),
     spared: &["errors_in_200"],
     limit: USUAL_LIMIT,
 };
@@ -122,11 +123,36 @@ pub const REVOLUT: Shipped = Shipped {
     has_balances: true,
     has_beneficiaries: true,
     shown: |status| status,
-    id: |id, _| id.to_owned(),
+    id: Some(|id, _| id.to_owned()),
     // the answers name no next page, and a page past the last is never asked for
     spared: &["errors_in_200", "short_pages", "last_pages_again"],
     limit: Limit { requests: 60, seconds: 5 },
 };
+
+pub const OBIE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/obie.yaml"),
+    fsp: &Obie,
+    url: "OBIE_URL",
+    variables: &[
+        ("OBIE_TOKEN_URL", "/as/token"),
+        ("OBIE_CLIENT_ID", "client-of-the-test"),
+        ("OBIE_REFRESH_TOKEN", "refresh-token-of-the-test"),
+    ],
+    has_oauth: true,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: None,
+    spared: &["errors_in_200"],
+    limit: USUAL_LIMIT,
+};
+
+/// The certificate and the key of a client, in this order: the stand-ins ask for none.
+static CLIENT: LazyLock<[String; 2]> = LazyLock::new(|| {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["tributary".to_owned()]).unwrap();
+    [certificate.self_signed(&key).unwrap().pem(), key.serialize_pem()]
+});
 
 /// A payment that may have been pending before is never shown as authorised: Formance would count
 /// its capture twice.
@@ -163,18 +189,22 @@ impl Shipped {
 
     /// An instance that pulls the API at `url`, and keeps what it shares in `pool`.
     pub fn connect(&self, url: &str, pool: &PgPool) -> Connection {
-        let lookup = |name: &str| {
-            let others = self.variables.iter().copied();
-            others
-                .chain([(self.url, url)])
-                .find(|(given, _)| *given == name)
-                .map(|(_, value)| value.to_owned())
-        };
-        let provider = Provider::parse(&self.hurried(), &lookup).unwrap();
+        let provider = Provider::parse(&self.hurried(), &|name| self.lookup(name, url)).unwrap();
         let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
         manifest.retry.attempts = 3;
         let shared = DatabaseShared::new(pool.clone(), provider.name.clone());
         Connection::with_shared(&provider.name, &manifest, Arc::new(shared)).unwrap()
+    }
+
+    /// The variables of the manifest, for the API at `url`.
+    pub fn lookup(&self, name: &str, url: &str) -> Option<String> {
+        let others = self.variables.iter().copied();
+        let others = others.chain([
+            (self.url, url),
+            ("OBIE_CERTIFICATE", CLIENT[0].as_str()),
+            ("OBIE_PRIVATE_KEY", CLIENT[1].as_str()),
+        ]);
+        others.into_iter().find(|(given, _)| *given == name).map(|(_, value)| value.to_owned())
     }
 
     /// The manifest for a test: small pages, what is open is asked for in every run, and a limit
@@ -185,11 +215,10 @@ impl Shipped {
             "rate_limit: {{ per_second: 1000, budgets: [{{ requests: {requests}, per: {seconds}s }}] }}\n"
         );
         let replace = |text: &str, pattern: &str, with: &str| {
-            let pattern = Regex::new(pattern).unwrap();
-            assert!(pattern.is_match(text), "{pattern}");
-            pattern.replace_all(text, with).into_owned()
+            Regex::new(pattern).unwrap().replace_all(text, with).into_owned()
         };
         let text = replace(self.manifest, "rate_limit: .*\n", &limit);
+        assert!(text.contains(&limit), "the limit is not in the manifest");
         let text = replace(&text, "value: [0-9]+", &format!("value: {PAGE_ROWS}"));
         // six blanks: of `refresh`, and not of the source
         replace(&text, "(      +every): .*", "$1: 0s")
