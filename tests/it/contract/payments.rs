@@ -24,7 +24,11 @@ use crate::support::{TestApp, records};
 /// What the FSP has, by key: kind and request.
 type Desk = Arc<Mutex<BTreeMap<String, (String, Value)>>>;
 
-async fn pay(State(desk): State<Desk>, UrlPath(kind): UrlPath<String>, Json(body): Json<Value>) -> Json<Value> {
+async fn pay(
+    State(desk): State<Desk>,
+    UrlPath(kind): UrlPath<String>,
+    Json(body): Json<Value>,
+) -> Json<Value> {
     let key = body["key"].as_str().unwrap().to_owned();
     desk.lock().unwrap().entry(key.clone()).or_insert((kind, body));
     Json(json!({"id": format!("p-{key}"), "state": "OPEN"}))
@@ -104,19 +108,25 @@ fn initiation(order: &Order, reference: &str) -> Initiation {
 #[tokio::test]
 async fn recorded_payouts_and_transfers_are_one_payment_each() {
     let desk = Desk::default();
-    let fsp = Router::new().route("/pay/{kind}", post(pay)).route("/payments", get(list)).with_state(Arc::clone(&desk));
+    let fsp = Router::new()
+        .route("/pay/{kind}", post(pay))
+        .route("/payments", get(list))
+        .with_state(Arc::clone(&desk));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let file = provider_file(&format!("http://{}", listener.local_addr().unwrap()));
     tokio::spawn(async move { axum::serve(listener, fsp).await });
     let base = TestApp::with_file(&file).await;
-    let Source::Pull(manifest) = Provider::parse(&file, &|_| None).unwrap().source else { panic!("it is pulled") };
+    let Source::Pull(manifest) = Provider::parse(&file, &|_| None).unwrap().source else {
+        panic!("it is pulled")
+    };
     let shared = Arc::new(DatabaseShared::new(base.pool.clone(), base.name().clone()));
     let connection = Arc::new(Connection::with_shared(base.name(), &manifest, shared).unwrap());
     let payer = Payer { connection: Arc::clone(&connection), policy: Policy::default() };
     let payers = HashMap::from([(base.name().clone(), payer)]);
     let app = TestApp::paying(&base, Payments::new(base.pool.clone(), "one".to_owned(), payers, quick()));
     app.push("accounts", &[records::account("acc_1", "2026-01-01T00:00:00Z")]).await;
-    let payee = json!({"id": "ben_1", "ownerName": "Ann", "createdAt": "2026-01-01T00:00:00Z", "metadata": {}});
+    let payee =
+        json!({"id": "ben_1", "ownerName": "Ann", "createdAt": "2026-01-01T00:00:00Z", "metadata": {}});
     app.push("beneficiaries", &[payee]).await;
 
     let mut formance = Formance::of(&app).await;
@@ -130,7 +140,10 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
             unasked += 1;
             continue;
         };
-        assert_eq!(exchanges.first().map(|exchange| (&exchange.path, &exchange.body)), Some((&request.path, &request.body)));
+        assert_eq!(
+            exchanges.first().map(|exchange| (&exchange.path, &exchange.body)),
+            Some((&request.path, &request.body))
+        );
         assert!(formance.kept.initiate(&reference, now()));
         let outcome = formance.client.create(*movement, &initiation(order, &reference)).await;
         formance.kept.settle(&reference, &outcome, now());
@@ -140,20 +153,34 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
                 accepted.push(reference);
             }
             Err(error) => {
-                assert!(error.class().is_final() && Asset::parse("asset", &order.asset).is_err(), "{order:?}: {error}");
+                assert!(
+                    error.class().is_final() && Asset::parse("asset", &order.asset).is_err(),
+                    "{order:?}: {error}"
+                );
                 refused += 1;
             }
         }
     }
     println!("{} accepted, {refused} refused, {unasked} never asked", accepted.len());
     assert!(accepted.len() >= 20, "{}", accepted.len());
-    assert_eq!(desk.lock().unwrap().len(), accepted.len(), "each of them moved money once");
+    let open: Vec<(String, Option<String>)> =
+        sqlx::query_as("select distinct state, reason from payment_orders where state <> 'pending'")
+            .fetch_all(&app.pool)
+            .await
+            .unwrap();
+    assert_eq!(desk.lock().unwrap().len(), accepted.len(), "each of them moved money once: {open:?}");
     run_once(&app.pool, app.name(), &connection, &Arc::default()).await.unwrap();
     formance.poll(&app).await;
     let (rows, payments) = (formance.client.requests(), formance.kept.payments().len());
-    assert_eq!(payments, accepted.len(), "one payment for each key ({rows} requests, {:?})", Kind::Transactions);
+    assert_eq!(
+        payments,
+        accepted.len(),
+        "one payment for each key ({rows} requests, {:?})",
+        Kind::Transactions
+    );
     for reference in &accepted {
-        let payment = formance.kept.payments().iter().find(|payment| payment.key.identity == *reference).unwrap();
+        let payment =
+            formance.kept.payments().iter().find(|payment| payment.key.identity == *reference).unwrap();
         assert_eq!(payment.status(), PaymentStatus::Succeeded, "{reference}");
         let initiation = formance.kept.initiation(reference).unwrap();
         assert_eq!(initiation.status(), InitiationStatus::Processed, "{reference}");
