@@ -346,7 +346,7 @@ impl Inner {
     /// A claim that nobody else has, on an order of `api`: longer than its request may take, and
     /// no longer than the orders of a dead instance should wait.
     pub fn new_claim(&self, api: &PaymentApi) -> Claim<'_> {
-        let time = (api.timeout * 2 + CLAIM_ROOM).min(self.settings.claim);
+        let time = (api.timeout * 2 + CLAIM_ROOM).min(self.settings.claim).max(api.timeout + LEAST_ROOM);
         Claim { owner: &self.owner, token: Uuid::new_v4(), time }
     }
 
@@ -384,6 +384,8 @@ impl Inner {
 
 /// What a claim has besides the time of a request.
 const CLAIM_ROOM: Duration = Duration::from_secs(5);
+/// What it has at least, however short claims are: else nothing would ever be sent.
+const LEAST_ROOM: Duration = Duration::from_secs(2);
 /// How far behind ours a provider's clock may be.
 const LOOK_SKEW: TimeDelta = TimeDelta::hours(1);
 

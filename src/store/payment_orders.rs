@@ -158,9 +158,8 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
     {
         return Ok(Made::TooMuch(sum));
     }
-    let made = order_query!(
-        "with o as (
-           insert into payment_orders as o (id, provider, kind, idempotency_key, fingerprint, asset, amount,
+    let made = sqlx::query_scalar!(
+        "insert into payment_orders as o (id, provider, kind, idempotency_key, fingerprint, asset, amount,
              source_account_id, destination_account_id, description, metadata, provider_key, state,
              claim_owner, claim_token, claimed_until, next_at, answer_by)
            values ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $9, $10, $11, $12,
@@ -170,9 +169,7 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
              case when $13 then null else clock_timestamp() end,
              case when $13 then null else clock_timestamp() + $17::interval end)
            on conflict on constraint payment_orders_idempotency_key do nothing
-           returning *)
-         select",
-        "from o",
+         returning id",
         order.id,
         order.provider.as_str(),
         order.kind.as_str(),
@@ -193,6 +190,7 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
     )
     .fetch_optional(&mut *transaction)
     .await?;
+    let made = read(&mut transaction, made).await?;
     transaction.commit().await?;
     Ok(made.map_or(Made::Exists, |order| Made::Order(Box::new(order))))
 }
@@ -205,6 +203,17 @@ struct Size<'a> {
     idempotency_key: &'a str,
     asset: &'a str,
     amount: &'a str,
+}
+
+/// The order as the transaction has made it.
+async fn read(
+    transaction: &mut Transaction<'_, Postgres>,
+    id: Option<Uuid>,
+) -> Result<Option<Order>, StoreError> {
+    let order = order_query!("select", "from payment_orders o where o.id = $1", id)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(order)
 }
 
 /// What was ordered today, if the order would be too much with it. Two orders cannot both take
@@ -270,19 +279,17 @@ pub async fn get(pool: &PgPool, id: Uuid) -> Result<Option<Order>, StoreError> {
 /// first may still be waiting for the outcome: `None`. What changes later is dated after this.
 pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<Option<Order>, StoreError> {
     let mut transaction = begin(pool, Act { actor, what: "answered a request" }).await?;
-    let order = order_query!(
-        "with o as (
-           update payment_orders o set replied_at = clock_timestamp()
+    let told = sqlx::query_scalar!(
+        "update payment_orders o set replied_at = clock_timestamp()
            where o.id = $1 and ($2 or o.state not in ('recorded', 'sending') or o.answer_by is null
              or o.answer_by <= clock_timestamp())
-           returning *)
-         select",
-        "from o",
+         returning id",
         id,
         first
     )
     .fetch_optional(&mut *transaction)
     .await?;
+    let order = read(&mut transaction, told).await?;
     transaction.commit().await?;
     Ok(order)
 }
@@ -327,9 +334,10 @@ pub async fn retry(
         "insert into payment_attempts (order_id, attempt, provider, provider_key, provider_payment_id, status,
            reason, first_sent_at)
          select id, attempt, provider, provider_key, provider_payment_id, status, reason, first_sent_at
-         from (select * from payment_orders where id = $1 for update) o
-         where state = 'failed' and attempt = $2
-           and coalesce(replied_at, status_at) + $3::interval <= clock_timestamp()",
+         from payment_orders
+         where id = $1 and state = 'failed' and attempt = $2
+           and coalesce(replied_at, status_at) + $3::interval <= clock_timestamp()
+         for update",
         order.id,
         order.attempt,
         interval(guard)
@@ -339,9 +347,8 @@ pub async fn retry(
     if kept.rows_affected() == 0 {
         return Ok(Made::Exists);
     }
-    let order = order_query!(
-        "with o as (
-           update payment_orders o set
+    let again = sqlx::query_scalar!(
+        "update payment_orders o set
              attempt = o.attempt + 1, provider_key = $2, state = case when $3 then 'held' else 'recorded' end,
              status = 'PENDING', reason = null, tries = 0, first_sent_at = null, last_sent_at = null,
              refusal = null, provider_payment_id = null, provider_reference = null, provider_metadata = '{}',
@@ -351,9 +358,7 @@ pub async fn retry(
              claimed_until = case when $3 then null else clock_timestamp() + $6::interval end,
              next_at = case when $3 then null else clock_timestamp() end,
              answer_by = case when $3 then null else clock_timestamp() + $7::interval end
-           where o.id = $1 returning *)
-         select",
-        "from o",
+         where o.id = $1 returning id",
         order.id,
         provider_key,
         held,
@@ -364,8 +369,9 @@ pub async fn retry(
     )
     .fetch_one(&mut *transaction)
     .await?;
+    let order = read(&mut transaction, Some(again)).await?;
     transaction.commit().await?;
-    Ok(Made::Order(Box::new(order)))
+    Ok(order.map_or(Made::Exists, |order| Made::Order(Box::new(order))))
 }
 
 /// Notes, for ever, that the request is about to be sent, and renews the claim: `false` where the
@@ -617,9 +623,8 @@ pub async fn claim_due(
         return Ok(Vec::new());
     }
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "claimed" }).await?;
-    let orders = order_query!(
-        "with o as (
-           update payment_orders o set claim_owner = $2, claim_token = $3,
+    let claimed = sqlx::query_scalar!(
+        "update payment_orders o set claim_owner = $2, claim_token = $3,
              claimed_until = clock_timestamp() + $4::interval
            where o.id in (
              select id from payment_orders
@@ -627,9 +632,7 @@ pub async fn claim_due(
                and state in ('recorded', 'unknown', 'pending')
                and (claimed_until <= clock_timestamp()) is not false
              order by next_at for update skip locked limit $5)
-           returning *)
-         select",
-        "from o",
+         returning id",
         providers as _,
         claim.owner,
         claim.token,
@@ -638,6 +641,10 @@ pub async fn claim_due(
     )
     .fetch_all(&mut *transaction)
     .await?;
+    let orders =
+        order_query!("select", "from payment_orders o where o.id = any ($1) order by o.next_at", &claimed)
+            .fetch_all(&mut *transaction)
+            .await?;
     transaction.commit().await?;
     Ok(orders)
 }

@@ -123,7 +123,7 @@ async fn killed_workers(
 
 async fn syncs(till: Arc<Till>, stop: CancellationToken) {
     while !stop.is_cancelled() {
-        till.sync().await;
+        till.try_sync().await;
         till.bank.tick(3);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
@@ -132,7 +132,8 @@ async fn syncs(till: Arc<Till>, stop: CancellationToken) {
 async fn polls(till: Arc<Till>, poller: Client, tables: Arc<Tables>, stop: CancellationToken) -> State {
     let mut state = State::default();
     while !stop.is_cancelled() {
-        till.app.publish().await;
+        // a busy database is asked again later
+        let _ = till.app.publisher().publish_now().await;
         match poller.drain(Kind::Transactions, &mut state).await {
             Ok(rows) => tables.kept.lock().unwrap().take(Kind::Transactions, &rows),
             // Formance keeps what came before, and goes on from there

@@ -121,6 +121,11 @@ impl Till {
         assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
     }
 
+    /// Reads what the bank has, as far as a busy database lets it.
+    pub async fn try_sync(&self) {
+        run_once(&self.pool, self.app.name(), &self.connection, &Arc::default()).await.ok();
+    }
+
     /// An order of `amount` pence under `key`.
     pub fn initiation(&self, key: &str, amount: u32) -> Initiation {
         order_of(key, amount, &self.account, &self.payees[0])
