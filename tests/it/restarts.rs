@@ -1,26 +1,35 @@
-//! Restarts of the real program under continuous requests. Formance takes a refused or reset
-//! connection for a final "no": there must be none.
+//! Restarts of the real program under continuous requests, payouts and pushes in turn. Formance
+//! takes a refused or reset connection for a final "no": there must be none, and each key moves
+//! money once.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use serde_json::json;
 use sqlx::PgPool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixDatagram};
 use tokio::process::Command;
+use tributary::config::{Provider, Source};
 use tributary::http::Scope;
+use tributary::ingest::{RunOutcome, run_once};
+use tributary::provider::Connection;
+use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
 
 use crate::support::app::new_test_key;
 use crate::support::load::Load;
 use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
+use crate::support::till::{MANIFEST, TOKEN, impatient};
 use crate::support::{records, server};
 
 const RESTARTS: usize = 20;
@@ -29,12 +38,18 @@ const REUSE_PORT_RESTARTS: usize = 5;
 /// Requests that are answered between two restarts, at least.
 const BETWEEN: u64 = 30;
 
-/// Everything but the servers: a database, a key, and what a service manager has.
+/// Everything but the servers: a bank that pays, a database, keys, and what a service manager has.
 struct Scene {
     place: Place,
+    bank: Arc<Starling>,
+    bank_url: String,
+    /// Who pays, and who is paid.
+    account: String,
+    payee: String,
     url: String,
     pool: PgPool,
     key: String,
+    paying_key: String,
     address: String,
     /// What servers tell their service manager.
     told: UnixDatagram,
@@ -47,16 +62,31 @@ impl Scene {
         let url = server::new_database().await;
         let pool = store::connect(&url, 4).await.unwrap();
         let key = new_test_key(&pool, &"acme".parse().unwrap(), Scope::Ingest).await;
+        let paying_key = new_test_key(&pool, &"starling".parse().unwrap(), Scope::Connector).await;
+        let mut config = StarlingConfig::new(7, TOKEN);
+        (config.items, config.payees, config.accounts, config.goals_per_account) = (5, 2, 1, 0);
+        let bank = Arc::new(Starling::new(config).unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let bank_url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
+        let file = impatient(MANIFEST).replace("per_second: 5", "per_second: 1000");
+        std::fs::write(place.0.join("providers/starling.yaml"), &file).unwrap();
+        read_bank(&pool, &file, &bank_url).await;
+        let first = |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(&pool);
+        let account = first("select min(id) from accounts where provider = 'starling'").await.unwrap();
+        let payee = first("select min(id) from beneficiaries where provider = 'starling'").await.unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let told_at = place.0.join("notify");
         let told = UnixDatagram::bind(&told_at).unwrap();
-        Self { place, url, pool, key, address, told, told_at }
+        Self { place, bank, bank_url, account, payee, url, pool, key, paying_key, address, told, told_at }
     }
 
     fn dress(&self, command: &mut Command) {
         command
             .env("DATABASE_URL", &self.url)
             .env("ACME_KEY", FILE_KEY)
+            .env("STARLING_URL", &self.bank_url)
+            .env("STARLING_TOKEN", TOKEN)
             .env("NOTIFY_SOCKET", &self.told_at)
             .env("TRIBUTARY_LISTEN", &self.address)
             .env("TRIBUTARY_LAME_DUCK", "0s")
@@ -108,13 +138,44 @@ impl Scene {
         tokio::time::timeout(Duration::from_secs(60), hearing).await.expect("it is told")
     }
 
-    /// Clients that push a record each time.
+    /// Clients that push a record or order a payout, in turn.
     fn load(&self) -> Load {
-        let (target, key) = (format!("http://{}/ingest/transactions", self.address), self.key.clone());
+        let (push, pay) = (
+            format!("http://{}/ingest/transactions", self.address),
+            format!("http://{}/payouts", self.address),
+        );
+        let (key, paying_key) = (self.key.clone(), self.paying_key.clone());
+        let (account, payee) = (self.account.clone(), self.payee.clone());
         Load::start(move |client, number| {
-            let record = records::transaction(&format!("load{number}"), "SUCCEEDED");
-            client.post(&target).bearer_auth(&key).json(&[record])
+            if number % 2 == 0 {
+                let record = records::transaction(&format!("load{number}"), "SUCCEEDED");
+                return client.post(&push).bearer_auth(&key).json(&[record]);
+            }
+            let order = json!({"idempotencyKey": format!("load{number}"), "amount": "1", "currency": "GBP/2",
+                "sourceAccountId": account, "destinationAccountId": payee});
+            client.post(&pay).bearer_auth(&paying_key).json(&order)
         })
+    }
+
+    /// Every payout that was ordered moved money once. Needs a server that lives.
+    async fn check_payouts(&self, sent: usize) {
+        let open =
+            "select count(*) from payment_orders where state in ('recorded', 'sending', 'unknown', 'parked')";
+        crate::support::jobs::until(&self.pool, open, 0).await;
+        let orders: Vec<(String, String)> =
+            sqlx::query_as("select idempotency_key, provider_key from payment_orders")
+                .fetch_all(&self.pool)
+                .await
+                .unwrap();
+        let ordered: BTreeSet<&str> = orders.iter().map(|(key, _)| key.as_str()).collect();
+        let keys: Vec<String> =
+            (0..sent).filter(|number| number % 2 == 1).map(|number| format!("load{number}")).collect();
+        let lost = keys.iter().filter(|key| !ordered.contains(key.as_str())).count();
+        assert_eq!((lost, orders.len()), (0, keys.len()), "keys lost, keys there");
+        let mut moved: Vec<String> = self.bank.movements().into_iter().map(|movement| movement.key).collect();
+        let mut wanted: Vec<String> = orders.into_iter().map(|(_, key)| key).collect();
+        (moved.sort(), wanted.sort());
+        assert_eq!(moved, wanted, "each key moves money once");
     }
 
     /// Ends the load; nothing that was acknowledged is missing, nothing is there twice.
@@ -125,11 +186,23 @@ impl Scene {
             .fetch_all(&self.pool)
             .await
             .unwrap();
-        let lost = (0..sent).filter(|number| !stored.contains(&format!("load{number}"))).count();
-        assert_eq!((lost, stored.len()), (0, sent), "keys lost, keys there");
+        let pushed: Vec<usize> = (0..sent).filter(|number| number % 2 == 0).collect();
+        let lost = pushed.iter().filter(|number| !stored.contains(&format!("load{number}"))).count();
+        assert_eq!((lost, stored.len()), (0, pushed.len()), "records lost, records there");
+        self.check_payouts(sent).await;
         assert_eq!(tally.acknowledged.load(Ordering::SeqCst), sent as u64);
         tally.failures()
     }
+}
+
+/// Reads who pays and who is paid, before anybody orders anything.
+async fn read_bank(pool: &PgPool, file: &str, url: &str) {
+    let variables = |name: &str| Some(if name == "STARLING_URL" { url } else { TOKEN }.to_owned());
+    let provider = Provider::parse(file, &variables).unwrap();
+    let Source::Pull(manifest) = &provider.source else { panic!("it is pulled") };
+    let connection = Arc::new(Connection::new(&provider.name, manifest).unwrap());
+    let outcome = run_once(pool, &provider.name, &connection, &Arc::default()).await.unwrap();
+    assert!(matches!(outcome, RunOutcome::Succeeded { .. }), "{outcome:?}");
 }
 
 /// A process that serves, or did: it is gone when this is dropped, also one that is no child of ours.

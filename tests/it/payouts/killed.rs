@@ -12,15 +12,11 @@ use tributary::store;
 
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::server;
-use crate::support::till::{Formance, MANIFEST, TOKEN, now, number, order_of};
+use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of};
 
 /// The bank's manifest with little patience, and a key.
 fn provider_file() -> String {
-    let quick = MANIFEST
-        .replace("settle: 5m", "settle: 1s")
-        .replace("every: 1m", "every: 1s")
-        .replace("    key: { max_length", "    timeout: 1s\n    key: { max_length")
-        .replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
+    let quick = impatient(MANIFEST).replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
     format!("{quick}\nkeys:\n  - {{ scope: connector, key: \"${{ACME_KEY}}\" }}\n")
 }
 

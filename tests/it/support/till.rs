@@ -38,6 +38,14 @@ pub struct Till {
     pub payees: Vec<String>,
 }
 
+/// The bank's manifest, with little patience.
+pub fn impatient(manifest: &str) -> String {
+    manifest
+        .replace("settle: 5m", "settle: 1s")
+        .replace("every: 1m", "every: 1s")
+        .replace("    key: { max_length", "    timeout: 1s\n    key: { max_length")
+}
+
 /// How long a request to the bank may take, in the tests.
 pub const TIMEOUT: Duration = Duration::from_millis(400);
 /// How long after its request a payment shows at the latest, in the tests.
