@@ -126,7 +126,7 @@ pub enum Made {
 
 /// A transaction that is durable when it has committed, whatever the server's default.
 async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postgres>, StoreError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = super::begin(pool).await?;
     sqlx::query!(
         "select set_config('synchronous_commit', 'on', true) as synchronous,
                 set_config('tributary.actor', $1, true) as actor, set_config('tributary.what', $2, true) as what",
@@ -604,8 +604,9 @@ pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
     Ok(expired.rows_affected())
 }
 
-/// Claims up to `most` orders of `providers` at which something is due, the one that waits
-/// longest first.
+/// Claims up to `most` orders of `providers` at which something is due: what is only followed after
+/// all of which the outcome is unknown or that were not sent, and of each the one that waits longest
+/// first.
 pub async fn claim_due(
     pool: &PgPool,
     providers: &[&str],
@@ -631,7 +632,7 @@ pub async fn claim_due(
              where next_at <= clock_timestamp() and provider = any ($1)
                and state in ('recorded', 'unknown', 'pending')
                and (claimed_until <= clock_timestamp()) is not false
-             order by next_at for update skip locked limit $5)
+             order by state = 'pending', next_at for update skip locked limit $5)
          returning id",
         providers as _,
         claim.owner,

@@ -172,7 +172,7 @@ pub async fn release(pool: &PgPool, provider: &ProviderName) -> Result<Option<(T
     if !any {
         return Ok(Some((Tally::default(), 0)));
     }
-    let mut transaction = pool.begin().await?;
+    let mut transaction = super::begin(pool).await?;
     let turn = sqlx::query_scalar!(
         r#"select pg_try_advisory_xact_lock(hashtextextended('held/' || $1, 7407)) as "turn!""#,
         provider.as_str()

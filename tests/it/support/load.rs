@@ -122,6 +122,7 @@ async fn call(request: RequestBuilder, tally: &Tally) -> bool {
             Some(_) => &tally.rejected,
             None if error.is_timeout() => &tally.again,
             None if is_refused(error) => &tally.refused,
+            None if is_told_before(error) => &tally.again,
             None => &tally.reset,
         },
     };
@@ -135,12 +136,17 @@ async fn call(request: RequestBuilder, tally: &Tally) -> bool {
 }
 
 fn is_refused(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    causes(error).any(|error| error.downcast_ref::<io::Error>().is_some_and(refused))
+}
+
+/// The 408 that goes before the end of an idle connection came before the request was on its way.
+/// hyper gives up then; Go's client, which Formance is, drops the connection and takes another, or
+/// takes the 408 for the answer.
+fn is_told_before(error: &reqwest::Error) -> bool {
+    causes(error).any(|error| error.to_string() == "received unexpected message from connection")
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(error.source(), |&error| error.source())
 }
