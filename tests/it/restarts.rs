@@ -190,7 +190,8 @@ impl Scene {
         assert_eq!((lost, orders.len()), (0, keys.len()), "keys lost, keys there");
         let mut moved: Vec<String> = self.bank.movements().into_iter().map(|movement| movement.key).collect();
         let mut wanted: Vec<String> = orders.into_iter().map(|(_, key)| key).collect();
-        (moved.sort(), wanted.sort());
+        moved.sort();
+        wanted.sort();
         assert_eq!(moved, wanted, "each key moves money once");
     }
 
