@@ -26,7 +26,7 @@ demo: ## Try it, without Docker: builds Tributary and shows it at work
 
 .PHONY: test
 test: ## Run all tests, on PostgreSQL in a container, or a private one where no Docker engine answers
-	previous=$$(.ci/previous.sh) && TRIBUTARY_PREVIOUS=$$previous cargo test --locked
+	previous=$$(.ci/previous.sh) && TRIBUTARY_PREVIOUS=$$previous cargo test --locked $(TESTS)
 
 .PHONY: contract
 contract: ## Check what Formance's connector relies on, against the model of it
