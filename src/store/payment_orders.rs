@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
@@ -136,6 +138,18 @@ async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postg
     .fetch_one(&mut *transaction)
     .await?;
     Ok(transaction)
+}
+
+/// Makes one change of orders, durably and with its entry in the audit; gives how many it changed.
+async fn change_order(
+    pool: &PgPool,
+    act: Act<'_>,
+    change: Query<'_, Postgres, PgArguments>,
+) -> Result<u64, StoreError> {
+    let mut transaction = begin(pool, act).await?;
+    let changed = change.execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(changed.rows_affected())
 }
 
 /// Keeps what is ordered, claimed by its request unless it is held.
@@ -377,8 +391,7 @@ pub async fn retry(
 /// Notes, for ever, that the request is about to be sent, and renews the claim: `false` where the
 /// order is no longer the caller's to send.
 pub async fn sending(pool: &PgPool, id: Uuid, claim: Claim<'_>) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, Act { actor: claim.owner, what: "about to send" }).await?;
-    let sending = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'sending', tries = tries + 1, last_sent_at = clock_timestamp(),
            first_sent_at = coalesce(first_sent_at, clock_timestamp()),
            claimed_until = clock_timestamp() + $3::interval, next_at = null
@@ -387,11 +400,8 @@ pub async fn sending(pool: &PgPool, id: Uuid, claim: Claim<'_>) -> Result<bool, 
         id,
         claim.token,
         interval(claim.time)
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(sending.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: claim.owner, what: "about to send" }, change).await? == 1)
 }
 
 /// Notes that the provider refused the request, if it is still the caller's. A repeated request
@@ -404,8 +414,7 @@ pub async fn refused(
     reason: &str,
     next: Duration,
 ) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, Act { actor: claim.owner, what: "refused by the provider" }).await?;
-    let refused = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set
            state = case when tries = 1 then 'failed' else 'unknown' end,
            status = case when tries = 1 then 'FAILED' else status end,
@@ -417,11 +426,8 @@ pub async fn refused(
         claim.token,
         reason,
         interval(next)
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(refused.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: claim.owner, what: "refused by the provider" }, change).await? == 1)
 }
 
 /// Notes that the request was not sent after all, if it is still the caller's: it is due again
@@ -433,8 +439,7 @@ pub async fn unsent(
     why: &str,
     next: Duration,
 ) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, Act { actor: claim.owner, what: "not sent" }).await?;
-    let unsent = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set
            state = case when state = 'sending' and tries = 1 then 'recorded'
                         when state = 'sending' then 'unknown' else state end,
@@ -447,11 +452,8 @@ pub async fn unsent(
         claim.token,
         why,
         interval(next)
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(unsent.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: claim.owner, what: "not sent" }, change).await? == 1)
 }
 
 /// Notes that the outcome of the request is not known, if it is still the caller's.
@@ -462,8 +464,7 @@ pub async fn unknown(
     why: &str,
     next: Duration,
 ) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, Act { actor: claim.owner, what: "outcome unknown" }).await?;
-    let unknown = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'unknown', reason = $3, refusal = null, looks = 0,
            claim_owner = null, claim_token = null, claimed_until = null,
            next_at = clock_timestamp() + $4::interval
@@ -472,11 +473,8 @@ pub async fn unknown(
         claim.token,
         why,
         interval(next)
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(unknown.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: claim.owner, what: "outcome unknown" }, change).await? == 1)
 }
 
 /// What became of something that was seen.
@@ -526,19 +524,15 @@ pub async fn park(
     reason: &str,
     act: Act<'_>,
 ) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, act).await?;
-    let parked = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'parked', reason = $3, next_at = null,
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and claim_token is not distinct from $2 and state in ('sending', 'unknown', 'pending')",
         id,
         token,
         reason
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(parked.rows_affected() == 1)
+    );
+    Ok(change_order(pool, act, change).await? == 1)
 }
 
 /// Notes that no money moved and none will, if the order is still the caller's.
@@ -549,19 +543,15 @@ pub async fn failed(
     reason: &str,
     act: Act<'_>,
 ) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, act).await?;
-    let failed = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'failed', status = 'FAILED', reason = $3, next_at = null,
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and claim_token = $2 and state in ('recorded', 'unknown')",
         id,
         token,
         reason
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(failed.rows_affected() == 1)
+    );
+    Ok(change_order(pool, act, change).await? == 1)
 }
 
 /// Gives a claim back; the order is due again after `next`, or not of itself.
@@ -572,36 +562,29 @@ pub async fn later(
     next: Option<Duration>,
     act: Act<'_>,
 ) -> Result<(), StoreError> {
-    let mut transaction = begin(pool, act).await?;
-    sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set looks = looks + 1, next_at = clock_timestamp() + $3::interval,
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and claim_token = $2",
         id,
         token,
         next.map(interval)
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
+    );
+    change_order(pool, act, change).await?;
     Ok(())
 }
 
 /// Ends the claims of those who did not live to tell what became of their requests: nobody knows.
 /// Gives how many there were.
 pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
-    let mut transaction = begin(pool, Act { actor, what: "its sender was not heard of again" }).await?;
-    let expired = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'unknown', refusal = null, looks = 0, next_at = clock_timestamp(),
            reason = 'the outcome of the request was lost',
            claim_owner = null, claim_token = null, claimed_until = null
          where id in (select id from payment_orders where state = 'sending' and claimed_until <= clock_timestamp()
                       order by id for update skip locked)"
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(expired.rows_affected())
+    );
+    change_order(pool, Act { actor, what: "its sender was not heard of again" }, change).await
 }
 
 /// Claims up to `most` orders of `providers` at which something is due: what is only followed after
@@ -663,47 +646,36 @@ pub async fn open_counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, St
 
 /// Has a payment that is open looked at again after `next`; nothing where it has ended.
 pub async fn look_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -> Result<(), StoreError> {
-    let mut transaction = begin(pool, act).await?;
-    sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set next_at = clock_timestamp() + $2::interval, looks = looks + 1,
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and state = 'pending'",
         id,
         interval(next)
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
+    );
+    change_order(pool, act, change).await?;
     Ok(())
 }
 
 /// Lets a held order go out: `false` where it is not held.
 pub async fn approve(pool: &PgPool, id: Uuid, who: &str) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, Act { actor: who, what: "approved" }).await?;
-    let approved = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'recorded', approved_by = $2, next_at = clock_timestamp()
          where id = $1 and state = 'held'",
         id,
         who
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(approved.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: who, what: "approved" }, change).await? == 1)
 }
 
 /// Fails a held order: `false` where it is not held.
 pub async fn reject(pool: &PgPool, id: Uuid, reason: &str, who: &str) -> Result<bool, StoreError> {
-    let mut transaction = begin(pool, Act { actor: who, what: "rejected" }).await?;
-    let rejected = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = 'failed', status = 'FAILED', reason = $2 where id = $1 and state = 'held'",
         id,
         reason
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(rejected.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: who, what: "rejected" }, change).await? == 1)
 }
 
 /// What a person found out of an order that was left to them.
@@ -731,8 +703,7 @@ pub async fn resolve(
         Resolution::Failed { reason } => ("failed", "FAILED", Some(reason), None, "resolved as failed"),
         Resolution::Look => ("unknown", "PENDING", None, None, "to be looked for again"),
     };
-    let mut transaction = begin(pool, Act { actor: who, what }).await?;
-    let resolved = sqlx::query!(
+    let change = sqlx::query!(
         "update payment_orders set state = $2, status = $3, reason = $4,
            provider_payment_id = coalesce($5, provider_payment_id), looks = 0,
            next_at = case when $2 = 'unknown' then clock_timestamp() end
@@ -742,11 +713,8 @@ pub async fn resolve(
         status,
         reason,
         payment_id
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(resolved.rows_affected() == 1)
+    );
+    Ok(change_order(pool, Act { actor: who, what }, change).await? == 1)
 }
 
 /// The orders of `states` (of any, if there are none), newest first.
