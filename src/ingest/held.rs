@@ -1,6 +1,9 @@
 //! A lease while it is held: its signs of life, and its return.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Instance;
@@ -10,6 +13,9 @@ use crate::store::leases::{self, Holder, Lease, Taken};
 
 /// How many signs of life there are within the time of a lease.
 const BEATS: u32 = 4;
+/// The pauses between two tries to give a lease back.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A lease that is kept alive as long as this is. Given back when dropped, as far as the runtime
 /// still runs; else it passes on when its time is over.
@@ -80,12 +86,20 @@ impl Drop for HeldLease {
         if !self.open {
             return;
         }
-        let (pool, lease) = (self.pool.clone(), self.taken.lease.clone());
-        runtime.spawn(async move {
-            if let Err(error) = leases::give_back(&pool, &lease).await {
-                tracing::warn!(%error, group = lease.group, "a lease passes on only when its time is over");
-            }
-        });
+        runtime.spawn(give_back_in_the_end(self.pool.clone(), self.taken.lease.clone()));
+    }
+}
+
+/// Gives a lease back however often the database is not available, until its time is over anyway.
+async fn give_back_in_the_end(pool: PgPool, lease: Lease) {
+    let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    while let Err(error) = leases::give_back(&pool, &lease).await {
+        if begun.elapsed() + pause > lease.time {
+            tracing::warn!(%error, group = lease.group, "a lease passes on only when its time is over");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -287,12 +287,39 @@ async fn a_group_that_keeps_failing_is_tried_more_and_more_rarely_until_it_succe
 async fn a_sync_that_is_dropped_anywhere_leaves_no_lease_behind() {
     let (_upstream, app, file) = setup("", &["payments"]).await;
     let never = tokio_util::sync::CancellationToken::new();
+    let puller = puller(&app, &file, "dropped");
     for microseconds in (0..20_000).step_by(500) {
-        let puller = puller(&app, &file, "dropped");
         let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
         let sync = puller.sync_now(&order, &never);
         tokio::time::timeout(Duration::from_micros(microseconds), sync).await.ok();
     }
     // its leases would hold for an hour
     until(&app.pool, HELD, 0).await;
+}
+
+#[tokio::test]
+async fn a_lease_is_given_back_however_often_the_database_refuses_it() {
+    let (upstream, app, file) = setup("", &["payments"]).await;
+    app.sql(
+        "create sequence refusals;
+         create function refuse() returns trigger language plpgsql as $$ begin
+           if nextval('refusals') <= 3 then raise exception 'no' using errcode = '53300'; end if;
+           return new;
+         end $$;
+         create trigger refuse before update on sync_leases
+           for each row when (new.holder is null) execute function refuse()",
+    )
+    .await;
+    let held = upstream.hold("/payments");
+    let puller = puller(&app, &file, "dropped");
+    let never = tokio_util::sync::CancellationToken::new();
+    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    tokio::select! {
+        synced = puller.sync_now(&order, &never) => panic!("it waits for the answer: {synced:?}"),
+        () = until(&app.pool, "select count(*) from sync_runs", 1) => {}
+    }
+    // the lease would hold for an hour
+    until(&app.pool, HELD, 0).await;
+    assert_eq!(count(&app.pool, "select last_value from refusals").await, 4);
+    drop(held);
 }
