@@ -4,7 +4,6 @@
 //! cargo bench --bench sync -- --records 50000
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,7 +12,7 @@ use sqlx::PgPool;
 use tributary::config::{Provider, Source};
 use tributary::ingest::{RunOutcome, run_once};
 use tributary::private_pg::PrivatePostgres;
-use tributary::provider::{Connection, Manifest, OpenRecord, Page, PageSink, Period, RawRecord};
+use tributary::provider::{Connection, EachPage, Manifest, Page, Period, RawRecord};
 use tributary::standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary::standin::{mercury::Mercury, square::Square};
 use tributary::store;
@@ -81,39 +80,15 @@ async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, r
 
 /// Records a second that the mapping of transactions alone takes.
 async fn jq(connection: &Connection) -> Result<f64> {
-    let mut kept = Kept::default();
-    connection.run(&mut kept).await.map_err(|error| error.to_string())?;
+    let mut kept: HashMap<String, Vec<RawRecord>> = HashMap::new();
+    let mut keep = EachPage(|page: Page| kept.entry(page.stream).or_default().extend(page.raw));
+    connection.run(&mut keep).await.map_err(|error| error.to_string())?;
     let (stream, raw) =
-        kept.0.into_iter().max_by_key(|(_, raw)| raw.len()).ok_or("the stand-in has no records")?;
+        kept.into_iter().max_by_key(|(_, raw)| raw.len()).ok_or("the stand-in has no records")?;
     let count = raw.len();
     let begun = Instant::now();
     for piece in raw.chunks(1_000) {
         connection.map_again(&stream, piece.to_vec()).await?;
     }
     Ok(count as f64 / begun.elapsed().as_secs_f64())
-}
-
-/// Keeps records as they came.
-#[derive(Default)]
-struct Kept(HashMap<String, Vec<RawRecord>>);
-
-impl PageSink for Kept {
-    type Error = Infallible;
-
-    async fn cursor(
-        &mut self,
-        _: &str,
-        _: &str,
-    ) -> std::result::Result<Option<serde_json::Value>, Infallible> {
-        Ok(None)
-    }
-
-    async fn open_records(&mut self, _: &str, _: &str) -> std::result::Result<Vec<OpenRecord>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    async fn page(&mut self, page: Page) -> std::result::Result<(), Infallible> {
-        self.0.entry(page.stream).or_default().extend(page.raw);
-        Ok(())
-    }
 }

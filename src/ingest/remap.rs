@@ -226,12 +226,11 @@ struct Piece {
 }
 
 fn raw(kept: &Kept) -> RawRecord {
-    let identity = kept.identity.as_ref().map(|identity| String::from_utf8_lossy(identity).into_owned());
     RawRecord {
         record: kept.record.clone(),
         parent: kept.parent.clone(),
         now: kept.asked_at.clone(),
-        identity,
+        identity: kept.identity.clone(),
         vanished: kept.vanished,
     }
 }

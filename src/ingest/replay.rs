@@ -108,13 +108,11 @@ impl<'a> Replayer<'a> {
         let connection = self.connections.get(&provider);
         let connection = connection.ok_or("its provider is not pulled, so that nothing can map it")?;
         let resource = connection.resource_of(stream).map_err(|error| error.to_string())?;
-        let identity =
-            record.identity.as_ref().map(|identity| String::from_utf8_lossy(identity).into_owned());
         let raw = RawRecord {
             record: record.raw.clone(),
             parent: parent.clone(),
             now: asked_at.clone(),
-            identity,
+            identity: record.identity.clone(),
             vanished: record.vanished,
         };
         let mapped = connection.map_again(stream, vec![raw]).await.map_err(|error| error.to_string())?;

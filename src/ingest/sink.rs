@@ -113,7 +113,7 @@ impl<'a> DatabaseSink<'a> {
                         partition: page.partition.clone(),
                         parent: raw.parent.clone(),
                         asked_at: raw.now.clone(),
-                        identity: raw.identity.as_ref().map(|identity| identity.clone().into_bytes()),
+                        identity: raw.identity.clone(),
                         vanished: raw.vanished,
                     }),
                 }),
@@ -189,7 +189,7 @@ fn new_raw(raw: &RawRecord) -> raw_records::New<'_> {
         record: &raw.record,
         parent: &raw.parent,
         asked_at: &raw.now,
-        identity: raw.identity.as_deref().map(str::as_bytes),
+        identity: raw.identity.as_deref(),
         vanished: raw.vanished,
     }
 }

@@ -68,6 +68,9 @@ pub enum ClientError {
     NoToken(#[source] Box<ClientError>),
     #[error(transparent)]
     Shared(#[from] SharedError),
+    /// A cassette answers, and has nothing (left) for this request.
+    #[error("the cassette has no answer (left) to {request}")]
+    NotRecorded { request: String },
     /// The rules for errors cannot be applied.
     #[error("the rules for errors cannot be applied: {0}")]
     Rules(CageError),

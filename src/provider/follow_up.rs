@@ -144,7 +144,7 @@ fn vanished(open: &[OpenRecord], scope: &Scope, keeps_raw: bool) -> Reading {
     for open in open {
         let raw = RawRecord {
             record: open.record.clone(),
-            identity: Some(open.key.clone()),
+            identity: Some(open.key.clone().into_bytes()),
             vanished: true,
             ..reading::raw(&Val::Null, scope)
         };

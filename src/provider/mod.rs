@@ -51,8 +51,8 @@ pub use manifest::{
     Schedule, StreamManifest,
 };
 pub use page::{
-    Failure, MappedRecord, OpenRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport, Warning,
-    Warnings,
+    EachPage, Failure, MappedRecord, OpenRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport,
+    Warning, Warnings,
 };
 pub use payment::{Looked, PaymentApi, Prepared, Sent};
 pub use period::Period;

@@ -1,13 +1,13 @@
 //! What a run hands over, and to whom.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::Resource;
 
 use super::cage::CageError;
-use super::cassette::NOT_RECORDED;
 use super::client::ClientError;
 use super::jq::FilterError;
 use super::request::RequestError;
@@ -33,6 +33,26 @@ pub trait PageSink: Send {
     /// Commits the records of `page`, what is open of them and, where it has one, its cursor: all
     /// or nothing, in one database transaction.
     fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Shows each page to a function and keeps nothing: each run reads from the beginning.
+pub struct EachPage<F>(pub F);
+
+impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
+    type Error = Infallible;
+
+    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
+        Ok(None)
+    }
+
+    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+        self.0(page);
+        Ok(())
+    }
 }
 
 /// A piece of what one request answered, at most [`Page::MOST_RECORDS`] records.
@@ -75,7 +95,7 @@ pub struct RawRecord {
     /// `$now`.
     pub now: String,
     /// `$identity`, of a record that has no lasting id of its own.
-    pub identity: Option<String>,
+    pub identity: Option<Vec<u8>>,
     /// Whether it was pending and is not listed any more: what it becomes is cancelled.
     pub vanished: bool,
 }
@@ -167,7 +187,7 @@ impl Failure {
 
     /// Whether what was asked for is not on the cassette that answers.
     pub fn ends_cassette(&self) -> bool {
-        matches!(&self.error, ReadError::Client(ClientError::Failed { last, .. }) if last.starts_with(NOT_RECORDED))
+        matches!(self.error, ReadError::Client(ClientError::NotRecorded { .. }))
     }
 }
 
@@ -196,6 +216,16 @@ pub enum ReadError {
 
 /// How many failures the text of an error spells out; the report has them all.
 const LISTED_FAILURES: usize = 20;
+
+impl RunError<Infallible> {
+    /// What a run did into a sink that cannot fail, be it all of it or not.
+    pub fn report(self) -> RunReport {
+        match self {
+            Self::Incomplete(report) => report,
+            Self::Sink(never) => match never {},
+        }
+    }
+}
 
 /// Why a run did not succeed. Whatever it handed over before stays valid.
 #[derive(Debug, thiserror::Error)]

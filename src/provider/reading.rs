@@ -257,7 +257,7 @@ pub(super) fn raw(record: &Val, scope: &Scope) -> RawRecord {
         record: jq::to_json(record),
         parent: jq::to_json(&scope.parent),
         now: text(&scope.now).unwrap_or_default(),
-        identity: text(&scope.identity),
+        identity: text(&scope.identity).map(String::into_bytes),
         vanished: false,
     }
 }

@@ -54,7 +54,8 @@ type Parsed = (Val, Scope, RawRecord);
 
 fn parse(raw: RawRecord) -> Result<Parsed, String> {
     let read = |json: &[u8]| jq::parse(json).map_err(|error| error.to_string());
-    let identity = raw.identity.clone().map_or(Val::Null, Val::from);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let identity = raw.identity.as_deref().map_or(Val::Null, |identity| Val::from(text(identity)));
     let scope = Scope { now: Val::from(raw.now.clone()), parent: read(&raw.parent)?, identity };
     Ok((read(&raw.record)?, scope, raw))
 }

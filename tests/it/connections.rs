@@ -1,7 +1,6 @@
 //! What the instances that pull one provider share: a refresh token that is good once, budgets of
 //! requests, and the pauses that the provider asks for.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,31 +8,11 @@ use sqlx::PgPool;
 use tributary::domain::ProviderName;
 use tributary::ingest::DatabaseShared;
 use tributary::provider::{
-    AccessToken, Connection, Exchange, Granted, Manifest, OpenRecord, Page, PageSink, Secret, Shared,
-    TokenKey,
+    AccessToken, Connection, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
 };
 use tributary::store;
 
 use crate::support::{Strict, TestApp};
-
-/// A sink for runs that are about requests.
-struct Nowhere;
-
-impl PageSink for Nowhere {
-    type Error = Infallible;
-
-    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
-        Ok(None)
-    }
-
-    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Self::Error> {
-        Ok(Vec::new())
-    }
-
-    async fn page(&mut self, _: Page) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
 
 const ROTATING: &str = "
 auth:
@@ -66,7 +45,7 @@ async fn rotating(app: &TestApp, bank: &Strict, first: &str, streams: usize) -> 
 }
 
 async fn run(connection: &Connection) -> Result<(), String> {
-    connection.run(&mut Nowhere).await.map(|_| ()).map_err(|error| error.to_string())
+    connection.run(&mut EachPage(|_| {})).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
 async fn kept(app: &TestApp) -> Vec<String> {

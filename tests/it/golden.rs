@@ -3,7 +3,6 @@
 //! writes them anew, for the next reader of the diff.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tributary::config::{Provider, Source};
-use tributary::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink};
+use tributary::provider::{Connection, EachPage, MappedRecord, Page};
 use tributary::standin::kit::{self, Clock, Standin, StandinConfig};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 
@@ -26,18 +25,8 @@ fn then() -> DateTime<Utc> {
 #[derive(Default)]
 struct Gathered(BTreeMap<String, (Vec<String>, Vec<String>)>);
 
-impl PageSink for Gathered {
-    type Error = Infallible;
-
-    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<Value>, Infallible> {
-        Ok(None)
-    }
-
-    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+impl Gathered {
+    fn add(&mut self, page: Page) {
         let (records, rows) = self.0.entry(page.stream).or_default();
         records.extend(page.raw.into_iter().map(|raw| String::from_utf8(raw.record).unwrap()));
         rows.extend(page.records.into_iter().map(|record| match record {
@@ -50,7 +39,6 @@ impl PageSink for Gathered {
                 panic!("{reason}: {}", String::from_utf8_lossy(&raw.record));
             }
         }));
-        Ok(())
     }
 }
 
@@ -95,7 +83,7 @@ async fn gather(manifest: &str, lookup: &(dyn Fn(&str) -> Option<String> + Sync)
     manifest.rate_limit.per_second = 1000;
     let connection = Connection::new(&provider.name, &manifest).unwrap();
     let mut gathered = Gathered::default();
-    let report = connection.run(&mut gathered).await.unwrap();
+    let report = connection.run(&mut EachPage(|page| gathered.add(page))).await.unwrap();
     assert_eq!((report.unmappable, report.warnings.len()), (0, 0), "{:?}", report.warnings);
     gathered
 }

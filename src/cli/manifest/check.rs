@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::read::Nowhere;
-use super::{Error, FAILED, Looked};
+use super::{Error, FAILED, look};
 use crate::cli::Common;
 use crate::domain::ProviderName;
-use crate::provider::{Exchanged, Failure, Most, RunError, Tap, Wanted};
+use crate::provider::{Connection, EachPage, Exchanged, Failure, Most, Tap, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Example:
@@ -39,16 +38,12 @@ impl Tap for Lines {
 }
 
 pub async fn run(common: &Common, args: &CheckArgs) -> Result<ExitCode, Error> {
-    let looked = Looked::open(common, &args.provider, Arc::new(Lines)).await?;
-    let roots = looked.connection.groups().into_iter().map(|group| (group.name, Wanted::Whole));
-    let selection = looked.connection.select(roots);
-    let result = looked.connection.look(&selection, ONE_PAGE, &mut Nowhere).await;
-    let failures = match result {
-        Ok(_) => Vec::new(),
-        Err(RunError::Incomplete(report)) => report.failures,
-        Err(RunError::Sink(never)) => match never {},
+    let roots = |connection: &Connection| {
+        let roots = connection.groups().into_iter().map(|group| (group.name, Wanted::Whole));
+        Ok(connection.select(roots))
     };
-    looked.close().await;
+    let sink = &mut EachPage(|_| {});
+    let failures = look(common, &args.provider, Arc::new(Lines), roots, ONE_PAGE, sink).await?.failures;
     for failure in &failures {
         println!("{failure}{}", advice(failure));
     }

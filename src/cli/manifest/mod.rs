@@ -6,6 +6,7 @@ mod read;
 mod replay;
 mod validate;
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::sync::pulled;
 use crate::config;
 use crate::domain::ProviderName;
 use crate::ingest::DatabaseShared;
-use crate::provider::{Connection, Tap};
+use crate::provider::{Connection, Most, PageSink, RunError, RunReport, Selection, Tap};
 
 /// Something is wrong, or differs.
 const FAILED: u8 = 1;
@@ -68,6 +69,26 @@ pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
 struct Looked {
     connection: Connection,
     database: Option<Database>,
+}
+
+/// Reads what `select` names of `provider`, no more than `most` of it, into `sink`.
+async fn look<S: PageSink<Error = Infallible>>(
+    common: &Common,
+    provider: &ProviderName,
+    tap: Arc<dyn Tap>,
+    select: impl FnOnce(&Connection) -> Result<Selection, Error>,
+    most: Most,
+    sink: &mut S,
+) -> Result<RunReport, Error> {
+    let looked = Looked::open(common, provider, tap).await?;
+    let report = match select(&looked.connection) {
+        Ok(selection) => {
+            Ok(looked.connection.look(&selection, most, sink).await.unwrap_or_else(RunError::report))
+        }
+        Err(error) => Err(error),
+    };
+    looked.close().await;
+    report
 }
 
 impl Looked {

@@ -1,6 +1,5 @@
 //! `tributary manifest read` and `record`.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,12 +7,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Error, FAILED, Looked};
+use super::{Error, FAILED, look};
 use crate::cli::Common;
 use crate::domain::ProviderName;
 use crate::provider::{
-    Connection, Exchanged, MappedRecord, Most, OpenRecord, Page, PageSink, Recorder, RunError, RunReport,
-    Selection, Tap, Wanted,
+    Connection, EachPage, Exchanged, MappedRecord, Most, Page, Recorder, RunReport, Selection, Tap, Wanted,
 };
 
 #[derive(Args)]
@@ -115,71 +113,42 @@ fn cut(text: &str, chars: usize) -> String {
     }
 }
 
-/// Prints what is made of it.
-struct Rows {
-    shown: usize,
-    unmappable: u64,
-}
-
-impl PageSink for Rows {
-    type Error = Infallible;
-
-    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
-        Ok(None)
-    }
-
-    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
-        let partition =
-            if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
-        println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
-        for record in page.records.iter().take(self.shown) {
-            match record {
-                MappedRecord::Canonical(json) => println!("  {}", String::from_utf8_lossy(json)),
-                MappedRecord::Unmappable { raw, reason } => {
-                    println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&raw.record));
-                }
+/// Prints what is made of `page`, up to `shown` of its rows; gives how many records cannot be mapped.
+fn print(page: &Page, shown: usize) -> u64 {
+    let partition = if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
+    println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
+    for record in page.records.iter().take(shown) {
+        match record {
+            MappedRecord::Canonical(json) => println!("  {}", String::from_utf8_lossy(json)),
+            MappedRecord::Unmappable { raw, reason } => {
+                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&raw.record));
             }
         }
-        if page.records.len() > self.shown {
-            println!("  and {} more (--rows shows more)", page.records.len() - self.shown);
-        }
-        let unmappable = |record: &&MappedRecord| matches!(record, MappedRecord::Unmappable { .. });
-        self.unmappable += page.records.iter().filter(unmappable).count() as u64;
-        for (warning, count) in &page.warnings {
-            println!("  warning, {count} times: {warning}");
-        }
-        if let Some(cursor) = &page.cursor {
-            println!("  goes on from {cursor}");
-        }
-        Ok(())
     }
+    if page.records.len() > shown {
+        println!("  and {} more (--rows shows more)", page.records.len() - shown);
+    }
+    for (warning, count) in &page.warnings {
+        println!("  warning, {count} times: {warning}");
+    }
+    if let Some(cursor) = &page.cursor {
+        println!("  goes on from {cursor}");
+    }
+    let unmappable = |record: &&MappedRecord| matches!(record, MappedRecord::Unmappable { .. });
+    page.records.iter().filter(unmappable).count() as u64
 }
 
 pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
     let printer = Arc::new(Printer { answer_chars: args.answer_chars });
-    let looked = Looked::open(common, &args.provider, printer).await?;
-    let mut rows = Rows { shown: args.rows, unmappable: 0 };
-    let selection = args.most.selection(&looked.connection);
-    let result = match &selection {
-        Ok(selection) => Some(looked.connection.look(selection, args.most.most(), &mut rows).await),
-        Err(_) => None,
-    };
-    looked.close().await;
-    selection?;
-    Ok(result.map_or(ExitCode::from(FAILED), |result| tell(result, rows.unmappable)))
+    let mut unmappable = 0;
+    let rows = &mut EachPage(|page| unmappable += print(&page, args.rows));
+    let select = |connection: &Connection| args.most.selection(connection);
+    let report = look(common, &args.provider, printer, select, args.most.most(), rows).await?;
+    Ok(tell(&report, unmappable))
 }
 
 /// Says how it ended.
-fn tell(result: Result<RunReport, RunError<Infallible>>, unmappable: u64) -> ExitCode {
-    let report = match result {
-        Ok(report) => report,
-        Err(RunError::Incomplete(report)) => report,
-        Err(RunError::Sink(never)) => match never {},
-    };
+fn tell(report: &RunReport, unmappable: u64) -> ExitCode {
     println!("\n{} requests, {} rows, {unmappable} that cannot be mapped", report.requests, report.records);
     for failure in &report.failures {
         println!("not read: {failure}");
@@ -188,38 +157,15 @@ fn tell(result: Result<RunReport, RunError<Infallible>>, unmappable: u64) -> Exi
     if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
 }
 
-/// A sink for whoever only wants the answers.
-pub struct Nowhere;
-
-impl PageSink for Nowhere {
-    type Error = Infallible;
-
-    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
-        Ok(None)
-    }
-
-    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    async fn page(&mut self, _: Page) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
 pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Error> {
     let recorder = Arc::new(Recorder::default());
-    let looked = Looked::open(common, &args.provider, Arc::clone(&recorder) as Arc<dyn Tap>).await?;
-    let selection = args.most.selection(&looked.connection);
-    let result = match &selection {
-        Ok(selection) => Some(looked.connection.look(selection, args.most.most(), &mut Nowhere).await),
-        Err(_) => None,
-    };
-    looked.close().await;
-    selection?;
+    let tap = Arc::clone(&recorder) as Arc<dyn Tap>;
+    let select = |connection: &Connection| args.most.selection(connection);
+    let sink = &mut EachPage(|_| {});
+    let report = look(common, &args.provider, tap, select, args.most.most(), sink).await?;
     let cassette = recorder.cassette(args.provider.as_str());
     std::fs::write(&args.to, serde_json::to_string_pretty(&cassette)? + "\n")
         .map_err(|error| format!("cannot write {}: {error}", args.to.display()))?;
     println!("{} answers are in {}", cassette.exchanges.len(), args.to.display());
-    Ok(result.map_or(ExitCode::from(FAILED), |result| tell(result, 0)))
+    Ok(tell(&report, 0))
 }

@@ -1,6 +1,5 @@
 //! `tributary manifest replay`.
 
-use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,9 +9,7 @@ use serde_json::{Value, json};
 use super::{Error, FAILED, file_of};
 use crate::cli::Common;
 use crate::config;
-use crate::provider::{
-    Cassette, Connection, MappedRecord, Most, OpenRecord, Page, PageSink, RunError, Wanted,
-};
+use crate::provider::{Cassette, Connection, EachPage, MappedRecord, Most, Page, RunError, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -43,18 +40,8 @@ struct Gathered {
     unmappable: usize,
 }
 
-impl PageSink for Gathered {
-    type Error = Infallible;
-
-    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<Value>, Infallible> {
-        Ok(None)
-    }
-
-    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
-        Ok(Vec::new())
-    }
-
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+impl Gathered {
+    fn add(&mut self, page: Page) {
         for record in page.records {
             let row = match record {
                 MappedRecord::Canonical(json) => serde_json::from_slice(&json).unwrap_or(Value::Null),
@@ -65,7 +52,6 @@ impl PageSink for Gathered {
             };
             self.rows.push(json!({ "stream": page.stream, "partition": page.partition, "row": row }));
         }
-        Ok(())
     }
 }
 
@@ -101,16 +87,10 @@ async fn play(connection: &Connection) -> (Gathered, Vec<String>) {
     let groups = connection.groups();
     let all = groups.iter().flat_map(|group| &group.streams);
     let selection = connection.select(all.map(|name| (name.clone(), Wanted::Whole)));
-    let failures = match connection.look(&selection, Most::default(), &mut gathered).await {
-        Ok(_) => Vec::new(),
-        Err(RunError::Incomplete(report)) => report
-            .failures
-            .iter()
-            .filter(|failure| !failure.ends_cassette())
-            .map(ToString::to_string)
-            .collect(),
-        Err(RunError::Sink(never)) => match never {},
-    };
+    let sink = &mut EachPage(|page| gathered.add(page));
+    let report = connection.look(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
+    let failures = report.failures.iter().filter(|failure| !failure.ends_cassette());
+    let failures = failures.map(ToString::to_string).collect();
     (gathered, failures)
 }
 

@@ -204,7 +204,17 @@ impl Transport {
                 let answered = self.answer(usual, outgoing, sent_at, timeout).await;
                 answered.map_err(|error| SendError::Broken(explain(error)))?
             }
-            Wire::Played(player) => player.answer(&outgoing).map_err(SendError::Broken)?,
+            Wire::Played(player) => match player.answer(&outgoing) {
+                Some(incoming) => incoming.map_err(SendError::Broken)?,
+                None => {
+                    let request = format!(
+                        "{} {}",
+                        outgoing.method.as_str(),
+                        self.redactor.redact(outgoing.url.as_str())
+                    );
+                    return Err(SendError::Unsent(ClientError::NotRecorded { request }));
+                }
+            },
         };
         if let (Some(tap), Some(outgoing)) = (&self.tap, seen) {
             self.tell(&**tap, &outgoing, &incoming, begun.elapsed(), purpose);
