@@ -234,6 +234,11 @@ impl Client {
         self.transport.excerpt(incoming)
     }
 
+    /// `text` that came of an answer, without any secret it may echo.
+    pub fn redact(&self, text: &str) -> String {
+        self.transport.redactor.redact(text)
+    }
+
     fn outgoing(&self, request: &Request, url: &Url) -> Outgoing {
         let mut headers = self.headers.clone();
         if request.body.is_some() {

@@ -155,13 +155,26 @@ impl Payments {
         let record = prepared.record.clone();
         let judged =
             self.filters(api, move |api, deadline| Ok(api.judge(incoming, record, deadline, excerpt)));
-        judged.await.unwrap_or_else(|why| Sent::Unknown(format!("answered with {status}, but {why}")))
+        let sent =
+            judged.await.unwrap_or_else(|why| Sent::Unknown(format!("answered with {status}, but {why}")));
+        let shown = |why: String| shown(client, &why);
+        match sent {
+            Sent::Accepted(state) => Sent::Accepted(told_by(client, state)),
+            Sent::Refused(why) => Sent::Refused(shown(why)),
+            Sent::Unsent(why) => Sent::Unsent(shown(why)),
+            Sent::Unknown(why) => Sent::Unknown(shown(why)),
+        }
     }
 
     /// Looks for the payment of `order`; `None` where the manifest does not say how.
     pub async fn look_up(&self, api: &Arc<PaymentApi>, client: &Client, order: &Value) -> Option<Looked> {
         api.lookup.as_ref()?;
-        Some(self.try_look_up(api, client, order).await.unwrap_or_else(Looked::Failed))
+        let looked = self.try_look_up(api, client, order).await.unwrap_or_else(Looked::Failed);
+        Some(match looked {
+            Looked::Found(state) => Looked::Found(told_by(client, state)),
+            Looked::Failed(why) => Looked::Failed(shown(client, &why)),
+            Looked::Several(_) | Looked::Missing => looked,
+        })
     }
 
     async fn try_look_up(
@@ -242,9 +255,9 @@ impl PaymentApi {
                         filter.run_one(evidence.body.clone(), &scope(sent_at, record), one(deadline));
                     super::client::text(&reason.ok()?).filter(|text| !text.trim().is_empty())
                 });
-                let reason =
-                    told.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}"));
-                return Sent::Refused(reason.chars().take(REASON_CHARS).collect());
+                return Sent::Refused(
+                    told.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}")),
+                );
             }
             Some(_) => return Sent::Unsent(format!("answered with {status}: {excerpt}")),
             None => {}
@@ -287,10 +300,19 @@ impl PaymentApi {
             id: told.id,
             reference: told.reference.filter(|reference| !reference.contains('\0')),
             status,
-            reason: told.reason.map(|reason| reason.replace('\0', " ").chars().take(REASON_CHARS).collect()),
+            reason: told.reason,
             at: at.map(|at| at.with_timezone(&Utc)),
         })
     }
+}
+
+/// What a provider says, as it may be kept and shown: it may echo our secrets, and say anything.
+fn shown(client: &Client, said: &str) -> String {
+    client.redact(said).replace('\0', " ").chars().take(REASON_CHARS).collect()
+}
+
+fn told_by(client: &Client, state: PaymentState) -> PaymentState {
+    PaymentState { reason: state.reason.map(|reason| shown(client, &reason)), ..state }
 }
 
 fn one(deadline: Instant) -> Limits {
