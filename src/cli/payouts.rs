@@ -1,6 +1,8 @@
 //! `tributary payouts`: payouts and transfers, seen by the operator.
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand, ValueEnum};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::database::Database;
@@ -42,7 +44,7 @@ pub enum PayoutsCommand {
         #[command(flatten)]
         by: By,
         /// Why, for the person who ordered it.
-        #[arg(long)]
+        #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
     /// Tell what became of an order that is parked.
@@ -71,7 +73,7 @@ pub struct ListArgs {
 #[derive(Args)]
 pub struct By {
     /// Who decides; it is kept in the audit.
-    #[arg(long, env = "USER", value_name = "NAME")]
+    #[arg(long, env = "USER", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     by: String,
 }
 
@@ -84,10 +86,10 @@ pub struct ResolveArgs {
     outcome: Outcome,
     /// The provider's id of the payment, if it succeeded: the provider's record of it is then known
     /// for this order, and not shown as another payment.
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     payment_id: Option<String>,
     /// Why it failed, for the person who ordered it.
-    #[arg(long, required_if_eq("outcome", "failed"))]
+    #[arg(long, required_if_eq("outcome", "failed"), value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     #[command(flatten)]
     by: By,
@@ -136,12 +138,12 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
         states = ["recorded", "held", "sending", "pending", "unknown", "parked"].map(str::to_owned).to_vec();
     }
     println!(
-        "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  KEY",
-        "ID", "STATE", "KIND", "AMOUNT", "ASSET", "ORDERED", "PROVIDER"
+        "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {:24}  WHY",
+        "ID", "STATE", "KIND", "AMOUNT", "ASSET", "ORDERED", "PROVIDER", "KEY"
     );
     for order in payment_orders::list(&database.pool, args.provider.as_ref(), &states, args.limit).await? {
         println!(
-            "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {}",
+            "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {:24}  {}",
             order.id,
             order.state,
             order.kind,
@@ -149,12 +151,15 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
             order.asset,
             time(order.created_at),
             order.provider,
-            printable(&order.idempotency_key)
+            printable(&order.idempotency_key),
+            printable(order.reason.as_deref().unwrap_or("-"))
         );
     }
     let held = payment_records::held(&database.pool, args.provider.as_ref()).await?;
-    if held > 0 {
-        eprintln!("{held} records of providers wait until it is known whether they show one of these");
+    match held {
+        0 => {}
+        1 => eprintln!("1 record of a provider waits until it is known whether it shows one of these"),
+        _ => eprintln!("{held} records of providers wait until it is known whether they show one of these"),
     }
     Ok(())
 }
@@ -195,25 +200,68 @@ async fn show(database: &Database, order: &str) -> CommandResult {
     field("from", &order.source_account_id);
     field("to", &order.destination_account_id);
     optional("description", &order.description);
+    field("ordered", &time(order.created_at));
     field("state", &order.state);
     field("told", &format!("{} since {}", order.status, time(order.status_at)));
     optional("reason", &order.reason);
-    field("attempt", &format!("{}, sent {} times", order.attempt, order.tries));
+    field("attempt", &order.attempt.to_string());
+    field("sent", &sent(&order));
     field("provider key", &order.provider_key);
     optional("provider id", &order.provider_payment_id);
     optional("provider ref", &order.provider_reference);
     optional("approved by", &order.approved_by);
     println!();
     for change in payment_orders::audit(&database.pool, order.id).await? {
-        let json =
-            |value: Option<serde_json::Value>| value.map(|value| value.to_string()).unwrap_or_default();
         println!("{}  {}: {}", time(change.at), printable(&change.actor), printable(&change.what));
-        if let Some(before) = change.before {
-            println!("    before {before}");
+        for line in changes(change.before.as_ref(), change.after.as_ref()) {
+            println!("    {}", printable(&line));
         }
-        println!("    after  {}", json(change.after));
     }
     Ok(())
+}
+
+/// When the attempt's request was sent: where to look for it at the provider.
+fn sent(order: &Order) -> String {
+    match (order.first_sent_at, order.last_sent_at) {
+        (Some(first), Some(last)) if order.tries > 1 => {
+            format!("{} times, from {} to {}", order.tries, time(first), time(last))
+        }
+        (Some(first), _) => time(first),
+        _ => "not yet".to_owned(),
+    }
+}
+
+/// What was ordered, which never changes and is shown above.
+const ORDERED: [&str; 13] = [
+    "id",
+    "provider",
+    "kind",
+    "idempotency_key",
+    "fingerprint",
+    "asset",
+    "amount",
+    "source_account_id",
+    "destination_account_id",
+    "description",
+    "metadata",
+    "created_at",
+    "updated_at",
+];
+
+/// A line for each member that a change set, or made another.
+fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
+    let text = |value: &Value| match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let Some(after) = after.and_then(Value::as_object) else { return Vec::new() };
+    let line = |(name, value): (&String, &Value)| match before {
+        Some(before) => Some(format!("{name}: {} -> {}", text(&before[name.as_str()]), text(value))),
+        None => (!value.is_null() && !ORDERED.contains(&name.as_str()))
+            .then(|| format!("{name}: {}", text(value))),
+    };
+    after.iter().filter_map(line).collect()
 }
 
 async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
@@ -235,13 +283,29 @@ async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> Co
 }
 
 async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
+    match args.outcome {
+        Outcome::Succeeded | Outcome::Look if args.reason.is_some() => {
+            return Err("--reason is for --outcome failed".into());
+        }
+        Outcome::Failed | Outcome::Look if args.payment_id.is_some() => {
+            return Err("--payment-id is for --outcome succeeded".into());
+        }
+        _ => {}
+    }
     let order = find(database, &args.order).await?;
     let resolution = match args.outcome {
         Outcome::Succeeded => Resolution::Succeeded { payment_id: args.payment_id.as_deref() },
         Outcome::Failed => Resolution::Failed { reason: args.reason.as_deref().unwrap_or_default() },
         Outcome::Look => Resolution::Look,
     };
-    if !payment_orders::resolve(&database.pool, order.id, resolution, &args.by.by).await? {
+    let resolved = payment_orders::resolve(&database.pool, order.id, resolution, &args.by.by).await;
+    let resolved = resolved.map_err(|error| match &args.payment_id {
+        Some(id) if error.broke("payment_orders_payment_idx") => {
+            format!("{id} is the payment of another order: nothing is changed")
+        }
+        _ => error.to_string(),
+    })?;
+    if !resolved {
         return Err(format!("{} is {} and not parked", order.id, order.state).into());
     }
     println!("{} is resolved", order.id);
@@ -263,7 +327,11 @@ async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::er
                 .into())
         }
         1 => Ok(found.swap_remove(0)),
-        several => Err(format!("{several} orders have the key {order:?}: give the id of one").into()),
+        several => {
+            let which = |order: &Order| format!("{} ({} of {})", order.id, order.kind, order.provider);
+            let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
+            Err(format!("{several} orders have the key {order:?}: give the id of one: {which}").into())
+        }
     }
 }
 

@@ -21,6 +21,13 @@ pub enum StoreError {
     Schema(String),
 }
 
+impl StoreError {
+    /// Whether a statement broke this constraint, or unique index.
+    pub fn broke(&self, constraint: &str) -> bool {
+        matches!(self, Self::Failed(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))
+    }
+}
+
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         if is_passing(&error) { Self::Unavailable(error) } else { Self::Failed(error) }

@@ -1,0 +1,141 @@
+//! `tributary payouts`, typed as a person would type it: what becomes of an order that somebody
+//! decides about.
+
+use std::time::Duration;
+
+use tributary::formance::kept::InitiationStatus;
+use tributary::formance::{PaymentStatus, PaymentType};
+use tributary::payments::Policy;
+use tributary::provider::Manifest;
+use tributary::standin::starling::{PaymentFault, Status};
+
+use super::command::{AUDITED, Desk, as_shipped};
+use crate::support::till::number;
+
+#[tokio::test]
+async fn what_is_approved_goes_out_and_the_audit_says_who_agreed() {
+    let mut desk = Desk::open("payouts_approve", Policy::GUARD, as_shipped).await;
+    desk.pay("k", 1500).await;
+    assert_eq!(
+        desk.says(&["approve", "k", "--by", "ann"]).await.split(' ').next().unwrap(),
+        desk.id("k").await
+    );
+    desk.till.carry_on(&desk.payments, "k", &["pending"]).await;
+    assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (1, 1));
+    let shown = desk.says(&["show", "k"]).await;
+    for part in ["approved by    ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Settled);
+    desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
+}
+
+#[tokio::test]
+async fn what_is_rejected_fails_with_the_reason_and_nothing_is_sent() {
+    let mut desk = Desk::open("payouts_reject", Policy::GUARD, as_shipped).await;
+    desk.pay("k", 1500).await;
+    desk.says(&["reject", "k", "--by", "ann", "--reason", "not ours"]).await;
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Failed, InitiationStatus::Failed));
+    let rows = desk.app.feed("transactions").await;
+    let told = rows.iter().rfind(|row| row["relatedTransactionID"] == "k").unwrap();
+    assert_eq!(
+        (&told["status"], &told["metadata"]["tributary.reason"]),
+        (&"FAILED".into(), &"not ours".into())
+    );
+    let shown = desk.says(&["show", "k"]).await;
+    for part in ["reason         not ours", "sent           not yet", "  ann: rejected\n"] {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    desk.payments.worker().run_once().await.unwrap();
+    assert_eq!((desk.till.bank.payment_requests(), desk.till.state("k").await.as_str()), (0, "failed"));
+}
+
+#[tokio::test]
+async fn what_is_parked_can_be_looked_for_again() {
+    let mut desk = Desk::open("payouts_look", Policy::GUARD, as_shipped).await;
+    desk.till.bank.hide_payments(true);
+    desk.park("k", PaymentFault::ErrorAfter).await;
+    desk.till.bank.hide_payments(false);
+    desk.says(&["resolve", "k", "--by", "ann", "--outcome", "look"]).await;
+    assert!(desk.listed(&["list"], "k").await.unwrap().contains(" unknown "));
+    desk.till.carry_on(&desk.payments, "k", &["pending"]).await;
+    assert_eq!(
+        (desk.till.bank.payment_requests(), desk.till.moved("k").await),
+        (1, 1),
+        "it was only looked for"
+    );
+    assert!(desk.says(&["show", "k"]).await.contains("  ann: to be looked for again\n"));
+    desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Settled);
+    desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
+}
+
+/// A bank whose payments cannot be looked for, and whose records do not repeat the key.
+fn mute(manifest: &mut Manifest) {
+    manifest.payouts.as_mut().unwrap().lookup = None;
+    let without = manifest.functions.lines().filter(|line| !line.trim_start().starts_with("orderReference:"));
+    manifest.functions = without.collect::<Vec<_>>().join("\n");
+}
+
+#[tokio::test]
+async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_record() {
+    let mut desk = Desk::open("payouts_succeeded", Policy::GUARD, mute).await;
+    desk.park("k", PaymentFault::ErrorAfter).await;
+    desk.till.sync().await;
+    let (_, _, waiting) = desk.run(&["list"]).await;
+    assert!(waiting.contains("1 record of a provider waits"), "{waiting}");
+    let item = desk.till.bank.movements()[0].item.to_string();
+    let succeeded = ["--by", "ann", "--outcome", "succeeded", "--payment-id", &item];
+    desk.says(&[&["resolve", "k"], &succeeded[..]].concat()).await;
+    let shown = desk.says(&["show", "k"]).await;
+    assert!(shown.contains("  ann: resolved as succeeded\n") && shown.contains(&item), "{shown}");
+    desk.payments.worker().run_once().await.unwrap();
+    assert_eq!(number(&desk.app.pool, "select count(*) from held_records").await, 0);
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    // what the bank tells of it from now on is news of the same payment
+    for (told, shown) in [
+        (Status::Settled, (PaymentStatus::Succeeded, InitiationStatus::Processed)),
+        (Status::Reversed, (PaymentStatus::Refunded, InitiationStatus::Reversed)),
+    ] {
+        desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], told);
+        desk.till.sync().await;
+        assert_eq!(desk.shows("k").await, shown);
+    }
+    assert!(desk.formance.kept.payments().iter().all(|payment| payment.key.identity != item));
+    // and of no other
+    desk.park("l", PaymentFault::ErrorAfter).await;
+    let before = number(&desk.app.pool, AUDITED).await;
+    let (code, _, err) = desk.run(&[&["resolve", "l"], &succeeded[..]].concat()).await;
+    assert!(code == 1 && err.contains("is the payment of another order"), "{err}");
+    assert_eq!(
+        (number(&desk.app.pool, AUDITED).await, desk.till.state("l").await.as_str()),
+        (before, "parked")
+    );
+}
+
+#[tokio::test]
+async fn what_failed_can_be_ordered_again_as_another_attempt() {
+    let mut desk = Desk::open("payouts_failed", Duration::ZERO, as_shipped).await;
+    desk.park("k", PaymentFault::ErrorBefore).await;
+    let reason = "the bank says it never came";
+    desk.says(&["resolve", "k", "--by", "ann", "--outcome", "failed", "--reason", reason]).await;
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Failed, InitiationStatus::Failed));
+    assert!(desk.listed(&["list", "--state", "failed"], "k").await.unwrap().ends_with(reason));
+    // Retry
+    desk.pay("k", 800).await;
+    let keys = desk.till.bank_keys("k").await;
+    assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
+    assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (2, 1));
+    let shown = desk.says(&["show", "k"]).await;
+    for part in
+        ["attempt        2", "ann: resolved as failed", &format!("reason: {reason} -> -"), "attempt: 1 -> 2"]
+    {
+        assert!(shown.contains(part), "{part} in\n{shown}");
+    }
+    desk.till.bank.move_payment(&keys[1], Status::Settled);
+    desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    let payment = desk.formance.kept.payment("k", PaymentType::Payout).unwrap();
+    assert_eq!(payment.initial_amount.as_str(), "800");
+}

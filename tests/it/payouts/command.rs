@@ -1,0 +1,238 @@
+//! `tributary payouts`, typed as a person would type it: what it shows, and what it refuses.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tributary::domain::Amount;
+use tributary::formance::PaymentStatus;
+use tributary::formance::kept::InitiationStatus;
+use tributary::payments::{AssetLimit, Payments, Policy};
+use tributary::provider::Manifest;
+use tributary::standin::starling::PaymentFault;
+
+use crate::support::TestApp;
+use crate::support::app::secret_of;
+use crate::support::process::Place;
+use crate::support::till::{Formance, MANIFEST, TOKEN, Till, number, quick};
+
+pub const AUDITED: &str = "select count(*) from payment_audit";
+
+/// A till, and a person at a terminal.
+pub struct Desk {
+    pub till: Till,
+    pub app: TestApp,
+    pub payments: Payments,
+    pub formance: Formance,
+    place: Place,
+}
+
+impl Desk {
+    /// Above £10 a person has to agree. The bank does not remember keys, and by `change` may be
+    /// still worse.
+    pub async fn open(name: &str, guard: Duration, change: fn(&mut Manifest)) -> Self {
+        let mut till = Till::open(guard).await;
+        let above = Some(Amount::parse("amount", "1000").unwrap());
+        let limit = AssetLimit { per_payment: None, per_day: None, require_approval_above: above };
+        till.policy.limits = BTreeMap::from([("GBP/2".to_owned(), limit)]);
+        till.change(|manifest| {
+            manifest.payouts.as_mut().unwrap().key.lifetime = None;
+            change(manifest);
+        });
+        let (app, payments) = till.instance("one", quick());
+        let (formance, place) = (Formance::of(&app).await, Place::new(name));
+        std::fs::remove_file(place.0.join("providers/acme.yaml")).unwrap();
+        std::fs::write(place.0.join("providers/starling.yaml"), MANIFEST).unwrap();
+        Self { till, app, payments, formance, place }
+    }
+
+    /// Runs `tributary payouts`: exit code, standard output, standard error. No secret is in them.
+    pub async fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = self.place.command(&[&["payouts"], args].concat());
+        command.env("DATABASE_URL", &self.app.url).env("STARLING_TOKEN", TOKEN).env_remove("USER");
+        let output = command.output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        for secret in [TOKEN, secret_of(&self.app.connector_key), &self.app.url] {
+            assert!(!out.contains(secret) && !err.contains(secret), "{args:?} shows {secret}: {out}{err}");
+        }
+        (output.status.code().unwrap(), out, err)
+    }
+
+    /// As [`Desk::run`], of a command that has to succeed; gives its standard output.
+    pub async fn says(&self, args: &[&str]) -> String {
+        let (code, out, err) = self.run(args).await;
+        assert_eq!(code, 0, "{args:?}: {err}");
+        out
+    }
+
+    /// The line of a list that is about `key`, in words.
+    pub async fn listed(&self, args: &[&str], key: &str) -> Option<String> {
+        let list = self.says(args).await;
+        let words = list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        words.skip(1).find(|words| words.contains(&key)).map(|words| words.join(" "))
+    }
+
+    pub async fn pay(&mut self, key: &str, amount: u32) {
+        self.formance.pay(&self.till.initiation(key, amount)).await.unwrap();
+    }
+
+    /// Orders while the bank does `fault`, until the order waits for a person.
+    pub async fn park(&mut self, key: &str, fault: PaymentFault) {
+        self.till.bank.set_payment_faults([fault]);
+        self.pay(key, 800).await;
+        self.till.carry_on(&self.payments, key, &["parked"]).await;
+    }
+
+    /// Polls; gives what Formance then shows of `key`.
+    pub async fn shows(&mut self, key: &str) -> (PaymentStatus, InitiationStatus) {
+        self.formance.poll(&self.app).await;
+        self.formance.shows(key)
+    }
+
+    pub async fn id(&self, key: &str) -> String {
+        let id = sqlx::query_scalar("select id::text from payment_orders where idempotency_key = $1");
+        id.bind(key).fetch_one(&self.app.pool).await.unwrap()
+    }
+}
+
+pub fn as_shipped(_: &mut Manifest) {}
+
+#[tokio::test]
+async fn a_list_has_what_is_under_way_held_or_parked_and_why() {
+    let mut desk = Desk::open("payouts_list", Policy::GUARD, as_shipped).await;
+    desk.pay("sent", 900).await;
+    desk.pay("large", 1001).await;
+    desk.park("lost", PaymentFault::ErrorBefore).await;
+    desk.till.bank.set_payment_faults([PaymentFault::Refuse("not enough money".to_owned())]);
+    desk.pay("refused", 700).await;
+    for (key, state, amount, why) in [
+        ("sent", "pending", "900", "-"),
+        ("large", "held", "1001", "-"),
+        ("lost", "parked", "800", "the outcome of its request is unknown, it is not found there"),
+    ] {
+        let line = desk.listed(&["list"], key).await.unwrap();
+        let begin = format!("{} {state} PAYOUT {amount} GBP/2 20", desk.id(key).await);
+        assert!(line.starts_with(&begin) && line.contains(&format!(" starling {key} {why}")), "{line}");
+    }
+    assert_eq!(desk.listed(&["list"], "refused").await, None, "it has ended");
+    let ended = desk.listed(&["list", "--all"], "refused").await.unwrap();
+    assert!(ended.contains(" failed ") && ended.ends_with("not enough money"), "{ended}");
+    for (args, count) in [
+        (&["list"][..], 3),
+        (&["list", "--all"], 4),
+        (&["list", "--state", "parked"], 1),
+        (&["list", "--state", "parked", "--state", "failed"], 2),
+        (&["list", "--provider", "starling", "--limit", "2"], 2),
+        (&["list", "--provider", "other"], 0),
+    ] {
+        assert_eq!(desk.says(args).await.lines().skip(1).count(), count, "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_what_was_refused_says_why_and_how_often() {
+    let mut desk = Desk::open("payouts_refused", Policy::GUARD, as_shipped).await;
+    let mut euros = desk.till.initiation("euros", 800);
+    euros.asset = "EUR/2".to_owned();
+    for _ in 0..2 {
+        desk.formance.pay(&euros).await.unwrap_err();
+    }
+    let line = desk.listed(&["list", "--refused"], "euros").await.unwrap();
+    assert!(line.contains(" 400 starling PAYOUT 2 euros ") && line.contains("payments.limits"), "{line}");
+    assert_eq!(desk.listed(&["list", "--all"], "euros").await, None, "it is no order");
+    assert_eq!(desk.says(&["list", "--refused", "--provider", "other"]).await.lines().count(), 1);
+}
+
+#[tokio::test]
+async fn an_order_is_shown_by_key_or_id_with_everything_that_happened() {
+    let mut desk = Desk::open("payouts_show", Policy::GUARD, as_shipped).await;
+    let mut initiation = desk.till.initiation("k", 800);
+    // what somebody wrote stays on its line, and what a bank repeats of us is not shown
+    initiation.description = "rent\nstate          succeeded".to_owned();
+    desk.till.bank.set_payment_faults([PaymentFault::Refuse(format!("{TOKEN} may not\u{1b}[2J\0"))]);
+    desk.formance.pay(&initiation).await.unwrap();
+    let shown = desk.says(&["show", "k"]).await;
+    assert_eq!(desk.says(&["show", &desk.id("k").await]).await, shown);
+    let bank_key = desk.till.bank_keys("k").await.remove(0);
+    for line in [
+        "key            k",
+        "amount         800 GBP/2",
+        &format!("from           {}", desk.till.account),
+        &format!("to             {}", desk.till.payees[0]),
+        "description    rent state          succeeded",
+        "state          failed",
+        "reason         [secret] may not [2J ",
+        "attempt        1",
+        &format!("provider key   {bank_key}"),
+        "    state: recorded",
+        "    state: recorded -> sending",
+        "    state: sending -> failed",
+        "    status: PENDING -> FAILED",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line:?} in\n{shown}");
+    }
+    assert!(
+        shown.contains("told           FAILED since 20") && shown.contains("sent           20"),
+        "{shown}"
+    );
+    let happened = ["recorded", "about to send", "refused by the provider", "answered a request"];
+    let entries = shown.lines().filter_map(|line| line.split_once("Z  one: ")).map(|(_, what)| what);
+    assert_eq!(entries.collect::<Vec<_>>(), happened, "each with its actor");
+}
+
+#[tokio::test]
+async fn a_mistake_is_answered_with_what_is_wrong_and_changes_nothing() {
+    let mut desk = Desk::open("payouts_mistakes", Policy::GUARD, as_shipped).await;
+    desk.pay("sent", 900).await;
+    desk.pay("held", 1001).await;
+    desk.park("lost", PaymentFault::ErrorBefore).await;
+    let state = async |desk: &Desk| {
+        let states = "select string_agg(state || tries, ' ' order by idempotency_key) from payment_orders";
+        let states: String = sqlx::query_scalar(states).fetch_one(&desk.app.pool).await.unwrap();
+        (number(&desk.app.pool, AUDITED).await, desk.till.bank.payment_requests(), states)
+    };
+    let before = state(&desk).await;
+    for (code, args, advice) in [
+        (1, "show nothing", "there is no order \"nothing\""),
+        (1, "approve 00000000-0000-4000-8000-000000000000 --by ann", "there is no order"),
+        (1, "reject nothing --by ann --reason x", "there is no order"),
+        (1, "resolve nothing --by ann --outcome look", "there is no order"),
+        (1, "approve sent --by ann", "is pending and not held"),
+        (1, "reject lost --by ann --reason x", "is parked and not held"),
+        (1, "resolve sent --by ann --outcome failed --reason x", "is pending and not parked"),
+        (1, "resolve held --by ann --outcome look", "is held and not parked"),
+        (1, "resolve lost --by ann --outcome look --reason x", "--reason is for --outcome failed"),
+        (1, "resolve lost --by ann --outcome failed --reason x --payment-id y", "--payment-id is for"),
+        (2, "approve held", "--by <NAME>"),
+        (2, "approve held --by=", "'--by <NAME>'"),
+        (2, "reject held --reason x", "--by <NAME>"),
+        (2, "reject held --by ann", "--reason <REASON>"),
+        (2, "reject held --by ann --reason=", "'--reason <REASON>'"),
+        (2, "resolve lost --outcome look", "--by <NAME>"),
+        (2, "resolve lost --by ann", "--outcome <OUTCOME>"),
+        (2, "resolve lost --by ann --outcome gone", "succeeded, failed, look"),
+        (2, "resolve lost --by ann --outcome failed", "--reason <REASON>"),
+        (2, "resolve lost --by ann --outcome succeeded --payment-id=", "'--payment-id <PAYMENT_ID>'"),
+        (2, "list --refused --all", "cannot be used with"),
+    ] {
+        let (ended, out, err) = desk.run(&args.split(' ').collect::<Vec<_>>()).await;
+        assert!(ended == code && err.contains(advice) && out.is_empty(), "{args}: {ended} {out}{err}");
+    }
+    assert_eq!(state(&desk).await, before);
+}
+
+#[tokio::test]
+async fn a_key_that_two_orders_have_is_answered_with_their_ids() {
+    let mut desk = Desk::open("payouts_two", Policy::GUARD, as_shipped).await;
+    desk.pay("k", 1001).await;
+    let first = desk.id("k").await;
+    let again = "insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount,
+          source_account_id, destination_account_id, provider_key, state)
+        select gen_random_uuid(), 'other', kind, idempotency_key, fingerprint, asset, amount,
+          source_account_id, destination_account_id, provider_key, state from payment_orders";
+    desk.app.sql(again).await;
+    let (code, _, err) = desk.run(&["approve", "k", "--by", "ann"]).await;
+    assert!(code == 1 && err.contains(&format!("{first} (PAYOUT of starling)")), "{err}");
+    desk.says(&["approve", &first, "--by", "ann"]).await;
+    assert_eq!(number(&desk.app.pool, "select count(*) from payment_orders where state = 'held'").await, 1);
+}
