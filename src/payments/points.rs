@@ -38,15 +38,23 @@ impl Point {
 /// Called at each point. One that never returns stands for a process that died.
 pub type Hook = Arc<dyn Fn(Point) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// Kills the process at the point that TRIBUTARY_DIE_AT names. In builds for tests only.
+/// Kills the process at the point that TRIBUTARY_DIE_AT names, or stops it there, once, if `stop:`
+/// goes before the name. In builds for tests only.
 #[cfg(debug_assertions)]
 pub fn from_environment() -> Option<Hook> {
-    let named = std::env::var("TRIBUTARY_DIE_AT").ok()?;
-    let deadly = Point::ALL.into_iter().find(|point| point.as_str() == named)?;
+    use nix::sys::signal::{Signal, raise};
+    let value = std::env::var("TRIBUTARY_DIE_AT").ok()?;
+    let (signal, named) = match value.strip_prefix("stop:") {
+        Some(named) => (Signal::SIGSTOP, named),
+        // as a machine does that loses its power: nothing is told to anybody
+        None => (Signal::SIGKILL, value.as_str()),
+    };
+    let marked = Point::ALL.into_iter().find(|point| point.as_str() == named)?;
+    let reached = std::sync::atomic::AtomicBool::new(false);
     Some(Arc::new(move |point| {
-        if point == deadly {
-            // as a machine does that loses its power: nothing is told to anybody
-            let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
+        if point == marked && !reached.swap(true, std::sync::atomic::Ordering::Relaxed) {
+            // to this very thread: it takes no further step
+            let _ = raise(signal);
         }
         Box::pin(std::future::ready(()))
     }))

@@ -7,4 +7,7 @@ mod histories;
 mod killed;
 mod limits;
 mod outcomes;
+// what the kernel says of a process
+#[cfg(target_os = "linux")]
+mod paused;
 mod records;
