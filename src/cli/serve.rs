@@ -76,12 +76,14 @@ const RUNS_END: Duration = Duration::from_secs(25);
 /// And for the publisher, which goes last.
 const PUBLISHER_ENDS: Duration = Duration::from_secs(5);
 
-pub async fn run(common: &Common, args: ServeArgs, launch: Launch) -> CommandResult {
+pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> CommandResult {
     // from here on no signal ends the process by itself
     let signals = Signals::new()?;
     let providers = config::load_providers(&common.providers, &config::environment)?;
+    // before anything is started that would inherit the socket, and keep it open after our end
+    let handed = launch.take_handed()?;
     let database = Database::open_migrated(common, args.database_connections).await?;
-    let result = serve(&database.pool, providers, &args, launch, signals).await;
+    let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
     result
 }
@@ -90,11 +92,11 @@ async fn serve(
     pool: &PgPool,
     providers: Vec<Provider>,
     args: &ServeArgs,
-    mut launch: Launch,
+    (mut launch, handed): (Launch, Option<Listening>),
     mut signals: Signals,
 ) -> CommandResult {
     let server = Server::new(pool, providers, &Instance::new(args.lease))?;
-    let listening = match launch.take_handed()? {
+    let listening = match handed {
         Some(handed) => handed,
         None => Listening::bind(args.listen, args.reuse_port)?,
     };

@@ -14,6 +14,7 @@ mod disk_full;
 mod feed_clock;
 mod formance_storage;
 mod golden;
+mod handed_over;
 mod isolation;
 mod jobs;
 mod keys;

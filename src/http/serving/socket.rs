@@ -13,6 +13,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use listenfd::ListenFd;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
@@ -68,6 +69,7 @@ impl Listening {
             if !SockRef::from(&listener).is_listener()? {
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
             }
+            fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
             listener.set_nonblocking(true)?;
             TcpListener::from_std(listener).map(Some)
         };

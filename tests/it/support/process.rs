@@ -95,13 +95,18 @@ impl Place {
         command.env("TRIBUTARY_LISTEN", "127.0.0.1:1");
         set(&mut command);
         let server = command.spawn().unwrap();
+        self.until_up(&address).await;
+        (server, address)
+    }
+
+    /// Waits until a server is up at `address`.
+    pub async fn until_up(&self, address: &str) {
         let up = async {
-            while !self.run(&["health", "--listen", &address]).await.status.success() {
+            while !self.run(&["health", "--listen", address]).await.status.success() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(120), up).await.expect("it is up");
-        (server, address)
     }
 }
 
