@@ -61,7 +61,7 @@ impl Inner {
     }
 
     async fn prepare(&self, means: &Means<'_>, order: &Order) -> Result<Prepared, String> {
-        let view = self.view(&means.provider, means.kind, order).await?;
+        let view = self.view(means, order).await?;
         means.payer.connection.prepare_payment(means.api, &view).await
     }
 

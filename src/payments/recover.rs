@@ -37,7 +37,7 @@ impl Inner {
     }
 
     async fn look(&self, means: &Means<'_>, order: &Order) -> Option<Looked> {
-        let view = match self.view(&means.provider, means.kind, order).await {
+        let view = match self.view(means, order).await {
             Ok(view) => view,
             Err(why) => return Some(Looked::Failed(why)),
         };
@@ -166,7 +166,8 @@ impl Inner {
     }
 }
 
-fn after(at: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
+/// `period` after `at`, or as late as can be told.
+pub(super) fn after(at: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(period)
         .ok()
         .and_then(|period| at.checked_add_signed(period))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::BoxFuture;
 use serde_json::json;
 use sqlx::PgPool;
@@ -12,8 +12,10 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::attempt::Means;
 use super::points::{self, Point};
 use super::policy::Policy;
+use super::recover::after;
 use super::{OrderRequest, key};
 use crate::domain::{PaymentKind, ProviderName};
 use crate::provider::{Connection, PaymentApi};
@@ -358,25 +360,24 @@ impl Inner {
     }
 
     /// The order as filters see it.
-    pub async fn view(
-        &self,
-        provider: &ProviderName,
-        kind: PaymentKind,
-        order: &Order,
-    ) -> Result<serde_json::Value, String> {
+    pub async fn view(&self, means: &Means<'_>, order: &Order) -> Result<serde_json::Value, String> {
+        let (provider, kind) = (&means.provider, means.kind);
         let fault = |error: StoreError| error.to_string();
         let source =
             accounts::find_account(&self.pool, provider, &order.source_account_id).await.map_err(fault)?;
         let destination = find_destination(&self.pool, provider, kind, &order.destination_account_id).await;
         let destination = destination.map_err(fault)?;
+        let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
+        let shown_after = means.api.timeout + means.api.settle().unwrap_or_default();
+        let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
         Ok(json!({
             "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,
             "amount": order.amount, "currency": order.asset,
             "description": order.description, "metadata": order.metadata,
             "source": source.as_ref().map(|source| party(source, "account")),
             "destination": destination.as_ref().map(|(to, of)| party(to, of)),
-            // a provider whose clock is behind ours has it before we sent it
-            "lookFrom": time(order.first_sent_at.unwrap_or(order.created_at) - LOOK_SKEW),
+            // between these two the payment is dated, also by a provider whose clock differs from ours
+            "lookFrom": time(first_sent_at - CLOCK_SKEW), "lookTo": time(after(shown_by, CLOCK_SKEW)),
             "id": order.provider_payment_id, "reference": order.provider_reference,
         }))
     }
@@ -386,8 +387,8 @@ impl Inner {
 const CLAIM_ROOM: Duration = Duration::from_secs(5);
 /// What it has at least, however short claims are: else nothing would ever be sent.
 const LEAST_ROOM: Duration = Duration::from_secs(2);
-/// How far behind ours a provider's clock may be.
-const LOOK_SKEW: TimeDelta = TimeDelta::hours(1);
+/// How far from ours a provider's clock may be.
+const CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
 fn time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)

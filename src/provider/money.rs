@@ -1,4 +1,4 @@
-//! Money in filters, digit by digit: `umn` and `minor_units`. Any arithmetic of jq on a decimal
+//! Money in filters, digit by digit: `umn`, `minor_units` and `major_units`. Any arithmetic of jq on a decimal
 //! number goes through a float, so a mapping must never calculate with amounts itself.
 
 use std::fmt::Display;
@@ -13,15 +13,17 @@ use super::iso4217;
 const LARGEST_EXPONENT: i32 = 60;
 
 /// The filters: `umn` turns a currency code into an asset (`"GBP"` into `"GBP/2"`),
-/// `minor_units($currency)` turns a decimal number or text into the text of its minor units, and
-/// `shifted($decimals)` does so with any number of decimals. With `iso_` before their names, the
+/// `minor_units($currency)` turns a decimal number or text into the text of its minor units,
+/// `shifted($decimals)` does so with any number of decimals, and `major_units($currency)` turns
+/// minor units into the decimal number. With `iso_` before their names, the
 /// first two cannot be redefined.
-pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 5] {
+pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 6] {
     [
         ("umn", v(0), |cv| bome(text(&cv.1).and_then(umn).map(Val::from).map_err(Error::str))),
         ("iso_umn", v(0), |cv| bome(text(&cv.1).and_then(umn).map(Val::from).map_err(Error::str))),
         ("minor_units", v(1), |cv| unary(cv, in_minor_units)),
         ("iso_minor_units", v(1), |cv| unary(cv, in_minor_units)),
+        ("major_units", v(1), |cv| unary(cv, in_major_units)),
         ("shifted", v(1), |cv| {
             unary(cv, |amount, decimals| {
                 let decimals = match &decimals {
@@ -38,6 +40,25 @@ pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 5] 
 fn in_minor_units(amount: Val, currency: Val) -> Result<Val, Error<Val>> {
     let units = text(&currency).and_then(|currency| minor_units(&amount, currency));
     units.map(Val::from).map_err(Error::str)
+}
+
+fn in_major_units(units: Val, currency: Val) -> Result<Val, Error<Val>> {
+    let decimals = text(&currency).and_then(decimals);
+    let decimal = decimals.and_then(|decimals| Ok(decimal(&shifted(&units, 0)?, decimals)));
+    let number = decimal.and_then(|decimal| {
+        jaq_json::read::parse_single(decimal.as_bytes()).map_err(|error| error.to_string())
+    });
+    number.map_err(Error::str)
+}
+
+/// Whole minor units with the decimal point moved to the left: `1050` of a currency with 2 decimals
+/// is `10.50`.
+fn decimal(units: &str, decimals: u8) -> String {
+    let (sign, digits) = units.strip_prefix('-').map_or(("", units), |digits| ("-", digits));
+    let decimals = usize::from(decimals);
+    let digits = format!("{digits:0>width$}", width = decimals + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - decimals);
+    if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
 fn text(value: &Val) -> Result<&str, String> {
@@ -141,6 +162,32 @@ mod tests {
             ("500", 0, "500"),
         ] {
             assert_eq!(shift(amount, decimals).as_deref(), Ok(expected), "{amount}");
+        }
+    }
+
+    #[test]
+    fn minor_units_become_the_number_digit_by_digit() {
+        for (units, currency, expected) in [
+            ("1050", "EUR", "10.50"),
+            ("5", "EUR", "0.05"),
+            ("-5", "EUR", "-0.05"),
+            ("0", "EUR", "0.00"),
+            ("900719925474099301", "EUR", "9007199254740993.01"),
+            ("1050", "JPY", "1050"),
+            ("1001", "KWD", "1.001"),
+        ] {
+            for units in
+                [Val::from(units.to_owned()), jaq_json::read::parse_single(units.as_bytes()).unwrap()]
+            {
+                let number = in_major_units(units, Val::from(currency.to_owned())).unwrap();
+                assert_eq!(number.to_string(), expected);
+            }
+        }
+        for units in ["1.5", "x", ""] {
+            assert!(
+                in_major_units(Val::from(units.to_owned()), Val::from("EUR".to_owned())).is_err(),
+                "{units}"
+            );
         }
     }
 

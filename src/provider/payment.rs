@@ -32,6 +32,7 @@ pub struct PaymentApi {
     request: RequestTemplate,
     answer: Filter,
     status_map: BTreeMap<String, Status>,
+    accepted: Vec<u16>,
     rules: Rules,
     reason: Option<Filter>,
     lookup: Option<Lookup>,
@@ -262,7 +263,7 @@ impl PaymentApi {
             Some(_) => return Sent::Unsent(format!("answered with {status}: {excerpt}")),
             None => {}
         }
-        if !status.is_success() {
+        if !status.is_success() && !self.accepted.contains(&status.as_u16()) {
             return Sent::Unknown(format!("answered with {status}: {excerpt}"));
         }
         let told = json.map_err(|error| error.to_string()).and_then(|json| {
@@ -345,6 +346,10 @@ fn compile(
     if !(16..=200).contains(&key.max_length) {
         return Err(wrong(section, "key.max_length", "take 16 to 200"));
     }
+    if !described.accepted.iter().all(|status| (400..500).contains(status) && !matches!(status, 408 | 429)) {
+        let why = "2xx is accepted anyway; besides, only a 4xx other than 408 and 429 can tell of a payment";
+        return Err(wrong(section, "accepted", why));
+    }
     let timeout = described.timeout.as_duration();
     if timeout.is_zero() || timeout > Duration::from_secs(60) {
         return Err(wrong(section, "timeout", "take 1s to 60s"));
@@ -354,6 +359,7 @@ fn compile(
         request: template("", &described.request)?,
         answer: filter("answer", &described.answer)?,
         status_map: described.status_map.clone().unwrap_or_default(),
+        accepted: described.accepted.clone(),
         rules: rules(section, functions, described)?,
         reason: described.reason.as_deref().map(|code| filter("reason", code)).transpose()?,
         lookup,

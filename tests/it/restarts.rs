@@ -23,6 +23,7 @@ use tributary::config::{Provider, Source};
 use tributary::http::Scope;
 use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
+use tributary::standin::kit::Pays;
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
 

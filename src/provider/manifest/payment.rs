@@ -30,6 +30,10 @@ pub struct PaymentManifest {
     /// counts as PENDING.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
+    /// Statuses besides 2xx with which the provider tells of the payment, such as 409 where it knows
+    /// the key: `answer` reads these, too.
+    #[serde(default)]
+    pub accepted: Vec<u16>,
     /// Answers which prove that no money moves for this request.
     #[serde(default)]
     pub refused: Vec<When>,

@@ -60,6 +60,8 @@ pub(super) struct Shown {
 
 impl Shown {
     pub const AT_ONCE: Self = Self { from_us: i64::MIN, from_change: 0 };
+    /// Until somebody shows it.
+    pub const NEVER: Self = Self { from_us: i64::MAX, from_change: u64::MAX };
 }
 
 /// A record: a payment, a transfer, a refund, a dispute, a payout.

@@ -3,10 +3,13 @@
 use rand::Rng;
 
 use super::books::{Books, Item, Shown, Version};
+use super::desk::Entry;
 use super::faults::FaultBoard;
 use super::fsp::Fsp;
 use super::ids;
 use super::lives::{Child, Kind, Pace, Twin, pick};
+use super::payments::{Order, To};
+use crate::domain::Status;
 
 /// How many of the latest changes an aftermath looks among: refunds concern recent payments.
 const RECENT_CHANGES: usize = 2_000;
@@ -67,6 +70,47 @@ impl Clerk<'_> {
         let accounts = &self.books.accounts;
         let mut others = (1..accounts.len()).map(|step| (account + step) % accounts.len());
         others.find(|&other| (accounts[other].currency != accounts[account].currency) == exchanges)
+    }
+
+    /// The record (and its other side) of a payment that was ordered. One that has no life is done
+    /// at once.
+    pub fn ordered(&mut self, order: &Order, entry: Entry) -> usize {
+        let kind = self.fsp.profile().kind(order.kind);
+        let status = match kind.moves {
+            [] => kind.born[0].0,
+            _ => self.word(entry.status),
+        };
+        let number = self.enter_with(kind, order.account, order.amount_minor, None, status);
+        match order.to {
+            To::Beneficiary(place) => {
+                // from the traits follows who is paid
+                let (traits, count) =
+                    (self.books.items[number].traits, self.books.beneficiaries.len() as u64);
+                self.books.items[number].traits = traits / count / 2 * count + place as u64;
+            }
+            To::Account(other) => {
+                let twin = kind.twin.as_ref().expect("what is paid to an account has another side");
+                self.enter_twin(number, twin, other);
+            }
+        }
+        if entry.hidden {
+            let twin = self.books.items[number].twin;
+            for number in [Some(number), twin].into_iter().flatten() {
+                self.books.items[number].versions[0].shown = Shown::NEVER;
+            }
+        }
+        number
+    }
+
+    /// Takes this payment to `status`.
+    pub fn moved(&mut self, number: usize, status: Status) {
+        let status = self.word(status);
+        let version = self.version(Some(number), status, self.books.items[number].kind.name);
+        self.books.add_version(number, version);
+    }
+
+    fn word(&self, status: Status) -> &'static str {
+        self.fsp.word(status).expect("the provider has a word for what its payments come to")
     }
 
     /// Takes this record to its next status, if it is on its way and may change now.
@@ -150,8 +194,19 @@ impl Clerk<'_> {
         amount_minor: i64,
         parent: Option<usize>,
     ) -> usize {
-        let number = self.books.items.len();
         let status = kind.first(&mut self.books.rng);
+        self.enter_with(kind, account, amount_minor, parent, status)
+    }
+
+    fn enter_with(
+        &mut self,
+        kind: &'static Kind,
+        account: usize,
+        amount_minor: i64,
+        parent: Option<usize>,
+        status: &'static str,
+    ) -> usize {
+        let number = self.books.items.len();
         let version = self.version(None, status, kind.name);
         let item = Item {
             number,

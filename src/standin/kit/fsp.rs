@@ -33,6 +33,18 @@ pub trait Fsp: Send + Sync {
     /// Status and body of an error answer.
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json);
 
+    /// The provider's word for a status of a payment that was ordered; `None` where it does not pay.
+    fn word(&self, status: Status) -> Option<&'static str> {
+        let _ = status;
+        None
+    }
+
+    /// The status of the answer that tells of a payment which an earlier request of the same key
+    /// made.
+    fn paid_before(&self) -> StatusCode {
+        StatusCode::OK
+    }
+
     /// The body of an error that comes with status 200, where the provider does such a thing.
     fn error_in_200(&self) -> Option<Json> {
         None

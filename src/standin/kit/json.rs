@@ -34,14 +34,20 @@ impl Json {
 
     /// Members of an object that are left out where they have no value.
     #[must_use]
-    pub fn without_nulls(self) -> Self {
-        match self {
-            Self::Object(mut members) => {
-                members.retain(|(_, value)| !matches!(value, Self::Null));
-                Self::Object(members)
-            }
-            other => other,
+    pub fn without_nulls(mut self) -> Self {
+        if let Self::Object(members) = &mut self {
+            members.retain(|(_, value)| !matches!(value, Self::Null));
         }
+        self
+    }
+
+    /// Leaves a member of an object out.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        if let Self::Object(members) = &mut self {
+            members.retain(|(member, _)| *member != name);
+        }
+        self
     }
 
     /// Adds a member to an object; anything else stays what it is.

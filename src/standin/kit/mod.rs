@@ -7,7 +7,9 @@
 //! - it knows what an adapter that missed nothing holds in the end ([`Standin::truth`]);
 //! - it fails on demand, as real providers do, and counts each failure that really happened
 //!   ([`Standin::set_faults`], [`Standin::fired`]);
-//! - it counts what clients spend of the provider's limit on requests ([`Standin::spent`]).
+//! - it counts what clients spend of the provider's limit on requests ([`Standin::spent`]);
+//! - where the provider pays on order, it does so once for each key, and goes wrong on demand
+//!   ([`Pays`]).
 //!
 //! All that it does follows from the seed, the clock and the requests.
 
@@ -19,6 +21,7 @@ mod changes;
 mod clock;
 mod config;
 pub(super) mod cut;
+pub(super) mod desk;
 mod faults;
 mod fsp;
 mod guard;
@@ -29,6 +32,7 @@ mod lives;
 pub mod money;
 pub mod names;
 mod page;
+pub(super) mod payments;
 mod refusal;
 mod serve;
 pub(super) mod stamper;
@@ -56,6 +60,7 @@ pub use books::{Account, Balance, Beneficiary, Books, Item, Version};
 pub use budget::{Limit, Spent};
 pub use clock::{Clock, ManualClock};
 pub use config::{ConfigError, OAuth, StandinConfig};
+pub use desk::{Desk, Movement, OnDuplicate, PaymentFault, Pays};
 pub use faults::{Faults, Fired, Late};
 pub use fsp::{Fsp, Profile};
 pub use json::Json;
@@ -86,6 +91,7 @@ pub struct Standin {
     tokens: Mutex<Tokens>,
     budget: Mutex<Budget>,
     faults: FaultBoard,
+    desk: Desk,
 }
 
 impl Standin {
@@ -110,6 +116,7 @@ impl Standin {
             budget: Mutex::new(Budget::new(config.limit.or(fsp.profile().limit))),
             // the ties of the history are no fault
             faults: FaultBoard::default(),
+            desk: Desk::default(),
             clock: config.clock,
         })
     }
@@ -133,6 +140,10 @@ impl Standin {
     /// that reads everything holds the [`Truth`].
     pub fn settle(&self) {
         self.set_faults(Faults::default());
+        self.show_all();
+    }
+
+    fn show_all(&self) {
         for item in &mut self.write().items {
             for version in &mut item.versions {
                 version.shown = Shown::AT_ONCE;

@@ -36,6 +36,15 @@ impl Currency {
         if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
     }
 
+    /// The minor units that a decimal text spells; `None` where it has more decimals than the
+    /// currency, or is no decimal.
+    pub fn minor(&self, decimal: &str) -> Option<i64> {
+        let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
+        let fraction = fraction.trim_end_matches('0');
+        let places = usize::from(self.decimals);
+        (fraction.len() <= places).then(|| format!("{whole}{fraction:0<places$}").parse().ok())?
+    }
+
     /// An amount as a serializer of binary fractions writes it, without zeros at the end: `10`,
     /// `-0.5`.
     pub fn shortest(&self, amount_minor: i64) -> String {
@@ -67,7 +76,9 @@ mod tests {
                 (currency.decimal(minor).as_str(), currency.shortest(minor).as_str()),
                 (decimal, shortest)
             );
+            assert_eq!((currency.minor(decimal), currency.minor(shortest)), (Some(minor), Some(minor)));
         }
+        assert_eq!((EUR.minor("1.001"), JPY.minor("1.5"), EUR.minor("x")), (None, None, None));
         assert_eq!((EUR.asset().as_str(), JPY.asset().as_str()), ("EUR/2", "JPY"));
     }
 }

@@ -15,8 +15,13 @@ pub fn load(name: &str) -> Option<Value> {
 
 /// What the answer breaks of the schema of `GET path` with this status, one line each.
 pub fn broken(spec: &Value, path: &str, status: &str, answer: &Value) -> Vec<String> {
+    broken_of(spec, "get", path, status, answer)
+}
+
+/// As [`broken`], of another method.
+pub fn broken_of(spec: &Value, method: &str, path: &str, status: &str, answer: &Value) -> Vec<String> {
     let escaped = path.replace('~', "~0").replace('/', "~1");
-    let response = spec.pointer(&format!("/paths/{escaped}/get/responses/{status}"));
+    let response = spec.pointer(&format!("/paths/{escaped}/{method}/responses/{status}"));
     let response = resolve(spec, response.unwrap_or_else(|| panic!("the file knows no {status} of {path}")));
     let schema = response.pointer("/content/application~1json/schema").unwrap();
     let mut broken = Vec::new();

@@ -63,6 +63,13 @@ pub async fn get_with(standin: &Arc<Standin>, path: &str, token: &str) -> Answer
     send(standin, request.header("host", "standin").body(Body::empty()).unwrap()).await.unwrap()
 }
 
+/// POSTs a JSON body.
+pub async fn post(standin: &Arc<Standin>, path: &str, body: &Value) -> Answer {
+    let request = Request::post(path).header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+    let request = request.header(header::CONTENT_TYPE, "application/json");
+    send(standin, request.body(Body::from(body.to_string())).unwrap()).await.unwrap()
+}
+
 pub async fn get(standin: &Arc<Standin>, path: &str) -> Answer {
     get_with(standin, path, TOKEN).await
 }

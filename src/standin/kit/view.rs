@@ -5,6 +5,7 @@ use std::sync::RwLockReadGuard;
 
 use super::Standin;
 use super::books::{Account, Books, Item, Version};
+use super::desk::Note;
 
 /// The books at one moment. What was made late is not in its lists; balances are never late.
 pub struct View<'a> {
@@ -77,6 +78,17 @@ impl View<'_> {
     pub fn record(&self, kinds: &[&str], id: &str) -> Option<Seen<'_>> {
         let item = self.books.find(id).filter(|item| kinds.contains(&item.kind.name))?;
         self.seen(item).filter(|seen| seen.id() == id)
+    }
+
+    /// What the client wrote of a record that was ordered.
+    pub(in crate::standin) fn note(&self, item: &Item) -> Option<Note> {
+        self.standin.desk.note(item.number)
+    }
+
+    /// The record at this position, as the one who ordered it is told of it.
+    pub(in crate::standin) fn ordered(&self, record: usize) -> Seen<'_> {
+        let item = &self.books.items[record];
+        Seen { item, upto: item.versions.len() - 1, account: &self.books.accounts[item.account] }
     }
 
     fn seen<'s>(&'s self, item: &'s Item) -> Option<Seen<'s>> {

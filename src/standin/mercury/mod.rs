@@ -1,10 +1,11 @@
-//! A stand-in of Mercury's banking API v1 (read only): accounts with their balances inside, the
-//! transactions of one account by offset, those of all by cursor, and recipients.
+//! A stand-in of Mercury's banking API v1: accounts with their balances inside, the transactions of
+//! one account by offset, those of all by cursor, recipients, payments to them, and transfers.
 //!
 //! Nothing can be asked for by the time of its last change: what changes after it was created is
 //! only seen by who asks for it again.
 
 mod lives;
+mod payments;
 mod render;
 mod routes;
 
@@ -64,6 +65,21 @@ impl Fsp for Mercury {
             _ => Status::Failed,
         };
         Some((kind, status))
+    }
+
+    fn word(&self, status: Status) -> Option<&'static str> {
+        Some(match status {
+            Status::Pending => "pending",
+            Status::Succeeded => "sent",
+            Status::Cancelled => "cancelled",
+            Status::Refunded => "reversed",
+            _ => "failed",
+        })
+    }
+
+    /// A conflict, with the transaction as the body.
+    fn paid_before(&self) -> StatusCode {
+        StatusCode::CONFLICT
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -46,6 +46,8 @@ pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
         kind => kind,
     };
     let (counterparty_id, counterparty) = counterparty(view, seen);
+    let note = [Some(seen.item), seen.item.twin.map(|twin| &view.items[twin])];
+    let note = note.into_iter().flatten().find_map(|item| view.note(item)?.text);
     let failed_at = seen.reached_at_us(&["failed", "blocked"]);
     object! {
         "accountId": seen.account().id.as_str(),
@@ -67,7 +69,7 @@ pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
         "hasGeneratedReceipt": false,
         "id": seen.id(),
         "kind": kind,
-        "note": Json::Null,
+        "note": note,
         "postedAt": seen.reached_at_us(&["sent"]).map(times::micros),
         "reasonForFailure": failed_at.map(|_| "The receiving bank refused the payment"),
         "status": seen.status(),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::lives::ALL;
-use super::render;
+use super::{payments, render};
 use crate::standin::kit::times::{DAY_US, Given};
 use crate::standin::kit::{Asked, Json, Page, Refusal, Seen, Standin, object};
 
@@ -21,10 +21,11 @@ pub fn routes() -> Router<Arc<Standin>> {
     Router::new()
         .route("/api/v1/accounts", get(accounts))
         .route("/api/v1/account/{account}", get(account))
-        .route("/api/v1/account/{account}/transactions", get(account_transactions))
+        .route("/api/v1/account/{account}/transactions", get(account_transactions).post(payments::send_money))
         .route("/api/v1/account/{account}/transaction/{id}", get(transaction))
         .route("/api/v1/transactions", get(transactions))
         .route("/api/v1/recipients", get(recipients))
+        .route("/api/v1/transfer", post(payments::transfer))
 }
 
 async fn accounts(State(bank): Bank, asked: Asked) -> Answer {

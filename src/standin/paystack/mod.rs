@@ -1,11 +1,12 @@
-//! A stand-in of Paystack's API (read only): transactions, transfers, refunds, disputes, transfer
-//! recipients, and the balance of each currency with its ledger.
+//! A stand-in of Paystack's API: transactions, transfers and orders for them, refunds, disputes,
+//! transfer recipients, and the balance of each currency with its ledger.
 //!
 //! There are no accounts: what an account is elsewhere is a currency here, and its id is the
 //! currency's code. Lists go newest first by page number (some by cursor, too), their `to` is not
 //! part of the window, and a list of transfers is one of pending transfers unless told otherwise.
 
 mod lives;
+mod payments;
 mod render;
 mod routes;
 
@@ -80,6 +81,16 @@ impl Fsp for Paystack {
             _ => Status::Pending,
         };
         Some((kind, status))
+    }
+
+    fn word(&self, status: Status) -> Option<&'static str> {
+        Some(match status {
+            Status::Pending => "pending",
+            Status::Succeeded => "success",
+            Status::Cancelled => "abandoned",
+            Status::Refunded => "reversed",
+            _ => "failed",
+        })
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -4,6 +4,7 @@ use crate::standin::kit::times::{DAY_US, millis};
 use crate::standin::kit::{Beneficiary, Booking, Json, Seen, View, ids, names, object};
 
 const INTEGRATION: i64 = 463_433;
+const REQUEST: i64 = 1_068_403;
 
 fn empty() -> Json {
     Json::Object(Vec::new())
@@ -16,6 +17,11 @@ fn number(id: &str) -> Json {
 
 fn reference(seen: &Seen<'_>) -> String {
     format!("ref_{:016x}", seen.item.traits)
+}
+
+/// The reference of a transfer: the client's own, where one gave it.
+pub fn transfer_reference(view: &View<'_>, seen: &Seen<'_>) -> String {
+    view.note(seen.item).map_or_else(|| reference(seen), |note| note.key)
 }
 
 pub fn transaction(_: &View<'_>, seen: &Seen<'_>) -> Json {
@@ -99,16 +105,38 @@ fn payer(seen: &Seen<'_>) -> Json {
 
 /// The payer as refunds and disputes show him, whose metadata is text.
 fn customer(seen: &Seen<'_>) -> Json {
-    let Json::Object(mut members) = payer(seen) else {
-        return Json::Null;
-    };
-    members.retain(|(name, _)| *name != "metadata");
-    Json::Object(members).with("metadata", "{}").with("international_format_phone", "+234")
+    payer(seen).without("metadata").with("metadata", "{}").with("international_format_phone", "+234")
 }
 
 pub fn transfer(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let recipients = view.beneficiaries.len() as u64;
-    let to = seen.item.traits.checked_rem(recipients).map(|place| &view.beneficiaries[place as usize]);
+    what_is_transferred(view, seen)
+        .with("request", REQUEST)
+        .with("recipient", recipient_of(view, seen).map(|to| recipient(view, to)))
+        .with("session", session())
+        .with("fee_charged", 0_i64)
+        .with("fees_breakdown", Json::Null)
+}
+
+/// A transfer as the answer to its order has it.
+pub fn transfer_ordered(view: &View<'_>, seen: &Seen<'_>) -> Json {
+    what_is_transferred(view, seen)
+        .with("transfersessionid", Vec::new())
+        .with("transfertrials", Vec::new())
+        .with("request", REQUEST)
+        .with("recipient", recipient_of(view, seen).map(recipient_number))
+}
+
+/// A transfer as the look by its reference has it.
+pub fn transfer_verified(view: &View<'_>, seen: &Seen<'_>) -> Json {
+    let recipient = recipient_of(view, seen).map(|to| recipient(view, to).without("isDeleted"));
+    what_is_transferred(view, seen)
+        .with("recipient", recipient)
+        .with("session", session())
+        .with("gateway_response", Json::Null)
+}
+
+fn what_is_transferred(view: &View<'_>, seen: &Seen<'_>) -> Json {
+    let text = view.note(seen.item).and_then(|note| note.text);
     object! {
         "amount": seen.item.amount_minor,
         "createdAt": millis(seen.created_at_us()),
@@ -117,26 +145,35 @@ pub fn transfer(view: &View<'_>, seen: &Seen<'_>) -> Json {
         "failures": Json::Null,
         "id": number(seen.id()),
         "integration": INTEGRATION,
-        "reason": "Supplies",
-        "reference": reference(seen),
+        "reason": text.unwrap_or_else(|| "Supplies".to_owned()),
+        "reference": transfer_reference(view, seen),
         "source": "balance",
         "source_details": Json::Null,
         "status": seen.status(),
         "titan_code": Json::Null,
         "transfer_code": transfer_code(seen),
-        "request": 1_068_403_i64,
         "transferred_at": Json::Null,
         "updatedAt": millis(seen.updated_at_us()),
-        "recipient": to.map(|to| recipient(view, to)),
-        "session": object! { "provider": Json::Null, "id": Json::Null },
-        "fee_charged": 0_i64,
-        "fees_breakdown": Json::Null,
     }
+}
+
+fn session() -> Json {
+    object! { "provider": Json::Null, "id": Json::Null }
+}
+
+fn recipient_of<'v>(view: &'v View<'_>, seen: &Seen<'_>) -> Option<&'v Beneficiary> {
+    let recipients = view.beneficiaries.len() as u64;
+    seen.item.traits.checked_rem(recipients).map(|place| &view.beneficiaries[place as usize])
 }
 
 /// The other name of a transfer.
 pub fn transfer_code(seen: &Seen<'_>) -> String {
     format!("TRF_{}", ids::letters(seen.item.traits, "code", 0, 15).to_lowercase())
+}
+
+/// The other id of a recipient.
+fn recipient_number(one: &Beneficiary) -> i64 {
+    one.created_at_us / 1_000_000 % 100_000_000
 }
 
 pub fn recipient(_: &View<'_>, one: &Beneficiary) -> Json {
@@ -154,7 +191,7 @@ pub fn recipient(_: &View<'_>, one: &Beneficiary) -> Json {
         "description": "",
         "domain": "live",
         "email": "payee@example.com",
-        "id": one.created_at_us / 1_000_000 % 100_000_000,
+        "id": recipient_number(one),
         "integration": INTEGRATION,
         "metadata": Json::Null,
         "name": one.name.as_str(),

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use super::render;
+use super::{payments, render};
 use crate::standin::kit::times::Given;
 use crate::standin::kit::{Asked, Json, Refusal, Seen, Standin, View, object};
 
@@ -22,8 +22,9 @@ pub fn routes() -> Router<Arc<Standin>> {
     Router::new()
         .route("/transaction", get(transactions))
         .route("/transaction/{id}", get(transaction))
-        .route("/transfer", get(transfers))
+        .route("/transfer", get(transfers).post(payments::transfer))
         .route("/transfer/{code}", get(transfer))
+        .route("/transfer/verify/{reference}", get(payments::verify))
         .route("/refund", get(refunds))
         .route("/refund/{id}", get(refund))
         .route("/dispute", get(disputes))
@@ -98,7 +99,7 @@ fn in_meta(answer: Json, name: &'static str, value: Json) -> Json {
     Json::Object(members)
 }
 
-fn fetched(message: &str, data: Json) -> Json {
+pub(super) fn fetched(message: &str, data: Json) -> Json {
     object! { "status": true, "message": message, "data": data }
 }
 

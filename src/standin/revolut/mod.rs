@@ -1,11 +1,12 @@
-//! A stand-in of Revolut's Business API 1.0 (read only): accounts with their balances inside,
-//! transactions of one or two legs, and counterparties.
+//! A stand-in of Revolut's Business API 1.0: accounts with their balances inside, transactions of
+//! one or two legs, counterparties, payments to them, and transfers.
 //!
 //! Each leg is a record of the ledger, under its `leg_id`. Transactions can only be walked by the
 //! time they were created, newest first, and `to` is not part of the window: rows that share the
 //! time at which a page ends are passed over by who goes on from there.
 
 mod lives;
+mod payments;
 mod render;
 mod routes;
 
@@ -50,9 +51,11 @@ impl Fsp for Revolut {
         ids::uuid(seed, domain, n).to_string()
     }
 
-    /// A refund is a child of what was paid, and so of its type.
+    /// A refund is a child of what was paid, and so of its type. A transfer between accounts is one
+    /// movement, which the leg that pays tells.
     fn meaning(&self, item: &Item, upto: usize) -> Option<(TransactionType, Status)> {
         let kind = match item.kind.name {
+            "transfer_in" => return None,
             "topup" => TransactionType::Payin,
             "payment" | "card_payment" | "card_refund" => TransactionType::Payout,
             _ => TransactionType::Transfer,
@@ -64,6 +67,15 @@ impl Fsp for Revolut {
             _ => Status::Pending,
         };
         Some((kind, status))
+    }
+
+    fn word(&self, status: Status) -> Option<&'static str> {
+        Some(match status {
+            Status::Pending => "pending",
+            Status::Succeeded => "completed",
+            Status::Refunded => "reverted",
+            _ => "failed",
+        })
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -27,9 +27,14 @@ pub fn account(account: &Account, balance: Balance) -> Json {
     }
 }
 
+/// The id of the account that a counterparty has.
+pub fn their_account(one: &Beneficiary) -> String {
+    ids::uuid(0, &one.id, 0).to_string()
+}
+
 pub fn counterparty(one: &Beneficiary) -> Json {
     let account = object! {
-        "id": ids::uuid(0, &one.id, 0).to_string(),
+        "id": their_account(one),
         "type": "external",
         "currency": "GBP",
         "name": one.name.as_str(),
@@ -60,13 +65,14 @@ pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
             "country": "GB",
         }
     });
+    let ordered = view.note(seen.item);
     let related = seen.item.parent.map(|parent| transaction_id(view.seed(), parent));
     let legs = [Some(seen.item), seen.item.twin.map(|twin| &view.items[twin])];
     let legs: Json = legs.into_iter().flatten().map(|item| leg(view, seen, item)).collect();
     object! {
         "id": transaction_id(view.seed(), seen.item.number),
         "type": kind,
-        "request_id": (kind == "transfer").then(|| format!("request-{:x}", seen.item.traits)),
+        "request_id": ordered.as_ref().map(|note| note.key.clone()),
         "state": seen.status(),
         "reason_code": matches!(seen.status(), "declined" | "failed").then_some("insufficient_balance"),
         "created_at": micros(seen.created_at_us()),
@@ -74,7 +80,7 @@ pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
         "completed_at": seen.reached_at_us(&["completed"]).map(micros),
         "merchant": merchant,
         "related_transaction_id": related,
-        "reference": (kind == "transfer").then_some("Supplies"),
+        "reference": (kind == "transfer").then(|| ordered.and_then(|note| note.text).unwrap_or_else(|| "Supplies".to_owned())),
         "legs": legs,
     }
     .without_nulls()
@@ -108,7 +114,7 @@ fn counterparty_of(view: &View<'_>, item: &Item) -> Option<Json> {
             Some(object! {
                 "id": one.id.as_str(),
                 "account_type": "external",
-                "account_id": ids::uuid(0, &one.id, 0).to_string(),
+                "account_id": their_account(one),
             })
         }
         _ => None,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 
-use super::render;
+use super::{payments, render};
 use crate::standin::kit::{Asked, Json, Refusal, Seen, Standin, View};
 
 type Shared = State<Arc<Standin>>;
@@ -22,6 +22,8 @@ pub fn routes() -> Router<Arc<Standin>> {
         .route("/api/1.0/transactions", get(transactions))
         .route("/api/1.0/transaction/{id}", get(transaction))
         .route("/api/1.0/counterparties", get(counterparties))
+        .route("/api/1.0/pay", post(payments::pay))
+        .route("/api/1.0/transfer", post(payments::transfer))
 }
 
 async fn accounts(State(shared): Shared) -> Json {

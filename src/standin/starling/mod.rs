@@ -41,12 +41,11 @@ pub use config::{ConfigError, StarlingConfig};
 pub use faults::{Faults, Fired, Late};
 pub use ledger::{Balances, Ledger, LedgerAccount, LedgerGoal, LedgerItem, LedgerPayee, Version};
 pub use lives::{Direction, Status};
-pub use payments::{Movement, OnDuplicate, PaymentFault};
 pub use routes::{router, serve};
 
+use super::kit::Desk;
 use directory::Directory;
 use faults::FaultBoard;
-use payments::Desk;
 use state::Bank;
 
 /// The stand-in bank: who banks there, what happened to their money, and what goes wrong.

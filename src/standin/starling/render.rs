@@ -51,7 +51,7 @@ impl Iterator for FeedItemsBody {
                 text.push(b',');
             }
             self.started = true;
-            let given = self.starling.desk.reference(shown.index);
+            let given = self.starling.reference(shown.index);
             let item = feed_item(&self.starling.directory, shown.index, &shown.item, given);
             serde_json::to_writer(&mut text, &item).expect("plain data can be written to memory");
         }

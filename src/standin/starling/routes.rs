@@ -143,7 +143,7 @@ async fn feed_item(
     let index =
         parse_uid(&item).and_then(|uid| uids::item_index(bank.directory.seed, uid)).ok_or_else(not_found)?;
     let item = bank.read().item(category, index).ok_or_else(not_found)?;
-    let reference = bank.desk.reference(index);
+    let reference = bank.reference(index);
     Ok(Json(render::feed_item(&bank.directory, index, &item, reference)).into_response())
 }
 

@@ -7,8 +7,9 @@ use axum::http::{Request, StatusCode, header};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
+use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::starling::{PaymentFault, Status};
+use tributary::standin::kit::{PaymentFault, Pays};
 
 use crate::support::TestApp;
 use crate::support::app::read;
@@ -122,7 +123,7 @@ async fn s20_a_definite_refusal_can_be_tried_anew_by_a_person_and_not_by_a_repet
     assert_eq!(till.bank.payment_requests(), 1);
     // the guard is over
     tokio::time::sleep(Duration::from_millis(600)).await;
-    till.bank.set_payment_outcome(Some(Status::Settled));
+    till.bank.set_payment_outcome(Some(Status::Succeeded));
     let (status, retried) = post(&app, &body).await;
     assert_eq!((status, &retried["status"]), (StatusCode::CREATED, &json!("PENDING")), "{retried}");
     assert_eq!(retried["id"], refused["id"]);

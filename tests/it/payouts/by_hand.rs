@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use tributary::domain::Status;
 use tributary::formance::kept::InitiationStatus;
 use tributary::formance::{PaymentStatus, PaymentType};
 use tributary::payments::Policy;
 use tributary::provider::Manifest;
-use tributary::standin::starling::{PaymentFault, Status};
+use tributary::standin::kit::{PaymentFault, Pays};
 
 use super::command::{AUDITED, Desk, as_shipped};
 use crate::support::till::number;
@@ -26,7 +27,7 @@ async fn what_is_approved_goes_out_and_the_audit_says_who_agreed() {
     for part in ["approved by    ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
-    desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Settled);
+    desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Succeeded);
     desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
 }
@@ -66,7 +67,7 @@ async fn what_is_parked_can_be_looked_for_again() {
         "it was only looked for"
     );
     assert!(desk.says(&["show", "k"]).await.contains("  ann: to be looked for again\n"));
-    desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Settled);
+    desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Succeeded);
     desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
 }
@@ -85,7 +86,7 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
     desk.till.sync().await;
     let (_, _, waiting) = desk.run(&["list"]).await;
     assert!(waiting.contains("1 record of a provider waits"), "{waiting}");
-    let item = desk.till.bank.movements()[0].item.to_string();
+    let item = desk.till.bank.movements()[0].id.clone();
     let succeeded = ["--by", "ann", "--outcome", "succeeded", "--payment-id", &item];
     desk.says(&[&["resolve", "k"], &succeeded[..]].concat()).await;
     let shown = desk.says(&["show", "k"]).await;
@@ -95,8 +96,8 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
     // what the bank tells of it from now on is news of the same payment
     for (told, shown) in [
-        (Status::Settled, (PaymentStatus::Succeeded, InitiationStatus::Processed)),
-        (Status::Reversed, (PaymentStatus::Refunded, InitiationStatus::Reversed)),
+        (Status::Succeeded, (PaymentStatus::Succeeded, InitiationStatus::Processed)),
+        (Status::Refunded, (PaymentStatus::Refunded, InitiationStatus::Reversed)),
     ] {
         desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], told);
         desk.till.sync().await;
@@ -133,7 +134,7 @@ async fn what_failed_can_be_ordered_again_as_another_attempt() {
     {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
-    desk.till.bank.move_payment(&keys[1], Status::Settled);
+    desk.till.bank.move_payment(&keys[1], Status::Succeeded);
     desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
     let payment = desk.formance.kept.payment("k", PaymentType::Payout).unwrap();

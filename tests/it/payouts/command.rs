@@ -8,7 +8,7 @@ use tributary::formance::PaymentStatus;
 use tributary::formance::kept::InitiationStatus;
 use tributary::payments::{AssetLimit, Payments, Policy};
 use tributary::provider::Manifest;
-use tributary::standin::starling::PaymentFault;
+use tributary::standin::kit::{PaymentFault, Pays};
 
 use crate::support::TestApp;
 use crate::support::app::secret_of;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tributary::domain::Status;
 use tributary::formance::PaymentStatus;
 use tributary::formance::kept::InitiationStatus;
 use tributary::payments::Point;
-use tributary::standin::starling::{self, PaymentFault, Starling, StarlingConfig, Status};
+use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
 
 use crate::support::process::{FILE_KEY, Place, stop};
@@ -80,7 +82,7 @@ async fn killed_at(point: Point) {
     };
     assert_eq!(row.payment().status.to_string(), "PENDING");
     wait_for("the money", async || !bank.movements().is_empty()).await;
-    bank.move_payment(&bank.movements()[0].key, Status::Settled);
+    bank.move_payment(&bank.movements()[0].key, Status::Succeeded);
     wait_for("the order", async || {
         number(&pool, "select count(*) from payment_orders where state = 'succeeded'").await == 1
     })

@@ -7,6 +7,7 @@ use tributary::domain::Amount;
 use tributary::formance::PaymentStatus;
 use tributary::formance::kept::InitiationStatus;
 use tributary::payments::{AssetLimit, Policy};
+use tributary::standin::kit::{PaymentFault, Pays};
 use tributary::store::payment_orders::{self, Resolution};
 
 use crate::support::till::{Formance, Till, number, quick};
@@ -75,10 +76,7 @@ async fn an_order_that_nobody_can_find_out_about_waits_for_a_person() {
     });
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
-    till.bank.set_payment_faults([
-        tributary::standin::starling::PaymentFault::ErrorBefore,
-        tributary::standin::starling::PaymentFault::ErrorAfter,
-    ]);
+    till.bank.set_payment_faults([PaymentFault::ErrorBefore, PaymentFault::ErrorAfter]);
     for key in ["gone", "paid"] {
         formance.pay(&till.initiation(key, 1500)).await.unwrap();
         till.carry_on(&payments, key, &["parked"]).await;

@@ -10,4 +10,5 @@ mod outcomes;
 // what the kernel says of a process
 #[cfg(target_os = "linux")]
 mod paused;
+mod providers;
 mod records;

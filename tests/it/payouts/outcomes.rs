@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use tributary::domain::Status;
 use tributary::formance::PaymentStatus;
 use tributary::formance::kept::InitiationStatus;
 use tributary::payments::{Point, Policy, Settings};
-use tributary::standin::starling::{OnDuplicate, PaymentFault, Status};
+use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
 
 use crate::support::till::{Formance, Till, dead_at, quick};
 
@@ -24,7 +25,7 @@ async fn settles(fault: PaymentFault, on_duplicate: OnDuplicate) {
     );
     till.carry_on(&payments, "k", &["pending"]).await;
     assert_eq!(till.moved("k").await, 1, "{fault:?}");
-    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
     till.carry_on(&payments, "k", &["succeeded"]).await;
     till.sync().await;
     formance.poll(&app).await;
@@ -146,7 +147,7 @@ async fn s21_whoever_dies_at_any_point_leaves_an_order_that_moves_money_once() {
         let row = formance.send(&initiation).await.unwrap();
         assert_eq!(row.payment().status.to_string(), "PENDING");
         assert_eq!(till.moved("k").await, 1, "{point:?}");
-        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
         till.carry_on(&survivors, "k", &["succeeded"]).await;
         formance.poll(&other).await;
         assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed), "{point:?}");

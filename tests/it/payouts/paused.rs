@@ -8,12 +8,12 @@ use nix::sys::signal::Signal;
 use sqlx::PgPool;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
+use tributary::domain::Status as BankStatus;
 use tributary::formance::kept::InitiationStatus;
 use tributary::formance::{CallError, Client, Movement, PaymentStatus, Row};
 use tributary::payments::Point;
-use tributary::standin::starling::{
-    self, OnDuplicate, PaymentFault, Starling, StarlingConfig, Status as BankStatus,
-};
+use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
+use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
 
 use crate::support::process::{FILE_KEY, Place, read_log_until, signal, stop};
@@ -121,7 +121,7 @@ impl Pair {
         // it does to the end whatever it still does
         stop(self.first).await;
         assert_eq!((self.bank.payment_requests(), self.bank.movements().len()), (requests, 1));
-        self.bank.move_payment(&self.bank.movements()[0].key, BankStatus::Settled);
+        self.bank.move_payment(&self.bank.movements()[0].key, BankStatus::Succeeded);
         let told = "select count(*) from feed where body ->> 'relatedTransactionID' = 'k'
                     and body ->> 'status' = 'SUCCEEDED'";
         wait_for("the end", async || number(&self.pool, told).await > 0).await;

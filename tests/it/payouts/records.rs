@@ -1,9 +1,10 @@
 //! The movement in the provider's records is the payment that was ordered.
 
+use tributary::domain::Status;
 use tributary::formance::PaymentStatus;
 use tributary::formance::kept::InitiationStatus;
 use tributary::payments::Policy;
-use tributary::standin::starling::{PaymentFault, Status};
+use tributary::standin::kit::{PaymentFault, Pays};
 
 use crate::support::till::{Formance, Till, number, quick};
 
@@ -34,11 +35,11 @@ async fn s23_the_records_of_the_provider_move_the_order_on_whenever_they_come() 
         till.sync().await;
         formance.poll(&app).await;
         assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
-        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
         till.sync().await;
         formance.poll(&app).await;
         assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
-        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Reversed);
+        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Refunded);
         till.sync().await;
         formance.poll(&app).await;
         assert_eq!(formance.shows("k"), (PaymentStatus::Refunded, InitiationStatus::Reversed));
@@ -53,7 +54,7 @@ async fn s23_a_payment_that_is_declined_later_fails_its_initiation() {
     let mut formance = Formance::of(&app).await;
     formance.pay(&till.initiation("k", 1500)).await.unwrap();
     formance.poll(&app).await;
-    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Declined);
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Failed);
     till.sync().await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Failed, InitiationStatus::Failed));
@@ -65,7 +66,7 @@ async fn a_late_or_repeated_sync_changes_nothing_of_what_was_told() {
     let (app, _) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     formance.pay(&till.initiation("k", 1500)).await.unwrap();
-    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
     till.sync().await;
     formance.poll(&app).await;
     let told = number(&app.pool, "select count(*) from feed where resource = 'transactions'").await;
@@ -113,7 +114,7 @@ async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
     assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
     // a look finds it; what waited is news of the order
     till.carry_on(&payments, "k", &["pending"]).await;
-    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
     till.sync().await;
     payments.worker().run_once().await.unwrap();
     assert_eq!(number(&app.pool, "select count(*) from held_records").await, 0);
@@ -129,9 +130,9 @@ async fn a_refund_that_names_the_providers_id_belongs_to_the_order() {
     let (app, _) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     formance.pay(&till.initiation("k", 1500)).await.unwrap();
-    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Settled);
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
     till.sync().await;
-    let item = till.bank.movements()[0].item.to_string();
+    let item = till.bank.movements()[0].id.clone();
     let refund = serde_json::json!({"id": "refund-1", "relatedTransactionID": item, "type": "PAYIN", "status": "REFUNDED",
         "currency": "GBP/2", "amount": "500", "createdAt": chrono::Utc::now().to_rfc3339()});
     app.push("transactions", &[refund]).await;

@@ -13,18 +13,22 @@ use tributary::formance::{
 use tributary::ingest::{DatabaseShared, RunOutcome, run_once};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
 use tributary::provider::{Connection, Manifest, Period};
+use tributary::standin::kit::{self, Limit, Movement as Moved, Pays, Standin};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 
 use super::TestApp;
+use crate::providers::shipped::Shipped;
 
 pub const MANIFEST: &str = include_str!("../../../providers/starling.yaml");
 pub const TOKEN: &str = "the-token-of-the-test";
 
 /// A bank with payees, and an application that has read who they are.
-pub struct Till {
-    pub bank: Arc<Starling>,
+pub struct Till<B = Starling> {
+    pub bank: Arc<B>,
     /// `127.0.0.1:port`
     pub address: String,
+    /// What is ordered here.
+    pub movement: Movement,
     /// Without payments of its own: see [`Till::instance`].
     pub app: TestApp,
     /// Of the instances that pay.
@@ -33,8 +37,9 @@ pub struct Till {
     /// Made once: to compile a manifest takes long.
     connection: Arc<Connection>,
     pub policy: Policy,
-    /// An account in pounds, and accounts of payees.
+    /// The account that pays, its asset, and who can be paid.
     pub account: String,
+    pub asset: String,
     pub payees: Vec<String>,
 }
 
@@ -70,6 +75,31 @@ pub fn dead_at(point: Point) -> Settings {
     Settings { at: Some(Arc::new(at)), ..quick() }
 }
 
+impl Till<Standin> {
+    /// Opens one at a provider that ships, for one kind of movement.
+    pub async fn at(shipped: Shipped, movement: Movement, guard: Duration) -> Self {
+        let mut config = shipped.config(7);
+        (config.items, config.ties, config.accounts) = (20, 1, 4);
+        config.limit = Some(Limit { requests: u64::MAX, seconds: 1 });
+        let bank = Arc::new(Standin::new(shipped.fsp, config).unwrap());
+        bank.allow_alike(true);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        tokio::spawn(kit::serve(listener, Arc::clone(&bank), std::future::pending()));
+        let url = format!("http://{address}");
+        let manifest = hurried(shipped.manifest, &|name| shipped.lookup(name, &url));
+        let truth = bank.truth();
+        let (account, held) = truth.accounts.iter().next().expect("there is an account");
+        let others = truth.accounts.iter().filter(|(id, other)| other.asset == held.asset && *id != account);
+        let payees = match movement {
+            Movement::Payout => truth.beneficiaries.keys().cloned().collect(),
+            Movement::Transfer => others.map(|(id, _)| id.clone()).collect(),
+        };
+        let whom = (account.clone(), held.asset.clone(), payees);
+        Self::with(bank, address, movement, shipped.manifest, manifest, guard, whom).await
+    }
+}
+
 impl Till {
     /// Opens everything; the guard before another attempt is `guard`.
     pub async fn open(guard: Duration) -> Self {
@@ -79,27 +109,56 @@ impl Till {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let app =
-            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
-                .await;
         let manifest = manifest(&format!("http://{address}"));
-        let mut till = Self {
-            bank,
-            address,
-            pool: tributary::store::connect(&app.url, 40).await.unwrap(),
-            connection: connect(&app, &manifest),
-            app,
-            manifest,
-            policy: Policy { guard, ..Policy::default() },
-            account: String::new(),
-            payees: Vec::new(),
-        };
-        till.sync().await;
+        let whom = (String::new(), "GBP/2".to_owned(), Vec::new());
+        let mut till = Self::with(bank, address, Movement::Payout, MANIFEST, manifest, guard, whom).await;
         let pool = &till.app.pool;
         till.account =
             sqlx::query_scalar("select id from accounts order by id limit 1").fetch_one(pool).await.unwrap();
         till.payees =
             sqlx::query_scalar("select id from beneficiaries order by id").fetch_all(pool).await.unwrap();
+        till
+    }
+}
+
+impl<B: Pays> Till<B> {
+    /// Another Tributary before the same bank, with a database of its own that knows nothing.
+    pub async fn anew(&self, file: &str) -> Self {
+        let whom = (self.account.clone(), self.asset.clone(), self.payees.clone());
+        let (bank, address) = (Arc::clone(&self.bank), self.address.clone());
+        Self::with(bank, address, self.movement, file, self.manifest.clone(), self.policy.guard, whom).await
+    }
+
+    /// Formance before `app`, which orders what is ordered here.
+    pub async fn formance(&self, app: &TestApp) -> Formance {
+        Formance { movement: self.movement, ..Formance::of(app).await }
+    }
+
+    async fn with(
+        bank: Arc<B>,
+        address: String,
+        movement: Movement,
+        file: &str,
+        manifest: Manifest,
+        guard: Duration,
+        (account, asset, payees): (String, String, Vec<String>),
+    ) -> Self {
+        let file = file.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
+        let app = TestApp::with_file(&file).await;
+        let till = Self {
+            bank,
+            address,
+            movement,
+            pool: tributary::store::connect(&app.url, 40).await.unwrap(),
+            connection: connect(&app, &manifest),
+            app,
+            manifest,
+            policy: Policy { guard, ..Policy::default() },
+            account,
+            asset,
+            payees,
+        };
+        till.sync().await;
         till
     }
 
@@ -134,9 +193,10 @@ impl Till {
         run_once(&self.pool, self.app.name(), &self.connection, &Arc::default()).await.ok();
     }
 
-    /// An order of `amount` pence under `key`.
+    /// An order of `amount` minor units under `key`.
     pub fn initiation(&self, key: &str, amount: u32) -> Initiation {
-        order_of(key, amount, &self.account, &self.payees[0])
+        let order = order_of(key, amount, &self.account, &self.payees[0]);
+        Initiation { asset: self.asset.clone(), ..order }
     }
 
     /// The state of an order.
@@ -169,10 +229,15 @@ impl Till {
         .collect()
     }
 
+    /// The money that moved for an order.
+    pub async fn movements(&self, key: &str) -> Vec<Moved> {
+        let keys = self.bank_keys(key).await;
+        self.bank.movements().into_iter().filter(|movement| keys.contains(&movement.key)).collect()
+    }
+
     /// How often money moved for an order.
     pub async fn moved(&self, key: &str) -> usize {
-        let keys = self.bank_keys(key).await;
-        self.bank.movements().iter().filter(|movement| keys.contains(&movement.key)).count()
+        self.movements(key).await.len()
     }
 
     /// Carries orders on by `payments` until the one of `key` is in one of `states`.
@@ -209,15 +274,22 @@ pub fn manifest(url: &str) -> Manifest {
         "STARLING_TOKEN" => Some(TOKEN.to_owned()),
         _ => None,
     };
-    let Source::Pull(mut manifest) = Provider::parse(MANIFEST, &lookup).unwrap().source else {
+    hurried(MANIFEST, &lookup)
+}
+
+/// What `file` says, with the patience of the tests and no limit on requests.
+fn hurried(file: &str, lookup: &(dyn Fn(&str) -> Option<String> + Sync)) -> Manifest {
+    let Source::Pull(mut manifest) = Provider::parse(file, lookup).unwrap().source else {
         panic!("the manifest is pulled")
     };
     (manifest.rate_limit.per_second, manifest.rate_limit.burst, manifest.retry.attempts) = (1000, 100, 2);
-    let payouts = manifest.payouts.as_mut().expect("it pays");
-    payouts.timeout = Period::from_millis(TIMEOUT.as_millis() as u64);
-    let look = payouts.lookup.as_mut().expect("it looks");
-    look.settle = Period::from_millis(SETTLE.as_millis() as u64);
-    look.every = Period::from_millis(100);
+    manifest.rate_limit.budgets.clear();
+    for pays in [&mut manifest.payouts, &mut manifest.transfers].into_iter().flatten() {
+        pays.timeout = Period::from_millis(TIMEOUT.as_millis() as u64);
+        let look = pays.lookup.as_mut().expect("it looks");
+        look.settle = Period::from_millis(SETTLE.as_millis() as u64);
+        look.every = Period::from_millis(100);
+    }
     *manifest
 }
 
@@ -244,6 +316,7 @@ pub fn now() -> GoTime {
 pub struct Formance {
     pub client: Client,
     pub kept: Kept,
+    pub movement: Movement,
     state: State,
 }
 
@@ -255,7 +328,8 @@ impl Formance {
 
     /// Over the API at `endpoint`.
     pub fn over(endpoint: &str, key: &str) -> Self {
-        Self { client: Client::new(endpoint, key), kept: Kept::default(), state: State::default() }
+        let (kept, state) = (Kept::default(), State::default());
+        Self { client: Client::new(endpoint, key), kept, movement: Movement::Payout, state }
     }
 
     /// Over the API of `app`, with what it has already.
@@ -270,7 +344,7 @@ impl Formance {
 
     /// One request of the connector; what comes of it is kept.
     pub async fn send(&mut self, initiation: &Initiation) -> Result<Row, CallError> {
-        let outcome = self.client.create(Movement::Payout, initiation).await;
+        let outcome = self.client.create(self.movement, initiation).await;
         self.kept.settle(&initiation.reference, &outcome, now());
         outcome
     }
