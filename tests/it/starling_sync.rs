@@ -105,6 +105,7 @@ fn connect(url: &str) -> Connection {
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     // the bank of the test takes any pace
     manifest.rate_limit.per_second = 1000;
+    manifest.rate_limit.budgets.clear();
     Connection::new(&provider.name, &manifest).unwrap()
 }
 

@@ -30,7 +30,7 @@ pub struct Spent {
 
 /// Counts requests in a sliding window.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(in crate::standin) struct Budget {
     limit: Option<Limit>,
     recent_us: VecDeque<i64>,
     spent: Spent,

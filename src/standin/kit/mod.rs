@@ -16,7 +16,7 @@
 mod asked;
 mod auth;
 mod books;
-mod budget;
+pub(super) mod budget;
 mod changes;
 mod clock;
 mod config;
@@ -200,7 +200,7 @@ impl Standin {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::standin::kit::Clock;
+use crate::standin::kit::{Clock, Limit};
 
 /// What the bank consists of when it opens. The same values (and a manual clock that stands at
 /// the same time) give the same bank, id by id.
@@ -27,6 +27,8 @@ pub struct StarlingConfig {
     /// each has its own. A run ends early where one item would come twice in it. Later changes
     /// are tied by [`Faults::ties`](super::Faults::ties).
     pub ties: u32,
+    /// How many requests clients may send; what goes over it is counted, and answered all the same.
+    pub limit: Option<Limit>,
     /// The clock that dates everything.
     pub clock: Clock,
 }
@@ -44,6 +46,7 @@ impl StarlingConfig {
             payees: 20,
             history_days: 90,
             ties: 1,
+            limit: None,
             clock: Clock::System,
         }
     }

@@ -11,8 +11,8 @@ use axum::response::{IntoResponse, Json, Response};
 use super::Starling;
 use super::faults::Verdict;
 use super::types::{ErrorMessage, Errors, TokenError};
-use crate::standin::kit::RetryAfter;
 use crate::standin::kit::cut::cut;
+use crate::standin::kit::{RetryAfter, lock};
 
 /// An answer that is not what was asked for.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ fn errors(status: StatusCode, message: String) -> Response {
 
 /// Middleware around every route: refuses a bad token, then does what the faults in force say.
 pub(super) async fn guard(State(starling): State<Arc<Starling>>, request: Request, next: Next) -> Response {
+    lock(&starling.budget).count(starling.clock.now_ms() * 1_000);
     if !has_token(request.headers(), &starling.token) {
         return ApiError::InvalidToken.into_response();
     }

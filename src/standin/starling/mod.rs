@@ -33,9 +33,9 @@ mod uids;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-pub use super::kit::{Clock, ManualClock, RetryAfter, When};
+pub use super::kit::{Clock, Limit, ManualClock, RetryAfter, Spent, When};
 pub use changes::spawn_changes;
 pub use config::{ConfigError, StarlingConfig};
 pub use faults::{Faults, Fired, Late};
@@ -43,7 +43,7 @@ pub use ledger::{Balances, Ledger, LedgerAccount, LedgerGoal, LedgerItem, Ledger
 pub use lives::{Direction, Status};
 pub use routes::{router, serve};
 
-use super::kit::Desk;
+use super::kit::{Desk, budget::Budget, lock};
 use directory::Directory;
 use faults::FaultBoard;
 use state::Bank;
@@ -58,6 +58,7 @@ pub struct Starling {
     directory: Directory,
     bank: RwLock<Bank>,
     faults: FaultBoard,
+    budget: Mutex<Budget>,
     desk: Desk,
 }
 
@@ -79,6 +80,7 @@ impl Starling {
             directory,
             bank: RwLock::new(bank),
             faults: FaultBoard::default(),
+            budget: Mutex::new(Budget::new(config.limit)),
             desk: Desk::default(),
         })
     }
@@ -92,6 +94,17 @@ impl Starling {
     /// How often each fault really happened since the bank was opened.
     pub fn fired(&self) -> Fired {
         self.faults.fired()
+    }
+
+    /// What clients spent of their limit on requests.
+    pub fn spent(&self) -> Spent {
+        lock(&self.budget).spent()
+    }
+
+    /// Ends all faults, and shows readers what they were to see late.
+    pub fn settle(&self) {
+        self.set_faults(Faults::default());
+        self.write().show_all();
     }
 
     // A panic while the lock was held can only come from a failed assertion in a test; the state
