@@ -1,5 +1,7 @@
 //! What is particular to the providers that ship: each pays as its own API wants to be asked.
 
+use std::time::Duration;
+
 use tributary::domain::Status;
 use tributary::formance::kept::InitiationStatus;
 use tributary::formance::{Initiation, Movement, PaymentStatus};
@@ -156,4 +158,25 @@ async fn a_key_that_mercury_knows_tells_of_its_payment_even_if_the_list_does_not
     till.sync().await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+}
+
+#[tokio::test]
+async fn half_a_list_proves_nothing_of_an_order() {
+    let till = open(REVOLUT, Movement::Payout).await;
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = till.formance(&app).await;
+    till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
+    formance.pay(&till.initiation("k", 1501)).await.unwrap();
+    // so much else happens that the payment is not on the page that is looked at
+    till.bank.live_on(4_000);
+    let looked = "select count(*) from payment_orders where looks >= 4 and state = 'unknown'";
+    while number(&app.pool, looked).await == 0 {
+        assert_eq!(till.state("k").await, "unknown");
+        payments.worker().run_once().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!((till.bank.payment_requests(), till.bank.movements().len()), (1, 1), "nothing is sent again");
+    // the records tell
+    till.sync().await;
+    assert_ne!(till.state("k").await, "unknown");
 }

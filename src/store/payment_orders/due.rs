@@ -1,0 +1,131 @@
+//! What is due at orders, and who does it.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Act, Claim, Order, begin, change_order};
+use crate::store::{StoreError, interval};
+
+/// Claims up to `most` orders of `providers` at which something is due: what is only followed after
+/// all of which the outcome is unknown or that were not sent, and of each the one that waits longest
+/// first.
+pub async fn claim_due(
+    pool: &PgPool,
+    providers: &[&str],
+    most: u32,
+    claim: Claim<'_>,
+) -> Result<Vec<Order>, StoreError> {
+    let due = sqlx::query_scalar!(
+        r#"select exists (select from payment_orders where next_at <= clock_timestamp()
+             and provider = any ($1) and (claimed_until <= clock_timestamp()) is not false) as "due!""#,
+        providers as _
+    )
+    .fetch_one(pool)
+    .await?;
+    if !due {
+        return Ok(Vec::new());
+    }
+    let mut transaction = begin(pool, Act { actor: claim.owner, what: "claimed" }).await?;
+    let claimed = sqlx::query_scalar!(
+        "update payment_orders o set claim_owner = $2, claim_token = $3,
+             claimed_until = clock_timestamp() + $4::interval
+           where o.id in (
+             select id from payment_orders
+             where next_at <= clock_timestamp() and provider = any ($1)
+               and state in ('recorded', 'unknown', 'pending')
+               and (claimed_until <= clock_timestamp()) is not false
+             order by state = 'pending', next_at for update skip locked limit $5)
+         returning id",
+        providers as _,
+        claim.owner,
+        claim.token,
+        interval(claim.time),
+        i64::from(most)
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    let orders =
+        order_query!("select", "from payment_orders o where o.id = any ($1) order by o.next_at", &claimed)
+            .fetch_all(&mut *transaction)
+            .await?;
+    transaction.commit().await?;
+    Ok(orders)
+}
+
+/// Ends the claims of those who did not live to tell what became of their requests: nobody knows.
+/// Gives how many there were.
+pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
+    let change = sqlx::query!(
+        "update payment_orders set state = 'unknown', refusal = null, looks = 0, next_at = clock_timestamp(),
+           reason = 'the outcome of the request was lost',
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id in (select id from payment_orders where state = 'sending' and claimed_until <= clock_timestamp()
+                      order by id for update skip locked)"
+    );
+    change_order(pool, Act { actor, what: "its sender was not heard of again" }, change).await
+}
+
+/// Gives a claim back; the order is due again after `next`, or not of itself.
+pub async fn later(
+    pool: &PgPool,
+    id: Uuid,
+    token: Uuid,
+    next: Option<Duration>,
+    act: Act<'_>,
+) -> Result<(), StoreError> {
+    let change = sqlx::query!(
+        "update payment_orders set looks = looks + 1, next_at = clock_timestamp() + $3::interval,
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1 and claim_token = $2",
+        id,
+        token,
+        next.map(interval)
+    );
+    change_order(pool, act, change).await?;
+    Ok(())
+}
+
+/// Has a payment that is open looked at again after `next`; nothing where it has ended.
+pub async fn look_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -> Result<(), StoreError> {
+    let change = sqlx::query!(
+        "update payment_orders set next_at = clock_timestamp() + $2::interval, looks = looks + 1,
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1 and state = 'pending'",
+        id,
+        interval(next)
+    );
+    change_order(pool, act, change).await?;
+    Ok(())
+}
+
+/// Leaves the order to a person, if it is still the caller's (or nobody's, and open).
+pub async fn park(
+    pool: &PgPool,
+    id: Uuid,
+    token: Option<Uuid>,
+    reason: &str,
+    act: Act<'_>,
+) -> Result<bool, StoreError> {
+    let change = sqlx::query!(
+        "update payment_orders set state = 'parked', reason = $3, next_at = null,
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1 and claim_token is not distinct from $2 and state in ('sending', 'unknown', 'pending')",
+        id,
+        token,
+        reason
+    );
+    Ok(change_order(pool, act, change).await? == 1)
+}
+
+/// How many orders of each provider are in each state that is not final.
+pub async fn open_counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, StoreError> {
+    let counts = sqlx::query!(
+        r#"select provider, state, count(*) as "count!" from payment_orders
+           where state not in ('succeeded', 'failed') group by provider, state"#
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(counts.into_iter().map(|row| (row.provider, row.state, row.count)).collect())
+}

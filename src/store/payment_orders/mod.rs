@@ -1,0 +1,200 @@
+//! Table `payment_orders`: payouts and transfers, and how far each has come. Every change is a
+//! short transaction of its own that holds only if the order is still as its caller knows it; the
+//! row among the transactions, and the audit, follow by trigger.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{PgPool, Postgres, Transaction};
+use uuid::Uuid;
+
+use super::StoreError;
+use crate::domain::{PaymentKind, ProviderName};
+
+/// An order as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Order {
+    pub id: Uuid,
+    pub provider: String,
+    pub kind: String,
+    pub idempotency_key: String,
+    pub fingerprint: Vec<u8>,
+    pub asset: String,
+    /// Integer minor units.
+    pub amount: String,
+    /// The provider's own ids; the served ones are URL-safe.
+    pub source_account_id: String,
+    pub destination_account_id: String,
+    pub served_source_id: String,
+    pub served_destination_id: String,
+    pub description: Option<String>,
+    /// As the person wrote it.
+    pub metadata: serde_json::Value,
+    /// As it is served, with the reason of a refusal.
+    pub served_metadata: serde_json::Value,
+    pub created_at: DateTime<Utc>,
+    pub state: String,
+    pub status: String,
+    /// The `createdAt` that goes with the status.
+    pub status_at: DateTime<Utc>,
+    pub reason: Option<String>,
+    pub replied_at: Option<DateTime<Utc>>,
+    pub answer_by: Option<DateTime<Utc>>,
+    pub attempt: i32,
+    pub tries: i32,
+    pub first_sent_at: Option<DateTime<Utc>>,
+    pub last_sent_at: Option<DateTime<Utc>>,
+    pub refusal: Option<String>,
+    pub provider_key: String,
+    pub provider_payment_id: Option<String>,
+    pub provider_reference: Option<String>,
+    pub claim_token: Option<Uuid>,
+    pub looks: i32,
+    pub approved_by: Option<String>,
+    /// The database's clock when this was read.
+    pub now: DateTime<Utc>,
+}
+
+/// `$head` up to the columns of an order `o`, `$tail` behind them.
+macro_rules! order_query {
+    ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            Order,
+            $head + r#" o.id as "id!", o.provider as "provider!", o.kind as "kind!",
+              o.idempotency_key as "idempotency_key!", o.fingerprint as "fingerprint!", o.asset as "asset!",
+              o.amount::text as "amount!", o.source_account_id as "source_account_id!",
+              o.destination_account_id as "destination_account_id!",
+              url_safe_id(o.source_account_id) as "served_source_id!",
+              url_safe_id(o.destination_account_id) as "served_destination_id!", o.description,
+              o.metadata as "metadata!", payment_metadata(o) as "served_metadata!", o.created_at as "created_at!",
+              o.state as "state!", o.status as "status!", o.status_at as "status_at!", o.reason, o.replied_at,
+              o.answer_by, o.attempt as "attempt!", o.tries as "tries!", o.first_sent_at, o.last_sent_at,
+              o.refusal, o.provider_key as "provider_key!", o.provider_payment_id, o.provider_reference,
+              o.claim_token, o.looks as "looks!", o.approved_by, clock_timestamp() as "now!" "# + $tail
+            $(, $argument)*
+        )
+    };
+}
+
+mod attempt;
+mod by_hand;
+mod due;
+mod place;
+
+pub use attempt::{Seen, failed, refused, seen, sending, unknown, unsent};
+pub use by_hand::{Audited, Resolution, approve, audit, reject, resolve};
+pub use due::{claim_due, expire, later, look_again, open_counts, park};
+pub use place::{Again, Made, NewOrder, make, reply, retry};
+
+/// Who changes an order, and what it is that happens: for the audit.
+#[derive(Debug, Clone, Copy)]
+pub struct Act<'a> {
+    pub actor: &'a str,
+    pub what: &'a str,
+}
+
+/// A claim on an order: nobody else works on it for `time`.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim<'a> {
+    pub owner: &'a str,
+    pub token: Uuid,
+    pub time: Duration,
+}
+
+/// A transaction that is durable when it has committed, whatever the server's default.
+async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postgres>, StoreError> {
+    let mut transaction = super::begin(pool).await?;
+    sqlx::query!(
+        "select set_config('synchronous_commit', 'on', true) as synchronous,
+                set_config('tributary.actor', $1, true) as actor, set_config('tributary.what', $2, true) as what",
+        act.actor,
+        act.what
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    Ok(transaction)
+}
+
+/// Makes one change of orders, durably and with its entry in the audit; gives how many it changed.
+async fn change_order(
+    pool: &PgPool,
+    act: Act<'_>,
+    change: Query<'_, Postgres, PgArguments>,
+) -> Result<u64, StoreError> {
+    let mut transaction = begin(pool, act).await?;
+    let changed = change.execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(changed.rows_affected())
+}
+
+/// The order as the transaction has made it.
+async fn read(
+    transaction: &mut Transaction<'_, Postgres>,
+    id: Option<Uuid>,
+) -> Result<Option<Order>, StoreError> {
+    let order = order_query!("select", "from payment_orders o where o.id = $1", id)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(order)
+}
+
+/// The order of a key.
+pub async fn find(
+    pool: &PgPool,
+    provider: &ProviderName,
+    kind: PaymentKind,
+    key: &str,
+) -> Result<Option<Order>, StoreError> {
+    let order = order_query!(
+        "select",
+        "from payment_orders o where o.provider = $1 and o.kind = $2 and o.idempotency_key = $3",
+        provider.as_str(),
+        kind.as_str(),
+        key
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(order)
+}
+
+/// The order of this id.
+pub async fn get(pool: &PgPool, id: Uuid) -> Result<Option<Order>, StoreError> {
+    let order =
+        order_query!("select", "from payment_orders o where o.id = $1", id).fetch_optional(pool).await?;
+    Ok(order)
+}
+
+/// The orders of `states` (of any, if there are none), newest first.
+pub async fn list(
+    pool: &PgPool,
+    provider: Option<&ProviderName>,
+    states: &[String],
+    limit: u32,
+) -> Result<Vec<Order>, StoreError> {
+    let orders = order_query!(
+        "select",
+        "from payment_orders o
+         where ($1::text is null or o.provider = $1) and (cardinality($2::text[]) = 0 or o.state = any ($2))
+         order by o.created_at desc limit $3",
+        provider.map(ProviderName::as_str),
+        states,
+        i64::from(limit)
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(orders)
+}
+
+/// The orders of this key of Formance's: of several providers, or a payout and a transfer.
+pub async fn of_key(pool: &PgPool, key: &str) -> Result<Vec<Order>, StoreError> {
+    let orders = order_query!(
+        "select",
+        "from payment_orders o where o.idempotency_key = $1 order by o.created_at",
+        key
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(orders)
+}
