@@ -383,9 +383,18 @@ fn rules(section: &str, functions: &str, described: &PaymentManifest) -> Result<
     };
     let mut all = listed("refused", &described.refused, Action::Fatal)?;
     all.extend(listed("unsent", &described.unsent, Action::Retry)?);
-    Rules::compile(functions, &all).map_err(|(field, why)| wrong(section, &field, why))
+    Rules::compile_each(functions, &all).map_err(|(index, field, why)| {
+        let place = match index.checked_sub(described.refused.len()) {
+            None => format!("refused[{index}]"),
+            Some(index) => format!("unsent[{index}]"),
+        };
+        wrong(section, &format!("{place}.{}", field.trim_start_matches("when.")), why)
+    })
 }
 
 fn wrong(section: &str, field: &str, why: impl std::fmt::Display) -> ManifestError {
     ManifestError::Field(format!("{section}.{field}: {why}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,9 +56,14 @@ impl Rules {
     /// Compiles the `errors:` of the source or of a stream. The error is the path of the field, and
     /// why.
     pub fn compile(functions: &str, described: &[ErrorRule]) -> Result<Self, (String, String)> {
-        let rule = |(index, described)| {
-            rule(functions, described).map_err(|(field, why)| (format!("errors[{index}].{field}"), why))
-        };
+        Self::compile_each(functions, described)
+            .map_err(|(index, field, why)| (format!("errors[{index}].{field}"), why))
+    }
+
+    /// As [`Rules::compile`]; the error gives the place of the rule, its member and what is wrong.
+    pub fn compile_each(functions: &str, described: &[ErrorRule]) -> Result<Self, (usize, String, String)> {
+        let rule =
+            |(index, described)| rule(functions, described).map_err(|(field, why)| (index, field, why));
         Ok(Self(described.iter().enumerate().map(rule).collect::<Result<Vec<_>, _>>()?.into()))
     }
 
