@@ -14,6 +14,7 @@ mod points;
 mod policy;
 mod recover;
 mod service;
+mod view;
 mod worker;
 
 pub use order::{Invalid, OrderRequest};

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use futures::future::BoxFuture;
 use serde_json::json;
 use sqlx::PgPool;
@@ -12,14 +11,13 @@ use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::attempt::Means;
 use super::points::{self, Point};
 use super::policy::Policy;
-use super::recover::after;
+use super::view::{find_destination, party};
 use super::{OrderRequest, key};
 use crate::domain::{PaymentKind, ProviderName};
 use crate::provider::{Connection, PaymentApi};
-use crate::store::accounts::{self, Party};
+use crate::store::accounts;
 use crate::store::payment_orders::{self, Again, Claim, Made, NewOrder, Order};
 use crate::store::payment_refusals::{self, Refusal};
 use crate::store::{StoreError, database};
@@ -358,65 +356,12 @@ impl Inner {
         (order.state == "recorded")
             .then(|| self.tasks.spawn(async move { inner.attempt(&order, token).await }))
     }
-
-    /// The order as filters see it.
-    pub async fn view(&self, means: &Means<'_>, order: &Order) -> Result<serde_json::Value, String> {
-        let (provider, kind) = (&means.provider, means.kind);
-        let fault = |error: StoreError| error.to_string();
-        let source =
-            accounts::find_account(&self.pool, provider, &order.source_account_id).await.map_err(fault)?;
-        let destination = find_destination(&self.pool, provider, kind, &order.destination_account_id).await;
-        let destination = destination.map_err(fault)?;
-        let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
-        let shown_after = means.api.timeout + means.api.settle().unwrap_or_default();
-        let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
-        Ok(json!({
-            "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,
-            "amount": order.amount, "currency": order.asset,
-            "description": order.description, "metadata": order.metadata,
-            "source": source.as_ref().map(|source| party(source, "account")),
-            "destination": destination.as_ref().map(|(to, of)| party(to, of)),
-            // between these two the payment is dated, also by a provider whose clock differs from ours
-            "lookFrom": time(first_sent_at - CLOCK_SKEW), "lookTo": time(after(shown_by, CLOCK_SKEW)),
-            "id": order.provider_payment_id, "reference": order.provider_reference,
-        }))
-    }
 }
 
 /// What a claim has besides the time of a request.
 const CLAIM_ROOM: Duration = Duration::from_secs(5);
 /// What it has at least, however short claims are: else nothing would ever be sent.
 const LEAST_ROOM: Duration = Duration::from_secs(2);
-/// How far from ours a provider's clock may be.
-const CLOCK_SKEW: Duration = Duration::from_secs(3600);
-
-fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-fn party(party: &Party, of: &str) -> serde_json::Value {
-    json!({"id": party.id, "type": of, "name": party.name, "metadata": party.metadata})
-}
-
-async fn find_destination(
-    pool: &PgPool,
-    provider: &ProviderName,
-    kind: PaymentKind,
-    id: &str,
-) -> Result<Option<(Party, &'static str)>, StoreError> {
-    // whom which kind can go to is for the provider to say; if an id is both, the likelier one is meant
-    Ok(match kind {
-        PaymentKind::Payout => match accounts::find_beneficiary(pool, provider, id).await? {
-            Some(party) => Some((party, "beneficiary")),
-            None => accounts::find_account(pool, provider, id).await?.map(|party| (party, "account")),
-        },
-        PaymentKind::Transfer => match accounts::find_account(pool, provider, id).await? {
-            Some(party) => Some((party, "account")),
-            None => accounts::find_beneficiary(pool, provider, id).await?.map(|party| (party, "beneficiary")),
-        },
-    })
-}
-
 fn refuse(status: u16, title: &'static str, detail: String) -> Placed {
     Placed::Refused { status, title, detail }
 }
