@@ -1,5 +1,5 @@
-//! Money in filters, digit by digit: `umn`, `minor_units` and `major_units`. Any arithmetic of jq on a decimal
-//! number goes through a float, so a mapping must never calculate with amounts itself.
+//! Money in filters, digit by digit: `umn`, `minor_units` and `major_units`. Any arithmetic of jq on
+//! a decimal number goes through a float, so a mapping must never calculate with amounts itself.
 
 use std::fmt::Display;
 
@@ -13,28 +13,39 @@ use super::iso4217;
 const LARGEST_EXPONENT: i32 = 60;
 
 /// The filters: `umn` turns a currency code into an asset (`"GBP"` into `"GBP/2"`),
-/// `minor_units($currency)` turns a decimal number or text into the text of its minor units,
-/// `shifted($decimals)` does so with any number of decimals, and `major_units($currency)` turns
-/// minor units into the decimal number. With `iso_` before their names, the
-/// first two cannot be redefined.
-pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 6] {
+/// `minor_units($currency)` turns a decimal number or text into the text of its minor units, and
+/// `major_units($currency)` turns minor units into the decimal number; `shifted($decimals)` and
+/// `shifted_back($decimals)` do so with any number of decimals. With `iso_` before their names, the
+/// first three cannot be redefined.
+pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 8] {
     [
         ("umn", v(0), |cv| bome(text(&cv.1).and_then(umn).map(Val::from).map_err(Error::str))),
         ("iso_umn", v(0), |cv| bome(text(&cv.1).and_then(umn).map(Val::from).map_err(Error::str))),
         ("minor_units", v(1), |cv| unary(cv, in_minor_units)),
         ("iso_minor_units", v(1), |cv| unary(cv, in_minor_units)),
         ("major_units", v(1), |cv| unary(cv, in_major_units)),
+        ("iso_major_units", v(1), |cv| unary(cv, in_major_units)),
         ("shifted", v(1), |cv| {
             unary(cv, |amount, decimals| {
-                let decimals = match &decimals {
-                    Val::Num(Num::Int(decimals)) => u8::try_from(*decimals).ok(),
-                    _ => None,
-                };
-                let decimals = decimals.ok_or_else(|| "shifted takes a number of decimals".to_owned());
-                decimals.and_then(|decimals| shifted(&amount, decimals)).map(Val::from).map_err(Error::str)
+                let shifted = given_decimals(&decimals).and_then(|decimals| shifted(&amount, decimals));
+                shifted.map(Val::from).map_err(Error::str)
+            })
+        }),
+        ("shifted_back", v(1), |cv| {
+            unary(cv, |units, decimals| {
+                let decimal = given_decimals(&decimals).and_then(|decimals| shifted_back(&units, decimals));
+                decimal.map_err(Error::str)
             })
         }),
     ]
+}
+
+fn given_decimals(decimals: &Val) -> Result<u8, String> {
+    let given = match decimals {
+        Val::Num(Num::Int(decimals)) => u8::try_from(*decimals).ok(),
+        _ => None,
+    };
+    given.ok_or_else(|| format!("{decimals} is no number of decimals"))
 }
 
 fn in_minor_units(amount: Val, currency: Val) -> Result<Val, Error<Val>> {
@@ -44,11 +55,13 @@ fn in_minor_units(amount: Val, currency: Val) -> Result<Val, Error<Val>> {
 
 fn in_major_units(units: Val, currency: Val) -> Result<Val, Error<Val>> {
     let decimals = text(&currency).and_then(decimals);
-    let decimal = decimals.and_then(|decimals| Ok(decimal(&shifted(&units, 0)?, decimals)));
-    let number = decimal.and_then(|decimal| {
-        jaq_json::read::parse_single(decimal.as_bytes()).map_err(|error| error.to_string())
-    });
-    number.map_err(Error::str)
+    decimals.and_then(|decimals| shifted_back(&units, decimals)).map_err(Error::str)
+}
+
+/// The number of `units` with the decimal point moved to the left.
+fn shifted_back(units: &Val, decimals: u8) -> Result<Val, String> {
+    let decimal = decimal(&shifted(units, 0)?, decimals);
+    jaq_json::read::parse_single(decimal.as_bytes()).map_err(|error| error.to_string())
 }
 
 /// Whole minor units with the decimal point moved to the left: `1050` of a currency with 2 decimals

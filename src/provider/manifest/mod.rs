@@ -155,6 +155,8 @@ impl Manifest {
   | if $own == null then iso_umn elif $own == 0 then $code else "\($code)/\($own)" end;
 def minor_units($code): . as $amount | {own}[$code] as $own
   | if $own == null then $amount | iso_minor_units($code) else $amount | shifted($own) end;
+def major_units($code): . as $units | {own}[$code] as $own
+  | if $own == null then $units | iso_major_units($code) else $units | shifted_back($own) end;
 {}"#,
             self.functions
         ))

@@ -51,6 +51,29 @@ fn a_mistake_is_refused_with_its_field() {
 }
 
 #[test]
+fn an_amount_goes_out_in_the_providers_own_decimals_and_comes_back_the_same() {
+    let way = |currencies: &str, code: &str, units: &str| {
+        let section = SECTION.replace("streams: []", &format!("streams: []\ncurrencies: {currencies}"));
+        let manifest = serde_saphyr::from_str::<Manifest>(&section).unwrap();
+        let there_and_back = format!(r#"major_units("{code}") | [., minor_units("{code}")]"#);
+        let functions = manifest.definitions().unwrap();
+        let filter = Filter::compile("payouts", "request.body", &functions, &there_and_back).unwrap();
+        let scope = scope(Utc::now(), Val::Null);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        filter.run_one(Val::from(units.to_owned()), &scope, one(deadline)).unwrap().to_string()
+    };
+    for (currencies, code, units, there_and_back) in [
+        ("{}", "XOF", "1050", r#"[1050,"1050"]"#),
+        ("{ XOF: 2 }", "XOF", "1050", r#"[10.50,"1050"]"#),
+        ("{ XOF: 2 }", "EUR", "5", r#"[0.05,"5"]"#),
+        ("{ EUR: 0 }", "EUR", "900719925474099301", r#"[900719925474099301,"900719925474099301"]"#),
+        ("{ BTC: 8 }", "BTC", "1", r#"[0.00000001,"1"]"#),
+    ] {
+        assert_eq!(way(currencies, code, units), there_and_back, "{currencies} {code}");
+    }
+}
+
+#[test]
 fn an_answer_proves_only_what_the_manifest_names() {
     let payments = payments(SECTION).unwrap();
     let api = payments.of(PaymentKind::Payout).unwrap();
