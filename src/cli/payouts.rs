@@ -37,7 +37,8 @@ pub enum PayoutsCommand {
         #[command(flatten)]
         by: By,
     },
-    /// Fail an order that is held. No money moves.
+    /// Fail an order that is held, or that was never sent (the provider refuses to look at it, or
+    /// cannot be reached). No money moves.
     Reject {
         /// The order's id, or its idempotency key.
         order: String,
@@ -276,7 +277,11 @@ async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
 async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> CommandResult {
     let order = find(database, order).await?;
     if !payment_orders::reject(&database.pool, order.id, reason, who).await? {
-        return Err(format!("{} is {} and not held", order.id, order.state).into());
+        return Err(match order.state.as_str() {
+            "recorded" => format!("{} is being sent just now: look again in a moment", order.id),
+            state => format!("{} is {state}: neither held, nor certainly never sent", order.id),
+        }
+        .into());
     }
     println!("{} has failed", order.id);
     Ok(())

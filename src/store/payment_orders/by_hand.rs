@@ -18,10 +18,14 @@ pub async fn approve(pool: &PgPool, id: Uuid, who: &str) -> Result<bool, StoreEr
     Ok(change_order(pool, Act { actor: who, what: "approved" }, change).await? == 1)
 }
 
-/// Fails a held order: `false` where it is not held.
+/// Fails an order that is held, or that was certainly never sent and is nobody's to send just now:
+/// `false` of any other.
 pub async fn reject(pool: &PgPool, id: Uuid, reason: &str, who: &str) -> Result<bool, StoreError> {
     let change = sqlx::query!(
-        "update payment_orders set state = 'failed', status = 'FAILED', reason = $2 where id = $1 and state = 'held'",
+        "update payment_orders set state = 'failed', status = 'FAILED', reason = $2, next_at = null,
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1 and (state = 'held' or state = 'recorded' and
+           (claim_token is null or claimed_until <= clock_timestamp()))",
         id,
         reason
     );

@@ -6,11 +6,12 @@ use std::time::Duration;
 use tributary::domain::Amount;
 use tributary::formance::PaymentStatus;
 use tributary::formance::kept::InitiationStatus;
-use tributary::payments::{AssetLimit, Policy};
+use tributary::payments::{AssetLimit, Point, Policy};
 use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::starling::{Faults, When};
 use tributary::store::payment_orders::{self, Resolution};
 
-use crate::support::till::{Formance, Till, number, quick};
+use crate::support::till::{Formance, Till, dead_at, now, number, quick};
 
 async fn limited(guard: Duration) -> Till {
     let amount = |text| Some(Amount::parse("amount", text).unwrap());
@@ -64,6 +65,40 @@ async fn what_has_to_be_approved_waits_for_a_person() {
     assert_eq!((till.moved("yes").await, till.moved("no").await), (1, 0));
     let who = number(&app.pool, "select count(*) from payment_audit where actor = 'ann'").await;
     assert_eq!(who, 2);
+}
+
+#[tokio::test]
+async fn what_was_never_sent_can_be_rejected_and_what_may_have_been_cannot() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    let reject = async |key: &str| {
+        let id = payment_orders::of_key(&app.pool, key).await.unwrap()[0].id;
+        payment_orders::reject(&app.pool, id, "never mind", "ann").await.unwrap()
+    };
+    // the bank looks at nothing
+    till.bank.set_faults(Faults { rate_limited: Some(When::every(1)), ..Faults::default() });
+    formance.pay(&till.initiation("unsent", 1500)).await.unwrap();
+    till.carry_on(&payments, "unsent", &["recorded"]).await;
+    assert!(reject("unsent").await);
+    till.bank.set_faults(Faults::default());
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("unsent"), (PaymentStatus::Failed, InitiationStatus::Failed));
+    // who is about to send may do so
+    for point in [Point::Recorded, Point::Sending, Point::Sent] {
+        let (dying, _) = till.instance("dying", dead_at(point));
+        formance.move_to(&dying).await;
+        assert!(formance.kept.initiate(point.as_str(), now()));
+        let initiation = till.initiation(point.as_str(), 1500);
+        tokio::time::timeout(Duration::from_millis(1_200), formance.send(&initiation)).await.ok();
+        assert!(!reject(point.as_str()).await, "{point:?}");
+    }
+    // nobody sends what was rejected
+    for point in [Point::Recorded, Point::Sending, Point::Sent] {
+        till.carry_on(&payments, point.as_str(), &["pending"]).await;
+        assert!(!reject(point.as_str()).await, "{point:?}");
+    }
+    assert_eq!((till.moved("unsent").await, till.bank.movements().len()), (0, 3));
 }
 
 #[tokio::test]
