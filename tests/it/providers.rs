@@ -5,23 +5,18 @@ pub mod shipped;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use tributary::domain::Status;
 use tributary::formance::kept::Kept;
 use tributary::formance::{Kind, PaymentType};
-use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
-use tributary::standin::kit::{self, Expected, Faults, Late, RetryAfter, Running, Standin, When};
+use tributary::standin::kit::{self, Expected, Faults, Late, RetryAfter, Running, Spent, Standin, When};
 
 use self::shipped::{MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, Shipped};
+use crate::support::survival::Survival;
 use crate::support::{Consumer, Loop, TestApp};
-
-/// Each history goes on for some rounds, and until each kind of fault has happened.
-const LEAST_ROUNDS: u32 = 8;
-const MOST_ROUNDS: u32 = 60;
 
 /// A provider, and an application that two instances pull into.
 struct Setup {
@@ -40,60 +35,6 @@ impl Setup {
         let app = TestApp::with_file(&file).await;
         let instances = [(); 2].map(|()| Arc::new(shipped.connect(&running.url, &app.pool)));
         Self { shipped, standin, _running: running, app, instances }
-    }
-
-    async fn sync(&self, instance: usize) -> RunOutcome {
-        let connection = &self.instances[instance];
-        run_once(&self.app.pool, self.app.name(), connection, &Arc::default()).await.unwrap()
-    }
-
-    /// Waits until the provider was asked so many times more.
-    async fn asked(&self, requests: u64) {
-        let before = self.standin.spent().requests;
-        while self.standin.spent().requests - before < requests {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    /// Syncs until a run that began when all was quiet has read everything: the first one may
-    /// go on with walks that were begun before.
-    async fn sync_to_the_end(&self) {
-        self.standin.settle();
-        for _ in 0..2 {
-            let outcome = self.sync(0).await;
-            assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
-        }
-        self.app.publish_all().await;
-    }
-
-    async fn check(&self) {
-        let truth = self.standin.truth();
-        let (mut accounts, mut kept) = (Vec::new(), Kept::default());
-        for form in Loop::BOTH {
-            kept = Kept::default();
-            for kind in [Kind::Accounts, Kind::Beneficiaries, Kind::Transactions] {
-                let mut consumer = Consumer::new(&self.app, kind, form).await;
-                consumer.poll().await;
-                consumer.check(&self.app).await;
-                kept.take(kind, &consumer.rows);
-            }
-            accounts = kept.accounts().iter().map(|account| account.reference.clone()).collect();
-        }
-        let beneficiaries = truth.beneficiaries.keys().filter(|_| self.shipped.has_beneficiaries);
-        for id in truth.accounts.keys().chain(beneficiaries) {
-            assert!(accounts.contains(id), "account or beneficiary {id} is missing");
-        }
-        match self.shipped.id {
-            Some(id) => self.check_payments(&kept, id),
-            None => self.check_nameless_payments(&kept),
-        }
-        if self.shipped.has_balances {
-            for (id, account) in &truth.accounts {
-                let balances = self.app.get_ok(&format!("/accounts/{id}/balances")).await;
-                let amount = balances["balances"][0]["amount"].as_str().unwrap().to_owned();
-                assert_eq!(amount, account.balance_minor.to_string(), "balance of {id}");
-            }
-        }
     }
 
     /// Holds every payment of the ledger against what Formance keeps of it.
@@ -195,47 +136,73 @@ fn kinds(shipped: &Shipped) -> BTreeSet<&'static str> {
     kinds
 }
 
-impl Setup {
-    /// The kinds of faults that have not happened yet.
+impl Survival for Setup {
+    fn app(&self) -> &TestApp {
+        &self.app
+    }
+
+    fn instances(&self) -> &[Arc<Connection>; 2] {
+        &self.instances
+    }
+
+    fn fail(&self, rng: &mut SmallRng) {
+        self.standin.set_faults(faults(rng, &self.shipped));
+    }
+
+    fn live_on(&self, changes: usize) {
+        self.standin.advance(changes);
+    }
+
+    fn settle(&self) {
+        self.standin.settle();
+    }
+
+    fn spent(&self) -> Spent {
+        self.standin.spent()
+    }
+
     fn missing(&self) -> Vec<&'static str> {
         let fired = serde_json::to_value(self.standin.fired()).unwrap();
         let happened = |kind: &str| fired[kind].as_u64().unwrap() > 0;
         kinds(&self.shipped).into_iter().filter(|kind| !happened(kind)).collect()
     }
-}
 
-/// Syncs by two instances while the ledger lives, the provider fails and runs are killed: until
-/// each kind of fault has happened, and for some rounds at least.
-async fn survive(shipped: Shipped, seed: u64) {
-    let name = shipped.fsp.name();
-    println!("{name} seed {seed}");
-    let setup = Setup::new(shipped, seed).await;
-    let mut rng = SmallRng::seed_from_u64(seed);
-    let (mut round, mut killed) = (0, 0);
-    while round < LEAST_ROUNDS || !setup.missing().is_empty() {
-        assert!(round < MOST_ROUNDS, "never happened: {:?}", setup.missing());
-        setup.standin.set_faults(faults(&mut rng, &shipped));
-        setup.standin.advance(rng.random_range(0..40));
-        // every other run is killed after some requests
-        let requests = if round % 2 == 0 { rng.random_range(1..30) } else { u64::MAX };
-        tokio::select! {
-            () = setup.asked(requests) => killed += 1,
-            _ = async { tokio::join!(setup.sync(0), setup.sync(1)) } => {}
-        }
-        setup.app.publish().await;
-        round += 1;
+    fn fired(&self) -> String {
+        format!("{:?}", self.standin.fired())
     }
-    assert!(killed > 0, "no run was killed");
-    setup.sync_to_the_end().await;
-    setup.check().await;
-    let RunOutcome::Succeeded { tally, .. } = setup.sync(1).await else { panic!("a quiet run succeeds") };
-    assert_eq!((tally.created, tally.updated), (0, 0), "a repeated sync writes nothing");
-    let (spent, fired) = (setup.standin.spent(), setup.standin.fired());
-    println!("{name} seed {seed}: {round} rounds, {killed} runs killed, {spent:?}, {fired:?}");
-    assert_eq!(spent.over_limit, 0, "the limit on requests is kept: {spent:?}");
+
+    async fn check(&self) {
+        let truth = self.standin.truth();
+        let (mut accounts, mut kept) = (Vec::new(), Kept::default());
+        for form in Loop::BOTH {
+            kept = Kept::default();
+            for kind in [Kind::Accounts, Kind::Beneficiaries, Kind::Transactions] {
+                let mut consumer = Consumer::new(&self.app, kind, form).await;
+                consumer.poll().await;
+                consumer.check(&self.app).await;
+                kept.take(kind, &consumer.rows);
+            }
+            accounts = kept.accounts().iter().map(|account| account.reference.clone()).collect();
+        }
+        let beneficiaries = truth.beneficiaries.keys().filter(|_| self.shipped.has_beneficiaries);
+        for id in truth.accounts.keys().chain(beneficiaries) {
+            assert!(accounts.contains(id), "account or beneficiary {id} is missing");
+        }
+        match self.shipped.id {
+            Some(id) => self.check_payments(&kept, id),
+            None => self.check_nameless_payments(&kept),
+        }
+        if self.shipped.has_balances {
+            for (id, account) in &truth.accounts {
+                let balances = self.app.get_ok(&format!("/accounts/{id}/balances")).await;
+                let amount = balances["balances"][0]["amount"].as_str().unwrap().to_owned();
+                assert_eq!(amount, account.balance_minor.to_string(), "balance of {id}");
+            }
+        }
+    }
 }
 
-/// Runs `survive` with some seeds: with all those of `PROVIDER_SEEDS` (such as `100-120`), if given.
+/// Has a provider survive with some seeds: with all those of `PROVIDER_SEEDS` (such as `100-120`), if given.
 async fn survive_all(shipped: Shipped) {
     let given = std::env::var("PROVIDER_SEEDS").ok();
     let given = given.as_deref().and_then(|seeds| {
@@ -243,7 +210,7 @@ async fn survive_all(shipped: Shipped) {
         Some(first.parse::<u64>().ok()?..=last.parse().ok()?)
     });
     for seed in given.unwrap_or(0..=0) {
-        survive(shipped, seed).await;
+        Setup::new(shipped, seed).await.survive(shipped.fsp.name(), seed).await;
     }
 }
 

@@ -3,29 +3,26 @@
 //! allows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use tributary::config::{Provider, Source};
 use tributary::formance::kept::Kept;
 use tributary::formance::{Kind, PaymentType};
-use tributary::ingest::{DatabaseShared, RunOutcome, run_once};
+use tributary::ingest::DatabaseShared;
 use tributary::provider::Connection;
 use tributary::standin::starling::{
-    self, Direction, Faults, Fired, Late, LedgerItem, Limit, RetryAfter, Starling, StarlingConfig, Status,
+    self, Direction, Faults, Late, LedgerItem, Limit, RetryAfter, Spent, Starling, StarlingConfig, Status,
     When,
 };
 
+use crate::support::survival::Survival;
 use crate::support::till::{MANIFEST, TOKEN};
 use crate::support::{Consumer, Loop, TestApp};
 
 /// In the place of what the bank allows in a day.
 const LIMIT: Limit = Limit { requests: 100, seconds: 5 };
 const BUDGET: &str = "rate_limit: { per_second: 1000, budgets: [{ requests: 100, per: 5s }] }";
-/// The history goes on for some rounds, and until each kind of fault has happened.
-const LEAST_ROUNDS: u32 = 8;
-const MOST_ROUNDS: u32 = 60;
 
 struct Setup {
     bank: Arc<Starling>,
@@ -61,17 +58,48 @@ impl Setup {
         let instances = [(); 2].map(connect);
         Self { bank, app, instances }
     }
+}
 
-    async fn sync(&self, instance: usize) -> RunOutcome {
-        run_once(&self.app.pool, self.app.name(), &self.instances[instance], &Arc::default()).await.unwrap()
+impl Survival for Setup {
+    fn app(&self) -> &TestApp {
+        &self.app
     }
 
-    /// Waits until the bank was asked so many times more.
-    async fn asked(&self, requests: u64) {
-        let before = self.bank.spent().requests;
-        while self.bank.spent().requests - before < requests {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+    fn instances(&self) -> &[Arc<Connection>; 2] {
+        &self.instances
+    }
+
+    fn fail(&self, rng: &mut SmallRng) {
+        self.bank.set_faults(faults(rng));
+    }
+
+    fn live_on(&self, changes: usize) {
+        self.bank.tick(changes);
+    }
+
+    fn settle(&self) {
+        self.bank.settle();
+    }
+
+    fn spent(&self) -> Spent {
+        self.bank.spent()
+    }
+
+    fn missing(&self) -> Vec<&'static str> {
+        let fired = self.bank.fired();
+        let kinds = [
+            ("rate_limited_zero", fired.rate_limited_zero),
+            ("rate_limited_absent", fired.rate_limited_absent),
+            ("server_errors", fired.server_errors),
+            ("cut_bodies", fired.cut_bodies),
+            ("shown_late", fired.shown_late),
+            ("ties", fired.ties),
+        ];
+        kinds.into_iter().filter(|(_, count)| *count == 0).map(|(kind, _)| kind).collect()
+    }
+
+    fn fired(&self) -> String {
+        format!("{:?}", self.bank.fired())
     }
 
     /// Holds every item of the accounts' own feeds against what Formance keeps of it.
@@ -127,53 +155,7 @@ fn faults(rng: &mut SmallRng) -> Faults {
     }
 }
 
-fn everything_happened(fired: Fired) -> bool {
-    [
-        fired.rate_limited_zero,
-        fired.rate_limited_absent,
-        fired.server_errors,
-        fired.cut_bodies,
-        fired.shown_late,
-        fired.ties,
-    ]
-    .iter()
-    .all(|count| *count > 0)
-}
-
 #[tokio::test]
 async fn starlings_ledger_arrives_whatever_happens() {
-    let seed = 0;
-    println!("starling seed {seed}");
-    let setup = Setup::new(seed).await;
-    let mut rng = SmallRng::seed_from_u64(seed);
-    let (mut round, mut killed) = (0, 0);
-    while round < LEAST_ROUNDS || !everything_happened(setup.bank.fired()) {
-        assert!(round < MOST_ROUNDS, "not everything happened: {:?}", setup.bank.fired());
-        setup.bank.set_faults(faults(&mut rng));
-        setup.bank.tick(rng.random_range(0..40));
-        // every other run is killed after some requests
-        let requests = if round % 2 == 0 { rng.random_range(1..30) } else { u64::MAX };
-        tokio::select! {
-            () = setup.asked(requests) => killed += 1,
-            _ = async { tokio::join!(setup.sync(0), setup.sync(1)) } => {}
-        }
-        setup.app.publish().await;
-        round += 1;
-    }
-    assert!(killed > 0, "no run was killed");
-    setup.bank.settle();
-    for _ in 0..2 {
-        let outcome = setup.sync(0).await;
-        assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
-    }
-    setup.app.publish_all().await;
-    setup.check().await;
-    let RunOutcome::Succeeded { tally, .. } = setup.sync(1).await else { panic!("a quiet run succeeds") };
-    assert_eq!((tally.created, tally.updated), (0, 0), "a repeated sync writes nothing");
-    let spent = setup.bank.spent();
-    println!(
-        "starling seed {seed}: {round} rounds, {killed} runs killed, {spent:?}, {:?}",
-        setup.bank.fired()
-    );
-    assert!(spent.most_in_window > 0 && spent.over_limit == 0, "the limit on requests is kept: {spent:?}");
+    Setup::new(0).await.survive("starling", 0).await;
 }

@@ -14,7 +14,6 @@ use super::{Json, Standin};
 use crate::domain::Status;
 
 /// An order as an endpoint has read it.
-#[derive(Clone)]
 pub(in crate::standin) struct Order {
     /// The kind of record that it makes.
     pub kind: &'static str,

@@ -9,6 +9,7 @@ pub mod proxy;
 pub mod records;
 pub mod server;
 mod strict;
+pub mod survival;
 pub mod till;
 mod upstream;
 
