@@ -21,6 +21,7 @@ use super::request::RequestTemplate;
 use crate::domain::{PaymentKind, PaymentState, RecordId, Status};
 
 mod compile;
+mod probe;
 
 use compile::compile;
 
@@ -114,12 +115,16 @@ impl Payments {
     /// Compiles the sections of `manifest`. The error names the field.
     pub fn new(manifest: &Manifest) -> Result<Self, ManifestError> {
         let functions = manifest.definitions().map_err(ManifestError::Field)?;
-        let api = |kind: PaymentKind, described: &Option<PaymentManifest>| {
-            described.as_ref().map(|described| compile(kind.section(), &functions, described)).transpose()
+        let api = |kind: PaymentKind, described: &Option<PaymentManifest>| -> Result<_, ManifestError> {
+            let Some(described) = described else { return Ok(None) };
+            let api = Arc::new(compile(kind.section(), &functions, described)?);
+            probe::probe(kind, &api, &functions, described)
+                .map_err(|why| ManifestError::Field(format!("{}.request: {why}", kind.section())))?;
+            Ok(Some(api))
         };
         Ok(Self {
-            payouts: api(PaymentKind::Payout, &manifest.payouts)?.map(Arc::new),
-            transfers: api(PaymentKind::Transfer, &manifest.transfers)?.map(Arc::new),
+            payouts: api(PaymentKind::Payout, &manifest.payouts)?,
+            transfers: api(PaymentKind::Transfer, &manifest.transfers)?,
             cage: Cage::with_deadline(FILTER_LIMIT),
         })
     }
@@ -132,15 +137,21 @@ impl Payments {
         }
     }
 
-    /// The request for `order`; the error says why there is none.
+    /// The request for `order`; the error says why there is none. One that does not carry the
+    /// order's key is none.
     pub async fn prepare(&self, api: &Arc<PaymentApi>, order: &Value) -> Result<Prepared, String> {
+        let key = order["key"].as_str().unwrap_or_default().to_owned();
         let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        self.filters(api, move |api, deadline| {
+        let prepared = self.filters(api, move |api, deadline| {
             let record = api.record(order, deadline)?;
             let request = api.request.build(&record, &scope(Utc::now(), Val::Null), one(deadline));
             Ok(request.map(|request| Prepared { record, request }).map_err(|error| error.to_string()))
-        })
-        .await?
+        });
+        let prepared = prepared.await??;
+        if key.is_empty() || !prepared.request.carries(&key) {
+            return Err(format!("its request {}", probe::KEYLESS));
+        }
+        Ok(prepared)
     }
 
     /// Sends `prepared` once, if `gate` lets it through.
@@ -233,7 +244,7 @@ impl PaymentApi {
         self.lookup.as_ref().map(|lookup| lookup.every)
     }
 
-    fn record(&self, order: Val, deadline: Instant) -> Result<Val, FilterError> {
+    pub(super) fn record(&self, order: Val, deadline: Instant) -> Result<Val, FilterError> {
         match &self.prepare {
             Some(filter) => filter.run_one(order, &scope(Utc::now(), Val::Null), one(deadline)),
             None => Ok(order),

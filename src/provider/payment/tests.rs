@@ -110,3 +110,63 @@ fn an_answer_proves_only_what_the_manifest_names() {
         assert_eq!(judged(status, body), proof, "{status} {body}");
     }
 }
+
+#[test]
+fn a_request_without_the_key_is_refused_before_any_money_moves() {
+    for (from, to, refused) in [
+        ("'{ key, amount }'", "'{ amount }'", true),
+        // Formance's key stays the same over attempts, the provider's does not
+        ("'{ key, amount }'", "'{ key: .idempotencyKey, amount }'", true),
+        ("'{ key, amount }'", "'{ amount }', headers: { Idempotency-Key: \"{key}\" }", false),
+        ("path: /pay, body: '{ key, amount }'", "path: '/pay/{key}', body: '{ amount }'", false),
+        ("path: /pay,", "path: /pay, query: { once: \"{key}\" },", false),
+        // of which no sample can be made: the text has to name it
+        ("'{ key, amount }'", "'if .metadata.is == \"7\" then { amount } else error(\"7\") end'", true),
+        ("'{ key, amount }'", "'if .metadata.is == \"7\" then { key } else error(\"7\") end'", false),
+    ] {
+        assert!(SECTION.contains(from), "{from}");
+        let error = payments(&SECTION.replace(from, to)).err().map(|error| error.to_string());
+        let about_key =
+            error.as_ref().is_some_and(|error| error.contains("payouts.request: does not carry the key"));
+        assert_eq!((error.is_some(), about_key), (refused, refused), "{to}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_own_request_loses_the_key_is_not_sent() {
+    let section =
+        SECTION.replace("'{ key, amount }'", "'if .amount == \"666\" then { amount } else { key } end'");
+    let payments = payments(&section).unwrap();
+    let api = payments.of(PaymentKind::Payout).unwrap();
+    let order = |amount: &str| serde_json::json!({"key": "THE-KEY-OF-IT", "amount": amount});
+    assert!(payments.prepare(api, &order("1500")).await.is_ok());
+    let error = payments.prepare(api, &order("666")).await.unwrap_err();
+    assert!(error.contains("does not carry the key"), "{error}");
+}
+
+#[test]
+fn a_sample_order_makes_a_request_of_every_section_that_ships() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        source: Manifest,
+    }
+    let mut sections = 0;
+    for file in [
+        include_str!("../../../providers/mercury.yaml"),
+        include_str!("../../../providers/paystack.yaml"),
+        include_str!("../../../providers/revolut.yaml"),
+        include_str!("../../../providers/starling.yaml"),
+    ] {
+        let manifest = serde_saphyr::from_str::<File>(file).unwrap().source;
+        let payments = Payments::new(&manifest).unwrap();
+        let functions = manifest.definitions().unwrap();
+        for (kind, described) in
+            [(PaymentKind::Payout, &manifest.payouts), (PaymentKind::Transfer, &manifest.transfers)]
+        {
+            let (Some(api), Some(described)) = (payments.of(kind), described) else { continue };
+            assert_eq!(probe::sampled(kind, api, &functions, described), Some(true), "{file}");
+            sections += 1;
+        }
+    }
+    assert_eq!(sections, 6);
+}
