@@ -43,10 +43,11 @@ create table payment_orders (
   -- what a repeated request was refused with: proves nothing of the one before it
   refusal text,
   provider_key text not null constraint payment_orders_provider_key_given check (provider_key <> ''),
-  -- the id of the provider's record of the movement
+  -- what the provider calls the payment: the id that an answer or a look told (else the record's),
+  -- whatever else they told, and the id of the record that was recognised as the movement
   provider_payment_id text,
-  -- whatever else the provider calls it by
   provider_reference text,
+  record_id text,
   provider_metadata jsonb not null default '{}'
     constraint payment_orders_provider_metadata_flat check (is_flat_metadata(provider_metadata)),
   provider_updated_at timestamptz,
@@ -74,6 +75,9 @@ create index payment_orders_due_idx on payment_orders (next_at) where next_at is
 create index payment_orders_sending_idx on payment_orders (claimed_until) where state = 'sending';
 create unique index payment_orders_payment_idx on payment_orders (provider, provider_payment_id)
   where provider_payment_id is not null;
+create unique index payment_orders_record_idx on payment_orders (provider, record_id) where record_id is not null;
+create index payment_orders_reference_idx on payment_orders (provider, provider_reference)
+  where provider_reference is not null;
 -- those whose movement the provider may report under an id that we do not know yet
 create index payment_orders_open_idx on payment_orders (provider, asset, amount)
   where provider_payment_id is null and state in ('sending', 'pending', 'unknown', 'parked', 'succeeded');
@@ -88,6 +92,8 @@ create table payment_attempts (
   provider text not null,
   provider_key text not null,
   provider_payment_id text,
+  provider_reference text,
+  record_id text,
   status text not null,
   reason text,
   first_sent_at timestamptz,
@@ -97,6 +103,9 @@ create table payment_attempts (
 create index payment_attempts_key_idx on payment_attempts (provider, provider_key);
 create index payment_attempts_payment_idx on payment_attempts (provider, provider_payment_id)
   where provider_payment_id is not null;
+create index payment_attempts_reference_idx on payment_attempts (provider, provider_reference)
+  where provider_reference is not null;
+create index payment_attempts_record_idx on payment_attempts (provider, record_id) where record_id is not null;
 
 -- Every change of every order: who, what, before, after.
 create table payment_audit (
@@ -137,6 +146,8 @@ create table held_records (
   id text not null,
   record jsonb not null,
   backfill boolean not null,
+  -- whether it may decide about the order: not what was pushed of a provider that is pulled
+  decides boolean not null,
   held_at timestamptz not null default clock_timestamp()
 );
 create index held_records_id_idx on held_records (provider, id);

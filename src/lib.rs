@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod payments;
 pub mod private_pg;
 pub mod provider;
+pub mod records;
 pub mod standin;
 pub mod store;
 pub mod telemetry;

@@ -10,7 +10,7 @@ use super::sync::time;
 use super::{CommandResult, Common};
 use crate::domain::ProviderName;
 use crate::store::payment_orders::{self, Order, Resolution};
-use crate::store::{payment_records, payment_refusals};
+use crate::store::{held_records, payment_refusals};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
@@ -156,7 +156,7 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
             printable(order.reason.as_deref().unwrap_or("-"))
         );
     }
-    let held = payment_records::held(&database.pool, args.provider.as_ref()).await?;
+    let held = held_records::count(&database.pool, args.provider.as_ref()).await?;
     match held {
         0 => {}
         1 => eprintln!("1 record of a provider waits until it is known whether it shows one of these"),

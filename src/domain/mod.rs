@@ -7,6 +7,7 @@ mod asset;
 mod balance;
 mod id;
 mod metadata;
+mod order;
 mod payment;
 mod record;
 mod resource;
@@ -20,6 +21,10 @@ pub use asset::Asset;
 pub use balance::{Balance, Balances};
 pub use id::{ProviderName, RecordId, served_id_to_original};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
+pub use order::{
+    Change, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
+    Verdict,
+};
 pub use payment::{PaymentKind, PaymentState};
 pub use record::{Record, RecordError, parse_record};
 pub use resource::{FeedName, Resource};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::Status;
+use super::{Status, TransactionType};
 
 /// What kind of movement is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -32,6 +32,15 @@ impl PaymentKind {
         match self {
             Self::Payout => "payouts",
             Self::Transfer => "transfers",
+        }
+    }
+}
+
+impl From<PaymentKind> for TransactionType {
+    fn from(kind: PaymentKind) -> Self {
+        match kind {
+            PaymentKind::Payout => Self::Payout,
+            PaymentKind::Transfer => Self::Transfer,
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct ServedProvider {
     pub keys: Vec<(Scope, KeyDigest)>,
     /// What each of its keys may ask.
     pub limit: RequestLimit,
+    /// Whether anything may be read from the provider: then what is pushed decides about no payment.
+    pub pulled: bool,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
 }
@@ -60,7 +62,8 @@ impl ServedProvider {
             Source::Pull(manifest) => Webhook::new(manifest)?.map(Arc::new),
             Source::Push | Source::Unset => None,
         };
-        Ok(Self { formance: declared.formance, keys: declared.keys, limit: declared.limit, webhook })
+        let pulled = !matches!(declared.source, Source::Push);
+        Ok(Self { formance: declared.formance, keys: declared.keys, limit: declared.limit, pulled, webhook })
     }
 }
 

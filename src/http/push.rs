@@ -12,8 +12,9 @@ use utoipa_axum::routes;
 use super::auth::Ingest;
 use super::{ApiError, SharedState, error::ErrorBody};
 use crate::domain::{Resource, parse_record};
+use crate::records::{self, Batch, Written};
+use crate::store;
 use crate::store::quarantine::Refused;
-use crate::store::{self, batch, batch::Batch};
 
 /// The most records that one call may carry.
 const RECORDS_MAX: usize = 10_000;
@@ -59,10 +60,16 @@ macro_rules! endpoint {
             let backfill = parse_backfill(query.as_deref().unwrap_or_default())?;
             let body = body?;
             let records = split(&headers, &body)?;
-            let (batch, quarantined) = parse($resource, records, backfill);
+            let Parsed { mut batch, indexes, mut quarantined } = parse($resource, records, backfill);
+            batch.decides = !caller.served.pulled;
             let mut transaction = store::begin(&state.pool).await?;
-            let tally = batch::write(&mut transaction, &caller.provider, $resource, &batch).await?;
+            let Written { tally, refused } =
+                records::write(&mut transaction, &caller.provider, $resource, &batch).await?;
             transaction.commit().await?;
+            quarantined.extend(refused.into_iter().filter_map(|(place, reason)| {
+                Some(Quarantined { index: *indexes.get(place)?, reason })
+            }));
+            quarantined.sort_by_key(|quarantined| quarantined.index);
             super::observe::ingested(&caller.provider, $resource, tally, quarantined.len());
             Ok(Json(IngestAnswer {
                 created: tally.created,
@@ -113,12 +120,23 @@ fn split<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<Vec<&'a [u8]>, ApiE
     Ok(records)
 }
 
-fn parse(resource: Resource, records: Vec<&[u8]>, backfill: bool) -> (Batch, Vec<Quarantined>) {
+/// The records of a call, read.
+struct Parsed {
+    batch: Batch,
+    /// Of each record of the batch, its place in the call.
+    indexes: Vec<usize>,
+    quarantined: Vec<Quarantined>,
+}
+
+fn parse(resource: Resource, records: Vec<&[u8]>, backfill: bool) -> Parsed {
     let mut batch = Batch { backfill, ..Batch::default() };
-    let mut quarantined = Vec::new();
+    let (mut indexes, mut quarantined) = (Vec::with_capacity(records.len()), Vec::new());
     for (index, raw) in records.into_iter().enumerate() {
         match parse_record(resource, raw) {
-            Ok(record) => batch.records.push(record),
+            Ok(record) => {
+                batch.records.push(record);
+                indexes.push(index);
+            }
             Err(error) => {
                 let reason = error.to_string();
                 batch.refused.push(Refused { raw: raw.to_vec(), reason: reason.clone(), origin: None });
@@ -126,7 +144,7 @@ fn parse(resource: Resource, records: Vec<&[u8]>, backfill: bool) -> (Batch, Vec
             }
         }
     }
-    (batch, quarantined)
+    Parsed { batch, indexes, quarantined }
 }
 
 pub fn router() -> OpenApiRouter<SharedState> {

@@ -10,7 +10,7 @@ use super::puller::Puller;
 use super::sink::SinkError;
 use crate::domain::{Record, Resource, parse_record};
 use crate::provider::{MappedRecord, RawRecord, RemapError, StreamGroup};
-use crate::store::batch::{self, Batch};
+use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Holder, Lease};
 use crate::store::quarantine::{self, Origin, Refused};
 use crate::store::raw_records::{self, Kept};
@@ -154,20 +154,21 @@ impl Puller {
             let mut transaction = store::begin(&self.pool).await?;
             leases::limit_silence(&mut transaction, lease).await?;
             if resource == Resource::Transactions {
-                let ids: Vec<&str> = piece.states.iter().map(|state| batch::key(&state.record)).collect();
+                let ids: Vec<&str> = piece.states.iter().map(|state| records::key(&state.record)).collect();
                 let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
                 born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
             }
             let before = piece.states.len();
             piece.states.retain(|state| {
-                let id = batch::key(&state.record);
+                let id = records::key(&state.record);
                 born.contains(id) || last.get(id) == Some(&state.place)
             });
             let superseded = (before - piece.states.len()) as u64;
             let records = piece.states.into_iter().map(|state| state.record).collect();
-            let quarantined = piece.refused.len() as u64;
-            let written = Batch { records, refused: piece.refused, backfill: true };
-            let tally = batch::write(&mut transaction, &self.provider, resource, &written).await?;
+            let batch = Batch { records, refused: piece.refused, backfill: true, decides: true };
+            let Written { tally, refused } =
+                records::write(&mut transaction, &self.provider, resource, &batch).await?;
+            let quarantined = (batch.refused.len() + refused.len()) as u64;
             let mapped = || piece.mapped.iter().map(|index| &kept[*index]);
             let raw: Vec<&[u8]> = mapped().map(|kept| kept.record.as_slice()).collect();
             let identities: Vec<Option<&[u8]>> = mapped().map(|kept| kept.identity.as_deref()).collect();
@@ -201,7 +202,7 @@ impl Puller {
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
             let mapped = self.connection.map_again(stream, kept.iter().map(raw).collect()).await?;
             for state in sort(resource, stream, &kept, mapped).states {
-                last.insert(batch::key(&state.record).to_owned(), state.place);
+                last.insert(records::key(&state.record).to_owned(), state.place);
             }
             after = newest;
         }

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::domain::{ProviderName, Record, Resource, parse_record};
 use crate::provider::{Connection, MappedRecord, RawRecord};
-use crate::store::batch::{self, Batch};
+use crate::records::{self, Batch, Written};
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::store::{self, StoreError, Tally};
 
@@ -22,6 +22,15 @@ pub struct Replayed {
     pub refused: u64,
     /// What became of what was freed.
     pub tally: Tally,
+}
+
+/// What became of a record that was to be freed.
+enum Freed {
+    Written(Tally),
+    /// Somebody else has it, or had it.
+    Gone,
+    /// It is not taken, for this reason; nothing is written.
+    Refused(String),
 }
 
 /// Replays records of the quarantine: canonical ones as if they were pushed in, others through
@@ -62,13 +71,13 @@ impl<'a> Replayer<'a> {
     pub async fn replay(&self, record: &Quarantined, done: &mut Replayed) -> Result<(), StoreError> {
         let refusal = match self.mapped(record).await {
             Ok(mapped) => match self.write(record, mapped).await {
-                Ok(Some(tally)) => {
+                Ok(Freed::Written(tally)) => {
                     done.tally += tally;
                     done.freed += 1;
                     return Ok(());
                 }
-                // somebody else has it, or had it
-                Ok(None) => return Ok(()),
+                Ok(Freed::Gone) => return Ok(()),
+                Ok(Freed::Refused(reason)) => reason,
                 // what one record cannot have does not stop the others
                 Err(StoreError::Failed(error)) => error.to_string(),
                 Err(error) => return Err(error),
@@ -80,21 +89,26 @@ impl<'a> Replayer<'a> {
         Ok(())
     }
 
-    /// Writes what `record` has become, without the record itself; `None` where it is gone.
+    /// Writes what `record` has become, without the record itself.
     async fn write(
         &self,
         record: &Quarantined,
         (provider, resource, records): (ProviderName, Resource, Vec<Record>),
-    ) -> Result<Option<Tally>, StoreError> {
+    ) -> Result<Freed, StoreError> {
         let mut transaction = store::begin(self.pool).await?;
         if quarantine::lock(&mut transaction, &[record.id]).await?.is_empty() {
-            return Ok(None);
+            return Ok(Freed::Gone);
         }
-        let batch = Batch { records, ..Batch::default() };
-        let tally = batch::write(&mut transaction, &provider, resource, &batch).await?;
+        let decides = record.stream.is_some() || !self.connections.contains_key(&provider);
+        let batch = Batch { records, decides, ..Batch::default() };
+        let Written { tally, refused } =
+            records::write(&mut transaction, &provider, resource, &batch).await?;
+        if let Some((_, reason)) = refused.into_iter().next() {
+            return Ok(Freed::Refused(reason));
+        }
         quarantine::discard(&mut transaction, &[record.id]).await?;
         transaction.commit().await?;
-        Ok(Some(tally))
+        Ok(Freed::Written(tally))
     }
 
     async fn mapped(&self, record: &Quarantined) -> Result<(ProviderName, Resource, Vec<Record>), String> {

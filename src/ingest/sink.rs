@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Progress;
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
 use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup};
-use crate::store::batch::{self, Batch};
+use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Origin, Refused};
 use crate::store::sync_open_records::{self, OpenRow};
@@ -94,7 +94,7 @@ impl<'a> DatabaseSink<'a> {
     }
 
     fn parse(&self, page: &Page) -> Batch {
-        let mut batch = Batch { backfill: page.history, ..Batch::default() };
+        let mut batch = Batch { backfill: page.history, decides: true, ..Batch::default() };
         for record in &page.records {
             match record {
                 MappedRecord::Canonical(json) => match parse_record(page.resource, json) {
@@ -133,7 +133,8 @@ impl<'a> DatabaseSink<'a> {
         if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
             feeds::hold_new(connection, self.provider(), feed).await?;
         }
-        let tally = batch::write(connection, self.provider(), page.resource, batch).await?;
+        let Written { tally, refused } =
+            records::write(connection, self.provider(), page.resource, batch).await?;
         let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
         let (stream, partition) = (&page.stream, &page.partition);
         sync_open_records::save(connection, self.provider(), stream, partition, &open, &page.closed).await?;
@@ -149,7 +150,7 @@ impl<'a> DatabaseSink<'a> {
         }
         let counts = Counts {
             tally,
-            quarantined: batch.refused.len() as u64,
+            quarantined: (batch.refused.len() + refused.len()) as u64,
             requests: page.requests,
             warnings: page.warnings.values().sum(),
         };

@@ -10,8 +10,9 @@ use super::points::Point;
 use super::service::{Inner, Payer};
 use crate::domain::{PaymentKind, ProviderName};
 use crate::provider::{PaymentApi, Prepared, Sent};
+use crate::records::{self, Seen};
 use crate::store::StoreError;
-use crate::store::payment_orders::{self, Act, Claim, Order, Seen};
+use crate::store::payment_orders::{self, Act, Claim, Order};
 
 /// What has to be left of a claim when the request's time is over.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -99,9 +100,7 @@ impl Inner {
         match sent {
             Sent::Accepted(state) => {
                 let act = Act { actor: &self.owner, what: "answered by the provider" };
-                if payment_orders::seen(pool, order.id, order.attempt, state, act).await?
-                    == Seen::Contradiction
-                {
+                if records::seen(pool, order.id, order.attempt, state, act).await? == Seen::Contradiction {
                     self.park(order, Some(claim.token), "the provider answered with another payment").await?;
                 }
             }

@@ -10,8 +10,9 @@ use super::attempt::Means;
 use super::points::Point;
 use super::service::Inner;
 use crate::provider::Looked;
+use crate::records::{self, Seen};
 use crate::store::StoreError;
-use crate::store::payment_orders::{self, Act, Order, Seen};
+use crate::store::payment_orders::{self, Act, Order};
 
 /// How long a look may take: less than the claim for it holds.
 const LOOK_LIMIT: Duration = Duration::from_secs(20);
@@ -61,7 +62,7 @@ impl Inner {
         next: Duration,
     ) -> Result<(), StoreError> {
         let act = Act { actor: &self.owner, what: "found at the provider" };
-        match payment_orders::seen(&self.pool, order.id, order.attempt, state, act).await? {
+        match records::seen(&self.pool, order.id, order.attempt, state, act).await? {
             Seen::Contradiction => {
                 self.park(
                     order,

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::service::{Inner, Payments};
+use crate::records;
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Claim};
-use crate::store::payment_records;
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
@@ -93,7 +93,7 @@ impl Worker {
             });
         }
         for provider in inner.payers.keys() {
-            if let Err(error) = payment_records::release(&inner.pool, provider).await {
+            if let Err(error) = records::release(&inner.pool, provider).await {
                 tracing::error!(%provider, %error, "held records could not be looked at");
             }
         }

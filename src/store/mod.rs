@@ -4,15 +4,16 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod balances;
-pub mod batch;
+
 pub mod changes;
 pub mod database;
 pub mod feed;
 pub mod feeds;
+pub mod held_records;
 pub mod leases;
 pub mod migrate;
 pub mod payment_orders;
-pub mod payment_records;
+
 pub mod payment_refusals;
 pub mod provider_tokens;
 pub mod quarantine;

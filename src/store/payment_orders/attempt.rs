@@ -5,8 +5,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Act, Claim, begin, change_order};
-use crate::domain::PaymentState;
+use super::{Act, Claim, change_order};
 use crate::store::{StoreError, interval};
 
 /// Notes, for ever, that the request is about to be sent, and renews the claim: `false` where the
@@ -96,45 +95,6 @@ pub async fn unknown(
         interval(next)
     );
     Ok(change_order(pool, Act { actor: claim.owner, what: "outcome unknown" }, change).await? == 1)
-}
-
-/// What became of something that was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    Changed,
-    Unchanged,
-    /// It is the opposite of what was said before, or of another payment.
-    Contradiction,
-}
-
-/// Notes what the provider says of the payment of an attempt. It is true whoever asked, so no
-/// claim is needed; an order never goes back from what was told.
-pub async fn seen(
-    pool: &PgPool,
-    id: Uuid,
-    attempt: i32,
-    state: &PaymentState,
-    act: Act<'_>,
-) -> Result<Seen, StoreError> {
-    let mut transaction = begin(pool, act).await?;
-    let seen = sqlx::query_scalar!(
-        r#"select payment_seen($1, $2, $3, $4, $5, $6, $7, null, null) as "seen!""#,
-        id,
-        attempt,
-        state.status.as_str(),
-        state.at,
-        state.id,
-        state.reference,
-        state.reason
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(match seen.as_str() {
-        "changed" => Seen::Changed,
-        "unchanged" => Seen::Unchanged,
-        _ => Seen::Contradiction,
-    })
 }
 
 /// Notes that no money moved and none will, if the order is still the caller's.

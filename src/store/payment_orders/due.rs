@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Act, Claim, Order, begin, change_order};
+use super::{Act, Claim, Order, begin, change_order, says};
 use crate::store::{StoreError, interval};
 
 /// Claims up to `most` orders of `providers` at which something is due: what is only followed after
@@ -117,6 +117,27 @@ pub async fn park(
         reason
     );
     Ok(change_order(pool, act, change).await? == 1)
+}
+
+/// Leaves an order to a person in the caller's transaction, whoever works on it: `false` where it is
+/// not open.
+pub async fn park_at_once(
+    connection: &mut PgConnection,
+    id: Uuid,
+    reason: &str,
+    act: Act<'_>,
+) -> Result<bool, StoreError> {
+    says(connection, act).await?;
+    let parked = sqlx::query!(
+        "update payment_orders set state = 'parked', reason = $2, next_at = null,
+           claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1 and state in ('unknown', 'pending')",
+        id,
+        reason
+    )
+    .execute(connection)
+    .await?;
+    Ok(parked.rows_affected() == 1)
 }
 
 /// How many orders of each provider are in each state that is not final.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::StoreError;
@@ -81,11 +81,13 @@ macro_rules! order_query {
 mod attempt;
 mod by_hand;
 mod due;
+mod matched;
 mod place;
 
-pub use attempt::{Seen, failed, refused, seen, sending, unknown, unsent};
+pub use attempt::{failed, refused, sending, unknown, unsent};
 pub use by_hand::{Audited, Resolution, approve, audit, reject, resolve};
-pub use due::{claim_due, expire, later, look_again, open_counts, park};
+pub use due::{claim_due, expire, later, look_again, open_counts, park, park_at_once};
+pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Again, Made, NewOrder, make, reply, retry};
 
 /// Who changes an order, and what it is that happens: for the audit.
@@ -104,17 +106,23 @@ pub struct Claim<'a> {
 }
 
 /// A transaction that is durable when it has committed, whatever the server's default.
-async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postgres>, StoreError> {
+pub async fn begin(pool: &PgPool, act: Act<'_>) -> Result<Transaction<'static, Postgres>, StoreError> {
     let mut transaction = super::begin(pool).await?;
+    says(&mut transaction, act).await?;
+    Ok(transaction)
+}
+
+/// Says, until the transaction ends, who changes orders; what it commits is then durable.
+async fn says(connection: &mut PgConnection, act: Act<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "select set_config('synchronous_commit', 'on', true) as synchronous,
                 set_config('tributary.actor', $1, true) as actor, set_config('tributary.what', $2, true) as what",
         act.actor,
         act.what
     )
-    .fetch_one(&mut *transaction)
+    .fetch_one(connection)
     .await?;
-    Ok(transaction)
+    Ok(())
 }
 
 /// Makes one change of orders, durably and with its entry in the audit; gives how many it changed.

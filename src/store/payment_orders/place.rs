@@ -198,9 +198,10 @@ pub async fn retry(
         return Ok(Made::TooMuch(sum));
     }
     let kept = sqlx::query!(
-        "insert into payment_attempts (order_id, attempt, provider, provider_key, provider_payment_id, status,
-           reason, first_sent_at)
-         select id, attempt, provider, provider_key, provider_payment_id, status, reason, first_sent_at
+        "insert into payment_attempts (order_id, attempt, provider, provider_key, provider_payment_id,
+           provider_reference, record_id, status, reason, first_sent_at)
+         select id, attempt, provider, provider_key, provider_payment_id, provider_reference, record_id, status,
+           reason, first_sent_at
          from payment_orders
          where id = $1 and state = 'failed' and attempt = $2
            and coalesce(replied_at, status_at) + $3::interval <= clock_timestamp()
@@ -218,7 +219,8 @@ pub async fn retry(
         "update payment_orders o set
              attempt = o.attempt + 1, provider_key = $2, state = case when $3 then 'held' else 'recorded' end,
              status = 'PENDING', reason = null, tries = 0, first_sent_at = null, last_sent_at = null,
-             refusal = null, provider_payment_id = null, provider_reference = null, provider_metadata = '{}',
+             refusal = null, provider_payment_id = null, provider_reference = null, record_id = null,
+             provider_metadata = '{}',
              provider_updated_at = null, approved_by = null, looks = 0,
              claim_owner = case when $3 then null else $4 end,
              claim_token = case when $3 then null else $5::uuid end,

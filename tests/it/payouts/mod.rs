@@ -11,4 +11,5 @@ mod outcomes;
 #[cfg(target_os = "linux")]
 mod paused;
 mod providers;
+mod pushed;
 mod records;

@@ -141,3 +141,47 @@ async fn a_refund_that_names_the_providers_id_belongs_to_the_order() {
     let payment = formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap();
     assert_eq!(payment.amount.as_str(), "1000");
 }
+
+/// The bank's manifest with `change` made to its functions.
+fn with_functions(till: &mut Till, change: impl Fn(&str) -> String) {
+    let lookup = |name: &str| match name {
+        "STARLING_URL" => Some(format!("http://{}", till.address)),
+        "STARLING_TOKEN" => Some(crate::support::till::TOKEN.to_owned()),
+        _ => None,
+    };
+    let file = change(crate::support::till::MANIFEST);
+    assert!(!file.contains("id: .feedItemUid,") && file.contains("orderReference: .feedItemUid"));
+    let provider = tributary::config::Provider::parse(&file, &lookup).unwrap();
+    let tributary::config::Source::Pull(changed) = provider.source else { panic!("it is pulled") };
+    till.change(|manifest| manifest.functions = changed.functions);
+}
+
+#[tokio::test]
+async fn the_providers_own_id_in_order_reference_makes_one_payment_of_an_order() {
+    let mut till = Till::open(Policy::GUARD).await;
+    // records under ids of their own, which refer to the id that a look tells
+    with_functions(&mut till, |file| {
+        let file = file.replace("id: .feedItemUid,", "id: \"tx_\\(.feedItemUid)\",");
+        file.replace(
+            "orderReference: (if .direction == \"OUT\" then .reference // \"-\" else null end)",
+            "orderReference: .feedItemUid",
+        )
+    });
+    for (key, synced_first) in [("looked at first", false), ("read first", true)] {
+        let (app, payments) = till.instance("one", quick());
+        let mut formance = Formance::of(&app).await;
+        formance.pay(&till.initiation(key, 1500)).await.unwrap();
+        if synced_first {
+            till.sync().await;
+        }
+        till.bank.move_payment(&till.bank_keys(key).await[0], Status::Succeeded);
+        till.carry_on(&payments, key, &["succeeded"]).await;
+        till.sync().await;
+        payments.worker().run_once().await.unwrap();
+        formance.poll(&app).await;
+        assert_eq!(formance.shows(key), (PaymentStatus::Succeeded, InitiationStatus::Processed), "{key}");
+        let ours = till.movements(key).await[0].id.clone();
+        let other = formance.kept.payments().iter().any(|payment| payment.key.identity.contains(&ours));
+        assert!(!other, "{key}: one payment in Formance");
+    }
+}

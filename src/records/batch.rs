@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use super::payment_records::{self, Folded};
-use super::quarantine::Refused;
-use super::{StoreError, Tally, accounts, balances, quarantine, transactions};
+use super::orders::{self, Matched};
 use crate::domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
+use crate::store::quarantine::{self, Refused};
+use crate::store::{StoreError, Tally, accounts, balances, transactions};
 
 /// Records of one kind, parsed, with what could not be.
 #[derive(Debug, Default)]
@@ -17,6 +17,18 @@ pub struct Batch {
     pub refused: Vec<Refused>,
     /// History: its changes may be stamped in the free past.
     pub backfill: bool,
+    /// Whether they may decide about payments that were ordered: what is read from the provider
+    /// may, what is pushed only where nothing is read there.
+    pub decides: bool,
+}
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub tally: Tally,
+    /// Records that went to the quarantine besides the batch's own refused ones, by their places
+    /// among its records, with the reasons.
+    pub refused: Vec<(usize, String)>,
 }
 
 /// Writes `batch` in the caller's transaction. A transaction that shows a payment which was ordered
@@ -26,22 +38,30 @@ pub async fn write(
     provider: &ProviderName,
     resource: Resource,
     batch: &Batch,
-) -> Result<Tally, StoreError> {
+) -> Result<Written, StoreError> {
     mark_backfill(connection, batch.backfill).await?;
-    let folded = match resource {
-        Resource::Transactions => {
-            payment_records::fold(connection, provider, &batch.records, batch.backfill).await?
-        }
-        _ => Folded { records: None, left_out: 0 },
+    let Matched { records, left_out, refused } = match resource {
+        Resource::Transactions => orders::match_to_orders(connection, provider, batch).await?,
+        _ => Matched::default(),
     };
-    let records = folded.records.as_deref().unwrap_or(&batch.records);
+    let records = records.as_deref().unwrap_or(&batch.records);
     let mut tally = write_records(connection, provider, resource, records, &batch.refused).await?;
-    tally.unchanged += folded.left_out as u64;
-    Ok(tally)
+    tally.unchanged += left_out as u64;
+    if !refused.is_empty() {
+        let lies = refused.iter().filter_map(|(place, reason)| match batch.records.get(*place)? {
+            Record::Transaction(record) => {
+                let raw = record.to_json().to_string().into_bytes();
+                Some(Refused { raw, reason: reason.clone(), origin: None })
+            }
+            _ => None,
+        });
+        quarantine::keep(connection, provider, resource, &lies.collect::<Vec<_>>()).await?;
+    }
+    Ok(Written { tally, refused })
 }
 
 /// As [`write`], of records that no order has to do with, or of which that is decided.
-pub async fn write_decided(
+pub(super) async fn write_decided(
     connection: &mut PgConnection,
     provider: &ProviderName,
     resource: Resource,

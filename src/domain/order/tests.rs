@@ -1,0 +1,133 @@
+use super::*;
+
+/// Each status that stands for a way of a payment, in the order of their progress.
+const STATUSES: [Status; 6] = [
+    Status::Pending,
+    Status::Failed,
+    Status::Cancelled,
+    Status::Succeeded,
+    Status::Refunded,
+    Status::Dispute,
+];
+
+fn order(state: OrderState, status: Status) -> Ordered {
+    Ordered {
+        id: Uuid::nil(),
+        kind: PaymentKind::Payout,
+        idempotency_key: "k".to_owned(),
+        asset: "GBP/2".to_owned(),
+        amount: Amount::parse("amount", "1500").unwrap(),
+        source_account_id: "acc".to_owned(),
+        state,
+        status,
+        attempt: 1,
+        names: ProviderNames { key: "KEY".to_owned(), ..ProviderNames::default() },
+        updated_at: None,
+        metadata: serde_json::json!({}),
+    }
+}
+
+fn said(status: Status) -> Said {
+    Said { attempt: 1, status, at: None, payment_id: None, reference: None, record: None, reason: None }
+}
+
+/// What was told, what is said now; what is told then, and whether a person has to look.
+#[test]
+fn an_order_never_goes_back_from_what_was_told() {
+    use Status::{Cancelled, Dispute, Failed, Pending, Refunded, Succeeded};
+    // in the order of STATUSES; `!`: a contradiction
+    let table = [
+        (Pending, ["PENDING", "FAILED", "CANCELLED", "SUCCEEDED", "REFUNDED", "DISPUTE"]),
+        (Failed, ["FAILED", "FAILED", "!FAILED", "!SUCCEEDED", "!REFUNDED", "!DISPUTE"]),
+        (Cancelled, ["CANCELLED", "!CANCELLED", "CANCELLED", "!SUCCEEDED", "!REFUNDED", "!DISPUTE"]),
+        (Succeeded, ["SUCCEEDED", "!SUCCEEDED", "!SUCCEEDED", "SUCCEEDED", "REFUNDED", "DISPUTE"]),
+        (Refunded, ["REFUNDED", "REFUNDED", "REFUNDED", "REFUNDED", "REFUNDED", "DISPUTE"]),
+        (Dispute, ["DISPUTE", "DISPUTE", "DISPUTE", "DISPUTE", "REFUNDED", "DISPUTE"]),
+    ];
+    for (told, row) in table {
+        let state = match Progress::of(told) {
+            Progress::Open => OrderState::Pending,
+            Progress::NotMoved => OrderState::Failed,
+            _ => OrderState::Succeeded,
+        };
+        let then = STATUSES.map(|now| {
+            let verdict = order(state, told).told(&said(now), false);
+            let status = verdict.change.map_or(told, |change| change.order.status);
+            format!("{}{}", if verdict.contradiction { "!" } else { "" }, status.as_str())
+        });
+        assert_eq!(then, row.map(str::to_owned), "told {told:?}");
+    }
+}
+
+#[test]
+fn what_is_open_becomes_what_the_provider_says() {
+    use OrderState::{Parked, Pending, Recorded, Sending, Unknown};
+    for state in [Recorded, Sending, Unknown, Parked, Pending] {
+        for (status, then) in [
+            (Status::Pending, OrderState::Pending),
+            (Status::Failed, OrderState::Failed),
+            (Status::Succeeded, OrderState::Succeeded),
+            (Status::Refunded, OrderState::Succeeded),
+        ] {
+            let change = order(state, Status::Pending).told(&said(status), false).change;
+            if state == Pending && status == Status::Pending {
+                assert_eq!(change, None, "it is known already");
+                continue;
+            }
+            let change = change.unwrap();
+            assert_eq!((change.order.state, change.ended), (then, then.has_ended()), "{state:?} {status:?}");
+        }
+    }
+}
+
+#[test]
+fn words_of_another_attempt_or_of_an_older_state_are_no_news() {
+    let at = |second| DateTime::from_timestamp(second, 0);
+    let by_record = |updated_at| Said {
+        record: Some(SaidByRecord { id: "r".to_owned(), updated_at, metadata: serde_json::json!({}) }),
+        ..said(Status::Succeeded)
+    };
+    let known = Ordered { updated_at: at(10), ..order(OrderState::Pending, Status::Pending) };
+    let none = Verdict { change: None, contradiction: false };
+    assert_eq!(known.told(&by_record(at(9)), false), none);
+    assert_eq!(known.told(&Said { attempt: 2, ..said(Status::Succeeded) }, false), none);
+    assert!(known.told(&by_record(at(10)), false).change.is_some());
+    assert!(known.told(&by_record(None), false).change.is_some());
+}
+
+#[test]
+fn another_payment_is_a_contradiction_and_another_name_of_the_same_is_not() {
+    let named = |payment: Option<&str>, reference: Option<&str>, record: Option<&str>| Ordered {
+        names: ProviderNames {
+            key: "KEY".to_owned(),
+            payment_id: payment.map(str::to_owned),
+            reference: reference.map(str::to_owned),
+            record_id: record.map(str::to_owned),
+        },
+        ..order(OrderState::Pending, Status::Pending)
+    };
+    let says = |id: &str| Said { payment_id: Some(id.to_owned()), ..said(Status::Succeeded) };
+    let shows = |id: &str| Said {
+        record: Some(SaidByRecord { id: id.to_owned(), updated_at: None, metadata: serde_json::json!({}) }),
+        ..said(Status::Succeeded)
+    };
+    for (known, said, contradicts) in [
+        (named(None, None, None), says("p"), false),
+        (named(Some("p"), None, None), says("p"), false),
+        (named(Some("p"), None, None), says("q"), true),
+        (named(Some("p"), Some("ref"), Some("r")), says("r"), false),
+        (named(Some("p"), Some("ref"), Some("r")), says("ref"), false),
+        (named(Some("p"), None, None), shows("r"), false),
+        (named(Some("p"), None, Some("r")), shows("r"), false),
+        (named(Some("p"), None, Some("r")), shows("s"), true),
+    ] {
+        assert_eq!(known.told(&said, false).contradiction, contradicts, "{:?} {said:?}", known.names);
+        assert!(known.told(&said, true).contradiction, "it is another order's");
+    }
+    let change = named(Some("p"), None, None).told(&shows("r"), false).change.unwrap();
+    let names = change.order.names;
+    assert_eq!((names.payment_id.as_deref(), names.record_id.as_deref()), (Some("p"), Some("r")));
+    let change = named(None, None, None).told(&shows("r"), false).change.unwrap();
+    let names = change.order.names;
+    assert_eq!((names.payment_id.as_deref(), names.record_id.as_deref()), (Some("r"), Some("r")));
+}

@@ -1,0 +1,9 @@
+//! The one way in for records, whoever brings them: what is read from a provider, pushed, mapped
+//! again or taken out of the quarantine is matched to the orders to pay and written, together.
+
+mod batch;
+mod matching;
+mod orders;
+
+pub use batch::{Batch, Written, key, write};
+pub use orders::{Seen, release, seen};

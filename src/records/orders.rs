@@ -1,0 +1,256 @@
+//! Matches records to orders to pay, and keeps what they and the provider's answers say of them.
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::batch::{self, Batch};
+use super::matching::{Decision, Known};
+use crate::domain::{
+    PaymentState, ProviderName, Record, RecordId, Resource, Said, Transaction, TransactionType, Verdict,
+};
+use crate::store::payment_orders::{self, Act};
+use crate::store::quarantine::{self, Refused};
+use crate::store::{self, StoreError, Tally, held_records, transactions};
+
+/// Who changes an order when a record is news of it.
+const BY_RECORD: Act<'static> = Act { actor: "the provider's records", what: "seen" };
+
+/// What became of the records of a batch, as far as orders are concerned.
+#[derive(Debug, Default)]
+pub(super) struct Matched {
+    /// The records to be written; `None` where the batch is to be written as it is.
+    pub records: Option<Vec<Record>>,
+    /// How many are not written, since what they say is kept with an order or waits.
+    pub left_out: usize,
+    /// Those that are not taken, by their place in the batch, with the reason.
+    pub refused: Vec<(usize, String)>,
+}
+
+/// Takes those of the batch's transactions out that are news of an order, or may be; a record of
+/// what came of an order's movement gets the order's payment for its parent. To be called before
+/// anything is written, in the same transaction.
+pub(super) async fn match_to_orders(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    batch: &Batch,
+) -> Result<Matched, StoreError> {
+    if !payment_orders::any(connection, provider).await? {
+        return Ok(Matched::default());
+    }
+    let rows: Vec<&Transaction> = batch.records.iter().filter_map(transaction).collect();
+    let mut known = read(connection, provider, &rows).await?;
+    known.held = held_records::among(connection, provider, &ids(&rows)).await?;
+    let mut matched = Matched::default();
+    let mut kept = Vec::with_capacity(rows.len());
+    let mut as_it_is = true;
+    for (place, row) in rows.iter().enumerate() {
+        let decision = known.decide(row, batch.decides);
+        as_it_is &= decision == Decision::Write;
+        if matches!(decision, Decision::Hold | Decision::HoldAndPark(..)) {
+            held_records::add(connection, provider, row, batch.backfill, batch.decides).await?;
+        }
+        match carry_out(connection, provider, row, decision).await? {
+            Outcome::Written(transaction) => kept.push(Record::Transaction(transaction)),
+            Outcome::LeftOut | Outcome::Waits => matched.left_out += 1,
+            Outcome::Refused(reason) => matched.refused.push((place, reason)),
+        }
+    }
+    matched.records = (!as_it_is).then_some(kept);
+    Ok(matched)
+}
+
+fn transaction(record: &Record) -> Option<&Transaction> {
+    match record {
+        Record::Transaction(transaction) => Some(transaction),
+        _ => None,
+    }
+}
+
+/// The ids of records and of their parents.
+fn ids<'a>(rows: &[&'a Transaction]) -> Vec<&'a str> {
+    rows.iter()
+        .flat_map(|row| [Some(row.id.as_str()), row.related_id.as_ref().map(RecordId::as_str)])
+        .flatten()
+        .collect()
+}
+
+/// Reads, and locks, what `rows` may be about.
+async fn read(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    rows: &[&Transaction],
+) -> Result<Known, StoreError> {
+    let ids = ids(rows);
+    let names: Vec<&str> = {
+        let references = rows.iter().filter_map(|row| row.order_reference.as_deref());
+        ids.iter().copied().chain(references).collect()
+    };
+    let some_unidentified = payment_orders::any_unidentified(connection, provider).await?;
+    let sizes: Vec<_> = rows.iter().map(|row| (row.asset.as_str(), row.amount)).collect();
+    Ok(Known {
+        orders: payment_orders::named(connection, provider, &names).await?,
+        attempts: payment_orders::past_attempts_named(connection, provider, &names).await?,
+        unidentified: match some_unidentified {
+            true => payment_orders::unidentified(connection, provider, &sizes).await?,
+            false => Vec::new(),
+        },
+        some_unidentified,
+        held: std::collections::HashSet::new(),
+        written: match some_unidentified {
+            true => transactions::existing(connection, provider, &ids).await?,
+            false => std::collections::HashSet::new(),
+        },
+    })
+}
+
+enum Outcome {
+    Written(Transaction),
+    LeftOut,
+    Waits,
+    Refused(String),
+}
+
+async fn carry_out(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    row: &Transaction,
+    decision: Decision,
+) -> Result<Outcome, StoreError> {
+    let id = row.id.as_str();
+    Ok(match decision {
+        Decision::Write => Outcome::Written(row.clone()),
+        Decision::WriteLoudly(why) => {
+            alarm(provider, id, why);
+            Outcome::Written(row.clone())
+        }
+        Decision::Child { parent, kind } => {
+            let mut child = row.clone();
+            child.related_id = RecordId::parse("relatedTransactionID", &parent).ok();
+            child.kind = TransactionType::from(kind);
+            Outcome::Written(child)
+        }
+        Decision::Known => Outcome::LeftOut,
+        Decision::News(change) => {
+            payment_orders::change(connection, &change, BY_RECORD).await?;
+            Outcome::LeftOut
+        }
+        Decision::Contradiction(change) => {
+            alarm(provider, id, "the provider now says the opposite of what it said of a payment");
+            if let Some(change) = change {
+                payment_orders::change(connection, &change, BY_RECORD).await?;
+            }
+            Outcome::LeftOut
+        }
+        Decision::Hold => Outcome::Waits,
+        Decision::HoldAndPark(order, why) => {
+            if payment_orders::park_at_once(connection, order, &why, BY_RECORD).await? {
+                alarm(provider, id, &why);
+            }
+            Outcome::Waits
+        }
+        Decision::Refuse { reason, loud } => {
+            if loud {
+                alarm(provider, id, &reason);
+            }
+            Outcome::Refused(reason)
+        }
+    })
+}
+
+fn alarm(provider: &ProviderName, record: &str, why: &str) {
+    metrics::counter!("tributary_payment_alarms_total", "provider" => provider.to_string()).increment(1);
+    tracing::error!(%provider, record, "{why}: a person has to look at it");
+}
+
+/// How many held records are looked at together.
+const RELEASED_AT_ONCE: i64 = 1_000;
+
+/// Writes the records of `provider` that were held and are decided by now; gives how many still
+/// wait. One caller at a time does so, whoever else tries gets `None`.
+pub async fn release(pool: &PgPool, provider: &ProviderName) -> Result<Option<(Tally, usize)>, StoreError> {
+    if !held_records::any(pool, provider).await? {
+        return Ok(Some((Tally::default(), 0)));
+    }
+    let mut transaction = store::begin(pool).await?;
+    if !held_records::take_turn(&mut transaction, provider).await? {
+        return Ok(None);
+    }
+    let held = held_records::oldest(&mut transaction, provider, RELEASED_AT_ONCE).await?;
+    let rows: Vec<&Transaction> = held.iter().map(|held| &held.record).collect();
+    let mut known = read(&mut transaction, provider, &rows).await?;
+    let mut written: BTreeMap<bool, Vec<Record>> = BTreeMap::new();
+    let (mut done, mut refused) = (Vec::new(), Vec::new());
+    for held in &held {
+        let decision = known.decide(&held.record, held.decides);
+        match carry_out(&mut transaction, provider, &held.record, decision).await? {
+            Outcome::Waits => continue,
+            Outcome::Written(record) => {
+                written.entry(held.backfill).or_default().push(Record::Transaction(record));
+            }
+            Outcome::LeftOut => {}
+            Outcome::Refused(reason) => {
+                let raw = held.record.to_json().to_string().into_bytes();
+                refused.push(Refused { raw, reason, origin: None });
+            }
+        }
+        done.push(held.seq);
+    }
+    let mut tally = Tally::default();
+    // history last: whatever is marked so stays marked until the commit
+    for (backfill, records) in written {
+        let batch = Batch { records, backfill, ..Batch::default() };
+        tally += batch::write_decided(&mut transaction, provider, Resource::Transactions, &batch).await?;
+    }
+    if !refused.is_empty() {
+        quarantine::keep(&mut transaction, provider, Resource::Transactions, &refused).await?;
+    }
+    held_records::remove(&mut transaction, &done).await?;
+    transaction.commit().await?;
+    Ok(Some((tally, held.len() - done.len())))
+}
+
+/// What became of something that the provider said of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Changed,
+    Unchanged,
+    /// It is the opposite of what was said before, or of another payment.
+    Contradiction,
+}
+
+/// Keeps what the provider answered of the payment of an attempt. It is true whoever asked, so no
+/// claim is needed; an order never goes back from what was told.
+pub async fn seen(
+    pool: &PgPool,
+    id: Uuid,
+    attempt: i32,
+    state: &PaymentState,
+    act: Act<'_>,
+) -> Result<Seen, StoreError> {
+    let said = Said {
+        attempt,
+        status: state.status,
+        at: state.at,
+        payment_id: state.id.clone(),
+        reference: state.reference.clone(),
+        record: None,
+        reason: state.reason.clone(),
+    };
+    let mut transaction = payment_orders::begin(pool, act).await?;
+    let Some((order, of_another)) = payment_orders::lock(&mut transaction, id, state.id.as_deref()).await?
+    else {
+        return Ok(Seen::Unchanged);
+    };
+    let Verdict { change, contradiction } = order.told(&said, of_another);
+    if let Some(change) = &change {
+        payment_orders::change(&mut transaction, change, act).await?;
+    }
+    transaction.commit().await?;
+    Ok(match (contradiction, change) {
+        (true, _) => Seen::Contradiction,
+        (false, Some(_)) => Seen::Changed,
+        (false, None) => Seen::Unchanged,
+    })
+}
