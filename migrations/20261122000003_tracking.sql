@@ -147,7 +147,9 @@ create trigger transactions_keep_identity before update on transactions
 
 -- Formance takes one `at` for all assets of an account, ignores an older one and lets an equal
 -- one with another amount collide. So a changed amount gets an `at` above every `at` of its
--- account; the lock keeps two writers of one account from choosing the same.
+-- account; the lock keeps two writers of one account from choosing the same. An amount that is
+-- confirmed later gets that time, too: to Formance it holds from the first reply that has it to the
+-- last, and a pool that is asked for any time after that counts nothing.
 create function advance_balance_at() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -160,16 +162,22 @@ begin
               hint = 'insert another row';
     end if;
     if new.amount = old.amount then
-      new.at := old.at;
       new.updated_at := old.updated_at;
-      return new;
-    end if;
-    new.updated_at := clock_timestamp();
-    if new.at = old.at then
-      new.at := clock_timestamp();
+      new.at := greatest(new.at, old.at);
+      if new.at = old.at then
+        return new;
+      end if;
+    else
+      new.updated_at := clock_timestamp();
+      if new.at = old.at then
+        new.at := clock_timestamp();
+      end if;
     end if;
   end if;
   perform pg_advisory_xact_lock(hashtextextended(new.provider || e'\x1f' || new.account_id, 7401));
+  if tg_op = 'UPDATE' and new.amount = old.amount then
+    return new;
+  end if;
   select max(b.at) into served_at from balances b
   where b.provider = new.provider and b.account_id = new.account_id;
   new.at := greatest(new.at, served_at + interval '1 microsecond');

@@ -18,7 +18,7 @@ pub struct Balances {
     id: String,
     #[serde(rename = "accountID")]
     account_id: String,
-    /// Grows whenever an amount changes.
+    /// When the provider last confirmed the amounts; grows whenever one changes.
     #[serde(serialize_with = "microseconds")]
     at: DateTime<Utc>,
     balances: Vec<Balance>,

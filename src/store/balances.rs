@@ -7,8 +7,8 @@ use super::{StoreError, Tally};
 use crate::domain::{Balances, ProviderName};
 
 /// Upserts the balances of distinct accounts; each asset counts as one record. An amount
-/// older than the stored one (by the provider's time) is dropped. Sorted by account, so that
-/// two of them cannot deadlock; the trigger makes `at` grow.
+/// older than the stored one (by the provider's time) is dropped, and one that is the same later is
+/// confirmed. Sorted by account, so that two of them cannot deadlock; the trigger makes `at` grow.
 pub async fn upsert(
     connection: &mut PgConnection,
     provider: &ProviderName,
@@ -32,7 +32,7 @@ pub async fn upsert(
            and (b.amount <> i.amount or i.at > coalesce(b.provider_at, '-infinity')))
          order by i.account_id, i.asset
          on conflict on constraint balances_pkey do update
-         set amount = excluded.amount, at = excluded.at, provider_at = excluded.provider_at
+         set amount = excluded.amount, at = excluded.provider_at, provider_at = excluded.provider_at
          where b.provider_at > excluded.provider_at is not true
          returning case when b.xmax = 0 then true when b.updated_at >= statement_timestamp() then false end",
         provider.as_str(),
@@ -51,7 +51,7 @@ pub async fn upsert(
 pub struct AccountBalances {
     /// The id in its URL-safe form.
     pub served_id: String,
-    /// One time for all assets; grows with every change. Of an account without balances, the
+    /// One time for all assets: when the latest was confirmed; grows with every change. Of an account without balances, the
     /// time of its own last change.
     pub at: DateTime<Utc>,
     /// Asset and integer minor units, by asset.

@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use chrono::DateTime;
 use serde_json::{Value, json};
-use tributary::formance::Client;
+use tributary::formance::{Client, GoTime, Kept};
 use tributary::http::Scope;
 
 use crate::support::app::{new_test_key, read};
@@ -186,6 +187,41 @@ async fn the_time_of_the_balances_grows_whenever_an_amount_changes() {
         seen.last().unwrap().1,
         json!([{"currency": "EUR/2", "amount": "150"}, {"currency": "USD/2", "amount": "10"}])
     );
+}
+
+#[tokio::test]
+async fn a_balance_holds_in_formance_at_any_time_between_two_confirmations() {
+    let app = TestApp::new().await;
+    app.push("accounts", &[records::account("a", "2026-01-01T00:00:00Z")]).await;
+    let client = Client::new(&app.listen().await, &app.connector_key);
+    let mut kept = Kept::default();
+    let at = |minute: i64| GoTime::from_unix(1_772_366_400 + 60 * minute, 0);
+    let text = |minute: i64| DateTime::from_timestamp(at(minute).unix_seconds(), 0).unwrap().to_rfc3339();
+    // of one asset only the second time; confirmed, confirmed, changed, confirmed
+    for (minute, amounts) in [
+        (0, vec![("EUR/2", "100"), ("USD/2", "7")]),
+        (30, vec![("EUR/2", "100")]),
+        (60, vec![("EUR/2", "100"), ("USD/2", "7")]),
+        (90, vec![("EUR/2", "150"), ("USD/2", "7")]),
+        (120, vec![("EUR/2", "150"), ("USD/2", "7")]),
+    ] {
+        app.push("balances", &[records::balances("a", &text(minute), &amounts)]).await;
+        kept.take_balances(&client.balances("a").await.unwrap()).unwrap();
+        // a poll without a confirmation in between changes nothing
+        kept.take_balances(&client.balances("a").await.unwrap()).unwrap();
+    }
+    // a µs lies between two assets that were told together
+    let soon_after = |minute: i64| GoTime::from_unix(at(minute).unix_seconds() + 1, 0);
+    for minute in 0..120 {
+        let held = |asset| kept.balance_at("a", asset, soon_after(minute)).map(|amount| amount.to_string());
+        let eur = if minute < 90 { "100" } else { "150" };
+        assert_eq!((held("EUR/2").as_deref(), held("USD/2").as_deref()), (Some(eur), Some("7")), "{minute}");
+    }
+    assert_eq!(kept.balance_at("a", "EUR/2", soon_after(120)), None, "nobody confirmed that");
+    // a failed look, and an older one that comes late, confirm nothing
+    app.push("balances", &[records::balances("a", &text(119), &[("EUR/2", "150")])]).await;
+    kept.take_balances(&client.balances("a").await.unwrap()).unwrap();
+    assert_eq!(kept.balance_at("a", "EUR/2", soon_after(120)), None);
 }
 
 #[tokio::test]

@@ -69,6 +69,15 @@ impl Balances {
     }
 }
 
+impl Balances {
+    /// The amount that holds at a time: stored no later, and said again no earlier. Where two meet
+    /// it is the later one.
+    pub(super) fn at(&self, account_reference: &str, asset: &str, at: GoTime) -> Option<&Integer> {
+        let holds = |kept: &&KeptBalance| kept.at <= at && at <= kept.last_updated_at;
+        self.get(account_reference, asset).iter().rev().find(holds).map(|kept| &kept.amount)
+    }
+}
+
 fn take_one(history: &mut Vec<KeptBalance>, balance: &Balance) -> Result<(), BalanceCollision> {
     let at = stored(balance.at);
     if let Some(last) = history.last_mut() {

@@ -28,6 +28,7 @@ use self::initiations::Initiations;
 use self::payments::Payments;
 use super::error::CallError;
 use super::gotime::GoTime;
+use super::integer::Integer;
 use super::message::Kind;
 use super::row::{Balance, PaymentType, Row};
 
@@ -114,6 +115,12 @@ impl Kept {
     /// one is what Formance shows.
     pub fn balances(&self, account_reference: &str, asset: &str) -> &[KeptBalance] {
         self.balances.get(account_reference, asset)
+    }
+
+    /// What a pool or a reconciliation that asks for the time `at` is told that the account holds;
+    /// `None` where no stored amount holds then, which Formance counts as 0.
+    pub fn balance_at(&self, account_reference: &str, asset: &str, at: GoTime) -> Option<&Integer> {
+        self.balances.at(account_reference, asset, at)
     }
 
     /// The payout or transfer that was ordered under this reference.
