@@ -52,6 +52,10 @@ create table feeds (
   last_at timestamptz not null,
   -- nothing is issued at or below it: a restore may have forgotten what was served there
   floor timestamptz not null,
+  -- so far does the feed's time run before the database's clock: a consumer has shown a watermark
+  -- from there, and to wait for it would stop the feed
+  ahead interval not null default '0' constraint feeds_ahead_bounded
+    check (ahead between interval '0' and interval '2 hours'),
   -- the life of the database that it was last seen in: timeline and object ids
   life text not null,
   -- set while a first full sync runs, so that accounts go out in the provider's date order

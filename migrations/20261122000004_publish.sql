@@ -199,7 +199,8 @@ returns publication
 language plpgsql set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
-  at timestamptz := clock_timestamp();
+  clock timestamptz := clock_timestamp();
+  at timestamptz := clock + f.ahead;
   life_now text := database_life();
   floor_now timestamptz := feed_floor(f, life_now, at);
   lo timestamptz := greatest(f.last_at, floor_now);
@@ -219,7 +220,7 @@ begin
     where provider = p_provider and resource = p_resource;
   end if;
   if p_resource = 'transactions' then
-    parked := park_children(p_provider, p_batch, p_parent_wait, at);
+    parked := park_children(p_provider, p_batch, p_parent_wait, clock);
   end if;
   result.backlog := queue_length(p_provider, p_resource, p_batch);
   if result.backlog = 0 then
@@ -259,17 +260,22 @@ begin
 end $$;
 
 -- Lifts the floor above a watermark (in whole seconds) that a consumer is known to have, so
--- that nothing is issued where it no longer looks. One further ahead of the clock than any
--- clock of ours can have issued is a mistake: to wait for it would stop the feed.
+-- that nothing is issued where it no longer looks. One that is a little ahead of the feed's time is
+-- waited for; for one further ahead, the feed's time goes on from there, so that nobody who polls
+-- can stop the feed. One further ahead of the clock than any clock of ours can have issued is a
+-- mistake, and heeded by nobody.
 create function lift_floor(
   p_provider text, p_resource text, p_watermark timestamptz, p_ahead_max interval)
 returns void
 language plpgsql as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
+  clock timestamptz := clock_timestamp();
 begin
-  if p_watermark < clock_timestamp() + p_ahead_max then
-    update feeds set floor = greatest(floor, p_watermark + interval '1 second')
+  if p_watermark < clock + p_ahead_max then
+    update feeds set floor = greatest(floor, p_watermark + interval '1 second'),
+      ahead = case when p_watermark > clock + ahead + interval '2 seconds'
+                   then p_watermark + interval '1 second' - clock else ahead end
     where provider = p_provider and resource = p_resource;
   end if;
 end $$;

@@ -57,6 +57,10 @@ fn describe() {
         "When a consumer last asked for a page (Unix time)"
     );
     describe_gauge!("tributary_watermark_ahead", "1 while a consumer has seen more than the feed remembers");
+    describe_counter!(
+        "tributary_watermarks_ahead_total",
+        "Polls of consumers that have seen more than the feed remembers"
+    );
     describe_counter!("tributary_published_total", "Versions published");
     describe_gauge!("tributary_changes_queued", "Committed changes not yet published");
     describe_gauge!("tributary_changes_oldest_age_seconds", "How long the oldest queued change has waited");

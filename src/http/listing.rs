@@ -50,6 +50,7 @@ fn report(caller: &Authorized, order: &Order, page: &Page, request: PageRequest)
     if page.watermark_ahead
         && let Some(from) = request.from
     {
+        counter!("tributary_watermarks_ahead_total", &labels).increment(1);
         tracing::error!(provider = %caller.provider, feed = %order.feed, watermark = %from,
             "a consumer has seen more than this feed remembers: is the database restored, or another one?");
     }

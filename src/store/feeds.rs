@@ -64,7 +64,7 @@ pub async fn publish(
 }
 
 /// How far ahead of the database clock a watermark may be and still have been issued by a
-/// clock of ours. A `from` beyond that is a mistake, and waiting for it would stop the feed.
+/// clock of ours. A `from` beyond that is a mistake, and not heeded.
 const WATERMARK_AHEAD_MAX: Duration = Duration::from_secs(3600);
 
 /// Lifts the floor above `from`, the highest watermark (in whole seconds) that a consumer of

@@ -268,6 +268,42 @@ async fn a_watermark_from_a_far_future_does_not_stop_the_feed() {
 }
 
 #[tokio::test]
+async fn a_consumer_from_the_future_stops_nobody_and_misses_nothing() {
+    let app = TestApp::new().await;
+    app.push("transactions", &[records::transaction("before", "PENDING")]).await;
+    app.publish().await;
+    for round in 0..3 {
+        let watermark = now(&app).await + TimeDelta::minutes(57 + round);
+        let from = watermark.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        assert_eq!(app.get_ok(&format!("/transactions?updatedAtFrom={from}")).await, serde_json::json!([]));
+        app.push("transactions", &[records::transaction(&format!("after_{round}"), "PENDING")]).await;
+        let published = tokio::time::timeout(std::time::Duration::from_secs(30), app.publish_all()).await;
+        published.expect("it is published within seconds");
+        let seen = app.get_ok(&format!("/transactions?updatedAtFrom={from}")).await;
+        assert_eq!(seen.as_array().unwrap().len(), 1, "whoever showed the watermark gets it, too: {seen}");
+        // who is up to date does not push the clock any further
+        let ahead = ahead_us(&app).await;
+        let head = entries(&app, "transactions").await.last().unwrap().published_at;
+        let from = head.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        app.get_ok(&format!("/transactions?updatedAtFrom={from}")).await;
+        assert_eq!(ahead_us(&app).await, ahead);
+    }
+    let entries = entries(&app, "transactions").await;
+    assert_eq!(entries.len(), 4);
+    assert!(entries.windows(2).all(|pair| pair[0].published_at < pair[1].published_at));
+    assert!(entries[3].published_at < now(&app).await + TimeDelta::hours(1), "an hour is the most");
+}
+
+async fn ahead_us(app: &TestApp) -> i64 {
+    sqlx::query_scalar(
+        "select (extract(epoch from ahead) * 1000000)::bigint from feeds where resource = 'transactions'",
+    )
+    .fetch_one(&app.pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
 async fn a_running_publisher_wakes_when_a_change_commits() {
     let app = TestApp::new().await;
     let stop = tokio_util::sync::CancellationToken::new();
