@@ -1,6 +1,7 @@
 # Tributary's image. Works with the classic builder and with BuildKit.
 #
 #   docker build -t tributary .
+#   docker build -t tributary --build-arg FEATURES=--no-default-features .     without stand-ins and the check
 #   docker build -t tributary --build-arg BUILD_IMAGE=… --build-arg BASE_IMAGE=… .
 #
 # Behind a proxy that inspects TLS, put its certificate into .ci/ca/ first (see the README there).
@@ -8,28 +9,31 @@
 ARG BUILD_IMAGE=rust:1-bookworm
 ARG BASE_IMAGE=debian:bookworm-slim
 
+# The manifests alone, around empty crates: what the layer of the dependencies is made from, so that
+# it lasts until a manifest changes. Tests and benchmarks are left out, since their files are not there.
+FROM ${BUILD_IMAGE} AS manifests
+WORKDIR /src
+COPY . .
+RUN find . -type f ! -name Cargo.toml ! -name Cargo.lock -delete \
+ && cp Cargo.toml /tmp/whole.toml \
+ && awk '/^\[/ { skip = /^\[\[(test|bench)\]\]/ } !skip' /tmp/whole.toml > Cargo.toml \
+ && for crate in . crates/*; do mkdir -p "$crate/src" && touch "$crate/src/lib.rs"; done \
+ && echo 'fn main() {}' > src/main.rs
+
 FROM ${BUILD_IMAGE} AS build
+ARG FEATURES=
 COPY .ci/ca/ /usr/local/share/ca-certificates/extra/
 RUN update-ca-certificates
 WORKDIR /src
 ENV CARGO_INCREMENTAL=0 \
     SQLX_OFFLINE=true
-
-# The dependencies first, around an empty program: a layer that lasts until the manifest changes.
-# Tests and benchmarks are left out of the manifest here, since their files are not there yet.
-COPY Cargo.toml Cargo.lock ./
-RUN cp Cargo.toml Cargo.toml.whole \
- && awk '/^\[/ { skip = /^\[\[(test|bench)\]\]/ } !skip' Cargo.toml.whole > Cargo.toml \
- && mkdir src \
- && echo 'fn main() {}' > src/main.rs \
- && touch src/lib.rs \
- && cargo build --release --locked \
- && rm -r Cargo.toml.whole src
+COPY --from=manifests /src ./
+RUN cargo build --release --locked --package tributary ${FEATURES}
 
 # Then the program. Its files may be older than the empty ones were, and cargo goes by their age.
 COPY . .
-RUN touch src/main.rs src/lib.rs \
- && cargo build --release --locked
+RUN find src crates -name '*.rs' -exec touch {} + \
+ && cargo build --release --locked --package tributary ${FEATURES}
 
 FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="Tributary" \

@@ -8,8 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
-use tributary::formance::{Client, Kind, State};
 use tributary::private_pg::PrivatePostgres;
+use tributary_formance::{Client, Kind, State};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

@@ -3,16 +3,18 @@
 
 pub mod cli;
 pub mod config;
-pub mod conformance;
-pub mod domain;
 pub mod feed;
-pub mod formance;
 pub mod http;
 pub mod ingest;
 pub mod payments;
-pub mod private_pg;
 pub mod provider;
 pub mod records;
-pub mod standin;
 pub mod store;
 pub mod telemetry;
+
+pub use private_pg;
+#[cfg(feature = "conformance")]
+pub use tributary_conformance as conformance;
+pub use tributary_domain as domain;
+#[cfg(feature = "standin")]
+pub use tributary_standin as standin;

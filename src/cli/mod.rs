@@ -1,7 +1,9 @@
 //! Commands: parse, call, print. Nothing here decides anything that another layer could.
 
+#[cfg(feature = "conformance")]
 mod conformance;
 mod database;
+#[cfg(feature = "standin")]
 mod demo;
 mod handover;
 mod health;
@@ -16,6 +18,7 @@ mod quarantine;
 mod remap;
 mod serve;
 mod signals;
+#[cfg(feature = "standin")]
 mod standin;
 mod sync;
 
@@ -90,8 +93,10 @@ enum Command {
     /// Look at payouts and transfers, approve them, and end what waits for a person.
     #[command(subcommand)]
     Payouts(payouts::PayoutsCommand),
+    #[cfg(feature = "standin")]
     /// Run everything against a stand-in of Starling Bank, with changes flowing.
     Demo(demo::DemoArgs),
+    #[cfg(feature = "standin")]
     /// Run a stand-in of a provider's API alone.
     #[command(subcommand)]
     Standin(standin::StandinCommand),
@@ -99,6 +104,7 @@ enum Command {
     Health(health::HealthArgs),
     /// Print the OpenAPI description of the API.
     Openapi,
+    #[cfg(feature = "conformance")]
     /// Check any server behind Formance's Generic Connector: what would Formance lose?
     Conformance(conformance::ConformanceArgs),
 }
@@ -147,10 +153,13 @@ async fn run(
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
         Command::Payouts(command) => payouts::run(&common, command).await,
+        #[cfg(feature = "standin")]
         Command::Demo(args) => demo::run(&common, args).await,
+        #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,
         Command::Openapi => openapi::run(),
+        #[cfg(feature = "conformance")]
         Command::Conformance(args) => return Ok(conformance::run(args).await),
     };
     result.map(|()| ExitCode::SUCCESS)

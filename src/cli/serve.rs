@@ -18,7 +18,7 @@ use super::{CommandResult, Common, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{self, AppState, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop};
-use crate::ingest::{Housekeeper, Instance, Progress, Scheduler};
+use crate::ingest::{Housekeeper, Instance, Scheduler};
 use crate::payments::{Payer, Payments, Settings};
 use crate::provider::Period;
 use crate::telemetry;
@@ -188,7 +188,8 @@ impl Server {
 
     /// What to watch the runs of the first provider that is pulled by, and how many of them its
     /// first full sync takes.
-    pub fn progress(&self) -> Option<(Arc<Progress>, u64)> {
+    #[cfg(feature = "standin")]
+    pub fn progress(&self) -> Option<(Arc<crate::ingest::Progress>, u64)> {
         self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 

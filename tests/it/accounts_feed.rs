@@ -1,8 +1,8 @@
 //! Accounts and beneficiaries: first sight only, in the provider's own dates where they ascend.
 
 use tributary::domain::FeedName;
-use tributary::formance::Kind;
 use tributary::store::feeds;
+use tributary_formance::Kind;
 
 use crate::support::{Consumer, Loop, TestApp, records};
 

@@ -4,8 +4,8 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use chrono::DateTime;
 use serde_json::{Value, json};
-use tributary::formance::{Client, GoTime, Kept};
 use tributary::http::Scope;
+use tributary_formance::{Client, GoTime, Kept};
 
 use crate::support::app::{new_test_key, read};
 use crate::support::{TestApp, records};

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tributary::formance::replay::replay_file;
-use tributary::formance::{Client, En1095State, Kind, Row, State, Watermark};
 use tributary::private_pg::PrivatePostgres;
+use tributary_formance::replay::replay_file;
+use tributary_formance::{Client, En1095State, Kind, Row, State, Watermark};
 
 fn reproduce(recording: &Path) {
     let report = replay_file(recording).unwrap();
@@ -25,18 +25,16 @@ fn reproduce(recording: &Path) {
 
 #[test]
 fn the_model_reproduces_the_recorded_selection() {
-    reproduce(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/traces-selection.jsonl"));
+    reproduce(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("crates/tributary-formance/tests/fixtures/traces-selection.jsonl"),
+    );
 }
 
 #[test]
 fn the_model_reproduces_the_whole_recording_where_it_is_at_hand() {
-    let shared = std::env::var_os("TRIBUTARY_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let recording = shared.join("formance/traces.jsonl");
-    if recording.exists() {
+    if let Some(recording) = tributary_reference::reference("formance/traces.jsonl") {
         reproduce(&recording);
-    } else {
-        println!("skipped: {} is not at hand", recording.display());
     }
 }
 

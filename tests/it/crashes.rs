@@ -7,10 +7,10 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::process::Child;
-use tributary::formance::Kind;
 use tributary::http::Scope;
 use tributary::private_pg::PrivatePostgres;
 use tributary::store;
+use tributary_formance::Kind;
 
 use crate::support::app::new_test_key;
 use crate::support::process::{FILE_KEY, Place, signal, stop};

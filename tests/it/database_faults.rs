@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::Value;
-use tributary::formance::Kind;
 use tributary::store;
+use tributary_formance::Kind;
 
 use crate::support::proxy::{Fault, Proxy, contains, report};
 use crate::support::{Consumer, Loop, TestApp, records};

@@ -10,9 +10,9 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
-use tributary::formance::Kind;
 use tributary::private_pg::{Options, PrivatePostgres};
 use tributary::store;
+use tributary_formance::Kind;
 
 use crate::support::proxy::report;
 use crate::support::{Consumer, Loop, TestApp, records};

@@ -4,9 +4,9 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use tributary::formance::Kind;
-use tributary::formance::histories::{History, Telling};
-use tributary::formance::kept::Kept;
+use tributary_formance::Kind;
+use tributary_formance::histories::{History, Telling};
+use tributary_formance::kept::Kept;
 
 use crate::support::{Consumer, Loop, TestApp};
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tributary::domain::Status;
-use tributary::formance::kept::Kept;
-use tributary::formance::{Kind, PaymentType};
 use tributary::provider::Connection;
 use tributary::standin::kit::{self, Expected, Faults, Late, RetryAfter, Running, Spent, Standin, When};
+use tributary_formance::kept::Kept;
+use tributary_formance::{Kind, PaymentType};
 
 use self::shipped::{MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, Shipped};
 use crate::support::survival::Survival;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokio::process::Child;
-use tributary::formance::Kind;
+use tributary_formance::Kind;
 
 use crate::support::process::{Place, stop};
 use crate::support::proxy::{Fault, Proxy, report};

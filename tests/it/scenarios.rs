@@ -1,7 +1,7 @@
 //! Adversarial scenarios of the feed, against both forms of Formance's loop.
 
 use sqlx::Executor;
-use tributary::formance::Kind;
+use tributary_formance::Kind;
 
 use crate::support::{Consumer, Loop, TestApp, records};
 

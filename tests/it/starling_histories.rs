@@ -7,14 +7,14 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tributary::config::{Provider, Source};
-use tributary::formance::kept::Kept;
-use tributary::formance::{Kind, PaymentType};
 use tributary::ingest::DatabaseShared;
 use tributary::provider::Connection;
 use tributary::standin::starling::{
     self, Direction, Faults, Late, LedgerItem, Limit, RetryAfter, Spent, Starling, StarlingConfig, Status,
     When,
 };
+use tributary_formance::kept::Kept;
+use tributary_formance::{Kind, PaymentType};
 
 use crate::support::survival::Survival;
 use crate::support::till::{MANIFEST, TOKEN};

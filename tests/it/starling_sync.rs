@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary::config::{Provider, Source};
-use tributary::formance::Kind;
 use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
 use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
+use tributary_formance::Kind;
 
 use crate::support::proxy::{Fault, Proxy, report};
 use crate::support::{Consumer, Loop, TestApp};
@@ -153,7 +153,7 @@ async fn accounts_balances_and_payees_arrive_as_the_bank_has_them() {
     accounts.check(&setup.app).await;
     let goals: usize = ledger.accounts.iter().map(|account| account.goals.len()).sum();
     assert_eq!(accounts.rows.len(), ledger.accounts.len() + goals);
-    let client = tributary::formance::Client::new(&setup.app.listen().await, &setup.app.connector_key);
+    let client = tributary_formance::Client::new(&setup.app.listen().await, &setup.app.connector_key);
     for account in &ledger.accounts {
         let balances = client.balances(&account.uid.to_string()).await.unwrap();
         let amounts: Vec<String> =

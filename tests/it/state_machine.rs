@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
-use tributary::formance::Kind;
+use tributary_formance::Kind;
 
 use self::counts::Counts;
 use self::faults::Work;

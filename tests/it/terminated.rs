@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 use tokio_util::sync::CancellationToken;
-use tributary::formance::Kind;
+use tributary_formance::Kind;
 
 use crate::support::proxy::report;
 use crate::support::{Consumer, Loop, TestApp, records};

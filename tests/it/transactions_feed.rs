@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tributary::formance::kept::Kept;
-use tributary::formance::{Kind, PaymentType};
+use tributary_formance::kept::Kept;
+use tributary_formance::{Kind, PaymentType};
 
 use crate::support::{Consumer, Loop, TestApp, records};
 

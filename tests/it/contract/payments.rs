@@ -11,12 +11,12 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tributary::config::{Provider, Source};
 use tributary::domain::Asset;
-use tributary::formance::kept::InitiationStatus;
-use tributary::formance::recording::{Call, CallKind, Input, Order};
-use tributary::formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
 use tributary::ingest::{DatabaseShared, run_once};
 use tributary::payments::{Payer, Payments, Policy};
 use tributary::provider::Connection;
+use tributary_formance::kept::InitiationStatus;
+use tributary_formance::recording::{Call, CallKind, Input, Order};
+use tributary_formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
 
 use crate::support::till::{Formance, now, quick};
 use crate::support::{TestApp, records};
@@ -81,8 +81,9 @@ source:
     )
 }
 
-fn recorded() -> Vec<(Movement, Order, Vec<tributary::formance::recording::Exchange>)> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/traces-selection.jsonl");
+fn recorded() -> Vec<(Movement, Order, Vec<tributary_formance::recording::Exchange>)> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("crates/tributary-formance/tests/fixtures/traces-selection.jsonl");
     let calls = std::fs::read_to_string(file).unwrap();
     let calls = calls.lines().filter_map(|line| serde_json::from_str::<Call>(line).ok());
     let ordered = calls.filter_map(|call| match (call.kind, call.input) {

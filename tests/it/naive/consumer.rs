@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tributary::formance::{Answer, Fetch, Kind, Progress, Request, Watermark};
+use tributary_formance::{Answer, Fetch, Kind, Progress, Request, Watermark};
 
 /// Past so many requests a poll is taken for one that never ends.
 const REQUESTS_MAX: u64 = 200_000;

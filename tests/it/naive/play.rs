@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::http::Request as HttpRequest;
 use sqlx::{PgPool, Postgres, Transaction};
-use tributary::formance::{Answer, En1095State, Request, State, Watermark};
+use tributary_formance::{Answer, En1095State, Request, State, Watermark};
 
 use super::consumer::{Consumer, Outcome};
 use super::variants::{Ends, Server, Variant};

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use axum::http::StatusCode;
 use sqlx::PgPool;
-use tributary::formance::{Answer, Request};
 use tributary::store;
+use tributary_formance::{Answer, Request};
 
 use crate::support::server::new_database;
 

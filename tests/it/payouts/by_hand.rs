@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use tributary::domain::Status;
-use tributary::formance::kept::InitiationStatus;
-use tributary::formance::{PaymentStatus, PaymentType};
 use tributary::payments::Policy;
 use tributary::provider::Manifest;
 use tributary::standin::kit::{PaymentFault, Pays};
+use tributary_formance::kept::InitiationStatus;
+use tributary_formance::{PaymentStatus, PaymentType};
 
 use super::command::{AUDITED, Desk, as_shipped};
 use crate::support::till::number;

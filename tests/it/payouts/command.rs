@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tributary::domain::Amount;
-use tributary::formance::PaymentStatus;
-use tributary::formance::kept::InitiationStatus;
 use tributary::payments::{AssetLimit, Payments, Policy};
 use tributary::provider::Manifest;
 use tributary::standin::kit::{PaymentFault, Pays};
+use tributary_formance::PaymentStatus;
+use tributary_formance::kept::InitiationStatus;
 
 use crate::support::TestApp;
 use crate::support::app::secret_of;

@@ -12,10 +12,10 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 use tributary::domain::Status;
-use tributary::formance::kept::InitiationStatus;
-use tributary::formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 use tributary::payments::{Point, Settings};
 use tributary::standin::kit::Pays;
+use tributary_formance::kept::InitiationStatus;
+use tributary_formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 
 use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
 use crate::support::till::{Formance, Till, now, number, quick};

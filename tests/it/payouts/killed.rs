@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tributary::domain::Status;
-use tributary::formance::PaymentStatus;
-use tributary::formance::kept::InitiationStatus;
 use tributary::payments::Point;
 use tributary::standin::kit::{PaymentFault, Pays};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
+use tributary_formance::PaymentStatus;
+use tributary_formance::kept::InitiationStatus;
 
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::server;
@@ -65,7 +65,7 @@ async fn killed_at(point: Point) {
     let initiation = order(&pool).await;
     assert!(formance.kept.initiate("k", now()));
     let died = async {
-        let _ = tokio::join!(formance.client.create(tributary::formance::Movement::Payout, &initiation));
+        let _ = tokio::join!(formance.client.create(tributary_formance::Movement::Payout, &initiation));
         deadly.wait().await.unwrap()
     };
     let status = tokio::time::timeout(Duration::from_secs(60), died).await.expect("it dies");
@@ -97,7 +97,7 @@ async fn killed_at(point: Point) {
     stop(survivor).await;
 }
 
-async fn order(pool: &PgPool) -> tributary::formance::Initiation {
+async fn order(pool: &PgPool) -> tributary_formance::Initiation {
     let account: String =
         sqlx::query_scalar("select id from accounts limit 1").fetch_one(pool).await.unwrap();
     let payee: String =

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tributary::domain::Amount;
-use tributary::formance::PaymentStatus;
-use tributary::formance::kept::InitiationStatus;
 use tributary::payments::{AssetLimit, Point, Policy};
 use tributary::standin::kit::{PaymentFault, Pays};
 use tributary::standin::starling::{Faults, When};
 use tributary::store::payment_orders::{self, Resolution};
+use tributary_formance::PaymentStatus;
+use tributary_formance::kept::InitiationStatus;
 
 use crate::support::till::{Formance, Till, dead_at, now, number, quick};
 

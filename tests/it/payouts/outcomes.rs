@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tributary::domain::Status;
-use tributary::formance::PaymentStatus;
-use tributary::formance::kept::InitiationStatus;
 use tributary::payments::{Point, Policy, Settings};
 use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
+use tributary_formance::PaymentStatus;
+use tributary_formance::kept::InitiationStatus;
 
 use crate::support::till::{Formance, Till, dead_at, quick};
 

@@ -9,12 +9,12 @@ use sqlx::PgPool;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tributary::domain::Status as BankStatus;
-use tributary::formance::kept::InitiationStatus;
-use tributary::formance::{CallError, Client, Movement, PaymentStatus, Row};
 use tributary::payments::Point;
 use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
+use tributary_formance::kept::InitiationStatus;
+use tributary_formance::{CallError, Client, Movement, PaymentStatus, Row};
 
 use crate::support::process::{FILE_KEY, Place, read_log_until, signal, stop};
 use crate::support::server;
@@ -134,7 +134,7 @@ impl Pair {
     }
 }
 
-async fn order(pool: &PgPool) -> tributary::formance::Initiation {
+async fn order(pool: &PgPool) -> tributary_formance::Initiation {
     let id = async |sql: &'static str| -> String { sqlx::query_scalar(sql).fetch_one(pool).await.unwrap() };
     let account = id("select id from accounts order by id limit 1").await;
     let payee = id("select id from beneficiaries order by id limit 1").await;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tributary::domain::Status;
-use tributary::formance::kept::InitiationStatus;
-use tributary::formance::{Initiation, Movement, PaymentStatus};
 use tributary::payments::Policy;
 use tributary::standin::kit::{PaymentFault, Pays, Standin};
+use tributary_formance::kept::InitiationStatus;
+use tributary_formance::{Initiation, Movement, PaymentStatus};
 
 use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
 use crate::support::till::{Till, now, number, quick};

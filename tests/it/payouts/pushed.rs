@@ -4,11 +4,11 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tributary::domain::{Resource, Status, parse_record};
-use tributary::formance::kept::InitiationStatus;
-use tributary::formance::{PaymentStatus, PaymentType};
 use tributary::payments::Payments;
 use tributary::records::{self, Batch};
 use tributary::standin::kit::{PaymentFault, Pays};
+use tributary_formance::kept::InitiationStatus;
+use tributary_formance::{PaymentStatus, PaymentType};
 
 use crate::support::app::TestApp;
 use crate::support::till::{Formance, Till, number, quick};

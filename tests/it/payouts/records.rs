@@ -1,10 +1,10 @@
 //! The movement in the provider's records is the payment that was ordered.
 
 use tributary::domain::Status;
-use tributary::formance::PaymentStatus;
-use tributary::formance::kept::InitiationStatus;
 use tributary::payments::Policy;
 use tributary::standin::kit::{PaymentFault, Pays};
+use tributary_formance::PaymentStatus;
+use tributary_formance::kept::InitiationStatus;
 
 use crate::support::till::{Formance, Till, number, quick};
 
@@ -83,7 +83,7 @@ async fn a_late_or_repeated_sync_changes_nothing_of_what_was_told() {
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
     let adjustments =
-        &formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap().adjustments;
+        &formance.kept.payment("k", tributary_formance::PaymentType::Payout).unwrap().adjustments;
     assert_eq!(adjustments.len(), 2, "{adjustments:#?}");
 }
 
@@ -138,7 +138,7 @@ async fn a_refund_that_names_the_providers_id_belongs_to_the_order() {
     app.push("transactions", &[refund]).await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Refunded, InitiationStatus::Reversed));
-    let payment = formance.kept.payment("k", tributary::formance::PaymentType::Payout).unwrap();
+    let payment = formance.kept.payment("k", tributary_formance::PaymentType::Payout).unwrap();
     assert_eq!(payment.amount.as_str(), "1000");
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
-use tributary::formance::{CallError, ErrorClass, Kind};
+use tributary_formance::{CallError, ErrorClass, Kind};
 
 use crate::support::process::FILE_KEY;
 use crate::support::{Consumer, Loop, records};

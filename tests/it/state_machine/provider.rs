@@ -2,8 +2,8 @@
 //! older snapshots, at the same time or late.
 
 use serde_json::Value;
-use tributary::formance::histories::{History, Telling};
-use tributary::formance::{Kept, Kind, Row};
+use tributary_formance::histories::{History, Telling};
+use tributary_formance::{Kept, Kind, Row};
 
 use crate::support::TestApp;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tributary::formance::{CallError, Client, En1095State, GoTime, Kind, Row, State, Stopped};
+use tributary_formance::{CallError, Client, En1095State, GoTime, Kind, Row, State, Stopped};
 
 use super::TestApp;
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 use chrono::Utc;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
-use tributary::formance::{
-    CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
-};
 use tributary::ingest::{DatabaseShared, RunOutcome, run_once};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
 use tributary::provider::{Connection, Manifest, Period};
 use tributary::standin::kit::{self, Limit, Movement as Moved, Pays, Standin};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
+use tributary_formance::{
+    CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
+};
 
 use super::TestApp;
 use crate::providers::shipped::Shipped;
@@ -381,7 +381,7 @@ impl Formance {
     }
 
     /// Status of the only payment of `key`, and of its initiation.
-    pub fn shows(&self, key: &str) -> (PaymentStatus, tributary::formance::kept::InitiationStatus) {
+    pub fn shows(&self, key: &str) -> (PaymentStatus, tributary_formance::kept::InitiationStatus) {
         let of_key: Vec<_> = self
             .kept
             .payments()

@@ -1,0 +1,310 @@
+//! Orders to pay at a stand-in: what goes wrong with each, which key was used before, and what was
+//! executed. The money itself moves in the books, like any other record.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::cut::cut;
+use tributary_domain::Status;
+
+/// What goes wrong with one request to pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaymentFault {
+    /// Nothing.
+    None,
+    /// Refused, with this message; no money moves.
+    Refuse(String),
+    /// No answer; no money moves.
+    SilentBefore,
+    /// The money moves; no answer.
+    SilentAfter,
+    /// 500; no money moves.
+    ErrorBefore,
+    /// The money moves; 500.
+    ErrorAfter,
+    /// 500; the money moves so much later.
+    ErrorThenExecute(Duration),
+    /// The money moves; the answer breaks off.
+    LoseAnswer,
+    /// The money moves; the answer is no JSON.
+    Garbage,
+    /// The money moves; the answer comes so much later.
+    Late(Duration),
+}
+
+impl PaymentFault {
+    /// What kind of fault it is.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Refuse(_) => "refuse",
+            Self::SilentBefore => "silent_before",
+            Self::SilentAfter => "silent_after",
+            Self::ErrorBefore => "error_before",
+            Self::ErrorAfter => "error_after",
+            Self::ErrorThenExecute(_) => "error_then_execute",
+            Self::LoseAnswer => "lose_answer",
+            Self::Garbage => "garbage",
+            Self::Late(_) => "late",
+        }
+    }
+}
+
+/// What a request under a key that was used before does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDuplicate {
+    /// It is told of the first one's payment.
+    Replay,
+    /// It is refused.
+    Refuse,
+    /// The key is forgotten: the money moves again.
+    Forget,
+}
+
+/// Money that moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    /// The client's key.
+    pub key: String,
+    /// The id of the record that shows it.
+    pub id: String,
+    /// In minor units.
+    pub amount_minor: i64,
+    /// What the record's status means now.
+    pub status: Status,
+}
+
+/// A stand-in that pays, as whoever breaks it sees it.
+pub trait Pays: Send + Sync + 'static {
+    /// Where the orders come in.
+    fn desk(&self) -> &Desk;
+
+    /// All money that moved by orders, in order.
+    fn movements(&self) -> Vec<Movement>;
+
+    /// Moves the payments of `key` on to `status`.
+    fn move_payment(&self, key: &str, status: Status);
+
+    /// Shows readers the payments that were kept from them.
+    fn show_payments(&self);
+
+    /// Makes changes to records, orders' among them.
+    fn live_on(&self, changes: usize);
+
+    /// What happens to the next requests to pay, in turn; after them nothing goes wrong.
+    fn set_payment_faults(&self, faults: impl IntoIterator<Item = PaymentFault>)
+    where
+        Self: Sized,
+    {
+        self.desk().lock().faults = faults.into_iter().collect();
+    }
+
+    /// What a key that was used before does from now on, other than is usual there.
+    fn set_on_duplicate(&self, on_duplicate: OnDuplicate) {
+        self.desk().lock().on_duplicate = Some(on_duplicate);
+    }
+
+    /// The status that payments get at once from now on; without one they are pending.
+    fn set_payment_outcome(&self, at_once: Option<Status>) {
+        self.desk().lock().at_once = at_once;
+    }
+
+    /// Whether a payment that is like a recent one is taken, where the provider refuses such.
+    fn allow_alike(&self, allowed: bool) {
+        self.desk().lock().allows_alike = allowed;
+    }
+
+    /// Whether payments that are made from now on are left out of the lists. Once they are not any
+    /// more, all show.
+    fn hide_payments(&self, hidden: bool) {
+        self.desk().lock().hidden = hidden;
+        if !hidden {
+            self.show_payments();
+        }
+    }
+
+    /// Something goes wrong with `per_mille` of a thousand requests to pay from now on, as `seed`
+    /// draws it.
+    fn set_payment_chance(&self, per_mille: u32, seed: u64) {
+        self.desk().lock().chance = Some((SmallRng::seed_from_u64(seed), per_mille));
+    }
+
+    /// How many requests to pay came.
+    fn payment_requests(&self) -> u64 {
+        self.desk().lock().fired.values().sum()
+    }
+
+    /// How many of them met which fault, by [`PaymentFault::name`].
+    fn payment_faults(&self) -> BTreeMap<&'static str, u64> {
+        self.desk().lock().fired.clone()
+    }
+}
+
+/// Where orders come in. Whoever executes one holds the books first.
+#[derive(Default)]
+pub struct Desk(Mutex<Counter>);
+
+#[derive(Default)]
+struct Counter {
+    faults: VecDeque<PaymentFault>,
+    on_duplicate: Option<OnDuplicate>,
+    at_once: Option<Status>,
+    allows_alike: bool,
+    hidden: bool,
+    /// How many requests met which fault.
+    fired: BTreeMap<&'static str, u64>,
+    /// Draws a fault for each request, this many of a thousand.
+    chance: Option<(SmallRng, u32)>,
+    orders: HashMap<String, usize>,
+    /// Key and record of what was executed, in order.
+    executed: Vec<(String, usize)>,
+    notes: HashMap<usize, Note>,
+}
+
+/// What a record shows of the order that it came of.
+#[derive(Clone)]
+pub(crate) struct Note {
+    /// The client's key.
+    pub key: String,
+    /// The client's text: a note, a reference.
+    pub text: Option<String>,
+}
+
+/// How a payment is to be entered.
+pub(crate) struct Entry {
+    pub status: Status,
+    /// Kept from readers.
+    pub hidden: bool,
+}
+
+/// What became of an order, with the position of its record.
+pub(crate) enum Executed {
+    Now(usize),
+    Before(usize),
+    Refused,
+}
+
+impl Desk {
+    // As with the books: what a panicking test left behind is still the truth.
+    fn lock(&self) -> MutexGuard<'_, Counter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the client wrote of this record; `None` of what nobody ordered.
+    pub(crate) fn note(&self, record: usize) -> Option<Note> {
+        self.lock().notes.get(&record).cloned()
+    }
+
+    /// The records of `key`.
+    pub(crate) fn records(&self, key: &str) -> Vec<usize> {
+        self.lock().executed.iter().filter(|(of, _)| of == key).map(|(_, record)| *record).collect()
+    }
+
+    /// Key and record of what was executed, in order.
+    pub(crate) fn executed(&self) -> Vec<(String, usize)> {
+        self.lock().executed.clone()
+    }
+
+    /// Whether payments like recent ones are taken.
+    pub(crate) fn allows_alike(&self) -> bool {
+        self.lock().allows_alike
+    }
+
+    /// Lets `enter` write the record of the order, if its key was not used before: then
+    /// `usual` happens.
+    pub(crate) fn execute(
+        &self,
+        note: Note,
+        usual: OnDuplicate,
+        enter: impl FnOnce(Entry) -> usize,
+    ) -> Executed {
+        let mut counter = self.lock();
+        if let Some(record) = counter.orders.get(&note.key).copied() {
+            match counter.on_duplicate.unwrap_or(usual) {
+                OnDuplicate::Replay => return Executed::Before(record),
+                OnDuplicate::Refuse => return Executed::Refused,
+                OnDuplicate::Forget => {}
+            }
+        }
+        let status = counter.at_once.unwrap_or(Status::Pending);
+        let record = enter(Entry { status, hidden: counter.hidden });
+        counter.orders.insert(note.key.clone(), record);
+        counter.executed.push((note.key.clone(), record));
+        counter.notes.insert(record, note);
+        Executed::Now(record)
+    }
+
+    fn draw(&self) -> PaymentFault {
+        let mut counter = self.lock();
+        let fault = counter.faults.pop_front().unwrap_or_else(|| counter.by_chance());
+        *counter.fired.entry(fault.name()).or_default() += 1;
+        fault
+    }
+
+    /// Answers one request to pay by `execute`, or goes wrong; `refuse` words a refusal, and
+    /// `broken` is the provider's own fault.
+    pub(crate) async fn attend<E>(
+        &self,
+        execute: impl Fn() -> Result<Response, E> + Send + 'static,
+        refuse: impl FnOnce(String) -> E,
+        broken: E,
+    ) -> Result<Response, E> {
+        match self.draw() {
+            PaymentFault::None => execute(),
+            PaymentFault::Refuse(message) => Err(refuse(message)),
+            PaymentFault::SilentBefore => std::future::pending().await,
+            PaymentFault::SilentAfter => {
+                execute()?;
+                std::future::pending().await
+            }
+            PaymentFault::ErrorBefore => Err(broken),
+            PaymentFault::ErrorAfter => {
+                execute()?;
+                Err(broken)
+            }
+            PaymentFault::ErrorThenExecute(after) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    // nobody is there to be told
+                    execute().ok();
+                });
+                Err(broken)
+            }
+            PaymentFault::LoseAnswer => Ok(cut(execute()?, || {}).await),
+            PaymentFault::Garbage => {
+                execute()?;
+                Ok("<html>All is well</html>".into_response())
+            }
+            PaymentFault::Late(by) => {
+                let answer = execute()?;
+                tokio::time::sleep(by).await;
+                Ok(answer)
+            }
+        }
+    }
+}
+
+impl Counter {
+    fn by_chance(&mut self) -> PaymentFault {
+        let Some((rng, per_mille)) = &mut self.chance else { return PaymentFault::None };
+        if rng.random_range(0..1_000) >= *per_mille {
+            return PaymentFault::None;
+        }
+        match rng.random_range(0..9) {
+            0 => PaymentFault::Refuse("not today".to_owned()),
+            1 => PaymentFault::SilentBefore,
+            2 => PaymentFault::SilentAfter,
+            3 => PaymentFault::ErrorBefore,
+            4 => PaymentFault::ErrorAfter,
+            5 => PaymentFault::ErrorThenExecute(Duration::from_millis(rng.random_range(1..100))),
+            6 => PaymentFault::LoseAnswer,
+            7 => PaymentFault::Garbage,
+            _ => PaymentFault::Late(Duration::from_millis(rng.random_range(1..600))),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Orders to pay, executed in the books of the kit.
+
+use std::sync::Arc;
+
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::changes::Clerk;
+use super::desk::{Desk, Executed, Movement, Note, OnDuplicate, Pays};
+use super::money::Currency;
+use super::refusal::Refusal;
+use super::{Json, Standin};
+use tributary_domain::Status;
+
+/// An order as an endpoint has read it.
+pub(crate) struct Order {
+    /// The kind of record that it makes.
+    pub kind: &'static str,
+    /// The position of the account that pays.
+    pub account: usize,
+    pub to: To,
+    /// In minor units, above 0.
+    pub amount_minor: i64,
+    /// The client's key.
+    pub key: String,
+    /// The client's text.
+    pub text: Option<String>,
+}
+
+/// Whom an order pays, by position.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    Beneficiary(usize),
+    Account(usize),
+}
+
+/// Reads the body of an order. Members that the API does not know are refused.
+pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| bad("body", error))
+}
+
+/// A refusal of this member of an order.
+pub(crate) fn bad(field: &'static str, why: impl std::fmt::Display) -> Refusal {
+    Refusal::BadRequest { field, message: why.to_string() }
+}
+
+/// The minor units of a JSON number, digit by digit; above 0.
+pub(crate) fn minor(currency: &Currency, amount: &RawValue) -> Result<i64, Refusal> {
+    let minor = currency.minor(amount.get()).filter(|minor| *minor > 0);
+    minor.ok_or_else(|| bad("amount", format!("{amount} is no amount in {}", currency.code)))
+}
+
+/// A payment that an order made.
+pub(crate) struct Paid {
+    /// The position of its record.
+    pub record: usize,
+    /// Whether an earlier request made it.
+    pub before: bool,
+}
+
+impl Standin {
+    /// Answers one request to pay: `order` reads it, `answer` tells of the payment. `usual` is what
+    /// the provider does with a key that was used before.
+    pub(crate) async fn pay(
+        self: &Arc<Self>,
+        order: impl Fn(&Self) -> Result<Order, Refusal> + Send + 'static,
+        usual: OnDuplicate,
+        answer: impl Fn(&Self, &Paid) -> Result<Json, Refusal> + Send + 'static,
+    ) -> Result<Response, Refusal> {
+        let standin = Arc::clone(self);
+        let execute = move || {
+            let paid = standin.execute(&order(&standin)?, usual)?;
+            let mut response = answer(&standin, &paid)?.into_response();
+            if paid.before {
+                *response.status_mut() = standin.fsp.paid_before();
+            }
+            Ok(response)
+        };
+        let refuse = |message: String| bad("payment", message);
+        self.desk.attend(execute, refuse, Refusal::Server(500)).await
+    }
+
+    fn execute(&self, order: &Order, usual: OnDuplicate) -> Result<Paid, Refusal> {
+        let now_us = self.now_us();
+        // the books first: two requests of one key must not both find it unused
+        let mut books = self.write();
+        let note = Note { key: order.key.clone(), text: order.text.clone() };
+        let executed = self.desk.execute(note, usual, |entry| {
+            let mut clerk = Clerk { fsp: self.fsp, books: &mut books, faults: &self.faults, now_us };
+            clerk.ordered(order, entry)
+        });
+        match executed {
+            Executed::Now(record) => Ok(Paid { record, before: false }),
+            Executed::Before(record) => Ok(Paid { record, before: true }),
+            Executed::Refused => Err(bad("reference", "already exists on another payment")),
+        }
+    }
+}
+
+impl Pays for Standin {
+    fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    fn movements(&self) -> Vec<Movement> {
+        let books = self.read();
+        let movement = |(key, record): (String, usize)| {
+            let item = &books.items[record];
+            let meaning = self.fsp.meaning(item, item.versions.len() - 1);
+            Movement {
+                key,
+                id: item.id().to_owned(),
+                amount_minor: item.amount_minor,
+                status: meaning.map_or(Status::Other, |(_, status)| status),
+            }
+        };
+        self.desk.executed().into_iter().map(movement).collect()
+    }
+
+    fn move_payment(&self, key: &str, status: Status) {
+        let now_us = self.now_us();
+        let mut books = self.write();
+        for record in self.desk.records(key) {
+            let mut clerk = Clerk { fsp: self.fsp, books: &mut books, faults: &self.faults, now_us };
+            clerk.moved(record, status);
+        }
+    }
+
+    fn show_payments(&self) {
+        self.show_all();
+    }
+
+    fn live_on(&self, changes: usize) {
+        self.advance(changes);
+    }
+}

@@ -1,0 +1,96 @@
+//! The bodies of the API.
+
+use crate::kit::{Account, Balance, Beneficiary, Json, Seen, View, names, object, times};
+
+/// Dollars as a JSON number of two decimals.
+fn dollars(account: &Account, amount_minor: i64) -> Json {
+    Json::number(account.currency.decimal(amount_minor))
+}
+
+pub fn account(account: &Account, balance: Balance) -> Json {
+    object! {
+        "accountNumber": format!("{:012}", account.opened_at_us.unsigned_abs() % 1_000_000_000_000),
+        "availableBalance": dollars(account, balance.booked_minor - balance.reserved_minor),
+        "canReceiveTransactions": true,
+        "createdAt": times::micros(account.opened_at_us),
+        "currentBalance": dollars(account, balance.booked_minor),
+        "dashboardLink": format!("https://app.mercury.com/accounts/depository/{}", account.id),
+        "id": account.id.as_str(),
+        "kind": "checking",
+        "legalBusinessName": "Larkspur Studios Inc.",
+        "name": format!("Mercury {}", account.name),
+        "nickname": account.name.as_str(),
+        "routingNumber": "084106768",
+        "status": "active",
+        "type": "mercury",
+    }
+}
+
+pub fn recipient(one: &Beneficiary) -> Json {
+    object! {
+        "id": one.id.as_str(),
+        "name": one.name.as_str(),
+        "nickname": Json::Null,
+        "status": "active",
+        "emails": Vec::new(),
+        "dateLastPaid": Json::Null,
+        "defaultPaymentMethod": "ach",
+        "isBusiness": false,
+        "createdAt": times::micros(one.created_at_us),
+    }
+}
+
+pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
+    let kind = match seen.item.kind.name {
+        "internalTransferIn" => "internalTransfer",
+        kind => kind,
+    };
+    let (counterparty_id, counterparty) = counterparty(view, seen);
+    let note = [Some(seen.item), seen.item.twin.map(|twin| &view.items[twin])];
+    let note = note.into_iter().flatten().find_map(|item| view.note(item)?.text);
+    let failed_at = seen.reached_at_us(&["failed", "blocked"]);
+    object! {
+        "accountId": seen.account().id.as_str(),
+        "amount": dollars(seen.account(), seen.item.signed_minor()),
+        "attachments": Vec::new(),
+        "bankDescription": seen.item.traits.is_multiple_of(3).then(|| format!("{counterparty}; REF {}", seen.item.traits % 100_000)),
+        "compliantWithReceiptPolicy": true,
+        "counterpartyId": counterparty_id,
+        "counterpartyName": counterparty,
+        "counterpartyNickname": Json::Null,
+        "createdAt": times::micros(seen.created_at_us()),
+        "currencyExchangeInfo": Json::Null,
+        "dashboardLink": format!("https://app.mercury.com/transactions/{}", seen.id()),
+        "details": Json::Object(Vec::new()),
+        "estimatedDeliveryDate": times::micros(seen.created_at_us() + times::DAY_US),
+        "externalMemo": Json::Null,
+        "failedAt": failed_at.map(times::micros),
+        "feeId": Json::Null,
+        "hasGeneratedReceipt": false,
+        "id": seen.id(),
+        "kind": kind,
+        "note": note,
+        "postedAt": seen.reached_at_us(&["sent"]).map(times::micros),
+        "reasonForFailure": failed_at.map(|_| "The receiving bank refused the payment"),
+        "status": seen.status(),
+    }
+}
+
+/// The id and the name of the other side: the other account, a recipient, or somebody else.
+fn counterparty(view: &View<'_>, seen: &Seen<'_>) -> (String, String) {
+    if let Some(twin) = seen.item.twin {
+        let other = &view.accounts[view.items[twin].account];
+        return (other.id.clone(), other.name.clone());
+    }
+    let recipients = view.beneficiaries.len() as u64;
+    match seen.item.kind.name {
+        "externalTransfer" if recipients > 0 => {
+            let one = &view.beneficiaries[(seen.item.traits % recipients) as usize];
+            (one.id.clone(), one.name.clone())
+        }
+        _ => {
+            let name = names::business(seen.item.traits);
+            (crate::kit::ids::uuid(0, name, 0).to_string(), name.to_owned())
+        }
+    }
+}
