@@ -1,6 +1,6 @@
 //! `tributary payouts`: payouts and transfers, seen by the operator.
 
-use clap::builder::NonEmptyStringValueParser;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::Value;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::database::Database;
 use super::sync::time;
 use super::{CommandResult, Common};
-use crate::domain::ProviderName;
+use crate::domain::{OrderState, ProviderName};
 use crate::store::payment_orders::{self, Order, Resolution};
 use crate::store::{held_records, payment_refusals};
 
@@ -58,8 +58,8 @@ pub struct ListArgs {
     #[arg(long)]
     provider: Option<ProviderName>,
     /// Only those in this state; several may be given [default: all that have not ended].
-    #[arg(long)]
-    state: Vec<State>,
+    #[arg(long, value_parser = state_parser())]
+    state: Vec<OrderState>,
     /// Those that have ended, too.
     #[arg(long, conflicts_with = "state")]
     all: bool,
@@ -106,16 +106,8 @@ enum Outcome {
     Look,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum State {
-    Recorded,
-    Held,
-    Sending,
-    Pending,
-    Succeeded,
-    Failed,
-    Unknown,
-    Parked,
+fn state_parser() -> impl TypedValueParser<Value = OrderState> {
+    PossibleValuesParser::new(OrderState::ALL.map(OrderState::as_str)).try_map(|name| name.parse())
 }
 
 pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
@@ -133,10 +125,9 @@ pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
 }
 
 async fn list(database: &Database, args: &ListArgs) -> CommandResult {
-    let name = |state: &State| state.to_possible_value().map(|value| value.get_name().to_owned());
-    let mut states: Vec<String> = args.state.iter().filter_map(name).collect();
+    let mut states = args.state.clone();
     if states.is_empty() && !args.all {
-        states = ["recorded", "held", "sending", "pending", "unknown", "parked"].map(str::to_owned).to_vec();
+        states.extend(OrderState::ALL.into_iter().filter(|state| !state.has_ended()));
     }
     println!(
         "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {:24}  WHY",
@@ -195,15 +186,15 @@ async fn show(database: &Database, order: &str) -> CommandResult {
     };
     field("id", &order.id.to_string());
     field("key", &order.idempotency_key);
-    field("provider", &order.provider);
-    field("kind", &order.kind);
+    field("provider", order.provider.as_str());
+    field("kind", order.kind.as_str());
     field("amount", &format!("{} {}", order.amount, order.asset));
     field("from", &order.source_account_id);
     field("to", &order.destination_account_id);
     optional("description", &order.description);
     field("ordered", &time(order.created_at));
-    field("state", &order.state);
-    field("told", &format!("{} since {}", order.status, time(order.status_at)));
+    field("state", order.state.as_str());
+    field("told", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
     optional("reason", &order.reason);
     field("attempt", &order.attempt.to_string());
     field("sent", &sent(&order));
@@ -277,8 +268,8 @@ async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
 async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> CommandResult {
     let order = find(database, order).await?;
     if !payment_orders::reject(&database.pool, order.id, reason, who).await? {
-        return Err(match order.state.as_str() {
-            "recorded" => format!("{} is being sent just now: look again in a moment", order.id),
+        return Err(match order.state {
+            OrderState::Recorded => format!("{} is being sent just now: look again in a moment", order.id),
             state => format!("{} is {state}: neither held, nor certainly never sent", order.id),
         }
         .into());

@@ -14,8 +14,8 @@ use utoipa_axum::routes;
 
 use super::auth::Connector;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::domain::PaymentKind;
-use crate::payments::Placed;
+use crate::domain::{PaymentKind, Status};
+use crate::payments::{Placed, Refused};
 use crate::store::payment_orders::Order;
 
 /// The largest body, in bytes.
@@ -54,7 +54,7 @@ pub struct PlacedPayment {
     source_account_id: String,
     destination_account_id: String,
     description: Option<String>,
-    status: String,
+    status: Status,
     /// When it got this status: later ones have later times.
     created_at: String,
     /// With `tributary.reason` where it failed.
@@ -66,7 +66,7 @@ impl From<Order> for PlacedPayment {
         Self {
             id: order.id.to_string(),
             idempotency_key: order.idempotency_key,
-            amount: order.amount,
+            amount: order.amount.to_string(),
             currency: order.asset,
             source_account_id: order.served_source_id,
             destination_account_id: order.served_destination_id,
@@ -92,7 +92,9 @@ macro_rules! endpoint {
             match state.payments.place(&caller.provider, $kind, &body?).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
-                Placed::Refused { status, title, detail } => Err(ApiError::Refused { status, title, detail }),
+                Placed::Refused(Refused { status, title, detail }) => {
+                    Err(ApiError::Refused { status, title, detail })
+                }
             }
         }
     };

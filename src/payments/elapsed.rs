@@ -1,7 +1,9 @@
-//! How much time has really passed, also while the process or the machine slept.
+//! Time: how much has really passed, also while the process or the machine slept, and how much is
+//! left.
 
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use nix::time::{ClockId, clock_gettime};
 
 /// A moment by a clock that nobody sets and that goes on while the machine sleeps.
@@ -26,4 +28,17 @@ impl Moment {
             _ => Duration::MAX,
         }
     }
+}
+
+/// `period` after `at`, or as late as can be told.
+pub fn after(at: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
+    TimeDelta::from_std(period)
+        .ok()
+        .and_then(|period| at.checked_add_signed(period))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+/// What is left until `at`; `None` if it is over.
+pub fn left(at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Duration> {
+    (at - now).to_std().ok().filter(|left| !left.is_zero())
 }

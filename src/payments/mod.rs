@@ -6,19 +6,21 @@
 //! order unknown: it is looked up, repeated only while the provider's key still protects, and
 //! else left to a person. Only a definite refusal fails an order.
 
-mod attempt;
 mod elapsed;
+mod executor;
+mod follow;
+mod intake;
 mod key;
 mod order;
 mod points;
 mod policy;
-mod recover;
-mod service;
+mod send;
 mod view;
 mod worker;
 
+pub use executor::{Payer, Settings};
+pub use intake::{Payments, Placed, Refused};
 pub use order::{Invalid, OrderRequest};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};
-pub use service::{Payer, Payments, Placed, Settings};
 pub use worker::Worker;

@@ -6,9 +6,8 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::attempt::Means;
-use super::recover::after;
-use super::service::Inner;
+use super::elapsed::after;
+use super::executor::Route;
 use crate::domain::{PaymentKind, ProviderName};
 use crate::store::StoreError;
 use crate::store::accounts::{self, Party};
@@ -17,29 +16,30 @@ use crate::store::payment_orders::Order;
 /// How far from ours a provider's clock may be.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
-impl Inner {
-    /// The order as filters see it.
-    pub async fn view(&self, means: &Means<'_>, order: &Order) -> Result<serde_json::Value, String> {
-        let (provider, kind) = (&means.provider, means.kind);
-        let fault = |error: StoreError| error.to_string();
-        let source =
-            accounts::find_account(&self.pool, provider, &order.source_account_id).await.map_err(fault)?;
-        let destination = find_destination(&self.pool, provider, kind, &order.destination_account_id).await;
-        let destination = destination.map_err(fault)?;
-        let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
-        let shown_after = means.api.timeout + means.api.settle().unwrap_or_default();
-        let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
-        Ok(json!({
-            "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,
-            "amount": order.amount, "currency": order.asset,
-            "description": order.description, "metadata": order.metadata,
-            "source": source.as_ref().map(|source| party(source, "account")),
-            "destination": destination.as_ref().map(|(to, of)| party(to, of)),
-            // between these two the payment is dated, also by a provider whose clock differs from ours
-            "lookFrom": time(first_sent_at - CLOCK_SKEW), "lookTo": time(after(shown_by, CLOCK_SKEW)),
-            "id": order.provider_payment_id, "reference": order.provider_reference,
-        }))
-    }
+/// The order as filters see it.
+pub(super) async fn of_order(
+    pool: &PgPool,
+    route: Route<'_>,
+    order: &Order,
+) -> Result<serde_json::Value, String> {
+    let Route { provider, kind, api, .. } = route;
+    let fault = |error: StoreError| error.to_string();
+    let source = accounts::find_account(pool, provider, &order.source_account_id).await.map_err(fault)?;
+    let destination = find_destination(pool, provider, kind, &order.destination_account_id).await;
+    let destination = destination.map_err(fault)?;
+    let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
+    let shown_after = api.timeout + api.settle().unwrap_or_default();
+    let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
+    Ok(json!({
+        "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,
+        "amount": order.amount.to_string(), "currency": order.asset,
+        "description": order.description, "metadata": order.metadata,
+        "source": source.as_ref().map(|source| party(source, "account")),
+        "destination": destination.as_ref().map(|(to, of)| party(to, of)),
+        // between these two the payment is dated, also by a provider whose clock differs from ours
+        "lookFrom": time(first_sent_at - CLOCK_SKEW), "lookTo": time(after(shown_by, CLOCK_SKEW)),
+        "id": order.provider_payment_id, "reference": order.provider_reference,
+    }))
 }
 
 fn time(at: DateTime<Utc>) -> String {

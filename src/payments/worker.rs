@@ -10,7 +10,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::service::{Inner, Payments};
+use super::executor::Executor;
+use super::follow;
+use super::intake::Payments;
+use crate::domain::OrderState;
 use crate::records;
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Claim};
@@ -24,13 +27,13 @@ const COUNT_EVERY: u64 = 15;
 
 /// Carries orders on that nobody waits for.
 pub struct Worker {
-    inner: Arc<Inner>,
+    executor: Arc<Executor>,
 }
 
 impl Payments {
     /// What carries the orders on; any number of instances may.
     pub fn worker(&self) -> Worker {
-        Worker { inner: Arc::clone(&self.0) }
+        Worker { executor: Arc::clone(&self.0) }
     }
 }
 
@@ -47,7 +50,7 @@ impl Worker {
                 self.count().await;
             }
             ticks += 1;
-            let pause = self.inner.settings.tick.mul_f64(rand::rng().random_range(0.75..1.25));
+            let pause = self.executor.settings.tick.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -66,34 +69,37 @@ impl Worker {
     }
 
     async fn tick(&self, running: &mut JoinSet<()>) -> Result<usize, StoreError> {
-        let inner = &self.inner;
-        let lost = payment_orders::expire(&inner.pool, &inner.owner).await?;
+        let executor = &self.executor;
+        let lost = payment_orders::expire(&executor.pool, &executor.owner).await?;
         if lost > 0 {
             tracing::error!(
                 lost,
                 "the outcomes of payments were lost with their instance: they are looked up"
             );
         }
-        let names: Vec<&str> = inner.payers.keys().map(|name| name.as_str()).collect();
+        let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
-        let claim =
-            Claim { owner: &inner.owner, token: Uuid::new_v4(), time: inner.settings.claim.min(LOOK_CLAIM) };
+        let claim = Claim {
+            owner: &executor.owner,
+            token: Uuid::new_v4(),
+            time: executor.settings.claim.min(LOOK_CLAIM),
+        };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),
-            room => payment_orders::claim_due(&inner.pool, &names, room, claim).await?,
+            room => payment_orders::claim_due(&executor.pool, &names, room, claim).await?,
         };
         let claimed = orders.len();
         for order in orders {
-            let (inner, token) = (Arc::clone(inner), claim.token);
+            let (executor, token) = (Arc::clone(executor), claim.token);
             running.spawn(async move {
-                if let Err(error) = inner.go_on(&order, token).await {
+                if let Err(error) = follow::go_on(&executor, &order, token).await {
                     // its claim ends by itself
                     tracing::error!(order = %order.id, %error, "a payment could not be carried on");
                 }
             });
         }
-        for provider in inner.payers.keys() {
-            if let Err(error) = records::release(&inner.pool, provider).await {
+        for provider in executor.payers.keys() {
+            if let Err(error) = records::release(&executor.pool, provider).await {
                 tracing::error!(%provider, %error, "held records could not be looked at");
             }
         }
@@ -101,12 +107,12 @@ impl Worker {
     }
 
     async fn count(&self) {
-        let Ok(counts) = payment_orders::open_counts(&self.inner.pool).await else { return };
-        for provider in self.inner.payers.keys() {
-            for state in ["recorded", "held", "sending", "pending", "unknown", "parked"] {
-                let mut of = counts.iter().filter(|(p, s, _)| p == provider.as_str() && s == state);
+        let Ok(counts) = payment_orders::open_counts(&self.executor.pool).await else { return };
+        for provider in self.executor.payers.keys() {
+            for state in OrderState::ALL.into_iter().filter(|state| !state.has_ended()) {
+                let mut of = counts.iter().filter(|(p, s, _)| p == provider && *s == state);
                 let count = of.next().map_or(0, |(_, _, count)| *count);
-                gauge!("tributary_open_payments", "provider" => provider.to_string(), "state" => state)
+                gauge!("tributary_open_payments", "provider" => provider.to_string(), "state" => state.as_str())
                     .set(count as f64);
             }
         }

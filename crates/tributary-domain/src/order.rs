@@ -58,6 +58,12 @@ impl OrderState {
     }
 }
 
+impl std::fmt::Display for OrderState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 impl std::str::FromStr for OrderState {
     type Err = String;
 

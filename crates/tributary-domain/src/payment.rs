@@ -58,7 +58,7 @@ impl std::str::FromStr for PaymentKind {
 
 impl std::fmt::Display for PaymentKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Act, Claim, Order, begin, change_order, says};
+use super::{Act, Claim, Order, Row, begin, change_order, read, says};
+use crate::domain::{OrderState, ProviderName};
 use crate::store::{StoreError, interval};
 
 /// Claims up to `most` orders of `providers` at which something is due: what is only followed after
@@ -51,7 +52,7 @@ pub async fn claim_due(
             .fetch_all(&mut *transaction)
             .await?;
     transaction.commit().await?;
-    Ok(orders)
+    orders.into_iter().map(Order::try_from).collect()
 }
 
 /// Ends the claims of those who did not live to tell what became of their requests: nobody knows.
@@ -100,18 +101,18 @@ pub async fn look_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -
     Ok(())
 }
 
-/// Leaves the order to a person, if it is still the caller's (or nobody's, and open).
+/// Leaves the order to a person, if it is still the caller's.
 pub async fn park(
     pool: &PgPool,
     id: Uuid,
-    token: Option<Uuid>,
+    token: Uuid,
     reason: &str,
     act: Act<'_>,
 ) -> Result<bool, StoreError> {
     let change = sqlx::query!(
         "update payment_orders set state = 'parked', reason = $3, next_at = null,
            claim_owner = null, claim_token = null, claimed_until = null
-         where id = $1 and claim_token is not distinct from $2 and state in ('sending', 'unknown', 'pending')",
+         where id = $1 and claim_token = $2 and state in ('sending', 'unknown', 'pending')",
         id,
         token,
         reason
@@ -141,12 +142,12 @@ pub async fn park_at_once(
 }
 
 /// How many orders of each provider are in each state that is not final.
-pub async fn open_counts(pool: &PgPool) -> Result<Vec<(String, String, i64)>, StoreError> {
+pub async fn open_counts(pool: &PgPool) -> Result<Vec<(ProviderName, OrderState, i64)>, StoreError> {
     let counts = sqlx::query!(
         r#"select provider, state, count(*) as "count!" from payment_orders
            where state not in ('succeeded', 'failed') group by provider, state"#
     )
     .fetch_all(pool)
     .await?;
-    Ok(counts.into_iter().map(|row| (row.provider, row.state, row.count)).collect())
+    counts.into_iter().map(|row| Ok((read(&row.provider)?, read(&row.state)?, row.count))).collect()
 }

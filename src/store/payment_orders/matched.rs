@@ -3,10 +3,8 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Act, says};
-use crate::domain::{
-    Amount, Change, Ordered, PastAttempt, PaymentKind, ProviderName, ProviderNames, Unidentified,
-};
+use super::{Act, read, says, unreadable};
+use crate::domain::{Amount, Change, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified};
 use crate::store::StoreError;
 
 /// Whether anything was ever ordered at the provider.
@@ -20,7 +18,7 @@ pub async fn any(connection: &mut PgConnection, provider: &ProviderName) -> Resu
     Ok(any)
 }
 
-struct Row {
+struct OrderedRow {
     id: Uuid,
     kind: String,
     idempotency_key: String,
@@ -38,18 +36,15 @@ struct Row {
     provider_metadata: serde_json::Value,
 }
 
-impl TryFrom<Row> for Ordered {
+impl TryFrom<OrderedRow> for Ordered {
     type Error = StoreError;
 
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let unreadable = |why: &dyn std::fmt::Display| {
-            StoreError::Schema(format!("order {} cannot be read: {why}", row.id))
-        };
+    fn try_from(row: OrderedRow) -> Result<Self, StoreError> {
         Ok(Self {
-            kind: row.kind.parse().map_err(|why: String| unreadable(&why))?,
-            amount: Amount::parse("amount", &row.amount).map_err(|why| unreadable(&why))?,
-            state: row.state.parse().map_err(|why: String| unreadable(&why))?,
-            status: serde_json::from_value(row.status.as_str().into()).map_err(|why| unreadable(&why))?,
+            kind: read(&row.kind)?,
+            amount: Amount::parse("amount", &row.amount).map_err(unreadable)?,
+            state: read(&row.state)?,
+            status: serde_json::from_value(row.status.into()).map_err(unreadable)?,
             id: row.id,
             idempotency_key: row.idempotency_key,
             asset: row.asset,
@@ -76,7 +71,7 @@ pub async fn named(
 ) -> Result<Vec<Ordered>, StoreError> {
     let ids: Vec<Uuid> = names.iter().filter_map(|name| Uuid::try_parse(name).ok()).collect();
     let rows = sqlx::query_as!(
-        Row,
+        OrderedRow,
         r#"select id, kind, idempotency_key, asset, amount::text as "amount!", source_account_id, state, status,
              attempt, provider_key, provider_payment_id, provider_reference, record_id, provider_updated_at,
              provider_metadata
@@ -106,7 +101,7 @@ pub async fn lock(
     payment_id: Option<&str>,
 ) -> Result<Option<(Ordered, bool)>, StoreError> {
     let row = sqlx::query_as!(
-        Row,
+        OrderedRow,
         r#"select id, kind, idempotency_key, asset, amount::text as "amount!", source_account_id, state, status,
              attempt, provider_key, provider_payment_id, provider_reference, record_id, provider_updated_at,
              provider_metadata
@@ -152,12 +147,11 @@ pub async fn past_attempts_named(
     .fetch_all(connection)
     .await?;
     let attempts = rows.into_iter().map(|row| {
-        let unreadable = |why: String| StoreError::Schema(format!("an attempt cannot be read: {why}"));
         Ok(PastAttempt {
-            kind: row.kind.parse::<PaymentKind>().map_err(unreadable)?,
+            kind: read(&row.kind)?,
             idempotency_key: row.idempotency_key,
             asset: row.asset,
-            amount: Amount::parse("amount", &row.amount).map_err(|why| unreadable(why.to_string()))?,
+            amount: Amount::parse("amount", &row.amount).map_err(unreadable)?,
             names: ProviderNames {
                 key: row.provider_key,
                 payment_id: row.provider_payment_id,
@@ -208,8 +202,7 @@ pub async fn unidentified(
     .await?;
     let orders = rows.into_iter().map(|row| {
         Ok(Unidentified {
-            amount: Amount::parse("amount", &row.amount)
-                .map_err(|why| StoreError::Schema(format!("an order cannot be read: {why}")))?,
+            amount: Amount::parse("amount", &row.amount).map_err(unreadable)?,
             asset: row.asset,
             source_account_id: row.source_account_id,
             created_at: row.created_at,

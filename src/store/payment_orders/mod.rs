@@ -11,19 +11,18 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::{PaymentKind, ProviderName};
+use crate::domain::{Amount, OrderState, PaymentKind, ProviderName, Status};
 
 /// An order as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     pub id: Uuid,
-    pub provider: String,
-    pub kind: String,
+    pub provider: ProviderName,
+    pub kind: PaymentKind,
     pub idempotency_key: String,
     pub fingerprint: Vec<u8>,
     pub asset: String,
-    /// Integer minor units.
-    pub amount: String,
+    pub amount: Amount,
     /// The provider's own ids; the served ones are URL-safe.
     pub source_account_id: String,
     pub destination_account_id: String,
@@ -35,8 +34,9 @@ pub struct Order {
     /// As it is served, with the reason of a refusal.
     pub served_metadata: serde_json::Value,
     pub created_at: DateTime<Utc>,
-    pub state: String,
-    pub status: String,
+    pub state: OrderState,
+    /// As Formance is told.
+    pub status: Status,
     /// The `createdAt` that goes with the status.
     pub status_at: DateTime<Utc>,
     pub reason: Option<String>,
@@ -57,11 +57,99 @@ pub struct Order {
     pub now: DateTime<Utc>,
 }
 
+/// An order as its table has it.
+struct Row {
+    id: Uuid,
+    provider: String,
+    kind: String,
+    idempotency_key: String,
+    fingerprint: Vec<u8>,
+    asset: String,
+    amount: String,
+    source_account_id: String,
+    destination_account_id: String,
+    served_source_id: String,
+    served_destination_id: String,
+    description: Option<String>,
+    metadata: serde_json::Value,
+    served_metadata: serde_json::Value,
+    created_at: DateTime<Utc>,
+    state: String,
+    status: String,
+    status_at: DateTime<Utc>,
+    reason: Option<String>,
+    replied_at: Option<DateTime<Utc>>,
+    answer_by: Option<DateTime<Utc>>,
+    attempt: i32,
+    tries: i32,
+    first_sent_at: Option<DateTime<Utc>>,
+    last_sent_at: Option<DateTime<Utc>>,
+    refusal: Option<String>,
+    provider_key: String,
+    provider_payment_id: Option<String>,
+    provider_reference: Option<String>,
+    claim_token: Option<Uuid>,
+    looks: i32,
+    approved_by: Option<String>,
+    now: DateTime<Utc>,
+}
+
+impl TryFrom<Row> for Order {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.id,
+            provider: read(&row.provider)?,
+            kind: read(&row.kind)?,
+            idempotency_key: row.idempotency_key,
+            fingerprint: row.fingerprint,
+            asset: row.asset,
+            amount: Amount::parse("amount", &row.amount).map_err(unreadable)?,
+            source_account_id: row.source_account_id,
+            destination_account_id: row.destination_account_id,
+            served_source_id: row.served_source_id,
+            served_destination_id: row.served_destination_id,
+            description: row.description,
+            metadata: row.metadata,
+            served_metadata: row.served_metadata,
+            created_at: row.created_at,
+            state: read(&row.state)?,
+            status: serde_json::from_value(row.status.into()).map_err(unreadable)?,
+            status_at: row.status_at,
+            reason: row.reason,
+            replied_at: row.replied_at,
+            answer_by: row.answer_by,
+            attempt: row.attempt,
+            tries: row.tries,
+            first_sent_at: row.first_sent_at,
+            last_sent_at: row.last_sent_at,
+            refusal: row.refusal,
+            provider_key: row.provider_key,
+            provider_payment_id: row.provider_payment_id,
+            provider_reference: row.provider_reference,
+            claim_token: row.claim_token,
+            looks: row.looks,
+            approved_by: row.approved_by,
+            now: row.now,
+        })
+    }
+}
+
+/// A name as a table has it, which constraints hold to what the type knows.
+fn read<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, StoreError> {
+    name.parse().map_err(unreadable)
+}
+
+fn unreadable(why: impl std::fmt::Display) -> StoreError {
+    StoreError::Schema(format!("an order cannot be read: {why}"))
+}
+
 /// `$head` up to the columns of an order `o`, `$tail` behind them.
 macro_rules! order_query {
     ($head:literal, $tail:literal $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
-            Order,
+            Row,
             $head + r#" o.id as "id!", o.provider as "provider!", o.kind as "kind!",
               o.idempotency_key as "idempotency_key!", o.fingerprint as "fingerprint!", o.asset as "asset!",
               o.amount::text as "amount!", o.source_account_id as "source_account_id!",
@@ -138,14 +226,14 @@ async fn change_order(
 }
 
 /// The order as the transaction has made it.
-async fn read(
+async fn fetch(
     transaction: &mut Transaction<'_, Postgres>,
     id: Option<Uuid>,
 ) -> Result<Option<Order>, StoreError> {
     let order = order_query!("select", "from payment_orders o where o.id = $1", id)
         .fetch_optional(&mut **transaction)
         .await?;
-    Ok(order)
+    order.map(Order::try_from).transpose()
 }
 
 /// The order of a key.
@@ -164,35 +252,36 @@ pub async fn find(
     )
     .fetch_optional(pool)
     .await?;
-    Ok(order)
+    order.map(Order::try_from).transpose()
 }
 
 /// The order of this id.
 pub async fn get(pool: &PgPool, id: Uuid) -> Result<Option<Order>, StoreError> {
     let order =
         order_query!("select", "from payment_orders o where o.id = $1", id).fetch_optional(pool).await?;
-    Ok(order)
+    order.map(Order::try_from).transpose()
 }
 
 /// The orders of `states` (of any, if there are none), newest first.
 pub async fn list(
     pool: &PgPool,
     provider: Option<&ProviderName>,
-    states: &[String],
+    states: &[OrderState],
     limit: u32,
 ) -> Result<Vec<Order>, StoreError> {
+    let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
     let orders = order_query!(
         "select",
         "from payment_orders o
          where ($1::text is null or o.provider = $1) and (cardinality($2::text[]) = 0 or o.state = any ($2))
          order by o.created_at desc limit $3",
         provider.map(ProviderName::as_str),
-        states,
+        &states as _,
         i64::from(limit)
     )
     .fetch_all(pool)
     .await?;
-    Ok(orders)
+    orders.into_iter().map(Order::try_from).collect()
 }
 
 /// The orders of this key of Formance's: of several providers, or a payout and a transfer.
@@ -204,5 +293,5 @@ pub async fn of_key(pool: &PgPool, key: &str) -> Result<Vec<Order>, StoreError> 
     )
     .fetch_all(pool)
     .await?;
-    Ok(orders)
+    orders.into_iter().map(Order::try_from).collect()
 }

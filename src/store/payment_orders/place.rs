@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{Act, Claim, Order, begin, read};
+use super::{Act, Claim, Order, begin, fetch};
 use crate::domain::{PaymentKind, ProviderName};
 use crate::store::{StoreError, interval};
 
@@ -94,7 +94,7 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
     )
     .fetch_optional(&mut *transaction)
     .await?;
-    let made = read(&mut transaction, made).await?;
+    let made = fetch(&mut transaction, made).await?;
     transaction.commit().await?;
     Ok(made.map_or(Made::Exists, |order| Made::Order(Box::new(order))))
 }
@@ -156,7 +156,7 @@ pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<
     )
     .fetch_optional(&mut *transaction)
     .await?;
-    let order = read(&mut transaction, told).await?;
+    let order = fetch(&mut transaction, told).await?;
     transaction.commit().await?;
     Ok(order)
 }
@@ -186,11 +186,11 @@ pub async fn retry(
     let Again { provider_key, held, guard, wait, per_day } = again;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "tried anew after a refusal" }).await?;
     let size = Size {
-        provider: &order.provider,
-        kind: &order.kind,
+        provider: order.provider.as_str(),
+        kind: order.kind.as_str(),
         idempotency_key: &order.idempotency_key,
         asset: &order.asset,
-        amount: &order.amount,
+        amount: &order.amount.to_string(),
     };
     if let Some(per_day) = per_day
         && let Some(sum) = over_the_day(&mut transaction, size, per_day).await?
@@ -238,7 +238,7 @@ pub async fn retry(
     )
     .fetch_one(&mut *transaction)
     .await?;
-    let order = read(&mut transaction, Some(again)).await?;
+    let order = fetch(&mut transaction, Some(again)).await?;
     transaction.commit().await?;
     Ok(order.map_or(Made::Exists, |order| Made::Order(Box::new(order))))
 }

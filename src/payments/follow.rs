@@ -1,0 +1,165 @@
+//! Goes on with an order: sends what was not sent, finds out what became of a request, and follows
+//! a payment until it has ended.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::elapsed::{after, left};
+use super::executor::{Executor, Route};
+use super::points::Point;
+use super::{send, view};
+use crate::domain::{OrderState, PaymentState};
+use crate::provider::Looked;
+use crate::records::{self, Seen};
+use crate::store::StoreError;
+use crate::store::payment_orders::{self, Act, Order};
+
+/// How long a look may take: less than the claim for it holds.
+const LOOK_LIMIT: Duration = Duration::from_secs(20);
+/// The longest pause between two looks at an open payment.
+const RAREST_LOOK: Duration = Duration::from_secs(6 * 3600);
+
+/// An order at which something is due.
+struct Due<'a> {
+    executor: &'a Executor,
+    route: Route<'a>,
+    order: &'a Order,
+    /// Of our claim on it.
+    token: Uuid,
+}
+
+/// Does what is due at `order`, which is claimed under `token`.
+pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Result<(), StoreError> {
+    let Some(route) = executor.route(&order.provider, order.kind) else {
+        tracing::error!(provider = %order.provider, order = %order.id,
+            "an order cannot go on: its provider's file does not say any more how to pay");
+        return executor.later(order, token, Some(executor.pause(order.looks))).await;
+    };
+    let due = Due { executor, route, order, token };
+    match order.state {
+        OrderState::Recorded => {
+            send::send(executor, route, order, token).await;
+            Ok(())
+        }
+        OrderState::Unknown => due.find_out().await,
+        _ => due.follow().await,
+    }
+}
+
+impl Due<'_> {
+    async fn look(&self) -> Option<Looked> {
+        let Self { executor, route, order, .. } = *self;
+        let view = match view::of_order(&executor.pool, route, order).await {
+            Ok(view) => view,
+            Err(why) => return Some(Looked::Failed(why)),
+        };
+        let looked = route.payer.connection.look_up_payment(route.api, &view);
+        let looked = tokio::time::timeout(LOOK_LIMIT.min(executor.settings.claim / 2), looked).await;
+        let looked = looked.unwrap_or_else(|_| Some(Looked::Failed("it took too long".to_owned())));
+        executor.at(Point::LookedUp).await;
+        looked
+    }
+
+    async fn later(&self, next: Option<Duration>) -> Result<(), StoreError> {
+        self.executor.later(self.order, self.token, next).await
+    }
+
+    async fn park(&self, why: &str) -> Result<(), StoreError> {
+        self.executor.park(self.order, self.token, why).await
+    }
+
+    async fn found(&self, state: &PaymentState, next: Duration) -> Result<(), StoreError> {
+        let (pool, order) = (&self.executor.pool, self.order);
+        let act = Act { actor: &self.executor.owner, what: "found at the provider" };
+        match records::seen(pool, order.id, order.attempt, state, act).await? {
+            Seen::Contradiction => {
+                self.park("a look at the provider found another payment, or its opposite").await?;
+                self.later(None).await
+            }
+            // where it is still open, and still ours
+            Seen::Changed | Seen::Unchanged => payment_orders::look_again(pool, order.id, next, act).await,
+        }
+    }
+
+    async fn several(&self, several: usize) -> Result<(), StoreError> {
+        let key = &self.order.provider_key;
+        self.park(&format!("the provider has {several} payments under the key {key}")).await
+    }
+
+    /// What became of a request whose outcome is unknown.
+    async fn find_out(&self) -> Result<(), StoreError> {
+        let every = self.route.api.look_every().unwrap_or_default();
+        match self.look().await {
+            Some(Looked::Found(state)) => self.found(&state, every).await,
+            Some(Looked::Several(several)) => self.several(several).await,
+            Some(Looked::Failed(why)) => {
+                tracing::warn!(provider = %self.route.provider, order = %self.order.id, why,
+                    "cannot look for a payment");
+                self.later(Some(self.executor.pause(self.order.looks))).await
+            }
+            Some(Looked::Missing) => self.not_found().await,
+            None if self.order.refusal.is_some() => {
+                self.park("a repeated request was refused; the first one may have moved money").await
+            }
+            None => self.send_again("there is no way to look for it").await,
+        }
+    }
+
+    /// The provider has no payment under the key, or does not show it yet.
+    async fn not_found(&self) -> Result<(), StoreError> {
+        let Self { executor, route, order, token } = *self;
+        let settle = route.api.settle().unwrap_or_default();
+        let settled = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout + settle);
+        if let Some(wait) = left(settled, order.now) {
+            return self.later(Some(wait.min(executor.pause(order.looks)))).await;
+        }
+        match &order.refusal {
+            // none of the requests made a payment, and the last one was refused
+            Some(reason) => {
+                let act = Act { actor: &executor.owner, what: "refused, and not found at the provider" };
+                payment_orders::failed(&executor.pool, order.id, token, reason, act).await.map(|_| ())
+            }
+            None => self.send_again("it is not found there").await,
+        }
+    }
+
+    /// Sends the same request under the same key, if the provider still knows the key; else leaves
+    /// the order to a person.
+    async fn send_again(&self, why: &str) -> Result<(), StoreError> {
+        let Self { executor, route, order, token } = *self;
+        let first = order.first_sent_at.unwrap_or(order.created_at);
+        let protected = route.api.key.lifetime.is_some_and(|lifetime| {
+            let ends = after(first, lifetime.as_duration());
+            // the provider has to get it in time, not only we to send it
+            left(ends, order.now).is_some_and(|left| left > route.api.timeout * 2 + executor.settings.claim)
+        });
+        if protected {
+            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment is sent again under its key");
+            send::send(executor, route, order, token).await;
+            return Ok(());
+        }
+        self.park(&format!(
+            "the outcome of its request is unknown, {why}, and its key at the provider protects no more"
+        ))
+        .await
+    }
+
+    /// How a payment that the provider has stands now.
+    async fn follow(&self) -> Result<(), StoreError> {
+        let every = self.route.api.look_every().unwrap_or_default();
+        let next = every.mul_f64(1.5_f64.powi(self.order.looks.clamp(0, 20))).min(RAREST_LOOK.max(every));
+        match self.look().await {
+            Some(Looked::Found(state)) => self.found(&state, next).await,
+            Some(Looked::Several(several)) => self.several(several).await,
+            Some(Looked::Missing) => self.later(Some(next)).await,
+            Some(Looked::Failed(why)) => {
+                tracing::warn!(provider = %self.route.provider, order = %self.order.id, why,
+                    "cannot look at a payment");
+                self.later(Some(next)).await
+            }
+            // the provider's records will tell
+            None => self.later(None).await,
+        }
+    }
+}
