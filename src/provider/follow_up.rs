@@ -34,7 +34,7 @@ impl Listed {
         open.checked_at.is_some_and(|checked_at| checked_at < self.begun_at)
             && match open.at {
                 Some(at) => {
-                    self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at <= until)
+                    self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
                 }
                 None => !windowed,
             }
