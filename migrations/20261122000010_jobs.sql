@@ -84,6 +84,16 @@ create table sync_run_streams (
   constraint sync_run_streams_pkey primary key (run, stream)
 );
 
+-- Streams of which an answer once told a next page, and by what the file has it found. Until then
+-- a full page without one is no proof that there is no other.
+create table sync_next_seen (
+  provider text not null,
+  stream text not null,
+  next text not null,
+  seen_at timestamptz not null default clock_timestamp(),
+  constraint sync_next_seen_pkey primary key (provider, stream)
+);
+
 -- Records as the provider sent them, where its manifest says keep_raw: each state once, in the
 -- order in which they last came, with what the mapping saw besides.
 create table raw_records (

@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::Progress;
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup};
+use crate::provider::{
+    Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup, Warnings,
+};
 use crate::store::batch::{self, Batch};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Origin, Refused};
 use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::sync_runs::{self, Counts};
-use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors};
+use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_next_seen};
 
 /// Why a page was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -264,6 +266,21 @@ impl PageSink for DatabaseSink<'_> {
         let mut connection = self.pool.acquire().await?;
         let rows = sync_open_records::load(&mut connection, self.provider(), stream, partition).await?;
         Ok(rows.into_iter().map(open_record).collect())
+    }
+
+    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
+        Ok(sync_next_seen::load(self.pool, self.provider(), stream, next).await?)
+    }
+
+    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
+        Ok(sync_next_seen::save(self.pool, self.provider(), stream, next).await?)
+    }
+
+    async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), SinkError> {
+        for (warning, count) in &warnings {
+            tracing::warn!(provider = %self.provider(), stream, partition, count, "{warning}");
+        }
+        Ok(())
     }
 
     async fn page(&mut self, page: Page) -> Result<(), SinkError> {

@@ -149,6 +149,7 @@ fn vanished(open: &[OpenRecord], scope: &Scope, keeps_raw: bool) -> Reading {
             ..reading::raw(&Val::Null, scope)
         };
         reading.closed.push(open.key.clone());
+        *reading.warnings.entry(Warning::Vanished).or_default() += 1;
         for canonical in &open.canonical {
             reading.records.push(cancelled(canonical, &raw));
         }

@@ -91,6 +91,40 @@ async fn the_history_tells_what_each_stream_brought() {
     assert!(out.contains("404"), "{out}");
 }
 
+/// A stream of pages of two, each telling the path of the next one by `next`.
+fn paged(next: &str) -> String {
+    let paging = format!(
+        "      paging: {{ kind: next_url, next: {{ body: {next} }}, size: {{ value: 2 }}, stop: no_next }}\n"
+    );
+    stream("payments", &paging).replace("records: .[]", "records: .items[]")
+}
+
+#[tokio::test]
+async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
+    let setup = Setup::new("next_seen").await;
+    let page = |next: Option<&str>| json!({"items": [record("a"), record("b")], "next": next});
+    let write = |next: &str| {
+        let yaml = file(&setup.upstream, "", &paged(next));
+        std::fs::write(setup.place.0.join("providers/acme.yaml"), yaml).unwrap();
+    };
+    write(".next");
+    setup.upstream.set("/payments", page(None));
+    let (code, _, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 1 && err.contains("paging.next") && err.contains("may_end_full: true"), "{err}");
+    assert_eq!(count(&setup.app.pool, "select count(*) from sync_cursors").await, 0);
+
+    setup.upstream.set("/payments", page(Some("/rest")));
+    setup.upstream.set("/rest", json!({"items": [record("c")]}));
+    assert_eq!(setup.run(&["sync", "acme"]).await.0, 0);
+    setup.upstream.set("/payments", page(None));
+    assert_eq!(setup.run(&["sync", "acme"]).await.0, 0, "each command is a process of its own");
+    assert_eq!(setup.run(&["sync", "acme", "--full", "--yes"]).await.0, 0);
+
+    write(".nxt");
+    let (code, _, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 1 && err.contains("paging.next"), "{err}");
+}
+
 #[tokio::test]
 async fn the_quarantine_is_looked_at_replayed_and_emptied() {
     let setup = Setup::new("quarantine").await;
