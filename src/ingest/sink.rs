@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Progress;
+use super::{Progress, WarnedOf, warned};
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
 use crate::provider::{
-    Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup, Warnings,
+    Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup, Warning, Warnings,
 };
 use crate::store::batch::{self, Batch};
 use crate::store::leases::{self, Lease};
@@ -49,6 +49,8 @@ pub struct DatabaseSink<'a> {
     /// What the run brought so far.
     pub tally: Tally,
     pub quarantined: u64,
+    /// What was odd, pages and quarantine included.
+    pub warned: WarnedOf,
     /// Pages committed so far.
     pub pages: u64,
 }
@@ -78,6 +80,7 @@ impl<'a> DatabaseSink<'a> {
             open_streams,
             tally: Tally::default(),
             quarantined: 0,
+            warned: WarnedOf::default(),
             pages: 0,
         }
     }
@@ -130,6 +133,7 @@ impl<'a> DatabaseSink<'a> {
         page: &Page,
         batch: &Batch,
         ended: bool,
+        warned: &WarnedOf,
     ) -> Result<Counts, SinkError> {
         leases::limit_silence(connection, self.lease).await?;
         if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
@@ -153,11 +157,27 @@ impl<'a> DatabaseSink<'a> {
             tally,
             quarantined: batch.refused.len() as u64,
             requests: page.requests,
-            warnings: page.warnings.values().sum(),
+            warnings: warned.total(),
         };
         sync_runs::add(connection, self.run, &page.stream, counts).await?;
+        self.keep(connection, &page.stream, warned).await?;
         // last, so that the lease's row is locked no longer than it has to be
         if leases::confirm(connection, self.lease).await? { Ok(counts) } else { Err(SinkError::LeaseLost) }
+    }
+
+    /// Keeps what was odd of `stream` with the run.
+    async fn keep(
+        &self,
+        connection: &mut PgConnection,
+        stream: &str,
+        warned: &WarnedOf,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<(&str, u64, &str)> =
+            warned.iter().map(|(_, kind, warned)| (kind, warned.times, warned.text.as_str())).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sync_runs::add_warnings(connection, self.run, stream, &rows).await
     }
 
     fn report(&mut self, page: &Page, counts: Counts) {
@@ -176,12 +196,6 @@ impl<'a> DatabaseSink<'a> {
             counter!("tributary_ingested_total", "provider" => self.provider().to_string(),
                 "resource" => page.resource.as_str(), "outcome" => outcome)
             .increment(count);
-        }
-        for (warning, count) in &page.warnings {
-            tracing::warn!(provider = %self.provider(), stream = page.stream, count, "{warning}");
-        }
-        if quarantined > 0 {
-            tracing::error!(provider = %self.provider(), stream = page.stream, quarantined, "records were quarantined");
         }
     }
 }
@@ -277,19 +291,35 @@ impl PageSink for DatabaseSink<'_> {
     }
 
     async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), SinkError> {
-        for (warning, count) in &warnings {
-            tracing::warn!(provider = %self.provider(), stream, partition, count, "{warning}");
+        let warned = WarnedOf::new(stream, partition, &warnings);
+        let mut transaction = store::begin(self.pool).await?;
+        leases::limit_silence(&mut transaction, self.lease).await?;
+        let counts = Counts { warnings: warned.total(), ..Counts::default() };
+        sync_runs::add(&mut transaction, self.run, stream, counts).await?;
+        self.keep(&mut transaction, stream, &warned).await?;
+        if !leases::confirm(&mut transaction, self.lease).await? {
+            return Err(SinkError::LeaseLost);
         }
+        transaction.commit().await?;
+        warned::report(self.provider(), stream, partition, &warnings);
+        self.warned.append(warned);
         Ok(())
     }
 
     async fn page(&mut self, page: Page) -> Result<(), SinkError> {
         let batch = self.parse(&page);
         let ended = self.ends_resource(&page);
+        let mut warnings = page.warnings.clone();
+        if !batch.refused.is_empty() {
+            *warnings.entry(Warning::Refused).or_default() += batch.refused.len() as u64;
+        }
+        let warned = WarnedOf::new(&page.stream, &page.partition, &warnings);
         let mut transaction = store::begin(self.pool).await?;
-        let counts = self.write(&mut transaction, &page, &batch, ended).await?;
+        let counts = self.write(&mut transaction, &page, &batch, ended, &warned).await?;
         transaction.commit().await?;
         self.report(&page, counts);
+        warned::report(self.provider(), &page.stream, &page.partition, &warnings);
+        self.warned.append(warned);
         Ok(())
     }
 }
