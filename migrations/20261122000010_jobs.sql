@@ -84,6 +84,27 @@ create table sync_run_streams (
   constraint sync_run_streams_pkey primary key (run, stream)
 );
 
+-- What was odd in a run, by stream and kind: how often, and the first of them in words. The kinds
+-- are the program's own, so a run has few rows whatever a provider answers.
+create table sync_run_warnings (
+  run uuid not null constraint sync_run_warnings_run_fkey references sync_runs (id) on delete cascade,
+  stream text not null,
+  kind text not null,
+  times bigint not null,
+  text text not null,
+  constraint sync_run_warnings_pkey primary key (run, stream, kind)
+);
+
+-- Streams of which an answer once told a next page, and by what the file has it found. Until then
+-- a full page without one is no proof that there is no other.
+create table sync_next_seen (
+  provider text not null,
+  stream text not null,
+  next text not null,
+  seen_at timestamptz not null default clock_timestamp(),
+  constraint sync_next_seen_pkey primary key (provider, stream)
+);
+
 -- Records as the provider sent them, where its manifest says keep_raw: each state once, in the
 -- order in which they last came, with what the mapping saw besides.
 create table raw_records (

@@ -71,6 +71,7 @@ fn describe() {
     );
     describe_counter!("tributary_ingested_total", "Records ingested by resource and outcome");
     describe_counter!("tributary_sync_runs_total", "Runs against a provider's API by outcome");
+    describe_counter!("tributary_sync_warnings_total", "Oddities in runs by stream and kind");
     describe_counter!("tributary_webhooks_total", "Calls of providers by outcome");
     describe_gauge!("tributary_sync_last_success_timestamp_seconds", "When a run last succeeded (Unix time)");
     describe_gauge!("tributary_sync_breaker_open", "1 while a group is paused since its runs keep failing");

@@ -13,8 +13,9 @@ use super::serve::{lease_time, stop_on_signal};
 use super::{CommandResult, Common};
 use crate::config::{self, Provider, Source};
 use crate::domain::ProviderName;
-use crate::ingest::{Busy, Instance, Order, Puller, RunOutcome, Synced};
+use crate::ingest::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
 use crate::provider::Manifest;
+use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs;
 
@@ -31,7 +32,8 @@ pub const BUSY: u8 = 3;
   tributary sync acme --stream payments     only this stream, with those above it
   tributary sync acme --full --yes          forget the cursors first: read everything that the API goes back to
 
-Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
+Warnings (a partition that was skipped, a status that is not known, ...) are told at the end; `tributary
+runs` shows them later. Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
 instance is at it (--no-wait).")]
 pub struct SyncArgs {
     /// The provider, as its file names it.
@@ -168,15 +170,14 @@ async fn sync(
 
 fn report(synced: &Synced) -> ExitCode {
     match synced {
-        Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests }) => {
-            println!(
-                "{} created, {} updated, {} unchanged, {quarantined} quarantined; {requests} requests",
-                tally.created, tally.updated, tally.unchanged
-            );
+        Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests, warned }) => {
+            println!("{}; {requests} requests{}", brought(*tally, *quarantined), counted(warned));
+            tell_warnings(warned);
             ExitCode::SUCCESS
         }
-        Synced::Ran(RunOutcome::Failed { tally, error }) => {
-            println!("{} created, {} updated, {} unchanged", tally.created, tally.updated, tally.unchanged);
+        Synced::Ran(RunOutcome::Failed { tally, quarantined, error, warned }) => {
+            println!("{}{}", brought(*tally, *quarantined), counted(warned));
+            tell_warnings(warned);
             eprintln!("tributary: {error}");
             ExitCode::from(FAILED)
         }
@@ -192,6 +193,30 @@ fn report(synced: &Synced) -> ExitCode {
             ExitCode::from(BUSY)
         }
     }
+}
+
+fn brought(tally: Tally, quarantined: u64) -> String {
+    let Tally { created, updated, unchanged } = tally;
+    format!("{created} created, {updated} updated, {unchanged} unchanged, {quarantined} quarantined")
+}
+
+fn counted(warned: &WarnedOf) -> String {
+    match warned.total() {
+        0 => String::new(),
+        1 => "; 1 warning".to_owned(),
+        total => format!("; {total} warnings"),
+    }
+}
+
+fn tell_warnings(warned: &WarnedOf) {
+    for (stream, kind, Warned { times, text }) in warned.iter() {
+        eprintln!("tributary: warning: {stream}: {}", in_words(kind, *times, text));
+    }
+}
+
+/// A kind of warning, how often it occurred, and the first of them.
+fn in_words(kind: &str, times: impl std::fmt::Display, text: &str) -> String {
+    format!("{kind}, {times} times; the first: {text}")
 }
 
 /// Lists what ran.
@@ -233,6 +258,7 @@ async fn list(database: &Database, args: &RunsArgs) -> CommandResult {
             run.quarantined,
             run.warnings
         );
+        let warnings = sync_runs::warnings(&database.pool, run.id).await?;
         for stream in sync_runs::streams(&database.pool, run.id).await? {
             println!(
                 "{:20}  {:7}  {:16}  - {:18}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
@@ -248,6 +274,9 @@ async fn list(database: &Database, args: &RunsArgs) -> CommandResult {
                 stream.quarantined,
                 stream.warnings
             );
+            for warning in warnings.iter().filter(|warning| warning.stream == stream.stream) {
+                println!("{:49}warning: {}", "", in_words(&warning.kind, warning.times, &warning.text));
+            }
             if let Some(error) = stream.error {
                 println!("{:49}{error}", "");
             }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
-use super::{Instance, Progress};
+use super::{Instance, Progress, WarnedOf};
 use crate::domain::ProviderName;
 use crate::provider::{Connection, StreamGroup};
 use crate::store::leases::Holder;
@@ -46,7 +46,12 @@ pub enum Synced {
 impl Puller {
     /// Reads now what `order` says, group after group. A pause after failures does not count.
     pub async fn sync_now(&self, order: &Order<'_>, stop: &CancellationToken) -> Result<Synced, StoreError> {
-        let mut total = RunOutcome::Succeeded { tally: Tally::default(), quarantined: 0, requests: 0 };
+        let mut total = RunOutcome::Succeeded {
+            tally: Tally::default(),
+            quarantined: 0,
+            requests: 0,
+            warned: WarnedOf::default(),
+        };
         for group in &self.groups {
             let names = match order.stream {
                 None => group.streams.clone(),
@@ -99,20 +104,32 @@ fn together(one: RunOutcome, other: RunOutcome) -> RunOutcome {
     use RunOutcome::{Failed, Interrupted, Succeeded};
     match (one, other) {
         (
-            Succeeded { mut tally, quarantined, requests },
-            Succeeded { tally: more, quarantined: q, requests: r },
+            Succeeded { mut tally, quarantined, requests, mut warned },
+            Succeeded { tally: more, quarantined: q, requests: r, warned: w },
         ) => {
             tally += more;
-            Succeeded { tally, quarantined: quarantined + q, requests: requests + r }
+            warned.append(w);
+            Succeeded { tally, quarantined: quarantined + q, requests: requests + r, warned }
         }
-        (Succeeded { tally: more, .. }, Failed { mut tally, error })
-        | (Failed { mut tally, error }, Succeeded { tally: more, .. }) => {
+        (
+            Succeeded { tally: more, quarantined: q, warned: w, .. },
+            Failed { mut tally, quarantined, error, mut warned },
+        )
+        | (
+            Failed { mut tally, quarantined, error, mut warned },
+            Succeeded { tally: more, quarantined: q, warned: w, .. },
+        ) => {
             tally += more;
-            Failed { tally, error }
+            warned.append(w);
+            Failed { tally, quarantined: quarantined + q, error, warned }
         }
-        (Failed { mut tally, error }, Failed { tally: more, error: also }) => {
+        (
+            Failed { mut tally, quarantined, error, mut warned },
+            Failed { tally: more, quarantined: q, error: also, warned: w },
+        ) => {
             tally += more;
-            Failed { tally, error: format!("{error}; {also}") }
+            warned.append(w);
+            Failed { tally, quarantined: quarantined + q, error: format!("{error}; {also}"), warned }
         }
         (Interrupted, _) | (_, Interrupted) => Interrupted,
     }

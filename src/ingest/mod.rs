@@ -13,6 +13,7 @@ mod replay;
 mod scheduler;
 mod shared;
 mod sink;
+mod warned;
 
 pub use breaker::PATIENCE;
 pub use foreground::{Busy, Order, Synced, run_once};
@@ -25,3 +26,4 @@ pub use replay::{Replayed, Replayer};
 pub use scheduler::Scheduler;
 pub use shared::DatabaseShared;
 pub use sink::{DatabaseSink, SinkError};
+pub use warned::{Warned, WarnedOf};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::breaker::{self, Failed};
 use super::held::HeldLease;
 use super::sink::{self, DatabaseSink, SinkError};
-use super::{DatabaseShared, Instance, Progress};
+use super::{DatabaseShared, Instance, Progress, WarnedOf};
 use crate::domain::ProviderName;
 use crate::provider::{
     Connection, Manifest, ManifestError, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted,
@@ -26,9 +26,9 @@ use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
 #[derive(Debug, Clone, PartialEq)]
 pub enum RunOutcome {
     /// Everything was read.
-    Succeeded { tally: Tally, quarantined: u64, requests: u64 },
+    Succeeded { tally: Tally, quarantined: u64, requests: u64, warned: WarnedOf },
     /// Some of it could not be read, or not be kept; the rest is committed.
-    Failed { tally: Tally, error: String },
+    Failed { tally: Tally, quarantined: u64, error: String, warned: WarnedOf },
     /// It was interrupted where it stood, and whoever has the lease next goes on from there:
     /// this process stops, or was silent for so long that another took the lease.
     Interrupted,
@@ -192,6 +192,7 @@ impl Puller {
             () = stop.cancelled() => return Ok(RunOutcome::Interrupted),
         };
         let (tally, quarantined, read_something) = (sink.tally, sink.quarantined, sink.pages > 0);
+        let warned = sink.warned;
         let ended = match result {
             Ok(report) => Ended::succeeded(report),
             Err(RunError::Sink(SinkError::LeaseLost)) => return Ok(self.lost(lease)),
@@ -204,8 +205,8 @@ impl Puller {
         }
         self.progress.add_run();
         Ok(match error {
-            None => RunOutcome::Succeeded { tally, quarantined, requests },
-            Some(error) => RunOutcome::Failed { tally, error },
+            None => RunOutcome::Succeeded { tally, quarantined, requests, warned },
+            Some(error) => RunOutcome::Failed { tally, quarantined, error, warned },
         })
     }
 

@@ -109,9 +109,9 @@ async fn run_and_report(puller: Arc<Puller>, held: HeldLease, stop: Cancellation
     let label = match &outcome {
         Ok(None) => return,
         Ok(Some(RunOutcome::Interrupted)) => "interrupted",
-        Ok(Some(RunOutcome::Succeeded { tally, quarantined, requests })) => {
+        Ok(Some(RunOutcome::Succeeded { tally, quarantined, requests, warned })) => {
             tracing::info!(%provider, group, created = tally.created, updated = tally.updated,
-                unchanged = tally.unchanged, quarantined, requests, "synced");
+                unchanged = tally.unchanged, quarantined, requests, warnings = warned.total(), "synced");
             "succeeded"
         }
         Ok(Some(RunOutcome::Failed { error, .. })) => {

@@ -9,15 +9,17 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::Progress;
+use super::{Progress, WarnedOf, warned};
 use crate::domain::{FeedName, ProviderName, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup};
+use crate::provider::{
+    Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup, Warning, Warnings,
+};
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Origin, Refused};
 use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::sync_runs::{self, Counts};
-use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors};
+use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_next_seen};
 
 /// Why a page was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,8 @@ pub struct DatabaseSink<'a> {
     /// What the run brought so far.
     pub tally: Tally,
     pub quarantined: u64,
+    /// What was odd, pages and quarantine included.
+    pub warned: WarnedOf,
     /// Pages committed so far.
     pub pages: u64,
 }
@@ -76,6 +80,7 @@ impl<'a> DatabaseSink<'a> {
             open_streams,
             tally: Tally::default(),
             quarantined: 0,
+            warned: WarnedOf::default(),
             pages: 0,
         }
     }
@@ -128,13 +133,19 @@ impl<'a> DatabaseSink<'a> {
         page: &Page,
         batch: &Batch,
         ended: bool,
-    ) -> Result<Counts, SinkError> {
+        warnings: &mut Warnings,
+    ) -> Result<(Counts, WarnedOf), SinkError> {
         leases::limit_silence(connection, self.lease).await?;
         if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
             feeds::hold_new(connection, self.provider(), feed).await?;
         }
         let Written { tally, refused } =
             records::write(connection, self.provider(), page.resource, batch).await?;
+        let quarantined = (batch.refused.len() + refused.len()) as u64;
+        if quarantined > 0 {
+            *warnings.entry(Warning::Refused).or_default() += quarantined;
+        }
+        let warned = WarnedOf::new(&page.stream, &page.partition, warnings);
         let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
         let (stream, partition) = (&page.stream, &page.partition);
         sync_open_records::save(connection, self.provider(), stream, partition, &open, &page.closed).await?;
@@ -148,15 +159,27 @@ impl<'a> DatabaseSink<'a> {
         if ended {
             settle(connection, self.lease, page.resource, self.groups).await?;
         }
-        let counts = Counts {
-            tally,
-            quarantined: (batch.refused.len() + refused.len()) as u64,
-            requests: page.requests,
-            warnings: page.warnings.values().sum(),
-        };
+        let counts = Counts { tally, quarantined, requests: page.requests, warnings: warned.total() };
         sync_runs::add(connection, self.run, &page.stream, counts).await?;
+        self.keep(connection, &page.stream, &warned).await?;
         // last, so that the lease's row is locked no longer than it has to be
-        if leases::confirm(connection, self.lease).await? { Ok(counts) } else { Err(SinkError::LeaseLost) }
+        let ours = leases::confirm(connection, self.lease).await?;
+        if ours { Ok((counts, warned)) } else { Err(SinkError::LeaseLost) }
+    }
+
+    /// Keeps what was odd of `stream` with the run.
+    async fn keep(
+        &self,
+        connection: &mut PgConnection,
+        stream: &str,
+        warned: &WarnedOf,
+    ) -> Result<(), StoreError> {
+        let rows: Vec<(&str, u64, &str)> =
+            warned.iter().map(|(_, kind, warned)| (kind, warned.times, warned.text.as_str())).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        sync_runs::add_warnings(connection, self.run, stream, &rows).await
     }
 
     fn report(&mut self, page: &Page, counts: Counts) {
@@ -175,12 +198,6 @@ impl<'a> DatabaseSink<'a> {
             counter!("tributary_ingested_total", "provider" => self.provider().to_string(),
                 "resource" => page.resource.as_str(), "outcome" => outcome)
             .increment(count);
-        }
-        for (warning, count) in &page.warnings {
-            tracing::warn!(provider = %self.provider(), stream = page.stream, count, "{warning}");
-        }
-        if quarantined > 0 {
-            tracing::error!(provider = %self.provider(), stream = page.stream, quarantined, "records were quarantined");
         }
     }
 }
@@ -267,13 +284,40 @@ impl PageSink for DatabaseSink<'_> {
         Ok(rows.into_iter().map(open_record).collect())
     }
 
+    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
+        Ok(sync_next_seen::load(self.pool, self.provider(), stream, next).await?)
+    }
+
+    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
+        Ok(sync_next_seen::save(self.pool, self.provider(), stream, next).await?)
+    }
+
+    async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), SinkError> {
+        let warned = WarnedOf::new(stream, partition, &warnings);
+        let mut transaction = store::begin(self.pool).await?;
+        leases::limit_silence(&mut transaction, self.lease).await?;
+        let counts = Counts { warnings: warned.total(), ..Counts::default() };
+        sync_runs::add(&mut transaction, self.run, stream, counts).await?;
+        self.keep(&mut transaction, stream, &warned).await?;
+        if !leases::confirm(&mut transaction, self.lease).await? {
+            return Err(SinkError::LeaseLost);
+        }
+        transaction.commit().await?;
+        warned::report(self.provider(), stream, partition, &warnings);
+        self.warned.append(warned);
+        Ok(())
+    }
+
     async fn page(&mut self, page: Page) -> Result<(), SinkError> {
         let batch = self.parse(&page);
         let ended = self.ends_resource(&page);
+        let mut warnings = page.warnings.clone();
         let mut transaction = store::begin(self.pool).await?;
-        let counts = self.write(&mut transaction, &page, &batch, ended).await?;
+        let (counts, warned) = self.write(&mut transaction, &page, &batch, ended, &mut warnings).await?;
         transaction.commit().await?;
         self.report(&page, counts);
+        warned::report(self.provider(), &page.stream, &page.partition, &warnings);
+        self.warned.append(warned);
         Ok(())
     }
 }

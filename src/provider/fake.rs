@@ -1,7 +1,7 @@
 //! What the tests of this layer stand on: an upstream that answers as told and remembers what it
 //! was asked, and a sink that remembers what it was handed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use reqwest::StatusCode;
 
 use super::client::Client;
 use super::clock::Clock;
-use super::page::{MappedRecord, OpenRecord, Page, PageSink};
+use super::page::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
 
 /// A request that reached the fake.
 #[derive(Debug, Clone)]
@@ -160,6 +160,9 @@ pub struct Memory {
     pub pages: Vec<Page>,
     pub cursors: BTreeMap<(String, String), serde_json::Value>,
     pub open: BTreeMap<(String, String, String), OpenRecord>,
+    pub next_seen: BTreeSet<(String, String)>,
+    /// Warnings that came with no page.
+    pub warned: Vec<(String, String, Warnings)>,
 }
 
 impl PageSink for Memory {
@@ -176,6 +179,20 @@ impl PageSink for Memory {
     async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, Infallible> {
         let here = |key: &(String, String, String)| key.0 == stream && key.1 == partition;
         Ok(self.open.iter().filter(|(key, _)| here(key)).map(|(_, open)| open.clone()).collect())
+    }
+
+    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, Infallible> {
+        Ok(self.next_seen.contains(&(stream.to_owned(), next.to_owned())))
+    }
+
+    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), Infallible> {
+        self.next_seen.insert((stream.to_owned(), next.to_owned()));
+        Ok(())
+    }
+
+    async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), Infallible> {
+        self.warned.push((stream.to_owned(), partition.to_owned(), warnings));
+        Ok(())
     }
 
     async fn page(&mut self, page: Page) -> Result<(), Infallible> {

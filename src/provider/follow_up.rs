@@ -34,7 +34,7 @@ impl Listed {
         open.checked_at.is_some_and(|checked_at| checked_at < self.begun_at)
             && match open.at {
                 Some(at) => {
-                    self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at <= until)
+                    self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
                 }
                 None => !windowed,
             }
@@ -149,6 +149,7 @@ fn vanished(open: &[OpenRecord], scope: &Scope, keeps_raw: bool) -> Reading {
             ..reading::raw(&Val::Null, scope)
         };
         reading.closed.push(open.key.clone());
+        *reading.warnings.entry(Warning::Vanished).or_default() += 1;
         for canonical in &open.canonical {
             reading.records.push(cancelled(canonical, &raw));
         }

@@ -71,6 +71,7 @@ pub struct Filter {
     program: jaq_core::Filter<JustLut<Val>>,
     stream: String,
     field: &'static str,
+    code: String,
 }
 
 impl std::fmt::Debug for Filter {
@@ -92,7 +93,12 @@ impl Filter {
             field,
             message: shorten(message),
         })?;
-        Ok(Self { program, stream: stream.to_owned(), field })
+        Ok(Self { program, stream: stream.to_owned(), field, code: code.to_owned() })
+    }
+
+    /// What it was compiled from, without the functions.
+    pub fn code(&self) -> &str {
+        &self.code
     }
 
     /// Everything that the filter yields for `input`. Stops at the first error.

@@ -34,6 +34,7 @@ mod time;
 mod walk;
 mod webhook;
 mod window;
+mod yielded;
 
 #[cfg(test)]
 mod fake;

@@ -30,6 +30,25 @@ pub trait PageSink: Send {
         partition: &str,
     ) -> impl Future<Output = Result<Vec<OpenRecord>, Self::Error>> + Send;
 
+    /// Whether an answer of this stream was ever seen to tell a next page by `next`, in whichever
+    /// partition and run.
+    fn next_seen(
+        &mut self,
+        stream: &str,
+        next: &str,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Notes for good that an answer of this stream told a next page by `next`.
+    fn saw_next(&mut self, stream: &str, next: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes warnings that come with no page.
+    fn warn(
+        &mut self,
+        stream: &str,
+        partition: &str,
+        warnings: Warnings,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
     /// Commits the records of `page`, what is open of them and, where it has one, its cursor: all
     /// or nothing, in one database transaction.
     fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
@@ -47,6 +66,18 @@ impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
 
     async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
         Ok(Vec::new())
+    }
+
+    async fn next_seen(&mut self, _: &str, _: &str) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
+    async fn saw_next(&mut self, _: &str, _: &str) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn warn(&mut self, _: &str, _: &str, _: Warnings) -> Result<(), Infallible> {
+        Ok(())
     }
 
     async fn page(&mut self, page: Page) -> Result<(), Infallible> {
@@ -137,14 +168,40 @@ pub enum Warning {
     UnmappedStatus(String),
     #[error("a record has no time that could move the cursor")]
     NoCursor,
-    #[error("a page repeated the one before and was taken for the end")]
-    RepeatedPage,
+    #[error("an event has no id that could move the mark")]
+    NoMark,
+    #[error("a record that is only named in the list is not there")]
+    NotThere,
     #[error("an open record is not there any more and is not asked for again")]
     Gone,
     #[error("a record is open for longer than `give_up` and is not asked for again")]
     GivenUp,
+    #[error("a pending record is not listed any more and is served as CANCELLED")]
+    Vanished,
     #[error("a partition was skipped: {0}")]
     Skipped(String),
+    #[error("a walk began anew: {0}")]
+    BegunAnew(String),
+    #[error("a record has no place in Formance as it is and went to quarantine")]
+    Refused,
+}
+
+impl Warning {
+    /// What kind of warning it is: one of a few words, whatever a provider says.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::UnmappedStatus(_) => "unmapped_status",
+            Self::NoCursor => "no_cursor",
+            Self::NoMark => "no_mark",
+            Self::NotThere => "not_there",
+            Self::Gone => "gone",
+            Self::GivenUp => "given_up",
+            Self::Vanished => "vanished",
+            Self::Skipped(_) => "partition_skipped",
+            Self::BegunAnew(_) => "walk_begun_anew",
+            Self::Refused => "quarantined",
+        }
+    }
 }
 
 /// How often each warning occurred.

@@ -16,6 +16,10 @@ pub struct Pager {
     pub kind: Kind,
     pub stop: Stop,
     pub size: Option<Size>,
+    /// Whether the answer says that there is another page.
+    pub more: Option<Filter>,
+    /// Whether a first page that is full and tells no next page can be everything.
+    pub may_end_full: bool,
 }
 
 #[derive(Debug)]
@@ -71,8 +75,6 @@ pub enum Step {
     Go(Token),
     /// Nothing.
     End,
-    /// Nothing: the API repeats its last page when it is asked for another.
-    Repeated,
 }
 
 impl Pager {
@@ -120,7 +122,54 @@ impl Pager {
         headers: &HeaderMap,
         url: &Url,
     ) -> Result<Step, String> {
-        let told = self.told(facts, headers);
+        let told = self.told(facts, headers)?;
+        let silent = self.tells_next() && told.is_none();
+        match self.step(walk, facts, told, url)? {
+            Step::End if facts.more == Some(true) && silent => Err(format!(
+                "paging.next: finds no next page, but the answer says by paging.more that there is one: {CHECK}"
+            )),
+            Step::End if facts.more == Some(true) => {
+                Err("paging.stop: ends here, but the answer says by paging.more that there is another page"
+                    .to_owned())
+            }
+            step => Ok(step),
+        }
+    }
+
+    /// Refuses to take the end after the page of `walk.token` that held `facts` for granted: a
+    /// first page that is full and tells no next page looks the same as one whose next page was
+    /// looked for in the wrong place. `next_seen` says that this stream did tell one before.
+    pub fn prove_end(&self, walk: &Walk, facts: &PageFacts, next_seen: bool) -> Result<(), String> {
+        let full = self.size.as_ref().is_some_and(|size| facts.count >= size.value);
+        let proven = facts.more == Some(false) || facts.stop || next_seen || self.may_end_full;
+        if !self.tells_next() || walk.token.is_some() || !full || proven {
+            return Ok(());
+        }
+        Err(format!(
+            "paging.next: the first page is full ({} records) and finds no next page, and this stream never did: \
+             {CHECK}; if one full page can be everything, say `may_end_full: true` in paging",
+            facts.count
+        ))
+    }
+
+    /// Whether answers tell how to go on.
+    pub fn tells_next(&self) -> bool {
+        matches!(self.kind, Kind::Cursor { .. } | Kind::NextUrl { .. })
+    }
+
+    /// By what answers tell how to go on, as the file has it.
+    pub fn next_text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Cursor { next, .. } | Kind::NextUrl { next } => Some(match next {
+                Next::Body(filter) => filter.code(),
+                Next::Header(name) => name,
+                Next::Link => "link",
+            }),
+            _ => None,
+        }
+    }
+
+    fn step(&self, walk: &Walk, facts: &PageFacts, told: Option<String>, url: &Url) -> Result<Step, String> {
         if matches!(self.kind, Kind::Single) || self.stops(facts, told.is_some()) {
             return Ok(Step::End);
         }
@@ -131,13 +180,12 @@ impl Pager {
             Kind::Page { .. } | Kind::Offset { .. } if facts.count == 0 => {
                 return Err("a page is empty, but the rule in `stop` does not end it there".to_owned());
             }
-            Kind::Page { .. } | Kind::Offset { .. } if repeated => {
-                return match self.stop {
-                    Stop::When(_) => {
-                        Err("a page repeats the one before, but `stop` says there is more".to_owned())
-                    }
-                    _ => Ok(Step::Repeated),
-                };
+            // an API that does not look at the parameter answers its first page for ever
+            Kind::Page { param, .. } | Kind::Offset { param } if repeated => {
+                return Err(format!(
+                    "paging.param: the page before came again, as if the API did not know {param:?}: \
+                     what lies behind it cannot be read"
+                ));
             }
             Kind::Page { first, .. } => Token::Number(number(walk).unwrap_or(*first) + 1),
             Kind::Offset { .. } => Token::Number(number(walk).unwrap_or(0) + facts.count as u64),
@@ -173,18 +221,23 @@ impl Pager {
     }
 
     /// The token or URL that the answer tells.
-    fn told(&self, facts: &PageFacts, headers: &HeaderMap) -> Option<String> {
+    pub fn told(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
         let next = match &self.kind {
             Kind::Cursor { next, .. } | Kind::NextUrl { next } => next,
-            _ => return None,
+            _ => return Ok(None),
         };
-        let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+        let name = match next {
+            Next::Body(_) => return Ok(facts.next.clone().filter(|text| !text.is_empty())),
+            Next::Header(name) => name,
+            Next::Link => "link",
+        };
+        let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
+        let values = values.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))?;
         let told = match next {
-            Next::Body(_) => facts.next.clone(),
-            Next::Header(name) => header(name),
-            Next::Link => headers.get_all("link").iter().find_map(|value| link(value.to_str().ok()?)),
+            Next::Link => values.into_iter().find_map(link),
+            _ => values.first().map(|value| (*value).to_owned()),
         };
-        told.filter(|text| !text.is_empty())
+        Ok(told.filter(|text| !text.is_empty()))
     }
 
     /// The next page begins at the time of this one's last record, so that others of the same
@@ -217,6 +270,9 @@ impl Pager {
         Err(format!("more records share the time {} than fit on a page", format.write(earliest)))
     }
 }
+
+/// What to do about a `next` that finds nothing.
+const CHECK: &str = "hold it against an answer (`tributary manifest read` shows them)";
 
 fn circle() -> String {
     "the pages go in a circle: the API tells a next page that was read already".to_owned()

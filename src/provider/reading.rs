@@ -14,6 +14,7 @@ use super::page::{MappedRecord, OpenRecord, RawRecord, Warning, Warnings};
 use super::pager::{Kind, Next, Stop};
 use super::plan::{Output, Strategy, Stream, Tracking};
 use super::time::instant;
+use super::yielded::{boolean, holds, token_of};
 
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
@@ -41,10 +42,14 @@ pub struct PageFacts {
     pub next: Option<String>,
     /// Whether the rule of `stop` says that this is the last page.
     pub stop: bool,
+    /// Whether the answer says that there is another page; `None` where it is not asked.
+    pub more: Option<bool>,
     /// The earliest and the latest time by which a keyset goes on.
     pub keys: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// The id of the last event.
+    /// The id of the last event that has one.
     pub mark: Option<String>,
+    /// Events without an id.
+    pub unmarked: u64,
     /// The same for pages of the same records only.
     pub fingerprint: String,
 }
@@ -87,10 +92,18 @@ pub fn extract(
     if let Kind::Cursor { next: Next::Body(next), .. } | Kind::NextUrl { next: Next::Body(next) } =
         &stream.pager.kind
     {
-        facts.next = token(&next.run_one(answer.clone(), scope, one)?);
+        facts.next = token_of(next, &next.run_one(answer.clone(), scope, one)?)?;
     }
     if let Stop::When(stop) = &stream.pager.stop {
-        facts.stop = is_true(&stop.run_one(answer.clone(), scope, one)?);
+        facts.stop = match stop.run_one(answer.clone(), scope, one)? {
+            // what is not there does not end anything
+            Val::Null => false,
+            told => boolean(stop, &told)?,
+        };
+    }
+    if let Some(more) = &stream.pager.more {
+        // null is no answer: a misspelt filter would prove the end of every walk
+        facts.more = Some(boolean(more, &more.run_one(answer.clone(), scope, one)?)?);
     }
     let records = stream.records.run(answer, scope, Limits { outputs: MOST_RECORDS, deadline })?;
     let mut digest = Sha256::new();
@@ -112,7 +125,12 @@ fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: 
         Strategy::Window(window) => Some(&window.cursor),
         Strategy::Descending(descending) => Some(&descending.cursor),
         Strategy::Events(events) => {
-            facts.mark = events.mark.run_one(record.clone(), scope, limits).ok().and_then(|id| token(&id));
+            let mark = events.mark.run_one(record.clone(), scope, limits);
+            match mark.and_then(|id| token_of(&events.mark, &id)) {
+                Ok(Some(mark)) => facts.mark = Some(mark),
+                // one that cannot be told is read all the same, and once more in the next run
+                Ok(None) | Err(_) => facts.unmarked += 1,
+            }
             None
         }
         Strategy::Snapshot => None,
@@ -164,7 +182,7 @@ pub fn map(
         }
         if let Some(tracking) = &stream.tracking {
             let key = tracking.key_of(record, &scope, limits)?;
-            if is_true(&tracking.open.run_one(record.clone(), &scope, limits)?) {
+            if holds(&tracking.open.run_one(record.clone(), &scope, limits)?) {
                 let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
                     MappedRecord::Canonical(json) => Some(json.clone()),
                     MappedRecord::Unmappable { .. } => None,
@@ -193,7 +211,8 @@ pub fn map(
 impl Tracking {
     fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
         let key = self.key.run_one(record.clone(), scope, limits)?;
-        token(&key).ok_or_else(|| self.key.error("yields no text or integer".to_owned()))
+        token_of(&self.key, &key)?
+            .ok_or_else(|| self.key.error("yields nothing that names a record".to_owned()))
     }
 }
 
@@ -214,7 +233,7 @@ impl IdentityPlan {
         limits: Limits,
         occurrences: &mut Occurrences,
     ) -> Result<String, FilterError> {
-        if let Some(id) = token(&self.id.run_one(record.clone(), scope, limits)?) {
+        if let Some(id) = token_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
             return Ok(id);
         }
         let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);
@@ -237,10 +256,10 @@ pub fn partitions(
     let (mut partitions, mut nameless) = (Vec::new(), Vec::new());
     for record in records {
         let named = key.run_one(record.clone(), scope, Limits { outputs: 1, deadline });
-        match named.map(|name| token(&name)) {
+        match named.and_then(|name| token_of(key, &name)) {
             Ok(Some(name)) if seen.insert(name.clone()) => partitions.push(Partition { key: name, record }),
             Ok(Some(_)) => {}
-            Ok(None) => nameless.push(key.error("yields something else than a text".to_owned())),
+            Ok(None) => nameless.push(key.error("yields nothing that names a partition".to_owned())),
             Err(error) => nameless.push(error),
         }
     }
@@ -313,10 +332,6 @@ pub(super) fn token(value: &Val) -> Option<String> {
         Val::Num(number @ (jaq_json::Num::Int(_) | jaq_json::Num::BigInt(_))) => Some(number.to_string()),
         value => text(value).filter(|text| !text.is_empty()),
     }
-}
-
-pub(super) fn is_true(value: &Val) -> bool {
-    matches!(value, Val::Bool(true))
 }
 
 fn hex(bytes: &[u8]) -> String {

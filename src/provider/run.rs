@@ -63,6 +63,8 @@ pub struct Run<'a, S> {
     deferred: Vec<Deferred>,
     /// Streams of which something could not be read, or was not selected.
     partial: HashSet<usize>,
+    /// Whether an answer of a stream ever told a next page, by place; only of those looked at.
+    next_seen: HashMap<usize, bool>,
     sent_before: u64,
     /// Requests that pages already told of.
     counted: u64,
@@ -92,6 +94,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             read: HashMap::new(),
             deferred: Vec::new(),
             partial: HashSet::new(),
+            next_seen: HashMap::new(),
             sent_before: sent,
             counted: sent,
         }
@@ -148,7 +151,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             match self.partition(index, &stream, partition, &mut pages, &mut records).await? {
                 Ok(()) => {}
                 Err(ReadError::Client(ClientError::SkipPartition { reason, .. })) => {
-                    *self.report.warnings.entry(Warning::Skipped(reason)).or_default() += 1;
+                    self.warn(&stream, partition, [(Warning::Skipped(reason), 1)].into()).await?;
                     self.hand_over(&stream, partition, Reading::default(), None, &mut pages, true).await?;
                 }
                 Err(error) => {
@@ -189,11 +192,14 @@ impl<'a, S: PageSink> Run<'a, S> {
                 return Ok(Ok(()));
             }
             read += 1;
-            let page = self.connection.page(stream, partition, &asked, &walk, &mut occurrences).await;
-            let Fetched { mut reading, facts, step } = match page {
+            let next_seen = self.next_seen(index, stream).await?;
+            let page =
+                self.connection.page(stream, partition, &asked, &walk, next_seen, &mut occurrences).await;
+            let Fetched { mut reading, facts, step, old, tells_next } = match page {
                 Ok(fetched) => fetched,
                 Err(error) if lost_its_place(&error, resumed) && resets < MOST_RESETS => {
-                    tracing::debug!(stream = stream.name, partition = partition.key, %error, "walk begins anew");
+                    let warning = Warning::BegunAnew(error.to_string());
+                    self.warn(stream, partition, [(warning, 1)].into()).await?;
                     (resumed, resets) = (false, resets + 1);
                     tokens.clear();
                     occurrences.clear();
@@ -204,15 +210,11 @@ impl<'a, S: PageSink> Run<'a, S> {
                 Err(error) => return Ok(Err(error)),
             };
             resumed = false;
-            let old = stream.is_old(&asked, &walk, &facts);
+            if tells_next && !next_seen {
+                self.saw_next(index, stream).await?;
+            }
             walk.newest = walk.newest.max(facts.times.map(|(_, latest)| latest));
             walk.fingerprint = Some(facts.fingerprint);
-            if facts.undated > 0 {
-                *reading.warnings.entry(Warning::NoCursor).or_default() += facts.undated;
-            }
-            if step == Step::Repeated {
-                *reading.warnings.entry(Warning::RepeatedPage).or_default() += 1;
-            }
             position.mark = facts.mark.or(position.mark);
             reading.open.iter_mut().for_each(|open| open.checked_at = Some(listed.begun_at));
             records.append(&mut reading.parents);
@@ -318,6 +320,35 @@ impl<'a, S: PageSink> Run<'a, S> {
         (partitions, complete)
     }
 
+    /// Whether an answer of the stream ever told a next page; asked of the sink once in a run.
+    async fn next_seen(&mut self, index: usize, stream: &Stream) -> Result<bool, S::Error> {
+        let Some(next) = stream.pager.next_text() else { return Ok(false) };
+        if let Some(seen) = self.next_seen.get(&index) {
+            return Ok(*seen);
+        }
+        let seen = self.sink.next_seen(&stream.name, next).await?;
+        self.next_seen.insert(index, seen);
+        Ok(seen)
+    }
+
+    async fn saw_next(&mut self, index: usize, stream: &Stream) -> Result<(), S::Error> {
+        let Some(next) = stream.pager.next_text() else { return Ok(()) };
+        self.sink.saw_next(&stream.name, next).await?;
+        self.next_seen.insert(index, true);
+        Ok(())
+    }
+
+    /// Tells of `warnings` that come with no page.
+    async fn warn(
+        &mut self,
+        stream: &Stream,
+        partition: &Partition,
+        warnings: Warnings,
+    ) -> Result<(), S::Error> {
+        self.count(&[], &warnings);
+        self.sink.warn(&stream.name, &partition.key, warnings).await
+    }
+
     fn fail(&mut self, index: usize, stream: &Stream, partition: &str, error: ReadError) {
         let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error };
         tracing::debug!(provider = self.connection.provider.as_str(), %failure, "not read");
@@ -336,8 +367,11 @@ impl<'a, S: PageSink> Run<'a, S> {
         pages: &mut Pages,
         ends: bool,
     ) -> Result<(), S::Error> {
-        let Some(output) = &stream.output else { return Ok(()) };
         let Reading { mut records, open, closed, raw, mut warnings, .. } = reading;
+        let Some(output) = &stream.output else {
+            // it hands over no pages that its warnings could come with
+            return if warnings.is_empty() { Ok(()) } else { self.warn(stream, partition, warnings).await };
+        };
         let (mut open, mut closed, mut raw) = (Some(open), Some(closed), Some(raw));
         self.count(&records, &warnings);
         loop {
@@ -396,6 +430,8 @@ fn lost_its_place(error: &ReadError, resumed: bool) -> bool {
     }
 }
 
+#[cfg(test)]
+mod ends_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -8,7 +8,7 @@ use jaq_json::Val;
 use super::client::{Answer, ClientError, Request, Target};
 use super::engine::{Connection, scope};
 use super::jq::{Limits, Scope};
-use super::page::ReadError;
+use super::page::{ReadError, Warning};
 use super::pager::Step;
 use super::plan::{Lookup, Strategy, Stream};
 use super::position::{Position, Walk};
@@ -23,6 +23,10 @@ pub struct Fetched {
     pub facts: PageFacts,
     /// What comes after it.
     pub step: Step,
+    /// Whether it lies wholly behind what was read before.
+    pub old: bool,
+    /// Whether it told a next page.
+    pub tells_next: bool,
 }
 
 impl Stream {
@@ -54,7 +58,7 @@ impl Stream {
     }
 
     /// Whether a page of these times lies wholly behind what was read before.
-    pub fn is_old(&self, position: &Position, walk: &Walk, facts: &PageFacts) -> bool {
+    fn is_old(&self, position: &Position, walk: &Walk, facts: &PageFacts) -> bool {
         let Strategy::Descending(descending) = &self.strategy else { return false };
         let end = descending.end(position.watermark, walk.begun_at);
         // one record without a time could be a new one
@@ -74,13 +78,15 @@ impl Stream {
 }
 
 impl Connection {
-    /// Asks for the page of `walk` in `partition` of `stream`, and reads it.
+    /// Asks for the page of `walk` in `partition` of `stream`, of which `next_seen` says whether an
+    /// answer ever told a next page, and reads it.
     pub(super) async fn page(
         &self,
         stream: &Arc<Stream>,
         partition: &Partition,
         position: &Position,
         walk: &Walk,
+        next_seen: bool,
         occurrences: &mut Occurrences,
     ) -> Result<Fetched, ReadError> {
         let mut request = self
@@ -95,12 +101,28 @@ impl Connection {
         let (task, seen) = (Arc::clone(stream), scope.clone());
         let Extract { mut records, facts } =
             self.evaluate(move |deadline| reading::extract(&task, json, &seen, deadline)).await?;
-        let step = stream.pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
-        if stream.detail.is_some() {
-            records = self.details(stream, records, &scope).await?;
+        let pager = &stream.pager;
+        let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
+        let old = stream.is_old(position, walk, &facts);
+        if step == Step::End && !old {
+            pager.prove_end(walk, &facts, next_seen).map_err(ReadError::Paging)?;
         }
-        let reading = self.map(stream, records, scope, occurrences).await?;
-        Ok(Fetched { reading, facts, step })
+        let tells_next = pager.told(&facts, &headers).map_err(ReadError::Paging)?.is_some();
+        let mut missing = 0;
+        if stream.detail.is_some() {
+            (records, missing) = self.details(stream, records, &scope).await?;
+        }
+        let mut reading = self.map(stream, records, scope, occurrences).await?;
+        for (warning, times) in [
+            (Warning::NotThere, missing),
+            (Warning::NoCursor, facts.undated),
+            (Warning::NoMark, facts.unmarked),
+        ] {
+            if times > 0 {
+                *reading.warnings.entry(warning).or_default() += times;
+            }
+        }
+        Ok(Fetched { reading, facts, step, old, tells_next })
     }
 
     /// Maps `records` in the cage.
@@ -146,24 +168,27 @@ impl Connection {
         Ok(self.evaluate(build).await??)
     }
 
-    /// The records that `named` only name, each once.
+    /// The records that `named` only name, each once, and how many of them are not there.
     async fn details(
         &self,
         stream: &Arc<Stream>,
         named: Vec<Val>,
         scope: &Scope,
-    ) -> Result<Vec<Val>, ReadError> {
+    ) -> Result<(Vec<Val>, u64), ReadError> {
         let mut asked = std::collections::HashSet::new();
-        let mut records = Vec::new();
+        let (mut records, mut missing) = (Vec::new(), 0);
         for name in named {
             let request =
                 self.request(stream, Some(|stream| stream.detail.as_ref()), &name, scope.clone()).await?;
             let Target::Relative { path, query } = &request.target else { continue };
             if asked.insert((path.clone(), query.clone(), request.body.clone())) {
-                records.extend(self.look_up(stream, |stream| stream.detail.as_ref(), &request, scope).await?);
+                match self.look_up(stream, |stream| stream.detail.as_ref(), &request, scope).await? {
+                    Some(record) => records.push(record),
+                    None => missing += 1,
+                }
             }
         }
-        Ok(records)
+        Ok((records, missing))
     }
 
     /// The record that `request` asks for; `None` where there is none (any more).

@@ -39,7 +39,7 @@ impl Window {
 
     fn walk(&self, from: DateTime<Utc>, now: DateTime<Utc>) -> Walk {
         let end = (now - self.settle).max(from);
-        let until = self.step.map_or(end, |step| (from + step).min(end));
+        let until = self.furthest(from).map_or(end, |furthest| furthest.min(end));
         Walk {
             begun_at: now,
             from: Some(from),
@@ -50,22 +50,56 @@ impl Window {
         }
     }
 
-    /// The parameters that ask for the window of `walk`. They may ask for more, never for less.
+    /// The latest end of a window that begins at `from` for which what is sent spans no more than
+    /// `step`, whether the API counts from limit to limit or what lies between them. Limits are
+    /// rounded outwards to what their format can write, which has to fit, too.
+    fn furthest(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let (step, Edge { bound, format, .. }) = (self.step?, self.to.as_ref()?);
+        let (first, asked) = (self.from.format.floor(from), self.asked_from(from));
+        let last = match bound {
+            Bound::Exclusive => asked + step,
+            // the API answers the last unit, too
+            Bound::Inclusive => (asked + step).min(first + step - format.unit()),
+        };
+        let last = format.floor(last);
+        let whole_day = (*bound, *format) == (Bound::Inclusive, TimeFormat::Date);
+        Some(if whole_day { last + format.unit() } else { last })
+    }
+
+    /// The shortest `step` with which every window ends behind its beginning, wherever that lies.
+    pub fn shortest_step(from: &Edge, to: &Edge) -> TimeDelta {
+        let (of_from, of_to) = (from.format.unit(), to.format.unit());
+        if (to.bound, to.format) == (Bound::Inclusive, TimeFormat::Date) {
+            return of_to;
+        }
+        let excluded = if from.bound == Bound::Exclusive { of_from } else { TimeDelta::zero() };
+        let included = if to.bound == Bound::Inclusive { of_to } else { TimeDelta::zero() };
+        of_from.max(of_to) + excluded.max(included)
+    }
+
+    /// The limit that asks for everything at and after `from`.
+    fn asked_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        let Edge { bound, format, .. } = &self.from;
+        match bound {
+            Bound::Inclusive => format.floor(from),
+            Bound::Exclusive => format.floor(from) - format.unit(),
+        }
+    }
+
+    /// The parameters that ask for the window of `walk`: all from its beginning until before its
+    /// end, where the next one begins. They may ask for more, never for less.
     pub fn query(&self, walk: &Walk) -> Vec<(String, String)> {
         let from = walk.from.map(|from| {
-            let Edge { param, bound, format } = &self.from;
-            let edge = match bound {
-                Bound::Inclusive => format.floor(from),
-                Bound::Exclusive => format.floor(from) - format.unit(),
-            };
-            (param.clone(), format.write(edge))
+            let Edge { param, format, .. } = &self.from;
+            (param.clone(), format.write(self.asked_from(from)))
         });
         let to = self.to.as_ref().zip(walk.until).map(|(Edge { param, bound, format }, until)| {
+            // no window is empty: an API may refuse one that ends where it begins
+            let until = walk.from.map_or(until, |from| until.max(from + TimeDelta::microseconds(1)));
             let edge = match (bound, format) {
                 // a day that belongs to the window is in it to its end
-                (Bound::Inclusive, TimeFormat::Date) => format.floor(until),
-                (Bound::Inclusive, _) => format.ceil(until),
-                (Bound::Exclusive, _) => format.floor(until) + format.unit(),
+                (Bound::Inclusive, TimeFormat::Date) => format.ceil(until) - format.unit(),
+                _ => format.ceil(until),
             };
             (param.clone(), format.write(edge))
         });

@@ -104,6 +104,42 @@ pub async fn add(
     Ok(())
 }
 
+/// A kind of warning of one stream in a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunWarning {
+    pub stream: String,
+    pub kind: String,
+    pub times: i64,
+    /// The first of them, in words.
+    pub text: String,
+}
+
+/// Adds warnings of `stream` to a run: each kind once, how often, and the first of them in words.
+pub async fn add_warnings(
+    connection: &mut PgConnection,
+    id: Uuid,
+    stream: &str,
+    warnings: &[(&str, u64, &str)],
+) -> Result<(), StoreError> {
+    let kinds: Vec<&str> = warnings.iter().map(|(kind, ..)| *kind).collect();
+    let times: Vec<i64> = warnings.iter().map(|(_, times, _)| *times as i64).collect();
+    let texts: Vec<&str> = warnings.iter().map(|(.., text)| *text).collect();
+    sqlx::query!(
+        "insert into sync_run_warnings as w (run, stream, kind, times, text)
+         select $1, $2, k.kind, k.times, k.text
+         from unnest($3::text[], $4::bigint[], $5::text[]) k (kind, times, text)
+         on conflict on constraint sync_run_warnings_pkey do update set times = w.times + excluded.times",
+        id,
+        stream,
+        &kinds as _,
+        &times,
+        &texts as _
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// Ends a run that was told what it sent in all, as succeeded or with what went wrong, of which
 /// `failures` are the streams and their errors.
 pub async fn finish(
@@ -182,6 +218,18 @@ pub async fn streams(pool: &PgPool, run: Uuid) -> Result<Vec<RunStream>, StoreEr
     .fetch_all(pool)
     .await?;
     Ok(streams)
+}
+
+/// The warnings of a run, by stream and kind.
+pub async fn warnings(pool: &PgPool, run: Uuid) -> Result<Vec<RunWarning>, StoreError> {
+    let warnings = sqlx::query_as!(
+        RunWarning,
+        "select stream, kind, times, text from sync_run_warnings where run = $1 order by stream, kind",
+        run
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(warnings)
 }
 
 /// Forgets runs of the provider that began more than `days` ago; gives how many.

@@ -1,11 +1,12 @@
 //! `tributary sync`, `runs` and `quarantine`, typed as a person would type them.
 
 use std::process::Output;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::support::jobs::{count, file, record, stream};
-use crate::support::process::Place;
+use crate::support::process::{Place, stop};
 use crate::support::{TestApp, Upstream};
 
 struct Setup {
@@ -89,6 +90,78 @@ async fn the_history_tells_what_each_stream_brought() {
     assert!(lines.iter().any(|line| line == "- payments 1 2 0 0 0 0"), "{out}");
     assert!(lines.iter().any(|line| line.contains("acme payouts failed 1 0 0 0 0 0")), "{out}");
     assert!(out.contains("404"), "{out}");
+}
+
+#[tokio::test]
+async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history_and_the_metric() {
+    let setup = Setup::new("skipped").await;
+    let rule =
+        "      errors: [{ when: { status: [403] }, do: skip_partition, reason: the account is closed }]\n";
+    let streams = [stream("payments", ""), stream("payouts", rule)].concat();
+    let yaml = file(&setup.upstream, "", &streams);
+    std::fs::write(setup.place.0.join("providers/acme.yaml"), yaml).unwrap();
+    setup.upstream.refuse("/payouts", 403);
+
+    let (code, out, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 0 && out.contains("2 created") && out.contains("; 1 warning"), "{out}{err}");
+    let told = "partition_skipped, 1 times; the first: a partition was skipped: the account is closed";
+    assert!(err.contains(&format!("tributary: warning: payouts: {told}")), "{err}");
+    let logged = err.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let logged: Vec<_> = logged.filter(|line| line["kind"] == "partition_skipped").collect();
+    assert!(logged.len() == 1 && logged[0]["stream"] == "payouts" && logged[0]["level"] == "WARN", "{err}");
+
+    let (_, out, _) = setup.run(&["runs", "--provider", "acme"]).await;
+    assert!(out.contains(&format!("warning: {told}")), "{out}");
+    let last = |line: &&str| line.trim_end().ends_with('1');
+    assert_eq!(out.lines().filter(|line| line.contains("payouts")).filter(last).count(), 2, "{out}");
+
+    setup.app.sql("update sync_tasks set due_at = now()").await;
+    let (server, address) = setup.place.serve(Some(&setup.app.url)).await;
+    let counted =
+        "tributary_sync_warnings_total{provider=\"acme\",stream=\"payouts\",kind=\"partition_skipped\"} 1";
+    let counts = async {
+        let metrics =
+            || async { reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await };
+        while !metrics().await.unwrap().contains(counted) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), counts).await.expect("it is counted");
+    stop(server).await;
+}
+
+/// A stream of pages of two, each telling the path of the next one by `next`.
+fn paged(next: &str) -> String {
+    let paging = format!(
+        "      paging: {{ kind: next_url, next: {{ body: {next} }}, size: {{ value: 2 }}, stop: no_next }}\n"
+    );
+    stream("payments", &paging).replace("records: .[]", "records: .items[]")
+}
+
+#[tokio::test]
+async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
+    let setup = Setup::new("next_seen").await;
+    let page = |next: Option<&str>| json!({"items": [record("a"), record("b")], "next": next});
+    let write = |next: &str| {
+        let yaml = file(&setup.upstream, "", &paged(next));
+        std::fs::write(setup.place.0.join("providers/acme.yaml"), yaml).unwrap();
+    };
+    write(".next");
+    setup.upstream.set("/payments", page(None));
+    let (code, _, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 1 && err.contains("paging.next") && err.contains("may_end_full: true"), "{err}");
+    assert_eq!(count(&setup.app.pool, "select count(*) from sync_cursors").await, 0);
+
+    setup.upstream.set("/payments", page(Some("/rest")));
+    setup.upstream.set("/rest", json!({"items": [record("c")]}));
+    assert_eq!(setup.run(&["sync", "acme"]).await.0, 0);
+    setup.upstream.set("/payments", page(None));
+    assert_eq!(setup.run(&["sync", "acme"]).await.0, 0, "each command is a process of its own");
+    assert_eq!(setup.run(&["sync", "acme", "--full", "--yes"]).await.0, 0);
+
+    write(".nxt");
+    let (code, _, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 1 && err.contains("paging.next"), "{err}");
 }
 
 #[tokio::test]

@@ -150,6 +150,9 @@ pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
 /// Says how it ended.
 fn tell(report: &RunReport, unmappable: u64) -> ExitCode {
     println!("\n{} requests, {} rows, {unmappable} that cannot be mapped", report.requests, report.records);
+    for (warning, count) in &report.warnings {
+        println!("warning, {count} times: {warning}");
+    }
     for failure in &report.failures {
         println!("not read: {failure}");
     }

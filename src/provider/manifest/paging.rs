@@ -17,9 +17,19 @@ pub enum Paging {
         first: u64,
         size: Size,
         stop: Stop,
+        /// jq on the answer: whether it says that there is another page.
+        #[serde(default)]
+        more: Option<String>,
     },
     /// Pages by how many records lie before them.
-    Offset { param: String, size: Size, stop: Stop },
+    Offset {
+        param: String,
+        size: Size,
+        stop: Stop,
+        /// jq on the answer: whether it says that there is another page.
+        #[serde(default)]
+        more: Option<String>,
+    },
     /// The answer tells a token with which the next page is asked for.
     Cursor {
         /// The parameter, header or member of the body that takes the token.
@@ -34,6 +44,13 @@ pub enum Paging {
         #[serde(default)]
         size: Option<Size>,
         stop: Stop,
+        /// jq on the answer: whether it says that there is another page.
+        #[serde(default)]
+        more: Option<String>,
+        /// Whether a first page that is full and tells no next page can be everything, in a stream
+        /// of which no answer ever told a next page.
+        #[serde(default)]
+        may_end_full: bool,
     },
     /// The answer tells the URL of the next page.
     NextUrl {
@@ -41,6 +58,13 @@ pub enum Paging {
         #[serde(default)]
         size: Option<Size>,
         stop: Stop,
+        /// jq on the answer: whether it says that there is another page.
+        #[serde(default)]
+        more: Option<String>,
+        /// Whether a first page that is full and tells no next page can be everything, in a stream
+        /// of which no answer ever told a next page.
+        #[serde(default)]
+        may_end_full: bool,
     },
     /// The next page is asked for by the time of this one's last record.
     Keyset {
@@ -54,6 +78,9 @@ pub enum Paging {
         order: Order,
         size: Size,
         stop: Stop,
+        /// jq on the answer: whether it says that there is another page.
+        #[serde(default)]
+        more: Option<String>,
     },
 }
 
@@ -75,9 +102,9 @@ pub enum Stop {
     ShortPage,
     /// It holds no record.
     EmptyPage,
-    /// It tells no next page. A cursor or URL that is absent, null, false or empty always ends.
+    /// It tells no next page. A cursor or URL that is absent, null or empty always ends.
     NoNext,
-    /// jq on the answer yields true.
+    /// jq on the answer yields true, and not false or null.
     When(String),
 }
 

@@ -8,20 +8,24 @@ fn size(value: usize) -> Option<Size> {
     Some(Size { param: Some("limit".to_owned()), value })
 }
 
+fn pager(kind: Kind, stop: Stop, size: Option<Size>) -> Pager {
+    Pager { kind, stop, size, more: None, may_end_full: false }
+}
+
 fn page(stop: Stop) -> Pager {
-    Pager { kind: Kind::Page { param: "page".to_owned(), first: 1 }, stop, size: size(2) }
+    pager(Kind::Page { param: "page".to_owned(), first: 1 }, stop, size(2))
 }
 
 fn cursor(bound: Bound, place: Place) -> Pager {
     let next = Next::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
     let kind = Kind::Cursor { param: "after".to_owned(), place, next, bound };
-    Pager { kind, stop: Stop::NoNext, size: None }
+    pager(kind, Stop::NoNext, None)
 }
 
 fn keyset(bound: Bound, order: Order, format: TimeFormat) -> Pager {
     let field = Filter::compile("s", "paging.field", "", ".at").unwrap();
     let kind = Kind::Keyset { param: "to".to_owned(), field, bound, format, order };
-    Pager { kind, stop: Stop::ShortPage, size: size(2) }
+    pager(kind, Stop::ShortPage, size(2))
 }
 
 fn walk(token: Option<Token>, fingerprint: Option<&str>) -> Walk {
@@ -69,8 +73,7 @@ fn pages_are_counted_until_one_is_short() {
 
 #[test]
 fn offsets_grow_by_what_was_there_and_not_by_what_was_asked_for() {
-    let pager =
-        Pager { kind: Kind::Offset { param: "skip".to_owned() }, stop: Stop::EmptyPage, size: size(100) };
+    let pager = pager(Kind::Offset { param: "skip".to_owned() }, Stop::EmptyPage, size(100));
     assert_eq!(after(&pager, &walk(None, None), &facts(97, "a", None)), Ok(Step::Go(Token::Number(97))));
     let second = walk(Some(Token::Number(97)), Some("a"));
     assert_eq!(after(&pager, &second, &facts(100, "b", None)), Ok(Step::Go(Token::Number(197))));
@@ -78,14 +81,57 @@ fn offsets_grow_by_what_was_there_and_not_by_what_was_asked_for() {
 }
 
 #[test]
-fn an_api_that_repeats_its_last_page_is_read_to_its_end_once() {
+fn a_counted_page_that_comes_again_is_an_error_and_not_the_end() {
     let repeated = walk(Some(Token::Number(2)), Some("a"));
-    for stop in [Stop::ShortPage, Stop::EmptyPage] {
-        assert_eq!(after(&page(stop), &repeated, &facts(2, "a", None)), Ok(Step::Repeated));
+    let never = Stop::When(Filter::compile("s", "paging.stop.when", "", "false").unwrap());
+    for stop in [Stop::ShortPage, Stop::EmptyPage, never] {
+        let error = after(&page(stop), &repeated, &facts(2, "a", None)).unwrap_err();
+        assert!(error.contains("paging.param") && error.contains("\"page\""), "{error}");
     }
-    let more = Stop::When(Filter::compile("s", "paging.stop.when", "", "false").unwrap());
-    let error = after(&page(more), &repeated, &facts(2, "a", None)).unwrap_err();
-    assert!(error.contains("says there is more"), "{error}: a glitch is not taken for the end");
+    let offset = pager(Kind::Offset { param: "skip".to_owned() }, Stop::EmptyPage, size(2));
+    assert!(after(&offset, &repeated, &facts(2, "a", None)).unwrap_err().contains("skip"));
+}
+
+#[test]
+fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() {
+    let first = walk(None, None);
+    let of = |size| Pager { size, ..cursor(Bound::Exclusive, Place::Query) };
+    let full = facts(2, "a", None);
+    let error = of(size(2)).prove_end(&first, &full, false).unwrap_err();
+    assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
+    let more = |more| PageFacts { more: Some(more), ..full.clone() };
+    assert!(of(size(2)).prove_end(&first, &more(true), false).is_err());
+    for (pager, walk, facts, seen) in [
+        (of(size(2)), first.clone(), full.clone(), true),
+        (of(size(2)), first.clone(), more(false), false),
+        (of(size(2)), first.clone(), PageFacts { stop: true, ..full.clone() }, false),
+        (of(size(3)), first.clone(), full.clone(), false),
+        (of(None), first.clone(), full.clone(), false),
+        (
+            of(size(2)),
+            crate::provider::pager::tests::walk(Some(Token::Text("x".into())), None),
+            full.clone(),
+            false,
+        ),
+        (Pager { may_end_full: true, ..of(size(2)) }, first.clone(), full.clone(), false),
+        (page(Stop::ShortPage), first.clone(), full.clone(), false),
+    ] {
+        assert_eq!(pager.prove_end(&walk, &facts, seen), Ok(()), "{pager:?}");
+    }
+}
+
+#[test]
+fn no_walk_ends_where_the_answer_says_that_there_is_more() {
+    let more = |facts: PageFacts| PageFacts { more: Some(true), ..facts };
+    let error = after(&cursor(Bound::Exclusive, Place::Query), &walk(None, None), &more(facts(1, "a", None)));
+    assert!(error.unwrap_err().contains("paging.next"));
+    for pager in [page(Stop::ShortPage), keyset(Bound::Exclusive, Order::NewestFirst, TimeFormat::Micros)] {
+        let error = after(&pager, &walk(None, None), &more(facts(1, "a", None))).unwrap_err();
+        assert!(error.contains("paging.stop"), "{error}");
+    }
+    let told = more(facts(1, "a", Some("n")));
+    let go = after(&cursor(Bound::Exclusive, Place::Query), &walk(None, None), &told);
+    assert_eq!(go, Ok(Step::Go(Token::Text("n".into()))));
 }
 
 #[test]
@@ -124,10 +170,10 @@ fn a_cursor_that_does_not_move_ends_only_where_it_names_the_last_record() {
 #[test]
 fn the_url_of_the_next_page_may_be_relative_and_may_stand_in_a_header() {
     let body = Next::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
-    let pager = Pager { kind: Kind::NextUrl { next: body }, stop: Stop::NoNext, size: None };
-    let next = after(&pager, &walk(None, None), &facts(2, "a", Some("?page=2")));
+    let by_body = pager(Kind::NextUrl { next: body }, Stop::NoNext, None);
+    let next = after(&by_body, &walk(None, None), &facts(2, "a", Some("?page=2")));
     assert_eq!(next, Ok(Step::Go(Token::Url("https://bank.example/v2/payments?page=2".into()))));
-    let pager = Pager { kind: Kind::NextUrl { next: Next::Link }, stop: Stop::NoNext, size: None };
+    let pager = pager(Kind::NextUrl { next: Next::Link }, Stop::NoNext, None);
     let header = r#"<https://bank.example/a,b?p=1>; rel="prev", <https://bank.example/a,b?p=3>; title="x"; rel="last next""#;
     let headers = HeaderMap::from_iter([(reqwest::header::LINK, header.parse().unwrap())]);
     let next = pager.next(&walk(None, None), &facts(2, "a", None), &headers, &url());

@@ -199,28 +199,27 @@ impl Compiler<'_> {
 
     fn pager(&self, paging: Option<&Paging>) -> Result<Pager, ManifestError> {
         let Some(paging) = paging else {
-            return Ok(Pager { kind: Kind::Single, stop: pager::Stop::NoNext, size: None });
+            let (kind, stop) = (Kind::Single, pager::Stop::NoNext);
+            return Ok(Pager { kind, stop, size: None, more: None, may_end_full: false });
         };
-        let (kind, stop, size) = match paging {
-            Paging::Page { param, first, size, stop } => {
-                (Kind::Page { param: param.clone(), first: *first }, stop, Some(size))
+        let (kind, stop, size, more) = match paging {
+            Paging::Page { param, first, size, stop, more } => {
+                (Kind::Page { param: param.clone(), first: *first }, stop, Some(size), more)
             }
-            Paging::Offset { param, size, stop } => (Kind::Offset { param: param.clone() }, stop, Some(size)),
-            Paging::Cursor { param, place, next, bound, size, stop } => {
-                let next = self.next(next)?;
-                (
-                    Kind::Cursor { param: param.clone(), place: *place, next, bound: *bound },
-                    stop,
-                    size.as_ref(),
-                )
+            Paging::Offset { param, size, stop, more } => {
+                (Kind::Offset { param: param.clone() }, stop, Some(size), more)
             }
-            Paging::NextUrl { next, size, stop } => {
-                (Kind::NextUrl { next: self.next(next)? }, stop, size.as_ref())
+            Paging::Cursor { param, place, next, bound, size, stop, more, .. } => {
+                let (param, next) = (param.clone(), self.next(next)?);
+                (Kind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
             }
-            Paging::Keyset { param, field, bound, format, order, size, stop } => {
+            Paging::NextUrl { next, size, stop, more, .. } => {
+                (Kind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
+            }
+            Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("paging.field", field)?;
                 let (bound, format, order) = (*bound, *format, *order);
-                (Kind::Keyset { param: param.clone(), field, bound, format, order }, stop, Some(size))
+                (Kind::Keyset { param: param.clone(), field, bound, format, order }, stop, Some(size), more)
             }
         };
         let stop = match stop {
@@ -229,7 +228,12 @@ impl Compiler<'_> {
             manifest::Stop::NoNext => pager::Stop::NoNext,
             manifest::Stop::When(when) => pager::Stop::When(self.filter("paging.stop.when", when)?),
         };
-        Ok(Pager { kind, stop, size: size.cloned() })
+        let more = more.as_ref().map(|more| self.filter("paging.more", more)).transpose()?;
+        let may_end_full = match paging {
+            Paging::Cursor { may_end_full, .. } | Paging::NextUrl { may_end_full, .. } => *may_end_full,
+            _ => false,
+        };
+        Ok(Pager { kind, stop, size: size.cloned(), more, may_end_full })
     }
 
     fn next(&self, next: &Next) -> Result<pager::Next, ManifestError> {

@@ -2,6 +2,8 @@
 
 use crate::provider::manifest::{Incremental, Order, Paging, Place, Stop, StreamManifest, WindowManifest};
 
+use crate::provider::window::Window;
+
 use super::{ManifestError, field};
 
 /// Refuses what is unsafe in `described`.
@@ -88,13 +90,13 @@ fn window_alone(window: &WindowManifest) -> Result<(), Hazard> {
         ));
     }
     if let Some(step) = &window.step {
-        if window.to.is_none() {
+        let Some(to) = &window.to else {
             return Err(("incremental.step", "needs `to`: else every step asks for everything after it"));
-        }
-        if *step <= window.lookback {
+        };
+        if step.as_delta() < Window::shortest_step(&window.from, to) {
             return Err((
                 "incremental.step",
-                "has to be longer than the lookback: else no window gets ahead",
+                "is too short for what `from` and `to` can express: no window would get ahead",
             ));
         }
     }

@@ -84,7 +84,7 @@ fn unsafe_combinations_are_refused_with_their_reason() {
     let endless = window("updated_window", "lookback: 1h, settle: 0s, order: any, step: 7d");
     let stuck = window(
         "updated_window",
-        "lookback: 7d, settle: 0s, order: any, step: 7d, to: { param: to, bound: exclusive }",
+        "lookback: 7d, settle: 0s, order: any, step: 1s, to: { param: to, bound: inclusive, format: seconds }",
     );
     let no_next = OFFSET.replace("short_page", "no_next");
     for (lines, about) in [
@@ -92,7 +92,7 @@ fn unsafe_combinations_are_refused_with_their_reason() {
         (vec![OFFSET, &created_any, REFRESH], "has to be known for page and offset"),
         (vec![&careless], "later than its own timestamp"),
         (vec![&endless], "needs `to`"),
-        (vec![&stuck], "longer than the lookback"),
+        (vec![&stuck], "no window would get ahead"),
         (vec![&created_any], "refresh of stream \"feed\": is missing"),
         (vec![&no_next], "no_next is for a cursor"),
         (vec![OFFSET, IDENTITY], "cannot count equal records"),
@@ -132,7 +132,12 @@ fn unsafe_combinations_are_refused_with_their_reason() {
     }
     let newest = window("updated_window", "lookback: 1h, settle: 0s, order: newest_first");
     let created = window("created_window", "lookback: 1h, settle: 0s, order: newest_first");
+    let again = window(
+        "updated_window",
+        "lookback: 30d, settle: 0s, order: any, step: 7d, to: { param: to, bound: exclusive }",
+    );
     for lines in [
+        vec![again.as_str()],
         vec![OFFSET, &newest],
         vec![OFFSET, &created, REFRESH],
         vec![IDENTITY, "pending: { when: .pending }"],

@@ -248,6 +248,20 @@ impl PageSink for Breaking {
         Ok(self.memory.open_records(stream, partition).await.unwrap())
     }
 
+    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, Full> {
+        Ok(self.memory.next_seen(stream, next).await.unwrap())
+    }
+
+    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), Full> {
+        self.memory.saw_next(stream, next).await.unwrap();
+        Ok(())
+    }
+
+    async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), Full> {
+        self.memory.warn(stream, partition, warnings).await.unwrap();
+        Ok(())
+    }
+
     async fn page(&mut self, page: Page) -> Result<(), Full> {
         if self.pages_left == 0 {
             let Some(reached) = self.hangs.take() else { return Err(Full) };

@@ -15,7 +15,7 @@ use crate::provider::fake::{self, Fake, Memory, Seen};
 use crate::provider::page::OpenRecord;
 
 /// A manifest with the stream `feed`, of which `lines` are given.
-fn connection(url: &str, lines: &str) -> Connection {
+pub(super) fn connection(url: &str, lines: &str) -> Connection {
     connection_of(url, &format!("  - name: feed\n    resource: transactions\n    map: {MAP}\n{lines}"))
 }
 
@@ -30,7 +30,7 @@ fn connection_of(url: &str, streams: &str) -> Connection {
 }
 
 /// An upstream whose answer may be changed between two runs.
-async fn bank(answer: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Fake {
+pub(super) async fn bank(answer: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Fake {
     Fake::start(move |_, seen| answer(seen)).await
 }
 
@@ -38,20 +38,20 @@ fn minutes_ago(minutes: i64) -> String {
     (Utc::now() - TimeDelta::minutes(minutes)).to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
-fn query(fake: &Fake, param: &str) -> Vec<String> {
+pub(super) fn query(fake: &Fake, param: &str) -> Vec<String> {
     fake.seen().iter().map(|seen| seen.query.get(param).cloned().unwrap_or_default()).collect()
 }
 
-fn ids(sink: &Memory) -> Vec<String> {
+pub(super) fn ids(sink: &Memory) -> Vec<String> {
     sink.records("feed").iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect()
 }
 
-fn watermark(sink: &Memory, partition: &str) -> Option<DateTime<Utc>> {
+pub(super) fn watermark(sink: &Memory, partition: &str) -> Option<DateTime<Utc>> {
     let kept = sink.cursors.get(&("feed".to_owned(), partition.to_owned()))?;
     Position::from_json(Some(kept.clone())).unwrap().watermark
 }
 
-fn failure<T: std::fmt::Debug>(result: Result<T, RunError<Infallible>>) -> String {
+pub(super) fn failure<T: std::fmt::Debug>(result: Result<T, RunError<Infallible>>) -> String {
     result.unwrap_err().to_string()
 }
 
@@ -70,6 +70,20 @@ impl PageSink for Killed<'_> {
 
     async fn open_records(&mut self, stream: &str, partition: &str) -> std::io::Result<Vec<OpenRecord>> {
         Ok(self.memory.open_records(stream, partition).await.unwrap())
+    }
+
+    async fn next_seen(&mut self, stream: &str, next: &str) -> std::io::Result<bool> {
+        Ok(self.memory.next_seen(stream, next).await.unwrap())
+    }
+
+    async fn saw_next(&mut self, stream: &str, next: &str) -> std::io::Result<()> {
+        self.memory.saw_next(stream, next).await.unwrap();
+        Ok(())
+    }
+
+    async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> std::io::Result<()> {
+        self.memory.warn(stream, partition, warnings).await.unwrap();
+        Ok(())
     }
 
     async fn page(&mut self, page: Page) -> std::io::Result<()> {
@@ -139,7 +153,9 @@ async fn a_page_that_the_api_forgot_makes_the_walk_begin_anew() {
     let mut memory = Memory::default();
     connection.run(&mut Killed { memory: &mut memory, pages: 1 }).await.unwrap_err();
     *expired.lock().unwrap() = true;
-    connection.run(&mut memory).await.unwrap();
+    let report = connection.run(&mut memory).await.unwrap();
+    let kinds: Vec<&str> = report.warnings.keys().map(Warning::kind).collect();
+    assert_eq!(kinds, ["walk_begun_anew"]);
     assert_eq!(query(&fake, "after")[2..], ["1", "", "1", "2"]);
     *expired.lock().unwrap() = true;
     let error = failure(connection.run(&mut memory).await);
@@ -284,7 +300,8 @@ async fn records_without_ids_are_counted_and_a_pending_one_that_vanishes_is_canc
     connection.run(&mut memory).await.unwrap();
     let first = ids(&memory);
     assert_eq!(first.iter().collect::<HashSet<_>>().len(), 4, "two equal purchases are two: {first:?}");
-    connection.run(&mut memory).await.unwrap();
+    let report = connection.run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::Vanished, 1)].into());
     let second = ids(&memory)[4..].to_vec();
     assert_eq!([&second[0], &second[1], &second[2]], [&first[0], &first[2], &first[3]], "and stay the same");
     let records = memory.records("feed");
@@ -412,4 +429,56 @@ async fn a_long_stretch_is_read_window_by_window_and_each_counts() {
         (watermark(&memory, "").unwrap() - (Utc::now() - TimeDelta::minutes(1))).abs()
             < TimeDelta::minutes(1)
     );
+}
+
+#[tokio::test]
+async fn a_partition_that_is_skipped_is_told_also_of_a_stream_that_hands_over_nothing() {
+    let fake = bank(|seen| match seen.path.as_str() {
+        "/accounts" => fake::json(json!([{"id": "a"}, {"id": "b"}])),
+        "/accounts/a/wallets" => StatusCode::FORBIDDEN.into_response(),
+        "/accounts/b/wallets" => fake::json(json!([{"id": "w"}])),
+        _ => StatusCode::FORBIDDEN.into_response(),
+    })
+    .await;
+    let skip = "errors: [{ when: { status: [403] }, do: skip_partition, reason: it is closed }]";
+    let connection = connection_of(
+        &fake.url,
+        &format!(
+            "  - name: accounts\n    request: {{ path: /accounts }}\n    records: .[]\n\
+             \x20 - name: wallets\n    for_each: accounts\n    partition: .id\n    request: {{ path: \"/accounts/{{id}}/wallets\" }}\n    records: .[]\n    {skip}\n\
+             \x20 - name: feed\n    resource: transactions\n    for_each: wallets\n    partition: .id\n    request: {{ path: \"/wallets/{{id}}\" }}\n    records: .[]\n    map: {MAP}\n    {skip}\n"
+        ),
+    );
+    let mut memory = Memory::default();
+    let report = connection.run(&mut memory).await.unwrap();
+    let skipped = Warning::Skipped("it is closed".to_owned());
+    assert_eq!(report.warnings, [(skipped.clone(), 2)].into());
+    let told = |stream: &str, partition: &str| {
+        (stream.to_owned(), partition.to_owned(), Warnings::from([(skipped.clone(), 1)]))
+    };
+    assert_eq!(memory.warned, [told("wallets", "a"), told("feed", "w")]);
+}
+
+#[tokio::test]
+async fn a_record_that_is_only_named_and_not_there_is_told() {
+    let fake = bank(|seen| match seen.path.as_str() {
+        "/events" => fake::json(json!([{"event": 1, "payment": "p"}, {"payment": "q"}])),
+        "/payments/p" => StatusCode::NOT_FOUND.into_response(),
+        _ => fake::json(json!({"id": "q"})),
+    })
+    .await;
+    let connection = connection(
+        &fake.url,
+        r#"
+    request: { path: /events }
+    records: .[]
+    incremental: { kind: event_feed, mark: .event, param: after }
+    detail: { request: { path: "/payments/{payment}" }, record: . }
+"#,
+    );
+    let mut memory = Memory::default();
+    let report = connection.run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::NoMark, 1), (Warning::NotThere, 1)].into());
+    let kept = &memory.cursors[&("feed".to_owned(), String::new())];
+    assert_eq!(kept["mark"], "1", "an event without an id does not hide the one before");
 }
