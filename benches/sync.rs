@@ -10,12 +10,12 @@ use std::time::Instant;
 
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
-use tributary::ingest::{RunOutcome, run_once};
 use tributary::private_pg::PrivatePostgres;
 use tributary::provider::{Connection, EachPage, Manifest, Page, Period, RawRecord};
 use tributary::standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary::standin::{mercury::Mercury, square::Square};
 use tributary::store;
+use tributary::sync::{RunOutcome, run_once};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

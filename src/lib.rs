@@ -5,16 +5,17 @@ pub mod cli;
 pub mod config;
 pub mod feed;
 pub mod http;
-pub mod ingest;
+
 pub mod payments;
-pub mod provider;
 pub mod records;
 pub mod store;
+pub mod sync;
 pub mod telemetry;
 
 pub use private_pg;
 #[cfg(feature = "conformance")]
 pub use tributary_conformance as conformance;
 pub use tributary_domain as domain;
+pub use tributary_manifest as provider;
 #[cfg(feature = "standin")]
 pub use tributary_standin as standin;

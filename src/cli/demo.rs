@@ -17,10 +17,10 @@ use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::{Provider, Source};
 use crate::http::{KeyDigest, Listening, Patience, Scope, Stop, new_key};
-use crate::ingest::{Instance, Progress};
 use crate::provider::Period;
 use crate::standin::starling;
 use crate::store::{self, api_keys};
+use crate::sync::{Instance, Progress};
 
 const MANIFEST: &str = include_str!("../../providers/starling.yaml");
 const TOKEN: &str = "demo";

@@ -10,9 +10,9 @@ use super::sync::time;
 use super::{CommandResult, Common};
 use crate::config::{self, Source};
 use crate::domain::{ProviderName, Resource};
-use crate::ingest::{Replayed, Replayer};
 use crate::provider::Connection;
 use crate::store::quarantine::{self, Quarantined, Which};
+use crate::sync::{Replayed, Replayer};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:

@@ -12,8 +12,8 @@ use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
 use super::sync::{BUSY, COULD_NOT_RUN, FAILED, pulled, puller, tell_busy, time};
 use crate::domain::ProviderName;
-use crate::ingest::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
 use crate::store::leases::Holder;
+use crate::sync::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
 
 #[derive(Args)]
 #[command(after_help = "Example:

@@ -18,9 +18,9 @@ use super::{CommandResult, Common, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{self, AppState, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop};
-use crate::ingest::{Housekeeper, Instance, Scheduler};
 use crate::payments::{Payer, Payments, Settings};
 use crate::provider::Period;
+use crate::sync::{Housekeeper, Instance, Scheduler};
 use crate::telemetry;
 
 #[derive(Args)]
@@ -189,7 +189,7 @@ impl Server {
     /// What to watch the runs of the first provider that is pulled by, and how many of them its
     /// first full sync takes.
     #[cfg(feature = "standin")]
-    pub fn progress(&self) -> Option<(Arc<crate::ingest::Progress>, u64)> {
+    pub fn progress(&self) -> Option<(Arc<crate::sync::Progress>, u64)> {
         self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 

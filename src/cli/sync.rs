@@ -13,11 +13,11 @@ use super::serve::{lease_time, stop_on_signal};
 use super::{CommandResult, Common};
 use crate::config::{self, Provider, Source};
 use crate::domain::ProviderName;
-use crate::ingest::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
 use crate::provider::Manifest;
 use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs;
+use crate::sync::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
 
 /// Something could not be read, or the command was stopped.
 pub const FAILED: u8 = 1;

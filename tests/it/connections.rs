@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tributary::domain::ProviderName;
-use tributary::ingest::DatabaseShared;
 use tributary::provider::{
     AccessToken, Connection, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
 };
 use tributary::store;
+use tributary::sync::DatabaseShared;
 
 use crate::support::{Strict, TestApp};
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tributary::ingest::{Busy, DatabaseSink, Order, Progress, RunOutcome, SinkError, Synced};
 use tributary::provider::{MappedRecord, Page, PageSink};
 use tributary::store::leases::{self, Lease};
 use tributary::store::sync_runs;
+use tributary::sync::{Busy, DatabaseSink, Order, Progress, RunOutcome, SinkError, Synced};
 
 use crate::support::jobs::{Working, count, file, instance, manifest, puller, record, stream, until};
 use crate::support::process::{Place, read_log_until, signal, stop};

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tributary::ingest::{
-    Busy, DatabaseSink, Housekeeper, Order, Progress, Puller, RemapOrder, RemapOutcome, Remapped, Replayed,
-    Replayer, RunOutcome, Synced,
-};
 use tributary::provider::{Connection, MappedRecord, Page, PageSink, RawRecord};
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
+use tributary::sync::{
+    Busy, DatabaseSink, Housekeeper, Order, Progress, Puller, RemapOrder, RemapOutcome, Remapped, Replayed,
+    Replayer, RunOutcome, Synced,
+};
 
 use crate::support::jobs::{count, file, manifest, puller, stream};
 use crate::support::{TestApp, Upstream, records};

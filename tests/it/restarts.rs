@@ -21,11 +21,11 @@ use tokio::net::{TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tributary::config::{Provider, Source};
 use tributary::http::Scope;
-use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
 use tributary::standin::kit::Pays;
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 use tributary::store;
+use tributary::sync::{RunOutcome, run_once};
 
 use crate::support::app::new_test_key;
 use crate::support::load::Load;

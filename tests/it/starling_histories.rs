@@ -7,12 +7,12 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tributary::config::{Provider, Source};
-use tributary::ingest::DatabaseShared;
 use tributary::provider::Connection;
 use tributary::standin::starling::{
     self, Direction, Faults, Late, LedgerItem, Limit, RetryAfter, Spent, Starling, StarlingConfig, Status,
     When,
 };
+use tributary::sync::DatabaseShared;
 use tributary_formance::kept::Kept;
 use tributary_formance::{Kind, PaymentType};
 

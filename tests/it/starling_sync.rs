@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary::config::{Provider, Source};
-use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
 use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
+use tributary::sync::{RunOutcome, run_once};
 use tributary_formance::Kind;
 
 use crate::support::proxy::{Fault, Proxy, report};

@@ -18,8 +18,8 @@ use super::database::Database;
 use super::sync::pulled;
 use crate::config;
 use crate::domain::ProviderName;
-use crate::ingest::DatabaseShared;
 use crate::provider::{Connection, Most, PageSink, RunError, RunReport, Selection, Tap};
+use crate::sync::DatabaseShared;
 
 /// Something is wrong, or differs.
 const FAILED: u8 = 1;

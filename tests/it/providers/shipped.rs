@@ -6,17 +6,17 @@ use regex::Regex;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
 use tributary::domain::{Status, TransactionType};
-use tributary::ingest::DatabaseShared;
 use tributary::provider::Connection;
 use tributary::standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
 use tributary::standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary::standin::{paystack::Paystack, revolut::Revolut, square::Square};
+use tributary::sync::DatabaseShared;
 
 pub const TOKEN: &str = "the-token-of-the-test";
 
 /// A key for signing only: what signs with it is a test.
 const PRIVATE_KEY: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/src/provider/auth/testdata/assertion-rsa.pem");
+    concat!(env!("CARGO_MANIFEST_DIR"), "/crates/tributary-manifest/src/auth/testdata/assertion-rsa.pem");
 
 /// Rows of a page in tests: few, so that ledgers have many pages.
 const PAGE_ROWS: usize = 25;

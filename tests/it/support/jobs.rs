@@ -7,8 +7,8 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tributary::config::{Provider, Source};
-use tributary::ingest::{Instance, Puller, Scheduler};
 use tributary::provider::Manifest;
+use tributary::sync::{Instance, Puller, Scheduler};
 
 use super::{TestApp, Upstream};
 

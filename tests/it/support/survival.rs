@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tributary::ingest::{RunOutcome, run_once};
 use tributary::provider::Connection;
 use tributary::standin::kit::Spent;
+use tributary::sync::{RunOutcome, run_once};
 
 use super::TestApp;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 use chrono::Utc;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
-use tributary::ingest::{DatabaseShared, RunOutcome, run_once};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
 use tributary::provider::{Connection, Manifest, Period};
 use tributary::standin::kit::{self, Limit, Movement as Moved, Pays, Standin};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
+use tributary::sync::{DatabaseShared, RunOutcome, run_once};
 use tributary_formance::{
     CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
 };

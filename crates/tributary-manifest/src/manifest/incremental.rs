@@ -1,0 +1,132 @@
+//! `incremental:`: how a stream asks only for what is new.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{Order, RequestManifest};
+use crate::period::Period;
+
+/// How a stream asks only for what is new. Nothing here has a silent default: each wrong guess
+/// loses records.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Incremental {
+    /// The API answers with what changed at or after a given time.
+    UpdatedWindow(WindowManifest),
+    /// The API answers with what was created at or after a given time; what is open is asked
+    /// for again, record by record (`refresh` is required).
+    CreatedWindow(WindowManifest),
+    /// As `created_window`, for an API that knows days only and whose records may lack a lasting
+    /// id (`identity`), or be pending under another one (`pending`).
+    DateWindow(WindowManifest),
+    /// The API knows no filter and lists the newest first: read until a whole page is older than
+    /// what was read before.
+    DescendingFeed {
+        /// jq on a record: the time by which the API sorts.
+        cursor: String,
+        /// How far before the newest record seen the walk goes on.
+        lookback: Period,
+        /// How far back the first walk goes, and the furthest that any does.
+        start: Period,
+    },
+    /// The API tells what happened, oldest first, and goes on behind an event. Each event names
+    /// a record, which is then read (`detail` is required).
+    EventFeed {
+        /// jq on an event: its id.
+        mark: String,
+        /// The query parameter that takes the id of the last event seen. Whether the answer begins
+        /// with that event or behind it makes no difference.
+        param: String,
+    },
+    /// Everything each time: for what is small, or has no dates.
+    Snapshot {},
+}
+
+/// A stretch of time that a request asks for.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowManifest {
+    /// jq on a record: the time by which the API filters, RFC 3339.
+    pub cursor: String,
+    pub from: Edge,
+    /// The other end, where the API takes one.
+    #[serde(default)]
+    pub to: Option<Edge>,
+    /// How far before the newest time seen the next window begins: more than the API needs to
+    /// show a record after its own timestamp.
+    pub lookback: Period,
+    /// How long before now a window ends: what is younger may still be incomplete. `0s` is
+    /// allowed where the lookback covers it.
+    pub settle: Period,
+    /// How far back the first window begins, and the furthest that any does: what the API
+    /// refuses to go beyond.
+    pub start: Period,
+    /// In which order the API lists within a window.
+    pub order: Order,
+    /// The longest window that the API answers; needs `to`.
+    #[serde(default)]
+    pub step: Option<Period>,
+}
+
+/// One end of a window, as a query parameter.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edge {
+    pub param: String,
+    pub bound: Bound,
+    #[serde(default)]
+    pub format: TimeFormat,
+}
+
+/// Whether a limit belongs to what it limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    Inclusive,
+    Exclusive,
+}
+
+/// How an API writes times, and so how finely it can be asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TimeFormat {
+    /// `2026-03-01T12:00:00Z`
+    Seconds,
+    /// `2026-03-01T12:00:00.123Z`
+    #[default]
+    Millis,
+    /// `2026-03-01T12:00:00.123456Z`
+    Micros,
+    /// `2026-03-01`, in UTC.
+    Date,
+    /// Seconds since 1970.
+    UnixSeconds,
+    /// Milliseconds since 1970.
+    UnixMillis,
+}
+
+/// How records that may still change are asked for again, one by one.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Refresh {
+    /// jq on a record: whether it may still change.
+    pub open: String,
+    /// jq on a record: what identifies it.
+    pub key: String,
+    pub request: RequestManifest,
+    /// jq on the answer: the record, as the list would show it.
+    pub record: String,
+    /// The pause between two questions for a young record; it grows with its age.
+    pub every: Period,
+    /// A record that is still open after this is not asked for any more.
+    pub give_up: Period,
+}
+
+/// What is listed while it is pending, perhaps under an id that does not last.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pending {
+    /// jq on a record: whether it is pending. One that is not listed any more, in the window
+    /// that it belongs to, is served as CANCELLED: it was booked under another id, or dropped.
+    pub when: String,
+}

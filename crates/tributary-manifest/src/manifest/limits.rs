@@ -1,0 +1,48 @@
+//! `rate_limit:` and `retry:`: how often requests may be sent.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::period::Period;
+
+/// How fast requests may follow each other.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RateLimit {
+    /// Requests a second, evenly spaced.
+    pub per_second: u32,
+    /// How many may go at once after a pause.
+    pub burst: u32,
+    /// How many may be under way at the same time.
+    pub concurrency: Option<u32>,
+    /// Requests in a length of time, counted over all instances and restarts.
+    pub budgets: Vec<BudgetManifest>,
+}
+
+impl Default for RateLimit {
+    fn default() -> Self {
+        Self { per_second: 5, burst: 1, concurrency: None, budgets: Vec::new() }
+    }
+}
+
+/// How many requests fit into any stretch of time of this length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BudgetManifest {
+    pub requests: u32,
+    pub per: Period,
+}
+
+/// How often a request that failed for a passing reason is sent.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retry {
+    /// How often a request is sent at most, the first time included.
+    pub attempts: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { attempts: 6 }
+    }
+}

@@ -1,0 +1,259 @@
+//! The `source:` part of a provider file: how one FSP's API is pulled. `docs/manifest.md`
+//! explains the fields to those who write one.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use super::cassette::Cassette;
+use super::interpolate::{InterpolateError, interpolate};
+use super::period::Period;
+use super::secret::Secret;
+
+mod auth;
+mod errors;
+mod incremental;
+mod limits;
+mod login;
+mod paging;
+mod payment;
+mod schedule;
+mod stream;
+mod tls;
+mod webhook;
+
+pub use auth::{
+    Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
+    SignatureEncoding, TimestampFormat, TokenHeader,
+};
+pub use errors::{Action, ErrorRule, Wait, When};
+pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
+pub use limits::{RateLimit, Retry};
+pub use login::{Expiry, Login, LoginMethod};
+pub use paging::{Next, Order, Paging, Place, Size, Stop};
+pub use payment::{KeyFormat, KeyManifest, PaymentManifest};
+pub use schedule::{AfterWebhook, CronTimes, Schedule};
+pub use stream::{Method, RequestManifest, StreamManifest};
+pub use tls::Tls;
+pub use webhook::{
+    CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
+    WebhookManifest,
+};
+
+/// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Where the API is: scheme, host and, if any, path prefix.
+    pub base_url: String,
+    /// Further hosts that links of answers may lead to.
+    #[serde(default)]
+    pub allow_hosts: Vec<String>,
+    pub auth: Auth,
+    #[serde(default)]
+    pub tls: Tls,
+    /// Further headers of every request.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Secret>,
+    #[serde(default)]
+    pub rate_limit: RateLimit,
+    #[serde(default)]
+    pub retry: Retry,
+    /// What answers mean, before the usual meaning and after the rules of their stream.
+    #[serde(default)]
+    pub errors: Vec<ErrorRule>,
+    /// The pause between two runs of a stream that has no schedule of its own.
+    pub every: Period,
+    /// How many groups of streams are read at the same time.
+    #[serde(default = "one")]
+    pub concurrency: u32,
+    /// How long records are kept as they came, so that they can be mapped again; not at all
+    /// without it.
+    #[serde(default)]
+    pub keep_raw: Option<Period>,
+    /// What the provider calls when something happened.
+    #[serde(default)]
+    pub webhook: Option<WebhookManifest>,
+    /// Decimals of currencies where the provider does not go by ISO 4217, or of others than those.
+    #[serde(default)]
+    pub currencies: BTreeMap<String, u8>,
+    /// jq definitions that every filter below can call.
+    #[serde(default)]
+    pub functions: String,
+    /// What is pulled, in the order in which it is pulled.
+    pub streams: Vec<StreamManifest>,
+    /// How beneficiaries are paid; not at all without it.
+    #[serde(default)]
+    pub payouts: Option<PaymentManifest>,
+    /// How money is moved between accounts of one's own; not at all without it.
+    #[serde(default)]
+    pub transfers: Option<PaymentManifest>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Manifest {
+    /// The manifest with the `${...}` references of its URLs, secrets and headers filled in from
+    /// `lookup`, as [`interpolate`] does it. Filters are left alone.
+    pub fn interpolated(mut self, lookup: impl Fn(&str) -> Option<String>) -> Result<Self, InterpolateError> {
+        self.base_url = interpolate(&self.base_url, &lookup)?;
+        self.auth.fill(&lookup)?;
+        self.tls.fill(&lookup)?;
+        auth::fill_all(self.headers.values_mut(), &lookup)?;
+        if let Some(webhook) = &mut self.webhook {
+            webhook.fill(&lookup)?;
+        }
+        Ok(self)
+    }
+}
+
+impl Manifest {
+    /// Whether instances have something in common besides the records: a budget, or a token that
+    /// only one of them may exchange.
+    pub fn shares(&self) -> bool {
+        let refreshes = matches!(&self.auth.proof,
+            Proof::OAuth2(oauth2) if oauth2.grant == OAuth2Grant::RefreshToken);
+        refreshes || !self.rate_limit.budgets.is_empty()
+    }
+
+    /// The manifest as a cassette is played to it: without any secret, at the address of what was
+    /// recorded.
+    pub fn for_cassette(mut self, cassette: &Cassette) -> Result<Self, String> {
+        let recorded = cassette.exchanges.first().and_then(|exchange| Url::parse(&exchange.url).ok());
+        let recorded = recorded.ok_or("the cassette holds nothing")?;
+        let origin = recorded.origin().ascii_serialization();
+        self.auth = Auth { proof: Proof::None, hmac: None };
+        self.tls = Tls::default();
+        self.headers.clear();
+        self.webhook = None;
+        let base =
+            interpolate(&self.base_url, |_| Some(origin.clone())).map_err(|error| error.to_string())?;
+        let path = Url::parse(&base).map_err(|error| format!("base_url: {error}"))?.path().to_owned();
+        self.base_url = origin + path.trim_end_matches('/');
+        Ok(self)
+    }
+
+    /// The definitions that every filter can call: those of money, by the provider's own decimals,
+    /// and then `functions`. The error names the field.
+    pub(super) fn definitions(&self) -> Result<String, String> {
+        let code = |code: &str| code.len() >= 3 && code.bytes().all(|b| b.is_ascii_uppercase());
+        if let Some((wrong, _)) =
+            self.currencies.iter().find(|(name, decimals)| !code(name) || **decimals > 18)
+        {
+            return Err(format!("currencies.{wrong}: take a code of capital letters and 0 to 18 decimals"));
+        }
+        if self.currencies.is_empty() {
+            return Ok(self.functions.clone());
+        }
+        let own = serde_json::to_string(&self.currencies).expect("texts and numbers are JSON");
+        Ok(format!(
+            r#"def umn: . as $code | {own}[$code] as $own
+  | if $own == null then iso_umn elif $own == 0 then $code else "\($code)/\($own)" end;
+def minor_units($code): . as $amount | {own}[$code] as $own
+  | if $own == null then $amount | iso_minor_units($code) else $amount | shifted($own) end;
+def major_units($code): . as $units | {own}[$code] as $own
+  | if $own == null then $units | iso_major_units($code) else $units | shifted_back($own) end;
+{}"#,
+            self.functions
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tributary_domain::Resource;
+
+    const SMALL: &str = r#"
+base_url: "${BANK_URL:-https://bank.example}"
+auth: { bearer: "${BANK_TOKEN}" }
+headers: { X-Version: "2" }
+every: 5m
+streams:
+  - name: accounts
+    resource: accounts
+    request: { path: /accounts }
+    records: .accounts[]
+    map: "{ id: \"${BANK_TOKEN}\" }"
+  - name: feed
+    resource: transactions
+    for_each: accounts
+    partition: .id
+    request: { path: "/accounts/{id}/feed" }
+    records: .items[]
+    map: .
+    incremental:
+      kind: updated_window
+      cursor: .updatedAt
+      from: { param: since, bound: inclusive }
+      lookback: 1h
+      settle: 0s
+      start: 180d
+      order: any
+    status_map: { DONE: SUCCEEDED }
+"#;
+
+    fn environment(name: &str) -> Option<String> {
+        (name == "BANK_TOKEN").then(|| "s3cret".to_owned())
+    }
+
+    #[test]
+    fn a_manifest_is_read_with_its_defaults() {
+        let manifest: Manifest = serde_saphyr::from_str(SMALL).unwrap();
+        assert_eq!((manifest.rate_limit.per_second, manifest.retry.attempts), (5, 6));
+        assert_eq!(manifest.every.as_duration().as_secs(), 300);
+        assert_eq!(manifest.streams[1].resource, Some(Resource::Transactions));
+        let Some(Incremental::UpdatedWindow(window)) = &manifest.streams[1].incremental else {
+            panic!("the feed is incremental");
+        };
+        assert_eq!((window.from.param.as_str(), window.lookback.as_duration().as_secs()), ("since", 3_600));
+    }
+
+    #[test]
+    fn only_urls_and_secrets_are_filled_in() {
+        let manifest: Manifest = serde_saphyr::from_str(SMALL).unwrap();
+        let manifest = manifest.interpolated(environment).unwrap();
+        let Proof::Bearer(token) = &manifest.auth.proof else { panic!("{:?}", manifest.auth) };
+        assert_eq!((manifest.base_url.as_str(), token.expose()), ("https://bank.example", "s3cret"));
+        assert_eq!(manifest.streams[0].map.as_deref(), Some(r#"{ id: "${BANK_TOKEN}" }"#));
+    }
+
+    #[test]
+    fn a_missing_secret_is_named() {
+        let manifest: Manifest = serde_saphyr::from_str(SMALL).unwrap();
+        let error = manifest.interpolated(|_| None).unwrap_err();
+        assert!(error.to_string().contains("BANK_TOKEN must be set"), "{error}");
+    }
+
+    #[test]
+    fn what_a_manifest_does_not_know_or_must_say_is_an_error() {
+        for (from, to, about) in [
+            ("every: 5m", "evry: 5m", "evry"),
+            ("every: 5m\n", "", "every"),
+            ("path: /accounts }", "path: /accounts, verb: GET }", "verb"),
+            ("      lookback: 1h\n", "", "lookback"),
+            ("      settle: 0s\n", "", "settle"),
+            (", bound: inclusive", "", "bound"),
+            ("start: 180d", "start: 180", "180"),
+            ("updated_window", "changed_window", "changed_window"),
+            ("DONE: SUCCEEDED", "DONE: DONE", "DONE"),
+            ("resource: accounts", "resource: acounts", "acounts"),
+            ("bearer", "baerer", "baerer"),
+        ] {
+            assert!(SMALL.contains(from), "{from}");
+            let error = serde_saphyr::from_str::<Manifest>(&SMALL.replacen(from, to, 1)).unwrap_err();
+            assert!(error.to_string().contains(about), "{about}: {error}");
+        }
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let manifest: Manifest = serde_saphyr::from_str(SMALL).unwrap();
+        let shown = format!("{:?}", manifest.interpolated(environment).unwrap());
+        assert!(!shown.contains("s3cret") && shown.contains("REDACTED"), "{shown}");
+    }
+}

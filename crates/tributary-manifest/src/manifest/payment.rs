@@ -1,0 +1,104 @@
+//! `payouts:` and `transfers:`: how money is moved on order.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::RequestManifest;
+use super::errors::When;
+use crate::period::Period;
+use tributary_domain::Status;
+
+/// How one kind of payment is ordered at the provider.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PaymentManifest {
+    /// jq on the order: the record that the requests below take their fields from. Without it,
+    /// the order itself.
+    #[serde(default)]
+    pub prepare: Option<String>,
+    pub request: RequestManifest,
+    pub key: KeyManifest,
+    /// How long the answer may take. After that the outcome is unknown.
+    #[serde(default = "timeout")]
+    pub timeout: Period,
+    /// jq on the answer of a success (`$parent` is the record): `id`, `reference`, `status`,
+    /// `reason` and `at`, each where the answer tells it.
+    pub answer: String,
+    /// The provider's statuses, and what they are in Formance's terms; one that is not listed
+    /// counts as PENDING.
+    #[serde(default)]
+    pub status_map: Option<BTreeMap<String, Status>>,
+    /// Statuses besides 2xx with which the provider tells of the payment, such as 409 where it knows
+    /// the key: `answer` reads these, too.
+    #[serde(default)]
+    pub accepted: Vec<u16>,
+    /// Answers which prove that no money moves for this request.
+    #[serde(default)]
+    pub refused: Vec<When>,
+    /// Answers which prove that the request was not looked at: it is sent again later.
+    #[serde(default)]
+    pub unsent: Vec<When>,
+    /// jq on the body of a refusal: why, for the person who pays.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// How the payment is found again when its outcome is unknown, and followed while it is open.
+    #[serde(default)]
+    pub lookup: Option<LookupManifest>,
+}
+
+/// The key by which the provider recognises a request that it has seen before.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyManifest {
+    #[serde(default)]
+    pub format: KeyFormat,
+    /// In characters; of a text only.
+    #[serde(default = "key_length")]
+    pub max_length: usize,
+    /// For how long after the first request the same key moves no money again. Without it, a
+    /// request whose outcome is unknown is never repeated.
+    #[serde(default)]
+    pub lifetime: Option<Period>,
+}
+
+/// What a key looks like.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyFormat {
+    /// Capital letters and the digits 2 to 7.
+    #[default]
+    Text,
+    Uuid,
+}
+
+/// How a payment is found again.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LookupManifest {
+    pub request: RequestManifest,
+    /// jq on the answer (`$parent` is the record): what `answer` gives, once for each payment that
+    /// is found under the order's key.
+    pub payment: String,
+    /// Statuses which mean that there is none.
+    #[serde(default)]
+    pub missing: Vec<u16>,
+    /// How long after a request a payment that it made is found at the latest.
+    pub settle: Period,
+    /// The pause between two looks at a payment that is open; it grows with its age.
+    #[serde(default = "every")]
+    pub every: Period,
+}
+
+fn timeout() -> Period {
+    Period::from_seconds(20)
+}
+
+fn key_length() -> usize {
+    40
+}
+
+fn every() -> Period {
+    Period::from_seconds(60)
+}

@@ -1,0 +1,246 @@
+//! From what a manifest says of a stream to the stream.
+
+use std::sync::Arc;
+
+use crate::client::Rules;
+use crate::jq::Filter;
+use crate::manifest::{
+    self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
+    WindowManifest,
+};
+use crate::pager::{self, Kind, Pager};
+use crate::reading::IdentityPlan;
+use crate::request::{RequestTemplate, RequestTemplateError};
+use crate::window::{Descending, Window};
+use tributary_domain::Resource;
+
+use super::{
+    Events, Lookup, ManifestError, Output, Parent, Strategy, Stream, TrackedBy, Tracking, field, hazards,
+};
+
+/// Compiles `described`, which comes after the streams `earlier`.
+pub fn stream(
+    described: &StreamManifest,
+    functions: &str,
+    keeps_raw: bool,
+    earlier: &[Stream],
+) -> Result<Stream, ManifestError> {
+    let name = described.name.as_str();
+    if name.is_empty() || earlier.iter().any(|stream| stream.name == name) {
+        return Err(field(name, "name", "is empty or used twice"));
+    }
+    let compiler = Compiler { name, functions, keeps_raw };
+    let request = compiler.request("", &described.request)?;
+    let parent = compiler.parent(described, &request, earlier)?;
+    let identity = match &described.identity {
+        Some(identity) => Some(IdentityPlan {
+            id: compiler.filter("identity.id", &identity.id)?,
+            fields: compiler.filter("identity.fields", &identity.fields)?,
+        }),
+        None => None,
+    };
+    let detail = match &described.detail {
+        Some(detail) => Some(Lookup {
+            request: compiler.request("detail.", &detail.request)?,
+            record: compiler.filter("detail.record", &detail.record)?,
+        }),
+        None => None,
+    };
+    hazards::check(described)?;
+    Ok(Stream {
+        name: name.to_owned(),
+        request,
+        rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
+        pager: compiler.pager(described.paging.as_ref())?,
+        records: compiler.filter("records", &described.records)?,
+        detail,
+        identity,
+        output: compiler.output(described)?,
+        parent,
+        strategy: compiler.strategy(described.incremental.as_ref())?,
+        tracking: compiler.tracking(described)?,
+        is_parent: false,
+    })
+}
+
+struct Compiler<'a> {
+    name: &'a str,
+    functions: &'a str,
+    keeps_raw: bool,
+}
+
+impl Compiler<'_> {
+    fn filter(&self, field: &'static str, code: &str) -> Result<Filter, ManifestError> {
+        Ok(Filter::compile(self.name, field, self.functions, code)?)
+    }
+
+    fn request(&self, prefix: &str, request: &RequestManifest) -> Result<RequestTemplate, ManifestError> {
+        if request.method == Method::Put {
+            let why = "PUT is for payouts and transfers";
+            return Err(field(self.name, &format!("{prefix}request.method"), why));
+        }
+        RequestTemplate::compile(self.name, self.functions, request).map_err(|error| match error {
+            RequestTemplateError::Member(member, why) => field(self.name, &format!("{prefix}{member}"), why),
+            RequestTemplateError::Filter(error) => error.into(),
+        })
+    }
+
+    fn parent(
+        &self,
+        described: &StreamManifest,
+        request: &RequestTemplate,
+        earlier: &[Stream],
+    ) -> Result<Option<Parent>, ManifestError> {
+        match (&described.for_each, &described.partition) {
+            (Some(parent), Some(key)) => {
+                let index = earlier.iter().position(|stream| stream.name == *parent);
+                let index =
+                    index.ok_or_else(|| field(self.name, "for_each", "names no stream above this one"))?;
+                Ok(Some(Parent { index, key: Arc::new(self.filter("partition", key)?) }))
+            }
+            (None, None) if request.has_fields() => Err(field(
+                self.name,
+                "request",
+                "has fields in braces, but there is no for_each to take them from",
+            )),
+            (None, None) => Ok(None),
+            _ => Err(field(self.name, "partition", "belongs to for_each: give both or none")),
+        }
+    }
+
+    fn output(&self, described: &StreamManifest) -> Result<Option<Output>, ManifestError> {
+        let (resource, map) = match (described.resource, &described.map) {
+            (Some(resource), Some(map)) => (resource, map),
+            (None, None) if described.incremental.is_some() => {
+                // its cursor could be kept nowhere, since it hands over no pages
+                return Err(field(self.name, "incremental", "needs a resource"));
+            }
+            (None, None) => return Ok(None),
+            _ => return Err(field(self.name, "map", "belongs to resource: give both or none")),
+        };
+        if described.status_map.is_some() && resource != Resource::Transactions {
+            return Err(field(self.name, "status_map", "is for transactions"));
+        }
+        let map = self.filter("map", map)?;
+        Ok(Some(Output {
+            resource,
+            map,
+            status_map: described.status_map.clone(),
+            keeps_raw: self.keeps_raw,
+        }))
+    }
+
+    fn strategy(&self, incremental: Option<&Incremental>) -> Result<Strategy, ManifestError> {
+        Ok(match incremental {
+            None | Some(Incremental::Snapshot {}) => Strategy::Snapshot,
+            Some(
+                Incremental::UpdatedWindow(window)
+                | Incremental::CreatedWindow(window)
+                | Incremental::DateWindow(window),
+            ) => Strategy::Window(self.window(window)?),
+            Some(Incremental::DescendingFeed { cursor, lookback, start }) => {
+                Strategy::Descending(Descending {
+                    cursor: self.filter("incremental.cursor", cursor)?,
+                    lookback: lookback.as_delta(),
+                    start: start.as_delta(),
+                })
+            }
+            Some(Incremental::EventFeed { mark, param }) => Strategy::Events(Events {
+                mark: self.filter("incremental.mark", mark)?,
+                param: param.clone(),
+            }),
+        })
+    }
+
+    fn window(&self, window: &WindowManifest) -> Result<Window, ManifestError> {
+        Ok(Window {
+            cursor: self.filter("incremental.cursor", &window.cursor)?,
+            from: window.from.clone(),
+            to: window.to.clone(),
+            lookback: window.lookback.as_delta(),
+            settle: window.settle.as_delta(),
+            start: window.start.as_delta(),
+            step: window.step.map(|step| step.as_delta()),
+        })
+    }
+
+    fn tracking(&self, described: &StreamManifest) -> Result<Option<Tracking>, ManifestError> {
+        let at = match &described.incremental {
+            Some(Incremental::UpdatedWindow(window) | Incremental::CreatedWindow(window))
+            | Some(Incremental::DateWindow(window)) => {
+                Some(self.filter("incremental.cursor", &window.cursor)?)
+            }
+            _ => None,
+        };
+        match (&described.refresh, &described.pending) {
+            (None, None) => Ok(None),
+            (Some(Refresh { open, key, request, record, every, give_up }), None) => Ok(Some(Tracking {
+                key: self.filter("refresh.key", key)?,
+                open: self.filter("refresh.open", open)?,
+                at,
+                by: TrackedBy::Refresh {
+                    lookup: Box::new(Lookup {
+                        request: self.request("refresh.", request)?,
+                        record: self.filter("refresh.record", record)?,
+                    }),
+                    every: every.as_delta(),
+                    give_up: give_up.as_delta(),
+                },
+            })),
+            (None, Some(Pending { when })) => Ok(Some(Tracking {
+                key: self.filter("identity", "$identity")?,
+                open: self.filter("pending.when", when)?,
+                at,
+                by: TrackedBy::Absence,
+            })),
+            _ => Err(field(self.name, "pending", "and refresh exclude each other")),
+        }
+    }
+
+    fn pager(&self, paging: Option<&Paging>) -> Result<Pager, ManifestError> {
+        let Some(paging) = paging else {
+            let (kind, stop) = (Kind::Single, pager::Stop::NoNext);
+            return Ok(Pager { kind, stop, size: None, more: None, may_end_full: false });
+        };
+        let (kind, stop, size, more) = match paging {
+            Paging::Page { param, first, size, stop, more } => {
+                (Kind::Page { param: param.clone(), first: *first }, stop, Some(size), more)
+            }
+            Paging::Offset { param, size, stop, more } => {
+                (Kind::Offset { param: param.clone() }, stop, Some(size), more)
+            }
+            Paging::Cursor { param, place, next, bound, size, stop, more, .. } => {
+                let (param, next) = (param.clone(), self.next(next)?);
+                (Kind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
+            }
+            Paging::NextUrl { next, size, stop, more, .. } => {
+                (Kind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
+            }
+            Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
+                let field = self.filter("paging.field", field)?;
+                let (bound, format, order) = (*bound, *format, *order);
+                (Kind::Keyset { param: param.clone(), field, bound, format, order }, stop, Some(size), more)
+            }
+        };
+        let stop = match stop {
+            manifest::Stop::ShortPage => pager::Stop::ShortPage,
+            manifest::Stop::EmptyPage => pager::Stop::EmptyPage,
+            manifest::Stop::NoNext => pager::Stop::NoNext,
+            manifest::Stop::When(when) => pager::Stop::When(self.filter("paging.stop.when", when)?),
+        };
+        let more = more.as_ref().map(|more| self.filter("paging.more", more)).transpose()?;
+        let may_end_full = match paging {
+            Paging::Cursor { may_end_full, .. } | Paging::NextUrl { may_end_full, .. } => *may_end_full,
+            _ => false,
+        };
+        Ok(Pager { kind, stop, size: size.cloned(), more, may_end_full })
+    }
+
+    fn next(&self, next: &Next) -> Result<pager::Next, ManifestError> {
+        Ok(match next {
+            Next::Body(filter) => pager::Next::Body(self.filter("paging.next", filter)?),
+            Next::Header(name) => pager::Next::Header(name.clone()),
+            Next::Link => pager::Next::Link,
+        })
+    }
+}

@@ -1,0 +1,149 @@
+//! Combinations that would lose or double records. Each is refused with its reason.
+
+use crate::manifest::{Incremental, Order, Paging, Place, Stop, StreamManifest, WindowManifest};
+
+use crate::window::Window;
+
+use super::{ManifestError, field};
+
+/// Refuses what is unsafe in `described`.
+pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
+    let refuse = |member: &str, why: &str| Err(field(&described.name, member, why));
+    if let Some(paging) = &described.paging {
+        if let Err((member, why)) = paging_alone(paging) {
+            return refuse(member, why);
+        }
+        if let Paging::Cursor { place: Place::Body, .. } = paging
+            && described.request.body.is_none()
+        {
+            return refuse("paging.place", "body needs a request.body that takes the cursor");
+        }
+    }
+    if let Some(window) = window(described)
+        && let Err((member, why)) = window_alone(window)
+    {
+        return refuse(member, why);
+    }
+    if let Err((member, why)) = together(described) {
+        return refuse(member, why);
+    }
+    Ok(())
+}
+
+type Hazard = (&'static str, &'static str);
+
+fn window(described: &StreamManifest) -> Option<&WindowManifest> {
+    match &described.incremental {
+        Some(
+            Incremental::UpdatedWindow(window)
+            | Incremental::CreatedWindow(window)
+            | Incremental::DateWindow(window),
+        ) => Some(window),
+        _ => None,
+    }
+}
+
+fn paging_alone(paging: &Paging) -> Result<(), Hazard> {
+    let (counted, size, stop) = match paging {
+        Paging::Page { first, .. } if *first > 1 => {
+            return Err(("paging.first", "pages begin with 0 or 1; a later one skips records"));
+        }
+        Paging::Page { size, stop, .. } | Paging::Offset { size, stop, .. } => (true, Some(size), stop),
+        Paging::Keyset { order: Order::Any, .. } => {
+            return Err((
+                "paging.order",
+                "has to be newest_first or oldest_first: the next page begins at the last record's time",
+            ));
+        }
+        Paging::Keyset { size, stop, .. } => (true, Some(size), stop),
+        Paging::Cursor { size, stop, .. } | Paging::NextUrl { size, stop, .. } => {
+            (false, size.as_ref(), stop)
+        }
+    };
+    match stop {
+        Stop::NoNext if counted => {
+            return Err(("paging.stop", "no_next is for a cursor or URL that the answer tells"));
+        }
+        Stop::ShortPage if size.is_none() => {
+            return Err(("paging.stop", "short_page needs a size: nothing else tells which page is short"));
+        }
+        _ => {}
+    }
+    if size.is_some_and(|size| size.value == 0) {
+        return Err(("paging.size", "has to be at least 1"));
+    }
+    if matches!(paging, Paging::Keyset { .. }) && size.is_some_and(|size| size.value < 2) {
+        return Err((
+            "paging.size",
+            "has to be at least 2: each page begins with the last record of the one before",
+        ));
+    }
+    Ok(())
+}
+
+fn window_alone(window: &WindowManifest) -> Result<(), Hazard> {
+    let zero = |period: &crate::period::Period| period.as_duration().is_zero();
+    if zero(&window.lookback) && zero(&window.settle) {
+        return Err((
+            "incremental.lookback",
+            "and settle are both 0s: a record that the API shows later than its own timestamp would be lost",
+        ));
+    }
+    if let Some(step) = &window.step {
+        let Some(to) = &window.to else {
+            return Err(("incremental.step", "needs `to`: else every step asks for everything after it"));
+        };
+        if step.as_delta() < Window::shortest_step(&window.from, to) {
+            return Err((
+                "incremental.step",
+                "is too short for what `from` and `to` can express: no window would get ahead",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn together(described: &StreamManifest) -> Result<(), Hazard> {
+    let numbered = matches!(described.paging, Some(Paging::Page { .. } | Paging::Offset { .. }));
+    match &described.incremental {
+        Some(Incremental::UpdatedWindow(window)) if numbered && window.order != Order::NewestFirst => {
+            return Err((
+                "paging.kind",
+                "page and offset lose records here: one that changes during the walk moves to the end, and the others slide over the page cut. Use a cursor or keyset, or newest_first",
+            ));
+        }
+        Some(Incremental::CreatedWindow(window) | Incremental::DateWindow(window))
+            if numbered && window.order == Order::Any =>
+        {
+            return Err((
+                "incremental.order",
+                "has to be known for page and offset: without one, records slide over the page cut",
+            ));
+        }
+        Some(Incremental::CreatedWindow(_)) if described.refresh.is_none() => {
+            return Err(("refresh", "is missing: what changes after its creation would never be seen"));
+        }
+        Some(Incremental::EventFeed { .. }) if described.detail.is_none() => {
+            return Err(("detail", "is missing: an event only names the record"));
+        }
+        _ => {}
+    }
+    if described.identity.is_some() && numbered {
+        return Err((
+            "identity",
+            "cannot count equal records over page and offset, where rows slide and come twice; use a cursor or one answer",
+        ));
+    }
+    if described.pending.is_some() && described.identity.is_none() {
+        return Err(("pending", "needs an identity"));
+    }
+    if described.pending.is_some()
+        && !matches!(
+            described.incremental,
+            None | Some(Incremental::DateWindow(_) | Incremental::Snapshot {})
+        )
+    {
+        return Err(("pending", "needs a date_window or snapshot, which lists everything of its time again"));
+    }
+    Ok(())
+}

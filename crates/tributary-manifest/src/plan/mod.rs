@@ -1,0 +1,183 @@
+//! A manifest made ready to run: checked, its filters compiled, its streams in order.
+
+mod compile;
+mod hazards;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+
+use tributary_domain::{Resource, Status};
+
+use super::client::Rules;
+use super::jq::{Filter, FilterError};
+use super::manifest::Manifest;
+use super::pager::Pager;
+use super::reading::IdentityPlan;
+use super::request::RequestTemplate;
+use super::window::{Descending, Window};
+
+/// Why a manifest cannot be run. Names the field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// `field: why`, of a field of the source.
+    #[error("{0}")]
+    Field(String),
+    #[error("{field} of stream {stream:?}: {why}")]
+    Stream { stream: String, field: String, why: String },
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
+
+impl ManifestError {
+    /// The path of the field, and the stream that it belongs to; a field of the source otherwise.
+    pub fn place(&self) -> (Option<&str>, &str) {
+        match self {
+            Self::Field(text) => (None, text.split_once(": ").map_or("", |(field, _)| field)),
+            Self::Stream { stream, field, .. } => (Some(stream), field),
+            Self::Filter(FilterError { stream, field, .. }) => {
+                (Some(stream.as_str()).filter(|stream| !stream.is_empty()), field)
+            }
+        }
+    }
+}
+
+/// A stream ready to run.
+#[derive(Debug)]
+pub struct Stream {
+    pub name: String,
+    pub request: RequestTemplate,
+    pub rules: Rules,
+    pub pager: Pager,
+    pub records: Filter,
+    pub detail: Option<Lookup>,
+    pub identity: Option<IdentityPlan>,
+    /// What records become; `None` for a stream that only feeds others.
+    pub output: Option<Output>,
+    /// The stream whose records are this one's partitions.
+    pub parent: Option<Parent>,
+    pub strategy: Strategy,
+    pub tracking: Option<Tracking>,
+    /// Whether a later stream needs the records of this one.
+    pub is_parent: bool,
+}
+
+/// How a stream finds what is new.
+#[derive(Debug)]
+pub enum Strategy {
+    /// Everything each time.
+    Snapshot,
+    Window(Window),
+    Descending(Descending),
+    Events(Events),
+}
+
+/// A stream of events, read on behind the last one.
+#[derive(Debug)]
+pub struct Events {
+    /// The id of an event.
+    pub mark: Filter,
+    pub param: String,
+}
+
+/// A request for one record.
+#[derive(Debug)]
+pub struct Lookup {
+    pub request: RequestTemplate,
+    /// The record in the answer.
+    pub record: Filter,
+}
+
+/// Which records may still change, and how that is found out.
+#[derive(Debug)]
+pub struct Tracking {
+    pub key: Filter,
+    pub open: Filter,
+    /// The time by which the API filters, where the stream is read by windows.
+    pub at: Option<Filter>,
+    pub by: TrackedBy,
+}
+
+#[derive(Debug)]
+pub enum TrackedBy {
+    /// Asking for each of them.
+    Refresh { lookup: Box<Lookup>, every: TimeDelta, give_up: TimeDelta },
+    /// Missing it where it would have to be listed.
+    Absence,
+}
+
+/// What the records of a stream become.
+#[derive(Debug)]
+pub struct Output {
+    pub resource: Resource,
+    pub map: Filter,
+    pub status_map: Option<BTreeMap<String, Status>>,
+    /// Whether records are kept as they came.
+    pub keeps_raw: bool,
+}
+
+/// How a stream is divided.
+#[derive(Debug)]
+pub struct Parent {
+    /// Its place among the streams, before the stream itself.
+    pub index: usize,
+    /// The partition's name, from the parent's record.
+    pub key: Arc<Filter>,
+}
+
+impl Stream {
+    /// Whether a position is kept for its partitions.
+    pub fn keeps_position(&self) -> bool {
+        self.output.is_some()
+            && !(matches!(self.strategy, Strategy::Snapshot)
+                && matches!(self.pager.kind, super::pager::Kind::Single))
+    }
+
+    /// Whether a run that was killed goes on at its page. Not where others need all records of a
+    /// walk, or equal records are counted in it.
+    pub fn resumes(&self) -> bool {
+        !self.is_parent && self.identity.is_none()
+    }
+
+    /// Whether its position may only move once all that depend on it were read: what they would
+    /// miss now, they would miss for ever.
+    pub fn waits_for_children(&self) -> bool {
+        self.is_parent && !matches!(self.strategy, Strategy::Snapshot)
+    }
+}
+
+/// Checks and compiles the streams of `manifest`.
+pub fn streams(manifest: &Manifest) -> Result<Vec<Stream>, ManifestError> {
+    let functions = manifest.definitions().map_err(ManifestError::Field)?;
+    Filter::compile("", "functions", &functions, ".")
+        .map_err(|error| ManifestError::Field(format!("functions: {}", error.message)))?;
+    if manifest.streams.is_empty() {
+        return Err(ManifestError::Field("streams: lists none".to_owned()));
+    }
+    let mut streams: Vec<Stream> = Vec::with_capacity(manifest.streams.len());
+    for described in &manifest.streams {
+        let stream = compile::stream(described, &functions, manifest.keep_raw.is_some(), &streams)?;
+        if let Some(parent) = &stream.parent {
+            streams[parent.index].is_parent = true;
+        }
+        streams.push(stream);
+    }
+    let useless = streams.iter().find(|stream| stream.output.is_none() && !stream.is_parent);
+    match useless {
+        Some(stream) => Err(field(
+            &stream.name,
+            "resource",
+            "is missing, and no later stream is read for_each of its records",
+        )),
+        None => Ok(streams),
+    }
+}
+
+/// That `field` of `stream` is wrong, and why.
+pub(crate) fn field(stream: &str, field: &str, why: impl std::fmt::Display) -> ManifestError {
+    ManifestError::Stream { stream: stream.to_owned(), field: field.to_owned(), why: why.to_string() }
+}
+
+#[cfg(test)]
+mod tests;

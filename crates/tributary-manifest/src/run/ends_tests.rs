@@ -1,0 +1,168 @@
+//! Walks that could end too early: whatever an API answers, all of its records arrive or the run
+//! fails and says what to do.
+
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::walk_tests::{bank, connection, failure, ids, query, watermark};
+use crate::fake::{self, Fake, Memory, Seen};
+
+/// A feed of pages of 50 with `paging` as its further fields.
+fn feed(paging: &str) -> String {
+    format!(
+        r#"
+    request: {{ path: /feed }}
+    records: .items[]
+    paging: {{ {paging} }}
+    incremental:
+      kind: updated_window
+      cursor: .at
+      from: {{ param: since, bound: inclusive }}
+      lookback: 1h
+      settle: 0s
+      start: 3650d
+      order: newest_first
+"#
+    )
+}
+
+fn by_cursor(next: &str, more: &str) -> String {
+    let size = "size: { param: limit, value: 50 }";
+    feed(&format!(
+        "kind: cursor, param: after, next: {{ body: {next} }}, bound: exclusive, {size}, stop: no_next{more}"
+    ))
+}
+
+fn row(number: usize) -> Value {
+    json!({"id": number.to_string(), "at": "2026-03-01T12:00:00Z"})
+}
+
+/// So many rows in pages of 50 by a cursor.
+async fn rows(count: usize) -> Fake {
+    bank(move |seen| {
+        let from: usize = seen.query.get("after").map_or(0, |after| after.parse().unwrap());
+        let until = count.min(from + 50);
+        let more = until < count;
+        let items: Vec<Value> = (from..until).map(row).collect();
+        fake::json(json!({"items": items, "has_more": more, "next": more.then(|| until.to_string())}))
+    })
+    .await
+}
+
+/// Reads with `lines`, which has to fail; gives why.
+async fn refused(fake: &Fake, lines: &str) -> String {
+    let mut memory = Memory::default();
+    let error = failure(connection(&fake.url, lines).run(&mut memory).await);
+    assert_eq!(watermark(&memory, ""), None, "a walk that did not end moves no watermark");
+    error
+}
+
+#[tokio::test]
+async fn a_misspelt_next_fails_where_the_answer_says_that_there_is_more() {
+    let fake = rows(183).await;
+    let error = refused(&fake, &by_cursor(".nxt", ", more: .has_more")).await;
+    assert!(error.contains("paging.next") && error.contains("manifest read"), "{error}");
+    let mut memory = Memory::default();
+    connection(&fake.url, &by_cursor(".next", ", more: .has_more")).run(&mut memory).await.unwrap();
+    assert_eq!(ids(&memory).len(), 183);
+}
+
+#[tokio::test]
+async fn a_misspelt_next_fails_where_the_first_page_is_full() {
+    let fake = rows(183).await;
+    let error = refused(&fake, &by_cursor(".nxt", "")).await;
+    assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
+}
+
+#[tokio::test]
+async fn one_full_page_is_everything_where_something_says_so() {
+    let fake = rows(50).await;
+    refused(&fake, &by_cursor(".next", "")).await;
+    for said in [", more: .has_more", ", may_end_full: true"] {
+        let mut memory = Memory::default();
+        connection(&fake.url, &by_cursor(".next", said)).run(&mut memory).await.unwrap();
+        assert_eq!(ids(&memory).len(), 50, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_next_that_was_seen_once_is_remembered_for_the_stream_and_only_for_its_filter() {
+    let (many, few) = (rows(183).await, rows(50).await);
+    let mut memory = Memory::default();
+    connection(&many.url, &by_cursor(".next", "")).run(&mut memory).await.unwrap();
+    connection(&few.url, &by_cursor(".next", "")).run(&mut memory).await.unwrap();
+    // the file was changed since, and perhaps not for the better
+    let error = failure(connection(&few.url, &by_cursor(".nxt", "")).run(&mut memory).await);
+    assert!(error.contains("paging.next"), "{error}");
+}
+
+/// Five rows in pages of two; what tells the next page is written by `next`.
+async fn numbered(next: fn(usize) -> String) -> Fake {
+    bank(move |seen| {
+        let asked = seen.query.get("after").cloned();
+        let page =
+            asked.map_or(0, |asked| (0..3).find(|page| next(*page).trim_matches('"') == asked).unwrap());
+        let items: Vec<Value> = (2 * page..5.min(2 * page + 2)).map(row).collect();
+        let told = if page < 2 { next(page + 1) } else { "null".to_owned() };
+        let body = format!(r#"{{"items": {}, "next": {told}}}"#, Value::from(items));
+        fake::answer(200, &[("content-type", "application/json")], body)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_number_tells_the_next_page_by_the_digits_that_the_provider_wrote() {
+    for (next, asked) in [
+        ((|page| format!("{page}.0")) as fn(usize) -> String, "2.0"),
+        (|page| format!("900719925474099{page}"), "9007199254740992"),
+        (
+            |page| format!("1234567890123456789012345678901234567{page}"),
+            "12345678901234567890123456789012345672",
+        ),
+        (|page| format!("{page}e3"), "2e3"),
+        (|page| format!("\"{page}\""), "2"),
+    ] {
+        let fake = numbered(next).await;
+        let mut memory = Memory::default();
+        connection(&fake.url, &by_cursor(".next", "")).run(&mut memory).await.unwrap();
+        assert_eq!((ids(&memory).len(), query(&fake, "after")[2].as_str()), (5, asked));
+    }
+}
+
+#[tokio::test]
+async fn a_next_of_another_type_is_an_error_and_not_the_end() {
+    for (next, said) in [
+        ((|_| "false".to_owned()) as fn(usize) -> String, "yields false"),
+        (|_| "true".to_owned(), "yields true"),
+        (|_| "[2]".to_owned(), "yields a list"),
+        (|_| r#"{"page": 2}"#.to_owned(), "yields an object"),
+    ] {
+        let error = refused(&numbered(next).await, &by_cursor(".next", "")).await;
+        assert!(error.contains("paging.next") && error.contains(said), "{error}");
+    }
+    let fake = numbered(|page| format!("{page}.0")).await;
+    let error = refused(&fake, &by_cursor("\".next + 0.5\"", "")).await;
+    assert!(error.contains("paging.next") && error.contains("calculated"), "{error}");
+}
+
+#[tokio::test]
+async fn what_should_say_whether_there_is_more_has_to_say_yes_or_no() {
+    for more in [".hasMore", ".items", ".next"] {
+        let error = refused(&rows(183).await, &by_cursor(".next", &format!(", more: {more}"))).await;
+        assert!(error.contains("paging.more") && error.contains("not true or false"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_ignores_the_number_of_the_page_is_not_read_as_if_it_had_one() {
+    let ignoring =
+        |_: &Seen| -> Response { fake::json(json!({"items": (0..50).map(row).collect::<Vec<_>>()})) };
+    for kind in ["kind: page, param: page, first: 1", "kind: offset, param: skip"] {
+        for stop in ["short_page", "empty_page"] {
+            let fake = bank(ignoring).await;
+            let error = refused(&fake, &feed(&format!("{kind}, size: {{ value: 50 }}, stop: {stop}"))).await;
+            assert!(error.contains("paging.param"), "{error}");
+            assert_eq!(fake.seen().len(), 2);
+        }
+    }
+}
