@@ -16,7 +16,7 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::{Provider, Source};
-use crate::http::{KeyDigest, Listening, Patience, Scope, Stop, new_key};
+use crate::http::{ConnectionLimits, KeyDigest, Listening, Patience, Scope, Stop, new_key};
 use crate::ingest::{Instance, Progress};
 use crate::provider::Period;
 use crate::standin::starling;
@@ -65,7 +65,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let address = listening.address()?;
     let server = Server::new(pool, vec![provider], &Instance::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
-    let running = server.start(listening)?;
+    let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled()
         && let Err(error) = print_how_to_try(&address, &upstream_url, &key)

@@ -3,6 +3,7 @@
 mod conformance;
 mod database;
 mod demo;
+mod files;
 mod handover;
 mod health;
 mod keys;

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::auth::Connector;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::domain::PaymentKind;
+use crate::domain::{PaymentKind, Status};
 use crate::payments::Placed;
 use crate::store::payment_orders::Order;
 
@@ -54,10 +54,13 @@ pub struct PlacedPayment {
     source_account_id: String,
     destination_account_id: String,
     description: Option<String>,
+    #[schema(value_type = Status)]
     status: String,
     /// When it got this status: later ones have later times.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     created_at: String,
     /// With `tributary.reason` where it failed.
+    #[schema(value_type = super::openapi::Metadata)]
     metadata: serde_json::Value,
 }
 

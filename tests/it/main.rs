@@ -38,6 +38,7 @@ mod sql_users;
 mod starling_histories;
 mod starling_sync;
 mod state_machine;
+mod strangers;
 mod sync_command;
 mod terminated;
 mod transactions_feed;

@@ -147,7 +147,7 @@ async fn a_call_that_proves_nothing_gets_401_and_no_reason_and_sets_nothing_off(
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{provider} {signature:?}");
         answers.push(answer);
     }
-    assert!(answers[0]["title"].is_string() && answers[0]["detail"].is_string());
+    assert!(answers[0]["Title"].is_string() && answers[0]["Detail"].is_string());
     assert!(answers.iter().all(|answer| answer == &answers[0]), "all alike: {answers:?}");
     assert_eq!(count(&app.pool, DUE).await, 0);
 }
@@ -196,7 +196,7 @@ async fn an_admin_has_streams_read_in_the_background_also_while_their_breaker_is
 
     let (status, answer) = order(&app, &admin, r#"{"stream":"nothing"}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(answer["detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
+    assert!(answer["Detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
     assert_eq!(order(&app, &admin, r#"{"steam":"payments"}"#).await.0, StatusCode::BAD_REQUEST);
     assert_eq!(order(&app, &app.connector_key, "").await.0, StatusCode::FORBIDDEN);
 }
