@@ -24,6 +24,7 @@ mod naive;
 mod openapi;
 mod outages;
 mod payouts;
+mod printing;
 mod providers;
 mod publisher;
 mod push;
