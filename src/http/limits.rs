@@ -1,6 +1,7 @@
 //! How often may be asked. Each key has a bucket of its own, so that no consumer takes the place
 //! of another; whoever shows no valid key shares one bucket with all the others who do not. Over
 //! the limit the answer is 429, the one refusal that Formance takes for "later" and not for "no".
+//! And how much may be in memory of what is being sent, by those with a key and by those without.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

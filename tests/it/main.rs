@@ -19,6 +19,7 @@ mod isolation;
 mod jobs;
 mod keys;
 mod manifest_command;
+mod metrics;
 mod migrations;
 mod naive;
 mod openapi;

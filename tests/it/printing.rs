@@ -1,6 +1,5 @@
 //! What becomes of commands whose output nobody reads to its end.
 
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -12,7 +11,7 @@ use crate::support::process::{FILE_KEY, Place, stop};
 fn closed() -> Stdio {
     let (reading, writing) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     drop(reading);
-    Stdio::from(OwnedFd::from(writing))
+    Stdio::from(writing)
 }
 
 /// The processes that work in `folder` or below it: PostgreSQL works in its own.
