@@ -32,7 +32,7 @@ pub struct SyncAnswer {
 /// Has the provider's streams read at the next opportunity, in the background. A pause after
 /// failed runs ends with it.
 #[utoipa::path(post, path = "/admin/sync", tag = "admin",
-    request_body(content((SyncOrder = "application/json"))),
+    request_body = Option<SyncOrder>,
     responses((status = 202, body = SyncAnswer), (status = "default", body = ErrorBody)))]
 async fn order_sync(
     State(state): State<SharedState>,
@@ -40,15 +40,15 @@ async fn order_sync(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<SyncAnswer>), ApiError> {
     let body = body?;
-    let order: SyncOrder = if body.trim_ascii().is_empty() {
-        SyncOrder::default()
+    let order: Option<SyncOrder> = if body.trim_ascii().is_empty() {
+        None
     } else {
         serde_json::from_slice(&body).map_err(|error| {
             ApiError::Invalid(format!("the body has to be {{\"stream\": \"…\"}}, or nothing: {error}"))
         })?
     };
     let known = sync_tasks::streams(&state.pool, &caller.provider).await?;
-    let streams = match order.stream {
+    let streams = match order.unwrap_or_default().stream {
         None if known.is_empty() => {
             return Err(ApiError::NotFound(format!("nothing of {} is pulled", caller.provider)));
         }
