@@ -215,6 +215,9 @@ async fn an_admin_has_streams_read_in_the_background_also_while_their_breaker_is
     let (status, answer) = order(&app, &admin, r#"{"stream":"nothing"}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(answer["Detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
-    assert_eq!(order(&app, &admin, r#"{"steam":"payments"}"#).await.0, StatusCode::BAD_REQUEST);
+    for wrong in [r#"{"steam":"payments"}"#, "[]", r#"["payments"]"#, "1"] {
+        assert_eq!(order(&app, &admin, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(order(&app, &admin, "null").await.0, StatusCode::ACCEPTED);
     assert_eq!(order(&app, &app.connector_key, "").await.0, StatusCode::FORBIDDEN);
 }
