@@ -1,6 +1,5 @@
 //! `tributary demo`: a stand-in of a bank, the adapter pulling from it, and a key to look.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::{Provider, Source};
-use crate::http::{KeyDigest, Listening, Patience, Scope, Stop, new_key};
+use crate::http::{ConnectionLimits, KeyDigest, Listening, Patience, Scope, Stop, new_key};
 use crate::provider::Period;
 use crate::standin::starling;
 use crate::store::{self, api_keys};
@@ -65,12 +64,10 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let address = listening.address()?;
     let server = Server::new(pool, vec![provider], &Instance::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
-    let running = server.start(listening)?;
+    let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
-    if !stop.is_cancelled()
-        && let Err(error) = print_how_to_try(&address, &upstream_url, &key)
-    {
-        tracing::warn!(%error, "nobody reads standard output; serving all the same");
+    if !stop.is_cancelled() {
+        print_how_to_try(&address, &upstream_url, &key);
     }
     stop.cancelled().await;
     let patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(5) };
@@ -106,12 +103,10 @@ async fn watch_first_sync(progress: &Arc<Progress>, runs: u64, expected: usize) 
     bar.finish();
 }
 
-fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) -> std::io::Result<()> {
+fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) {
     let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1))
         .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    println!(
         "
 Tributary:  http://{address}
 Key:        {key}
@@ -123,6 +118,5 @@ Try:
   curl -s -H 'Authorization: Bearer {key}' 'http://{address}/transactions?sort=updatedAt:asc&updatedAtFrom={recent}'
 
 Ctrl-C stops it."
-    )?;
-    out.flush()
+    );
 }

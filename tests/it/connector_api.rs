@@ -11,7 +11,7 @@ use crate::support::app::{new_test_key, read};
 use crate::support::{TestApp, records};
 
 fn check_error(body: &Value) {
-    assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+    assert!(body["Title"].is_string() && body["Detail"].is_string(), "{body}");
 }
 
 async fn with_transactions(count: usize) -> TestApp {

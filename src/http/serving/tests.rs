@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Draining, Listening, Patience, Serving, Stop};
+use super::{ConnectionLimits, Draining, Listening, Patience, Serving, Stop};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 const PATIENCE: Patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(20) };
@@ -26,6 +26,14 @@ struct Server {
 }
 
 fn start(reuse_port: bool) -> Server {
+    start_with(reuse_port, ConnectionLimits::default())
+}
+
+fn limited(limits: ConnectionLimits) -> Server {
+    start_with(false, limits)
+}
+
+fn start_with(reuse_port: bool, limits: ConnectionLimits) -> Server {
     let (came, go) = <(Arc<Notify>, Arc<Notify>)>::default();
     let slow = {
         let (came, go) = (came.clone(), go.clone());
@@ -42,7 +50,7 @@ fn start(reuse_port: bool) -> Server {
     let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), reuse_port).unwrap();
     let address = listening.address().unwrap().to_string();
     let draining = Draining::default();
-    Server { serving: Serving::start(listening, app, draining.clone()), draining, address, came, go }
+    Server { serving: Serving::start(listening, app, draining.clone(), limits), draining, address, came, go }
 }
 
 async fn connect(address: &str) -> TcpStream {
@@ -252,7 +260,7 @@ async fn next_to_another_on_the_port_a_leaving_one_loses_no_connection() {
     let address = first.address.clone();
     let listening = Listening::bind(address.parse().unwrap(), true).unwrap();
     let app = Router::new().route("/", get(|| async { "hello" }));
-    let second = Serving::start(listening, app, Draining::default());
+    let second = Serving::start(listening, app, Draining::default(), ConnectionLimits::default());
     let done = tokio_util::sync::CancellationToken::new();
     let clients = (0..8).map(async |_| {
         let mut turned_away = 0;
@@ -273,4 +281,122 @@ async fn next_to_another_on_the_port_a_leaving_one_loses_no_connection() {
     let (turned_away, ()) = tokio::join!(futures::future::join_all(clients), stopping);
     assert_eq!(turned_away, [1; 8], "each met the leaving one once, and then the other");
     second.stop(Stop::Prompt, PATIENCE, never()).await;
+}
+
+const HOUR: Duration = Duration::from_secs(3_600);
+const SHORT: Duration = Duration::from_millis(50);
+
+#[tokio::test]
+async fn a_head_that_does_not_end_is_told_408_and_an_idle_connection_too_each_after_its_own_limit() {
+    let server = limited(ConnectionLimits { head: SHORT, idle: HOUR, ..ConnectionLimits::default() });
+    let mut idle = connect(&server.address).await;
+    send(&mut idle, REQUEST).await;
+    read_until(&mut idle, "hello").await;
+    let mut begun = connect(&server.address).await;
+    send(&mut begun, "GET / HTTP/1.1\r\nHost: t\r\n").await;
+    assert!(is_dismissal(&read_rest(begun).await));
+    // a second request on the same connection has the same limit, counted from its own first byte
+    send(&mut idle, "GET /").await;
+    assert!(is_dismissal(&read_rest(idle).await));
+
+    let server = limited(ConnectionLimits { head: HOUR, idle: SHORT, ..ConnectionLimits::default() });
+    let silent = connect(&server.address).await;
+    let mut used = connect(&server.address).await;
+    send(&mut used, REQUEST).await;
+    read_until(&mut used, "hello").await;
+    assert!(is_dismissal(&read_rest(silent).await) && is_dismissal(&read_rest(used).await));
+}
+
+#[tokio::test]
+async fn no_limit_cuts_off_a_request_that_has_arrived() {
+    let server = limited(ConnectionLimits { most: 2, head: SHORT, idle: SHORT });
+    let mut slow = connect(&server.address).await;
+    send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    server.came.notified().await;
+    let mut half = connect(&server.address).await;
+    send(&mut half, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n01234").await;
+    // there is no place for it, and nobody who could give one up
+    let mut waiting = connect(&server.address).await;
+    send(&mut waiting, REQUEST).await;
+    let early = tokio::time::timeout(4 * SHORT, waiting.read_u8()).await;
+    assert!(early.is_err(), "it waits");
+    send(&mut half, "56789").await;
+    assert!(read_rest(half).await.contains("\r\n\r\n0123456789"));
+    assert!(read_rest(waiting).await.contains("\r\n\r\nhello"));
+    server.go.notify_one();
+    assert!(read_rest(slow).await.contains("\r\n\r\nslow"));
+}
+
+#[tokio::test]
+async fn whoever_asks_finds_a_place_however_many_only_hold_theirs() {
+    let server = limited(ConnectionLimits { most: 10, head: HOUR, idle: HOUR });
+    let mut idle = connect(&server.address).await;
+    send(&mut idle, REQUEST).await;
+    read_until(&mut idle, "hello").await;
+    let mut holding = vec![];
+    for i in 0..40 {
+        let mut stream = connect(&server.address).await;
+        // some never begin
+        send(&mut stream, if i % 8 == 0 { "" } else { "POST /echo HTTP/1.1\r\n" }).await;
+        holding.push(stream);
+        if i % 10 == 9 {
+            let mut asking = connect(&server.address).await;
+            send(&mut asking, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await;
+            assert!(read_rest(asking).await.ends_with("hello"), "after {i}");
+        }
+    }
+    // whoever had begun a request made room before whoever had asked nothing
+    for (i, stream) in holding.into_iter().enumerate().filter(|(i, _)| i % 8 != 0).take(20) {
+        assert!(is_dismissal(&read_rest(stream).await), "{i}");
+    }
+    send(&mut idle, REQUEST).await;
+    read_until(&mut idle, "hello").await;
+}
+
+#[tokio::test]
+async fn http2_connections_on_which_nothing_is_asked_end_after_their_limit_too() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let server = limited(ConnectionLimits { most: 10, head: HOUR, idle: SHORT });
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let url = |path: &str| format!("http://{}{path}", server.address);
+    assert_eq!(client.get(url("/")).send().await.unwrap().text().await.unwrap(), "hello");
+    // the preface of HTTP/2, and then nothing
+    let mut silent = connect(&server.address).await;
+    send(&mut silent, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let mut ignored = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut ignored));
+    ended.await.expect("it ends").ok();
+    assert_eq!(client.get(url("/")).send().await.unwrap().text().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    let (came, gone) = <(Arc<Notify>, Arc<Notify>)>::default();
+    struct Told(Arc<Notify>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let endless = {
+        let (came, gone) = (came.clone(), gone.clone());
+        async move || {
+            came.notify_one();
+            let told = Told(gone.clone());
+            axum::body::Body::from_stream(futures::stream::repeat_with(move || {
+                let _ = &told;
+                Ok::<_, std::io::Error>(vec![b'x'; 1 << 16])
+            }))
+        }
+    };
+    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let address = listening.address().unwrap().to_string();
+    let app = Router::new().route("/", get(endless));
+    let limits = ConnectionLimits { head: SHORT, ..ConnectionLimits::default() };
+    let serving = Serving::start(listening, app, Draining::default(), limits);
+    let mut client = connect(&address).await;
+    send(&mut client, REQUEST).await;
+    came.notified().await;
+    tokio::time::timeout(Duration::from_secs(20), gone.notified()).await.expect("it is given up");
+    serving.stop(Stop::Prompt, PATIENCE, never()).await;
 }
