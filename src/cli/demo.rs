@@ -15,7 +15,8 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::{Provider, Source};
-use crate::http::{ConnectionLimits, KeyDigest, Listening, Patience, Scope, Stop, new_key};
+use crate::domain::{KeyDigest, Scope};
+use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
 use crate::provider::Period;
 use crate::standin::starling;
 use crate::store::{self, api_keys};
@@ -60,7 +61,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let digest = KeyDigest::of(&key);
     api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
 
-    let listening = Listening::bind(args.listen, false)?;
+    let listening = Listening::bind(args.listen)?;
     let address = listening.address()?;
     let server = Server::new(pool, vec![provider], &Instance::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;

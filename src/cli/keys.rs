@@ -1,13 +1,14 @@
 //! `tributary keys`.
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use uuid::Uuid;
 
 use super::database::Database;
 use super::{CommandResult, Common};
 use crate::config;
-use crate::domain::ProviderName;
-use crate::http::{KeyDigest, Scope, new_key};
+use crate::domain::{KeyDigest, ProviderName, Scope};
+use crate::http::new_key;
 use crate::store::api_keys;
 
 #[derive(Subcommand)]
@@ -20,7 +21,7 @@ pub enum KeysCommand {
         #[arg(long)]
         provider: ProviderName,
         /// What the key may do.
-        #[arg(long)]
+        #[arg(long, value_parser = scope_parser())]
         scope: Scope,
     },
     /// List keys, without their secrets.
@@ -34,6 +35,10 @@ pub enum KeysCommand {
         /// The key's id, as `keys list` shows it.
         id: Uuid,
     },
+}
+
+fn scope_parser() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|name| name.parse())
 }
 
 pub async fn run(common: &Common, command: KeysCommand) -> CommandResult {

@@ -44,10 +44,6 @@ pub struct ServeArgs {
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
           value_parser = clap::value_parser!(u32).range(4..))]
     pub database_connections: u32,
-    /// Share the port with other instances, so that the next one listens before the last one stops.
-    /// Another service of yours that does the same would get half of the requests: off by default.
-    #[arg(long, env = "TRIBUTARY_REUSE_PORT")]
-    pub reuse_port: bool,
     /// For how long a stop goes on serving, so that proxies notice: 0s, 5s.
     #[arg(long, env = "TRIBUTARY_LAME_DUCK", default_value = "5s", value_name = "TIME", value_parser = time)]
     pub lame_duck: Duration,
@@ -128,7 +124,7 @@ async fn serve(
     let server = Server::new(pool, providers, &Instance::new(args.lease))?;
     let listening = match handed {
         Some(handed) => handed,
-        None => Listening::bind(args.listen, args.reuse_port)?,
+        None => Listening::bind(args.listen)?,
     };
     let running = server.start(listening, args.connection_limits())?;
     launch.tell_predecessor();

@@ -13,23 +13,10 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use tokio::sync::Semaphore;
 
+use super::ApiError;
 use super::body::Room;
-use super::{ApiError, KeyDigest};
-use crate::domain::ProviderName;
+use crate::domain::{KeyDigest, ProviderName, RequestLimit};
 
-/// What one key may ask of one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestLimit {
-    /// Requests a second, in the long run.
-    pub per_second: NonZeroU32,
-    /// Requests at once, after a pause.
-    pub burst: NonZeroU32,
-}
-
-/// Formance asks once or a few times a second, and a drain of ours some hundred times: so much
-/// is only asked by something that went wrong, and it leaves room for others on a small machine.
-const PER_SECOND: NonZeroU32 = NonZeroU32::new(1_000).expect("it is not zero");
-const BURST: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
 /// What all requests without a valid key share.
 const UNKNOWN: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(50).expect("it is not zero"),
@@ -43,12 +30,6 @@ const LOOKUPS: usize = 2;
 const PUSHES_BYTES: usize = 128 * 1024 * 1024;
 /// The bodies of webhooks that are in memory at the same time. Anybody may send them.
 const WEBHOOKS_BYTES: usize = 16 * 1024 * 1024;
-
-impl Default for RequestLimit {
-    fn default() -> Self {
-        Self { per_second: PER_SECOND, burst: BURST }
-    }
-}
 
 /// The bucket of one key, or of all who have none.
 pub struct Bucket {

@@ -30,14 +30,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::{KeyDigest, Scope, new_key};
+pub use auth::new_key;
 pub use error::ApiError;
-pub use limits::{Limits, RequestLimit};
+pub use limits::Limits;
 pub use openapi::openapi;
 pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
 
-use crate::config::{FormanceVersion, Provider, Source};
-use crate::domain::ProviderName;
+use crate::config::{Provider, Source};
+use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Payments;
 use crate::provider::{ManifestError, Webhook};
 

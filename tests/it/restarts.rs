@@ -20,7 +20,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tributary::config::{Provider, Source};
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary::provider::Connection;
 use tributary::standin::kit::Pays;
 use tributary::standin::starling::{self, Starling, StarlingConfig};
@@ -34,8 +34,6 @@ use crate::support::till::{MANIFEST, TOKEN, impatient};
 use crate::support::{records, server};
 
 const RESTARTS: usize = 20;
-/// Fewer, since each takes the second in which handshakes end.
-const REUSE_PORT_RESTARTS: usize = 5;
 /// Requests that are answered between two restarts, at least.
 const BETWEEN: u64 = 30;
 
@@ -381,27 +379,6 @@ async fn s27_upgrades_in_place_refuse_and_reset_nothing() {
     server.signal(Signal::SIGTERM);
     pids.push(server.ended().await);
     check_pids(pids, RESTARTS);
-}
-
-#[tokio::test]
-async fn s27_restarts_with_reuse_port_refuse_and_reset_nothing() {
-    let scene = Scene::new("reuse_port").await;
-    let mut server = scene.start(&["--reuse-port"]).await;
-    let (load, mut pids) = (scene.load(), vec![]);
-    for round in 0..REUSE_PORT_RESTARTS {
-        server = restart_with_witnesses(&scene, &load, round, async {
-            let next = scene.start(&["--reuse-port"]).await;
-            server.signal(Signal::SIGTERM);
-            pids.push(server.ended().await);
-            next
-        })
-        .await;
-    }
-    load.more(BETWEEN).await;
-    assert_eq!(scene.check(load, "SO_REUSEPORT").await, [0; 3], "refused, reset, rejected");
-    server.signal(Signal::SIGTERM);
-    pids.push(server.ended().await);
-    check_pids(pids, REUSE_PORT_RESTARTS);
 }
 
 #[tokio::test]

@@ -104,8 +104,6 @@ impl ConnectionLimits {
     }
 }
 
-/// What a handshake takes, at most, on any network that one would put a database behind.
-const HANDSHAKE: Duration = Duration::from_secs(1);
 /// What it takes from a handshake until the request is there, nearly always.
 const FIRST_BYTES: Duration = Duration::from_millis(200);
 
@@ -181,12 +179,6 @@ impl Serving {
         self.shared.draining.begun.cancel();
         match why {
             Stop::Replaced => self.close.cancel(),
-            // whoever else listens on the port gets what comes from now on
-            Stop::Gentle | Stop::Prompt if self.listening.reuse_port() => {
-                self.listening.turn_away();
-                tokio::time::sleep(HANDSHAKE).await;
-                self.close.cancel();
-            }
             Stop::Gentle => {
                 let time = tokio::time::sleep(patience.lame_duck);
                 tokio::select! { () = time => {}, () = hurry => {} }

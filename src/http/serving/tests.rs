@@ -8,7 +8,6 @@ use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::{ConnectionLimits, Draining, Listening, Patience, Serving, Stop};
 
@@ -25,15 +24,15 @@ struct Server {
     go: Arc<Notify>,
 }
 
-fn start(reuse_port: bool) -> Server {
-    start_with(reuse_port, ConnectionLimits::default())
+fn start() -> Server {
+    start_with(ConnectionLimits::default())
 }
 
 fn limited(limits: ConnectionLimits) -> Server {
-    start_with(false, limits)
+    start_with(limits)
 }
 
-fn start_with(reuse_port: bool, limits: ConnectionLimits) -> Server {
+fn start_with(limits: ConnectionLimits) -> Server {
     let (came, go) = <(Arc<Notify>, Arc<Notify>)>::default();
     let slow = {
         let (came, go) = (came.clone(), go.clone());
@@ -47,7 +46,7 @@ fn start_with(reuse_port: bool, limits: ConnectionLimits) -> Server {
         .route("/", get(|| async { "hello" }))
         .route("/slow", get(slow))
         .route("/echo", post(|body: String| async { body }));
-    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), reuse_port).unwrap();
+    let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listening.address().unwrap().to_string();
     let draining = Draining::default();
     Server { serving: Serving::start(listening, app, draining.clone(), limits), draining, address, came, go }
@@ -93,7 +92,7 @@ fn is_dismissal(text: &str) -> bool {
 
 #[tokio::test]
 async fn idle_and_silent_connections_are_told_408_before_they_are_closed() {
-    let server = start(false);
+    let server = start();
     let silent = connect(&server.address).await;
     let mut idle = connect(&server.address).await;
     send(&mut idle, REQUEST).await;
@@ -107,7 +106,7 @@ async fn idle_and_silent_connections_are_told_408_before_they_are_closed() {
 async fn a_request_that_meets_the_dismissal_is_answered_or_told_408_and_never_reset() {
     let (mut answered, mut dismissed) = (0, 0);
     for round in 0..30_u64 {
-        let server = start(false);
+        let server = start();
         let mut idle = vec![];
         for i in 0..20_u64 {
             let mut client = connect(&server.address).await;
@@ -139,7 +138,7 @@ async fn a_request_that_meets_the_dismissal_is_answered_or_told_408_and_never_re
 
 #[tokio::test]
 async fn requests_in_flight_are_finished_and_their_answers_say_close() {
-    let server = start(false);
+    let server = start();
     let mut slow = connect(&server.address).await;
     send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
     server.came.notified().await;
@@ -165,7 +164,7 @@ async fn requests_in_flight_are_finished_and_their_answers_say_close() {
 
 #[tokio::test]
 async fn a_lame_duck_serves_new_connections_until_it_is_hurried() {
-    let server = start(false);
+    let server = start();
     let hurry = Notify::new();
     let patience = Patience { lame_duck: Duration::from_secs(3_600), ..PATIENCE };
     let mut idle = connect(&server.address).await;
@@ -188,7 +187,7 @@ async fn a_lame_duck_serves_new_connections_until_it_is_hurried() {
 
 #[tokio::test]
 async fn what_waits_in_the_queue_when_the_stop_comes_is_served() {
-    let server = start(false);
+    let server = start();
     // nothing is accepted until this task gives way: the handshakes are the kernel's
     let queued: Vec<_> = (0..50)
         .map(|_| {
@@ -207,7 +206,7 @@ async fn what_waits_in_the_queue_when_the_stop_comes_is_served() {
 
 #[tokio::test]
 async fn whoever_takes_longer_than_the_limit_is_cut_off() {
-    let server = start(false);
+    let server = start();
     let mut slow = connect(&server.address).await;
     send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
     server.came.notified().await;
@@ -222,7 +221,7 @@ async fn whoever_takes_longer_than_the_limit_is_cut_off() {
 
 #[tokio::test]
 async fn an_answer_reaches_a_client_that_is_still_sending() {
-    let server = start(false);
+    let server = start();
     let mut client = connect(&server.address).await;
     // nobody reads this body: closing at once would reset the connection under the answer
     let body = vec![b'x'; 100_000];
@@ -239,7 +238,7 @@ async fn an_answer_reaches_a_client_that_is_still_sending() {
 #[tokio::test]
 async fn http2_is_told_to_go_away_and_finishes_what_it_is_at() {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let server = start(false);
+    let server = start();
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
     let url = |path: &str| format!("http://{}{path}", server.address);
     assert_eq!(client.get(url("/")).send().await.unwrap().version(), reqwest::Version::HTTP_2);
@@ -252,35 +251,6 @@ async fn http2_is_told_to_go_away_and_finishes_what_it_is_at() {
         assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "slow");
     };
     tokio::join!(finishing, server.serving.stop(Stop::Prompt, PATIENCE, never()));
-}
-
-#[tokio::test]
-async fn next_to_another_on_the_port_a_leaving_one_loses_no_connection() {
-    let first = start(true);
-    let address = first.address.clone();
-    let listening = Listening::bind(address.parse().unwrap(), true).unwrap();
-    let app = Router::new().route("/", get(|| async { "hello" }));
-    let second = Serving::start(listening, app, Draining::default(), ConnectionLimits::default());
-    let done = tokio_util::sync::CancellationToken::new();
-    let clients = (0..8).map(async |_| {
-        let mut turned_away = 0;
-        while !done.is_cancelled() {
-            let begun = Instant::now();
-            let mut client = connect(&address).await;
-            // the kernel sends an opening packet again after a second
-            turned_away += u32::from(begun.elapsed() > Duration::from_millis(900));
-            send(&mut client, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await;
-            assert!(read_rest(client).await.ends_with("hello"));
-        }
-        turned_away
-    });
-    let stopping = async {
-        first.serving.stop(Stop::Gentle, PATIENCE, never()).await;
-        done.cancel();
-    };
-    let (turned_away, ()) = tokio::join!(futures::future::join_all(clients), stopping);
-    assert_eq!(turned_away, [1; 8], "each met the leaving one once, and then the other");
-    second.stop(Stop::Prompt, PATIENCE, never()).await;
 }
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -389,7 +359,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
             }))
         }
     };
-    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+    let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listening.address().unwrap().to_string();
     let app = Router::new().route("/", get(endless));
     let limits = ConnectionLimits { head: SHORT, ..ConnectionLimits::default() };
