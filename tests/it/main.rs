@@ -35,7 +35,6 @@ mod rolling_upgrade;
 mod scenarios;
 mod secrets;
 mod sql_users;
-mod starling_histories;
 mod starling_sync;
 mod state_machine;
 mod sync_command;

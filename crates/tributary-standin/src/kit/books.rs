@@ -1,6 +1,7 @@
 //! The ledger: accounts, and records with every version they went through.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -26,6 +27,8 @@ pub struct Account {
     pub opened_at_us: i64,
     /// What was on it before the first record.
     pub opening_minor: i64,
+    /// The position of the account that it is a space of.
+    pub within: Option<usize>,
 }
 
 /// Somebody who can be paid.
@@ -134,7 +137,7 @@ pub struct Balance {
 
 /// The books of a stand-in.
 pub struct Books {
-    /// The accounts.
+    /// The accounts, and after them their spaces, those of one account in a row.
     pub accounts: Vec<Account>,
     /// The beneficiaries, oldest first.
     pub beneficiaries: Vec<Beneficiary>,
@@ -154,22 +157,13 @@ impl Books {
     pub(super) fn new(fsp: &dyn Fsp, config: &super::StandinConfig, now_us: i64) -> Self {
         let seed = config.seed;
         let start_us = now_us - i64::from(config.history_days) * DAY_US;
-        let currencies = fsp.profile().currencies;
-        let account = |n: usize| Account {
-            id: fsp.id("account", seed, n as u64),
-            name: names::account(n),
-            currency: currencies[n % currencies.len()],
-            // Not in the order of the list: a client must not take the list's order for age.
-            opened_at_us: start_us - (ids::hash(seed, "age", n as u64) % 500 + 1) as i64 * DAY_US,
-            opening_minor: 5_000_000,
-        };
         let beneficiary = |n: usize| Beneficiary {
             id: fsp.id("beneficiary", seed, n as u64),
-            name: names::person(ids::hash(seed, "person", n as u64)),
+            name: names::person(ids::hash(seed, "person", fsp.owner(n) as u64)),
             created_at_us: start_us - (config.beneficiaries - n) as i64 * DAY_US / 4,
         };
         Self {
-            accounts: (0..config.accounts.min(fsp.profile().most_accounts)).map(account).collect(),
+            accounts: open_accounts(fsp, config, start_us),
             beneficiaries: (0..config.beneficiaries).map(beneficiary).collect(),
             items: Vec::with_capacity(config.items),
             seed,
@@ -189,6 +183,18 @@ impl Books {
     /// The record that bears this id now or bore it before.
     pub fn find(&self, id: &str) -> Option<&Item> {
         self.by_id.get(id).map(|&number| &self.items[number])
+    }
+
+    /// The positions of the accounts that are no spaces.
+    pub fn main_accounts(&self) -> Range<usize> {
+        0..self.accounts.partition_point(|account| account.within.is_none())
+    }
+
+    /// The positions of the spaces of an account, by position.
+    pub fn spaces(&self, account: usize) -> Range<usize> {
+        let start = self.accounts.partition_point(|one| one.within.is_none_or(|within| within < account));
+        let end = self.accounts.partition_point(|one| one.within.is_none_or(|within| within <= account));
+        start..end
     }
 
     /// The position of the account with this id.
@@ -240,4 +246,31 @@ impl Books {
             self.open.retain(|&open| open != number);
         }
     }
+}
+
+/// The accounts, and their spaces if the provider has such; the history starts at `start_us`.
+fn open_accounts(fsp: &dyn Fsp, config: &super::StandinConfig, start_us: i64) -> Vec<Account> {
+    let (profile, seed) = (fsp.profile(), config.seed);
+    let account = |n: usize| Account {
+        id: fsp.id("account", seed, n as u64),
+        name: names::account(n),
+        currency: profile.currencies[n % profile.currencies.len()],
+        // Not in the order of the list: a client must not take the list's order for age.
+        opened_at_us: start_us - (ids::hash(seed, "age", n as u64) % 500 + 1) as i64 * DAY_US,
+        opening_minor: profile.opening_minor,
+        within: None,
+    };
+    let mut accounts: Vec<_> = (0..config.accounts.min(profile.most_accounts)).map(account).collect();
+    let spaces = if profile.has_spaces() { config.spaces } else { 0 };
+    for n in 0..accounts.len() * spaces {
+        let within = &accounts[n / spaces];
+        accounts.push(Account {
+            id: fsp.id("space", seed, n as u64),
+            name: names::space(n % spaces),
+            opening_minor: 0,
+            within: Some(n / spaces),
+            ..*within
+        });
+    }
+    accounts
 }
