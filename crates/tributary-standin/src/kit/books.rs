@@ -11,6 +11,7 @@ use super::ids;
 use super::lives::{Kind, Way};
 use super::money::Currency;
 use super::names;
+use super::open::OpenRecords;
 use super::stamper::Stamper;
 use super::times::DAY_US;
 
@@ -146,8 +147,8 @@ pub struct Books {
     pub(super) seed: u64,
     pub(super) rng: SmallRng,
     pub(super) stamper: Stamper,
-    /// The records that are on their way, in no order.
-    pub(super) open: Vec<usize>,
+    /// The records that are on their way.
+    pub(super) open: OpenRecords,
     /// The record of each change, in order.
     pub(super) log: Vec<usize>,
     by_id: HashMap<String, usize>,
@@ -169,7 +170,7 @@ impl Books {
             seed,
             rng: SmallRng::seed_from_u64(seed),
             stamper: Stamper::new(),
-            open: Vec::new(),
+            open: OpenRecords::default(),
             log: Vec::new(),
             by_id: HashMap::new(),
         }
@@ -241,9 +242,9 @@ impl Books {
         item.versions.push(version);
         self.log.push(number);
         if is_open && !was_open {
-            self.open.push(number);
+            self.open.insert(number);
         } else if was_open && !is_open {
-            self.open.retain(|&open| open != number);
+            self.open.remove(number);
         }
     }
 }

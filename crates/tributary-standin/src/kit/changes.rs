@@ -149,7 +149,7 @@ impl Clerk<'_> {
         let count = self.books.open.len();
         count > 0 && {
             let place = self.books.rng.random_range(0..count);
-            self.next_of(self.books.open[place])
+            self.next_of(self.books.open.at(place))
         }
     }
 

@@ -31,6 +31,7 @@ mod json;
 mod lives;
 pub mod money;
 pub mod names;
+mod open;
 mod page;
 pub(super) mod payments;
 mod refusal;
