@@ -18,7 +18,7 @@ use crate::config::{Provider, Source};
 use crate::domain::{KeyDigest, Scope};
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
 use crate::provider::Period;
-use crate::standin::starling;
+use crate::standin::kit;
 use crate::store::{self, api_keys};
 use crate::sync::{Instance, Progress};
 
@@ -54,7 +54,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let upstream = TcpListener::bind("127.0.0.1:0").await?;
     let upstream_url = format!("http://{}", upstream.local_addr()?);
     let bank = args.bank.open(TOKEN)?;
-    tokio::spawn(starling::serve(upstream, bank, stop.clone().cancelled_owned()));
+    tokio::spawn(kit::serve(upstream, bank, stop.clone().cancelled_owned()));
 
     let provider = provider(&upstream_url)?;
     let (id, key) = new_key();

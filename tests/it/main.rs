@@ -37,7 +37,6 @@ mod rolling_upgrade;
 mod scenarios;
 mod secrets;
 mod sql_users;
-mod starling_histories;
 mod starling_sync;
 mod state_machine;
 mod strangers;

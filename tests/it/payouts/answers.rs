@@ -9,7 +9,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 
 use crate::support::TestApp;
 use crate::support::app::read;

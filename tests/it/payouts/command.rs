@@ -6,7 +6,7 @@ use std::time::Duration;
 use tributary::domain::Amount;
 use tributary::payments::{AssetLimit, Payments, Policy};
 use tributary::provider::Manifest;
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
