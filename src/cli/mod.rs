@@ -25,6 +25,7 @@ mod signals;
 #[cfg(feature = "standin")]
 mod standin;
 mod sync;
+mod table;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
