@@ -9,7 +9,7 @@ use super::progress::{Shown, confirm};
 use super::sync::time;
 use super::{CommandResult, Common};
 use crate::config::{self, Source};
-use crate::domain::{ProviderName, Resource};
+use crate::domain::{Origin, ProviderName, Resource};
 use crate::provider::Connection;
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::sync::{Replayed, Replayer};
@@ -123,12 +123,12 @@ async fn show(database: &Database, id: i64) -> CommandResult {
         time(record.first_seen),
         time(record.last_seen)
     );
-    match (&record.stream, &record.partition) {
-        (Some(stream), Some(partition)) if partition.is_empty() => eprintln!("of the stream {stream}"),
-        (Some(stream), Some(partition)) => eprintln!("of the stream {stream}, partition {partition}"),
-        _ => eprintln!("a canonical record"),
+    match record.record.origin() {
+        Some(Origin { stream, partition, .. }) if partition.is_empty() => eprintln!("of the stream {stream}"),
+        Some(Origin { stream, partition, .. }) => eprintln!("of the stream {stream}, partition {partition}"),
+        None => eprintln!("a canonical record"),
     }
-    println!("{}", String::from_utf8_lossy(&record.raw));
+    println!("{}", String::from_utf8_lossy(record.record.raw()));
     Ok(())
 }
 

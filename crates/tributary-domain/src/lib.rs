@@ -8,6 +8,7 @@ mod balance;
 mod id;
 mod metadata;
 mod order;
+mod origin;
 mod payment;
 mod record;
 mod resource;
@@ -25,6 +26,7 @@ pub use order::{
     Change, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
     Verdict,
 };
+pub use origin::Origin;
 pub use payment::{PaymentKind, PaymentState};
 pub use record::{Record, RecordError, parse_record};
 pub use resource::{FeedName, Resource};

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jaq_json::Val;
-use serde_json::Value;
+
+use tributary_domain::{Origin, Record, Status};
 
 use super::engine::scope;
-use super::jq::{self, Scope};
-use super::page::{MappedRecord, OpenRecord, PageSink, RawRecord, ReadError, Warning, Warnings};
+use super::jq;
+use super::page::{MappedRecord, OpenRecord, PageSink, ReadError, Warning};
 use super::plan::{Lookup, Stream, TrackedBy};
 use super::reading::{self, Occurrences, Partition, Reading};
 use super::run::{Pages, Run};
@@ -60,14 +61,18 @@ impl<S: PageSink> Run<'_, S> {
         listed: Listed,
         pages: &mut Pages,
     ) -> Result<Result<(), ReadError>, S::Error> {
-        let Some(tracking) = &stream.tracking else { return Ok(Ok(())) };
-        let mut open = self.sink.open_records(&stream.name, &partition.key).await?;
+        let (Some(tracking), Some(output)) = (&stream.tracking, &stream.output) else {
+            // where nothing is handed over, nothing is known to be open
+            return Ok(Ok(()));
+        };
+        let mut open = self.sink.open_records(&stream.name, output.resource, &partition.key).await?;
         open.retain(|open| open.checked_at.is_some_and(|checked_at| checked_at < listed.begun_at));
         let reading = match &tracking.by {
             TrackedBy::Absence => {
                 open.retain(|open| listed.misses(open));
-                let keeps_raw = stream.output.as_ref().is_some_and(|output| output.keeps_raw);
-                vanished(&open, &scope(listed.begun_at, partition.record.clone()), keeps_raw)
+                let scope = scope(listed.begun_at, partition.record.clone());
+                let origin = reading::origin(stream, &partition.key, &Val::Null, &scope);
+                vanished(open, &origin, output.keeps_raw)
             }
             TrackedBy::Refresh { every, give_up, .. } => {
                 let now = listed.begun_at;
@@ -102,8 +107,10 @@ impl<S: PageSink> Run<'_, S> {
             match self.connection.refresh(stream, partition, &record).await? {
                 Some(record) => {
                     let scope = scope(Utc::now(), partition.record.clone());
-                    let mut fresh =
-                        self.connection.map(stream, vec![record], scope, &mut Occurrences::new()).await?;
+                    let mut fresh = self
+                        .connection
+                        .map(stream, &partition.key, vec![record], scope, &mut Occurrences::new())
+                        .await?;
                     fresh.open.iter_mut().for_each(|open| open.checked_at = Some(now));
                     reading.append(fresh);
                 }
@@ -138,42 +145,34 @@ fn due(
     (reading, due)
 }
 
-/// The records that are not listed any more, as cancelled.
-fn vanished(open: &[OpenRecord], scope: &Scope, keeps_raw: bool) -> Reading {
+/// The records that are not listed any more, as cancelled. `origin` is where they
+/// come from, but for what tells them apart.
+fn vanished(open: Vec<OpenRecord>, origin: &Origin, keeps_raw: bool) -> Reading {
     let mut reading = Reading::default();
-    for open in open {
-        let raw = RawRecord {
-            record: open.record.clone(),
-            identity: Some(open.key.clone().into_bytes()),
-            vanished: true,
-            ..reading::raw(&Val::Null, scope)
-        };
-        reading.closed.push(open.key.clone());
+    for OpenRecord { key, record, canonical, .. } in open {
+        let identity = Some(key.clone().into_bytes());
+        let origin = Origin { record, identity, vanished: true, ..origin.clone() };
+        reading.closed.push(key);
         *reading.warnings.entry(Warning::Vanished).or_default() += 1;
-        for canonical in &open.canonical {
-            reading.records.push(cancelled(canonical, &raw));
-        }
+        reading.records.extend(canonical.into_iter().map(|record| cancelled(record, &origin)));
         if keeps_raw {
-            reading.raw.push(raw);
+            reading.raw.push(origin);
         }
     }
     reading
 }
 
-/// The canonical transaction that `raw` was mapped to, cancelled. The provider's own time of the
-/// last change is left out: it is that of another state.
-pub(super) fn cancelled(canonical: &[u8], raw: &RawRecord) -> MappedRecord {
-    let record = serde_json::from_slice(canonical).ok().and_then(|mut record: Value| {
-        let members = record.as_object_mut()?;
-        members.get("status")?;
-        members.insert("status".to_owned(), Value::from("CANCELLED"));
-        members.remove("updatedAt");
-        Some(record.to_string().into_bytes())
-    });
+/// The transaction that what came from `origin` was mapped to, cancelled. The provider's own time
+/// of the last change is left out: it is that of another state.
+pub(super) fn cancelled(record: Record, origin: &Origin) -> MappedRecord {
     match record {
-        Some(json) => MappedRecord::Canonical(json),
-        None => MappedRecord::Unmappable {
-            raw: raw.clone(),
+        Record::Transaction(mut transaction) => {
+            transaction.status = Status::Cancelled;
+            transaction.provider_updated_at = None;
+            MappedRecord::Canonical(Record::Transaction(transaction))
+        }
+        Record::Account(_) | Record::Balances(_) | Record::Beneficiary(_) => MappedRecord::Unmappable {
+            origin: origin.clone(),
             reason: "it vanished while pending, and what it was mapped to is no transaction".to_owned(),
         },
     }
@@ -187,12 +186,6 @@ impl Reading {
         self.closed.extend(other.closed);
         self.parents.extend(other.parents);
         self.raw.extend(other.raw);
-        add(&mut self.warnings, other.warnings);
-    }
-}
-
-fn add(warnings: &mut Warnings, others: Warnings) {
-    for (warning, times) in others {
-        *warnings.entry(warning).or_default() += times;
+        reading::add(&mut self.warnings, other.warnings);
     }
 }

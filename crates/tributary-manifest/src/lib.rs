@@ -52,8 +52,8 @@ pub use manifest::{
     Schedule, StreamManifest,
 };
 pub use page::{
-    EachPage, Failure, MappedRecord, OpenRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport,
-    Warning, Warnings,
+    EachPage, Failure, MappedRecord, OpenRecord, Page, PageSink, ReadError, RunError, RunReport, Warning,
+    Warnings,
 };
 pub use payment::{Looked, PaymentApi, Prepared, Sent};
 pub use period::Period;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 
-use tributary_domain::Resource;
+use tributary_domain::{Origin, Record, Resource};
 
 use super::cage::CageError;
 use super::client::ClientError;
@@ -23,10 +23,12 @@ pub trait PageSink: Send {
         partition: &str,
     ) -> impl Future<Output = Result<Option<serde_json::Value>, Self::Error>> + Send;
 
-    /// The records of this partition that were open when they were last seen.
+    /// The records of this partition that were open when they were last seen. `resource` is what
+    /// they were mapped to.
     fn open_records(
         &mut self,
         stream: &str,
+        resource: Resource,
         partition: &str,
     ) -> impl Future<Output = Result<Vec<OpenRecord>, Self::Error>> + Send;
 
@@ -64,7 +66,7 @@ impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
         Ok(None)
     }
 
-    async fn open_records(&mut self, _: &str, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
+    async fn open_records(&mut self, _: &str, _: Resource, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
         Ok(Vec::new())
     }
 
@@ -113,22 +115,7 @@ pub struct Page {
     /// What was odd about the records of this answer, and how often; told with its first page.
     pub warnings: Warnings,
     /// The records as they came, in order; empty unless the manifest says `keep_raw`.
-    pub raw: Vec<RawRecord>,
-}
-
-/// A record as the provider sent it, with what its mapping sees besides.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RawRecord {
-    /// JSON.
-    pub record: Vec<u8>,
-    /// `$parent`, JSON.
-    pub parent: Vec<u8>,
-    /// `$now`.
-    pub now: String,
-    /// `$identity`, of a record that has no lasting id of its own.
-    pub identity: Option<Vec<u8>>,
-    /// Whether it was pending and is not listed any more: what it becomes is cancelled.
-    pub vanished: bool,
+    pub raw: Vec<Origin>,
 }
 
 impl Page {
@@ -137,14 +124,14 @@ impl Page {
 }
 
 /// A record of the provider that may still change.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenRecord {
     /// What identifies it within its partition.
     pub key: String,
     /// The JSON that the provider sent.
     pub record: Vec<u8>,
-    /// What it was mapped to, each the JSON of one canonical record.
-    pub canonical: Vec<Vec<u8>>,
+    /// What it was mapped to.
+    pub canonical: Vec<Record>,
     /// The time by which the API filters.
     pub at: Option<DateTime<Utc>>,
     /// When it was seen open for the first and for the last time; told by the sink.
@@ -153,12 +140,12 @@ pub struct OpenRecord {
 }
 
 /// A record of the provider after its mapping.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum MappedRecord {
-    /// The JSON of one canonical record, known to be one.
-    Canonical(Vec<u8>),
+    /// What it became, or one part of it.
+    Canonical(Record),
     /// A record that has no place in Formance as it is: what the provider sent, and why.
-    Unmappable { raw: RawRecord, reason: String },
+    Unmappable { origin: Origin, reason: String },
 }
 
 /// Something odd that does not stop a record.

@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
-use tributary_domain::{Resource, Status, parse_record};
+use tributary_domain::{Origin, Record, Resource, Status, parse_record};
 
 use super::jq::{self, Filter, FilterError, Limits, Scope};
-use super::page::{MappedRecord, OpenRecord, RawRecord, Warning, Warnings};
+use super::page::{MappedRecord, OpenRecord, Warning, Warnings};
 use super::pager::{Kind, Next, Stop};
 use super::plan::{Output, Strategy, Stream, Tracking};
 use super::time::instant;
@@ -65,7 +65,7 @@ pub struct Reading {
     /// The records as they came, for a stream that others depend on.
     pub parents: Vec<Val>,
     /// The records as they came, to be kept; for a stream that keeps them.
-    pub raw: Vec<RawRecord>,
+    pub raw: Vec<Origin>,
     pub warnings: Warnings,
 }
 
@@ -155,9 +155,10 @@ fn widened(
     range.map_or((at, at), |(earliest, latest)| (earliest.min(at), latest.max(at)))
 }
 
-/// Maps `records`. One that cannot be mapped does not stop the others.
+/// Maps `records` of `partition`. One that cannot be mapped does not stop the others.
 pub fn map(
     stream: &Stream,
+    partition: &str,
     records: Vec<Val>,
     scope: &Scope,
     occurrences: &mut Occurrences,
@@ -175,16 +176,19 @@ pub fn map(
         }
         let before = reading.records.len();
         if let Some(output) = &stream.output {
+            let origin = || origin(stream, partition, record, &scope);
             if output.keeps_raw {
-                reading.raw.push(raw(record, &scope));
+                reading.raw.push(origin());
             }
-            map_one(output, record, &scope, limits, &mut reading);
+            let (mapped, warnings) = output.map_one(record, &scope, limits, origin);
+            reading.records.extend(mapped);
+            add(&mut reading.warnings, warnings);
         }
         if let Some(tracking) = &stream.tracking {
             let key = tracking.key_of(record, &scope, limits)?;
             if holds(&tracking.open.run_one(record.clone(), &scope, limits)?) {
                 let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
-                    MappedRecord::Canonical(json) => Some(json.clone()),
+                    MappedRecord::Canonical(record) => Some(record.clone()),
                     MappedRecord::Unmappable { .. } => None,
                 });
                 let at = tracking.at.as_ref().and_then(|at| time(at, record, &scope, limits));
@@ -270,40 +274,59 @@ fn time(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Option<
     instant(&text(&filter.run_one(record.clone(), scope, limits).ok()?)?)
 }
 
-/// A record as it came, with what its mapping sees in `scope`.
-pub(super) fn raw(record: &Val, scope: &Scope) -> RawRecord {
-    RawRecord {
+/// Where `record` comes from, with what its mapping sees in `scope`.
+pub(super) fn origin(stream: &Stream, partition: &str, record: &Val, scope: &Scope) -> Origin {
+    Origin {
+        stream: stream.name.clone(),
+        partition: partition.to_owned(),
         record: jq::to_json(record),
         parent: jq::to_json(&scope.parent),
-        now: text(&scope.now).unwrap_or_default(),
+        asked_at: text(&scope.now).unwrap_or_default(),
         identity: text(&scope.identity).map(String::into_bytes),
         vanished: false,
     }
 }
 
-/// Adds what `record` becomes to `reading`.
-pub(super) fn map_one(output: &Output, record: &Val, scope: &Scope, limits: Limits, reading: &mut Reading) {
-    let unmappable = |reason: String| MappedRecord::Unmappable { raw: raw(record, scope), reason };
-    match output.map.run(record.clone(), scope, limits) {
-        Err(error) => reading.records.push(unmappable(error.to_string())),
-        Ok(mapped) => {
-            for mut canonical in mapped {
-                if let Some(status_map) = &output.status_map {
-                    translate_status(status_map, &mut canonical, &mut reading.warnings);
-                }
-                reading.records.push(match checked(output.resource, &canonical) {
-                    Ok(json) => MappedRecord::Canonical(json),
-                    Err(reason) => unmappable(reason),
-                });
-            }
-        }
+impl Output {
+    /// What `record` becomes, and what is odd about it. `origin` tells where it comes from, for what
+    /// has no place.
+    pub(super) fn map_one(
+        &self,
+        record: &Val,
+        scope: &Scope,
+        limits: Limits,
+        origin: impl Fn() -> Origin,
+    ) -> (Vec<MappedRecord>, Warnings) {
+        let mut warnings = Warnings::new();
+        let unmappable = |reason: String| MappedRecord::Unmappable { origin: origin(), reason };
+        let mapped = match self.map.run(record.clone(), scope, limits) {
+            Err(error) => vec![unmappable(error.to_string())],
+            Ok(mapped) => mapped
+                .into_iter()
+                .map(|mut canonical| {
+                    if let Some(status_map) = &self.status_map {
+                        translate_status(status_map, &mut canonical, &mut warnings);
+                    }
+                    match parse(self.resource, &canonical) {
+                        Ok(record) => MappedRecord::Canonical(record),
+                        Err(reason) => unmappable(reason),
+                    }
+                })
+                .collect(),
+        };
+        (mapped, warnings)
     }
 }
 
-fn checked(resource: Resource, canonical: &Val) -> Result<Vec<u8>, String> {
-    let json = jq::to_json(canonical);
-    parse_record(resource, &json).map_err(|error| error.to_string())?;
-    Ok(json)
+fn parse(resource: Resource, canonical: &Val) -> Result<Record, String> {
+    parse_record(resource, &jq::to_json(canonical)).map_err(|error| error.to_string())
+}
+
+/// Adds `others` to `warnings`.
+pub(super) fn add(warnings: &mut Warnings, others: Warnings) {
+    for (warning, times) in others {
+        *warnings.entry(warning).or_default() += times;
+    }
 }
 
 /// Puts Formance's status in the place of the provider's.

@@ -1,17 +1,18 @@
 //! Maps records again that came before, with the manifest as it is now.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jaq_json::Val;
 
-use tributary_domain::Resource;
+use tributary_domain::{Origin, Resource};
 
 use super::engine::Connection;
 use super::follow_up;
 use super::jq::{self, FilterError, Limits, Scope};
-use super::page::{MappedRecord, RawRecord, ReadError};
+use super::page::{MappedRecord, ReadError};
 use super::plan::Stream;
-use super::reading::{self, Reading};
+use super::reading;
 
 /// Why records cannot be mapped again. Of single records, [`MappedRecord::Unmappable`] tells.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -34,62 +35,59 @@ impl Connection {
         Ok(output.resource)
     }
 
-    /// Maps `records` of `stream`, which see the `$parent` and `$now` that they saw when they
-    /// came. Gives for each of them what it becomes, in their order.
-    pub async fn map_again(
-        &self,
-        stream: &str,
-        records: Vec<RawRecord>,
-    ) -> Result<Vec<Vec<MappedRecord>>, RemapError> {
-        self.resource_of(stream)?;
-        let found = self.stream(stream).ok_or_else(|| RemapError::NoStream(stream.to_owned()))?;
-        let parsed: Vec<Parsed> =
-            records.into_iter().map(parse).collect::<Result<_, _>>().map_err(RemapError::Broken)?;
-        let stream = Arc::clone(found);
-        Ok(self.evaluate(move |deadline| map_all(&stream, &parsed, deadline)).await?)
+    /// Maps records again, which see the `$parent` and `$now` that they saw when they came. Gives
+    /// for each of them what it becomes, in their order.
+    pub async fn map_again(&self, origins: Vec<Origin>) -> Result<Vec<Vec<MappedRecord>>, RemapError> {
+        let kept: Vec<Kept> =
+            origins.into_iter().map(|origin| self.kept(origin)).collect::<Result<_, _>>()?;
+        Ok(self.evaluate(move |deadline| kept.into_iter().map(|kept| kept.map(deadline)).collect()).await?)
+    }
+
+    fn kept(&self, origin: Origin) -> Result<Kept, RemapError> {
+        self.resource_of(&origin.stream)?;
+        let stream =
+            self.stream(&origin.stream).ok_or_else(|| RemapError::NoStream(origin.stream.clone()))?;
+        let read = |json: &[u8]| jq::parse(json).map_err(|error| RemapError::Broken(error.to_string()));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let identity = origin.identity.as_deref().map_or(Val::Null, |identity| Val::from(text(identity)));
+        let scope =
+            Scope { now: Val::from(origin.asked_at.clone()), parent: read(&origin.parent)?, identity };
+        Ok(Kept { stream: Arc::clone(stream), record: read(&origin.record)?, scope, origin })
     }
 }
 
-type Parsed = (Val, Scope, RawRecord);
-
-fn parse(raw: RawRecord) -> Result<Parsed, String> {
-    let read = |json: &[u8]| jq::parse(json).map_err(|error| error.to_string());
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let identity = raw.identity.as_deref().map_or(Val::Null, |identity| Val::from(text(identity)));
-    let scope = Scope { now: Val::from(raw.now.clone()), parent: read(&raw.parent)?, identity };
-    Ok((read(&raw.record)?, scope, raw))
+/// A record that came before, and what its mapping sees.
+struct Kept {
+    stream: Arc<Stream>,
+    record: Val,
+    scope: Scope,
+    origin: Origin,
 }
 
-fn map_all(
-    stream: &Stream,
-    records: &[Parsed],
-    deadline: std::time::Instant,
-) -> Result<Vec<Vec<MappedRecord>>, FilterError> {
-    let Some(output) = &stream.output else { return Ok(Vec::new()) };
-    let limits = Limits { outputs: reading::MOST_MAPPED, deadline };
-    let mut mapped = Vec::with_capacity(records.len());
-    for (record, scope, raw) in records {
-        if std::time::Instant::now() > deadline {
+impl Kept {
+    fn map(self, deadline: Instant) -> Result<Vec<MappedRecord>, FilterError> {
+        let Self { stream, record, scope, origin } = self;
+        let Some(output) = &stream.output else { return Ok(Vec::new()) };
+        if Instant::now() > deadline {
             return Err(output.map.error("mapping the records took too long".to_owned()));
         }
-        let mut reading = Reading::default();
-        reading::map_one(output, record, scope, limits, &mut reading);
-        if raw.vanished {
-            reading.records.iter_mut().for_each(|record| {
-                if let MappedRecord::Canonical(json) = record {
-                    *record = follow_up::cancelled(json, raw);
-                }
-            });
+        let limits = Limits { outputs: reading::MOST_MAPPED, deadline };
+        let (mapped, _) = output.map_one(&record, &scope, limits, || origin.clone());
+        if !origin.vanished {
+            return Ok(mapped);
         }
-        mapped.push(reading.records);
+        let mapped = mapped.into_iter().map(|mapped| match mapped {
+            MappedRecord::Canonical(record) => follow_up::cancelled(record, &origin),
+            unmappable @ MappedRecord::Unmappable { .. } => unmappable,
+        });
+        Ok(mapped.collect())
     }
-    Ok(mapped)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tributary_domain::ProviderName;
+    use tributary_domain::{ProviderName, Record};
 
     fn connection() -> Connection {
         let manifest = r#"
@@ -112,11 +110,13 @@ streams:
         Connection::new(&name, &serde_saphyr::from_str(manifest).unwrap()).unwrap()
     }
 
-    fn raw(record: &str) -> RawRecord {
-        RawRecord {
+    fn came(stream: &str, record: &str) -> Origin {
+        Origin {
+            stream: stream.to_owned(),
+            partition: "main".to_owned(),
             record: record.as_bytes().to_vec(),
             parent: br#"{"name":"Main"}"#.to_vec(),
-            now: "2026-03-01T12:00:00Z".to_owned(),
+            asked_at: "2026-03-01T12:00:00Z".to_owned(),
             identity: None,
             vanished: false,
         }
@@ -124,29 +124,31 @@ streams:
 
     #[tokio::test]
     async fn records_see_what_they_saw_when_they_came() {
-        let mapped = connection().map_again("feed", vec![raw(r#"{"id":"a"}"#)]).await.unwrap();
-        let [MappedRecord::Canonical(json)] = &mapped[0][..] else { panic!("{mapped:?}") };
-        let json: serde_json::Value = serde_json::from_slice(json).unwrap();
+        let mapped = connection().map_again(vec![came("feed", r#"{"id":"a"}"#)]).await.unwrap();
+        let [MappedRecord::Canonical(Record::Account(account))] = &mapped[0][..] else {
+            panic!("{mapped:?}")
+        };
         assert_eq!(
-            (json["accountName"].as_str(), json["createdAt"].as_str()),
-            (Some("Main"), Some("2026-03-01T12:00:00Z"))
+            (account.name.as_str(), account.created_at.to_text().as_str()),
+            ("Main", "2026-03-01T12:00:00.000000Z")
         );
     }
 
     #[tokio::test]
     async fn a_record_that_still_has_no_place_does_not_stop_the_others() {
-        let records = vec![raw(r#"{"id":"a"}"#), raw(r#"{"bad":true}"#), raw(r#"{"id":"b"}"#)];
-        let mapped = connection().map_again("feed", records).await.unwrap();
-        assert!(
-            matches!(&mapped[1][..], [MappedRecord::Unmappable { reason, .. }] if reason.contains("bad"))
-        );
+        let bad = came("feed", r#"{"bad":true}"#);
+        let records = vec![came("feed", r#"{"id":"a"}"#), bad.clone(), came("feed", r#"{"id":"b"}"#)];
+        let mapped = connection().map_again(records).await.unwrap();
+        let [MappedRecord::Unmappable { origin, reason }] = &mapped[1][..] else { panic!("{mapped:?}") };
+        assert!(reason.contains("bad") && *origin == bad, "{mapped:?}");
         assert_eq!(mapped.len(), 3);
     }
 
     #[tokio::test]
     async fn streams_that_are_gone_or_become_nothing_say_so() {
         let connection = connection();
-        assert!(matches!(connection.map_again("gone", vec![]).await, Err(RemapError::NoStream(_))));
-        assert!(matches!(connection.map_again("raw", vec![]).await, Err(RemapError::NoResource(_))));
+        let again = async |stream| connection.map_again(vec![came(stream, "{}")]).await;
+        assert!(matches!(again("gone").await, Err(RemapError::NoStream(_))));
+        assert!(matches!(again("raw").await, Err(RemapError::NoResource(_))));
     }
 }

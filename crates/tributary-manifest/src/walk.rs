@@ -112,7 +112,7 @@ impl Connection {
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, records, &scope).await?;
         }
-        let mut reading = self.map(stream, records, scope, occurrences).await?;
+        let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
         for (warning, times) in [
             (Warning::NotThere, missing),
             (Warning::NoCursor, facts.undated),
@@ -125,19 +125,20 @@ impl Connection {
         Ok(Fetched { reading, facts, step, old, tells_next })
     }
 
-    /// Maps `records` in the cage.
+    /// Maps `records` of `partition` in the cage.
     pub(super) async fn map(
         &self,
         stream: &Arc<Stream>,
+        partition: &str,
         records: Vec<Val>,
         scope: Scope,
         occurrences: &mut Occurrences,
     ) -> Result<Reading, ReadError> {
-        let task = Arc::clone(stream);
+        let (task, partition) = (Arc::clone(stream), partition.to_owned());
         let mut counted = std::mem::take(occurrences);
         let (reading, counted) = self
             .evaluate(move |deadline| {
-                let reading = reading::map(&task, records, &scope, &mut counted, deadline)?;
+                let reading = reading::map(&task, &partition, records, &scope, &mut counted, deadline)?;
                 Ok((reading, counted))
             })
             .await?;

@@ -119,9 +119,9 @@ fn print(page: &Page, shown: usize) -> u64 {
     println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
     for record in page.records.iter().take(shown) {
         match record {
-            MappedRecord::Canonical(json) => println!("  {}", String::from_utf8_lossy(json)),
-            MappedRecord::Unmappable { raw, reason } => {
-                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&raw.record));
+            MappedRecord::Canonical(record) => println!("  {}", record.to_json()),
+            MappedRecord::Unmappable { origin, reason } => {
+                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&origin.record));
             }
         }
     }

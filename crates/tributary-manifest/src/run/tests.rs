@@ -244,8 +244,13 @@ impl PageSink for Breaking {
         Ok(self.memory.cursor(stream, partition).await.unwrap())
     }
 
-    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, Full> {
-        Ok(self.memory.open_records(stream, partition).await.unwrap())
+    async fn open_records(
+        &mut self,
+        stream: &str,
+        resource: Resource,
+        partition: &str,
+    ) -> Result<Vec<OpenRecord>, Full> {
+        Ok(self.memory.open_records(stream, resource, partition).await.unwrap())
     }
 
     async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, Full> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::fake::{self, Fake, Memory, Seen};
 use crate::page::OpenRecord;
-use tributary_domain::ProviderName;
+use tributary_domain::{ProviderName, Resource};
 
 /// A manifest with the stream `feed`, of which `lines` are given.
 pub(super) fn connection(url: &str, lines: &str) -> Connection {
@@ -68,8 +68,13 @@ impl PageSink for Killed<'_> {
         Ok(self.memory.cursor(stream, partition).await.unwrap())
     }
 
-    async fn open_records(&mut self, stream: &str, partition: &str) -> std::io::Result<Vec<OpenRecord>> {
-        Ok(self.memory.open_records(stream, partition).await.unwrap())
+    async fn open_records(
+        &mut self,
+        stream: &str,
+        resource: Resource,
+        partition: &str,
+    ) -> std::io::Result<Vec<OpenRecord>> {
+        Ok(self.memory.open_records(stream, resource, partition).await.unwrap())
     }
 
     async fn next_seen(&mut self, stream: &str, next: &str) -> std::io::Result<bool> {
