@@ -10,7 +10,7 @@ use super::sync::time;
 use super::{CommandResult, Common};
 use crate::config::{self, Source};
 use crate::domain::{Origin, ProviderName, Resource};
-use crate::provider::Connection;
+use crate::provider::CompiledProvider;
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::sync::{Replayed, Replayer};
 
@@ -133,15 +133,15 @@ async fn show(database: &Database, id: i64) -> CommandResult {
 }
 
 async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Option<i64>) -> CommandResult {
-    let mut connections = HashMap::new();
+    let mut compiled = HashMap::new();
     for provider in config::load_providers(&common.providers, &config::environment)? {
         if let Source::Pull(manifest) = &provider.source {
-            let connection = Connection::new(&provider.name, manifest)
+            let provider_compiled = CompiledProvider::new(&provider.name, manifest)
                 .map_err(|error| format!("provider {}: {error}", provider.name))?;
-            connections.insert(provider.name, connection);
+            compiled.insert(provider.name, provider_compiled);
         }
     }
-    let replayer = Replayer::new(&database.pool, connections);
+    let replayer = Replayer::new(&database.pool, compiled);
     let done = match id {
         Some(id) => {
             let mut done = Replayed::default();

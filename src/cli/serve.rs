@@ -146,8 +146,8 @@ impl Server {
                 let scheduler =
                     Scheduler::new(pool.clone(), provider.name.clone(), manifest, instance.clone())
                         .map_err(|error| format!("provider {}: {error}", provider.name))?;
-                let connection = Arc::clone(scheduler.connection());
-                payers.insert(provider.name.clone(), Payer { connection, policy: provider.payments.clone() });
+                let apis = scheduler.compiled().payments();
+                payers.insert(provider.name.clone(), Payer { apis, policy: provider.payments.clone() });
                 schedulers.push(scheduler);
             }
         }

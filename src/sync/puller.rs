@@ -16,7 +16,7 @@ use super::sink::{self, DatabaseSink, SinkError};
 use super::{DatabaseShared, Instance, Progress, WarnedOf};
 use crate::domain::ProviderName;
 use crate::provider::{
-    Connection, Manifest, ManifestError, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted,
+    CompiledProvider, Manifest, ManifestError, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted,
 };
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
@@ -47,7 +47,7 @@ pub enum Work {
 pub struct Puller {
     pub(super) pool: PgPool,
     pub(super) provider: ProviderName,
-    pub(super) connection: Arc<Connection>,
+    pub(super) compiled: Arc<CompiledProvider>,
     pub(super) groups: Vec<StreamGroup>,
     schedules: BTreeMap<String, Schedule>,
     pub(super) instance: Instance,
@@ -63,21 +63,21 @@ impl Puller {
         instance: Instance,
     ) -> Result<Self, ManifestError> {
         let shared = Arc::new(DatabaseShared::new(pool.clone(), provider.clone()));
-        let connection = Arc::new(Connection::with_shared(&provider, manifest, shared)?);
+        let compiled = Arc::new(CompiledProvider::with_shared(&provider, manifest, shared)?);
         let schedules = manifest.schedules()?;
-        Ok(Self { schedules, ..Self::over(pool, provider, connection, instance) })
+        Ok(Self { schedules, ..Self::over(pool, provider, compiled, instance) })
     }
 
-    /// Over a connection that is there already, without any schedule.
+    /// Of a provider that is compiled already, without any schedule.
     pub fn over(
         pool: PgPool,
         provider: ProviderName,
-        connection: Arc<Connection>,
+        compiled: Arc<CompiledProvider>,
         instance: Instance,
     ) -> Self {
-        let groups = connection.groups();
+        let groups = compiled.groups();
         let (schedules, progress) = (BTreeMap::new(), Arc::default());
-        Self { pool, provider, connection, groups, schedules, instance, progress }
+        Self { pool, provider, compiled, groups, schedules, instance, progress }
     }
 
     /// What to watch the runs by.
@@ -86,13 +86,13 @@ impl Puller {
     }
 
     /// What it pulls through; payments go through the same.
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub fn compiled(&self) -> &Arc<CompiledProvider> {
+        &self.compiled
     }
 
     /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.
     pub async fn settled(&self) {
-        self.connection.settled().await;
+        self.compiled.settled().await;
     }
 
     /// The groups of streams, each of which is read by one instance at a time.
@@ -149,7 +149,7 @@ impl Puller {
             Work::Due => {
                 let tasks = sync_tasks::due(&mut transaction, lease, &self.streams_of(lease)).await?;
                 let wanted: Vec<_> = tasks.iter().map(wanted).collect();
-                (tasks, self.connection.select(wanted))
+                (tasks, self.compiled.select(wanted))
             }
             Work::Streams { names, forget } => {
                 let streams: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -157,7 +157,7 @@ impl Puller {
                     sync_cursors::forget(&mut transaction, &self.provider, &streams).await?;
                 }
                 let tasks = sync_tasks::of(&mut transaction, lease, &streams).await?;
-                (tasks, self.connection.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))
+                (tasks, self.compiled.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))
             }
         };
         if tasks.is_empty() && matches!(work, Work::Due) {
@@ -185,9 +185,9 @@ impl Puller {
     ) -> Result<RunOutcome, StoreError> {
         let lease = &taken.lease;
         let mut sink =
-            DatabaseSink::new(&self.pool, lease, begun.run, &self.connection, &self.groups, &self.progress);
+            DatabaseSink::new(&self.pool, lease, begun.run, &self.compiled, &self.groups, &self.progress);
         let result = tokio::select! {
-            result = self.connection.run_selected(&begun.selection, &mut sink) => result,
+            result = self.compiled.run_selected(&begun.selection, &mut sink) => result,
             () = held.lost().cancelled_owned() => Err(RunError::Sink(SinkError::LeaseLost)),
             () = stop.cancelled() => return Ok(RunOutcome::Interrupted),
         };

@@ -124,7 +124,7 @@ impl Puller {
         done: &mut Remapped,
     ) -> Result<(), RemapFailure> {
         for stream in group.streams.iter().filter(|stream| streams.contains(stream)) {
-            match self.connection.resource_of(stream) {
+            match self.compiled.resource_of(stream) {
                 Ok(resource) => self.remap_stream(lease, stream, resource, order, done).await?,
                 // it only feeds others
                 Err(RemapError::NoResource(_)) => {}
@@ -149,7 +149,7 @@ impl Puller {
         loop {
             let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(()) };
-            let mapped = self.connection.map_again(origins(&kept)).await?;
+            let mapped = self.compiled.map_again(origins(&kept)).await?;
             let mut piece = sort(&kept, mapped);
             let mut transaction = store::begin(&self.pool).await?;
             leases::limit_silence(&mut transaction, lease).await?;
@@ -196,7 +196,7 @@ impl Puller {
         loop {
             let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
-            let mapped = self.connection.map_again(origins(&kept)).await?;
+            let mapped = self.compiled.map_again(origins(&kept)).await?;
             for state in sort(&kept, mapped).states {
                 last.insert(records::key(&state.record).to_owned(), state.place);
             }

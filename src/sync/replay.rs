@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::PgPool;
 
 use crate::domain::{ProviderName, Record, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord};
+use crate::provider::{CompiledProvider, MappedRecord};
 use crate::records::{self, Batch, Written};
 use crate::store::quarantine::{self, Quarantined, RefusedRecord, Which};
 use crate::store::{self, StoreError, Tally};
@@ -38,13 +38,13 @@ enum Freed {
 pub struct Replayer<'a> {
     pool: &'a PgPool,
     /// What maps the records of each provider that is pulled.
-    connections: HashMap<ProviderName, Connection>,
+    providers: HashMap<ProviderName, CompiledProvider>,
 }
 
 impl<'a> Replayer<'a> {
-    /// Maps with `connections`, by their providers.
-    pub fn new(pool: &'a PgPool, connections: HashMap<ProviderName, Connection>) -> Self {
-        Self { pool, connections }
+    /// Maps with `providers`, by their providers.
+    pub fn new(pool: &'a PgPool, providers: HashMap<ProviderName, CompiledProvider>) -> Self {
+        Self { pool, providers }
     }
 
     /// Replays all records of `which`, in the order in which they came, and tells how far it is.
@@ -99,7 +99,7 @@ impl<'a> Replayer<'a> {
         if quarantine::lock(&mut transaction, &[record.id]).await?.is_empty() {
             return Ok(Freed::Gone);
         }
-        let decides = record.record.origin().is_some() || !self.connections.contains_key(&provider);
+        let decides = record.record.origin().is_some() || !self.providers.contains_key(&provider);
         let batch = Batch { records, decides, ..Batch::default() };
         let Written { tally, refused } =
             records::write(&mut transaction, &provider, resource, &batch).await?;
@@ -121,10 +121,10 @@ impl<'a> Replayer<'a> {
             }
             RefusedRecord::Unmapped(origin) => origin,
         };
-        let connection = self.connections.get(&provider);
-        let connection = connection.ok_or("its provider is not pulled, so that nothing can map it")?;
-        let resource = connection.resource_of(&origin.stream).map_err(|error| error.to_string())?;
-        let mapped = connection.map_again(vec![origin.clone()]).await.map_err(|error| error.to_string())?;
+        let compiled = self.providers.get(&provider);
+        let compiled = compiled.ok_or("its provider is not pulled, so that nothing can map it")?;
+        let resource = compiled.resource_of(&origin.stream).map_err(|error| error.to_string())?;
+        let mapped = compiled.map_again(vec![origin.clone()]).await.map_err(|error| error.to_string())?;
         let records = mapped.into_iter().flatten().map(|mapped| match mapped {
             MappedRecord::Canonical(record) => Ok(record),
             MappedRecord::Unmappable { reason, .. } => Err(reason),

@@ -13,7 +13,7 @@ use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress};
 use crate::domain::ProviderName;
-use crate::provider::{Connection, Manifest, ManifestError};
+use crate::provider::{CompiledProvider, Manifest, ManifestError};
 use crate::store::StoreError;
 use crate::store::leases;
 
@@ -44,8 +44,8 @@ impl Scheduler {
     }
 
     /// What it pulls through; payments go through the same.
-    pub fn connection(&self) -> &Arc<Connection> {
-        self.puller.connection()
+    pub fn compiled(&self) -> &Arc<CompiledProvider> {
+        self.puller.compiled()
     }
 
     /// How many groups of streams there are.

@@ -12,7 +12,9 @@ use uuid::Uuid;
 
 use super::{Progress, WarnedOf, warned};
 use crate::domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings};
+use crate::provider::{
+    CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
+};
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Refused, RefusedRecord};
@@ -61,20 +63,20 @@ pub struct DatabaseSink<'a> {
 }
 
 impl<'a> DatabaseSink<'a> {
-    /// A sink for the pages of `run`, which reads under `lease` a group of `connection`, of which
+    /// A sink for the pages of `run`, which reads under `lease` a group of `compiled`, of which
     /// `groups` are all.
     pub fn new(
         pool: &'a PgPool,
         lease: &'a Lease,
         run: Uuid,
-        connection: &Connection,
+        compiled: &CompiledProvider,
         groups: &'a [StreamGroup],
         progress: &'a Progress,
     ) -> Self {
         let streams: BTreeSet<&str> =
             groups.iter().filter(|group| group.name == lease.group).flat_map(streams).collect();
         let open_streams = [Resource::Accounts, Resource::Beneficiaries]
-            .map(|resource| (resource, connection.streams_of(resource, &streams)))
+            .map(|resource| (resource, compiled.streams_of(resource, &streams)))
             .into();
         Self {
             pool,

@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tributary::config::{Provider, Source};
 use tributary::domain::{Record, Resource, parse_record};
-use tributary::provider::{Connection, EachPage, MappedRecord, Page};
+use tributary::provider::{CompiledProvider, EachPage, MappedRecord, Page};
 use tributary::standin::kit::{self, Clock, Standin, StandinConfig};
 use tributary::standin::starling::{self, Starling, StarlingConfig};
 
@@ -120,9 +120,9 @@ async fn gather(manifest: &str, lookup: &(dyn Fn(&str) -> Option<String> + Sync)
     let provider = Provider::parse(&text, lookup).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     manifest.rate_limit.per_second = 1000;
-    let connection = Connection::new(&provider.name, &manifest).unwrap();
+    let compiled = CompiledProvider::new(&provider.name, &manifest).unwrap();
     let mut gathered = Gathered::default();
-    let report = connection.run(&mut EachPage(|page| gathered.add(page))).await.unwrap();
+    let report = compiled.run(&mut EachPage(|page| gathered.add(page))).await.unwrap();
     assert_eq!((report.unmappable, report.warnings.len()), (0, 0), "{:?}", report.warnings);
     gathered
 }

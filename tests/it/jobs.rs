@@ -108,7 +108,7 @@ async fn commit(app: &TestApp, file: &str, lease: &Lease, id: &str) -> Result<()
     let puller = puller(app, file, "sink");
     let mut connection = app.pool.acquire().await.unwrap();
     let run = sync_runs::begin(&mut connection, lease).await.unwrap();
-    let connection = tributary::provider::Connection::new(app.name(), &manifest(file)).unwrap();
+    let connection = tributary::provider::CompiledProvider::new(app.name(), &manifest(file)).unwrap();
     let progress = Progress::default();
     let mut sink = DatabaseSink::new(&app.pool, lease, run, &connection, puller.groups(), &progress);
     sink.page(page(id)).await

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tributary::domain::{Origin, Resource};
-use tributary::provider::{Connection, MappedRecord, Page, PageSink};
+use tributary::provider::{CompiledProvider, MappedRecord, Page, PageSink};
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
@@ -42,7 +42,7 @@ impl Setup {
     /// Commits a page as a run over `streams` would, with its raw records kept.
     async fn came(&self, streams: &str, raw: &[Value]) {
         let file = file(&self.upstream, "", streams);
-        let connection = Connection::new(self.app.name(), &manifest(&file)).unwrap();
+        let connection = CompiledProvider::new(self.app.name(), &manifest(&file)).unwrap();
         let raw: Vec<Origin> = raw.iter().map(kept).collect();
         let mapped: Vec<MappedRecord> =
             connection.map_again(raw.clone()).await.unwrap().into_iter().flatten().collect();
@@ -256,7 +256,7 @@ async fn equal_records_that_no_mapping_took_are_replayed_each() {
 
 async fn replay(setup: &Setup, streams: &str) -> Replayed {
     let connection =
-        Connection::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
+        CompiledProvider::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
     let connections = HashMap::from([(setup.app.name().clone(), connection)]);
     Replayer::new(&setup.app.pool, connections).replay_all(Which::default(), &|_| {}).await.unwrap()
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tributary::config::{Provider, Source};
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::starling::{
     self, Direction, Faults, Late, LedgerItem, Limit, RetryAfter, Spent, Starling, StarlingConfig, Status,
     When,
@@ -27,7 +27,7 @@ const BUDGET: &str = "rate_limit: { per_second: 1000, budgets: [{ requests: 100,
 struct Setup {
     bank: Arc<Starling>,
     app: TestApp,
-    instances: [Arc<Connection>; 2],
+    instances: [Arc<CompiledProvider>; 2],
 }
 
 impl Setup {
@@ -53,7 +53,7 @@ impl Setup {
             };
             manifest.retry.attempts = 3;
             let shared = Arc::new(DatabaseShared::new(app.pool.clone(), app.name().clone()));
-            Arc::new(Connection::with_shared(app.name(), &manifest, shared).unwrap())
+            Arc::new(CompiledProvider::with_shared(app.name(), &manifest, shared).unwrap())
         };
         let instances = [(); 2].map(connect);
         Self { bank, app, instances }
@@ -65,7 +65,7 @@ impl Survival for Setup {
         &self.app
     }
 
-    fn instances(&self) -> &[Arc<Connection>; 2] {
+    fn instances(&self) -> &[Arc<CompiledProvider>; 2] {
         &self.instances
     }
 

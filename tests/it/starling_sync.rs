@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary::config::{Provider, Source};
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
 use tributary::sync::{RunOutcome, run_once};
 use tributary_formance::Kind;
@@ -20,7 +20,7 @@ const TOKEN: &str = "the-token-of-the-test";
 struct Setup {
     bank: Arc<Starling>,
     app: TestApp,
-    connection: Arc<Connection>,
+    connection: Arc<CompiledProvider>,
 }
 
 impl Setup {
@@ -95,7 +95,7 @@ impl Setup {
     }
 }
 
-fn connect(url: &str) -> Connection {
+fn connect(url: &str) -> CompiledProvider {
     let lookup = |name: &str| match name {
         "STARLING_URL" => Some(url.to_owned()),
         "STARLING_TOKEN" => Some(TOKEN.to_owned()),
@@ -106,7 +106,7 @@ fn connect(url: &str) -> Connection {
     // the bank of the test takes any pace
     manifest.rate_limit.per_second = 1000;
     manifest.rate_limit.budgets.clear();
-    Connection::new(&provider.name, &manifest).unwrap()
+    CompiledProvider::new(&provider.name, &manifest).unwrap()
 }
 
 fn expected_status(item: &LedgerItem) -> &'static str {
@@ -291,7 +291,7 @@ async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     manifest.base_url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(starling::serve(listener, Arc::clone(&setup.bank), std::future::pending()));
-    let connection = Arc::new(Connection::new(&provider.name, &manifest).unwrap());
+    let connection = Arc::new(CompiledProvider::new(&provider.name, &manifest).unwrap());
     let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Arc::default()).await.unwrap();
     let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };
     assert!(error.contains("403") && !error.contains("a-wrong-token"), "{error}");

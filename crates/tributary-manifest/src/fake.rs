@@ -16,8 +16,8 @@ use reqwest::StatusCode;
 use tributary_domain::Resource;
 
 use super::client::Client;
-use super::clock::Clock;
-use super::page::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
+use super::read::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
+use super::wire::Clock;
 
 /// A request that reached the fake.
 #[derive(Debug, Clone)]

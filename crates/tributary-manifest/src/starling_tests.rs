@@ -8,10 +8,10 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::engine::Connection;
+use super::compiled::CompiledProvider;
 use super::fake::{self, Fake, Memory};
 use super::manifest::Manifest;
-use super::page::{MappedRecord, RunReport, Warning};
+use super::read::{MappedRecord, RunReport, Warning};
 use super::time::instant;
 use tributary_domain::ProviderName;
 
@@ -22,7 +22,7 @@ struct ProviderFile {
     source: Manifest,
 }
 
-fn connection(url: &str) -> Connection {
+fn connection(url: &str) -> CompiledProvider {
     let file: ProviderFile =
         serde_saphyr::from_str(include_str!("../../../providers/starling.yaml")).unwrap();
     let mut source = file
@@ -34,7 +34,7 @@ fn connection(url: &str) -> Connection {
         })
         .unwrap();
     source.rate_limit.per_second = 1_000;
-    Connection::new(&file.provider, &source).unwrap()
+    CompiledProvider::new(&file.provider, &source).unwrap()
 }
 
 async fn run(fake: &Fake) -> (Memory, RunReport) {
