@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::Utc;
+use futures::future::try_join_all;
 use jaq_json::Val;
 
 use super::extract::{self, Extract};
@@ -91,7 +92,8 @@ impl Reader {
         Ok(self.client.send(&request, &stream.rules).await?)
     }
 
-    /// Maps `records` of `partition` in the cage.
+    /// Maps `records` of `partition` in the cage, in several pieces at once where it does not count
+    /// how many equal ones came before.
     pub(super) async fn map(
         &self,
         stream: &Arc<Stream>,
@@ -100,16 +102,36 @@ impl Reader {
         scope: Scope,
         occurrences: &mut Occurrences,
     ) -> Result<Reading, ReadError> {
-        let (task, partition) = (Arc::clone(stream), partition.to_owned());
-        let mut counted = std::mem::take(occurrences);
-        let (reading, counted) = self
-            .evaluate(move |deadline| {
-                let reading = mapping::map(&task, &partition, records, &scope, &mut counted, deadline)?;
-                Ok((reading, counted))
-            })
-            .await?;
-        *occurrences = counted;
-        Ok(reading)
+        if stream.identity.is_some() {
+            let counted = std::mem::take(occurrences);
+            let (reading, counted) = self.map_piece(stream, partition, records, &scope, counted).await?;
+            *occurrences = counted;
+            return Ok(reading);
+        }
+        let pieces = self.pieces(records).into_iter();
+        let pieces =
+            pieces.map(|records| self.map_piece(stream, partition, records, &scope, Occurrences::new()));
+        let mut mapped = Reading::default();
+        for (reading, _) in try_join_all(pieces).await? {
+            mapped.append(reading);
+        }
+        Ok(mapped)
+    }
+
+    async fn map_piece(
+        &self,
+        stream: &Arc<Stream>,
+        partition: &str,
+        records: Vec<Val>,
+        scope: &Scope,
+        mut occurrences: Occurrences,
+    ) -> Result<(Reading, Occurrences), ReadError> {
+        let (task, partition, scope) = (Arc::clone(stream), partition.to_owned(), scope.clone());
+        self.evaluate(move |deadline| {
+            let reading = mapping::map(&task, &partition, records, &scope, &mut occurrences, deadline)?;
+            Ok((reading, occurrences))
+        })
+        .await
     }
 
     /// The request of `stream`, or that of `lookup`, for `record`.

@@ -174,15 +174,3 @@ pub(super) fn cancelled(record: Record, origin: &Origin) -> MappedRecord {
         },
     }
 }
-
-/// Adds up what several answers brought.
-impl Reading {
-    fn append(&mut self, other: Self) {
-        self.records.extend(other.records);
-        self.open.extend(other.open);
-        self.closed.extend(other.closed);
-        self.parents.extend(other.parents);
-        self.raw.extend(other.raw);
-        mapping::add(&mut self.warnings, other.warnings);
-    }
-}

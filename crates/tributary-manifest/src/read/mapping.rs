@@ -34,6 +34,18 @@ pub struct Reading {
     pub warnings: Warnings,
 }
 
+impl Reading {
+    /// Adds what another answer brought, or another piece of this one.
+    pub fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.open.extend(other.open);
+        self.closed.extend(other.closed);
+        self.parents.extend(other.parents);
+        self.raw.extend(other.raw);
+        add(&mut self.warnings, other.warnings);
+    }
+}
+
 /// How often records of equal fields were seen in a walk, by these fields.
 pub type Occurrences = HashMap<String, u32>;
 

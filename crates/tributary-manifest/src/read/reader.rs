@@ -16,6 +16,9 @@ use crate::jq::FilterError;
 use crate::plan::{Output, Stream};
 use crate::wire::meter;
 
+/// As many records at least are mapped together as are worth another thread.
+const LEAST_PIECE: usize = 100;
+
 /// What reads a provider. Holds no state between runs but the pace of its requests.
 pub struct Reader {
     pub provider: ProviderName,
@@ -61,6 +64,15 @@ impl Reader {
         let found = self.stream(stream).ok_or_else(|| RemapError::NoStream(stream.to_owned()))?;
         let output: Option<&Output> = found.output.as_ref();
         Ok(output.ok_or_else(|| RemapError::NoResource(stream.to_owned()))?.resource)
+    }
+
+    /// `items` in as many pieces as may be worked on at once, in their order; few of them stay
+    /// together.
+    pub(super) fn pieces<T>(&self, items: Vec<T>) -> Vec<Vec<T>> {
+        let pieces = items.len().div_ceil(LEAST_PIECE).clamp(1, self.cage.size());
+        let length = items.len().div_ceil(pieces).max(1);
+        let mut items = items.into_iter();
+        (0..pieces).map(|_| items.by_ref().take(length).collect()).collect()
     }
 
     /// Runs filters in their cage.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::future::try_join_all;
 use jaq_json::Val;
 
 use tributary_domain::Origin;
@@ -34,7 +35,11 @@ impl Reader {
     pub async fn map_again(&self, origins: Vec<Origin>) -> Result<Vec<Vec<MappedRecord>>, RemapError> {
         let kept: Vec<Kept> =
             origins.into_iter().map(|origin| self.kept(origin)).collect::<Result<_, _>>()?;
-        Ok(self.evaluate(move |deadline| kept.into_iter().map(|kept| kept.map(deadline)).collect()).await?)
+        let pieces = self.pieces(kept).into_iter().map(|kept| {
+            self.evaluate(move |deadline| kept.into_iter().map(|kept| kept.map(deadline)).collect())
+        });
+        let mapped: Vec<Vec<Vec<MappedRecord>>> = try_join_all(pieces).await?;
+        Ok(mapped.into_iter().flatten().collect())
     }
 
     fn kept(&self, origin: Origin) -> Result<Kept, RemapError> {
@@ -137,6 +142,22 @@ streams:
         let [MappedRecord::Unmappable { origin, reason }] = &mapped[1][..] else { panic!("{mapped:?}") };
         assert!(reason.contains("bad") && *origin == bad, "{mapped:?}");
         assert_eq!(mapped.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn records_keep_their_order_however_many_are_mapped_at_once() {
+        let ids: Vec<String> = (0..1_001).map(|n| n.to_string()).collect();
+        let records = ids.iter().map(|id| came("feed", &format!(r#"{{"id":"{id}"}}"#))).collect();
+        let mapped = provider().map_again(records).await.unwrap();
+        let mapped: Vec<&str> = mapped
+            .iter()
+            .flatten()
+            .map(|record| match record {
+                MappedRecord::Canonical(Record::Account(account)) => account.id.as_str(),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(mapped, ids);
     }
 
     #[tokio::test]
