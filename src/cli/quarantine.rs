@@ -8,9 +8,8 @@ use super::database::Database;
 use super::progress::{Shown, confirm};
 use super::sync::time;
 use super::{CommandResult, Common};
-use crate::config::{self, Source};
+use crate::config;
 use crate::domain::{Origin, ProviderName, Resource};
-use crate::provider::CompiledProvider;
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::sync::{Replayed, Replayer};
 
@@ -133,14 +132,10 @@ async fn show(database: &Database, id: i64) -> CommandResult {
 }
 
 async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Option<i64>) -> CommandResult {
-    let mut compiled = HashMap::new();
-    for provider in config::load_providers(&common.providers, &config::environment)? {
-        if let Source::Pull(manifest) = &provider.source {
-            let provider_compiled = CompiledProvider::new(&provider.name, manifest)
-                .map_err(|error| format!("provider {}: {error}", provider.name))?;
-            compiled.insert(provider.name, provider_compiled);
-        }
-    }
+    let providers = config::load_providers(&common.providers, &config::environment)?;
+    let compiled =
+        providers.iter().filter_map(|provider| Some((provider.name.clone(), provider.compiled()?.clone())));
+    let compiled: HashMap<_, _> = compiled.collect();
     let replayer = Replayer::new(&database.pool, compiled);
     let done = match id {
         Some(id) => {

@@ -15,9 +15,7 @@ use super::held::HeldLease;
 use super::sink::{self, DatabaseSink, SinkError};
 use super::{DatabaseShared, Instance, Progress, WarnedOf};
 use crate::domain::ProviderName;
-use crate::provider::{
-    CompiledProvider, Manifest, ManifestError, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted,
-};
+use crate::provider::{CompiledProvider, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted};
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
 use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
@@ -55,20 +53,15 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Compiles `manifest`, of which the variables are filled in.
-    pub fn new(
-        pool: PgPool,
-        provider: ProviderName,
-        manifest: &Manifest,
-        instance: Instance,
-    ) -> Result<Self, ManifestError> {
-        let shared = Arc::new(DatabaseShared::new(pool.clone(), provider.clone()));
-        let compiled = Arc::new(CompiledProvider::with_shared(&provider, manifest, shared)?);
-        let schedules = manifest.schedules()?;
-        Ok(Self { schedules, ..Self::over(pool, provider, compiled, instance) })
+    /// Of `compiled`, which shares budgets and tokens with the other instances from now on.
+    pub fn new(pool: PgPool, compiled: Arc<CompiledProvider>, instance: Instance) -> Self {
+        let provider = compiled.name().clone();
+        compiled.share(Arc::new(DatabaseShared::new(pool.clone(), provider.clone())));
+        let schedules = compiled.schedules().clone();
+        Self { schedules, ..Self::over(pool, provider, compiled, instance) }
     }
 
-    /// Of a provider that is compiled already, without any schedule.
+    /// Of `compiled` as it is, without any schedule.
     pub fn over(
         pool: PgPool,
         provider: ProviderName,
@@ -83,11 +76,6 @@ impl Puller {
     /// What to watch the runs by.
     pub fn progress(&self) -> Arc<Progress> {
         Arc::clone(&self.progress)
-    }
-
-    /// What it pulls through; payments go through the same.
-    pub fn compiled(&self) -> &Arc<CompiledProvider> {
-        &self.compiled
     }
 
     /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.

@@ -1,6 +1,7 @@
 //! Takes records out of the quarantine once the reason is gone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlx::PgPool;
 
@@ -38,12 +39,12 @@ enum Freed {
 pub struct Replayer<'a> {
     pool: &'a PgPool,
     /// What maps the records of each provider that is pulled.
-    providers: HashMap<ProviderName, CompiledProvider>,
+    providers: HashMap<ProviderName, Arc<CompiledProvider>>,
 }
 
 impl<'a> Replayer<'a> {
     /// Maps with `providers`, by their providers.
-    pub fn new(pool: &'a PgPool, providers: HashMap<ProviderName, CompiledProvider>) -> Self {
+    pub fn new(pool: &'a PgPool, providers: HashMap<ProviderName, Arc<CompiledProvider>>) -> Self {
         Self { pool, providers }
     }
 

@@ -2,6 +2,7 @@
 //! quarantine, without asking the provider.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -257,7 +258,7 @@ async fn equal_records_that_no_mapping_took_are_replayed_each() {
 async fn replay(setup: &Setup, streams: &str) -> Replayed {
     let connection =
         CompiledProvider::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
-    let connections = HashMap::from([(setup.app.name().clone(), connection)]);
+    let connections = HashMap::from([(setup.app.name().clone(), Arc::new(connection))]);
     Replayer::new(&setup.app.pool, connections).replay_all(Which::default(), &|_| {}).await.unwrap()
 }
 

@@ -1,13 +1,13 @@
 //! A provider as its manifest describes it, compiled: ready to be read and paid through.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tributary_domain::{Origin, ProviderName, Resource};
 
 use super::cage::Cage;
 use super::client::Client;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Schedule};
 use super::pay::{PaymentApis, PaymentPlans};
 use super::plan::{self, ManifestError};
 use super::read::{
@@ -21,6 +21,9 @@ use super::wire::{Cassette, InMemory, Shared, Tap};
 pub struct CompiledProvider {
     reader: Reader,
     payments: PaymentPlans,
+    webhook: Option<Arc<Webhook>>,
+    schedules: BTreeMap<String, Schedule>,
+    concurrency: u32,
 }
 
 impl std::fmt::Debug for CompiledProvider {
@@ -49,10 +52,43 @@ impl CompiledProvider {
         shared: Arc<dyn Shared>,
     ) -> Result<Self, ManifestError> {
         let cage: Arc<Cage> = Arc::default();
-        let client = Client::new(manifest, shared, Arc::clone(&cage)).map_err(ManifestError::Field)?;
         let streams = plan::streams(manifest)?.into_iter().map(Arc::new).collect();
+        let schedules = manifest.schedules()?;
+        let client = Client::new(manifest, shared, Arc::clone(&cage)).map_err(ManifestError::Field)?;
         let reader = Reader { provider: provider.clone(), client: Arc::new(client), streams, cage };
-        Ok(Self { reader, payments: PaymentPlans::new(manifest)? })
+        Ok(Self {
+            reader,
+            payments: PaymentPlans::new(manifest)?,
+            webhook: Webhook::new(manifest)?.map(Arc::new),
+            schedules,
+            concurrency: manifest.concurrency,
+        })
+    }
+
+    /// Shares budgets and tokens with others that ask the same provider. To be called once at most,
+    /// and before anything was sent.
+    pub fn share(&self, shared: Arc<dyn Shared>) {
+        self.reader.client.share(shared);
+    }
+
+    /// The name of the provider.
+    pub fn name(&self) -> &ProviderName {
+        &self.reader.provider
+    }
+
+    /// What the provider calls; `None` where the manifest does not say how.
+    pub fn webhook(&self) -> Option<&Arc<Webhook>> {
+        self.webhook.as_ref()
+    }
+
+    /// When the streams are read, by their names.
+    pub fn schedules(&self) -> &BTreeMap<String, Schedule> {
+        &self.schedules
+    }
+
+    /// How many groups of streams are read at the same time.
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency
     }
 
     /// Shows `tap` what passes. To be called before anything was sent.
@@ -151,29 +187,45 @@ impl Manifest {
         self.schedules()?;
         Ok(())
     }
-
-    /// Checks everything; the manifest has to be interpolated.
-    pub fn check(&self, provider: &ProviderName) -> Result<(), ManifestError> {
-        CompiledProvider::new(provider, self)?;
-        self.schedules()?;
-        Webhook::new(self)?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::fake::Fake;
+    use crate::read::EachPage;
+
+    fn compiled(url: &str, more: &str) -> CompiledProvider {
+        let yaml = format!(
+            "base_url: {url}\nauth: {{ bearer: hunter2 }}\nevery: 1m\n{more}streams:\n  \
+             - {{ name: all, resource: accounts, request: {{ path: /all }}, records: '.[]', map: . }}\n"
+        );
+        let provider = ProviderName::try_from("bank".to_owned()).unwrap();
+        CompiledProvider::new(&provider, &serde_saphyr::from_str(&yaml).unwrap()).unwrap()
+    }
 
     #[test]
     fn debug_output_of_a_provider_shows_no_secret() {
-        let yaml = "base_url: https://bank.example\nauth: { bearer: hunter2 }\nevery: 1m\nstreams:\n\
-                    \x20 - { name: all, resource: accounts, request: { path: / }, records: ., map: . }\n";
-        let provider = ProviderName::try_from("bank".to_owned()).unwrap();
-        let compiled = CompiledProvider::new(&provider, &serde_saphyr::from_str(yaml).unwrap()).unwrap();
         assert_eq!(
-            format!("{compiled:?}"),
+            format!("{:?}", compiled("https://bank.example", "")),
             r#"CompiledProvider { provider: ProviderName("bank"), streams: ["all"] }"#
         );
+    }
+
+    #[tokio::test]
+    async fn a_budget_that_is_shared_once_all_is_compiled_counts_for_all() {
+        let fake = Fake::with_paths([("/all", json!([]))]).await;
+        let shared: Arc<dyn Shared> = Arc::new(InMemory::default());
+        let read = async || {
+            let compiled = compiled(&fake.url, "rate_limit: { budgets: [{ requests: 1, per: 1h }] }\n");
+            compiled.share(Arc::clone(&shared));
+            compiled.run(&mut EachPage(|_| {})).await.map(|_| ()).map_err(|error| error.to_string())
+        };
+        assert_eq!(read().await, Ok(()));
+        let error = read().await.unwrap_err();
+        assert!(error.contains("the budget of requests is used up"), "{error}");
+        assert_eq!(fake.seen().len(), 1);
     }
 }

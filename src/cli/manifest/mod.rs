@@ -95,7 +95,7 @@ impl Looked {
     /// Connects to `provider` as its file says; `tap` sees what passes. A refresh token that can be
     /// used only once, and budgets, are kept in the database that the service itself uses.
     async fn open(common: &Common, provider: &ProviderName, tap: Arc<dyn Tap>) -> Result<Self, Error> {
-        let (_, manifest) = pulled(common, provider)?;
+        let (manifest, _) = pulled(common, provider)?;
         if !manifest.shares() {
             let compiled = CompiledProvider::new(provider, &manifest)?.tapped(tap);
             return Ok(Self { compiled, database: None });

@@ -67,6 +67,11 @@ impl Client {
         self.unused_transport().set_clock(clock);
     }
 
+    /// Shares budgets and tokens with others from now on. Once only, and before anything was sent.
+    pub fn share(&self, shared: Arc<dyn Shared>) {
+        self.transport.share(shared);
+    }
+
     /// Shows `tap` what passes from now on.
     pub fn tap(&mut self, tap: Arc<dyn Tap>) {
         self.unused_transport().tap(tap);

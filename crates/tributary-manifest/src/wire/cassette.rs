@@ -35,6 +35,7 @@ impl Manifest {
         self.tls = Tls::default();
         self.headers.clear();
         self.webhook = None;
+        self.streams.iter_mut().for_each(|stream| stream.after_webhook = None);
         let base =
             interpolate(&self.base_url, |_| Some(origin.clone())).map_err(|error| error.to_string())?;
         let path = Url::parse(&base).map_err(|error| format!("base_url: {error}"))?.path().to_owned();

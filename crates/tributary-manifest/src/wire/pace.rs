@@ -1,7 +1,7 @@
 //! When requests may be sent: evenly, no more at once than may be, and within the budgets.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -24,7 +24,9 @@ pub struct Pace {
     /// As many permits as requests may be under way.
     under_way: Arc<Semaphore>,
     budgets: Vec<Budget>,
-    pub shared: Arc<dyn Shared>,
+    own: Arc<dyn Shared>,
+    /// What counts instead of its own, once it was given.
+    given: OnceLock<Arc<dyn Shared>>,
 }
 
 impl Pace {
@@ -40,8 +42,24 @@ impl Pace {
             limiter: limiter(rate_limit)?,
             under_way: Arc::new(Semaphore::new(concurrency)),
             budgets: budgets(rate_limit)?,
-            shared,
+            own: shared,
+            given: OnceLock::new(),
         })
+    }
+
+    /// What budgets are counted in, and tokens exchanged by.
+    pub fn shared(&self) -> &dyn Shared {
+        &**self.given.get().unwrap_or(&self.own)
+    }
+
+    /// Counts in `shared` from now on. Once only: what was counted elsewhere would be forgotten.
+    pub fn share(&self, shared: Arc<dyn Shared>) {
+        assert!(self.given.set(shared).is_ok(), "it is shared with others already");
+    }
+
+    /// Replaces what is its own.
+    pub fn set_own(&mut self, shared: Arc<dyn Shared>) {
+        self.own = shared;
     }
 
     /// As many requests as anybody likes.
@@ -61,7 +79,7 @@ impl Pace {
 
     /// Counts a request. To be asked for last: what is counted is sent at once.
     pub async fn admission(&self) -> Result<(), SendError> {
-        match self.shared.take_request(&self.budgets).await {
+        match self.shared().take_request(&self.budgets).await {
             Ok(Admission::Go) => Ok(()),
             Ok(Admission::Wait { wait, why }) => Err(SendError::Closed { wait, why }),
             Err(error) => Err(SendError::Unsent(error.into())),
@@ -70,7 +88,7 @@ impl Pace {
 
     /// Lets nobody send anything for `wait`.
     pub async fn close_for(&self, wait: Duration) -> Result<(), SharedError> {
-        self.shared.close_for(wait.min(LONGEST_CLOSED)).await
+        self.shared().close_for(wait.min(LONGEST_CLOSED)).await
     }
 }
 

@@ -71,7 +71,7 @@ impl Transport {
 
     /// Replaces the clock by which pauses are made, and what is shared by what goes by that clock.
     pub fn set_clock(&mut self, clock: Arc<dyn Clock>) {
-        self.pace.shared = Arc::new(InMemory::with_clock(Arc::clone(&clock)));
+        self.pace.set_own(Arc::new(InMemory::with_clock(Arc::clone(&clock))));
         self.clock = clock;
     }
 
@@ -120,7 +120,12 @@ impl Transport {
 
     /// What is shared with others who ask the same provider.
     pub fn shared(&self) -> &dyn Shared {
-        &*self.pace.shared
+        self.pace.shared()
+    }
+
+    /// Shares with others from now on. Once only, and before anything was sent.
+    pub fn share(&self, shared: Arc<dyn Shared>) {
+        self.pace.share(shared);
     }
 
     /// Sends once, as soon as the pace and the budgets allow it, if that is no longer than a run
