@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
+use tributary::domain::Origin;
 use tributary::private_pg::PrivatePostgres;
-use tributary::provider::{Connection, EachPage, Manifest, Page, Period, RawRecord};
+use tributary::provider::{CompiledProvider, EachPage, Manifest, Page, Period};
 use tributary::standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary::standin::{mercury::Mercury, square::Square};
 use tributary::store;
@@ -59,14 +60,14 @@ async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, r
         keep_raw: Some(Period::from_seconds(3600)),
         ..*manifest
     };
-    let mapped = jq(&Connection::new(&provider.name, &manifest)?).await?;
-    let connection = Connection::new(&provider.name, &Manifest { keep_raw: None, ..manifest })?;
-    let connection = Arc::new(connection);
+    let mapped = jq(&CompiledProvider::new(&provider.name, &manifest)?).await?;
+    let compiled = CompiledProvider::new(&provider.name, &Manifest { keep_raw: None, ..manifest })?;
+    let compiled = Arc::new(compiled);
     let mut speeds = Vec::new();
     let mut asked = 0;
     for _ in 0..2 {
         let begun = Instant::now();
-        let outcome = run_once(pool, &provider.name, &connection, &Arc::default()).await?;
+        let outcome = run_once(pool, &provider.name, &compiled, &Arc::default()).await?;
         let RunOutcome::Succeeded { tally, requests, .. } = outcome else {
             return Err(format!("{outcome:?}").into());
         };
@@ -79,16 +80,15 @@ async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, r
 }
 
 /// Records a second that the mapping of transactions alone takes.
-async fn jq(connection: &Connection) -> Result<f64> {
-    let mut kept: HashMap<String, Vec<RawRecord>> = HashMap::new();
+async fn jq(compiled: &CompiledProvider) -> Result<f64> {
+    let mut kept: HashMap<String, Vec<Origin>> = HashMap::new();
     let mut keep = EachPage(|page: Page| kept.entry(page.stream).or_default().extend(page.raw));
-    connection.run(&mut keep).await.map_err(|error| error.to_string())?;
-    let (stream, raw) =
-        kept.into_iter().max_by_key(|(_, raw)| raw.len()).ok_or("the stand-in has no records")?;
+    compiled.run(&mut keep).await.map_err(|error| error.to_string())?;
+    let raw = kept.into_values().max_by_key(Vec::len).ok_or("the stand-in has no records")?;
     let count = raw.len();
     let begun = Instant::now();
     for piece in raw.chunks(1_000) {
-        connection.map_again(&stream, piece.to_vec()).await?;
+        compiled.map_again(piece.to_vec()).await?;
     }
     Ok(count as f64 / begun.elapsed().as_secs_f64())
 }

@@ -14,7 +14,7 @@ use super::database::Database;
 use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
-use crate::config::{Provider, Source};
+use crate::config::Provider;
 use crate::domain::{KeyDigest, Scope};
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
 use crate::provider::Period;
@@ -83,11 +83,12 @@ fn provider(upstream_url: &str) -> Result<Provider, String> {
         _ => None,
     };
     let mut provider = Provider::parse(MANIFEST, &lookup)?;
-    if let Source::Pull(manifest) = &mut provider.source {
+    let changed = provider.change_manifest(|manifest| {
         manifest.every = Period::from_seconds(3);
         // as often as that is too much for the real bank, and not for its stand-in
         manifest.rate_limit.budgets.clear();
-    }
+    });
+    changed.map_err(|error| error.to_string())?;
     Ok(provider)
 }
 

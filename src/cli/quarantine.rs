@@ -9,9 +9,8 @@ use super::database::Database;
 use super::progress::{Shown, confirm};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
-use crate::config::{self, Source};
-use crate::domain::{ProviderName, Resource};
-use crate::provider::Connection;
+use crate::config;
+use crate::domain::{Origin, ProviderName, Resource};
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::sync::{Replayed, Replayer};
 
@@ -103,9 +102,11 @@ fn row(record: &Quarantined) -> [String; 6] {
 }
 
 fn described(record: &Quarantined) -> serde_json::Value {
+    let origin = record.record.origin();
     json!({"id": record.id, "provider": record.provider, "resource": record.resource, "reason": record.reason,
         "attempts": record.attempts, "first_seen": record.first_seen, "last_seen": record.last_seen,
-        "stream": record.stream, "partition": record.partition, "raw": String::from_utf8_lossy(&record.raw)})
+        "stream": origin.map(|origin| &origin.stream), "partition": origin.map(|origin| &origin.partition),
+        "raw": String::from_utf8_lossy(record.record.raw())})
 }
 
 async fn list(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
@@ -142,25 +143,21 @@ async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
         time(record.first_seen),
         time(record.last_seen)
     );
-    match (&record.stream, &record.partition) {
-        (Some(stream), Some(partition)) if partition.is_empty() => eprintln!("of the stream {stream}"),
-        (Some(stream), Some(partition)) => eprintln!("of the stream {stream}, partition {partition}"),
-        _ => eprintln!("a canonical record"),
+    match record.record.origin() {
+        Some(Origin { stream, partition, .. }) if partition.is_empty() => eprintln!("of the stream {stream}"),
+        Some(Origin { stream, partition, .. }) => eprintln!("of the stream {stream}, partition {partition}"),
+        None => eprintln!("a canonical record"),
     }
-    println!("{}", String::from_utf8_lossy(&record.raw));
+    println!("{}", String::from_utf8_lossy(record.record.raw()));
     Ok(())
 }
 
 async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Option<i64>) -> CommandResult {
-    let mut connections = HashMap::new();
-    for provider in config::load_providers(&common.providers, &config::environment)? {
-        if let Source::Pull(manifest) = &provider.source {
-            let connection = Connection::new(&provider.name, manifest)
-                .map_err(|error| format!("provider {}: {error}", provider.name))?;
-            connections.insert(provider.name, connection);
-        }
-    }
-    let replayer = Replayer::new(&database.pool, connections);
+    let providers = config::load_providers(&common.providers, &config::environment)?;
+    let compiled =
+        providers.iter().filter_map(|provider| Some((provider.name.clone(), provider.compiled()?.clone())));
+    let compiled: HashMap<_, _> = compiled.collect();
+    let replayer = Replayer::new(&database.pool, compiled);
     let done = match id {
         Some(id) => {
             let mut done = Replayed::default();

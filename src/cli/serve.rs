@@ -143,6 +143,19 @@ async fn serve(
     Ok(())
 }
 
+impl From<Provider> for ServedProvider {
+    /// The provider as its file declares it.
+    fn from(declared: Provider) -> Self {
+        Self {
+            pulled: !matches!(declared.source, Source::Push),
+            webhook: declared.compiled().and_then(|compiled| compiled.webhook().cloned()),
+            formance: declared.formance,
+            keys: declared.keys,
+            limit: declared.limit,
+        }
+    }
+}
+
 /// Everything that a serving process does, ready to run.
 pub struct Server {
     publisher: Publisher,
@@ -155,7 +168,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes ready to serve `providers`; fails where a manifest is wrong.
+    /// Makes ready to serve `providers`.
     pub fn new(
         pool: &PgPool,
         providers: Vec<Provider>,
@@ -169,13 +182,10 @@ impl Server {
             for warning in &provider.warnings {
                 tracing::warn!(provider = %provider.name, "{warning}");
             }
-            if let Source::Pull(manifest) = &provider.source {
-                let scheduler =
-                    Scheduler::new(pool.clone(), provider.name.clone(), manifest, instance.clone())
-                        .map_err(|error| format!("provider {}: {error}", provider.name))?;
-                let connection = Arc::clone(scheduler.connection());
-                payers.insert(provider.name.clone(), Payer { connection, policy: provider.payments.clone() });
-                schedulers.push(scheduler);
+            if let Some(compiled) = provider.compiled() {
+                let payer = Payer { apis: compiled.payments(), policy: provider.payments.clone() };
+                payers.insert(provider.name.clone(), payer);
+                schedulers.push(Scheduler::new(pool.clone(), Arc::clone(compiled), instance.clone()));
             }
         }
         let keeping = providers.iter().map(|provider| match &provider.source {
@@ -185,13 +195,8 @@ impl Server {
         });
         let housekeeper = Housekeeper::new(pool.clone(), keeping.collect());
         let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
-        let mut served = HashMap::new();
-        for provider in providers {
-            let name = provider.name.clone();
-            let provider =
-                ServedProvider::new(provider).map_err(|error| format!("provider {name}: {error}"))?;
-            served.insert(name, provider);
-        }
+        let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
+        let served = served.collect();
         let draining = Draining::default();
         let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
         let state = AppState {
@@ -299,4 +304,27 @@ pub fn stop_on_signal(stop: CancellationToken) -> std::io::Result<()> {
         stop.cancel();
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_served_is_what_the_file_was_compiled_to() {
+        let file = "
+provider: acme
+source:
+  base_url: https://bank.example
+  auth: { bearer: token }
+  every: 1m
+  webhook: { check: { header: { name: X-Secret, value: s3cret } }, triggers: [{ stream: all }] }
+  streams:
+    - { name: all, resource: accounts, request: { path: /all }, records: '.[]', map: . }
+";
+        let provider = Provider::parse(file, &|_| None).unwrap();
+        let compiled = Arc::clone(provider.compiled().unwrap());
+        let served = ServedProvider::from(provider);
+        assert!(Arc::ptr_eq(&served.webhook.unwrap(), compiled.webhook().unwrap()));
+    }
 }

@@ -1,6 +1,7 @@
 //! `tributary sync` and `tributary runs`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,9 +13,9 @@ use super::progress::{Shown, confirm};
 use super::serve::{lease_time, stop_on_signal};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
-use crate::config::{self, Provider, Source};
+use crate::config::{self, Source};
 use crate::domain::ProviderName;
-use crate::provider::Manifest;
+use crate::provider::{CompiledProvider, Manifest};
 use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
@@ -72,19 +73,18 @@ pub struct RunsArgs {
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The manifest of a provider that is pulled.
-pub fn pulled(common: &Common, name: &ProviderName) -> Result<(Provider, Manifest), Error> {
+/// The manifest of a provider that is pulled, and what it is compiled to.
+pub fn pulled(common: &Common, name: &ProviderName) -> Result<(Manifest, Arc<CompiledProvider>), Error> {
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let folder = common.providers.display();
     let provider = providers.into_iter().find(|provider| provider.name == *name);
     let provider = provider.ok_or_else(|| format!("no file in {folder} declares the provider {name}"))?;
-    match &provider.source {
-        Source::Pull(manifest) => {
-            let manifest = Manifest::clone(manifest);
-            Ok((provider, manifest))
+    match (&provider.source, provider.compiled()) {
+        (Source::Pull(manifest), Some(compiled)) => Ok((Manifest::clone(manifest), Arc::clone(compiled))),
+        (Source::Push, _) => Err(format!("{name} is not pulled: its file says `source: push`").into()),
+        (Source::Unset | Source::Pull(_), _) => {
+            Err(format!("{name}: {}", provider.warnings.join("; ")).into())
         }
-        Source::Push => Err(format!("{name} is not pulled: its file says `source: push`").into()),
-        Source::Unset => Err(format!("{name}: {}", provider.warnings.join("; ")).into()),
     }
 }
 
@@ -96,8 +96,8 @@ pub fn puller(
     stream: Option<&str>,
     instance: Instance,
 ) -> Result<Puller, Error> {
-    let (_, manifest) = pulled(common, name)?;
-    let puller = Puller::new(database.pool.clone(), name.clone(), &manifest, instance)?;
+    let (_, compiled) = pulled(common, name)?;
+    let puller = Puller::new(database.pool.clone(), compiled, instance);
     let streams: Vec<&str> =
         puller.groups().iter().flat_map(|group| &group.streams).map(String::as_str).collect();
     match stream {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
@@ -12,7 +13,7 @@ use super::payments::PaymentsSection;
 use super::places::{Place, Places};
 use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Policy;
-use crate::provider::{Manifest, ManifestError, Period};
+use crate::provider::{CompiledProvider, Manifest, ManifestError, Period};
 use crate::store::feeds::Pace;
 
 /// A provider as its file declares it.
@@ -30,6 +31,7 @@ pub struct Provider {
     pub keys: Vec<(Scope, KeyDigest)>,
     /// What the operator has to be told: declared, but not in force.
     pub warnings: Vec<String>,
+    compiled: Option<Arc<CompiledProvider>>,
 }
 
 /// Where a provider's records come from.
@@ -166,21 +168,20 @@ impl Provider {
                 )),
             }
         }
-        let source = match file.source {
-            Source::Pull(manifest) => {
-                manifest.check_streams().map_err(|error| at_its_line(text, &error))?;
-                match manifest.interpolated(lookup) {
-                    Ok(manifest) => {
-                        manifest.check(&file.provider).map_err(|error| at_its_line(text, &error))?;
-                        Source::Pull(Box::new(manifest))
-                    }
-                    Err(error) => {
-                        warnings.push(format!("nothing is pulled: {error}"));
-                        Source::Unset
-                    }
+        let (source, compiled) = match file.source {
+            Source::Pull(manifest) => match Manifest::clone(&manifest).interpolated(lookup) {
+                Ok(manifest) => {
+                    let compiled = CompiledProvider::new(&file.provider, &manifest);
+                    let compiled = compiled.map_err(|error| at_its_line(text, &error))?;
+                    (Source::Pull(Box::new(manifest)), Some(Arc::new(compiled)))
                 }
-            }
-            other => other,
+                Err(error) => {
+                    manifest.check_streams().map_err(|error| at_its_line(text, &error))?;
+                    warnings.push(format!("nothing is pulled: {error}"));
+                    (Source::Unset, None)
+                }
+            },
+            other => (other, None),
         };
         let pace = file.feed.pace()?;
         Ok(Self {
@@ -192,7 +193,23 @@ impl Provider {
             pace,
             keys,
             warnings,
+            compiled,
         })
+    }
+
+    /// What its manifest was compiled to, once for all who need it; `None` of one that is not
+    /// pulled.
+    pub fn compiled(&self) -> Option<&Arc<CompiledProvider>> {
+        self.compiled.as_ref()
+    }
+
+    /// Changes the manifest of one that is pulled, and compiles it anew.
+    pub fn change_manifest(&mut self, change: impl FnOnce(&mut Manifest)) -> Result<(), ManifestError> {
+        if let Source::Pull(manifest) = &mut self.source {
+            change(manifest);
+            self.compiled = Some(Arc::new(CompiledProvider::new(&self.name, manifest)?));
+        }
+        Ok(())
     }
 }
 

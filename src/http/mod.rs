@@ -36,10 +36,9 @@ pub use limits::Limits;
 pub use openapi::openapi;
 pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
 
-use crate::config::{Provider, Source};
 use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Payments;
-use crate::provider::{ManifestError, Webhook};
+use crate::provider::Webhook;
 
 /// What the API knows of a provider.
 #[derive(Debug, Clone)]
@@ -54,18 +53,6 @@ pub struct ServedProvider {
     pub pulled: bool,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
-}
-
-impl ServedProvider {
-    /// The provider as its file declares it.
-    pub fn new(declared: Provider) -> Result<Self, ManifestError> {
-        let webhook = match &declared.source {
-            Source::Pull(manifest) => Webhook::new(manifest)?.map(Arc::new),
-            Source::Push | Source::Unset => None,
-        };
-        let pulled = !matches!(declared.source, Source::Push);
-        Ok(Self { formance: declared.formance, keys: declared.keys, limit: declared.limit, pulled, webhook })
-    }
 }
 
 /// What all handlers share.

@@ -15,7 +15,7 @@ use super::{ApiError, SharedState, body, error::ErrorBody};
 use crate::domain::{Resource, parse_record};
 use crate::records::{self, Batch, Written};
 use crate::store;
-use crate::store::quarantine::Refused;
+use crate::store::quarantine::{Refused, RefusedRecord};
 
 /// The most records that one call may carry.
 const RECORDS_MAX: usize = 10_000;
@@ -213,7 +213,8 @@ fn parse(resource: Resource, records: Vec<&[u8]>, backfill: bool) -> Parsed {
             }
             Err(error) => {
                 let reason = error.to_string();
-                batch.refused.push(Refused { raw: raw.to_vec(), reason: reason.clone(), origin: None });
+                let record = RefusedRecord::Canonical(raw.to_vec());
+                batch.refused.push(Refused { record, reason: reason.clone() });
                 quarantined.push(Quarantined { index, reason });
             }
         }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::points::{self, Point};
 use super::policy::Policy;
 use crate::domain::{PaymentKind, ProviderName};
-use crate::provider::{Connection, PaymentApi};
+use crate::provider::{PaymentApi, PaymentApis};
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Act, Claim, Order};
 
@@ -26,7 +26,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Who moves the money of a provider, and how much.
 #[derive(Debug)]
 pub struct Payer {
-    pub connection: Arc<Connection>,
+    pub apis: PaymentApis,
     pub policy: Policy,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Route<'a> {
     pub provider: &'a ProviderName,
     pub kind: PaymentKind,
     pub payer: &'a Payer,
-    pub api: &'a Arc<PaymentApi>,
+    pub api: &'a PaymentApi,
 }
 
 /// What all that is done with orders has in common.
@@ -80,7 +80,7 @@ impl Executor {
     /// `None` where the provider's file does not say how to pay.
     pub fn route<'a>(&'a self, provider: &'a ProviderName, kind: PaymentKind) -> Option<Route<'a>> {
         let payer = self.payers.get(provider)?;
-        Some(Route { provider, kind, payer, api: payer.connection.payment_api(kind)? })
+        Some(Route { provider, kind, payer, api: payer.apis.of(kind)? })
     }
 
     /// Says that this point is reached.
@@ -93,7 +93,7 @@ impl Executor {
     /// A claim under `token` on an order of `api`: longer than its request may take, and no longer
     /// than the orders of a dead instance should wait.
     pub fn claim(&self, api: &PaymentApi, token: Uuid) -> Claim<'_> {
-        let time = (api.timeout * 2 + CLAIM_ROOM).min(self.settings.claim).max(api.timeout + LEAST_ROOM);
+        let time = (api.timeout() * 2 + CLAIM_ROOM).min(self.settings.claim).max(api.timeout() + LEAST_ROOM);
         Claim { owner: &self.owner, token, time }
     }
 

@@ -54,7 +54,7 @@ impl Due<'_> {
             Ok(view) => view,
             Err(why) => return Some(Looked::Failed(why)),
         };
-        let looked = route.payer.connection.look_up_payment(route.api, &view);
+        let looked = route.api.look_up(&view);
         let looked = tokio::time::timeout(LOOK_LIMIT.min(executor.settings.claim / 2), looked).await;
         let looked = looked.unwrap_or_else(|_| Some(Looked::Failed("it took too long".to_owned())));
         executor.at(Point::LookedUp).await;
@@ -110,7 +110,7 @@ impl Due<'_> {
     async fn not_found(&self) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let settle = route.api.settle().unwrap_or_default();
-        let settled = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout + settle);
+        let settled = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
         if let Some(wait) = left(settled, order.now) {
             return self.later(Some(wait.min(executor.pause(order.looks)))).await;
         }
@@ -129,10 +129,10 @@ impl Due<'_> {
     async fn send_again(&self, why: &str) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let first = order.first_sent_at.unwrap_or(order.created_at);
-        let protected = route.api.key.lifetime.is_some_and(|lifetime| {
+        let protected = route.api.key().lifetime.is_some_and(|lifetime| {
             let ends = after(first, lifetime.as_duration());
             // the provider has to get it in time, not only we to send it
-            left(ends, order.now).is_some_and(|left| left > route.api.timeout * 2 + executor.settings.claim)
+            left(ends, order.now).is_some_and(|left| left > route.api.timeout() * 2 + executor.settings.claim)
         });
         if protected {
             tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment is sent again under its key");

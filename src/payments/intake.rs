@@ -177,9 +177,7 @@ impl Intake<'_> {
             "source": view::party(&source, "account"),
             "destination": view::party(&destination.0, destination.1),
         });
-        payer
-            .connection
-            .prepare_payment(api, &order)
+        api.prepare(&order)
             .await
             .map_err(|why| Stop::invalid(format!("it cannot be ordered at the provider: {why}")))?;
         Ok(())
@@ -187,7 +185,7 @@ impl Intake<'_> {
 
     fn provider_key(&self, attempt: i32) -> String {
         let Route { provider, kind, api, .. } = self.route;
-        key::provider_key(&api.key, provider, kind, &self.request.idempotency_key, attempt)
+        key::provider_key(api.key(), provider, kind, &self.request.idempotency_key, attempt)
     }
 
     fn needs_approval(&self) -> bool {
@@ -201,7 +199,7 @@ impl Intake<'_> {
     /// Records the order and begins to send it, whether the caller stays to hear of it or not.
     async fn make(&self) -> Result<Begun, StoreError> {
         let Route { kind, api, .. } = self.route;
-        let (executor, api) = (Arc::clone(self.executor), Arc::clone(api));
+        let (executor, api) = (Arc::clone(self.executor), api.clone());
         let (provider, request) = (self.route.provider.clone(), self.request.clone());
         let (provider_key, held, per_day) = (self.provider_key(1), self.needs_approval(), self.per_day());
         let task = self.executor.tasks.spawn(async move {
@@ -276,7 +274,7 @@ impl Intake<'_> {
 
     /// Begins another attempt of a refused order.
     async fn try_anew(&self, order: Order) -> Result<Begun, StoreError> {
-        let (executor, api) = (Arc::clone(self.executor), Arc::clone(self.route.api));
+        let (executor, api) = (Arc::clone(self.executor), self.route.api.clone());
         let provider_key = self.provider_key(order.attempt.saturating_add(1));
         let (held, per_day) = (self.needs_approval(), self.per_day());
         let guard = self.route.payer.policy.guard;

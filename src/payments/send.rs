@@ -55,14 +55,14 @@ pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, t
 impl Sending<'_> {
     async fn prepare(&self) -> Result<Prepared, String> {
         let view = view::of_order(&self.executor.pool, self.route, self.order).await?;
-        self.route.payer.connection.prepare_payment(self.route.api, &view).await
+        self.route.api.prepare(&view).await
     }
 
     /// Sends, unless the order is not ours any more or so much time has passed that it soon
     /// will not be.
     async fn send(&self, prepared: &Prepared) -> Sent {
         let (executor, claim) = (self.executor, self.claim);
-        let (id, timeout) = (self.order.id, self.route.api.timeout);
+        let (id, timeout) = (self.order.id, self.route.api.timeout());
         let gate = move || -> futures::future::BoxFuture<'_, Result<(), String>> {
             Box::pin(async move {
                 let begun = Moment::now();
@@ -78,7 +78,7 @@ impl Sending<'_> {
                 Ok(())
             })
         };
-        self.route.payer.connection.send_payment(self.route.api, prepared, &gate).await
+        self.route.api.send(prepared, &gate).await
     }
 
     async fn keep(&self, sent: &Sent) -> Result<(), StoreError> {

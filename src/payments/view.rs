@@ -28,7 +28,7 @@ pub(super) async fn of_order(
     let destination = find_destination(pool, provider, kind, &order.destination_account_id).await;
     let destination = destination.map_err(fault)?;
     let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
-    let shown_after = api.timeout + api.settle().unwrap_or_default();
+    let shown_after = api.timeout() + api.settle().unwrap_or_default();
     let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
     Ok(json!({
         "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,

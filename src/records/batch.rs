@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 
 use super::orders::{self, Matched};
 use crate::domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
-use crate::store::quarantine::{self, Refused};
+use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{StoreError, Tally, accounts, balances, transactions};
 
 /// Records of one kind, parsed, with what could not be.
@@ -51,7 +51,7 @@ pub async fn write(
         let lies = refused.iter().filter_map(|(place, reason)| match batch.records.get(*place)? {
             Record::Transaction(record) => {
                 let raw = record.to_json().to_string().into_bytes();
-                Some(Refused { raw, reason: reason.clone(), origin: None })
+                Some(Refused { record: RefusedRecord::Canonical(raw), reason: reason.clone() })
             }
             _ => None,
         });

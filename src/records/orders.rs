@@ -11,7 +11,7 @@ use crate::domain::{
     PaymentState, ProviderName, Record, RecordId, Resource, Said, Transaction, TransactionType, Verdict,
 };
 use crate::store::payment_orders::{self, Act};
-use crate::store::quarantine::{self, Refused};
+use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{self, StoreError, Tally, held_records, transactions};
 
 /// Who changes an order when a record is news of it.
@@ -190,7 +190,7 @@ pub async fn release(pool: &PgPool, provider: &ProviderName) -> Result<Option<(T
             Outcome::LeftOut => {}
             Outcome::Refused(reason) => {
                 let raw = held.record.to_json().to_string().into_bytes();
-                refused.push(Refused { raw, reason, origin: None });
+                refused.push(Refused { record: RefusedRecord::Canonical(raw), reason });
             }
         }
         done.push(held.seq);

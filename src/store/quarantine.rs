@@ -4,30 +4,40 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
-use crate::domain::{ProviderName, Resource};
+use crate::domain::{Origin, ProviderName, Resource};
 
 /// A record as it came, and why it was refused.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Refused {
-    pub raw: Vec<u8>,
+    pub record: RefusedRecord,
     pub reason: String,
-    /// Of a record that its manifest could not map; `None` for a canonical one.
-    pub origin: Option<Origin>,
 }
 
-/// What mapping a record again takes besides the record itself.
+/// A record as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    pub stream: String,
-    pub partition: String,
-    /// `$parent`, JSON.
-    pub parent: Vec<u8>,
-    /// `$now`.
-    pub asked_at: String,
-    /// `$identity`, of a record that has no lasting id of its own.
-    pub identity: Option<Vec<u8>>,
-    /// Whether it was pending and is not listed any more.
-    pub vanished: bool,
+pub enum RefusedRecord {
+    /// What was to be a canonical record.
+    Canonical(Vec<u8>),
+    /// One that its manifest could not map.
+    Unmapped(Origin),
+}
+
+impl RefusedRecord {
+    /// The record itself.
+    pub fn raw(&self) -> &[u8] {
+        match self {
+            Self::Canonical(raw) => raw,
+            Self::Unmapped(origin) => &origin.record,
+        }
+    }
+
+    /// Where it came from, of one that is to be mapped.
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Self::Canonical(_) => None,
+            Self::Unmapped(origin) => Some(origin),
+        }
+    }
 }
 
 /// A record in quarantine.
@@ -36,17 +46,52 @@ pub struct Quarantined {
     pub id: i64,
     pub provider: String,
     pub resource: String,
-    pub raw: Vec<u8>,
+    pub record: RefusedRecord,
     pub reason: String,
     pub attempts: i32,
     pub first_seen: DateTime<Utc>,
     pub last_seen: DateTime<Utc>,
-    pub stream: Option<String>,
-    pub partition: Option<String>,
-    pub parent: Option<Vec<u8>>,
-    pub asked_at: Option<String>,
-    pub identity: Option<Vec<u8>>,
-    pub vanished: bool,
+}
+
+/// A row of the table. Stream, partition, parent and time are all there or none of them is
+/// (`quarantine_origin_whole`).
+struct Row {
+    id: i64,
+    provider: String,
+    resource: String,
+    raw: Vec<u8>,
+    reason: String,
+    attempts: i32,
+    first_seen: DateTime<Utc>,
+    last_seen: DateTime<Utc>,
+    stream: Option<String>,
+    partition: Option<String>,
+    parent: Option<Vec<u8>>,
+    asked_at: Option<String>,
+    identity: Option<Vec<u8>>,
+    vanished: bool,
+}
+
+impl From<Row> for Quarantined {
+    fn from(row: Row) -> Self {
+        let Row { id, provider, resource, reason, attempts, first_seen, last_seen, .. } = row;
+        let record = match (row.stream, row.partition, row.parent, row.asked_at) {
+            (Some(stream), Some(partition), Some(parent), Some(asked_at)) => {
+                let (record, identity, vanished) = (row.raw, row.identity, row.vanished);
+                RefusedRecord::Unmapped(Origin {
+                    stream,
+                    partition,
+                    record,
+                    parent,
+                    asked_at,
+                    identity,
+                    vanished,
+                })
+            }
+            _ => RefusedRecord::Canonical(row.raw),
+        };
+        Self { id, provider, resource, record, reason, attempts, first_seen, last_seen }
+    }
 }
 
 /// Which records of the quarantine.
@@ -63,11 +108,11 @@ pub async fn keep(
     resource: Resource,
     refused: &[Refused],
 ) -> Result<(), StoreError> {
-    let raw: Vec<&[u8]> = refused.iter().map(|refused| refused.raw.as_slice()).collect();
+    let raw: Vec<&[u8]> = refused.iter().map(|refused| refused.record.raw()).collect();
     // a reason may quote the record, NUL and all
     let reasons: Vec<String> =
         refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
-    let origins = || refused.iter().map(|refused| refused.origin.as_ref());
+    let origins = || refused.iter().map(|refused| refused.record.origin());
     let streams: Vec<_> = origins().map(|origin| Some(origin?.stream.as_str())).collect();
     let partitions: Vec<_> = origins().map(|origin| Some(origin?.partition.as_str())).collect();
     let parents: Vec<_> = origins().map(|origin| Some(origin?.parent.as_slice())).collect();
@@ -110,8 +155,8 @@ pub async fn list(
     after: i64,
     most: u32,
 ) -> Result<Vec<Quarantined>, StoreError> {
-    let records = sqlx::query_as!(
-        Quarantined,
+    let rows = sqlx::query_as!(
+        Row,
         "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
                 parent, asked_at, identity, vanished
          from quarantine
@@ -124,13 +169,13 @@ pub async fn list(
     )
     .fetch_all(pool)
     .await?;
-    Ok(records)
+    Ok(rows.into_iter().map(Quarantined::from).collect())
 }
 
 /// The record of this id.
 pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Quarantined>, StoreError> {
-    let record = sqlx::query_as!(
-        Quarantined,
+    let row = sqlx::query_as!(
+        Row,
         "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
                 parent, asked_at, identity, vanished
          from quarantine where id = $1",
@@ -138,7 +183,7 @@ pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Quarantined>, StoreEr
     )
     .fetch_optional(pool)
     .await?;
-    Ok(record)
+    Ok(row.map(Quarantined::from))
 }
 
 /// Takes those of `ids` that are still there out of the caller's reach, until its transaction

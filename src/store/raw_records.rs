@@ -4,36 +4,17 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use crate::domain::{Origin, ProviderName};
 
-/// A record as the provider sent it, with what its mapping saw besides.
+/// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
     /// Grows in the order in which records came.
     pub position: i64,
-    pub partition: String,
-    pub record: Vec<u8>,
-    /// `$parent`, JSON.
-    pub parent: Vec<u8>,
-    /// `$now`.
-    pub asked_at: String,
-    /// `$identity`, of a record that has no lasting id of its own.
-    pub identity: Option<Vec<u8>>,
-    /// Whether it was pending and is not listed any more.
-    pub vanished: bool,
+    pub origin: Origin,
 }
 
-/// A record to keep.
-#[derive(Debug, Clone, Copy)]
-pub struct New<'a> {
-    pub record: &'a [u8],
-    pub parent: &'a [u8],
-    pub asked_at: &'a str,
-    pub identity: Option<&'a [u8]>,
-    pub vanished: bool,
-}
-
-/// Keeps `records` in their order, in the transaction that writes what they became. A state that
+/// Keeps `records` of one partition in their order, in the transaction that writes what they became. A state that
 /// is there already moves to the end: of several states of a record, the last is the one that
 /// holds.
 pub async fn keep(
@@ -41,13 +22,13 @@ pub async fn keep(
     provider: &ProviderName,
     stream: &str,
     partition: &str,
-    records: &[New<'_>],
+    records: &[Origin],
 ) -> Result<(), StoreError> {
-    let raw: Vec<&[u8]> = records.iter().map(|new| new.record).collect();
-    let parents: Vec<&[u8]> = records.iter().map(|new| new.parent).collect();
-    let asked_at: Vec<&str> = records.iter().map(|new| new.asked_at).collect();
-    let identities: Vec<Option<&[u8]>> = records.iter().map(|new| new.identity).collect();
-    let vanished: Vec<bool> = records.iter().map(|new| new.vanished).collect();
+    let raw: Vec<&[u8]> = records.iter().map(|origin| origin.record.as_slice()).collect();
+    let parents: Vec<&[u8]> = records.iter().map(|origin| origin.parent.as_slice()).collect();
+    let asked_at: Vec<&str> = records.iter().map(|origin| origin.asked_at.as_str()).collect();
+    let identities: Vec<Option<&[u8]>> = records.iter().map(|origin| origin.identity.as_deref()).collect();
+    let vanished: Vec<bool> = records.iter().map(|origin| origin.vanished).collect();
     sqlx::query!(
         r"insert into raw_records as r
            (provider, stream, partition, digest, record, parent, asked_at, identity, vanished)
@@ -83,8 +64,7 @@ pub async fn list(
     after: i64,
     most: u32,
 ) -> Result<Vec<Kept>, StoreError> {
-    let records = sqlx::query_as!(
-        Kept,
+    let rows = sqlx::query!(
         "select position, partition, record, parent, asked_at, identity, vanished from raw_records
          where provider = $1 and stream = $2 and position > $3 order by position limit $4",
         provider.as_str(),
@@ -94,7 +74,19 @@ pub async fn list(
     )
     .fetch_all(pool)
     .await?;
-    Ok(records)
+    let kept = rows.into_iter().map(|row| Kept {
+        position: row.position,
+        origin: Origin {
+            stream: stream.to_owned(),
+            partition: row.partition,
+            record: row.record,
+            parent: row.parent,
+            asked_at: row.asked_at,
+            identity: row.identity,
+            vanished: row.vanished,
+        },
+    });
+    Ok(kept.collect())
 }
 
 /// How many records of a stream are kept.

@@ -10,7 +10,7 @@ use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress, WarnedOf};
 use crate::domain::ProviderName;
-use crate::provider::{Connection, StreamGroup};
+use crate::provider::{CompiledProvider, StreamGroup};
 use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
 
@@ -140,11 +140,10 @@ fn together(one: RunOutcome, other: RunOutcome) -> RunOutcome {
 pub async fn run_once(
     pool: &PgPool,
     provider: &ProviderName,
-    connection: &Arc<Connection>,
+    compiled: &Arc<CompiledProvider>,
     progress: &Arc<Progress>,
 ) -> Result<RunOutcome, StoreError> {
-    let mut puller =
-        Puller::over(pool.clone(), provider.clone(), Arc::clone(connection), Instance::default());
+    let mut puller = Puller::over(pool.clone(), provider.clone(), Arc::clone(compiled), Instance::default());
     puller.progress = Arc::clone(progress);
     let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
     match puller.sync_now(&order, &CancellationToken::new()).await? {

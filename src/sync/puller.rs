@@ -15,9 +15,7 @@ use super::held::HeldLease;
 use super::sink::{self, DatabaseSink, SinkError};
 use super::{DatabaseShared, Instance, Progress, WarnedOf};
 use crate::domain::ProviderName;
-use crate::provider::{
-    Connection, Manifest, ManifestError, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted,
-};
+use crate::provider::{CompiledProvider, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted};
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
 use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
@@ -47,7 +45,7 @@ pub enum Work {
 pub struct Puller {
     pub(super) pool: PgPool,
     pub(super) provider: ProviderName,
-    pub(super) connection: Arc<Connection>,
+    pub(super) compiled: Arc<CompiledProvider>,
     pub(super) groups: Vec<StreamGroup>,
     schedules: BTreeMap<String, Schedule>,
     pub(super) instance: Instance,
@@ -55,29 +53,24 @@ pub struct Puller {
 }
 
 impl Puller {
-    /// Compiles `manifest`, of which the variables are filled in.
-    pub fn new(
-        pool: PgPool,
-        provider: ProviderName,
-        manifest: &Manifest,
-        instance: Instance,
-    ) -> Result<Self, ManifestError> {
-        let shared = Arc::new(DatabaseShared::new(pool.clone(), provider.clone()));
-        let connection = Arc::new(Connection::with_shared(&provider, manifest, shared)?);
-        let schedules = manifest.schedules()?;
-        Ok(Self { schedules, ..Self::over(pool, provider, connection, instance) })
+    /// Of `compiled`, which shares budgets and tokens with the other instances from now on.
+    pub fn new(pool: PgPool, compiled: Arc<CompiledProvider>, instance: Instance) -> Self {
+        let provider = compiled.name().clone();
+        compiled.share(Arc::new(DatabaseShared::new(pool.clone(), provider.clone())));
+        let schedules = compiled.schedules().clone();
+        Self { schedules, ..Self::over(pool, provider, compiled, instance) }
     }
 
-    /// Over a connection that is there already, without any schedule.
+    /// Of `compiled` as it is, without any schedule.
     pub fn over(
         pool: PgPool,
         provider: ProviderName,
-        connection: Arc<Connection>,
+        compiled: Arc<CompiledProvider>,
         instance: Instance,
     ) -> Self {
-        let groups = connection.groups();
+        let groups = compiled.groups();
         let (schedules, progress) = (BTreeMap::new(), Arc::default());
-        Self { pool, provider, connection, groups, schedules, instance, progress }
+        Self { pool, provider, compiled, groups, schedules, instance, progress }
     }
 
     /// What to watch the runs by.
@@ -85,14 +78,9 @@ impl Puller {
         Arc::clone(&self.progress)
     }
 
-    /// What it pulls through; payments go through the same.
-    pub fn connection(&self) -> &Arc<Connection> {
-        &self.connection
-    }
-
     /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.
     pub async fn settled(&self) {
-        self.connection.settled().await;
+        self.compiled.settled().await;
     }
 
     /// The groups of streams, each of which is read by one instance at a time.
@@ -149,7 +137,7 @@ impl Puller {
             Work::Due => {
                 let tasks = sync_tasks::due(&mut transaction, lease, &self.streams_of(lease)).await?;
                 let wanted: Vec<_> = tasks.iter().map(wanted).collect();
-                (tasks, self.connection.select(wanted))
+                (tasks, self.compiled.select(wanted))
             }
             Work::Streams { names, forget } => {
                 let streams: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -157,7 +145,7 @@ impl Puller {
                     sync_cursors::forget(&mut transaction, &self.provider, &streams).await?;
                 }
                 let tasks = sync_tasks::of(&mut transaction, lease, &streams).await?;
-                (tasks, self.connection.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))
+                (tasks, self.compiled.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))
             }
         };
         if tasks.is_empty() && matches!(work, Work::Due) {
@@ -185,9 +173,9 @@ impl Puller {
     ) -> Result<RunOutcome, StoreError> {
         let lease = &taken.lease;
         let mut sink =
-            DatabaseSink::new(&self.pool, lease, begun.run, &self.connection, &self.groups, &self.progress);
+            DatabaseSink::new(&self.pool, lease, begun.run, &self.compiled, &self.groups, &self.progress);
         let result = tokio::select! {
-            result = self.connection.run_selected(&begun.selection, &mut sink) => result,
+            result = self.compiled.run_selected(&begun.selection, &mut sink) => result,
             () = held.lost().cancelled_owned() => Err(RunError::Sink(SinkError::LeaseLost)),
             () = stop.cancelled() => return Ok(RunOutcome::Interrupted),
         };

@@ -8,11 +8,11 @@ use tokio_util::sync::CancellationToken;
 use super::foreground::Busy;
 use super::puller::Puller;
 use super::sink::SinkError;
-use crate::domain::{Record, Resource, parse_record};
-use crate::provider::{MappedRecord, RawRecord, RemapError, StreamGroup};
+use crate::domain::{Origin, Record, Resource};
+use crate::provider::{MappedRecord, RemapError, StreamGroup};
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Holder, Lease};
-use crate::store::quarantine::{self, Origin, Refused};
+use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::raw_records::{self, Kept};
 use crate::store::{self, StoreError, Tally, transactions};
 
@@ -124,7 +124,7 @@ impl Puller {
         done: &mut Remapped,
     ) -> Result<(), RemapFailure> {
         for stream in group.streams.iter().filter(|stream| streams.contains(stream)) {
-            match self.connection.resource_of(stream) {
+            match self.compiled.resource_of(stream) {
                 Ok(resource) => self.remap_stream(lease, stream, resource, order, done).await?,
                 // it only feeds others
                 Err(RemapError::NoResource(_)) => {}
@@ -142,15 +142,15 @@ impl Puller {
         order: &RemapOrder<'_>,
         done: &mut Remapped,
     ) -> Result<(), RemapFailure> {
-        let last = self.last_states(stream, resource).await?;
+        let last = self.last_states(stream).await?;
         // ids that this brings: their earlier states are news
         let mut born = HashSet::new();
         let mut after = i64::MIN;
         loop {
             let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(()) };
-            let mapped = self.connection.map_again(stream, kept.iter().map(raw).collect()).await?;
-            let mut piece = sort(resource, stream, &kept, mapped);
+            let mapped = self.compiled.map_again(origins(&kept)).await?;
+            let mut piece = sort(&kept, mapped);
             let mut transaction = store::begin(&self.pool).await?;
             leases::limit_silence(&mut transaction, lease).await?;
             if resource == Resource::Transactions {
@@ -169,9 +169,9 @@ impl Puller {
             let Written { tally, refused } =
                 records::write(&mut transaction, &self.provider, resource, &batch).await?;
             let quarantined = (batch.refused.len() + refused.len()) as u64;
-            let mapped = || piece.mapped.iter().map(|index| &kept[*index]);
-            let raw: Vec<&[u8]> = mapped().map(|kept| kept.record.as_slice()).collect();
-            let identities: Vec<Option<&[u8]>> = mapped().map(|kept| kept.identity.as_deref()).collect();
+            let mapped = || piece.mapped.iter().map(|index| &kept[*index].origin);
+            let raw: Vec<&[u8]> = mapped().map(|origin| origin.record.as_slice()).collect();
+            let identities: Vec<Option<&[u8]>> = mapped().map(|origin| origin.identity.as_deref()).collect();
             let freed =
                 quarantine::free(&mut transaction, &self.provider, resource, &raw, &identities).await?;
             if !leases::confirm(&mut transaction, lease).await? {
@@ -190,18 +190,14 @@ impl Puller {
 
     /// Which state of each record came last: the only one that a record that is there already
     /// may be brought to, as the ones before it are history that has been told.
-    async fn last_states(
-        &self,
-        stream: &str,
-        resource: Resource,
-    ) -> Result<HashMap<String, Place>, RemapFailure> {
+    async fn last_states(&self, stream: &str) -> Result<HashMap<String, Place>, RemapFailure> {
         let mut last = HashMap::new();
         let mut after = i64::MIN;
         loop {
             let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
-            let mapped = self.connection.map_again(stream, kept.iter().map(raw).collect()).await?;
-            for state in sort(resource, stream, &kept, mapped).states {
+            let mapped = self.compiled.map_again(origins(&kept)).await?;
+            for state in sort(&kept, mapped).states {
                 last.insert(records::key(&state.record).to_owned(), state.place);
             }
             after = newest;
@@ -226,40 +222,21 @@ struct Piece {
     mapped: Vec<usize>,
 }
 
-fn raw(kept: &Kept) -> RawRecord {
-    RawRecord {
-        record: kept.record.clone(),
-        parent: kept.parent.clone(),
-        now: kept.asked_at.clone(),
-        identity: kept.identity.clone(),
-        vanished: kept.vanished,
-    }
+fn origins(kept: &[Kept]) -> Vec<Origin> {
+    kept.iter().map(|kept| kept.origin.clone()).collect()
 }
 
-fn sort(resource: Resource, stream: &str, kept: &[Kept], mapped: Vec<Vec<MappedRecord>>) -> Piece {
+fn sort(kept: &[Kept], mapped: Vec<Vec<MappedRecord>>) -> Piece {
     let mut piece = Piece::default();
     for (index, (kept, mapped)) in kept.iter().zip(mapped).enumerate() {
         let refused_before = piece.refused.len();
         for (at, record) in mapped.into_iter().enumerate() {
-            let parsed = match record {
-                MappedRecord::Canonical(json) => {
-                    parse_record(resource, &json).map_err(|error| error.to_string())
+            match record {
+                MappedRecord::Canonical(record) => {
+                    piece.states.push(State { place: (kept.position, at), record });
                 }
-                MappedRecord::Unmappable { reason, .. } => Err(reason),
-            };
-            match parsed {
-                Ok(record) => piece.states.push(State { place: (kept.position, at), record }),
-                Err(reason) => {
-                    let origin = Origin {
-                        stream: stream.to_owned(),
-                        partition: kept.partition.clone(),
-                        parent: kept.parent.clone(),
-                        asked_at: kept.asked_at.clone(),
-                        identity: kept.identity.clone(),
-                        vanished: kept.vanished,
-                    };
-                    let raw = kept.record.clone();
-                    piece.refused.push(Refused { raw, reason, origin: Some(origin) });
+                MappedRecord::Unmappable { origin, reason } => {
+                    piece.refused.push(Refused { record: RefusedRecord::Unmapped(origin), reason });
                 }
             }
         }

@@ -1,13 +1,14 @@
 //! Takes records out of the quarantine once the reason is gone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sqlx::PgPool;
 
 use crate::domain::{ProviderName, Record, Resource, parse_record};
-use crate::provider::{Connection, MappedRecord, RawRecord};
+use crate::provider::{CompiledProvider, MappedRecord};
 use crate::records::{self, Batch, Written};
-use crate::store::quarantine::{self, Quarantined, Which};
+use crate::store::quarantine::{self, Quarantined, RefusedRecord, Which};
 use crate::store::{self, StoreError, Tally};
 
 /// Records that are looked at together.
@@ -38,13 +39,13 @@ enum Freed {
 pub struct Replayer<'a> {
     pool: &'a PgPool,
     /// What maps the records of each provider that is pulled.
-    connections: HashMap<ProviderName, Connection>,
+    providers: HashMap<ProviderName, Arc<CompiledProvider>>,
 }
 
 impl<'a> Replayer<'a> {
-    /// Maps with `connections`, by their providers.
-    pub fn new(pool: &'a PgPool, connections: HashMap<ProviderName, Connection>) -> Self {
-        Self { pool, connections }
+    /// Maps with `providers`, by their providers.
+    pub fn new(pool: &'a PgPool, providers: HashMap<ProviderName, Arc<CompiledProvider>>) -> Self {
+        Self { pool, providers }
     }
 
     /// Replays all records of `which`, in the order in which they came, and tells how far it is.
@@ -99,7 +100,7 @@ impl<'a> Replayer<'a> {
         if quarantine::lock(&mut transaction, &[record.id]).await?.is_empty() {
             return Ok(Freed::Gone);
         }
-        let decides = record.stream.is_some() || !self.connections.contains_key(&provider);
+        let decides = record.record.origin().is_some() || !self.providers.contains_key(&provider);
         let batch = Batch { records, decides, ..Batch::default() };
         let Written { tally, refused } =
             records::write(&mut transaction, &provider, resource, &batch).await?;
@@ -113,30 +114,22 @@ impl<'a> Replayer<'a> {
 
     async fn mapped(&self, record: &Quarantined) -> Result<(ProviderName, Resource, Vec<Record>), String> {
         let provider: ProviderName = record.provider.parse()?;
-        let parse = |resource, json: &[u8]| parse_record(resource, json).map_err(|error| error.to_string());
-        let (Some(stream), Some(parent), Some(asked_at)) = (&record.stream, &record.parent, &record.asked_at)
-        else {
-            let resource: Resource = record.resource.parse()?;
-            return Ok((provider, resource, vec![parse(resource, &record.raw)?]));
-        };
-        let connection = self.connections.get(&provider);
-        let connection = connection.ok_or("its provider is not pulled, so that nothing can map it")?;
-        let resource = connection.resource_of(stream).map_err(|error| error.to_string())?;
-        let raw = RawRecord {
-            record: record.raw.clone(),
-            parent: parent.clone(),
-            now: asked_at.clone(),
-            identity: record.identity.clone(),
-            vanished: record.vanished,
-        };
-        let mapped = connection.map_again(stream, vec![raw]).await.map_err(|error| error.to_string())?;
-        let mut records = Vec::new();
-        for mapped in mapped.into_iter().flatten() {
-            match mapped {
-                MappedRecord::Canonical(json) => records.push(parse(resource, &json)?),
-                MappedRecord::Unmappable { reason, .. } => return Err(reason),
+        let origin = match &record.record {
+            RefusedRecord::Canonical(raw) => {
+                let resource: Resource = record.resource.parse()?;
+                let parsed = parse_record(resource, raw).map_err(|error| error.to_string())?;
+                return Ok((provider, resource, vec![parsed]));
             }
-        }
-        Ok((provider, resource, records))
+            RefusedRecord::Unmapped(origin) => origin,
+        };
+        let compiled = self.providers.get(&provider);
+        let compiled = compiled.ok_or("its provider is not pulled, so that nothing can map it")?;
+        let resource = compiled.resource_of(&origin.stream).map_err(|error| error.to_string())?;
+        let mapped = compiled.map_again(vec![origin.clone()]).await.map_err(|error| error.to_string())?;
+        let records = mapped.into_iter().flatten().map(|mapped| match mapped {
+            MappedRecord::Canonical(record) => Ok(record),
+            MappedRecord::Unmappable { reason, .. } => Err(reason),
+        });
+        Ok((provider, resource, records.collect::<Result<_, _>>()?))
     }
 }

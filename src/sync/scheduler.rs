@@ -12,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress};
-use crate::domain::ProviderName;
-use crate::provider::{Connection, Manifest, ManifestError};
+use crate::provider::CompiledProvider;
 use crate::store::StoreError;
 use crate::store::leases;
 
@@ -27,25 +26,15 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Compiles `manifest`, of which the variables are filled in.
-    pub fn new(
-        pool: PgPool,
-        provider: ProviderName,
-        manifest: &Manifest,
-        instance: Instance,
-    ) -> Result<Self, ManifestError> {
-        let puller = Arc::new(Puller::new(pool, provider, manifest, instance)?);
-        Ok(Self { puller, concurrency: manifest.concurrency })
+    /// Pulls `compiled`, which shares budgets and tokens with the other instances from now on.
+    pub fn new(pool: PgPool, compiled: Arc<CompiledProvider>, instance: Instance) -> Self {
+        let concurrency = compiled.concurrency();
+        Self { puller: Arc::new(Puller::new(pool, compiled, instance)), concurrency }
     }
 
     /// What to watch the runs by.
     pub fn progress(&self) -> Arc<Progress> {
         self.puller.progress()
-    }
-
-    /// What it pulls through; payments go through the same.
-    pub fn connection(&self) -> &Arc<Connection> {
-        self.puller.connection()
     }
 
     /// How many groups of streams there are.

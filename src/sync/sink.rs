@@ -5,18 +5,19 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono::Utc;
 use metrics::counter;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Progress, WarnedOf, warned};
-use crate::domain::{FeedName, ProviderName, Resource, parse_record};
+use crate::domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
 use crate::provider::{
-    Connection, MappedRecord, OpenRecord, Page, PageSink, RawRecord, StreamGroup, Warning, Warnings,
+    CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
 };
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Lease};
-use crate::store::quarantine::{Origin, Refused};
+use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::sync_runs::{self, Counts};
 use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_next_seen};
@@ -29,6 +30,12 @@ pub enum SinkError {
     /// Another instance took the work over, since this one was silent for too long.
     #[error("another instance took the work over")]
     LeaseLost,
+    /// What an open record was mapped to cannot be read any more.
+    #[error(
+        "the open record {key:?} of the stream {stream} cannot be read ({error}); to give it up, delete its row of \
+         sync_open_records"
+    )]
+    OpenRecord { stream: String, key: String, error: RecordError },
 }
 
 impl From<sqlx::Error> for SinkError {
@@ -56,20 +63,20 @@ pub struct DatabaseSink<'a> {
 }
 
 impl<'a> DatabaseSink<'a> {
-    /// A sink for the pages of `run`, which reads under `lease` a group of `connection`, of which
+    /// A sink for the pages of `run`, which reads under `lease` a group of `compiled`, of which
     /// `groups` are all.
     pub fn new(
         pool: &'a PgPool,
         lease: &'a Lease,
         run: Uuid,
-        connection: &Connection,
+        compiled: &CompiledProvider,
         groups: &'a [StreamGroup],
         progress: &'a Progress,
     ) -> Self {
         let streams: BTreeSet<&str> =
             groups.iter().filter(|group| group.name == lease.group).flat_map(streams).collect();
         let open_streams = [Resource::Accounts, Resource::Beneficiaries]
-            .map(|resource| (resource, connection.streams_of(resource, &streams)))
+            .map(|resource| (resource, compiled.streams_of(resource, &streams)))
             .into();
         Self {
             pool,
@@ -98,35 +105,6 @@ impl<'a> DatabaseSink<'a> {
         *open == 0
     }
 
-    fn parse(&self, page: &Page) -> Batch {
-        let mut batch = Batch { backfill: page.history, decides: true, ..Batch::default() };
-        for record in &page.records {
-            match record {
-                MappedRecord::Canonical(json) => match parse_record(page.resource, json) {
-                    Ok(record) => batch.records.push(record),
-                    Err(error) => batch.refused.push(Refused {
-                        raw: json.clone(),
-                        reason: error.to_string(),
-                        origin: None,
-                    }),
-                },
-                MappedRecord::Unmappable { raw, reason } => batch.refused.push(Refused {
-                    raw: raw.record.clone(),
-                    reason: reason.clone(),
-                    origin: Some(Origin {
-                        stream: page.stream.clone(),
-                        partition: page.partition.clone(),
-                        parent: raw.parent.clone(),
-                        asked_at: raw.now.clone(),
-                        identity: raw.identity.clone(),
-                        vanished: raw.vanished,
-                    }),
-                }),
-            }
-        }
-        batch
-    }
-
     async fn write(
         &self,
         connection: &mut PgConnection,
@@ -149,9 +127,8 @@ impl<'a> DatabaseSink<'a> {
         let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
         let (stream, partition) = (&page.stream, &page.partition);
         sync_open_records::save(connection, self.provider(), stream, partition, &open, &page.closed).await?;
-        let raw: Vec<raw_records::New<'_>> = page.raw.iter().map(new_raw).collect();
-        if !raw.is_empty() {
-            raw_records::keep(connection, self.provider(), stream, partition, &raw).await?;
+        if !page.raw.is_empty() {
+            raw_records::keep(connection, self.provider(), stream, partition, &page.raw).await?;
         }
         if let Some(cursor) = &page.cursor {
             sync_cursors::save(connection, self.provider(), stream, partition, cursor).await?;
@@ -202,14 +179,18 @@ impl<'a> DatabaseSink<'a> {
     }
 }
 
-fn new_raw(raw: &RawRecord) -> raw_records::New<'_> {
-    raw_records::New {
-        record: &raw.record,
-        parent: &raw.parent,
-        asked_at: &raw.now,
-        identity: raw.identity.as_deref(),
-        vanished: raw.vanished,
+/// What is to be written of the mapped `records`.
+fn batch(records: Vec<MappedRecord>, history: bool) -> Batch {
+    let mut batch = Batch { backfill: history, decides: true, ..Batch::default() };
+    for record in records {
+        match record {
+            MappedRecord::Canonical(record) => batch.records.push(record),
+            MappedRecord::Unmappable { origin, reason } => {
+                batch.refused.push(Refused { record: RefusedRecord::Unmapped(origin), reason });
+            }
+        }
     }
+    batch
 }
 
 fn streams(group: &StreamGroup) -> impl Iterator<Item = &str> {
@@ -225,16 +206,26 @@ fn held_feed(resource: Resource) -> Option<FeedName> {
     }
 }
 
-fn open_record(row: OpenRow) -> OpenRecord {
-    let canonical: Vec<Box<RawValue>> = serde_json::from_slice(&row.canonical).unwrap_or_default();
-    OpenRecord {
+/// The open record that is kept as `row`, mapped to records of `resource`.
+fn open_record(row: OpenRow, resource: Resource) -> Result<OpenRecord, (String, RecordError)> {
+    let canonical = match canonical_records(&row.canonical, resource) {
+        Ok(canonical) => canonical,
+        Err(error) => return Err((row.key, error)),
+    };
+    Ok(OpenRecord {
         key: row.key,
         record: row.record,
-        canonical: canonical.iter().map(|record| record.get().as_bytes().to_vec()).collect(),
+        canonical,
         at: row.at,
         first_seen: Some(row.first_seen),
         checked_at: Some(row.checked_at),
-    }
+    })
+}
+
+/// The records in `json`, an array of canonical ones.
+fn canonical_records(json: &[u8], resource: Resource) -> Result<Vec<Record>, RecordError> {
+    let records: Vec<Box<RawValue>> = serde_json::from_slice(json)?;
+    records.iter().map(|record| parse_record(resource, record.get().as_bytes())).collect()
 }
 
 fn open_row(open: &OpenRecord) -> OpenRow {
@@ -242,7 +233,7 @@ fn open_row(open: &OpenRecord) -> OpenRow {
     OpenRow {
         key: open.key.clone(),
         record: open.record.clone(),
-        canonical: [b"[", open.canonical.join(&b","[..]).as_slice(), b"]"].concat(),
+        canonical: Value::from_iter(open.canonical.iter().map(Record::to_json)).to_string().into_bytes(),
         at: open.at,
         first_seen: open.first_seen.unwrap_or(now),
         checked_at: open.checked_at.unwrap_or(now),
@@ -278,10 +269,16 @@ impl PageSink for DatabaseSink<'_> {
         Ok(sync_cursors::load(&mut connection, self.provider(), stream, partition).await?)
     }
 
-    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, SinkError> {
+    async fn open_records(
+        &mut self,
+        stream: &str,
+        resource: Resource,
+        partition: &str,
+    ) -> Result<Vec<OpenRecord>, SinkError> {
         let mut connection = self.pool.acquire().await?;
         let rows = sync_open_records::load(&mut connection, self.provider(), stream, partition).await?;
-        Ok(rows.into_iter().map(open_record).collect())
+        let unreadable = |(key, error)| SinkError::OpenRecord { stream: stream.to_owned(), key, error };
+        rows.into_iter().map(|row| open_record(row, resource).map_err(unreadable)).collect()
     }
 
     async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
@@ -308,8 +305,8 @@ impl PageSink for DatabaseSink<'_> {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), SinkError> {
-        let batch = self.parse(&page);
+    async fn page(&mut self, mut page: Page) -> Result<(), SinkError> {
+        let batch = batch(std::mem::take(&mut page.records), page.history);
         let ended = self.ends_resource(&page);
         let mut warnings = page.warnings.clone();
         let mut transaction = store::begin(self.pool).await?;
@@ -319,5 +316,43 @@ impl PageSink for DatabaseSink<'_> {
         warned::report(self.provider(), &page.stream, &page.partition, &warnings);
         self.warned.append(warned);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn kept(canonical: &Value) -> OpenRow {
+        OpenRow {
+            key: "k".to_owned(),
+            record: b"{}".to_vec(),
+            canonical: canonical.to_string().into_bytes(),
+            at: None,
+            first_seen: Utc::now(),
+            checked_at: Utc::now(),
+        }
+    }
+
+    #[test]
+    fn what_an_open_record_was_mapped_to_survives_being_kept() {
+        let transaction = |id: &str| {
+            json!({"id": id, "createdAt": "2026-03-01T12:00:00.5Z", "type": "PAYIN", "status": "PENDING",
+                "currency": "EUR/2", "amount": "1"})
+        };
+        let row = kept(&json!([transaction("a"), transaction("b")]));
+        let open = open_record(row, Resource::Transactions).unwrap();
+        let ids: Vec<&str> = open.canonical.iter().map(records::key).collect();
+        assert_eq!(ids, ["a", "b"]);
+        assert_eq!(open_record(open_row(&open), Resource::Transactions), Ok(open));
+    }
+
+    #[test]
+    fn an_open_record_that_cannot_be_read_is_told_and_not_taken_for_one_that_became_nothing() {
+        for broken in [json!({}), json!([{"id": "a"}]), json!(["a"])] {
+            let (key, error) = open_record(kept(&broken), Resource::Transactions).unwrap_err();
+            assert!(key == "k" && !error.to_string().is_empty(), "{broken}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tributary::domain::ProviderName;
 use tributary::provider::{
-    AccessToken, Connection, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
+    AccessToken, CompiledProvider, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
 };
 use tributary::store;
 use tributary::sync::DatabaseShared;
@@ -23,7 +23,7 @@ fn name() -> ProviderName {
 }
 
 /// An instance that pulls `streams` streams with a request each, over a pool of its own.
-async fn instance(app: &TestApp, url: &str, fields: &str, streams: usize) -> (Connection, PgPool) {
+async fn instance(app: &TestApp, url: &str, fields: &str, streams: usize) -> (CompiledProvider, PgPool) {
     let pool = store::connect(&app.url, 4).await.unwrap();
     let shared = Arc::new(DatabaseShared::new(pool.clone(), name()));
     let streams: String = (0..streams)
@@ -35,17 +35,17 @@ async fn instance(app: &TestApp, url: &str, fields: &str, streams: usize) -> (Co
         .collect();
     let yaml = format!("base_url: {url}\nretry: {{ attempts: 3 }}\nevery: 1m{fields}\nstreams:{streams}\n");
     let manifest: Manifest = serde_saphyr::from_str(&yaml).unwrap();
-    (Connection::with_shared(&name(), &manifest, shared).unwrap(), pool)
+    (CompiledProvider::with_shared(&name(), &manifest, shared).unwrap(), pool)
 }
 
-async fn rotating(app: &TestApp, bank: &Strict, first: &str, streams: usize) -> (Connection, PgPool) {
+async fn rotating(app: &TestApp, bank: &Strict, first: &str, streams: usize) -> (CompiledProvider, PgPool) {
     let fields =
         format!("{}\nrate_limit: {{ per_second: 1000, burst: 50 }}", ROTATING.replace("FIRST", first));
     instance(app, &bank.url, &fields, streams).await
 }
 
-async fn run(connection: &Connection) -> Result<(), String> {
-    connection.run(&mut EachPage(|_| {})).await.map(|_| ()).map_err(|error| error.to_string())
+async fn run(compiled: &CompiledProvider) -> Result<(), String> {
+    compiled.run(&mut EachPage(|_| {})).await.map(|_| ()).map_err(|error| error.to_string())
 }
 
 async fn kept(app: &TestApp) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
+use tributary::domain::{Resource, parse_record};
 use tributary::provider::{MappedRecord, Page, PageSink};
 use tributary::store::leases::{self, Lease};
 use tributary::store::sync_runs;
@@ -85,11 +86,12 @@ async fn the_work_of_an_instance_that_died_is_taken_over_after_its_time() {
 fn page(id: &str) -> Page {
     let record = json!({"id": id, "createdAt": "2026-03-01T12:00:00Z", "type": "PAYIN", "status": "PENDING",
         "currency": "EUR/2", "amount": "1"});
+    let record = parse_record(Resource::Transactions, record.to_string().as_bytes()).unwrap();
     Page {
         stream: "payments".to_owned(),
-        resource: tributary::domain::Resource::Transactions,
+        resource: Resource::Transactions,
         partition: String::new(),
-        records: vec![MappedRecord::Canonical(serde_json::to_vec(&record).unwrap())],
+        records: vec![MappedRecord::Canonical(record)],
         history: false,
         open: Vec::new(),
         closed: Vec::new(),
@@ -106,7 +108,7 @@ async fn commit(app: &TestApp, file: &str, lease: &Lease, id: &str) -> Result<()
     let puller = puller(app, file, "sink");
     let mut connection = app.pool.acquire().await.unwrap();
     let run = sync_runs::begin(&mut connection, lease).await.unwrap();
-    let connection = tributary::provider::Connection::new(app.name(), &manifest(file)).unwrap();
+    let connection = tributary::provider::CompiledProvider::new(app.name(), &manifest(file)).unwrap();
     let progress = Progress::default();
     let mut sink = DatabaseSink::new(&app.pool, lease, run, &connection, puller.groups(), &progress);
     sink.page(page(id)).await

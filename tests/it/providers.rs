@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use tributary::domain::Status;
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::kit::{self, Expected, Faults, Late, RetryAfter, Running, Spent, Standin, When};
 use tributary_formance::kept::Kept;
 use tributary_formance::{Kind, PaymentType};
@@ -24,7 +24,7 @@ struct Setup {
     standin: Arc<Standin>,
     _running: Running,
     app: TestApp,
-    instances: [Arc<Connection>; 2],
+    instances: [Arc<CompiledProvider>; 2],
 }
 
 impl Setup {
@@ -141,7 +141,7 @@ impl Survival for Setup {
         &self.app
     }
 
-    fn instances(&self) -> &[Arc<Connection>; 2] {
+    fn instances(&self) -> &[Arc<CompiledProvider>; 2] {
         &self.instances
     }
 

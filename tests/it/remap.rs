@@ -2,11 +2,13 @@
 //! quarantine, without asking the provider.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tributary::provider::{Connection, MappedRecord, Page, PageSink, RawRecord};
+use tributary::domain::{Origin, Resource};
+use tributary::provider::{CompiledProvider, MappedRecord, Page, PageSink};
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
@@ -41,10 +43,10 @@ impl Setup {
     /// Commits a page as a run over `streams` would, with its raw records kept.
     async fn came(&self, streams: &str, raw: &[Value]) {
         let file = file(&self.upstream, "", streams);
-        let connection = Connection::new(self.app.name(), &manifest(&file)).unwrap();
-        let raw: Vec<RawRecord> = raw.iter().map(kept).collect();
+        let connection = CompiledProvider::new(self.app.name(), &manifest(&file)).unwrap();
+        let raw: Vec<Origin> = raw.iter().map(kept).collect();
         let mapped: Vec<MappedRecord> =
-            connection.map_again("payments", raw.clone()).await.unwrap().into_iter().flatten().collect();
+            connection.map_again(raw.clone()).await.unwrap().into_iter().flatten().collect();
         let time = Duration::from_secs(60);
         let taken = leases::take_now(&self.app.pool, self.app.name(), "payments", "test", time);
         let lease = taken.await.unwrap().unwrap().lease;
@@ -53,7 +55,7 @@ impl Setup {
         let mut sink = DatabaseSink::new(&self.app.pool, &lease, run, &connection, &groups, &progress);
         let page = Page {
             stream: "payments".to_owned(),
-            resource: tributary::domain::Resource::Transactions,
+            resource: Resource::Transactions,
             partition: String::new(),
             records: mapped,
             history: false,
@@ -101,11 +103,13 @@ impl Setup {
     }
 }
 
-fn kept(record: &Value) -> RawRecord {
-    RawRecord {
+fn kept(record: &Value) -> Origin {
+    Origin {
+        stream: "payments".to_owned(),
+        partition: String::new(),
         record: serde_json::to_vec(record).unwrap(),
         parent: b"null".to_vec(),
-        now: "2026-03-01T12:00:00Z".to_owned(),
+        asked_at: "2026-03-01T12:00:00Z".to_owned(),
         identity: None,
         vanished: false,
     }
@@ -198,7 +202,7 @@ async fn raw_records_go_when_their_time_is_over() {
     housekeeper.forget(setup.app.name(), Some(month)).await.unwrap();
     let left = raw_records::list(&setup.app.pool, setup.app.name(), "payments", i64::MIN, 10).await.unwrap();
     assert_eq!(left.len(), 1);
-    assert!(String::from_utf8_lossy(&left[0].record).contains("new"));
+    assert!(String::from_utf8_lossy(&left[0].origin.record).contains("new"));
     housekeeper.forget(setup.app.name(), None).await.unwrap();
     assert_eq!(count(&setup.app.pool, "select count(*) from raw_records").await, 0, "none are kept any more");
 }
@@ -253,8 +257,8 @@ async fn equal_records_that_no_mapping_took_are_replayed_each() {
 
 async fn replay(setup: &Setup, streams: &str) -> Replayed {
     let connection =
-        Connection::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
-    let connections = HashMap::from([(setup.app.name().clone(), connection)]);
+        CompiledProvider::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
+    let connections = HashMap::from([(setup.app.name().clone(), Arc::new(connection))]);
     Replayer::new(&setup.app.pool, connections).replay_all(Which::default(), &|_| {}).await.unwrap()
 }
 

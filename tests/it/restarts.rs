@@ -21,7 +21,7 @@ use tokio::net::{TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tributary::config::{Provider, Source};
 use tributary::domain::Scope;
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::kit::{Running, Standin};
 use tributary::store;
 use tributary::sync::{RunOutcome, run_once};
@@ -210,7 +210,7 @@ async fn read_bank(pool: &PgPool, file: &str, url: &str) {
     let variables = |name: &str| Some(if name == "STARLING_URL" { url } else { TOKEN }.to_owned());
     let provider = Provider::parse(file, &variables).unwrap();
     let Source::Pull(manifest) = &provider.source else { panic!("it is pulled") };
-    let connection = Arc::new(Connection::new(&provider.name, manifest).unwrap());
+    let connection = Arc::new(CompiledProvider::new(&provider.name, manifest).unwrap());
     let outcome = run_once(pool, &provider.name, &connection, &Arc::default()).await.unwrap();
     assert!(matches!(outcome, RunOutcome::Succeeded { .. }), "{outcome:?}");
 }

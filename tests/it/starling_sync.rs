@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary::config::{Provider, Source};
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::kit::{self, Faults, RetryAfter, Running, Standin, StandinConfig, When};
 use tributary::sync::{RunOutcome, run_once};
 use tributary_formance::Kind;
@@ -20,7 +20,7 @@ struct Setup {
     bank: Arc<Standin>,
     running: Running,
     app: TestApp,
-    connection: Arc<Connection>,
+    connection: Arc<CompiledProvider>,
 }
 
 impl Setup {
@@ -86,13 +86,13 @@ impl Setup {
     }
 }
 
-fn connect(url: &str) -> Connection {
+fn connect(url: &str) -> CompiledProvider {
     let provider = Provider::parse(MANIFEST, &|name| STARLING.lookup(name, url)).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     // the bank of the test takes any pace
     manifest.rate_limit.per_second = 1000;
     manifest.rate_limit.budgets.clear();
-    Connection::new(&provider.name, &manifest).unwrap()
+    CompiledProvider::new(&provider.name, &manifest).unwrap()
 }
 
 #[tokio::test]
@@ -267,7 +267,7 @@ async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
     let provider = Provider::parse(MANIFEST, &lookup).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     manifest.base_url = setup.running.url.clone();
-    let connection = Arc::new(Connection::new(&provider.name, &manifest).unwrap());
+    let connection = Arc::new(CompiledProvider::new(&provider.name, &manifest).unwrap());
     let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Arc::default()).await.unwrap();
     let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };
     assert!(error.contains("403") && !error.contains("a-wrong-token"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Metadata, RecordError, RecordId, Timestamp, text};
 
@@ -21,25 +21,25 @@ pub struct Account {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Beneficiary(pub Account);
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AccountRecord {
     id: String,
     account_name: String,
     created_at: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     updated_at: Option<String>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, String>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct BeneficiaryRecord {
     id: String,
     owner_name: String,
     created_at: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     updated_at: Option<String>,
     #[serde(default)]
     metadata: Option<BTreeMap<String, String>>,
@@ -58,6 +58,18 @@ impl Account {
             provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
         })
     }
+
+    /// The canonical JSON, which [`Account::from_json`] takes back.
+    pub fn to_json(&self) -> serde_json::Value {
+        let record = AccountRecord {
+            id: self.id.as_str().to_owned(),
+            account_name: self.name.clone(),
+            created_at: self.created_at.to_text(),
+            updated_at: self.provider_updated_at.map(Timestamp::to_text),
+            metadata: Some(self.metadata.as_map().clone()),
+        };
+        serde_json::to_value(record).expect("texts make JSON")
+    }
 }
 
 impl Beneficiary {
@@ -72,5 +84,17 @@ impl Beneficiary {
             metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
             provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
         }))
+    }
+
+    /// The canonical JSON, which [`Beneficiary::from_json`] takes back.
+    pub fn to_json(&self) -> serde_json::Value {
+        let record = BeneficiaryRecord {
+            id: self.0.id.as_str().to_owned(),
+            owner_name: self.0.name.clone(),
+            created_at: self.0.created_at.to_text(),
+            updated_at: self.0.provider_updated_at.map(Timestamp::to_text),
+            metadata: Some(self.0.metadata.as_map().clone()),
+        };
+        serde_json::to_value(record).expect("texts make JSON")
     }
 }

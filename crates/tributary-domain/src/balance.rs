@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Amount, Asset, RecordError, RecordId, Timestamp};
 
@@ -22,7 +22,7 @@ pub struct Balances {
     pub balances: Vec<Balance>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BalancesRecord {
     #[serde(rename = "accountID")]
@@ -31,7 +31,7 @@ struct BalancesRecord {
     balances: Vec<BalanceRecord>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BalanceRecord {
     currency: String,
@@ -73,6 +73,20 @@ impl Balances {
             return Err(RecordError::new("balances", format!("names {} twice", twice.asset.as_str())));
         }
         Ok(Self { account_id: RecordId::parse("accountID", &wire.account_id)?, at, balances })
+    }
+
+    /// The canonical JSON, which [`Balances::from_json`] takes back.
+    pub fn to_json(&self) -> serde_json::Value {
+        let balances = self.balances.iter().map(|balance| BalanceRecord {
+            currency: balance.asset.as_str().to_owned(),
+            amount: balance.amount.to_string(),
+        });
+        let record = BalancesRecord {
+            account_id: self.account_id.as_str().to_owned(),
+            at: self.at.to_text(),
+            balances: balances.collect(),
+        };
+        serde_json::to_value(record).expect("texts make JSON")
     }
 }
 

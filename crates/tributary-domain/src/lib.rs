@@ -10,6 +10,7 @@ mod formance_version;
 mod id;
 mod metadata;
 mod order;
+mod origin;
 mod payment;
 mod record;
 mod resource;
@@ -29,6 +30,7 @@ pub use order::{
     Change, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
     Verdict,
 };
+pub use origin::Origin;
 pub use payment::{PaymentKind, PaymentState};
 pub use record::{Record, RecordError, parse_record};
 pub use resource::{FeedName, Resource};

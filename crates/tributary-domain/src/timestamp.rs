@@ -1,6 +1,6 @@
 //! Points in time: UTC, µs, in the years that Go's JSON knows.
 
-use chrono::{DateTime, Datelike, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, SubsecRound, Utc};
 
 use super::RecordError;
 
@@ -38,6 +38,11 @@ impl Timestamp {
     /// The current time of this machine's clock, for facts that come without a time of their own.
     pub fn now() -> Self {
         Self(Utc::now().trunc_subsecs(6))
+    }
+
+    /// The time as canonical JSON has it: RFC 3339 in UTC, with its microseconds.
+    pub fn to_text(self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::Micros, true)
     }
 
     /// The time as chrono knows it.

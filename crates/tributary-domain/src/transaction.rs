@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 
 use super::id::ID_MAX_BYTES;
@@ -184,12 +183,11 @@ impl Transaction {
     /// The canonical JSON, which [`Transaction::from_json`] takes back.
     pub fn to_json(&self) -> serde_json::Value {
         let id = |id: &Option<RecordId>| id.as_ref().map(|id| id.as_str().to_owned());
-        let time = |time: Timestamp| time.as_utc().to_rfc3339_opts(SecondsFormat::Micros, true);
         let record = TransactionRecord {
             id: self.id.as_str().to_owned(),
             related_transaction_id: id(&self.related_id),
-            created_at: time(self.created_at),
-            updated_at: self.provider_updated_at.map(time),
+            created_at: self.created_at.to_text(),
+            updated_at: self.provider_updated_at.map(Timestamp::to_text),
             kind: self.kind,
             status: self.status,
             currency: self.asset.as_str().to_owned(),

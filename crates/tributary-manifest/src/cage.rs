@@ -1,17 +1,24 @@
-//! A cage for filters: a thread of their own, which is left behind when one never ends.
+//! A cage for filters: threads apart from the runtime's, one of which is left behind when a filter
+//! never ends.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+mod threads;
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::jq::FilterError;
+use threads::Threads;
 
 /// How long the filters may work on one answer.
 const FILTER_DEADLINE: Duration = Duration::from_secs(60);
-/// Filters are run by recursion: enough for any sane one, in bytes.
-const FILTER_STACK: usize = 16 << 20;
+/// Filters look at the deadline themselves: only one that yields nothing is later than this.
+const GRACE: Duration = Duration::from_secs(1);
+/// The most evaluations of one cage at once, however many CPUs there are.
+const MOST_AT_ONCE: usize = 4;
 
 /// Why filters have no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +31,51 @@ pub enum CageError {
     Crashed,
 }
 
-/// Runs the filters of one connection.
+/// Runs the filters of one provider.
 #[derive(Debug)]
 pub struct Cage {
-    /// One thread of filters at a time, and none while an abandoned one still runs.
-    gate: Arc<Semaphore>,
-    abandoned: AtomicBool,
+    threads: Arc<Threads>,
+    /// How many evaluations may run at once, and how many may be stuck.
+    size: usize,
+    places: Arc<Semaphore>,
+    /// Evaluations that were left behind and still run.
+    stuck: Arc<AtomicUsize>,
+    /// Those that may have to be left behind.
+    running: Mutex<Vec<Arc<Evaluation>>>,
     deadline: Duration,
+}
+
+/// Filters at work.
+#[derive(Debug)]
+struct Evaluation {
+    /// When nobody waits for it any longer.
+    overdue: Instant,
+    /// Whether it has ended, or was left behind: whichever comes first.
+    settled: AtomicBool,
+}
+
+impl Evaluation {
+    /// Whether it is now settled that it has ended or was left behind, and not by somebody else.
+    fn settle(&self) -> bool {
+        !self.settled.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A place that an evaluation runs at, until it has ended or crashed.
+struct Occupied {
+    place: Option<OwnedSemaphorePermit>,
+    evaluation: Arc<Evaluation>,
+    stuck: Arc<AtomicUsize>,
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        if !self.evaluation.settle() {
+            // it was left behind, and another one has its place
+            self.place.take().into_iter().for_each(OwnedSemaphorePermit::forget);
+            self.stuck.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
 }
 
 impl Default for Cage {
@@ -42,88 +87,109 @@ impl Default for Cage {
 impl Cage {
     /// A cage in which the filters of one answer have `deadline` to end.
     pub fn with_deadline(deadline: Duration) -> Self {
-        Self { gate: Arc::new(Semaphore::new(1)), abandoned: AtomicBool::new(false), deadline }
+        let cpus = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self::new(cpus.min(MOST_AT_ONCE), deadline, Arc::clone(&threads::SHARED))
     }
 
-    /// Runs filters on a thread of their own. One that never yields cannot be stopped: its
-    /// thread is left behind, and ends with the process instead of holding up its end, as a
-    /// thread of the runtime would.
+    fn new(size: usize, deadline: Duration, threads: Arc<Threads>) -> Self {
+        Self {
+            threads,
+            size,
+            places: Arc::new(Semaphore::new(size)),
+            stuck: Arc::default(),
+            running: Mutex::default(),
+            deadline,
+        }
+    }
+
+    /// How many evaluations may run at once.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Runs filters apart from the runtime. One that never yields cannot be stopped: its thread is
+    /// left behind for another, and ends with the process instead of holding up its end, as a
+    /// thread of the runtime would. As many as may run at once may be left behind like that.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Instant) -> Result<T, FilterError> + Send + 'static,
     ) -> Result<T, CageError> {
-        let permit = self.permit().await?;
-        let (sender, finished) = oneshot::channel();
+        let place = self.place().await?;
         let deadline = Instant::now() + self.deadline;
-        let thread = std::thread::Builder::new().name("filters".to_owned()).stack_size(FILTER_STACK);
-        let started = thread.spawn(move || {
+        let evaluation = Arc::new(Evaluation { overdue: deadline + GRACE, settled: AtomicBool::new(false) });
+        self.running().push(Arc::clone(&evaluation));
+        let (sender, finished) = oneshot::channel();
+        let occupied = Occupied {
+            place: Some(place),
+            evaluation: Arc::clone(&evaluation),
+            stuck: Arc::clone(&self.stuck),
+        };
+        let started = self.threads.run(move || {
             let result = work(deadline);
-            drop(permit);
-            // nobody listens any more if the run was dropped
-            let _ = sender.send(result);
+            move || {
+                drop(occupied);
+                // nobody listens any more if the run was dropped
+                let _ = sender.send(result);
+            }
         });
         started.map_err(|_| CageError::Crashed)?;
-        // filters look at the deadline themselves: only one that yields nothing gets here late
-        match tokio::time::timeout(self.deadline + Duration::from_secs(1), finished).await {
+        match tokio::time::timeout_at(evaluation.overdue.into(), finished).await {
             Ok(result) => Ok(result.map_err(|_| CageError::Crashed)??),
             Err(_) => {
-                self.abandoned.store(true, Ordering::Relaxed);
-                Err(self.stuck())
+                self.leave_behind(&evaluation);
+                Err(self.is_stuck())
             }
         }
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, CageError> {
-        let gate = || Arc::clone(&self.gate);
-        let permit = match gate().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) if self.abandoned.load(Ordering::Relaxed) => return Err(self.stuck()),
-            // the filters of a run that was dropped a moment ago
-            Err(_) => tokio::time::timeout(self.deadline, gate().acquire_owned())
-                .await
-                .map_err(|_| self.stuck())?
-                .expect("the gate is never closed"),
-        };
-        self.abandoned.store(false, Ordering::Relaxed);
-        Ok(permit)
+    /// Waits for a place to run at.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, CageError> {
+        let patience = Instant::now() + self.deadline;
+        loop {
+            let overdue = self.next_overdue();
+            if self.stuck.load(Ordering::Acquire) >= self.size {
+                return Err(self.is_stuck());
+            }
+            let until = overdue.map_or(patience, |overdue| overdue.min(patience));
+            let place = Arc::clone(&self.places).acquire_owned();
+            match tokio::time::timeout_at(until.into(), place).await {
+                Ok(place) => return Ok(place.expect("it is never closed")),
+                Err(_) if Instant::now() >= patience => return Err(self.is_stuck()),
+                Err(_) => {}
+            }
+        }
     }
 
-    fn stuck(&self) -> CageError {
+    /// When the next evaluation may have to be left behind. Those of runs that were dropped are left
+    /// behind here: nobody else waits for them.
+    fn next_overdue(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut running = self.running();
+        running.retain(|evaluation| !evaluation.settled.load(Ordering::Acquire));
+        running
+            .iter()
+            .filter(|evaluation| evaluation.overdue <= now)
+            .for_each(|late| self.leave_behind(late));
+        running.retain(|evaluation| evaluation.overdue > now);
+        running.iter().map(|evaluation| evaluation.overdue).min()
+    }
+
+    /// Gives the place of an evaluation that still runs to another one.
+    fn leave_behind(&self, evaluation: &Evaluation) {
+        if evaluation.settle() {
+            self.stuck.fetch_add(1, Ordering::AcqRel);
+            self.places.add_permits(1);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<Evaluation>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_stuck(&self) -> CageError {
         CageError::Stuck(self.deadline.as_secs())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use futures::FutureExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_filter_that_never_ends_is_reported_and_no_other_is_piled_on_it() {
-        let mut cage = Cage::with_deadline(Duration::from_millis(10));
-        let (release, wait) = mpsc::channel::<()>();
-        let stuck = cage.run(move |_| {
-            wait.recv().ok();
-            Ok(())
-        });
-        assert_eq!(stuck.await, Err(CageError::Stuck(0)));
-        cage.deadline = Duration::from_secs(3_600);
-        let at_once = cage.run(|_| Ok(())).now_or_never();
-        assert_eq!(at_once, Some(Err(CageError::Stuck(3_600))), "nobody waits for it an hour");
-        drop(release);
-        while cage.run(|_| Ok(())).await.is_err() {
-            tokio::task::yield_now().await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_filter_that_crashes_does_not_take_the_next_one_with_it() {
-        let cage = Cage::default();
-        let crashed = cage.run::<()>(|_| panic!("a defect in a filter")).await;
-        assert_eq!(crashed, Err(CageError::Crashed));
-        assert_eq!(cage.run(|_| Ok(1)).await, Ok(1));
-    }
-}
+mod tests;

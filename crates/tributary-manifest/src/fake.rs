@@ -13,10 +13,11 @@ use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use reqwest::StatusCode;
+use tributary_domain::Resource;
 
 use super::client::Client;
-use super::clock::Clock;
-use super::page::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
+use super::read::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
+use super::wire::Clock;
 
 /// A request that reached the fake.
 #[derive(Debug, Clone)]
@@ -176,7 +177,12 @@ impl PageSink for Memory {
         Ok(self.cursors.get(&(stream.to_owned(), partition.to_owned())).cloned())
     }
 
-    async fn open_records(&mut self, stream: &str, partition: &str) -> Result<Vec<OpenRecord>, Infallible> {
+    async fn open_records(
+        &mut self,
+        stream: &str,
+        _: Resource,
+        partition: &str,
+    ) -> Result<Vec<OpenRecord>, Infallible> {
         let here = |key: &(String, String, String)| key.0 == stream && key.1 == partition;
         Ok(self.open.iter().filter(|(key, _)| here(key)).map(|(_, open)| open.clone()).collect())
     }
@@ -218,7 +224,7 @@ impl Memory {
     pub fn records(&self, stream: &str) -> Vec<serde_json::Value> {
         let pages = self.pages.iter().filter(|page| page.stream == stream);
         let records = pages.flat_map(|page| &page.records).filter_map(|record| match record {
-            MappedRecord::Canonical(json) => Some(serde_json::from_slice(json).unwrap()),
+            MappedRecord::Canonical(record) => Some(record.to_json()),
             MappedRecord::Unmappable { .. } => None,
         });
         records.collect()

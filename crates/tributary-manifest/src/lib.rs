@@ -1,70 +1,52 @@
-//! The upstream side: a manifest tells how an FSP's API is pulled, and a [`Connection`] pulls
-//! it. Knows only [`tributary_domain`]; who keeps rows and cursors is behind [`PageSink`].
+//! The provider language and its engine: a manifest tells how an FSP's API is read and how money is
+//! moved there, and a [`CompiledProvider`] does it. Knows only [`tributary_domain`]; who keeps rows
+//! and cursors is behind [`PageSink`].
+//!
+//! Each floor knows only those below it: `wire`, `auth`, `client`, `plan`, then `read` and `pay`
+//! beside each other, and `compiled` over all of them. Below them are the manifest itself and `jq`
+//! with its cage.
 
 mod auth;
 mod cage;
-mod cassette;
 mod client;
-mod clock;
-mod engine;
-mod follow_up;
+mod compiled;
 mod interpolate;
-mod iso4217;
 mod jq;
 mod manifest;
-mod meter;
-mod money;
-mod page;
-mod pager;
-mod payment;
+mod pay;
 mod period;
 mod plan;
-mod position;
-mod reading;
-mod remap;
-mod request;
-mod retry;
-mod run;
+mod read;
 mod secret;
-mod selection;
-mod shared;
-mod tap;
-mod template;
 mod time;
-mod walk;
 mod webhook;
-mod window;
-mod yielded;
+mod wire;
 
 #[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod starling_tests;
 
+// what the webhook takes from there
+use jq::yielded as reading;
+
 pub use cage::CageError;
-pub use cassette::{Cassette, Recorder};
-pub use client::{ClientError, Gate};
-pub use engine::Connection;
+pub use compiled::CompiledProvider;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
 pub use manifest::{
-    Auth, Incremental, KeyFormat, KeyManifest, Manifest, PaymentManifest, RateLimit, RequestManifest, Retry,
-    Schedule, StreamManifest,
+    Auth, Incremental, KeyFormat, KeyManifest, Manifest, ManifestError, PaymentManifest, RateLimit,
+    RequestManifest, Retry, Schedule, StreamManifest,
 };
-pub use page::{
-    EachPage, Failure, MappedRecord, OpenRecord, Page, PageSink, RawRecord, ReadError, RunError, RunReport,
-    Warning, Warnings,
-};
-pub use payment::{Looked, PaymentApi, Prepared, Sent};
+pub use pay::{Looked, PaymentApi, PaymentApis, Prepared, Sent};
 pub use period::Period;
-pub use plan::ManifestError;
-pub use remap::RemapError;
-pub use run::Most;
-pub use secret::Secret;
-pub use selection::{Selection, StreamGroup, Wanted};
-pub use shared::{
-    AccessToken, Admission, Budget, Closed, Exchange, Granted, InMemory, Shared, SharedError, TokenError,
-    TokenKey,
+pub use read::{
+    EachPage, Failure, MappedRecord, Most, OpenRecord, Page, PageSink, ReadError, RemapError, RunError,
+    RunReport, Selection, StreamGroup, Wanted, Warning, Warnings,
 };
-pub use tap::{Answered, Exchanged, Tap};
+pub use secret::Secret;
 pub use webhook::{Call, Triggered, Unproven, Webhook};
+pub use wire::{
+    AccessToken, Admission, Answered, Budget, Cassette, ClientError, Closed, Exchange, Exchanged, Gate,
+    Granted, InMemory, Recorder, Shared, SharedError, Tap, TokenError, TokenKey,
+};

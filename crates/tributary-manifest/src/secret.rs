@@ -8,6 +8,9 @@ use serde::{Deserialize, Deserializer};
 
 use super::interpolate::{InterpolateError, interpolate};
 
+/// What stands where a secret stood.
+pub const HIDDEN: &str = "[secret]";
+
 /// A token, key or header value: readable from a provider file, wiped when dropped, and never
 /// part of any log, error or Debug output.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{Error, FAILED, look};
 use crate::cli::Common;
 use crate::domain::ProviderName;
-use crate::provider::{Connection, EachPage, Exchanged, Failure, Most, Tap, Wanted};
+use crate::provider::{CompiledProvider, EachPage, Exchanged, Failure, Most, Tap, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Example:
@@ -38,9 +38,9 @@ impl Tap for Lines {
 }
 
 pub async fn run(common: &Common, args: &CheckArgs) -> Result<ExitCode, Error> {
-    let roots = |connection: &Connection| {
-        let roots = connection.groups().into_iter().map(|group| (group.name, Wanted::Whole));
-        Ok(connection.select(roots))
+    let roots = |compiled: &CompiledProvider| {
+        let roots = compiled.groups().into_iter().map(|group| (group.name, Wanted::Whole));
+        Ok(compiled.select(roots))
     };
     let sink = &mut EachPage(|_| {});
     let failures = look(common, &args.provider, Arc::new(Lines), roots, ONE_PAGE, sink).await?.failures;

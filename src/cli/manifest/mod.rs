@@ -18,7 +18,7 @@ use super::database::Database;
 use super::sync::pulled;
 use crate::config;
 use crate::domain::ProviderName;
-use crate::provider::{Connection, Most, PageSink, RunError, RunReport, Selection, Tap};
+use crate::provider::{CompiledProvider, Most, PageSink, RunError, RunReport, Selection, Tap};
 use crate::sync::DatabaseShared;
 
 /// Something is wrong, or differs.
@@ -65,9 +65,9 @@ pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
     })
 }
 
-/// A connection to look at, with what it needs of the database while it is used.
+/// A provider to look at, with what it needs of the database while it is used.
 struct Looked {
-    connection: Connection,
+    compiled: CompiledProvider,
     database: Option<Database>,
 }
 
@@ -76,14 +76,14 @@ async fn look<S: PageSink<Error = Infallible>>(
     common: &Common,
     provider: &ProviderName,
     tap: Arc<dyn Tap>,
-    select: impl FnOnce(&Connection) -> Result<Selection, Error>,
+    select: impl FnOnce(&CompiledProvider) -> Result<Selection, Error>,
     most: Most,
     sink: &mut S,
 ) -> Result<RunReport, Error> {
     let looked = Looked::open(common, provider, tap).await?;
-    let report = match select(&looked.connection) {
+    let report = match select(&looked.compiled) {
         Ok(selection) => {
-            Ok(looked.connection.look(&selection, most, sink).await.unwrap_or_else(RunError::report))
+            Ok(looked.compiled.look(&selection, most, sink).await.unwrap_or_else(RunError::report))
         }
         Err(error) => Err(error),
     };
@@ -95,20 +95,20 @@ impl Looked {
     /// Connects to `provider` as its file says; `tap` sees what passes. A refresh token that can be
     /// used only once, and budgets, are kept in the database that the service itself uses.
     async fn open(common: &Common, provider: &ProviderName, tap: Arc<dyn Tap>) -> Result<Self, Error> {
-        let (_, manifest) = pulled(common, provider)?;
+        let (manifest, _) = pulled(common, provider)?;
         if !manifest.shares() {
-            let connection = Connection::new(provider, &manifest)?.tapped(tap);
-            return Ok(Self { connection, database: None });
+            let compiled = CompiledProvider::new(provider, &manifest)?.tapped(tap);
+            return Ok(Self { compiled, database: None });
         }
         let database = Database::open_migrated(common, 2).await?;
         let shared = Arc::new(DatabaseShared::new(database.pool.clone(), provider.clone()));
-        let connection = Connection::with_shared(provider, &manifest, shared)?.tapped(tap);
-        Ok(Self { connection, database: Some(database) })
+        let compiled = CompiledProvider::with_shared(provider, &manifest, shared)?.tapped(tap);
+        Ok(Self { compiled, database: Some(database) })
     }
 
     /// Lets a token that is being exchanged be kept, and closes.
     async fn close(self) {
-        self.connection.settled().await;
+        self.compiled.settled().await;
         if let Some(database) = self.database {
             database.close().await;
         }

@@ -11,7 +11,8 @@ use super::{Error, FAILED, look};
 use crate::cli::Common;
 use crate::domain::ProviderName;
 use crate::provider::{
-    Connection, EachPage, Exchanged, MappedRecord, Most, Page, Recorder, RunReport, Selection, Tap, Wanted,
+    CompiledProvider, EachPage, Exchanged, MappedRecord, Most, Page, Recorder, RunReport, Selection, Tap,
+    Wanted,
 };
 
 #[derive(Args)]
@@ -71,8 +72,8 @@ impl MostArgs {
         Most { partitions: self.limit_partitions, pages: self.limit_pages }
     }
 
-    fn selection(&self, connection: &Connection) -> Result<Selection, Error> {
-        let groups = connection.groups();
+    fn selection(&self, compiled: &CompiledProvider) -> Result<Selection, Error> {
+        let groups = compiled.groups();
         let names: Vec<&str> = groups.iter().flat_map(|group| &group.streams).map(String::as_str).collect();
         let wanted: Vec<&str> = match &self.stream {
             None => names,
@@ -81,7 +82,7 @@ impl MostArgs {
                 return Err(format!("there is no stream {stream:?}; there are: {}", names.join(", ")).into());
             }
         };
-        Ok(connection.select(wanted.into_iter().map(|name| (name.to_owned(), Wanted::Whole))))
+        Ok(compiled.select(wanted.into_iter().map(|name| (name.to_owned(), Wanted::Whole))))
     }
 }
 
@@ -119,9 +120,9 @@ fn print(page: &Page, shown: usize) -> u64 {
     println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
     for record in page.records.iter().take(shown) {
         match record {
-            MappedRecord::Canonical(json) => println!("  {}", String::from_utf8_lossy(json)),
-            MappedRecord::Unmappable { raw, reason } => {
-                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&raw.record));
+            MappedRecord::Canonical(record) => println!("  {}", record.to_json()),
+            MappedRecord::Unmappable { origin, reason } => {
+                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&origin.record));
             }
         }
     }
@@ -142,7 +143,7 @@ pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
     let printer = Arc::new(Printer { answer_chars: args.answer_chars });
     let mut unmappable = 0;
     let rows = &mut EachPage(|page| unmappable += print(&page, args.rows));
-    let select = |connection: &Connection| args.most.selection(connection);
+    let select = |compiled: &CompiledProvider| args.most.selection(compiled);
     let report = look(common, &args.provider, printer, select, args.most.most(), rows).await?;
     Ok(tell(&report, unmappable))
 }
@@ -163,7 +164,7 @@ fn tell(report: &RunReport, unmappable: u64) -> ExitCode {
 pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Error> {
     let recorder = Arc::new(Recorder::default());
     let tap = Arc::clone(&recorder) as Arc<dyn Tap>;
-    let select = |connection: &Connection| args.most.selection(connection);
+    let select = |compiled: &CompiledProvider| args.most.selection(compiled);
     let sink = &mut EachPage(|_| {});
     let report = look(common, &args.provider, tap, select, args.most.most(), sink).await?;
     let cassette = recorder.cassette(args.provider.as_str());

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use super::{Error, FAILED, file_of};
 use crate::cli::Common;
 use crate::config;
-use crate::provider::{Cassette, Connection, EachPage, MappedRecord, Most, Page, RunError, Wanted};
+use crate::domain::parse_record;
+use crate::provider::{Cassette, CompiledProvider, EachPage, MappedRecord, Most, Page, RunError, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -44,7 +45,7 @@ impl Gathered {
     fn add(&mut self, page: Page) {
         for record in page.records {
             let row = match record {
-                MappedRecord::Canonical(json) => serde_json::from_slice(&json).unwrap_or(Value::Null),
+                MappedRecord::Canonical(record) => record.to_json(),
                 MappedRecord::Unmappable { reason, .. } => {
                     self.unmappable += 1;
                     json!({ "cannot be mapped": reason })
@@ -63,56 +64,73 @@ pub async fn run(common: &Common, args: &ReplayArgs) -> Result<ExitCode, Error> 
     let manifest =
         config::manifest_of(&read(&file)?).map_err(|error| format!("{}: {error}", file.display()))?;
     let manifest = manifest.for_cassette(&cassette)?;
-    let connection = Connection::new(&name, &manifest)?.played(cassette);
-    let (gathered, failures) = play(&connection).await;
+    let compiled = CompiledProvider::new(&name, &manifest)?.played(cassette);
+    let (gathered, failures) = play(&compiled).await;
     for failure in &failures {
         eprintln!("not read: {failure}");
     }
-    let left = connection.unplayed();
+    let left = compiled.unplayed();
     if left > 0 {
         eprintln!(
             "{left} answers of the cassette were not asked for: record it again if the requests changed"
         );
     }
-    let rows = serde_json::to_string_pretty(&gathered.rows)? + "\n";
-    let as_it_should_be = compare(args, &rows)?;
+    let as_it_should_be = compare(args, &compiled, &gathered.rows)?;
     let well = as_it_should_be && failures.is_empty() && gathered.unmappable == 0;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 /// Everything that the cassette has, and what could not be read. That it ends somewhere is no
 /// failure.
-async fn play(connection: &Connection) -> (Gathered, Vec<String>) {
+async fn play(compiled: &CompiledProvider) -> (Gathered, Vec<String>) {
     let mut gathered = Gathered::default();
-    let groups = connection.groups();
+    let groups = compiled.groups();
     let all = groups.iter().flat_map(|group| &group.streams);
-    let selection = connection.select(all.map(|name| (name.clone(), Wanted::Whole)));
+    let selection = compiled.select(all.map(|name| (name.clone(), Wanted::Whole)));
     let sink = &mut EachPage(|page| gathered.add(page));
-    let report = connection.look(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
+    let report = compiled.look(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
     let failures = report.failures.iter().filter(|failure| !failure.ends_cassette());
     let failures = failures.map(ToString::to_string).collect();
     (gathered, failures)
 }
 
 /// Prints the rows, or compares them with what they should be.
-fn compare(args: &ReplayArgs, rows: &str) -> Result<bool, Error> {
+fn compare(args: &ReplayArgs, compiled: &CompiledProvider, rows: &[Value]) -> Result<bool, Error> {
+    let text = lines(rows)?;
     let Some(golden) = &args.golden else {
-        print!("{rows}");
+        print!("{text}");
         return Ok(true);
     };
     if args.update {
-        std::fs::write(golden, rows)
+        std::fs::write(golden, text)
             .map_err(|error| format!("cannot write {}: {error}", golden.display()))?;
         println!("{} is written", golden.display());
         return Ok(true);
     }
-    let expected = read(golden)?;
+    let expected: Vec<Value> = serde_json::from_str(&read(golden)?)
+        .map_err(|error| format!("{} holds no rows: {error}", golden.display()))?;
+    let expected: Vec<Value> = expected.into_iter().map(|row| as_written(compiled, row)).collect();
     if expected == rows {
         println!("The rows are as they should be.");
         return Ok(true);
     }
-    print!("{}", difference(&expected, rows));
+    print!("{}", difference(&lines(&expected)?, &text));
     Ok(false)
+}
+
+fn lines(rows: &[Value]) -> Result<String, Error> {
+    Ok(serde_json::to_string_pretty(rows)? + "\n")
+}
+
+/// A row of a golden file as it is written today: rows are the same where their records are, in
+/// whichever form the file has their times.
+fn as_written(compiled: &CompiledProvider, mut row: Value) -> Value {
+    let resource = row["stream"].as_str().and_then(|stream| compiled.resource_of(stream).ok());
+    let record = resource.and_then(|resource| parse_record(resource, row["row"].to_string().as_bytes()).ok());
+    if let Some(record) = record {
+        row["row"] = record.to_json();
+    }
+    row
 }
 
 /// The lines that differ, from the first to the last of them.

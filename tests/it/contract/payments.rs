@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tributary::config::{Provider, Source};
 use tributary::domain::Asset;
 use tributary::payments::{Payer, Payments, Policy};
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::sync::{DatabaseShared, run_once};
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::recording::{Call, CallKind, Input, Order};
@@ -121,8 +121,8 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
         panic!("it is pulled")
     };
     let shared = Arc::new(DatabaseShared::new(base.pool.clone(), base.name().clone()));
-    let connection = Arc::new(Connection::with_shared(base.name(), &manifest, shared).unwrap());
-    let payer = Payer { connection: Arc::clone(&connection), policy: Policy::default() };
+    let connection = Arc::new(CompiledProvider::with_shared(base.name(), &manifest, shared).unwrap());
+    let payer = Payer { apis: connection.payments(), policy: Policy::default() };
     let payers = HashMap::from([(base.name().clone(), payer)]);
     let app = TestApp::paying(&base, Payments::new(base.pool.clone(), "one".to_owned(), payers, quick()));
     app.push("accounts", &[records::account("acc_1", "2026-01-01T00:00:00Z")]).await;

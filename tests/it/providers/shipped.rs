@@ -6,7 +6,7 @@ use regex::Regex;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
 use tributary::domain::{Status, TransactionType};
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
 use tributary::standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary::standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
@@ -205,12 +205,12 @@ impl Shipped {
     }
 
     /// An instance that pulls the API at `url`, and keeps what it shares in `pool`.
-    pub fn connect(&self, url: &str, pool: &PgPool) -> Connection {
+    pub fn connect(&self, url: &str, pool: &PgPool) -> CompiledProvider {
         let provider = Provider::parse(&self.hurried(), &|name| self.lookup(name, url)).unwrap();
         let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
         manifest.retry.attempts = 3;
         let shared = DatabaseShared::new(pool.clone(), provider.name.clone());
-        Connection::with_shared(&provider.name, &manifest, Arc::new(shared)).unwrap()
+        CompiledProvider::with_shared(&provider.name, &manifest, Arc::new(shared)).unwrap()
     }
 
     /// The variables of the manifest, for the API at `url`.

@@ -86,7 +86,7 @@ impl TestApp {
         (connector_key, ingest_key): (String, String),
         payments: Payments,
     ) -> Self {
-        let served = ServedProvider::new(provider.clone()).unwrap();
+        let served = ServedProvider::from(provider.clone());
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let limits = Limits::default();

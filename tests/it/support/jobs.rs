@@ -1,5 +1,6 @@
 //! Manifests over an [`Upstream`], and what pulls them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tributary::config::{Provider, Source};
-use tributary::provider::Manifest;
+use tributary::provider::{CompiledProvider, Manifest};
 use tributary::sync::{Instance, Puller, Scheduler};
 
 use super::{TestApp, Upstream};
@@ -47,10 +48,14 @@ pub fn instance(name: &str, time: Duration) -> Instance {
     Instance { name: name.to_owned(), lease_time: time }
 }
 
+fn compiled(app: &TestApp, file: &str) -> Arc<CompiledProvider> {
+    Arc::new(CompiledProvider::new(app.name(), &manifest(file)).unwrap())
+}
+
 /// What pulls the provider of `file` into the database of `app`.
 pub fn puller(app: &TestApp, file: &str, name: &str) -> Puller {
     let instance = instance(name, Duration::from_secs(3600));
-    Puller::new(app.pool.clone(), app.name().clone(), &manifest(file), instance).unwrap()
+    Puller::new(app.pool.clone(), compiled(app, file), instance)
 }
 
 /// A scheduler at work.
@@ -62,8 +67,7 @@ pub struct Working {
 impl Working {
     /// Starts one that pulls the provider of `file`.
     pub fn start(app: &TestApp, file: &str, instance: Instance) -> Self {
-        let scheduler =
-            Scheduler::new(app.pool.clone(), app.name().clone(), &manifest(file), instance).unwrap();
+        let scheduler = Scheduler::new(app.pool.clone(), compiled(app, file), instance);
         let stop = CancellationToken::new();
         Self { task: tokio::spawn(scheduler.run(stop.clone())), stop }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tributary::provider::Connection;
+use tributary::provider::CompiledProvider;
 use tributary::standin::kit::Spent;
 use tributary::sync::{RunOutcome, run_once};
 
@@ -19,7 +19,7 @@ const MOST_ROUNDS: u32 = 60;
 /// A provider, and an application that two instances pull into.
 pub trait Survival {
     fn app(&self) -> &TestApp;
-    fn instances(&self) -> &[Arc<Connection>; 2];
+    fn instances(&self) -> &[Arc<CompiledProvider>; 2];
     /// Draws what goes wrong from now on.
     fn fail(&self, rng: &mut SmallRng);
     fn live_on(&self, changes: usize);

@@ -8,7 +8,7 @@ use chrono::Utc;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
-use tributary::provider::{Connection, Manifest, Period};
+use tributary::provider::{CompiledProvider, Manifest, Period};
 use tributary::standin::kit::{self, Limit, Movement as Moved, Running, Standin, StandinConfig};
 use tributary::sync::{DatabaseShared, RunOutcome, run_once};
 use tributary_formance::{
@@ -35,7 +35,7 @@ pub struct Till {
     pool: PgPool,
     manifest: Manifest,
     /// Made once: to compile a manifest takes long.
-    connection: Arc<Connection>,
+    connection: Arc<CompiledProvider>,
     pub policy: Policy,
     /// The account that pays, its asset, and who can be paid.
     pub account: String,
@@ -167,7 +167,7 @@ impl Till {
 
     /// The payments of another instance.
     pub fn payments(&self, name: &str, settings: Settings) -> Payments {
-        let payer = Payer { connection: Arc::clone(&self.connection), policy: self.policy.clone() };
+        let payer = Payer { apis: self.connection.payments(), policy: self.policy.clone() };
         let payers = HashMap::from([(self.app.name().clone(), payer)]);
         Payments::new(self.pool.clone(), name.to_owned(), payers, settings)
     }
@@ -268,9 +268,9 @@ async fn many_connections(app: &TestApp) -> PgPool {
     tributary::store::connect(&app.url, 40).await.unwrap()
 }
 
-fn connect(app: &TestApp, manifest: &Manifest) -> Arc<Connection> {
+fn connect(app: &TestApp, manifest: &Manifest) -> Arc<CompiledProvider> {
     let shared = Arc::new(DatabaseShared::new(app.pool.clone(), app.name().clone()));
-    Arc::new(Connection::with_shared(app.name(), manifest, shared).unwrap())
+    Arc::new(CompiledProvider::with_shared(app.name(), manifest, shared).unwrap())
 }
 
 /// What `file` says, with the patience of the tests and no limit on requests.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use jaq_json::Val;
 use reqwest::Url;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -11,12 +11,11 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use super::token::usable_until;
 use super::{Surroundings, endpoint, header_name, header_value};
 use crate::cage::Cage;
-use crate::client::{ClientError, Incoming, Method, Outgoing, text};
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
 use crate::manifest::{Expiry, Login, LoginMethod};
-use crate::retry::told_wait;
 use crate::secret::Secret;
-use crate::shared::{AccessToken, Granted, TokenError};
+use crate::wire::retry::told_wait;
+use crate::wire::{AccessToken, ClientError, Granted, Incoming, Method, Outgoing, TokenError};
 
 /// A login request, and where its answer holds the token.
 pub struct LoginGrant {
@@ -101,11 +100,10 @@ impl Filters {
         sent_at: DateTime<Utc>,
         deadline: Instant,
     ) -> Result<(Secret, Option<Duration>), &'static str> {
-        let now = Val::from(sent_at.to_rfc3339_opts(SecondsFormat::Micros, true));
-        let scope = Scope { now, parent: Val::Null, identity: Val::Null };
+        let scope = Scope::at(sent_at, Val::Null);
         let run = |filter: &Filter| -> Result<Option<String>, FilterError> {
-            let found = filter.run_one(answer.clone(), &scope, Limits { outputs: 1, deadline })?;
-            Ok(text(&found).filter(|text| !text.is_empty()))
+            let found = filter.run_one(answer.clone(), &scope, Limits::one(deadline))?;
+            Ok(jq::scalar(&found).filter(|text| !text.is_empty()))
         };
         let token = run(&self.token).ok().flatten().ok_or("auth.login.token")?;
         let told = match &self.expires_in {

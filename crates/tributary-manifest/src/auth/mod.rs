@@ -20,10 +20,9 @@ use self::oauth2::OAuth2Grant;
 use self::sign::Signer;
 use self::token::{Grant, TokenSource};
 use super::cage::Cage;
-use super::client::{ClientError, Outgoing, Transport};
 use super::manifest::{Manifest, Proof, TokenHeader};
 use super::secret::Secret;
-use super::shared::AccessToken;
+use super::wire::{AccessToken, ClientError, Outgoing, Transport};
 
 pub use self::pem::load as load_pem;
 

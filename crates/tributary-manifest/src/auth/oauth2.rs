@@ -10,11 +10,10 @@ use serde::Deserialize;
 use super::assertion::AssertionSigner;
 use super::token::usable_until;
 use super::{Surroundings, basic_value, endpoint, given, header_value};
-use crate::client::{ClientError, Incoming, Method, Outgoing};
 use crate::manifest::{self, ClientAuth, OAuth2};
-use crate::retry::told_wait;
 use crate::secret::Secret;
-use crate::shared::{AccessToken, Granted, TokenError, TokenKey};
+use crate::wire::retry::told_wait;
+use crate::wire::{AccessToken, ClientError, Granted, Incoming, Method, Outgoing, TokenError, TokenKey};
 
 /// What RFC 7523 calls an assertion that is a JWT.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

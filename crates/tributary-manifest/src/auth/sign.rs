@@ -8,9 +8,9 @@ use ring::{digest, hmac};
 use url::Position;
 
 use super::{given, header_name, header_value};
-use crate::client::Outgoing;
 use crate::manifest::{Hmac, HmacAlgorithm, KeyEncoding, SignatureEncoding, TimestampFormat};
 use crate::secret::Secret;
+use crate::wire::Outgoing;
 
 /// Signs requests under one key.
 pub struct Signer {

@@ -12,10 +12,10 @@ use rustls_pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::client::{Client, ClientError, Request, Rules, Target};
+use crate::client::{Client, Rules};
 use crate::fake::{self, Fake, Pauses, Seen, answer};
 use crate::manifest::Manifest;
-use crate::shared::InMemory;
+use crate::wire::{ClientError, InMemory, Request, Target};
 
 fn connect(url: &str, auth: &str) -> Result<Client, String> {
     let yaml = format!(

@@ -9,11 +9,11 @@ use tokio_util::task::TaskTracker;
 
 use super::login::LoginGrant;
 use super::oauth2::OAuth2Grant;
-use crate::client::{ClientError, Incoming, Outgoing, SendError, Transport};
-use crate::meter;
-use crate::retry;
 use crate::secret::Secret;
-use crate::shared::{AccessToken, Closed, Exchange, Granted, TokenError};
+use crate::wire::{
+    AccessToken, Again, Attempts, ClientError, Exchange, Failed, Granted, Incoming, Outgoing, SendError,
+    TokenError, TokenKey, Transport, meter, retry,
+};
 
 /// How long before its end a token is no longer used, if it is good for long enough.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -73,45 +73,19 @@ impl TokenSource {
         transport: &Arc<Transport>,
         stale: Option<Secret>,
     ) -> Result<AccessToken, ClientError> {
-        let asked_to_wait =
-            |wait: Duration, why| ClientError::AskedToWait { until: transport.clock.now() + wait, why };
-        let mut pauses = retry::pauses();
-        let mut attempt = 1;
-        let mut waited = Duration::ZERO;
+        let mut attempts = Attempts::new(self.attempts);
         loop {
-            let (why, wait) = match self.attempt(transport, stale.clone()).await {
+            let failed = match self.attempt(transport, stale.clone()).await {
                 Ok(token) => return Ok(token),
-                Err(TokenError::Final(error)) => return Err(ClientError::NoToken(Box::new(error))),
-                Err(TokenError::Shared(error)) => return Err(error.into()),
-                Err(TokenError::Closed { wait, why }) => {
-                    waited += wait;
-                    if waited > retry::LONGEST_WAIT {
-                        return Err(asked_to_wait(wait, why));
-                    }
-                    transport.clock.sleep(wait).await;
-                    continue;
-                }
-                Err(TokenError::Passing { why, wait }) => (why, wait),
+                Err(TokenError::Final(error)) => Failed::Final(ClientError::NoToken(Box::new(error))),
+                Err(TokenError::Shared(error)) => Failed::Final(error.into()),
+                Err(TokenError::Closed { wait, why }) => Failed::Closed { wait, why },
+                Err(TokenError::Passing { why, wait }) => Failed::Again(Again { why, wait, closes: false }),
             };
-            if let Some(wait) = wait.filter(|wait| *wait > retry::LONGEST_WAIT) {
-                transport.close_for(wait).await?;
-                return Err(asked_to_wait(wait, Closed::ByProvider));
-            }
-            if attempt == self.attempts {
-                let failed =
-                    ClientError::Failed { request: self.grant.shown(), attempts: attempt, last: why };
-                return Err(ClientError::NoToken(Box::new(failed)));
-            }
-            let pause = wait.unwrap_or_else(|| pauses.next().unwrap_or(retry::LONGEST_WAIT));
-            tracing::debug!(
-                request = self.grant.shown(),
-                attempt,
-                why,
-                ?pause,
-                "token request to be repeated"
-            );
-            transport.clock.sleep(pause).await;
-            attempt += 1;
+            attempts.after(failed, transport, || self.grant.shown()).await.map_err(|error| match error {
+                failed @ ClientError::Failed { .. } => ClientError::NoToken(Box::new(failed)),
+                error => error,
+            })?;
         }
     }
 
@@ -135,7 +109,7 @@ impl TokenSource {
                     Box::pin(async move { asking.ask(&way, Some(refresh)).await });
                 asked
             });
-            let token = transport.shared.exchange_token(Exchange { key, first, stale, send }).await?;
+            let token = transport.shared().exchange_token(Exchange { key, first, stale, send }).await?;
             // another instance may have got it
             transport.redactor.add(&token.value);
             Ok(token)
@@ -192,7 +166,7 @@ impl Grant {
         }
     }
 
-    fn refresh_token(&self) -> Option<(crate::shared::TokenKey, Secret)> {
+    fn refresh_token(&self) -> Option<(TokenKey, Secret)> {
         match self {
             Self::OAuth2(oauth2) => oauth2.refresh_token(),
             Self::Login(_) => None,

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{Client, ClientError, Request, Rules};
 use crate::fake::{self, Fake, Pauses, answer};
-use crate::shared::{Closed, InMemory};
+use crate::wire::{Closed, InMemory};
 
 fn client(url: &str, fields: &str) -> Client {
     let yaml = format!(

@@ -4,14 +4,14 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use jaq_json::Val;
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::retry::told_wait;
-use crate::jq::{Filter, Limits, Scope};
+use crate::jq::{self, Filter, Limits, Scope};
 use crate::manifest::{Action, ErrorRule, Wait};
+use crate::wire::retry::told_wait;
 
 /// Rules in the order in which they are tried.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +83,7 @@ impl Rules {
                 evidence.headers.get(name).and_then(|told| told_wait(told.to_str().ok()?, evidence.now))
             }
             Some(WaitFrom::Body(filter)) => {
-                run(filter, evidence, deadline).and_then(|told| told_wait(&text(&told)?, evidence.now))
+                run(filter, evidence, deadline).and_then(|told| told_wait(&jq::scalar(&told)?, evidence.now))
             }
         };
         Some(Decision { action: rule.action, wait, reason: rule.reason.clone() })
@@ -99,25 +99,16 @@ impl Rule {
         let headers = &evidence.headers;
         self.concerns(evidence.status)
             && self.headers.iter().all(|(name, value)| headers.get_all(name).iter().any(|got| got == value))
-            && self.body.as_ref().is_none_or(|filter| {
-                !matches!(run(filter, evidence, deadline), None | Some(Val::Null | Val::Bool(false)))
-            })
+            && self
+                .body
+                .as_ref()
+                .is_none_or(|filter| run(filter, evidence, deadline).as_ref().is_some_and(jq::holds))
     }
 }
 
 fn run(filter: &Filter, evidence: &Evidence, deadline: Instant) -> Option<Val> {
-    let now = Val::from(evidence.now.to_rfc3339_opts(SecondsFormat::Micros, true));
-    let scope = Scope { now, parent: Val::Null, identity: Val::Null };
-    filter.run_one(evidence.body.clone(), &scope, Limits { outputs: 1, deadline }).ok()
-}
-
-/// A text or number as text.
-pub fn text(value: &Val) -> Option<String> {
-    match value {
-        Val::TStr(bytes) => String::from_utf8(bytes.to_vec()).ok(),
-        Val::Num(number) => Some(number.to_string()),
-        _ => None,
-    }
+    let scope = Scope::at(evidence.now, Val::Null);
+    filter.run_one(evidence.body.clone(), &scope, Limits::one(deadline)).ok()
 }
 
 type Wrong = (String, String);
@@ -163,7 +154,6 @@ fn rule(functions: &str, described: &ErrorRule) -> Result<Rule, Wrong> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jq;
 
     fn rules(yaml: &str) -> Result<Rules, String> {
         let described: Vec<ErrorRule> = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;

@@ -1,61 +1,30 @@
 //! From the fields of a manifest to what sends requests. Each error names its field, and repeats
 //! nothing of what may be a secret.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Identity, Url, redirect};
-use tokio::sync::Semaphore;
 
-use super::redact::Redactor;
-use super::transport::{Transport, Wire, explain};
 use crate::auth::{self, Authenticator, Surroundings};
 use crate::cage::Cage;
-use crate::clock::SystemClock;
-use crate::manifest::{Manifest, RateLimit, Tls};
-use crate::shared::{Budget, Shared};
+use crate::manifest::{Manifest, Tls};
+use crate::wire::{Network, Pace, Redactor, Shared, Transport, explain};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read, unpacked, in bytes.
 const LARGEST_ANSWER: usize = 64 << 20;
-/// A request takes a moment from being counted here to being counted there, not always the same.
-/// Budgets are therefore kept over a stretch that is a twentieth longer, but at most by this.
-const MOST_SLACK: Duration = Duration::from_secs(2);
 
 /// The way to the provider, with everything of `manifest` that holds for all requests.
 pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transport, String> {
-    let concurrency = match manifest.rate_limit.concurrency {
-        None => Semaphore::MAX_PERMITS,
-        Some(most @ 1..=1_000) => most as usize,
-        Some(_) => return Err("rate_limit.concurrency: take 1 to 1000".to_owned()),
-    };
-    Ok(Transport {
-        wire: Wire::Network {
-            usual: http_client(&manifest.tls)?.build().map_err(|error| unusable(manifest, error))?,
-            once: http_client(&manifest.tls)?
-                .retry(reqwest::retry::never())
-                // a kept connection may be closed by the other end just when it is used
-                .pool_max_idle_per_host(0)
-                .http1_only()
-                .build()
-                .map_err(|error| unusable(manifest, error))?,
-        },
-        tap: None,
-        limiter: limiter(&manifest.rate_limit)?,
-        under_way: Arc::new(Semaphore::new(concurrency)),
-        budgets: budgets(&manifest.rate_limit)?,
-        shared,
-        clock: Arc::new(SystemClock),
-        redactor: Redactor::new(manifest.headers.values().cloned().chain(auth::secrets(manifest))),
-        largest_answer: LARGEST_ANSWER,
-        sent: AtomicU64::new(0),
-    })
+    let pace = Pace::new(&manifest.rate_limit, shared)?;
+    let builders = [http_client(&manifest.tls)?, http_client(&manifest.tls)?];
+    let network = Network::new(builders, LARGEST_ANSWER).map_err(|error| unusable(manifest, error))?;
+    let hidden = manifest.headers.values().cloned().chain(auth::secrets(manifest));
+    Ok(Transport::new(network, pace, Redactor::new(hidden)))
 }
 
 /// What proves who sends the requests.
@@ -139,38 +108,6 @@ pub fn base_url(text: &str) -> Result<Url, String> {
         return Err("base_url: has no place for ? and #".to_owned());
     }
     Ok(url)
-}
-
-/// The pace of the requests: evenly spaced, after a pause as many at once as a burst is.
-fn limiter(rate_limit: &RateLimit) -> Result<DefaultDirectRateLimiter, String> {
-    let per_second = NonZeroU32::new(rate_limit.per_second)
-        .filter(|per_second| per_second.get() <= 1_000)
-        .ok_or("rate_limit.per_second: take 1 to 1000")?;
-    let burst = NonZeroU32::new(rate_limit.burst)
-        .filter(|burst| burst.get() <= 1_000)
-        .ok_or("rate_limit.burst: take 1 to 1000")?;
-    let spacing = Quota::with_period(Duration::from_secs(1) / per_second.get())
-        .expect("a thousandth of a second is not zero");
-    Ok(RateLimiter::direct(spacing.allow_burst(burst)))
-}
-
-/// As many requests as anybody likes.
-pub fn no_limit() -> DefaultDirectRateLimiter {
-    RateLimiter::direct(Quota::per_second(NonZeroU32::MAX).allow_burst(NonZeroU32::MAX))
-}
-
-fn budgets(rate_limit: &RateLimit) -> Result<Vec<Budget>, String> {
-    let budgets = rate_limit.budgets.iter().enumerate().map(|(index, budget)| {
-        let per = budget.per.as_duration();
-        if budget.requests == 0 {
-            return Err(format!("rate_limit.budgets[{index}].requests: take at least 1"));
-        }
-        if per.is_zero() || per > Duration::from_secs(366 * 86_400) {
-            return Err(format!("rate_limit.budgets[{index}].per: take 1s to 366d"));
-        }
-        Ok(Budget { requests: budget.requests, per: per + (per / 20).min(MOST_SLACK) })
-    });
-    budgets.collect()
 }
 
 /// The headers of every request.

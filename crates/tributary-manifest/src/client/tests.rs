@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::*;
 use crate::fake::{self, Fake, Pauses, answer, cut_off};
-use crate::shared::InMemory;
+use crate::wire::{Closed, InMemory, Method, Target};
+use chrono::Utc;
 
 const TOKEN: &str = "tok-3f9aB7";
 const KEY: &str = "key-77xyzzy";
@@ -209,7 +210,7 @@ async fn a_packed_answer_is_measured_unpacked() {
     let fake = Fake::start(move |_, _| answer(200, &[("content-encoding", "gzip")], packed.clone())).await;
     let mut client = client(&fake.url);
     assert_eq!(client.send(&request(), &Rules::default()).await.unwrap().json.to_string(), "[1]");
-    Arc::get_mut(&mut client.transport).unwrap().largest_answer = 100_000;
+    Arc::get_mut(&mut client.transport).unwrap().limit_answers(100_000);
     let error = client.send(&request(), &Rules::default()).await.unwrap_err();
     assert!(matches!(error, ClientError::TooLarge { limit: 100_000, .. }), "{error:?}");
     assert_eq!(fake.seen().len(), 2, "a large answer is not asked for again");

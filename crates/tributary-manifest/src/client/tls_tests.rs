@@ -10,7 +10,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection, Stream};
 use rustls_pki_types::PrivateKeyDer;
 
 use super::{Client, Request, Rules};
-use crate::shared::InMemory;
+use crate::wire::InMemory;
 
 /// A certificate authority.
 struct Authority {

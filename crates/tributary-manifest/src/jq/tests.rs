@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::json::{DEEPEST, NotJson};
 use super::*;
 
 fn limits() -> Limits {

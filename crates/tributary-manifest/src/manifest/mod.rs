@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::Url;
 
-use super::cassette::Cassette;
 use super::interpolate::{InterpolateError, interpolate};
 use super::period::Period;
 use super::secret::Secret;
@@ -21,8 +19,10 @@ mod paging;
 mod payment;
 mod schedule;
 mod stream;
+mod time_format;
 mod tls;
 mod webhook;
+mod wrong;
 
 pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
@@ -41,6 +41,7 @@ pub use webhook::{
     CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
     WebhookManifest,
 };
+pub use wrong::{ManifestError, field};
 
 /// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -118,23 +119,6 @@ impl Manifest {
         let refreshes = matches!(&self.auth.proof,
             Proof::OAuth2(oauth2) if oauth2.grant == OAuth2Grant::RefreshToken);
         refreshes || !self.rate_limit.budgets.is_empty()
-    }
-
-    /// The manifest as a cassette is played to it: without any secret, at the address of what was
-    /// recorded.
-    pub fn for_cassette(mut self, cassette: &Cassette) -> Result<Self, String> {
-        let recorded = cassette.exchanges.first().and_then(|exchange| Url::parse(&exchange.url).ok());
-        let recorded = recorded.ok_or("the cassette holds nothing")?;
-        let origin = recorded.origin().ascii_serialization();
-        self.auth = Auth { proof: Proof::None, hmac: None };
-        self.tls = Tls::default();
-        self.headers.clear();
-        self.webhook = None;
-        let base =
-            interpolate(&self.base_url, |_| Some(origin.clone())).map_err(|error| error.to_string())?;
-        let path = Url::parse(&base).map_err(|error| format!("base_url: {error}"))?.path().to_owned();
-        self.base_url = origin + path.trim_end_matches('/');
-        Ok(self)
     }
 
     /// The definitions that every filter can call: those of money, by the provider's own decimals,

@@ -9,9 +9,8 @@ use croner::parser::{CronParser, Seconds, Year};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::{Manifest, StreamManifest};
+use super::{Manifest, ManifestError, StreamManifest, field};
 use crate::period::Period;
-use crate::plan::{ManifestError, field};
 
 /// The most that a run is put off, so that what is scheduled alike does not run at once.
 const JITTER_MAX: TimeDelta = TimeDelta::seconds(30);

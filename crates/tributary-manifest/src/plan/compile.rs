@@ -8,14 +8,12 @@ use crate::manifest::{
     self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
     WindowManifest,
 };
-use crate::pager::{self, Kind, Pager};
-use crate::reading::IdentityPlan;
-use crate::request::{RequestTemplate, RequestTemplateError};
-use crate::window::{Descending, Window};
 use tributary_domain::Resource;
 
+use super::window::{Descending, Window};
 use super::{
-    Events, Lookup, ManifestError, Output, Parent, Strategy, Stream, TrackedBy, Tracking, field, hazards,
+    Events, IdentityPlan, Kind, Lookup, ManifestError, Output, Pager, Parent, RequestTemplate,
+    RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
 };
 
 /// Compiles `described`, which comes after the streams `earlier`.

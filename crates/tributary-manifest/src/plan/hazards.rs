@@ -2,8 +2,7 @@
 
 use crate::manifest::{Incremental, Order, Paging, Place, Stop, StreamManifest, WindowManifest};
 
-use crate::window::Window;
-
+use super::window::Window;
 use super::{ManifestError, field};
 
 /// Refuses what is unsafe in `described`.

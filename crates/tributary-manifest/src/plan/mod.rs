@@ -1,7 +1,14 @@
 //! A manifest made ready to run: checked, its filters compiled, its streams in order.
 
 mod compile;
+mod facts;
 mod hazards;
+mod pager;
+mod position;
+mod request;
+mod strategy;
+mod template;
+mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,38 +17,16 @@ use chrono::TimeDelta;
 
 use tributary_domain::{Resource, Status};
 
+pub use super::manifest::ManifestError;
+pub use facts::PageFacts;
+pub use pager::{Kind, Next, Pager, Step, Stop};
+pub use position::{Position, Token, Walk};
+pub use request::{RequestError, RequestTemplate, RequestTemplateError};
+pub use strategy::{Events, Strategy};
+
 use super::client::Rules;
-use super::jq::{Filter, FilterError};
-use super::manifest::Manifest;
-use super::pager::Pager;
-use super::reading::IdentityPlan;
-use super::request::RequestTemplate;
-use super::window::{Descending, Window};
-
-/// Why a manifest cannot be run. Names the field.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
-    /// `field: why`, of a field of the source.
-    #[error("{0}")]
-    Field(String),
-    #[error("{field} of stream {stream:?}: {why}")]
-    Stream { stream: String, field: String, why: String },
-    #[error(transparent)]
-    Filter(#[from] FilterError),
-}
-
-impl ManifestError {
-    /// The path of the field, and the stream that it belongs to; a field of the source otherwise.
-    pub fn place(&self) -> (Option<&str>, &str) {
-        match self {
-            Self::Field(text) => (None, text.split_once(": ").map_or("", |(field, _)| field)),
-            Self::Stream { stream, field, .. } => (Some(stream), field),
-            Self::Filter(FilterError { stream, field, .. }) => {
-                (Some(stream.as_str()).filter(|stream| !stream.is_empty()), field)
-            }
-        }
-    }
-}
+use super::jq::Filter;
+use super::manifest::{Manifest, field};
 
 /// A stream ready to run.
 #[derive(Debug)]
@@ -63,30 +48,21 @@ pub struct Stream {
     pub is_parent: bool,
 }
 
-/// How a stream finds what is new.
-#[derive(Debug)]
-pub enum Strategy {
-    /// Everything each time.
-    Snapshot,
-    Window(Window),
-    Descending(Descending),
-    Events(Events),
-}
-
-/// A stream of events, read on behind the last one.
-#[derive(Debug)]
-pub struct Events {
-    /// The id of an event.
-    pub mark: Filter,
-    pub param: String,
-}
-
 /// A request for one record.
 #[derive(Debug)]
 pub struct Lookup {
     pub request: RequestTemplate,
     /// The record in the answer.
     pub record: Filter,
+}
+
+/// What makes a record one and the same for ever.
+#[derive(Debug)]
+pub struct IdentityPlan {
+    /// The record's own id, where it has one.
+    pub id: Filter,
+    /// What else tells records apart.
+    pub fields: Filter,
 }
 
 /// Which records may still change, and how that is found out.
@@ -127,11 +103,18 @@ pub struct Parent {
 }
 
 impl Stream {
+    /// How an open record is asked for again.
+    pub fn refresh_lookup(&self) -> Option<&Lookup> {
+        match &self.tracking.as_ref()?.by {
+            TrackedBy::Refresh { lookup, .. } => Some(lookup),
+            TrackedBy::Absence => None,
+        }
+    }
+
     /// Whether a position is kept for its partitions.
     pub fn keeps_position(&self) -> bool {
         self.output.is_some()
-            && !(matches!(self.strategy, Strategy::Snapshot)
-                && matches!(self.pager.kind, super::pager::Kind::Single))
+            && !(matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, Kind::Single))
     }
 
     /// Whether a run that was killed goes on at its page. Not where others need all records of a
@@ -172,11 +155,6 @@ pub fn streams(manifest: &Manifest) -> Result<Vec<Stream>, ManifestError> {
         )),
         None => Ok(streams),
     }
-}
-
-/// That `field` of `stream` is wrong, and why.
-pub(crate) fn field(stream: &str, field: &str, why: impl std::fmt::Display) -> ManifestError {
-    ManifestError::Stream { stream: stream.to_owned(), field: field.to_owned(), why: why.to_string() }
 }
 
 #[cfg(test)]

@@ -1,5 +1,4 @@
 use super::*;
-use crate::position::Position;
 
 const GOOD: &str = r#"
 base_url: https://bank.example

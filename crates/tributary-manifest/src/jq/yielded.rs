@@ -1,0 +1,74 @@
+//! What a filter yields, taken for what it has to be or refused: never for nothing.
+
+use jaq_json::Val;
+
+use super::{Filter, FilterError};
+
+/// The token that `filter` yielded as `value`, `None` for null and for the empty text. A number is
+/// told by the digits that the provider wrote. Anything else would be taken for no token, which is
+/// an error instead.
+pub fn token_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
+    use jaq_json::Num::{BigInt, Dec, Float, Int};
+    match value {
+        Val::Null => Ok(None),
+        Val::Num(number @ (Int(_) | BigInt(_) | Dec(_))) => Ok(Some(number.to_string())),
+        Val::Num(Float(_)) => Err(filter.error(format!(
+            "yields {value}, which was calculated and may not be exact: use what the provider wrote"
+        ))),
+        Val::TStr(bytes) => {
+            let text =
+                std::str::from_utf8(bytes).map_err(|_| filter.error("yields a broken text".to_owned()))?;
+            Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
+        }
+        other => Err(filter.error(format!("yields {}, and not a text, a number or null", kind_of(other)))),
+    }
+}
+
+/// `value` of `filter`, which has to be true or false.
+pub fn boolean(filter: &Filter, value: &Val) -> Result<bool, FilterError> {
+    match value {
+        Val::Bool(value) => Ok(*value),
+        other => Err(filter.error(format!("yields {}, and not true or false", kind_of(other)))),
+    }
+}
+
+fn kind_of(value: &Val) -> &'static str {
+    match value {
+        Val::Null => "null",
+        Val::Bool(true) => "true",
+        Val::Bool(false) => "false",
+        Val::Num(_) => "a number",
+        Val::TStr(_) | Val::BStr(_) => "a text",
+        Val::Arr(_) => "a list",
+        Val::Obj(_) => "an object",
+    }
+}
+
+/// jq's own truth: anything but false and null.
+pub fn holds(value: &Val) -> bool {
+    !matches!(value, Val::Null | Val::Bool(false))
+}
+
+/// The text that `value` is.
+pub fn text(value: &Val) -> Option<String> {
+    match value {
+        Val::TStr(bytes) => String::from_utf8(bytes.to_vec()).ok(),
+        _ => None,
+    }
+}
+
+/// The text that `value` is, or the digits of the number that it is.
+pub fn scalar(value: &Val) -> Option<String> {
+    match value {
+        Val::Num(number) => Some(number.to_string()),
+        value => text(value),
+    }
+}
+
+/// A text that is not empty, or an integer.
+pub fn token(value: &Val) -> Option<String> {
+    match value {
+        Val::Num(number @ (jaq_json::Num::Int(_) | jaq_json::Num::BigInt(_))) => Some(number.to_string()),
+        value => text(value).filter(|text| !text.is_empty()),
+    }
+}

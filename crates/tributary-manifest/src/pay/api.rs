@@ -1,0 +1,186 @@
+//! The handle by which payments are ordered and looked for.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use jaq_json::Val;
+use serde_json::Value;
+
+use tributary_domain::{PaymentKind, PaymentState};
+
+use super::compile::PaymentPlans;
+use super::outcome::{Looked, Sent};
+use super::plan::PaymentPlan;
+use super::probe;
+use crate::cage::Cage;
+use crate::client::{Client, Rules};
+use crate::jq::{self, FilterError, Limits, Scope};
+use crate::manifest::KeyManifest;
+use crate::wire::{ClientError, Gate, PaymentError, Request};
+
+/// How much of a reason is kept, in characters.
+const REASON_CHARS: usize = 500;
+
+/// A request that can be sent.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    record: Val,
+    request: Request,
+}
+
+/// How a provider is paid through, by the kind of payment.
+#[derive(Debug, Clone)]
+pub struct PaymentApis {
+    payouts: Option<PaymentApi>,
+    transfers: Option<PaymentApi>,
+}
+
+impl PaymentApis {
+    /// What `plans` say, sent by `client`.
+    pub fn new(plans: &PaymentPlans, client: &Arc<Client>) -> Self {
+        let api = |plan: &Option<Arc<PaymentPlan>>| {
+            let plan = Arc::clone(plan.as_ref()?);
+            Some(PaymentApi { plan, client: Arc::clone(client), cage: Arc::clone(&plans.cage) })
+        };
+        Self { payouts: api(&plans.payouts), transfers: api(&plans.transfers) }
+    }
+
+    /// How payments of `kind` are ordered; `None` where the manifest does not say.
+    pub fn of(&self, kind: PaymentKind) -> Option<&PaymentApi> {
+        match kind {
+            PaymentKind::Payout => self.payouts.as_ref(),
+            PaymentKind::Transfer => self.transfers.as_ref(),
+        }
+    }
+}
+
+/// How one kind of payment is ordered at a provider.
+#[derive(Clone)]
+pub struct PaymentApi {
+    plan: Arc<PaymentPlan>,
+    client: Arc<Client>,
+    cage: Arc<Cage>,
+}
+
+impl std::fmt::Debug for PaymentApi {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("PaymentApi").field(&self.plan).finish()
+    }
+}
+
+impl PaymentApi {
+    /// What the key looks like, and for how long it protects.
+    pub fn key(&self) -> &KeyManifest {
+        &self.plan.key
+    }
+
+    /// How long an answer may take.
+    pub fn timeout(&self) -> Duration {
+        self.plan.timeout
+    }
+
+    /// How long after a request the payment that it made is found at the latest; `None` without a
+    /// lookup.
+    pub fn settle(&self) -> Option<Duration> {
+        self.plan.lookup.as_ref().map(|lookup| lookup.settle)
+    }
+
+    /// The pause between two looks at an open payment.
+    pub fn look_every(&self) -> Option<Duration> {
+        self.plan.lookup.as_ref().map(|lookup| lookup.every)
+    }
+
+    /// The request for `order`, a JSON object; the error says why there is none. One that does not
+    /// carry the order's key is none.
+    pub async fn prepare(&self, order: &Value) -> Result<Prepared, String> {
+        let key = order["key"].as_str().unwrap_or_default().to_owned();
+        let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let prepared = self.filters(move |plan, deadline| {
+            let record = plan.record(order, deadline)?;
+            let scope = Scope::at(Utc::now(), Val::Null);
+            let request = plan.request.build(&record, &scope, Limits::one(deadline));
+            Ok(request.map(|request| Prepared { record, request }).map_err(|error| error.to_string()))
+        });
+        let prepared = prepared.await??;
+        if key.is_empty() || !probe::carries(&prepared.request, &key) {
+            return Err(format!("its request {}", probe::KEYLESS));
+        }
+        Ok(prepared)
+    }
+
+    /// Sends a payment's request once, if `gate`, which is asked right before the first byte,
+    /// lets it through.
+    pub async fn send(&self, prepared: &Prepared, gate: Gate<'_>) -> Sent {
+        let incoming = match self.client.send_payment(&prepared.request, self.plan.timeout, gate).await {
+            Ok(incoming) => incoming,
+            Err(PaymentError::Unsent(why)) => return Sent::Unsent(why),
+            Err(PaymentError::Broken(why)) => return Sent::Unknown(why),
+        };
+        let (status, excerpt) = (incoming.status, self.client.excerpt(&incoming));
+        let record = prepared.record.clone();
+        let judged = self.filters(move |plan, deadline| Ok(plan.judge(incoming, record, deadline, excerpt)));
+        let sent =
+            judged.await.unwrap_or_else(|why| Sent::Unknown(format!("answered with {status}, but {why}")));
+        match sent {
+            Sent::Accepted(state) => Sent::Accepted(self.told(state)),
+            Sent::Refused(why) => Sent::Refused(self.shown(&why)),
+            Sent::Unsent(why) => Sent::Unsent(self.shown(&why)),
+            Sent::Unknown(why) => Sent::Unknown(self.shown(&why)),
+        }
+    }
+
+    /// Looks for the payment of `order`; `None` where the manifest does not say how.
+    pub async fn look_up(&self, order: &Value) -> Option<Looked> {
+        self.plan.lookup.as_ref()?;
+        let looked = self.try_look_up(order).await.unwrap_or_else(Looked::Failed);
+        Some(match looked {
+            Looked::Found(state) => Looked::Found(self.told(state)),
+            Looked::Failed(why) => Looked::Failed(self.shown(&why)),
+            Looked::Several(_) | Looked::Missing => looked,
+        })
+    }
+
+    async fn try_look_up(&self, order: &Value) -> Result<Looked, String> {
+        let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let (record, request) = self
+            .filters(move |plan, deadline| {
+                let record = plan.record(order, deadline)?;
+                let scope = Scope::at(Utc::now(), Val::Null);
+                let lookup = plan.lookup.as_ref();
+                let request =
+                    lookup.map(|lookup| lookup.request.build(&record, &scope, Limits::one(deadline)));
+                Ok((record, request))
+            })
+            .await?;
+        let request = request.ok_or("the manifest has no lookup")?.map_err(|error| error.to_string())?;
+        let answer = match self.client.send(&request, &Rules::default()).await {
+            Ok(answer) => answer,
+            Err(ClientError::Refused { status, .. })
+                if self.plan.lookup.as_ref().is_some_and(|lookup| lookup.missing.contains(&status)) =>
+            {
+                return Ok(Looked::Missing);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        self.filters(move |plan, deadline| plan.found(answer.json, record, deadline)).await
+    }
+
+    async fn filters<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&PaymentPlan, Instant) -> Result<T, FilterError> + Send + 'static,
+    ) -> Result<T, String> {
+        let plan = Arc::clone(&self.plan);
+        self.cage.run(move |deadline| work(&plan, deadline)).await.map_err(|error| error.to_string())
+    }
+
+    /// What the provider says, as it may be kept and shown: it may echo our secrets, and say
+    /// anything.
+    fn shown(&self, said: &str) -> String {
+        self.client.redact(said).replace('\0', " ").chars().take(REASON_CHARS).collect()
+    }
+
+    fn told(&self, state: PaymentState) -> PaymentState {
+        PaymentState { reason: state.reason.map(|reason| self.shown(&reason)), ..state }
+    }
+}

@@ -1,0 +1,122 @@
+//! From what a manifest says of payments to what can be asked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tributary_domain::PaymentKind;
+
+use super::plan::{PaymentLookup, PaymentPlan};
+use super::probe;
+use crate::cage::Cage;
+use crate::client::Rules;
+use crate::jq::Filter;
+use crate::manifest::{Action, ErrorRule, Manifest, PaymentManifest, When};
+use crate::plan::{ManifestError, RequestTemplate, RequestTemplateError};
+
+/// How long the filters of a payment may take.
+const FILTER_LIMIT: Duration = Duration::from_secs(2);
+
+/// How the payments of a manifest are ordered, by kind.
+#[derive(Debug)]
+pub struct PaymentPlans {
+    pub payouts: Option<Arc<PaymentPlan>>,
+    pub transfers: Option<Arc<PaymentPlan>>,
+    /// Of their own, so that no sync's filters are waited for.
+    pub cage: Arc<Cage>,
+}
+
+impl PaymentPlans {
+    /// Compiles the sections of `manifest`. The error names the field.
+    pub fn new(manifest: &Manifest) -> Result<Self, ManifestError> {
+        let functions = manifest.definitions().map_err(ManifestError::Field)?;
+        let plan = |kind: PaymentKind, described: &Option<PaymentManifest>| -> Result<_, ManifestError> {
+            let Some(described) = described else { return Ok(None) };
+            let plan = Arc::new(compile(kind.section(), &functions, described)?);
+            probe::probe(kind, &plan, &functions, described)
+                .map_err(|why| ManifestError::Field(format!("{}.request: {why}", kind.section())))?;
+            Ok(Some(plan))
+        };
+        Ok(Self {
+            payouts: plan(PaymentKind::Payout, &manifest.payouts)?,
+            transfers: plan(PaymentKind::Transfer, &manifest.transfers)?,
+            cage: Arc::new(Cage::with_deadline(FILTER_LIMIT)),
+        })
+    }
+}
+
+/// Compiles one section of a manifest. The error names the field.
+fn compile(
+    section: &'static str,
+    functions: &str,
+    described: &PaymentManifest,
+) -> Result<PaymentPlan, ManifestError> {
+    let filter = |field: &'static str, code: &str| Filter::compile(section, field, functions, code);
+    let template = |prefix: &str, described| {
+        RequestTemplate::compile(section, functions, described).map_err(|error| match error {
+            RequestTemplateError::Member(member, why) => wrong(section, &format!("{prefix}{member}"), why),
+            RequestTemplateError::Filter(error) => error.into(),
+        })
+    };
+    let lookup = match &described.lookup {
+        Some(lookup) => Some(PaymentLookup {
+            request: template("lookup.", &lookup.request)?,
+            payment: filter("lookup.payment", &lookup.payment)?,
+            missing: lookup.missing.clone(),
+            settle: lookup.settle.as_duration(),
+            every: lookup.every.as_duration(),
+        }),
+        None => None,
+    };
+    let key = described.key.clone();
+    if !(16..=200).contains(&key.max_length) {
+        return Err(wrong(section, "key.max_length", "take 16 to 200"));
+    }
+    if !described.accepted.iter().all(|status| (400..500).contains(status) && !matches!(status, 408 | 429)) {
+        let why = "2xx is accepted anyway; besides, only a 4xx other than 408 and 429 can tell of a payment";
+        return Err(wrong(section, "accepted", why));
+    }
+    let timeout = described.timeout.as_duration();
+    if timeout.is_zero() || timeout > Duration::from_secs(60) {
+        return Err(wrong(section, "timeout", "take 1s to 60s"));
+    }
+    Ok(PaymentPlan {
+        prepare: described.prepare.as_deref().map(|code| filter("prepare", code)).transpose()?,
+        request: template("", &described.request)?,
+        answer: filter("answer", &described.answer)?,
+        status_map: described.status_map.clone().unwrap_or_default(),
+        accepted: described.accepted.clone(),
+        rules: rules(section, functions, described)?,
+        reason: described.reason.as_deref().map(|code| filter("reason", code)).transpose()?,
+        lookup,
+        key,
+        timeout,
+    })
+}
+
+/// What proves that nothing moved. An error of the server, or of time, proves nothing.
+fn rules(section: &str, functions: &str, described: &PaymentManifest) -> Result<Rules, ManifestError> {
+    let listed = |name: &'static str, rules: &[When], action: Action| {
+        let rules = rules.iter().enumerate().map(move |(index, when)| {
+            let proves = |status: u16| status < 500 && status != 408 && !(300..400).contains(&status);
+            if when.status.is_empty() || !when.status.iter().all(|range| range.0.clone().all(proves)) {
+                let why = "name statuses that prove it: none of 3xx, 408 and 5xx";
+                return Err(wrong(section, &format!("{name}[{index}].status"), why));
+            }
+            Ok(ErrorRule { when: when.clone(), action, wait: None, reason: None })
+        });
+        rules.collect::<Result<Vec<_>, _>>()
+    };
+    let mut all = listed("refused", &described.refused, Action::Fatal)?;
+    all.extend(listed("unsent", &described.unsent, Action::Retry)?);
+    Rules::compile_each(functions, &all).map_err(|(index, field, why)| {
+        let place = match index.checked_sub(described.refused.len()) {
+            None => format!("refused[{index}]"),
+            Some(index) => format!("unsent[{index}]"),
+        };
+        wrong(section, &format!("{place}.{}", field.trim_start_matches("when.")), why)
+    })
+}
+
+fn wrong(section: &str, field: &str, why: impl std::fmt::Display) -> ManifestError {
+    ManifestError::Field(format!("{section}.{field}: {why}"))
+}

@@ -1,0 +1,14 @@
+//! Orders one payment at a provider, or looks for one.
+
+mod api;
+mod compile;
+mod outcome;
+mod plan;
+mod probe;
+
+pub use api::{PaymentApi, PaymentApis, Prepared};
+pub use compile::PaymentPlans;
+pub use outcome::{Looked, Sent};
+
+#[cfg(test)]
+mod tests;

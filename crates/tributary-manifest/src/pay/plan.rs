@@ -1,0 +1,150 @@
+//! What a manifest says of payments, and what an answer proves. Only what proves something is taken
+//! as proof: whatever the manifest does not name leaves the outcome unknown.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use jaq_json::Val;
+use serde::Deserialize;
+use serde_json::Value;
+
+use tributary_domain::{PaymentState, RecordId, Status};
+
+use super::outcome::{Looked, Sent};
+use crate::client::{Evidence, Rules};
+use crate::jq::{self, Filter, FilterError, Limits, Scope};
+use crate::manifest::{Action, KeyManifest};
+use crate::plan::RequestTemplate;
+use crate::wire::Incoming;
+
+/// The most payments that a lookup finds.
+const MOST_FOUND: usize = 1000;
+
+/// How one kind of payment is ordered.
+#[derive(Debug)]
+pub struct PaymentPlan {
+    pub prepare: Option<Filter>,
+    pub request: RequestTemplate,
+    pub answer: Filter,
+    pub status_map: BTreeMap<String, Status>,
+    pub accepted: Vec<u16>,
+    pub rules: Rules,
+    pub reason: Option<Filter>,
+    pub lookup: Option<PaymentLookup>,
+    pub key: KeyManifest,
+    pub timeout: Duration,
+}
+
+/// How one payment is looked for.
+#[derive(Debug)]
+pub struct PaymentLookup {
+    pub request: RequestTemplate,
+    pub payment: Filter,
+    /// The statuses that say that there is none.
+    pub missing: Vec<u16>,
+    pub settle: Duration,
+    pub every: Duration,
+}
+
+/// What a filter tells of a payment.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    reference: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+    #[serde(default)]
+    at: Option<String>,
+}
+
+impl PaymentPlan {
+    /// What the request of `order` is made of.
+    pub fn record(&self, order: Val, deadline: Instant) -> Result<Val, FilterError> {
+        match &self.prepare {
+            Some(filter) => filter.run_one(order, &Scope::at(Utc::now(), Val::Null), Limits::one(deadline)),
+            None => Ok(order),
+        }
+    }
+
+    /// What an answer proves.
+    pub fn judge(&self, incoming: Incoming, record: Val, deadline: Instant, excerpt: String) -> Sent {
+        let Incoming { status, headers, body, sent_at } = incoming;
+        let Some(body) = body else {
+            return Sent::Unknown(format!("answered with {status} and no readable body"));
+        };
+        let json = jq::parse(&body);
+        let evidence = Evidence {
+            status,
+            headers,
+            body: json.clone().unwrap_or_else(|_| Val::from(String::from_utf8_lossy(&body).into_owned())),
+            now: sent_at,
+        };
+        match self.rules.decide(&evidence, deadline).map(|decision| decision.action) {
+            Some(Action::Fatal) => {
+                let told = self.reason.as_ref().and_then(|filter| {
+                    let reason = filter.run_one(
+                        evidence.body.clone(),
+                        &Scope::at(sent_at, record),
+                        Limits::one(deadline),
+                    );
+                    jq::scalar(&reason.ok()?).filter(|text| !text.trim().is_empty())
+                });
+                return Sent::Refused(
+                    told.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}")),
+                );
+            }
+            Some(_) => return Sent::Unsent(format!("answered with {status}: {excerpt}")),
+            None => {}
+        }
+        if !status.is_success() && !self.accepted.contains(&status.as_u16()) {
+            return Sent::Unknown(format!("answered with {status}: {excerpt}"));
+        }
+        let told = json.map_err(|error| error.to_string()).and_then(|json| {
+            let told = self.answer.run_one(json, &Scope::at(sent_at, record), Limits::one(deadline));
+            self.state(&told.map_err(|error| error.to_string())?)
+        });
+        match told {
+            Ok(state) => Sent::Accepted(state),
+            Err(why) => Sent::Unknown(format!("answered with {status}, but {why}")),
+        }
+    }
+
+    pub fn found(&self, json: Val, record: Val, deadline: Instant) -> Result<Looked, FilterError> {
+        let Some(lookup) = &self.lookup else { return Ok(Looked::Failed("there is no lookup".to_owned())) };
+        let told = lookup.payment.run(
+            json,
+            &Scope::at(Utc::now(), record),
+            Limits { outputs: MOST_FOUND, deadline },
+        )?;
+        Ok(match told.as_slice() {
+            [] => Looked::Missing,
+            [one] => self.state(one).map_or_else(Looked::Failed, Looked::Found),
+            several => Looked::Several(several.len()),
+        })
+    }
+
+    fn state(&self, told: &Val) -> Result<PaymentState, String> {
+        let told: Told = serde_json::from_slice(&jq::to_json(told)).map_err(|error| error.to_string())?;
+        if let Some(id) = &told.id {
+            RecordId::parse("id", id).map_err(|error| error.to_string())?;
+        }
+        let status = told.status.as_deref().map_or(Status::Pending, |status| {
+            let known = serde_json::from_value(Value::from(status)).ok();
+            self.status_map.get(status).copied().or(known).unwrap_or(Status::Pending)
+        });
+        let at = told.at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+        Ok(PaymentState {
+            id: told.id,
+            reference: told.reference.filter(|reference| !reference.contains('\0')),
+            status,
+            reason: told.reason,
+            at: at.map(|at| at.with_timezone(&Utc)),
+        })
+    }
+}

@@ -1,0 +1,186 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use jaq_json::Val;
+use tributary_domain::PaymentKind;
+
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+
+use super::probe;
+use super::*;
+use crate::client::Client;
+use crate::jq::{Filter, Limits, Scope};
+use crate::manifest::Manifest;
+use crate::plan::ManifestError;
+use crate::wire::{InMemory, Incoming};
+
+const SECTION: &str = "
+base_url: https://example.com
+auth: { bearer: token }
+rate_limit: { per_second: 1 }
+every: 1h
+streams: []
+payouts:
+  request: { method: POST, path: /pay, body: '{ key, amount }' }
+  key: { format: uuid, lifetime: 24h }
+  accepted: [409]
+  answer: if .id then { id, status } else error(\"it names no payment\") end
+  status_map: { done: SUCCEEDED }
+  refused:
+    - { status: [400, 404] }
+    - { status: [422], body: .refused }
+  unsent:
+    - { status: [401, 429] }
+  reason: .message
+  lookup: { request: { path: /list }, payment: '.[]', settle: 1m }
+";
+
+fn plans(section: &str) -> Result<PaymentPlans, ManifestError> {
+    PaymentPlans::new(&serde_saphyr::from_str::<Manifest>(section).unwrap())
+}
+
+#[test]
+fn a_mistake_is_refused_with_its_field() {
+    for (from, to, about) in [
+        ("[400, 404]", "[500]", "payouts.refused[0].status: name statuses"),
+        ("[400, 404]", "[408]", "payouts.refused[0].status: name statuses"),
+        ("{ status: [401, 429] }", "{ body: .later }", "payouts.unsent[0].status: name statuses"),
+        ("body: .refused", "body: '.refused =='", "payouts.refused[1].body: expected"),
+        ("{ status: [401, 429] }", "{ status: [401], body: '.a ==' }", "payouts.unsent[0].body: expected"),
+        ("accepted: [409]", "accepted: [200]", "payouts.accepted: 2xx"),
+        ("accepted: [409]", "accepted: [408]", "payouts.accepted: 2xx"),
+        ("lifetime: 24h }", "max_length: 5 }", "payouts.key.max_length: take 16 to 200"),
+        ("accepted: [409]", "timeout: 61s", "payouts.timeout: take 1s to 60s"),
+        ("payment: '.[]'", "payment: '.['", "lookup.payment"),
+    ] {
+        assert!(SECTION.contains(from), "{from}");
+        let error = plans(&SECTION.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(about), "{to}: {error}");
+    }
+}
+
+#[test]
+fn an_amount_goes_out_in_the_providers_own_decimals_and_comes_back_the_same() {
+    let way = |currencies: &str, code: &str, units: &str| {
+        let section = SECTION.replace("streams: []", &format!("streams: []\ncurrencies: {currencies}"));
+        let manifest = serde_saphyr::from_str::<Manifest>(&section).unwrap();
+        let there_and_back = format!(r#"major_units("{code}") | [., minor_units("{code}")]"#);
+        let functions = manifest.definitions().unwrap();
+        let filter = Filter::compile("payouts", "request.body", &functions, &there_and_back).unwrap();
+        let scope = Scope::at(Utc::now(), Val::Null);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        filter.run_one(Val::from(units.to_owned()), &scope, Limits::one(deadline)).unwrap().to_string()
+    };
+    for (currencies, code, units, there_and_back) in [
+        ("{}", "XOF", "1050", r#"[1050,"1050"]"#),
+        ("{ XOF: 2 }", "XOF", "1050", r#"[10.50,"1050"]"#),
+        ("{ XOF: 2 }", "EUR", "5", r#"[0.05,"5"]"#),
+        ("{ EUR: 0 }", "EUR", "900719925474099301", r#"[900719925474099301,"900719925474099301"]"#),
+        ("{ BTC: 8 }", "BTC", "1", r#"[0.00000001,"1"]"#),
+    ] {
+        assert_eq!(way(currencies, code, units), there_and_back, "{currencies} {code}");
+    }
+}
+
+#[test]
+fn an_answer_proves_only_what_the_manifest_names() {
+    let plans = plans(SECTION).unwrap();
+    let plan = plans.payouts.as_ref().unwrap();
+    let judged = |status: u16, body: &str| {
+        let incoming = Incoming {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: Some(body.as_bytes().to_vec()),
+            sent_at: Utc::now(),
+        };
+        match plan.judge(incoming, Val::Null, Instant::now() + Duration::from_secs(5), body.to_owned()) {
+            Sent::Accepted(state) => format!("accepted {} {}", state.id.unwrap(), state.status.as_str()),
+            Sent::Refused(why) => format!("refused {why}"),
+            Sent::Unsent(_) => "unsent".to_owned(),
+            Sent::Unknown(_) => "unknown".to_owned(),
+        }
+    };
+    for (status, body, proof) in [
+        (200, r#"{"id": "p", "status": "done"}"#, "accepted p SUCCEEDED"),
+        (201, r#"{"id": "p", "status": "on its way"}"#, "accepted p PENDING"),
+        (409, r#"{"id": "p"}"#, "accepted p PENDING"),
+        (409, r#"{"message": "busy"}"#, "unknown"),
+        (200, "{}", "unknown"),
+        (200, "<html>", "unknown"),
+        (400, r#"{"message": "no money"}"#, "refused no money"),
+        (404, "{}", "refused the provider refused it with 404 Not Found: {}"),
+        (422, r#"{"refused": true, "message": "no"}"#, "refused no"),
+        (422, "{}", "unknown"),
+        (401, "{}", "unsent"),
+        (429, "<html>", "unsent"),
+        (403, "{}", "unknown"),
+        (500, r#"{"id": "p"}"#, "unknown"),
+    ] {
+        assert_eq!(judged(status, body), proof, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_request_without_the_key_is_refused_before_any_money_moves() {
+    for (from, to, refused) in [
+        ("'{ key, amount }'", "'{ amount }'", true),
+        // Formance's key stays the same over attempts, the provider's does not
+        ("'{ key, amount }'", "'{ key: .idempotencyKey, amount }'", true),
+        ("'{ key, amount }'", "'{ amount }', headers: { Idempotency-Key: \"{key}\" }", false),
+        ("path: /pay, body: '{ key, amount }'", "path: '/pay/{key}', body: '{ amount }'", false),
+        ("path: /pay,", "path: /pay, query: { once: \"{key}\" },", false),
+        // of which no sample can be made: the text has to name it
+        ("'{ key, amount }'", "'if .metadata.is == \"7\" then { amount } else error(\"7\") end'", true),
+        ("'{ key, amount }'", "'if .metadata.is == \"7\" then { key } else error(\"7\") end'", false),
+    ] {
+        assert!(SECTION.contains(from), "{from}");
+        let error = plans(&SECTION.replace(from, to)).err().map(|error| error.to_string());
+        let about_key =
+            error.as_ref().is_some_and(|error| error.contains("payouts.request: does not carry the key"));
+        assert_eq!((error.is_some(), about_key), (refused, refused), "{to}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_own_request_loses_the_key_is_not_sent() {
+    let section =
+        SECTION.replace("'{ key, amount }'", "'if .amount == \"666\" then { amount } else { key } end'");
+    let manifest = serde_saphyr::from_str::<Manifest>(&section).unwrap();
+    let client = Client::new(&manifest, Arc::new(InMemory::default()), Arc::default()).unwrap();
+    let apis = PaymentApis::new(&PaymentPlans::new(&manifest).unwrap(), &Arc::new(client));
+    let api = apis.of(PaymentKind::Payout).unwrap();
+    let order = |amount: &str| serde_json::json!({"key": "THE-KEY-OF-IT", "amount": amount});
+    assert!(api.prepare(&order("1500")).await.is_ok());
+    let error = api.prepare(&order("666")).await.unwrap_err();
+    assert!(error.contains("does not carry the key"), "{error}");
+}
+
+#[test]
+fn a_sample_order_makes_a_request_of_every_section_that_ships() {
+    #[derive(serde::Deserialize)]
+    struct File {
+        source: Manifest,
+    }
+    let mut sections = 0;
+    for file in [
+        include_str!("../../../../providers/mercury.yaml"),
+        include_str!("../../../../providers/paystack.yaml"),
+        include_str!("../../../../providers/revolut.yaml"),
+        include_str!("../../../../providers/starling.yaml"),
+    ] {
+        let manifest = serde_saphyr::from_str::<File>(file).unwrap().source;
+        let plans = PaymentPlans::new(&manifest).unwrap();
+        let functions = manifest.definitions().unwrap();
+        for (kind, plan, described) in [
+            (PaymentKind::Payout, &plans.payouts, &manifest.payouts),
+            (PaymentKind::Transfer, &plans.transfers, &manifest.transfers),
+        ] {
+            let (Some(plan), Some(described)) = (plan, described) else { continue };
+            assert_eq!(probe::sampled(kind, plan, &functions, described), Some(true), "{file}");
+            sections += 1;
+        }
+    }
+    assert_eq!(sections, 6);
+}

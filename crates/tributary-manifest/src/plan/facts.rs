@@ -1,0 +1,27 @@
+//! What a page tells besides its records.
+
+use chrono::{DateTime, Utc};
+
+/// What tells how to go on after a page.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PageFacts {
+    pub count: usize,
+    /// The earliest and the latest time of its records, by which the API filters or sorts.
+    pub times: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// Records without such a time.
+    pub undated: u64,
+    /// The token or URL of the next page that the body tells.
+    pub next: Option<String>,
+    /// Whether the rule of `stop` says that this is the last page.
+    pub stop: bool,
+    /// Whether the answer says that there is another page; `None` where it is not asked.
+    pub more: Option<bool>,
+    /// The earliest and the latest time by which a keyset goes on.
+    pub keys: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The id of the last event that has one.
+    pub mark: Option<String>,
+    /// Events without an id.
+    pub unmarked: u64,
+    /// The same for pages of the same records only.
+    pub fingerprint: String,
+}

@@ -1,0 +1,323 @@
+//! From one page to the next: what a page is asked for with, and whether it was the last.
+
+use reqwest::Url;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::facts::PageFacts;
+use super::position::{Token, Walk};
+use crate::jq::Filter;
+use crate::manifest::{Bound, Order, Place, Size, TimeFormat};
+use crate::wire::{Request, Target};
+
+/// How a stream is divided into pages.
+#[derive(Debug)]
+pub struct Pager {
+    pub kind: Kind,
+    pub stop: Stop,
+    pub size: Option<Size>,
+    /// Whether the answer says that there is another page.
+    pub more: Option<Filter>,
+    /// Whether a first page that is full and tells no next page can be everything.
+    pub may_end_full: bool,
+}
+
+#[derive(Debug)]
+pub enum Kind {
+    /// One answer is everything.
+    Single,
+    Page {
+        param: String,
+        first: u64,
+    },
+    Offset {
+        param: String,
+    },
+    Cursor {
+        param: String,
+        place: Place,
+        next: Next,
+        bound: Bound,
+    },
+    NextUrl {
+        next: Next,
+    },
+    Keyset {
+        param: String,
+        field: Filter,
+        bound: Bound,
+        format: TimeFormat,
+        order: Order,
+    },
+}
+
+/// Where the answer tells how to go on.
+#[derive(Debug)]
+pub enum Next {
+    Body(Filter),
+    Header(String),
+    Link,
+}
+
+/// What tells that a page was the last one.
+#[derive(Debug)]
+pub enum Stop {
+    ShortPage,
+    EmptyPage,
+    NoNext,
+    When(Filter),
+}
+
+/// What comes after a page.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Another one.
+    Go(Token),
+    /// Nothing.
+    End,
+}
+
+impl Pager {
+    /// Puts into `request` what asks for the page of `token`, the first one if there is none.
+    pub fn apply(&self, token: Option<&Token>, request: &mut Request) -> Result<(), String> {
+        if let Some(Size { param: Some(param), value }) = &self.size {
+            set_query(request, param, value.to_string());
+        }
+        match (&self.kind, token) {
+            (Kind::Single, _) | (Kind::Cursor { .. } | Kind::NextUrl { .. } | Kind::Keyset { .. }, None) => {}
+            (Kind::Page { param, first }, None) => set_query(request, param, first.to_string()),
+            (Kind::Offset { param }, None) => set_query(request, param, "0".to_owned()),
+            (Kind::Page { param, .. } | Kind::Offset { param }, Some(Token::Number(number))) => {
+                set_query(request, param, number.to_string());
+            }
+            (Kind::Cursor { param, place, .. }, Some(Token::Text(text))) => match place {
+                Place::Query => set_query(request, param, text.clone()),
+                Place::Header => {
+                    let name = HeaderName::try_from(param)
+                        .map_err(|_| format!("paging.param: {param:?} is no header"))?;
+                    let value =
+                        HeaderValue::try_from(text).map_err(|_| "the cursor fits in no header".to_owned())?;
+                    request.headers.insert(name, value);
+                }
+                Place::Body => set_member(request, param, text)?,
+            },
+            (Kind::NextUrl { .. }, Some(Token::Url(url))) => {
+                let url = Url::parse(url).map_err(|error| format!("the URL of the next page: {error}"))?;
+                request.target = Target::Absolute(url);
+            }
+            (Kind::Keyset { param, format, .. }, Some(Token::Time(time))) => {
+                set_query(request, param, format.write(*time));
+            }
+            (_, Some(token)) => return Err(format!("the cursor that was kept is of other pages: {token:?}")),
+        }
+        Ok(())
+    }
+
+    /// What comes after the page of `walk.token` that held `facts` and came from `url`. The error
+    /// says why it would be wrong to go on, and wrong to stop.
+    pub fn next(
+        &self,
+        walk: &Walk,
+        facts: &PageFacts,
+        headers: &HeaderMap,
+        url: &Url,
+    ) -> Result<Step, String> {
+        let told = self.told(facts, headers)?;
+        let silent = self.tells_next() && told.is_none();
+        match self.step(walk, facts, told, url)? {
+            Step::End if facts.more == Some(true) && silent => Err(format!(
+                "paging.next: finds no next page, but the answer says by paging.more that there is one: {CHECK}"
+            )),
+            Step::End if facts.more == Some(true) => {
+                Err("paging.stop: ends here, but the answer says by paging.more that there is another page"
+                    .to_owned())
+            }
+            step => Ok(step),
+        }
+    }
+
+    /// Refuses to take the end after the page of `walk.token` that held `facts` for granted: a
+    /// first page that is full and tells no next page looks the same as one whose next page was
+    /// looked for in the wrong place. `next_seen` says that this stream did tell one before.
+    pub fn prove_end(&self, walk: &Walk, facts: &PageFacts, next_seen: bool) -> Result<(), String> {
+        let full = self.size.as_ref().is_some_and(|size| facts.count >= size.value);
+        let proven = facts.more == Some(false) || facts.stop || next_seen || self.may_end_full;
+        if !self.tells_next() || walk.token.is_some() || !full || proven {
+            return Ok(());
+        }
+        Err(format!(
+            "paging.next: the first page is full ({} records) and finds no next page, and this stream never did: \
+             {CHECK}; if one full page can be everything, say `may_end_full: true` in paging",
+            facts.count
+        ))
+    }
+
+    /// Whether answers tell how to go on.
+    pub fn tells_next(&self) -> bool {
+        matches!(self.kind, Kind::Cursor { .. } | Kind::NextUrl { .. })
+    }
+
+    /// By what answers tell how to go on, as the file has it.
+    pub fn next_text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Cursor { next, .. } | Kind::NextUrl { next } => Some(match next {
+                Next::Body(filter) => filter.code(),
+                Next::Header(name) => name,
+                Next::Link => "link",
+            }),
+            _ => None,
+        }
+    }
+
+    fn step(&self, walk: &Walk, facts: &PageFacts, told: Option<String>, url: &Url) -> Result<Step, String> {
+        if matches!(self.kind, Kind::Single) || self.stops(facts, told.is_some()) {
+            return Ok(Step::End);
+        }
+        let repeated = facts.count > 0 && walk.fingerprint.as_ref() == Some(&facts.fingerprint);
+        let token = match &self.kind {
+            Kind::Single => return Ok(Step::End),
+            // a page without records cannot be followed by one with some, unless a rule says so
+            Kind::Page { .. } | Kind::Offset { .. } if facts.count == 0 => {
+                return Err("a page is empty, but the rule in `stop` does not end it there".to_owned());
+            }
+            // an API that does not look at the parameter answers its first page for ever
+            Kind::Page { param, .. } | Kind::Offset { param } if repeated => {
+                return Err(format!(
+                    "paging.param: the page before came again, as if the API did not know {param:?}: \
+                     what lies behind it cannot be read"
+                ));
+            }
+            Kind::Page { first, .. } => Token::Number(number(walk).unwrap_or(*first) + 1),
+            Kind::Offset { .. } => Token::Number(number(walk).unwrap_or(0) + facts.count as u64),
+            Kind::Cursor { bound, .. } => match told.map(Token::Text) {
+                None => return Ok(Step::End),
+                Some(token) if Some(&token) == walk.token.as_ref() => {
+                    // the page of an inclusive cursor begins with the record that it names
+                    let only_that = *bound == Bound::Inclusive && facts.count <= 1;
+                    return if only_that { Ok(Step::End) } else { Err(circle()) };
+                }
+                Some(token) => token,
+            },
+            Kind::NextUrl { .. } => {
+                match told.map(|told| url.join(&told).map(|url| Token::Url(url.into()))) {
+                    None => return Ok(Step::End),
+                    Some(Err(error)) => return Err(format!("the URL of the next page: {error}")),
+                    Some(Ok(token)) if Some(&token) == walk.token.as_ref() => return Err(circle()),
+                    Some(Ok(token)) => token,
+                }
+            }
+            Kind::Keyset { .. } => return self.keyset(walk, facts),
+        };
+        if repeated { Err(circle()) } else { Ok(Step::Go(token)) }
+    }
+
+    fn stops(&self, facts: &PageFacts, told: bool) -> bool {
+        match &self.stop {
+            Stop::ShortPage => self.size.as_ref().is_some_and(|size| facts.count < size.value),
+            Stop::EmptyPage => facts.count == 0,
+            Stop::NoNext => !told,
+            Stop::When(_) => facts.stop,
+        }
+    }
+
+    /// The token or URL that the answer tells.
+    pub fn told(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
+        let next = match &self.kind {
+            Kind::Cursor { next, .. } | Kind::NextUrl { next } => next,
+            _ => return Ok(None),
+        };
+        let name = match next {
+            Next::Body(_) => return Ok(facts.next.clone().filter(|text| !text.is_empty())),
+            Next::Header(name) => name,
+            Next::Link => "link",
+        };
+        let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
+        let values = values.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))?;
+        let told = match next {
+            Next::Link => values.into_iter().find_map(link),
+            _ => values.first().map(|value| (*value).to_owned()),
+        };
+        Ok(told.filter(|text| !text.is_empty()))
+    }
+
+    /// The next page begins at the time of this one's last record, so that others of the same
+    /// time are not skipped; those already seen come again.
+    fn keyset(&self, walk: &Walk, facts: &PageFacts) -> Result<Step, String> {
+        let Kind::Keyset { bound, format, order, .. } = &self.kind else { return Ok(Step::End) };
+        let Some((earliest, latest)) = facts.keys else {
+            return if facts.count == 0 {
+                Ok(Step::End)
+            } else {
+                Err("no record of a page has the time by which it goes on".to_owned())
+            };
+        };
+        let before = match &walk.token {
+            Some(Token::Time(time)) => Some(*time),
+            _ => None,
+        };
+        let (next, progress) = if *order == Order::OldestFirst {
+            let next = format.floor(latest);
+            let next = if *bound == Bound::Exclusive { next - format.unit() } else { next };
+            (next, before.is_none_or(|before| next > before))
+        } else {
+            let next = format.ceil(earliest);
+            let next = if *bound == Bound::Exclusive { format.floor(earliest) + format.unit() } else { next };
+            (next, before.is_none_or(|before| next < before))
+        };
+        if progress {
+            return Ok(Step::Go(Token::Time(next)));
+        }
+        Err(format!("more records share the time {} than fit on a page", format.write(earliest)))
+    }
+}
+
+/// What to do about a `next` that finds nothing.
+const CHECK: &str = "hold it against an answer (`tributary manifest read` shows them)";
+
+fn circle() -> String {
+    "the pages go in a circle: the API tells a next page that was read already".to_owned()
+}
+
+fn number(walk: &Walk) -> Option<u64> {
+    match walk.token {
+        Some(Token::Number(number)) => Some(number),
+        _ => None,
+    }
+}
+
+fn set_query(request: &mut Request, param: &str, value: String) {
+    if let Target::Relative { query, .. } = &mut request.target {
+        query.retain(|(name, _)| name != param);
+        query.push((param.to_owned(), value));
+    }
+}
+
+fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), String> {
+    let body = request.body.as_deref().unwrap_or(b"{}");
+    let mut body: Value = serde_json::from_slice(body).map_err(|error| format!("request.body: {error}"))?;
+    let members = body.as_object_mut().ok_or("request.body: is no object that could take the cursor")?;
+    members.insert(member.to_owned(), Value::from(value));
+    request.body = Some(body.to_string().into_bytes());
+    Ok(())
+}
+
+/// The target of `rel="next"` in a header `Link` (RFC 8288).
+fn link(value: &str) -> Option<String> {
+    let mut rest = value;
+    while let Some((url, after)) = rest.split_once('<').and_then(|(_, inside)| inside.split_once('>')) {
+        let (parameters, others) = after.split_at(after.find('<').unwrap_or(after.len()));
+        let next = parameters.split([';', ',']).any(|parameter| {
+            let Some((name, rel)) = parameter.split_once('=') else { return false };
+            name.trim().eq_ignore_ascii_case("rel")
+                && rel.trim().trim_matches('"').split(' ').any(|rel| rel.eq_ignore_ascii_case("next"))
+        });
+        if next {
+            return Some(url.to_owned());
+        }
+        rest = others;
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests;

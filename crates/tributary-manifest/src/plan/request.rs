@@ -1,0 +1,112 @@
+//! From what a manifest says of a request to the request itself.
+
+use jaq_json::Val;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+
+use super::template::{PathTemplate, TextTemplate};
+use crate::jq::{self, Filter, FilterError, Limits, Scope};
+use crate::manifest::{Method, RequestManifest};
+use crate::wire::{self, Request, Target};
+
+/// A request, but for the record that it asks for.
+#[derive(Debug)]
+pub struct RequestTemplate {
+    method: Method,
+    path: PathTemplate,
+    query: Vec<(String, TextTemplate)>,
+    headers: Vec<(String, TextTemplate)>,
+    body: Option<Filter>,
+}
+
+/// Why there is no request for a record.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RequestError {
+    #[error("{0}")]
+    Field(String),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
+
+impl RequestTemplate {
+    /// Compiles what the manifest says. The error names the member that is wrong.
+    pub fn compile(
+        stream: &str,
+        functions: &str,
+        described: &RequestManifest,
+    ) -> Result<Self, RequestTemplateError> {
+        let wrong = |member: &str, why| {
+            RequestTemplateError::Member(format!("request.{member}"), format!("the text {why}"))
+        };
+        let texts = |member: &str, texts: &std::collections::BTreeMap<String, String>| {
+            let parsed = texts.iter().map(|(name, text)| match TextTemplate::parse(text) {
+                Ok(template) => Ok((name.clone(), template)),
+                Err(why) => Err(wrong(&format!("{member}.{name}"), why)),
+            });
+            parsed.collect::<Result<Vec<_>, _>>()
+        };
+        if described.body.is_some() && described.method == Method::Get {
+            return Err(RequestTemplateError::Member(
+                "request.body".to_owned(),
+                "belongs to method POST or PUT".to_owned(),
+            ));
+        }
+        let path = PathTemplate::parse(&described.path).map_err(|why| {
+            RequestTemplateError::Member("request.path".to_owned(), format!("the path {why}"))
+        })?;
+        let body = described.body.as_deref();
+        let body = body.map(|body| Filter::compile(stream, "request.body", functions, body)).transpose()?;
+        Ok(Self {
+            method: described.method,
+            path,
+            query: texts("query", &described.query)?,
+            headers: texts("headers", &described.headers)?,
+            body,
+        })
+    }
+
+    /// Whether it needs a record to take fields from.
+    pub fn has_fields(&self) -> bool {
+        self.path.has_fields()
+            || self.query.iter().chain(&self.headers).any(|(_, template)| template.has_fields())
+    }
+
+    /// The request for `record`.
+    pub fn build(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<Request, RequestError> {
+        let texts = |templates: &[(String, TextTemplate)]| {
+            let expanded =
+                templates.iter().map(|(name, template)| Ok((name.clone(), template.expand(record)?)));
+            expanded.collect::<Result<Vec<_>, String>>()
+        };
+        let path = self.path.expand(record).map_err(RequestError::Field)?;
+        let query = texts(&self.query).map_err(RequestError::Field)?;
+        let headers = texts(&self.headers).and_then(header_map).map_err(RequestError::Field)?;
+        let body = match &self.body {
+            Some(filter) => Some(jq::to_json(&filter.run_one(record.clone(), scope, limits)?)),
+            None => None,
+        };
+        let method = match self.method {
+            Method::Get => wire::Method::Get,
+            Method::Post => wire::Method::Post,
+            Method::Put => wire::Method::Put,
+        };
+        Ok(Request { method, target: Target::Relative { path, query }, headers, body })
+    }
+}
+
+fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {
+    let headers = headers.into_iter().map(|(name, value)| {
+        let wrong = || format!("request.headers.{name}: is no header");
+        let value = HeaderValue::try_from(value).map_err(|_| wrong())?;
+        Ok((HeaderName::try_from(name.as_str()).map_err(|_| wrong())?, value))
+    });
+    headers.collect()
+}
+
+/// Why a manifest describes no request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestTemplateError {
+    #[error("{0}: {1}")]
+    Member(String, String),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}

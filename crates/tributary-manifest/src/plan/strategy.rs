@@ -1,0 +1,75 @@
+//! How a stream finds what is new: where a walk begins, what it asks for, and what its end proves.
+
+use chrono::{DateTime, SubsecRound, Utc};
+
+use super::Stream;
+use super::facts::PageFacts;
+use super::position::{Position, Walk};
+use super::window::{self, Descending, Window};
+use crate::jq::Filter;
+
+/// How a stream finds what is new.
+#[derive(Debug)]
+pub enum Strategy {
+    /// Everything each time.
+    Snapshot,
+    Window(Window),
+    Descending(Descending),
+    Events(Events),
+}
+
+/// A stream of events, read on behind the last one.
+#[derive(Debug)]
+pub struct Events {
+    /// The id of an event.
+    pub mark: Filter,
+    pub param: String,
+}
+
+impl Stream {
+    /// The walk that begins at `now`, cut to the microsecond: what it lists is kept as seen at that
+    /// time, and has to come back as no earlier than it, or all would be taken for not listed.
+    pub fn begin(&self, position: &Position, now: DateTime<Utc>) -> Walk {
+        let now = now.trunc_subsecs(6);
+        match &self.strategy {
+            Strategy::Window(window) => window.open(position.watermark, now),
+            _ => window::whole(now),
+        }
+    }
+
+    /// The walk that follows `walk`, which has ended, in the same run.
+    pub fn next_walk(&self, walk: &Walk) -> Option<Walk> {
+        match &self.strategy {
+            Strategy::Window(window) => window.next(walk),
+            _ => None,
+        }
+    }
+
+    /// The watermark once `walk` has ended.
+    pub fn close(&self, watermark: Option<DateTime<Utc>>, walk: &Walk) -> Option<DateTime<Utc>> {
+        match &self.strategy {
+            Strategy::Window(window) => window.close(watermark, walk),
+            Strategy::Descending(descending) => descending.close(watermark, walk),
+            Strategy::Snapshot | Strategy::Events(_) => watermark.max(Some(walk.begun_at)),
+        }
+    }
+
+    /// Whether a page of these times lies wholly behind what was read before.
+    pub fn is_old(&self, position: &Position, walk: &Walk, facts: &PageFacts) -> bool {
+        let Strategy::Descending(descending) = &self.strategy else { return false };
+        let end = descending.end(position.watermark, walk.begun_at);
+        // one record without a time could be a new one
+        facts.undated == 0 && facts.times.is_some_and(|(_, latest)| latest < end)
+    }
+
+    /// The parameters that ask for what is new.
+    pub fn query(&self, position: &Position, walk: &Walk) -> Vec<(String, String)> {
+        match &self.strategy {
+            Strategy::Window(window) => window.query(walk),
+            Strategy::Events(events) => {
+                position.mark.iter().map(|mark| (events.param.clone(), mark.clone())).collect()
+            }
+            Strategy::Snapshot | Strategy::Descending(_) => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,249 @@
+use super::*;
+use crate::time::instant;
+
+fn at(text: &str) -> DateTime<Utc> {
+    instant(text).unwrap()
+}
+
+fn edge(param: &str, bound: Bound, format: TimeFormat) -> Edge {
+    Edge { param: param.to_owned(), bound, format }
+}
+
+/// Asks `since` inclusively, as far back as 180 days, an hour again.
+fn window(to: Option<Edge>) -> Window {
+    Window {
+        cursor: Filter::compile("feed", "incremental.cursor", "", ".updatedAt").unwrap(),
+        from: edge("since", Bound::Inclusive, TimeFormat::Millis),
+        to,
+        lookback: TimeDelta::hours(1),
+        settle: TimeDelta::zero(),
+        start: TimeDelta::days(180),
+        step: None,
+    }
+}
+
+fn asked(window: &Window, walk: &Walk) -> Vec<String> {
+    window.query(walk).into_iter().map(|(param, value)| format!("{param}={value}")).collect()
+}
+
+fn newest(window: &Window, newest: &str, now: &str) -> Walk {
+    Walk { newest: Some(at(newest)), ..window.open(None, at(now)) }
+}
+
+#[test]
+fn the_first_window_begins_as_far_back_as_the_api_answers() {
+    let window = window(None);
+    assert_eq!(
+        asked(&window, &window.open(None, at("2026-07-01T00:00:00Z"))),
+        ["since=2026-01-02T00:00:00.000Z"]
+    );
+}
+
+#[test]
+fn later_windows_ask_again_for_the_lookback_in_utc_and_never_round_up() {
+    let window = window(None);
+    let walk = window.open(Some(at("2026-03-01T14:00:00.1239999+02:00")), at("2026-03-02T00:00:00Z"));
+    assert_eq!(asked(&window, &walk), ["since=2026-03-01T11:00:00.123Z"]);
+}
+
+#[test]
+fn an_account_that_was_quiet_for_longer_than_the_api_goes_back_can_still_be_asked_for() {
+    let window = window(None);
+    let walk = window.open(Some(at("2025-01-01T00:00:00Z")), at("2026-07-01T00:00:00Z"));
+    assert_eq!(asked(&window, &walk), ["since=2026-01-02T00:00:00.000Z"]);
+}
+
+#[test]
+fn the_watermark_follows_instants_never_goes_back_and_never_passes_the_question() {
+    let window = window(None);
+    let (earlier, later) = (at("2026-03-01T23:30:00+02:00"), at("2026-03-01T22:00:00Z"));
+    let walk = newest(&window, "2026-03-01T22:00:00Z", "2026-03-02T00:00:00Z");
+    assert_eq!(window.close(Some(earlier), &walk), Some(later));
+    let walk = newest(&window, "2026-03-01T23:30:00+02:00", "2026-03-02T00:00:00Z");
+    assert_eq!(window.close(Some(later), &walk), Some(later), "it never goes back");
+    let empty = window.open(None, at("2026-03-02T00:00:00Z"));
+    assert_eq!((window.close(Some(later), &empty), window.close(None, &empty)), (Some(later), None));
+    let walk = newest(&window, "2099-01-01T00:00:00Z", "2026-03-02T00:00:00Z");
+    assert_eq!(window.close(None, &walk), Some(at("2026-03-02T00:00:00Z")));
+}
+
+#[test]
+fn where_the_api_takes_an_end_the_watermark_is_the_end_and_what_may_be_incomplete_stays_out() {
+    let mut window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Millis)));
+    window.settle = TimeDelta::minutes(5);
+    let walk = window.open(None, at("2026-03-02T00:00:00Z"));
+    assert_eq!(asked(&window, &walk)[1], "to=2026-03-01T23:55:00.000Z");
+    assert_eq!(window.close(None, &walk), Some(at("2026-03-01T23:55:00Z")));
+}
+
+#[test]
+fn whichever_limits_are_excluded_no_instant_falls_between_two_windows() {
+    for (format, from, to) in [
+        (TimeFormat::Seconds, "2026-03-01T11:59:59Z", "2026-03-01T12:00:01Z"),
+        (TimeFormat::Date, "2026-02-28", "2026-03-02"),
+        (TimeFormat::UnixMillis, "1772366400122", "1772366400124"),
+    ] {
+        let mut window = window(Some(edge("to", Bound::Exclusive, format)));
+        window.from = edge("from", Bound::Exclusive, format);
+        let cut = at("2026-03-01T12:00:00.1235Z");
+        let mut walk = window.open(None, cut);
+        assert_eq!(asked(&window, &walk)[1], format!("to={to}"), "{format:?}: includes the cut");
+        walk.from = Some(cut);
+        assert_eq!(asked(&window, &walk)[0], format!("from={from}"), "{format:?}: includes the cut");
+    }
+    let window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Date)));
+    let walk = window.open(None, at("2026-03-01T12:00:00Z"));
+    assert_eq!(asked(&window, &walk)[1], "to=2026-03-01", "the day is included to its end");
+}
+
+#[test]
+fn a_long_stretch_is_asked_for_step_by_step_and_each_step_counts() {
+    let mut window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Millis)));
+    window.start = TimeDelta::days(10);
+    window.step = Some(TimeDelta::days(4));
+    let now = at("2026-03-11T00:00:00Z");
+    let mut walk = window.open(None, now);
+    let mut ends = vec![window.close(None, &walk).unwrap()];
+    while let Some(next) = window.next(&walk) {
+        assert_eq!(next.from, walk.until, "windows touch");
+        ends.push(window.close(None, &next).unwrap());
+        walk = next;
+    }
+    // the last millisecond belongs to the window
+    let ends_wanted = ["2026-03-04T23:59:59.999Z", "2026-03-08T23:59:59.998Z", "2026-03-11T00:00:00Z"];
+    assert_eq!(ends, ends_wanted.map(at));
+}
+
+#[test]
+fn a_walk_back_ends_the_lookback_before_what_was_read_and_never_further_than_it_may() {
+    let descending = Descending {
+        cursor: Filter::compile("payments", "incremental.cursor", "", ".createdAt").unwrap(),
+        lookback: TimeDelta::days(2),
+        start: TimeDelta::days(100),
+    };
+    let now = at("2026-07-01T00:00:00Z");
+    assert_eq!(descending.end(None, now), now - TimeDelta::days(100));
+    assert_eq!(descending.end(Some(at("2026-06-20T00:00:00Z")), now), at("2026-06-18T00:00:00Z"));
+    assert_eq!(descending.end(Some(at("2020-01-01T00:00:00Z")), now), now - TimeDelta::days(100));
+}
+
+/// What a sent limit of this format is read as.
+fn read(format: TimeFormat, sent: &str) -> DateTime<Utc> {
+    match format {
+        TimeFormat::Date => at(&format!("{sent}T00:00:00Z")),
+        TimeFormat::UnixSeconds => DateTime::from_timestamp(sent.parse().unwrap(), 0).unwrap(),
+        TimeFormat::UnixMillis => DateTime::from_timestamp_millis(sent.parse().unwrap()).unwrap(),
+        _ => at(sent),
+    }
+}
+
+/// Of what is sent for `walk`: the limits, and from when until before when the API answers.
+fn sent(window: &Window, walk: &Walk) -> [DateTime<Utc>; 4] {
+    let to = window.to.as_ref().unwrap();
+    let query = window.query(walk);
+    let (lower, upper) = (read(window.from.format, &query[0].1), read(to.format, &query[1].1));
+    let excluded =
+        if window.from.bound == Bound::Exclusive { window.from.format.unit() } else { TimeDelta::zero() };
+    let included = if to.bound == Bound::Inclusive { to.format.unit() } else { TimeDelta::zero() };
+    [lower, upper, lower + excluded, upper + included]
+}
+
+const FORMATS: [TimeFormat; 6] = [
+    TimeFormat::Seconds,
+    TimeFormat::Millis,
+    TimeFormat::Micros,
+    TimeFormat::Date,
+    TimeFormat::UnixSeconds,
+    TimeFormat::UnixMillis,
+];
+
+fn bound() -> impl proptest::strategy::Strategy<Value = Bound> {
+    proptest::sample::select(vec![Bound::Inclusive, Bound::Exclusive])
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn no_window_spans_more_than_a_step_and_no_instant_falls_between_two(
+        bounds in (bound(), bound()),
+        formats in (proptest::sample::select(FORMATS.to_vec()), proptest::sample::select(FORMATS.to_vec())),
+        longer in proptest::sample::select(vec![0, 1, 59, 3_600, 86_399, 86_400, 7 * 86_400]),
+        steps in 1..20_i32,
+        more_us in 0..86_400_000_000_i64,
+        now_us in 1_700_000_000_000_000..1_800_000_000_000_000_i64,
+        settle in proptest::sample::select(vec![0, 1, 90, 86_400]),
+        whole_seconds in proptest::bool::ANY,
+    ) {
+        let mut window = window(Some(edge("to", bounds.1, formats.1)));
+        window.from = edge("from", bounds.0, formats.0);
+        let shortest = Window::shortest_step(&window.from, window.to.as_ref().unwrap());
+        // a period of a manifest has whole seconds
+        let seconds = (shortest.num_microseconds().unwrap() + 999_999) / 1_000_000;
+        let step = TimeDelta::seconds(seconds + longer);
+        window.step = Some(step);
+        window.settle = TimeDelta::seconds(settle);
+        window.start = step * steps + TimeDelta::microseconds(more_us % step.num_microseconds().unwrap());
+        let now_us = if whole_seconds { now_us / 86_400_000_000 * 86_400_000_000 } else { now_us };
+        let now = DateTime::from_timestamp_micros(now_us).unwrap();
+
+        let first = window.open(None, now);
+        let (begin, end) = (now - window.start, (now - window.settle).max(now - window.start));
+        let (mut walk, mut windows) = (first.clone(), 0);
+        let [_, _, mut covered, _] = sent(&window, &first);
+        proptest::prop_assert!(covered <= begin, "begins at {covered} and not at {begin}");
+        loop {
+            let [lower, upper, answered_from, answered_until] = sent(&window, &walk);
+            proptest::prop_assert!(upper - lower <= step, "{lower} to {upper} is longer than {step}");
+            proptest::prop_assert!(answered_until - answered_from <= step, "{answered_from} to {answered_until}: {step}");
+            proptest::prop_assert!(answered_from < answered_until);
+            // from limit to limit, an instant between the last written time and the next belongs to
+            // nobody; so what is left over to the next window begins at the limit itself
+            proptest::prop_assert!(answered_from <= covered, "nobody asks for {covered} to {answered_from}");
+            let whole_day = (bounds.1, formats.1) == (Bound::Inclusive, TimeFormat::Date);
+            covered = if whole_day { answered_until } else { upper };
+            windows += 1;
+            proptest::prop_assert!(windows < 2_000, "no window gets ahead");
+            match window.next(&walk) {
+                Some(next) => {
+                    proptest::prop_assert_eq!(next.from, walk.until, "windows touch");
+                    proptest::prop_assert!(next.until > next.from);
+                    walk = next;
+                }
+                None => break,
+            }
+        }
+        proptest::prop_assert!(covered >= end, "ends at {covered} and not at {end}");
+    }
+}
+
+#[test]
+fn seven_days_are_seven_days_to_the_millisecond() {
+    let mut window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Millis)));
+    window.step = Some(TimeDelta::days(7));
+    let walk = window.open(None, at("2026-07-01T12:34:56.789012Z"));
+    let [lower, upper, ..] = sent(&window, &walk);
+    assert!(upper - lower <= TimeDelta::days(7), "{:?}", asked(&window, &walk));
+}
+
+#[test]
+fn a_lookback_longer_than_a_step_is_asked_for_in_several_windows() {
+    let mut window = window(Some(edge("to", Bound::Exclusive, TimeFormat::Date)));
+    window.from = edge("from", Bound::Inclusive, TimeFormat::Date);
+    (window.step, window.lookback) = (Some(TimeDelta::days(7)), TimeDelta::days(30));
+    let watermark = at("2026-06-30T00:00:00Z");
+    let mut walk = window.open(Some(watermark), at("2026-07-01T00:00:00Z"));
+    let (mut asked_for, mut reached) =
+        (vec![asked(&window, &walk).join(" ")], window.close(Some(watermark), &walk));
+    while let Some(next) = window.next(&walk) {
+        assert_eq!(reached, Some(watermark), "what is listed again moves nothing back");
+        asked_for.push(asked(&window, &next).join(" "));
+        (reached, walk) = (window.close(reached, &next), next);
+    }
+    assert_eq!(asked_for.len(), 5);
+    assert_eq!(
+        (asked_for[0].as_str(), asked_for[4].as_str()),
+        ("from=2026-05-31 to=2026-06-07", "from=2026-06-28 to=2026-07-01")
+    );
+    assert_eq!(reached, Some(at("2026-07-01T00:00:00Z")));
+}

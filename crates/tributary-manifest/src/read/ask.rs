@@ -1,0 +1,215 @@
+//! What a run asks for: a page of a walk, records that a list only names, and open records again.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::Utc;
+use futures::future::try_join_all;
+use jaq_json::Val;
+
+use super::extract::{self, Extract};
+use super::mapping::{self, Occurrences, Reading};
+use super::partition::Partition;
+use super::reader::Reader;
+use super::report::{ReadError, Warning};
+use crate::jq::{Limits, Scope};
+use crate::plan::{Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
+use crate::wire::{Answer, ClientError, Request, Target};
+
+/// A page that was read.
+#[derive(Debug)]
+pub struct Fetched {
+    pub reading: Reading,
+    pub facts: PageFacts,
+    /// What comes after it.
+    pub step: Step,
+    /// Whether it lies wholly behind what was read before.
+    pub old: bool,
+    /// Whether it told a next page.
+    pub tells_next: bool,
+}
+
+/// The page that is asked for.
+#[derive(Clone, Copy)]
+pub struct Wanted<'a> {
+    pub stream: &'a Arc<Stream>,
+    pub partition: &'a Partition,
+    /// The position from which the walk began.
+    pub position: &'a Position,
+    pub walk: &'a Walk,
+    /// Whether an answer of the stream ever told a next page.
+    pub next_seen: bool,
+}
+
+/// Which lookup of a stream is meant.
+type Which = fn(&Stream) -> Option<&Lookup>;
+
+impl Reader {
+    /// Asks for a page and reads it.
+    pub(super) async fn page(
+        &self,
+        wanted: Wanted<'_>,
+        occurrences: &mut Occurrences,
+    ) -> Result<Fetched, ReadError> {
+        let Wanted { stream, partition, position, walk, next_seen } = wanted;
+        let Answer { json, headers, url, sent_at, .. } = self.answer(wanted).await?;
+        let scope = Scope::at(sent_at, partition.record.clone());
+        let (task, seen) = (Arc::clone(stream), scope.clone());
+        let Extract { mut records, facts } =
+            self.evaluate(move |deadline| extract::extract(&task, json, &seen, deadline)).await?;
+        let pager = &stream.pager;
+        let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
+        let old = stream.is_old(position, walk, &facts);
+        if step == Step::End && !old {
+            pager.prove_end(walk, &facts, next_seen).map_err(ReadError::Paging)?;
+        }
+        let tells_next = pager.told(&facts, &headers).map_err(ReadError::Paging)?.is_some();
+        let mut missing = 0;
+        if stream.detail.is_some() {
+            (records, missing) = self.details(stream, records, &scope).await?;
+        }
+        let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
+        for (warning, times) in [
+            (Warning::NotThere, missing),
+            (Warning::NoCursor, facts.undated),
+            (Warning::NoMark, facts.unmarked),
+        ] {
+            if times > 0 {
+                *reading.warnings.entry(warning).or_default() += times;
+            }
+        }
+        Ok(Fetched { reading, facts, step, old, tells_next })
+    }
+
+    async fn answer(&self, wanted: Wanted<'_>) -> Result<Answer, ReadError> {
+        let Wanted { stream, partition, position, walk, .. } = wanted;
+        let scope = Scope::at(Utc::now(), partition.record.clone());
+        let mut request = self.request(stream, None, &partition.record, scope).await?;
+        if let Target::Relative { query, .. } = &mut request.target {
+            query.extend(stream.query(position, walk));
+        }
+        stream.pager.apply(walk.token.as_ref(), &mut request).map_err(ReadError::Paging)?;
+        Ok(self.client.send(&request, &stream.rules).await?)
+    }
+
+    /// Maps `records` of `partition` in the cage, in several pieces at once where it does not count
+    /// how many equal ones came before.
+    pub(super) async fn map(
+        &self,
+        stream: &Arc<Stream>,
+        partition: &str,
+        records: Vec<Val>,
+        scope: Scope,
+        occurrences: &mut Occurrences,
+    ) -> Result<Reading, ReadError> {
+        if stream.identity.is_some() {
+            let counted = std::mem::take(occurrences);
+            let (reading, counted) = self.map_piece(stream, partition, records, &scope, counted).await?;
+            *occurrences = counted;
+            return Ok(reading);
+        }
+        let pieces = self.pieces(records).into_iter();
+        let pieces =
+            pieces.map(|records| self.map_piece(stream, partition, records, &scope, Occurrences::new()));
+        let mut mapped = Reading::default();
+        for (reading, _) in try_join_all(pieces).await? {
+            mapped.append(reading);
+        }
+        Ok(mapped)
+    }
+
+    async fn map_piece(
+        &self,
+        stream: &Arc<Stream>,
+        partition: &str,
+        records: Vec<Val>,
+        scope: &Scope,
+        mut occurrences: Occurrences,
+    ) -> Result<(Reading, Occurrences), ReadError> {
+        let (task, partition, scope) = (Arc::clone(stream), partition.to_owned(), scope.clone());
+        self.evaluate(move |deadline| {
+            let reading = mapping::map(&task, &partition, records, &scope, &mut occurrences, deadline)?;
+            Ok((reading, occurrences))
+        })
+        .await
+    }
+
+    /// The request of `stream`, or that of `lookup`, for `record`.
+    async fn request(
+        &self,
+        stream: &Arc<Stream>,
+        lookup: Option<Which>,
+        record: &Val,
+        scope: Scope,
+    ) -> Result<Request, ReadError> {
+        let (task, record) = (Arc::clone(stream), record.clone());
+        let build = move |deadline| {
+            let template = match lookup.and_then(|lookup| lookup(&task)) {
+                Some(lookup) => &lookup.request,
+                None => &task.request,
+            };
+            match template.build(&record, &scope, Limits::one(deadline)) {
+                Ok(request) => Ok(Ok(request)),
+                Err(RequestError::Filter(error)) => Err(error),
+                Err(error) => Ok(Err(error)),
+            }
+        };
+        Ok(self.evaluate(build).await??)
+    }
+
+    /// The records that `named` only name, each once, and how many of them are not there.
+    async fn details(
+        &self,
+        stream: &Arc<Stream>,
+        named: Vec<Val>,
+        scope: &Scope,
+    ) -> Result<(Vec<Val>, u64), ReadError> {
+        let detail: Which = |stream| stream.detail.as_ref();
+        let mut asked = HashSet::new();
+        let (mut records, mut missing) = (Vec::new(), 0);
+        for name in named {
+            let request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            let Target::Relative { path, query } = &request.target else { continue };
+            if asked.insert((path.clone(), query.clone(), request.body.clone())) {
+                match self.look_up(stream, detail, &request, scope).await? {
+                    Some(record) => records.push(record),
+                    None => missing += 1,
+                }
+            }
+        }
+        Ok((records, missing))
+    }
+
+    /// The record that `request` asks for; `None` where there is none (any more).
+    async fn look_up(
+        &self,
+        stream: &Arc<Stream>,
+        lookup: Which,
+        request: &Request,
+        scope: &Scope,
+    ) -> Result<Option<Val>, ReadError> {
+        let json = match self.client.send(request, &stream.rules).await {
+            Ok(answer) => answer.json,
+            Err(ClientError::Refused { status: 404 | 410, .. }) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let (task, scope) = (Arc::clone(stream), scope.clone());
+        let record = self.evaluate(move |deadline| {
+            let Some(lookup) = lookup(&task) else { return Ok(None) };
+            lookup.record.run_one(json, &scope, Limits::one(deadline)).map(Some)
+        });
+        record.await
+    }
+
+    /// Asks for an open record again; `None` where there is none any more.
+    pub(super) async fn refresh(
+        &self,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        record: &Val,
+    ) -> Result<Option<Val>, ReadError> {
+        let scope = Scope::at(Utc::now(), partition.record.clone());
+        let request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        self.look_up(stream, Stream::refresh_lookup, &request, &scope).await
+    }
+}

@@ -1,0 +1,106 @@
+//! From an answer to its records, and to what tells how to go on. Nothing here waits.
+
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+use jaq_json::Val;
+use sha2::{Digest, Sha256};
+
+use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, token_of};
+use crate::plan::{Kind, Next, PageFacts, Stop, Strategy, Stream};
+use crate::time::instant;
+
+/// The most records in one answer.
+const MOST_RECORDS: usize = 1_000_000;
+
+/// What an answer holds, before its records are mapped.
+#[derive(Debug)]
+pub struct Extract {
+    pub records: Vec<Val>,
+    pub facts: PageFacts,
+}
+
+/// Finds the records of `answer` and what tells how to go on.
+pub fn extract(
+    stream: &Stream,
+    answer: Val,
+    scope: &Scope,
+    deadline: Instant,
+) -> Result<Extract, FilterError> {
+    let one = Limits::one(deadline);
+    let mut facts = PageFacts::default();
+    if let Kind::Cursor { next: Next::Body(next), .. } | Kind::NextUrl { next: Next::Body(next) } =
+        &stream.pager.kind
+    {
+        facts.next = token_of(next, &next.run_one(answer.clone(), scope, one)?)?;
+    }
+    if let Stop::When(stop) = &stream.pager.stop {
+        facts.stop = match stop.run_one(answer.clone(), scope, one)? {
+            // what is not there does not end anything
+            Val::Null => false,
+            told => boolean(stop, &told)?,
+        };
+    }
+    if let Some(more) = &stream.pager.more {
+        // null is no answer: a misspelt filter would prove the end of every walk
+        facts.more = Some(boolean(more, &more.run_one(answer.clone(), scope, one)?)?);
+    }
+    let records = stream.records.run(answer, scope, Limits { outputs: MOST_RECORDS, deadline })?;
+    let mut digest = Sha256::new();
+    for record in &records {
+        if Instant::now() > deadline {
+            return Err(stream.records.error("reading the records took too long".to_owned()));
+        }
+        digest.update(jq::to_json(record));
+        digest.update(b"\n");
+        look_at(stream, record, scope, one, &mut facts);
+    }
+    facts.count = records.len();
+    facts.fingerprint = hex(&digest.finalize()[..16]);
+    Ok(Extract { records, facts })
+}
+
+fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: &mut PageFacts) {
+    let cursor = match &stream.strategy {
+        Strategy::Window(window) => Some(&window.cursor),
+        Strategy::Descending(descending) => Some(&descending.cursor),
+        Strategy::Events(events) => {
+            let mark = events.mark.run_one(record.clone(), scope, limits);
+            match mark.and_then(|id| token_of(&events.mark, &id)) {
+                Ok(Some(mark)) => facts.mark = Some(mark),
+                // one that cannot be told is read all the same, and once more in the next run
+                Ok(None) | Err(_) => facts.unmarked += 1,
+            }
+            None
+        }
+        Strategy::Snapshot => None,
+    };
+    if let Some(cursor) = cursor {
+        match time(cursor, record, scope, limits) {
+            Some(at) => facts.times = Some(widened(facts.times, at)),
+            None => facts.undated += 1,
+        }
+    }
+    if let Kind::Keyset { field, .. } = &stream.pager.kind
+        && let Some(at) = time(field, record, scope, limits)
+    {
+        facts.keys = Some(widened(facts.keys, at));
+    }
+}
+
+fn widened(
+    range: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    at: DateTime<Utc>,
+) -> (DateTime<Utc>, DateTime<Utc>) {
+    range.map_or((at, at), |(earliest, latest)| (earliest.min(at), latest.max(at)))
+}
+
+/// The time that `filter` finds in `record`.
+pub fn time(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Option<DateTime<Utc>> {
+    instant(&jq::text(&filter.run_one(record.clone(), scope, limits).ok()?)?)
+}
+
+/// As digests are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

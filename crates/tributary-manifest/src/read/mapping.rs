@@ -1,0 +1,204 @@
+//! From records to canonical records. Nothing here waits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
+use jaq_json::Val;
+use sha2::{Digest, Sha256};
+
+use tributary_domain::{Origin, Record, Resource, Status, parse_record};
+
+use super::extract::{hex, time};
+use super::page::{MappedRecord, OpenRecord};
+use super::report::{Warning, Warnings};
+use crate::jq::{self, FilterError, Limits, Scope, holds, text, token_of};
+use crate::plan::{IdentityPlan, Output, Stream, Tracking};
+
+/// The most canonical records that one record becomes.
+pub const MOST_MAPPED: usize = 1_000;
+/// How much of a status that is not in the table is kept, in characters.
+const STATUS_CHARS: usize = 64;
+
+/// The mapped records of a page.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub records: Vec<MappedRecord>,
+    /// Records that may still change.
+    pub open: Vec<OpenRecord>,
+    /// The keys of those that no longer do.
+    pub closed: Vec<String>,
+    /// The records as they came, for a stream that others depend on.
+    pub parents: Vec<Val>,
+    /// The records as they came, to be kept; for a stream that keeps them.
+    pub raw: Vec<Origin>,
+    pub warnings: Warnings,
+}
+
+impl Reading {
+    /// Adds what another answer brought, or another piece of this one.
+    pub fn append(&mut self, other: Self) {
+        self.records.extend(other.records);
+        self.open.extend(other.open);
+        self.closed.extend(other.closed);
+        self.parents.extend(other.parents);
+        self.raw.extend(other.raw);
+        add(&mut self.warnings, other.warnings);
+    }
+}
+
+/// How often records of equal fields were seen in a walk, by these fields.
+pub type Occurrences = HashMap<String, u32>;
+
+/// Maps `records` of `partition`. One that cannot be mapped does not stop the others.
+pub fn map(
+    stream: &Stream,
+    partition: &str,
+    records: Vec<Val>,
+    scope: &Scope,
+    occurrences: &mut Occurrences,
+    deadline: Instant,
+) -> Result<Reading, FilterError> {
+    let mut reading = Reading::default();
+    for record in &records {
+        if Instant::now() > deadline {
+            return Err(stream.records.error("mapping the records took too long".to_owned()));
+        }
+        let limits = Limits { outputs: MOST_MAPPED, deadline };
+        let mut scope = scope.clone();
+        if let Some(identity) = &stream.identity {
+            scope.identity = Val::from(identity.of(record, &scope, limits, occurrences)?);
+        }
+        let before = reading.records.len();
+        if let Some(output) = &stream.output {
+            let origin = || origin(stream, partition, record, &scope);
+            if output.keeps_raw {
+                reading.raw.push(origin());
+            }
+            let (mapped, warnings) = output.map_one(record, &scope, limits, origin);
+            reading.records.extend(mapped);
+            add(&mut reading.warnings, warnings);
+        }
+        if let Some(tracking) = &stream.tracking {
+            let key = tracking.key_of(record, &scope, limits)?;
+            if holds(&tracking.open.run_one(record.clone(), &scope, limits)?) {
+                let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
+                    MappedRecord::Canonical(record) => Some(record.clone()),
+                    MappedRecord::Unmappable { .. } => None,
+                });
+                let at = tracking.at.as_ref().and_then(|at| time(at, record, &scope, limits));
+                let (canonical, record) = (canonical.collect(), jq::to_json(record));
+                reading.open.push(OpenRecord {
+                    key,
+                    record,
+                    canonical,
+                    at,
+                    first_seen: None,
+                    checked_at: None,
+                });
+            } else {
+                reading.closed.push(key);
+            }
+        }
+    }
+    if stream.is_parent {
+        reading.parents = records;
+    }
+    Ok(reading)
+}
+
+impl Tracking {
+    fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
+        let key = self.key.run_one(record.clone(), scope, limits)?;
+        token_of(&self.key, &key)?
+            .ok_or_else(|| self.key.error("yields nothing that names a record".to_owned()))
+    }
+}
+
+impl IdentityPlan {
+    /// The record's own id or else a digest of its fields and of how many equal ones came before
+    /// it in this walk.
+    fn of(
+        &self,
+        record: &Val,
+        scope: &Scope,
+        limits: Limits,
+        occurrences: &mut Occurrences,
+    ) -> Result<String, FilterError> {
+        if let Some(id) = token_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
+            return Ok(id);
+        }
+        let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);
+        let fields = hex(&Sha256::digest(fields)[..16]);
+        let occurrence = occurrences.entry(fields.clone()).or_default();
+        *occurrence += 1;
+        Ok(format!("{fields}-{occurrence}"))
+    }
+}
+
+/// Where `record` comes from, with what its mapping sees in `scope`.
+pub(super) fn origin(stream: &Stream, partition: &str, record: &Val, scope: &Scope) -> Origin {
+    Origin {
+        stream: stream.name.clone(),
+        partition: partition.to_owned(),
+        record: jq::to_json(record),
+        parent: jq::to_json(&scope.parent),
+        asked_at: text(&scope.now).unwrap_or_default(),
+        identity: text(&scope.identity).map(String::into_bytes),
+        vanished: false,
+    }
+}
+
+impl Output {
+    /// What `record` becomes, and what is odd about it. `origin` tells where it comes from, for what
+    /// has no place.
+    pub(super) fn map_one(
+        &self,
+        record: &Val,
+        scope: &Scope,
+        limits: Limits,
+        origin: impl Fn() -> Origin,
+    ) -> (Vec<MappedRecord>, Warnings) {
+        let mut warnings = Warnings::new();
+        let unmappable = |reason: String| MappedRecord::Unmappable { origin: origin(), reason };
+        let mapped = match self.map.run(record.clone(), scope, limits) {
+            Err(error) => vec![unmappable(error.to_string())],
+            Ok(mapped) => mapped
+                .into_iter()
+                .map(|mut canonical| {
+                    if let Some(status_map) = &self.status_map {
+                        translate_status(status_map, &mut canonical, &mut warnings);
+                    }
+                    match parse(self.resource, &canonical) {
+                        Ok(record) => MappedRecord::Canonical(record),
+                        Err(reason) => unmappable(reason),
+                    }
+                })
+                .collect(),
+        };
+        (mapped, warnings)
+    }
+}
+
+fn parse(resource: Resource, canonical: &Val) -> Result<Record, String> {
+    parse_record(resource, &jq::to_json(canonical)).map_err(|error| error.to_string())
+}
+
+/// Adds `others` to `warnings`.
+pub(super) fn add(warnings: &mut Warnings, others: Warnings) {
+    for (warning, times) in others {
+        *warnings.entry(warning).or_default() += times;
+    }
+}
+
+/// Puts Formance's status in the place of the provider's.
+fn translate_status(status_map: &BTreeMap<String, Status>, canonical: &mut Val, warnings: &mut Warnings) {
+    let Val::Obj(members) = canonical else { return };
+    let key = Val::from("status".to_owned());
+    let Some(provider_status) = members.get(&key).and_then(text) else { return };
+    let status = status_map.get(&provider_status).copied().unwrap_or_else(|| {
+        let shown = provider_status.chars().take(STATUS_CHARS).collect();
+        *warnings.entry(Warning::UnmappedStatus(shown)).or_default() += 1;
+        Status::Other
+    });
+    jaq_json::Rc::make_mut(members).insert(key, Val::from(status.as_str().to_owned()));
+}

@@ -1,0 +1,22 @@
+//! Reads a provider: runs over its streams, page by page, from answers to canonical records.
+
+mod ask;
+mod extract;
+mod follow_up;
+mod hand_over;
+mod mapping;
+mod page;
+mod partition;
+mod reader;
+mod remap;
+mod report;
+mod run;
+mod selection;
+mod walk;
+
+pub use page::{EachPage, MappedRecord, OpenRecord, Page, PageSink};
+pub use reader::Reader;
+pub use remap::RemapError;
+pub use report::{Failure, ReadError, RunError, RunReport, Warning, Warnings};
+pub use run::Most;
+pub use selection::{Selection, StreamGroup, Wanted};

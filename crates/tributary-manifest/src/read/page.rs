@@ -1,0 +1,145 @@
+//! What a run hands over, and to whom.
+
+use std::convert::Infallible;
+
+use chrono::{DateTime, Utc};
+
+use tributary_domain::{Origin, Record, Resource};
+
+use super::report::Warnings;
+
+/// Takes what a run reads. Implemented by whoever keeps rows and cursors.
+pub trait PageSink: Send {
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The cursor last committed for this partition of this stream, `None` where there is none.
+    fn cursor(
+        &mut self,
+        stream: &str,
+        partition: &str,
+    ) -> impl Future<Output = Result<Option<serde_json::Value>, Self::Error>> + Send;
+
+    /// The records of this partition that were open when they were last seen. `resource` is what
+    /// they were mapped to.
+    fn open_records(
+        &mut self,
+        stream: &str,
+        resource: Resource,
+        partition: &str,
+    ) -> impl Future<Output = Result<Vec<OpenRecord>, Self::Error>> + Send;
+
+    /// Whether an answer of this stream was ever seen to tell a next page by `next`, in whichever
+    /// partition and run.
+    fn next_seen(
+        &mut self,
+        stream: &str,
+        next: &str,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Notes for good that an answer of this stream told a next page by `next`.
+    fn saw_next(&mut self, stream: &str, next: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes warnings that come with no page.
+    fn warn(
+        &mut self,
+        stream: &str,
+        partition: &str,
+        warnings: Warnings,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Commits the records of `page`, what is open of them and, where it has one, its cursor: all
+    /// or nothing, in one database transaction.
+    fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Shows each page to a function and keeps nothing: each run reads from the beginning.
+pub struct EachPage<F>(pub F);
+
+impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
+    type Error = Infallible;
+
+    async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
+        Ok(None)
+    }
+
+    async fn open_records(&mut self, _: &str, _: Resource, _: &str) -> Result<Vec<OpenRecord>, Infallible> {
+        Ok(Vec::new())
+    }
+
+    async fn next_seen(&mut self, _: &str, _: &str) -> Result<bool, Infallible> {
+        Ok(false)
+    }
+
+    async fn saw_next(&mut self, _: &str, _: &str) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn warn(&mut self, _: &str, _: &str, _: Warnings) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+        self.0(page);
+        Ok(())
+    }
+}
+
+/// A piece of what one request answered, at most [`Page::MOST_RECORDS`] records.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    pub stream: String,
+    pub resource: Resource,
+    /// Which account, category, ... of the stream; empty where it has only one.
+    pub partition: String,
+    pub records: Vec<MappedRecord>,
+    /// Whether the partition was never read to its end before: what it brings is history.
+    pub history: bool,
+    /// Records that may still change, as they were seen now.
+    pub open: Vec<OpenRecord>,
+    /// The keys of records that may not change any more.
+    pub closed: Vec<String>,
+    /// Only with the last page of an answer, so that a run that is killed in between repeats
+    /// the answer and skips nothing. `None` leaves the kept cursor as it is.
+    pub cursor: Option<serde_json::Value>,
+    /// Whether this is the first page of the stream in this run.
+    pub first_of_stream: bool,
+    /// Whether the stream is complete with this page: never set where a partition of it, or of
+    /// the stream that it depends on, could not be read in this run.
+    pub end_of_stream: bool,
+    /// The requests sent since the page before, of whatever stream.
+    pub requests: u64,
+    /// What was odd about the records of this answer, and how often; told with its first page.
+    pub warnings: Warnings,
+    /// The records as they came, in order; empty unless the manifest says `keep_raw`.
+    pub raw: Vec<Origin>,
+}
+
+impl Page {
+    /// The most records that one page holds.
+    pub const MOST_RECORDS: usize = 5_000;
+}
+
+/// A record of the provider that may still change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenRecord {
+    /// What identifies it within its partition.
+    pub key: String,
+    /// The JSON that the provider sent.
+    pub record: Vec<u8>,
+    /// What it was mapped to.
+    pub canonical: Vec<Record>,
+    /// The time by which the API filters.
+    pub at: Option<DateTime<Utc>>,
+    /// When it was seen open for the first and for the last time; told by the sink.
+    pub first_seen: Option<DateTime<Utc>>,
+    pub checked_at: Option<DateTime<Utc>>,
+}
+
+/// A record of the provider after its mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MappedRecord {
+    /// What it became, or one part of it.
+    Canonical(Record),
+    /// A record that has no place in Formance as it is: what the provider sent, and why.
+    Unmappable { origin: Origin, reason: String },
+}

@@ -1,0 +1,165 @@
+//! What a run did, what was odd, and what could not be read.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use crate::cage::CageError;
+use crate::jq::FilterError;
+use crate::plan::RequestError;
+use crate::wire::ClientError;
+
+/// Something odd that does not stop a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Warning {
+    #[error("status {0:?} is not in the status_map and was taken as OTHER")]
+    UnmappedStatus(String),
+    #[error("a record has no time that could move the cursor")]
+    NoCursor,
+    #[error("an event has no id that could move the mark")]
+    NoMark,
+    #[error("a record that is only named in the list is not there")]
+    NotThere,
+    #[error("an open record is not there any more and is not asked for again")]
+    Gone,
+    #[error("a record is open for longer than `give_up` and is not asked for again")]
+    GivenUp,
+    #[error("a pending record is not listed any more and is served as CANCELLED")]
+    Vanished,
+    #[error("a partition was skipped: {0}")]
+    Skipped(String),
+    #[error("a walk began anew: {0}")]
+    BegunAnew(String),
+    #[error("a record has no place in Formance as it is and went to quarantine")]
+    Refused,
+}
+
+impl Warning {
+    /// Every kind that there is.
+    pub const KINDS: [&'static str; 10] = [
+        "unmapped_status",
+        "no_cursor",
+        "no_mark",
+        "not_there",
+        "gone",
+        "given_up",
+        "vanished",
+        "partition_skipped",
+        "walk_begun_anew",
+        "quarantined",
+    ];
+
+    /// What kind of warning it is: one of a few words, whatever a provider says.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::UnmappedStatus(_) => "unmapped_status",
+            Self::NoCursor => "no_cursor",
+            Self::NoMark => "no_mark",
+            Self::NotThere => "not_there",
+            Self::Gone => "gone",
+            Self::GivenUp => "given_up",
+            Self::Vanished => "vanished",
+            Self::Skipped(_) => "partition_skipped",
+            Self::BegunAnew(_) => "walk_begun_anew",
+            Self::Refused => "quarantined",
+        }
+    }
+}
+
+/// How often each warning occurred.
+pub type Warnings = BTreeMap<Warning, u64>;
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunReport {
+    /// Requests sent, repeated ones included.
+    pub requests: u64,
+    /// Records handed over that have their canonical form.
+    pub records: u64,
+    /// Records handed over that have none.
+    pub unmappable: u64,
+    pub warnings: Warnings,
+    /// What could not be read.
+    pub failures: Vec<Failure>,
+}
+
+/// A partition of a stream that could not be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{stream}{}: {error}", in_partition(.partition))]
+pub struct Failure {
+    pub stream: String,
+    pub partition: String,
+    pub error: ReadError,
+}
+
+impl Failure {
+    /// The status that the provider refused with, itself or when it was asked for a token.
+    pub fn refusal(&self) -> Option<u16> {
+        let ReadError::Client(error) = &self.error else { return None };
+        match error {
+            ClientError::Refused { status, .. } => Some(*status),
+            // a token that is refused is refused for what we are, whatever the status
+            ClientError::NoToken(why) if matches!(**why, ClientError::Refused { .. }) => Some(401),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for is not on the cassette that answers.
+    pub fn ends_cassette(&self) -> bool {
+        matches!(self.error, ReadError::Client(ClientError::NotRecorded { .. }))
+    }
+}
+
+fn in_partition(partition: &str) -> String {
+    if partition.is_empty() { String::new() } else { format!(" ({partition})") }
+}
+
+/// Why a partition of a stream could not be read.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error("the cursor that was kept cannot be read: {0}")]
+    Cursor(String),
+    #[error("{0}")]
+    Paging(String),
+    #[error("not read, since {0} could not be read")]
+    Parent(String),
+    #[error(transparent)]
+    Cage(#[from] CageError),
+}
+
+/// How many failures the text of an error spells out; the report has them all.
+const LISTED_FAILURES: usize = 20;
+
+impl RunError<Infallible> {
+    /// What a run did into a sink that cannot fail, be it all of it or not.
+    pub fn report(self) -> RunReport {
+        match self {
+            Self::Incomplete(report) => report,
+            Self::Sink(never) => match never {},
+        }
+    }
+}
+
+/// Why a run did not succeed. Whatever it handed over before stays valid.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError<E: std::error::Error + 'static> {
+    /// What was read could not be kept; the run ended there.
+    #[error("what was read could not be kept")]
+    Sink(#[source] E),
+    /// Something could not be read; everything else was.
+    #[error("not everything could be read: {}", listed(&.0.failures))]
+    Incomplete(RunReport),
+}
+
+fn listed(failures: &[Failure]) -> String {
+    let mut listed: Vec<String> = failures.iter().take(LISTED_FAILURES).map(Failure::to_string).collect();
+    if let Some(more) = failures.len().checked_sub(LISTED_FAILURES).filter(|more| *more > 0) {
+        listed.push(format!("and {more} more"));
+    }
+    listed.join("; ")
+}

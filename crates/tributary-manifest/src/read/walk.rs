@@ -1,0 +1,211 @@
+//! Walks through one partition to its end, from where the last run stood.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::Utc;
+use jaq_json::Val;
+
+use super::ask::{Fetched, Wanted};
+use super::follow_up::Listed;
+use super::hand_over::Pages;
+use super::mapping::{Occurrences, Reading};
+use super::page::PageSink;
+use super::partition::Partition;
+use super::report::{ReadError, Warning};
+use super::run::{Deferred, Run};
+use crate::plan::{PageFacts, Position, Step, Strategy, Stream, Token, Walk};
+use crate::wire::ClientError;
+
+/// How often a walk of one partition may begin anew because the API lost its place.
+const MOST_RESETS: u32 = 3;
+
+/// How far a partition has come in this run.
+struct Course {
+    position: Position,
+    /// The position that is asked from, which stands still meanwhile.
+    asked: Position,
+    walk: Walk,
+    listed: Listed,
+    occurrences: Occurrences,
+    /// Of the pages of this walk.
+    tokens: HashSet<Token>,
+    /// Whether the next page is the first after what an earlier run read.
+    resumed: bool,
+    resets: u32,
+}
+
+impl Course {
+    fn new(stream: &Stream, mut position: Position) -> Self {
+        let kept = position.walk.take();
+        let resumed = kept.is_some();
+        let walk = kept.unwrap_or_else(|| stream.begin(&position, Utc::now()));
+        Self {
+            asked: position.clone(),
+            position,
+            listed: Listed::by(&walk),
+            walk,
+            occurrences: Occurrences::new(),
+            tokens: HashSet::new(),
+            resumed,
+            resets: 0,
+        }
+    }
+
+    /// Whether `error` is that the API lost the place, and the walk may begin anew for it.
+    fn may_begin_anew(&self, error: &ReadError) -> bool {
+        lost_its_place(error, self.resumed) && self.resets < MOST_RESETS
+    }
+
+    fn begin_anew(&mut self, stream: &Stream) {
+        (self.resumed, self.resets) = (false, self.resets + 1);
+        self.tokens.clear();
+        self.occurrences.clear();
+        self.walk = stream.begin(&self.position, Utc::now());
+        self.listed = Listed::by(&self.walk);
+    }
+
+    fn pass(&mut self, facts: PageFacts) {
+        self.resumed = false;
+        self.walk.newest = self.walk.newest.max(facts.times.map(|(_, latest)| latest));
+        self.walk.fingerprint = Some(facts.fingerprint);
+        self.position.mark = facts.mark.or(self.position.mark.take());
+    }
+
+    /// Goes on to what follows after a page whose pager says `step`: another page, another window,
+    /// or nothing. `false` says that it was the last.
+    fn goes_on(&mut self, stream: &Stream, step: Step, old: bool) -> Result<bool, ReadError> {
+        if let (Step::Go(token), false) = (step, old) {
+            if !self.tokens.insert(token.clone()) {
+                return Err(ReadError::Paging("the pages go in a circle".to_owned()));
+            }
+            self.walk.token = Some(token);
+            return Ok(true);
+        }
+        self.position.watermark = stream.close(self.position.watermark, &self.walk);
+        let Some(next) = stream.next_walk(&self.walk) else {
+            self.position.complete = true;
+            return Ok(false);
+        };
+        self.listed.until = next.until;
+        self.tokens.clear();
+        self.walk = next;
+        Ok(true)
+    }
+
+    /// What is kept with a page: the walk that `goes_on`, or the position it has reached.
+    fn kept(&self, stream: &Stream, goes_on: bool) -> Option<serde_json::Value> {
+        let may_stand_still = goes_on && !stream.resumes();
+        if !stream.keeps_position() || stream.waits_for_children() || may_stand_still {
+            return None;
+        }
+        let walk = goes_on.then(|| self.walk.clone());
+        Some(Position { walk, ..self.position.clone() }.to_json())
+    }
+}
+
+impl<S: PageSink> Run<'_, S> {
+    /// Walks through one partition to its end.
+    pub(super) async fn partition(
+        &mut self,
+        index: usize,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        pages: &mut Pages,
+        records: &mut Vec<Val>,
+    ) -> Result<Result<(), ReadError>, S::Error> {
+        let position = match self.position(stream, partition).await? {
+            Ok(position) => position,
+            Err(error) => return Ok(Err(error)),
+        };
+        pages.history = stream.keeps_position() && !position.complete;
+        let mut course = Course::new(stream, position);
+        for _ in 0..self.most.pages {
+            let page = self.next_page(index, stream, partition, &mut course).await?;
+            let (mut reading, step, old) = match page {
+                Ok(Some(page)) => page,
+                Ok(None) => continue,
+                Err(error) => return Ok(Err(error)),
+            };
+            records.append(&mut reading.parents);
+            let goes_on = match course.goes_on(stream, step, old) {
+                Ok(goes_on) => goes_on,
+                Err(error) => return Ok(Err(error)),
+            };
+            let cursor = course.kept(stream, goes_on);
+            if goes_on {
+                self.hand_over(stream, partition, reading, cursor, pages, false).await?;
+                continue;
+            }
+            if stream.waits_for_children() {
+                let (partition, position) = (partition.clone(), course.position.to_json());
+                self.deferred.push(Deferred { index, partition, position });
+            }
+            let last = stream.tracking.is_none();
+            self.hand_over(stream, partition, reading, cursor, pages, last).await?;
+            return match last {
+                true => Ok(Ok(())),
+                false => self.follow_up(stream, partition, course.listed, pages).await,
+            };
+        }
+        pages.complete = false;
+        Ok(Ok(()))
+    }
+
+    /// Reads the next page of `course`; `None` where the walk begins anew instead.
+    async fn next_page(
+        &mut self,
+        index: usize,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        course: &mut Course,
+    ) -> Result<Result<Option<(Reading, Step, bool)>, ReadError>, S::Error> {
+        let next_seen = self.next_seen(index, stream).await?;
+        let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_seen };
+        let Fetched { mut reading, facts, step, old, tells_next } =
+            match self.reader.page(wanted, &mut course.occurrences).await {
+                Ok(fetched) => fetched,
+                Err(error) if course.may_begin_anew(&error) => {
+                    let warning = Warning::BegunAnew(error.to_string());
+                    self.warn(stream, partition, [(warning, 1)].into()).await?;
+                    course.begin_anew(stream);
+                    return Ok(Ok(None));
+                }
+                Err(error) => return Ok(Err(error)),
+            };
+        if tells_next && !next_seen {
+            self.saw_next(index, stream).await?;
+        }
+        course.pass(facts);
+        reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));
+        Ok(Ok(Some((reading, step, old))))
+    }
+
+    async fn position(
+        &mut self,
+        stream: &Stream,
+        partition: &Partition,
+    ) -> Result<Result<Position, ReadError>, S::Error> {
+        if !stream.keeps_position() {
+            return Ok(Ok(Position::default()));
+        }
+        let kept = self.sink.cursor(&stream.name, &partition.key).await?;
+        Ok(Position::from_json(kept).map_err(ReadError::Cursor).map(|mut position| {
+            if !stream.resumes() || matches!(stream.strategy, Strategy::Events(_)) {
+                position.walk = None;
+            }
+            position
+        }))
+    }
+}
+
+/// Whether an API that was asked to go on from where an earlier run stood does not know the place
+/// any more, or says that the walk has to begin anew.
+fn lost_its_place(error: &ReadError, resumed: bool) -> bool {
+    match error {
+        ReadError::Client(ClientError::ResetPaging { .. }) => true,
+        ReadError::Client(ClientError::Refused { status, .. }) => resumed && (400..500).contains(status),
+        ReadError::Paging(_) => resumed,
+        _ => false,
+    }
+}

@@ -1,0 +1,39 @@
+//! What goes over the network, and what comes back.
+
+use chrono::{DateTime, Utc};
+use jaq_json::Val;
+use reqwest::header::HeaderMap;
+use reqwest::{StatusCode, Url};
+
+use super::request::Method;
+
+/// A request in full.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Option<Vec<u8>>,
+}
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Incoming {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// Unpacked; `None` where it is larger than what is read.
+    pub body: Option<Vec<u8>>,
+    pub sent_at: DateTime<Utc>,
+}
+
+/// A JSON answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// Null where there is nothing (204).
+    pub json: Val,
+    pub headers: HeaderMap,
+    /// What was asked, without what proves who asks: what a relative link is relative to.
+    pub url: Url,
+    /// When the request was sent that got it: what the answer tells is at least as new.
+    pub sent_at: DateTime<Utc>,
+}
