@@ -1,5 +1,6 @@
 //! `tributary manifest`, typed as whoever connects a provider would type it.
 
+use std::collections::BTreeMap;
 use std::process::Output;
 use std::sync::Arc;
 
@@ -150,6 +151,44 @@ fn the_schema_that_editors_take_is_the_one_of_the_code() {
         tributary::config::schema(),
         "write it anew: cargo run -- manifest schema > providers/provider.schema.json"
     );
+}
+
+/// Calls `see` with each object of `schema` that describes properties, and where it is.
+fn each_object(schema: &Value, path: &str, see: &mut dyn FnMut(&str, &serde_json::Map<String, Value>)) {
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        see(path, properties);
+    }
+    match schema {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| each_object(member, &format!("{path}/{name}"), see));
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, item)| each_object(item, &format!("{path}/{index}"), see)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_property_of_the_schema_has_a_description_of_its_own() {
+    let (mut seen, mut wrong) = (0, Vec::new());
+    each_object(&tributary::config::schema(), "", &mut |path, properties| {
+        let mut said = BTreeMap::new();
+        for (name, property) in properties {
+            seen += 1;
+            match property["description"].as_str().map(str::trim).filter(|text| !text.is_empty()) {
+                None => wrong.push(format!("{path}/{name} has no description")),
+                Some(text) => {
+                    if let Some(other) = said.insert(text.to_owned(), name) {
+                        wrong.push(format!("{path}: {other} and {name} both say {text:?}"));
+                    }
+                }
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{} of {seen}: {wrong:#?}", wrong.len());
+    assert!(seen > 200, "{seen} properties: where are the others?");
 }
 
 #[test]
