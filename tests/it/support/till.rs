@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use sqlx::PgPool;
+use tokio::sync::Notify;
 use tributary::config::{Provider, Source};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
 use tributary::provider::{Connection, Manifest, Period};
@@ -68,12 +69,19 @@ pub fn quick() -> Settings {
     }
 }
 
-/// Stops for ever at `point`: what goes on there is as good as dead.
-pub fn dead_at(point: Point) -> Settings {
+/// Stops for ever at `point`: what goes on there is as good as dead. Also gives what is notified when
+/// the point is reached.
+pub fn dead_at(point: Point) -> (Settings, Arc<Notify>) {
+    let dead = Arc::new(Notify::new());
+    let told = Arc::clone(&dead);
     let at = move |reached: Point| -> futures::future::BoxFuture<'static, ()> {
-        if reached == point { Box::pin(std::future::pending()) } else { Box::pin(std::future::ready(())) }
+        if reached != point {
+            return Box::pin(std::future::ready(()));
+        }
+        told.notify_one();
+        Box::pin(std::future::pending())
     };
-    Settings { at: Some(Arc::new(at)), ..quick() }
+    (Settings { at: Some(Arc::new(at)), ..quick() }, dead)
 }
 
 impl Till<Standin> {
