@@ -31,7 +31,7 @@ use crate::support::app::new_test_key;
 use crate::support::load::Load;
 use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
 use crate::support::till::{MANIFEST, TOKEN, impatient};
-use crate::support::{records, server};
+use crate::support::{edited, records, server};
 
 const RESTARTS: usize = 20;
 /// Fewer, since each takes the second in which handshakes end.
@@ -70,7 +70,7 @@ impl Scene {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let bank_url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let file = impatient(MANIFEST).replace("per_second: 5", "per_second: 1000");
+        let file = edited(&impatient(MANIFEST), "per_second: 5", "per_second: 1000");
         std::fs::write(place.0.join("providers/starling.yaml"), &file).unwrap();
         read_bank(&pool, &file, &bank_url).await;
         let first = |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(&pool);

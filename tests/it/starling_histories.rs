@@ -18,7 +18,7 @@ use tributary_formance::{Kind, PaymentType};
 
 use crate::support::survival::Survival;
 use crate::support::till::{MANIFEST, TOKEN};
-use crate::support::{Consumer, Loop, TestApp};
+use crate::support::{Consumer, Loop, TestApp, edited, with_fast_feed};
 
 /// In the place of what the bank allows in a day.
 const LIMIT: Limit = Limit { requests: 100, seconds: 5 };
@@ -39,9 +39,8 @@ impl Setup {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
         let declared = MANIFEST.lines().find(|line| line.contains("rate_limit:")).unwrap();
-        let file = MANIFEST.replace(declared.trim(), BUDGET);
-        let app =
-            TestApp::with_file(&file.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n")).await;
+        let file = edited(MANIFEST, declared.trim(), BUDGET);
+        let app = TestApp::with_file(&with_fast_feed(&file)).await;
         let lookup = |name: &str| match name {
             "STARLING_URL" => Some(url.clone()),
             "STARLING_TOKEN" => Some(TOKEN.to_owned()),

@@ -11,7 +11,7 @@ use tributary::sync::{RunOutcome, run_once};
 use tributary_formance::Kind;
 
 use crate::support::proxy::{Fault, Proxy, report};
-use crate::support::{Consumer, Loop, TestApp};
+use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
 const MANIFEST: &str = include_str!("../../providers/starling.yaml");
 const TOKEN: &str = "the-token-of-the-test";
@@ -43,9 +43,7 @@ impl Setup {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let app =
-            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
-                .await;
+        let app = TestApp::with_file(&with_fast_feed(MANIFEST)).await;
         let connection = Arc::new(connect(&format!("http://{address}")));
         (Self { bank, app, connection }, address)
     }

@@ -37,6 +37,8 @@ mod window;
 mod yielded;
 
 #[cfg(test)]
+mod edited;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod starling_tests;

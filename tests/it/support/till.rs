@@ -17,7 +17,7 @@ use tributary_formance::{
     CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
 };
 
-use super::TestApp;
+use super::{TestApp, edited, with_fast_feed};
 use crate::providers::shipped::Shipped;
 
 pub const MANIFEST: &str = include_str!("../../../providers/starling.yaml");
@@ -46,11 +46,14 @@ pub struct Till<B = Starling> {
 
 /// The bank's manifest, with little patience.
 pub fn impatient(manifest: &str) -> String {
-    manifest
-        .replace(", budgets: [{ requests: 1000, per: 1d }]", "")
-        .replace("settle: 5m", "settle: 1s")
-        .replace("every: 1m", "every: 1s")
-        .replace("    key: { max_length", "    timeout: 1s\n    key: { max_length")
+    [
+        (", budgets: [{ requests: 1000, per: 1d }]", ""),
+        ("settle: 5m", "settle: 1s"),
+        ("every: 1m", "every: 1s"),
+        ("    key: { max_length", "    timeout: 1s\n    key: { max_length"),
+    ]
+    .into_iter()
+    .fold(manifest.to_owned(), |text, (from, to)| edited(&text, from, to))
 }
 
 /// How long a request to the bank may take, in the tests.
@@ -152,7 +155,7 @@ impl<B: Pays> Till<B> {
         guard: Duration,
         (account, asset, payees): (String, String, Vec<String>),
     ) -> Self {
-        let file = file.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
+        let file = with_fast_feed(file);
         let app = TestApp::with_file(&file).await;
         let till = Self {
             bank,

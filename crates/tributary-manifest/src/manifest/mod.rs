@@ -173,6 +173,7 @@ def major_units($code): . as $units | {own}[$code] as $own
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use tributary_domain::Resource;
 
     const SMALL: &str = r#"
@@ -251,8 +252,7 @@ streams:
             ("resource: accounts", "resource: acounts", "acounts"),
             ("bearer", "baerer", "baerer"),
         ] {
-            assert!(SMALL.contains(from), "{from}");
-            let error = serde_saphyr::from_str::<Manifest>(&SMALL.replacen(from, to, 1)).unwrap_err();
+            let error = serde_saphyr::from_str::<Manifest>(&edited(SMALL, from, to)).unwrap_err();
             assert!(error.to_string().contains(about), "{about}: {error}");
         }
     }

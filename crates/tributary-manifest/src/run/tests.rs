@@ -6,6 +6,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::edited::edited;
 use crate::fake::{self, Fake, Memory};
 use crate::manifest::Manifest;
 use crate::page::{OpenRecord, Warning};
@@ -54,7 +55,7 @@ streams:
 "#;
 
 fn connection(url: &str) -> Connection {
-    let manifest: Manifest = serde_saphyr::from_str(&MANIFEST.replace("URL", url)).unwrap();
+    let manifest: Manifest = serde_saphyr::from_str(&edited(MANIFEST, "URL", url)).unwrap();
     Connection::new(&ProviderName::try_from("bank".to_owned()).unwrap(), &manifest).unwrap()
 }
 
