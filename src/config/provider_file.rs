@@ -108,7 +108,8 @@ struct FormanceSection {
 struct FeedSection {
     /// How many changes share one second of the feed at most, 1 to 1000000; 100 if not given.
     max_per_second: i32,
-    /// How long a child waits for its parent before it is published without; 24h if not given.
+    /// How long a child waits for its parent before it is published without it; 24h if
+    /// not given.
     parent_wait: Period,
 }
 

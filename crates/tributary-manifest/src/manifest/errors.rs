@@ -65,11 +65,11 @@ pub enum Action {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
-    /// The header that tells it.
+    /// The name of the header that holds it.
     Header(String),
-    /// jq on the body.
+    /// jq on the body: seconds, a date, or seconds or milliseconds since 1970.
     Body(String),
-    /// Always the same.
+    /// A length of time, always the same.
     Period(Period),
 }
 

@@ -19,8 +19,8 @@ pub enum Paging {
         size: Size,
         /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: true where it says that there is another page, else false. Without it,
-        /// `stop` alone decides.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
     },
@@ -32,8 +32,8 @@ pub enum Paging {
         size: Size,
         /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: true where it says that there is another page, else false. Without it,
-        /// `stop` alone decides.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
     },
@@ -53,8 +53,8 @@ pub enum Paging {
         size: Option<Size>,
         /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: true where it says that there is another page, else false. Without it,
-        /// `stop` alone decides.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
         /// Whether a first page that is full and tells no next page can be everything, in a stream
@@ -71,8 +71,8 @@ pub enum Paging {
         size: Option<Size>,
         /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: true where it says that there is another page, else false. Without it,
-        /// `stop` alone decides.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
         /// Whether a first page that is full and tells no next page can be everything, in a stream
@@ -96,8 +96,8 @@ pub enum Paging {
         size: Size,
         /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: true where it says that there is another page, else false. Without it,
-        /// `stop` alone decides.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
     },
@@ -124,7 +124,7 @@ pub enum Stop {
     EmptyPage,
     /// It tells no next page. A cursor or URL that is absent, null or empty always ends.
     NoNext,
-    /// jq on the answer yields true, and not false or null.
+    /// jq on the answer: true at the last page, false or null before it.
     When(String),
 }
 
@@ -132,9 +132,9 @@ pub enum Stop {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
-    /// jq on the answer.
+    /// jq on the answer: the token or URL of the next page, null where there is none.
     Body(String),
-    /// This header.
+    /// The name of the header that holds it.
     Header(String),
     /// The URL with `rel="next"` in the header `Link` (RFC 8288).
     Link,

@@ -27,7 +27,7 @@ pub struct StreamManifest {
     /// must never change.
     #[serde(default)]
     pub partition: Option<String>,
-    /// What is asked.
+    /// The request for its records; `{field}` is that field of the `for_each` record.
     pub request: RequestManifest,
     /// What answers to this stream mean; these rules come before those of the source.
     #[serde(default)]
