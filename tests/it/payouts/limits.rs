@@ -11,7 +11,7 @@ use tributary::store::payment_orders::{self, Resolution};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
-use crate::support::till::{Formance, Till, dead_at, now, number, quick};
+use crate::support::till::{Formance, Till, dead_at, died, now, number, quick};
 
 async fn limited(guard: Duration) -> Till {
     let amount = |text| Some(Amount::parse("amount", text).unwrap());
@@ -92,8 +92,8 @@ async fn what_was_never_sent_can_be_rejected_and_what_may_have_been_cannot() {
         assert!(formance.kept.initiate(point.as_str(), now()));
         let initiation = till.initiation(point.as_str(), 1500);
         tokio::select! {
-            () = dead.notified() => {}
-            _ = formance.send(&initiation) => dead.notified().await,
+            () = died(&dead) => {}
+            _ = formance.send(&initiation) => died(&dead).await,
         }
         assert!(!reject(point.as_str()).await, "{point:?}");
     }

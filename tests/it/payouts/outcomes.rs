@@ -8,7 +8,7 @@ use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
-use crate::support::till::{Formance, Till, dead_at, now, quick};
+use crate::support::till::{Formance, Till, dead_at, died, now, quick};
 
 /// Orders once while the bank does `fault`, and carries on until the money has settled.
 async fn settles(fault: PaymentFault, on_duplicate: OnDuplicate) {
@@ -143,7 +143,7 @@ async fn dies(point: Point, left: Left) {
     // an answer comes, or death does
     let answer = tokio::select! {
         answer = formance.send(&initiation) => Some(answer),
-        () = dead.notified(), if !left.answered => None,
+        () = died(&dead), if !left.answered => None,
     };
     let answer = answer.map(|answer| answer.unwrap().payment().status.to_string());
     assert_eq!(answer.as_deref(), left.answered.then_some("PENDING"));
@@ -157,7 +157,7 @@ async fn dies(point: Point, left: Left) {
         });
     }
     if left.answered {
-        dead.notified().await;
+        died(&dead).await;
     }
     assert_eq!(till.state("k").await, left.state);
     assert_eq!((till.bank.payment_requests(), till.moved("k").await), (left.requests, left.moved));

@@ -87,6 +87,11 @@ pub fn dead_at(point: Point) -> (Settings, Arc<Notify>) {
     (Settings { at: Some(Arc::new(at)), ..quick() }, dead)
 }
 
+/// Waits until the point of [`dead_at`] is reached.
+pub async fn died(dead: &Notify) {
+    tokio::time::timeout(Duration::from_secs(30), dead.notified()).await.expect("the point is reached");
+}
+
 impl Till<Standin> {
     /// Opens one at a provider that ships, for one kind of movement.
     pub async fn at(shipped: Shipped, movement: Movement, guard: Duration) -> Self {
