@@ -398,6 +398,8 @@ async fn read_json(incoming: &mut Incoming) -> Result<Val, String> {
 #[cfg(test)]
 mod answers_tests;
 #[cfg(test)]
+mod payments_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls_tests;
