@@ -14,10 +14,12 @@ use crate::provider::Period;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PaymentsSection {
+    /// The most that may be paid, one entry for each asset; an asset without one has no limit.
     limits: Vec<LimitEntry>,
-    /// The accounts that may pay; all, where none is listed.
+    /// The ids of the accounts that may pay; all, where none is listed.
     source_accounts: BTreeSet<String>,
-    /// How long after a refusal the same request is still taken for a repetition.
+    /// How long after a refusal the same request is still taken for a repetition of it, at least
+    /// 12s; 30s if not given.
     retry_guard: Period,
 }
 
@@ -25,11 +27,16 @@ pub struct PaymentsSection {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LimitEntry {
+    /// The asset, as Formance writes it: `GBP/2`.
     asset: String,
+    /// The most of one payment, in minor units; no limit if not given.
     #[serde(default)]
     per_payment: Option<String>,
+    /// The most of all payments of a day of UTC together, in minor units; no limit if not given.
     #[serde(default)]
     per_day: Option<String>,
+    /// Payments of more than this, in minor units, wait for a person to approve them; none does if
+    /// not given.
     #[serde(default)]
     require_approval_above: Option<String>,
 }

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::Lookup;
 use super::payments::PaymentsSection;
@@ -53,16 +56,23 @@ struct ProviderFile {
     /// The provider's name: lower-case letters, digits, `-` and `_`.
     #[schemars(with = "String")]
     provider: ProviderName,
+    /// Where the records come from: the word `push`, where they are pushed in or written with SQL,
+    /// or how the provider's API is pulled.
     source: Source,
+    /// The Formance that polls, and what it understands.
     #[serde(default)]
     formance: FormanceSection,
+    /// How changes are published.
     #[serde(default)]
     feed: FeedSection,
+    /// How many requests each key of the provider may send.
     #[serde(default)]
     api: ApiSection,
-    /// Keys with which the API of this service is called.
+    /// What may be paid through this service, and from which accounts.
     #[serde(default)]
     payments: PaymentsSection,
+    /// Keys with which the API of this service is called, beside those that
+    /// `tributary keys create` made.
     #[serde(default)]
     keys: Vec<KeyEntry>,
 }
@@ -71,7 +81,7 @@ struct ProviderFile {
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FormanceSection {
-    /// 3.0, 3.1, or current for 3.2 and later.
+    /// `3.0`, `3.1`, or `current` (the default) for 3.2 and later.
     #[serde(default)]
     version: FormanceVersion,
 }
@@ -80,9 +90,10 @@ struct FormanceSection {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct FeedSection {
-    /// How many changes share one second, 1 to 1000000.
+    /// How many changes share one second of the feed at most, 1 to 1000000; 100 if not given.
     max_per_second: i32,
-    /// How long a child waits for its parent.
+    /// How long a child waits for its parent before it is published without it; 24h if
+    /// not given.
     parent_wait: Period,
 }
 
@@ -90,14 +101,17 @@ struct FeedSection {
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ApiSection {
+    /// How many requests a second a key may send in the long run, 1 to 1000000; 1000 if not given.
     max_requests_per_second: Option<u32>,
-    /// How many requests at once after a pause.
+    /// How many requests a key may send at once after a pause; ten times the limit of a second if not
+    /// given, and never less than one call of Formance's connector may need.
     burst: Option<u32>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
+    /// What the key opens.
     scope: Scope,
     /// The variable of the environment that holds the key, as `${NAME}`.
     key: String,
@@ -227,9 +241,26 @@ pub fn manifest_of(text: &str) -> Result<Manifest, String> {
 
 /// The JSON Schema of a provider file, by which editors complete and check it.
 pub fn schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(ProviderFile);
+    let settings = SchemaSettings::default().with_transform(RecursiveTransform(describe_variants));
+    let mut schema = settings.into_generator().into_root_schema_for::<ProviderFile>();
     schema.insert("title".to_owned(), "A provider of Tributary".into());
     schema.to_value()
+}
+
+/// Gives the property that says which of several forms is written (`kind: page`, or the only one
+/// there is) the description of that form: editors show those of properties alone.
+fn describe_variants(schema: &mut Schema) {
+    let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
+    for variant in variants {
+        let Some(description) = variant.get("description").cloned() else { continue };
+        let Some(properties) = variant.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+        let alone = properties.len() == 1;
+        for property in properties.values_mut().filter_map(Value::as_object_mut) {
+            if alone || property.contains_key("const") {
+                property.entry("description").or_insert_with(|| description.clone());
+            }
+        }
+    }
 }
 
 /// What is wrong, with the line of the field that it is about.

@@ -12,7 +12,7 @@ use tributary::provider::{
 use tributary::store;
 use tributary::sync::DatabaseShared;
 
-use crate::support::{Strict, TestApp};
+use crate::support::{Strict, TestApp, edited};
 
 const ROTATING: &str = "
 auth:
@@ -40,7 +40,7 @@ async fn instance(app: &TestApp, url: &str, fields: &str, streams: usize) -> (Co
 
 async fn rotating(app: &TestApp, bank: &Strict, first: &str, streams: usize) -> (CompiledProvider, PgPool) {
     let fields =
-        format!("{}\nrate_limit: {{ per_second: 1000, burst: 50 }}", ROTATING.replace("FIRST", first));
+        format!("{}\nrate_limit: {{ per_second: 1000, burst: 50 }}", edited(ROTATING, "FIRST", first));
     instance(app, &bank.url, &fields, streams).await
 }
 
@@ -179,8 +179,8 @@ async fn a_newly_configured_refresh_token_takes_the_place_of_the_kept_one() {
     run(&old).await.unwrap();
     assert_eq!(kept(&app).await, ["refresh-2"]);
     let consented_anew = Strict::start("another", 1_000).await;
-    let fields =
-        ROTATING.replace("FIRST", "another").replace("/token", &format!("{}/token", consented_anew.url));
+    let fields = edited(ROTATING, "FIRST", "another");
+    let fields = edited(&fields, "/token", &format!("{}/token", consented_anew.url));
     let (new, _) = instance(&app, &consented_anew.url, &fields, 1).await;
     run(&new).await.unwrap();
     assert_eq!(kept(&app).await.last().unwrap(), "refresh-1");

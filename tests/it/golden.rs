@@ -17,6 +17,7 @@ use tributary::provider::{CompiledProvider, EachPage, MappedRecord, Page};
 use tributary::standin::kit::{self, Clock, Standin, StandinConfig};
 
 use crate::providers::shipped::{self, Shipped};
+use crate::support::edited;
 
 /// Where the clock of the stand-ins stands.
 fn then() -> DateTime<Utc> {
@@ -115,7 +116,7 @@ impl Gathered {
 async fn gather(manifest: &str, lookup: &(dyn Fn(&str) -> Option<String> + Sync)) -> Gathered {
     let since_ever = regex::Regex::new(r"\bstart: \w+").unwrap();
     let text = since_ever.replace_all(manifest, "start: 9000d");
-    let text = text.replace("source:\n", "source:\n  keep_raw: 1d\n");
+    let text = edited(&text, "\nsource:\n", "\nsource:\n  keep_raw: 1d\n");
     let provider = Provider::parse(&text, lookup).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     manifest.rate_limit.per_second = 1000;

@@ -14,7 +14,7 @@ use tributary::sync::{Busy, DatabaseSink, Order, Progress, RunOutcome, SinkError
 
 use crate::support::jobs::{Working, count, file, instance, manifest, puller, record, stream, until};
 use crate::support::process::{Place, read_log_until, signal, stop};
-use crate::support::{TestApp, Upstream};
+use crate::support::{TestApp, Upstream, edited};
 
 const LONG: Duration = Duration::from_secs(3600);
 const TRANSACTIONS: &str = "select count(*) from transactions";
@@ -234,8 +234,8 @@ async fn a_sync_by_hand_waits_for_its_lease_or_says_who_has_it() {
 async fn a_run_reads_what_is_due_and_what_is_above_it_and_what_has_one_schedule_stays_together() {
     let upstream = Upstream::start().await;
     let below = |name: &str| {
-        stream(name, "      for_each: wallets\n      partition: .id\n")
-            .replace(&format!("path: /{name}"), &format!("path: '/wallets/{{id}}/{name}'"))
+        let stream = stream(name, "      for_each: wallets\n      partition: .id\n");
+        edited(&stream, &format!("path: /{name}"), &format!("path: '/wallets/{{id}}/{name}'"))
     };
     let wallets = "    - { name: wallets, request: { path: /wallets }, records: '.[]' }\n".to_owned();
     let file = file(&upstream, "", &[wallets, below("feed"), below("cards")].concat());

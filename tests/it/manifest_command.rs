@@ -1,5 +1,6 @@
 //! `tributary manifest`, typed as whoever connects a provider would type it.
 
+use std::collections::BTreeMap;
 use std::process::Output;
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use serde_json::Value;
 use tributary::standin::kit::{self, Running, Standin, StandinConfig};
 use tributary::standin::mercury::Mercury;
 
+use crate::support::edited;
 use crate::support::process::Place;
 
 const TOKEN: &str = "the-token-of-the-test";
@@ -24,7 +26,7 @@ impl Setup {
         let standin = Arc::new(Standin::new(&Mercury, config).unwrap());
         let running = kit::start(standin).await.unwrap();
         let place = Place::new(name);
-        let file = include_str!("../../providers/mercury.yaml").replace("per_second: 5", "per_second: 500");
+        let file = edited(include_str!("../../providers/mercury.yaml"), "per_second: 5", "per_second: 500");
         std::fs::write(place.0.join("providers/mercury.yaml"), file).unwrap();
         Self { running, place }
     }
@@ -70,7 +72,7 @@ async fn a_new_provider_file_validates_and_a_mistake_in_it_is_named_with_its_lin
         ),
     ] {
         let line = good.lines().position(|line| line.contains(at)).unwrap() + 1;
-        std::fs::write(&path, good.replace(right, wrong)).unwrap();
+        std::fs::write(&path, edited(&good, right, wrong)).unwrap();
         let (code, text) = run(&["manifest", "validate", path.to_str().unwrap()]).await;
         assert_eq!(code, 1, "{text}");
         assert!(about.iter().all(|part| text.contains(part)), "{wrong}: {text}");
@@ -134,7 +136,7 @@ async fn what_was_recorded_is_mapped_again_without_the_provider_and_compared() {
     assert!(code == 0 && text.contains("as they should be"), "{text}");
     let file = setup.place.0.join("providers/mercury.yaml");
     let manifest = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, manifest.replace("(.nickname // .name)", ".name")).unwrap();
+    std::fs::write(&file, edited(&manifest, "(.nickname // .name)", ".name")).unwrap();
     let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
     assert!(code == 1 && text.contains("@ line") && text.contains("accountName"), "{text}");
 }
@@ -150,6 +152,44 @@ fn the_schema_that_editors_take_is_the_one_of_the_code() {
         tributary::config::schema(),
         "write it anew: cargo run -- manifest schema > providers/provider.schema.json"
     );
+}
+
+/// Calls `see` with each object of `schema` that describes properties, and where it is.
+fn each_object(schema: &Value, path: &str, see: &mut dyn FnMut(&str, &serde_json::Map<String, Value>)) {
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        see(path, properties);
+    }
+    match schema {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, member)| each_object(member, &format!("{path}/{name}"), see));
+        }
+        Value::Array(items) => items
+            .iter()
+            .enumerate()
+            .for_each(|(index, item)| each_object(item, &format!("{path}/{index}"), see)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_property_of_the_schema_has_a_description_of_its_own() {
+    let (mut seen, mut wrong) = (0, Vec::new());
+    each_object(&tributary::config::schema(), "", &mut |path, properties| {
+        let mut said = BTreeMap::new();
+        for (name, property) in properties {
+            seen += 1;
+            match property["description"].as_str().map(str::trim).filter(|text| !text.is_empty()) {
+                None => wrong.push(format!("{path}/{name} has no description")),
+                Some(text) => {
+                    if let Some(other) = said.insert(text.to_owned(), name) {
+                        wrong.push(format!("{path}: {other} and {name} both say {text:?}"));
+                    }
+                }
+            }
+        }
+    });
+    assert!(wrong.is_empty(), "{} of {seen}: {wrong:#?}", wrong.len());
+    assert!(seen > 200, "{seen} properties: where are the others?");
 }
 
 #[test]
@@ -174,7 +214,7 @@ fn the_schema_takes_every_file_that_ships_and_refuses_mistakes() {
         ("pending: PENDING", "pending: WAITING"),
         ("provider: acme", ""),
     ] {
-        let value: Value = serde_saphyr::from_str(&template.replacen(right, wrong, 1)).unwrap();
+        let value: Value = serde_saphyr::from_str(&edited(&template, right, wrong)).unwrap();
         assert!(!validator.is_valid(&value), "{wrong}");
     }
 }

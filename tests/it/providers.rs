@@ -16,7 +16,7 @@ use tributary_formance::{Kind, PaymentType};
 
 use self::shipped::{MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped};
 use crate::support::survival::Survival;
-use crate::support::{Consumer, Loop, TestApp};
+use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
 /// A provider, and an application that two instances pull into.
 struct Setup {
@@ -31,7 +31,7 @@ impl Setup {
     async fn new(shipped: Shipped, seed: u64) -> Self {
         let standin = Arc::new(Standin::new(shipped.fsp, shipped.config(seed)).unwrap());
         let running = kit::start(Arc::clone(&standin)).await.unwrap();
-        let file = shipped.manifest.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
+        let file = with_fast_feed(shipped.manifest);
         let app = TestApp::with_file(&file).await;
         let instances = [(); 2].map(|()| Arc::new(shipped.connect(&running.url, &app.pool)));
         Self { shipped, standin, _running: running, app, instances }

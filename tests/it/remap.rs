@@ -17,11 +17,11 @@ use tributary::sync::{
 };
 
 use crate::support::jobs::{count, file, manifest, puller, stream};
-use crate::support::{TestApp, Upstream, records};
+use crate::support::{TestApp, Upstream, edited, records};
 
 /// Transactions of which the bank gives `amount` in minor units, and the mapping takes `amount`.
 fn payments(amount: &str) -> String {
-    stream("payments", "").replace("amount: \"100\"", &format!("amount: ({amount})"))
+    edited(&stream("payments", ""), "amount: \"100\"", &format!("amount: ({amount})"))
 }
 
 struct Setup {
@@ -157,7 +157,7 @@ async fn a_state_that_comes_again_is_the_last_one() {
 #[tokio::test]
 async fn what_a_mapping_left_out_comes_with_all_its_states_in_order() {
     let setup = Setup::new().await;
-    let nothing = stream("payments", "").replace("map: '{", "map: 'select(.id != \"a\") | {");
+    let nothing = edited(&stream("payments", ""), "map: '{", "map: 'select(.id != \"a\") | {");
     setup.came(&nothing, &[raw("a", "PENDING", "1"), raw("b", "PENDING", "1")]).await;
     setup.came(&nothing, &[raw("a", "SUCCEEDED", "1")]).await;
     setup.app.sql("delete from changes").await;
@@ -209,9 +209,12 @@ async fn raw_records_go_when_their_time_is_over() {
 
 /// Records without ids, of which pending ones may vanish; kept as they came.
 fn nameless(amount: &str) -> String {
-    stream("statement", "      identity: { id: .id, fields: '[.date, .amount]' }\n      pending: { when: '.status == \"PENDING\"' }\n")
-        .replace("'{ id,", "'{ id: $identity,")
-        .replace("amount: \"100\"", &format!("amount: ({amount})"))
+    let statement = stream(
+        "statement",
+        "      identity: { id: .id, fields: '[.date, .amount]' }\n      pending: { when: '.status == \"PENDING\"' }\n",
+    );
+    let statement = edited(&statement, "'{ id,", "'{ id: $identity,");
+    edited(&statement, "amount: \"100\"", &format!("amount: ({amount})"))
 }
 
 #[tokio::test]

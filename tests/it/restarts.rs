@@ -30,7 +30,7 @@ use crate::support::app::new_test_key;
 use crate::support::load::Load;
 use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
 use crate::support::till::{MANIFEST, TOKEN, impatient, small_bank};
-use crate::support::{records, server};
+use crate::support::{edited, records, server};
 
 const RESTARTS: usize = 20;
 /// Requests that are answered between two restarts, at least.
@@ -62,7 +62,7 @@ impl Scene {
         let key = new_test_key(&pool, &"acme".parse().unwrap(), Scope::Ingest).await;
         let paying_key = new_test_key(&pool, &"starling".parse().unwrap(), Scope::Connector).await;
         let (bank, bank_running) = small_bank().await;
-        let file = impatient(MANIFEST).replace("per_second: 5", "per_second: 1000");
+        let file = edited(&impatient(MANIFEST), "per_second: 5", "per_second: 1000");
         std::fs::write(place.0.join("providers/starling.yaml"), &file).unwrap();
         read_bank(&pool, &file, &bank_running.url).await;
         let first = |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(&pool);

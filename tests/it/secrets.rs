@@ -13,7 +13,7 @@ use tributary::domain::Scope;
 use crate::support::app::{new_test_key, secret_of};
 use crate::support::process::{Place, stop};
 use crate::support::proxy::{Fault, Proxy, report};
-use crate::support::{TestApp, records};
+use crate::support::{TestApp, edited, records};
 
 const PASSWORD: &str = "a-password-of-the-database";
 const FILE_KEY: &str = "a-connector-key-of-the-file";
@@ -109,7 +109,7 @@ async fn provoke(address: &str, connector: &str, ingest: &str) -> Vec<String> {
 /// What commands that cannot work say.
 async fn failing_commands(place: &Place, url: &str) -> Vec<String> {
     let nowhere = format!("postgres://user:{PASSWORD}@localhost:port/database");
-    let missing = url.replace("/tributary_test", "/no_such_database");
+    let missing = edited(url, "/tributary_test", "/no_such_database");
     let mut said = Vec::new();
     for (args, url) in [
         (vec!["keys", "list"], nowhere.as_str()),

@@ -13,7 +13,7 @@ use tributary_formance::Kind;
 use crate::providers::shipped::STARLING;
 use crate::support::proxy::{Fault, Proxy, report};
 use crate::support::till::{MANIFEST, TOKEN};
-use crate::support::{Consumer, Loop, TestApp};
+use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
 /// A bank, and an application that pulls from it.
 struct Setup {
@@ -29,9 +29,7 @@ impl Setup {
         let config = StandinConfig { accounts: 5, items, ..StandinConfig::new(7, TOKEN) };
         let bank = Arc::new(Standin::new(STARLING.fsp, config).unwrap());
         let running = kit::start(Arc::clone(&bank)).await.unwrap();
-        let app =
-            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
-                .await;
+        let app = TestApp::with_file(&with_fast_feed(MANIFEST)).await;
         let connection = Arc::new(connect(&running.url));
         Self { bank, running, app, connection }
     }

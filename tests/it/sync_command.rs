@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::jobs::{count, file, record, stream};
 use crate::support::process::{Place, stop};
-use crate::support::{TestApp, Upstream};
+use crate::support::{TestApp, Upstream, edited};
 
 struct Setup {
     upstream: Upstream,
@@ -135,7 +135,7 @@ fn paged(next: &str) -> String {
     let paging = format!(
         "      paging: {{ kind: next_url, next: {{ body: {next} }}, size: {{ value: 2 }}, stop: no_next }}\n"
     );
-    stream("payments", &paging).replace("records: .[]", "records: .items[]")
+    edited(&stream("payments", &paging), "records: .[]", "records: .items[]")
 }
 
 #[tokio::test]
@@ -179,9 +179,9 @@ async fn the_quarantine_is_looked_at_replayed_and_emptied() {
     assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap()["id"], "a");
     assert!(err.contains("of the stream payments"), "{err}");
     let path = setup.place.0.join("providers/acme.yaml");
-    let fixed =
-        std::fs::read_to_string(&path).unwrap().replacen("id, status,", "id, status: \"PENDING\",", 1);
-    std::fs::write(path, fixed).unwrap();
+    let wrong = stream("payments", "");
+    let right = edited(&wrong, "id, status,", "id, status: \"PENDING\",");
+    std::fs::write(&path, edited(&std::fs::read_to_string(&path).unwrap(), &wrong, &right)).unwrap();
     let (code, out, _) = setup.run(&["quarantine", "replay"]).await;
     assert!(code == 0 && out.contains("1 freed (1 created") && out.contains("1 stay"), "{out}");
     assert_ne!(setup.run(&["quarantine", "discard"]).await.0, 0, "it asks first");

@@ -11,7 +11,7 @@ use tributary::domain::Scope;
 
 use crate::support::app::new_test_key;
 use crate::support::jobs::{Working, count, file, instance, stream, until};
-use crate::support::{TestApp, Upstream};
+use crate::support::{TestApp, Upstream, edited};
 
 const WEBHOOK: &str = "  webhook:
     check:
@@ -31,13 +31,13 @@ const RUNS: &str = "select count(*) from sync_runs where status = 'succeeded'";
 
 async fn setup() -> (Upstream, TestApp, String) {
     let upstream = Upstream::start().await;
-    let wallet_feed = stream("wallet_feed", "      for_each: wallets\n      partition: .id\n")
-        .replace("path: /wallet_feed", "path: '/wallets/{id}'");
+    let wallet_feed = stream("wallet_feed", "      for_each: wallets\n      partition: .id\n");
+    let wallet_feed = edited(&wallet_feed, "path: /wallet_feed", "path: '/wallets/{id}'");
     let wallets =
         "    - { name: wallets, request: { path: /wallets }, records: '.[]', after_webhook: only }\n";
     let streams =
         [stream("payments", "      after_webhook: only\n"), wallets.to_owned(), wallet_feed].concat();
-    let streams = streams.replace("partition: .id\n", "partition: .id\n      after_webhook: only\n");
+    let streams = edited(&streams, "partition: .id\n", "partition: .id\n      after_webhook: only\n");
     let file = file(&upstream, WEBHOOK, &streams);
     upstream.set("/payments", json!([]));
     upstream.set("/wallets", json!([{"id": "a"}, {"id": "b"}]));

@@ -151,14 +151,22 @@ mod tests {
     const GOOD: &str = r#"{"id":"t1","createdAt":"2026-03-01T12:00:00Z","updatedAt":"2026-03-01T12:00:01.5Z",
         "type":"PAYIN","status":"SUCCEEDED","currency":"EUR/2","amount":"5","metadata":{}}"#;
 
+    /// [`GOOD`] with each `to` in the one place where it has `from`.
+    fn edited(edits: &[(&str, &str)]) -> String {
+        edits.iter().fold(GOOD.to_owned(), |text, (from, to)| {
+            assert_eq!(text.matches(from).count(), 1, "{from:?} in {text}");
+            text.replace(from, to)
+        })
+    }
+
     fn read(body: &str) -> Vec<Seen> {
         rows(Kind::Transactions, body.as_bytes()).unwrap()
     }
 
     #[test]
     fn one_bad_row_does_not_hide_the_others() {
-        let number = GOOD.replace("\"5\"", "5").replace("t1", "t2");
-        let asset = GOOD.replace("EUR/2", "eur").replace("t1", "t3");
+        let number = edited(&[("\"5\"", "5"), ("t1", "t2")]);
+        let asset = edited(&[("EUR/2", "eur"), ("t1", "t3")]);
         let seen = read(&format!("[{GOOD},{number},{asset},null]"));
         assert_eq!(seen[0].ok().unwrap().reference, "t1");
         assert!(matches!(&seen[1].row, Err(Fault::Decoding(why)) if why.contains("amount")), "{:?}", seen[1]);

@@ -209,6 +209,12 @@ mod tests {
         "updatedAt":"2026-03-01T12:05:00Z","type":"PAYIN","status":"SUCCEEDED","currency":"EUR/2","amount":"1050",
         "sourceAccountID":null,"destinationAccountID":"acc_1","metadata":{"k":"v"}}"#;
 
+    /// [`GOOD`] with `to` in the one place where it has `from`.
+    fn edited(from: &str, to: &str) -> String {
+        assert_eq!(GOOD.matches(from).count(), 1, "{from:?} in {GOOD}");
+        GOOD.replace(from, to)
+    }
+
     #[test]
     fn the_canonical_record_is_read() {
         let transaction = Transaction::from_json(GOOD.as_bytes()).unwrap();
@@ -218,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_transaction_is_the_same_after_being_written_and_read() {
-        let with_reference = GOOD.replacen("\"type\"", "\"orderReference\":\"TRX\",\"type\"", 1);
+        let with_reference = edited("\"type\"", "\"orderReference\":\"TRX\",\"type\"");
         for json in [GOOD, &with_reference] {
             let transaction = Transaction::from_json(json.as_bytes()).unwrap();
             let written = transaction.to_json().to_string();
@@ -240,7 +246,7 @@ mod tests {
             (r#"{"k":"v"}"#, r#"{"k":"\u0000"}"#, "metadata"),
             (r#""metadata""#, r#""metaData""#, "metaData"),
         ] {
-            let bad = GOOD.replacen(from, to, 1);
+            let bad = edited(from, to);
             let error = Transaction::from_json(bad.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(field), "{bad}: {error}");
         }

@@ -23,6 +23,8 @@ mod webhook;
 mod wire;
 
 #[cfg(test)]
+mod edited;
+#[cfg(test)]
 mod fake;
 #[cfg(test)]
 mod starling_tests;

@@ -13,10 +13,11 @@ use tributary_formance::kept::InitiationStatus;
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::server;
 use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of, small_bank};
+use crate::support::with_fast_feed;
 
 /// The bank's manifest with little patience, and a key.
 fn provider_file() -> String {
-    let quick = impatient(MANIFEST).replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
+    let quick = with_fast_feed(&impatient(MANIFEST));
     format!("{quick}\nkeys:\n  - {{ scope: connector, key: \"${{ACME_KEY}}\" }}\n")
 }
 

@@ -10,7 +10,7 @@ use tributary::store::payment_orders::{self, Resolution};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
-use crate::support::till::{Formance, Till, dead_at, now, number, quick};
+use crate::support::till::{Formance, Till, dead_at, died, now, number, quick};
 
 async fn limited(guard: Duration) -> Till {
     let amount = |text| Some(Amount::parse("amount", text).unwrap());
@@ -85,11 +85,15 @@ async fn what_was_never_sent_can_be_rejected_and_what_may_have_been_cannot() {
     assert_eq!(formance.shows("unsent"), (PaymentStatus::Failed, InitiationStatus::Failed));
     // who is about to send may do so
     for point in [Point::Recorded, Point::Sending, Point::Sent] {
-        let (dying, _) = till.instance("dying", dead_at(point));
+        let (settings, dead) = dead_at(point);
+        let (dying, _) = till.instance("dying", settings);
         formance.move_to(&dying).await;
         assert!(formance.kept.initiate(point.as_str(), now()));
         let initiation = till.initiation(point.as_str(), 1500);
-        tokio::time::timeout(Duration::from_millis(1_200), formance.send(&initiation)).await.ok();
+        tokio::select! {
+            () = died(&dead) => {}
+            _ = formance.send(&initiation) => died(&dead).await,
+        }
         assert!(!reject(point.as_str()).await, "{point:?}");
     }
     // nobody sends what was rejected

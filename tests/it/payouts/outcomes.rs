@@ -8,7 +8,7 @@ use tributary::standin::kit::{OnDuplicate, PaymentFault};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
-use crate::support::till::{Formance, Till, dead_at, quick};
+use crate::support::till::{Formance, Till, dead_at, died, now, quick};
 
 /// Orders once while the bank does `fault`, and carries on until the money has settled.
 async fn settles(fault: PaymentFault, on_duplicate: OnDuplicate) {
@@ -117,39 +117,85 @@ async fn s21_whoever_was_held_up_before_the_first_byte_sends_nothing_when_it_wak
     assert_eq!((till.bank.payment_requests(), till.moved("k").await), (1, 1));
 }
 
-#[tokio::test]
-async fn s21_whoever_dies_at_any_point_leaves_an_order_that_moves_money_once() {
-    for point in Point::ALL {
-        let till = Till::open(Policy::GUARD).await;
-        let (app, payments) = till.instance("dying", dead_at(point));
-        let mut formance = Formance::of(&app).await;
-        if point == Point::LookedUp {
-            till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
-        }
-        let initiation = till.initiation("k", 1500);
-        assert!(formance.kept.initiate("k", crate::support::till::now()));
-        // it never answers, or the client gives up before
-        let asked = tokio::time::timeout(Duration::from_millis(1_200), formance.send(&initiation)).await;
-        assert!(
-            asked.is_err() || point == Point::Sent || point == Point::LookedUp || point == Point::Sending,
-            "{point:?} is reached"
-        );
-        let mut dying = tokio::task::JoinSet::new();
-        if point == Point::LookedUp {
-            let worker = payments.worker();
-            dying.spawn(async move { worker.run_once().await });
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        let (other, survivors) = till.instance("survivor", quick());
-        formance.move_to(&other).await;
-        till.carry_on(&survivors, "k", &["pending"]).await;
-        // the connector asks again
-        let row = formance.send(&initiation).await.unwrap();
-        assert_eq!(row.payment().status.to_string(), "PENDING");
-        assert_eq!(till.moved("k").await, 1, "{point:?}");
-        till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
-        till.carry_on(&survivors, "k", &["succeeded"]).await;
-        formance.poll(&other).await;
-        assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed), "{point:?}");
+/// What an instance leaves behind when it dies.
+struct Left {
+    /// Whether Formance was told that the payment is PENDING; else it was told nothing.
+    answered: bool,
+    /// The state of the order.
+    state: &'static str,
+    /// How many requests the bank got.
+    requests: u64,
+    /// How often money moved.
+    moved: usize,
+}
+
+/// Orders once at an instance that dies at `point`, leaving `left` behind, and has another carry on.
+async fn dies(point: Point, left: Left) {
+    let till = Till::open(Policy::GUARD).await;
+    let (settings, dead) = dead_at(point);
+    let (app, payments) = till.instance("dying", settings);
+    let mut formance = Formance::of(&app).await;
+    if point == Point::LookedUp {
+        till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
     }
+    let initiation = till.initiation("k", 1500);
+    assert!(formance.kept.initiate("k", now()));
+    // an answer comes, or death does
+    let answer = tokio::select! {
+        answer = formance.send(&initiation) => Some(answer),
+        () = died(&dead), if !left.answered => None,
+    };
+    let answer = answer.map(|answer| answer.unwrap().payment().status.to_string());
+    assert_eq!(answer.as_deref(), left.answered.then_some("PENDING"));
+    let mut dying = tokio::task::JoinSet::new();
+    if point == Point::LookedUp {
+        dying.spawn(async move {
+            while payments.worker().run_once().await.is_ok() {
+                // what is due is due by the database's clock
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+    if left.answered {
+        died(&dead).await;
+    }
+    assert_eq!(till.state("k").await, left.state);
+    assert_eq!((till.bank.payment_requests(), till.moved("k").await), (left.requests, left.moved));
+
+    let (other, survivors) = till.instance("survivor", quick());
+    formance.move_to(&other).await;
+    till.carry_on(&survivors, "k", &["pending"]).await;
+    // the connector asks again
+    let row = formance.send(&initiation).await.unwrap();
+    assert_eq!(row.payment().status.to_string(), "PENDING");
+    till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
+    till.carry_on(&survivors, "k", &["succeeded"]).await;
+    formance.poll(&other).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    assert_eq!((till.bank.payment_requests(), till.moved("k").await), (1, 1));
+}
+
+#[tokio::test]
+async fn s21_whoever_dies_with_an_order_recorded_has_told_nothing_and_sent_nothing() {
+    dies(Point::Recorded, Left { answered: false, state: "recorded", requests: 0, moved: 0 }).await;
+}
+
+#[tokio::test]
+async fn s21_whoever_dies_before_the_first_byte_has_told_pending_and_sent_nothing() {
+    dies(Point::Sending, Left { answered: true, state: "sending", requests: 0, moved: 0 }).await;
+}
+
+#[tokio::test]
+async fn s21_whoever_dies_over_the_banks_answer_has_told_pending_and_moved_money_once() {
+    dies(Point::Sent, Left { answered: true, state: "sending", requests: 1, moved: 1 }).await;
+}
+
+#[tokio::test]
+async fn s21_whoever_dies_before_it_answers_has_kept_what_the_bank_said() {
+    dies(Point::Kept, Left { answered: false, state: "pending", requests: 1, moved: 1 }).await;
+}
+
+#[tokio::test]
+async fn s21_whoever_dies_over_a_look_has_told_pending_and_moved_money_once() {
+    dies(Point::LookedUp, Left { answered: true, state: "unknown", requests: 1, moved: 1 }).await;
 }

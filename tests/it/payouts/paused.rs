@@ -18,15 +18,13 @@ use tributary_formance::{CallError, Client, Movement, PaymentStatus, Row};
 use crate::support::process::{FILE_KEY, Place, read_log_until, signal, stop};
 use crate::support::server;
 use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of, small_bank};
+use crate::support::{edited, with_fast_feed};
 
 /// How long the bank has for an answer. A claim holds for twice that and 5 s more.
 const TIMEOUT: &str = "timeout: 2s";
 
 fn provider_file() -> String {
-    let quick = impatient(MANIFEST)
-        .replace("timeout: 1s", TIMEOUT)
-        .replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
-    assert!(quick.contains(TIMEOUT));
+    let quick = with_fast_feed(&edited(&impatient(MANIFEST), "timeout: 1s", TIMEOUT));
     format!("{quick}\nkeys:\n  - {{ scope: connector, key: \"${{ACME_KEY}}\" }}\n")
 }
 

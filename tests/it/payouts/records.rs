@@ -6,6 +6,7 @@ use tributary::standin::kit::PaymentFault;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
+use crate::support::edited;
 use crate::support::till::{Formance, Till, number, quick};
 
 #[tokio::test]
@@ -154,8 +155,9 @@ async fn the_providers_own_id_in_order_reference_makes_one_payment_of_an_order()
     let mut till = Till::open(Policy::GUARD).await;
     // records under ids of their own, which refer to the id that a look tells
     with_functions(&mut till, |file| {
-        let file = file.replace("id: .feedItemUid,", "id: \"tx_\\(.feedItemUid)\",");
-        file.replace(
+        let file = edited(file, "\n          id: .feedItemUid,", "\n          id: \"tx_\\(.feedItemUid)\",");
+        edited(
+            &file,
             "orderReference: (if .direction == \"OUT\" then .reference // \"-\" else null end)",
             "orderReference: .feedItemUid",
         )

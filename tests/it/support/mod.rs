@@ -2,6 +2,7 @@
 
 pub mod app;
 mod consumer;
+mod edited;
 pub mod jobs;
 pub mod load;
 pub mod process;
@@ -15,5 +16,6 @@ mod upstream;
 
 pub use app::TestApp;
 pub use consumer::{Consumer, Loop};
+pub use edited::{edited, with_fast_feed};
 pub use strict::Strict;
 pub use upstream::Upstream;

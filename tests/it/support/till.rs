@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use sqlx::PgPool;
+use tokio::sync::Notify;
 use tributary::config::{Provider, Source};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
 use tributary::provider::{CompiledProvider, Manifest, Period};
@@ -15,7 +16,7 @@ use tributary_formance::{
     CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
 };
 
-use super::TestApp;
+use super::{TestApp, edited, with_fast_feed};
 use crate::providers::shipped::{STARLING, Shipped};
 
 pub use crate::providers::shipped::TOKEN;
@@ -45,11 +46,14 @@ pub struct Till {
 
 /// The bank's manifest, with little patience.
 pub fn impatient(manifest: &str) -> String {
-    manifest
-        .replace(", budgets: [{ requests: 1000, per: 1d }]", "")
-        .replace("settle: 5m", "settle: 1s")
-        .replace("every: 1m", "every: 1s")
-        .replace("    key: { max_length", "    timeout: 1s\n    key: { max_length")
+    [
+        (", budgets: [{ requests: 1000, per: 1d }]", ""),
+        ("settle: 5m", "settle: 1s"),
+        ("every: 1m", "every: 1s"),
+        ("    key: { max_length", "    timeout: 1s\n    key: { max_length"),
+    ]
+    .into_iter()
+    .fold(manifest.to_owned(), |text, (from, to)| edited(&text, from, to))
 }
 
 /// How long a request to the bank may take, in the tests.
@@ -77,12 +81,24 @@ pub fn quick() -> Settings {
     }
 }
 
-/// Stops for ever at `point`: what goes on there is as good as dead.
-pub fn dead_at(point: Point) -> Settings {
+/// Stops for ever at `point`: what goes on there is as good as dead. Also gives what is notified when
+/// the point is reached.
+pub fn dead_at(point: Point) -> (Settings, Arc<Notify>) {
+    let dead = Arc::new(Notify::new());
+    let told = Arc::clone(&dead);
     let at = move |reached: Point| -> futures::future::BoxFuture<'static, ()> {
-        if reached == point { Box::pin(std::future::pending()) } else { Box::pin(std::future::ready(())) }
+        if reached != point {
+            return Box::pin(std::future::ready(()));
+        }
+        told.notify_one();
+        Box::pin(std::future::pending())
     };
-    Settings { at: Some(Arc::new(at)), ..quick() }
+    (Settings { at: Some(Arc::new(at)), ..quick() }, dead)
+}
+
+/// Waits until the point of [`dead_at`] is reached.
+pub async fn died(dead: &Notify) {
+    tokio::time::timeout(Duration::from_secs(30), dead.notified()).await.expect("the point is reached");
 }
 
 impl Till {
@@ -260,8 +276,7 @@ impl Till {
 }
 
 async fn app_of(shipped: Shipped) -> TestApp {
-    let file = shipped.manifest.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
-    TestApp::with_file(&file).await
+    TestApp::with_file(&with_fast_feed(shipped.manifest)).await
 }
 
 async fn many_connections(app: &TestApp) -> PgPool {

@@ -6,6 +6,7 @@ use flate2::write::GzEncoder;
 use serde_json::json;
 
 use super::*;
+use crate::edited::edited;
 use crate::fake::{self, Fake, Pauses, answer, cut_off};
 use crate::wire::{Closed, InMemory, Method, Target};
 use chrono::Utc;
@@ -196,7 +197,7 @@ fn settings_that_cannot_work_are_named_without_the_secret_in_them() {
         ("every", "rate_limit: { per_second: 0 }\nevery", "rate_limit"),
         ("every", "retry: { attempts: 0 }\nevery", "retry"),
     ] {
-        let error = connect(&good.replacen(from, to, 1)).map(|_| ()).unwrap_err();
+        let error = connect(&edited(good, from, to)).map(|_| ()).unwrap_err();
         assert!(error.starts_with(about) && !error.contains("hunter2"), "{error}");
     }
 }

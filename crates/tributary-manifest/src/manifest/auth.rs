@@ -40,8 +40,9 @@ pub enum Proof {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Basic {
+    /// The user's name; some APIs take a key here and no password.
     pub user: Secret,
-    /// Some APIs take a key as the user and no password.
+    /// The user's password; an empty one if not given.
     #[serde(default = "nothing")]
     pub password: Secret,
 }
@@ -50,7 +51,9 @@ pub struct Basic {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
+    /// The name of the header or parameter.
     pub name: String,
+    /// What it carries.
     pub value: Secret,
 }
 
@@ -58,28 +61,35 @@ pub struct Named {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OAuth2 {
+    /// What is exchanged for an access token: `client_credentials` or `refresh_token`.
     pub grant: OAuth2Grant,
-    /// A URL, or a path below `base_url`.
+    /// The token endpoint: a URL, or a path below `base_url`.
     pub token_url: String,
+    /// The id under which the provider knows this client.
     pub client_id: String,
+    /// The client's secret, with `client_auth` `basic` or `body`.
     #[serde(default)]
     pub client_secret: Option<Secret>,
-    /// `assertion` where there is one, else `basic` where there is a secret, else `none`.
+    /// How the client proves itself. If not given: `assertion` where there is one, else `basic` where there is a secret, else `none`.
     #[serde(default)]
     pub client_auth: Option<ClientAuth>,
+    /// What is asked for, as the provider writes it; left out if not given.
     #[serde(default)]
     pub scope: Option<String>,
-    /// Only the first one, where the provider rotates it.
+    /// The refresh token, with that grant: only the first one, where the provider rotates it.
     #[serde(default)]
     pub refresh_token: Option<Secret>,
+    /// The signed token, with `client_auth` `assertion`.
     #[serde(default)]
     pub assertion: Option<Assertion>,
-    /// Further fields of the token request.
+    /// Further fields of the token request, value by name.
     #[serde(default)]
     pub extra: BTreeMap<String, Secret>,
-    /// How long an access token is good for where the answer does not say.
+    /// How long an access token is good for where the answer does not say; until it is refused if
+    /// not given.
     #[serde(default)]
     pub access_token_lifetime: Option<Period>,
+    /// The header of every other request that carries the access token.
     #[serde(default)]
     pub header: TokenHeader,
 }
@@ -110,9 +120,11 @@ pub enum ClientAuth {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assertion {
+    /// How the token is signed.
     pub algorithm: Algorithm,
-    /// PEM, or the path of a file that holds it.
+    /// The private key: PEM, or the path of a file that holds it.
     pub private_key: Secret,
+    /// `kid`, the name that the provider gave the key; left out if not given.
     #[serde(default)]
     pub key_id: Option<String>,
     /// `iss`, the client's id if not given.
@@ -124,7 +136,7 @@ pub struct Assertion {
     /// `aud`, the URL of the token endpoint if not given.
     #[serde(default)]
     pub audience: Option<String>,
-    /// From `iat` to `exp`.
+    /// How long the token is good for, from `iat` to `exp`; 5m if not given.
     #[serde(default = "five_minutes")]
     pub lifetime: Period,
 }
@@ -147,7 +159,9 @@ pub enum Algorithm {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TokenHeader {
+    /// The header's name.
     pub name: String,
+    /// What comes before the token in it, its blank included.
     pub prefix: String,
 }
 
@@ -161,18 +175,23 @@ impl Default for TokenHeader {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Hmac {
+    /// The hash function of the signature.
     pub algorithm: HmacAlgorithm,
+    /// The key that both sides share.
     pub key: Secret,
-    /// How the key is written.
+    /// How the key is written in this file: `text` (the default), `hex` or `base64`.
     #[serde(default)]
     pub key_encoding: KeyEncoding,
-    /// What is signed, with `{method}`, `{path}`, … in it.
+    /// What is signed: a text in which `{method}`, `{host}`, `{path}`, `{query}`, `{target}`, `{body}`,
+    /// `{body_sha256}`, `{timestamp}` and `{nonce}` stand for parts of the request.
     pub sign: String,
     /// How the signature is written.
     pub encoding: SignatureEncoding,
+    /// How `{timestamp}` is written: `seconds` (the default) or `milliseconds` since 1970, or `rfc3339`.
     #[serde(default)]
     pub timestamp: TimestampFormat,
-    /// The headers that carry `{signature}`, `{timestamp}`, `{nonce}` and the key's name.
+    /// The headers that carry it, value by name, with the same parts and `{signature}`, which one has
+    /// to have.
     pub headers: BTreeMap<String, Secret>,
 }
 
@@ -222,12 +241,19 @@ fn five_minutes() -> Period {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
+    /// A token that every request carries as `Authorization: Bearer …`.
     bearer: Option<Secret>,
+    /// A user and a password that every request carries as `Authorization: Basic …`.
     basic: Option<Basic>,
+    /// A header that every request carries.
     header: Option<Named>,
+    /// A query parameter that every request carries.
     query: Option<Named>,
+    /// An access token from a token endpoint (OAuth 2).
     oauth2: Option<Box<OAuth2>>,
+    /// A token that a request of the API's own making is answered with.
     login: Option<Box<Login>>,
+    /// A signature of each request under a shared key, beside one of the others or alone.
     hmac: Option<Hmac>,
 }
 

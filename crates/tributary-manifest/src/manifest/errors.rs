@@ -13,13 +13,16 @@ use crate::period::Period;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ErrorRule {
+    /// Which answers the rule is about: everything that is given has to hold.
     pub when: When,
+    /// What such an answer leads to.
     #[serde(rename = "do")]
     pub action: Action,
-    /// How long to wait before the next request.
+    /// How long to wait before the next request, with `retry` and `rate_limited`; pauses that grow
+    /// if not given.
     #[serde(default)]
     pub wait: Option<Wait>,
-    /// What errors say about it.
+    /// What errors say about it; the beginning of the body if not given.
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -28,8 +31,9 @@ pub struct ErrorRule {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
+    /// Statuses and ranges of them, as in `[429, 500-599]`; any if not given.
     pub status: Vec<Statuses>,
-    /// Headers that have exactly this value.
+    /// Headers that have exactly this value, by name.
     pub header: BTreeMap<String, String>,
     /// jq on the body, which has to yield something else than false and null.
     pub body: Option<String>,
@@ -61,10 +65,11 @@ pub enum Action {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {
+    /// The name of the header that holds it.
     Header(String),
-    /// jq on the body.
+    /// jq on the body: seconds, a date, or seconds or milliseconds since 1970.
     Body(String),
-    /// Always the same.
+    /// A length of time, always the same.
     Period(Period),
 }
 

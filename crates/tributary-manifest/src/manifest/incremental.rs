@@ -48,8 +48,9 @@ pub enum Incremental {
 pub struct WindowManifest {
     /// jq on a record: the time by which the API filters, RFC 3339.
     pub cursor: String,
+    /// The beginning of the window.
     pub from: Edge,
-    /// The other end, where the API takes one.
+    /// The end of the window, where the API takes one.
     #[serde(default)]
     pub to: Option<Edge>,
     /// How far before the newest time seen the next window begins: more than the API needs to
@@ -63,7 +64,8 @@ pub struct WindowManifest {
     pub start: Period,
     /// In which order the API lists within a window.
     pub order: Order,
-    /// The longest window that the API answers; needs `to`.
+    /// The longest window that the API answers, which is never exceeded; needs `to`. Without it,
+    /// one window reaches to now.
     #[serde(default)]
     pub step: Option<Period>,
 }
@@ -72,8 +74,11 @@ pub struct WindowManifest {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
+    /// The query parameter that takes the time.
     pub param: String,
+    /// Whether the API answers with records of exactly that time, too.
     pub bound: Bound,
+    /// How the time is written; `millis` if not given.
     #[serde(default)]
     pub format: TimeFormat,
 }
@@ -113,12 +118,13 @@ pub struct Refresh {
     pub open: String,
     /// jq on a record: what identifies it.
     pub key: String,
+    /// The request that asks for one record; `{field}` is that field of the record.
     pub request: RequestManifest,
     /// jq on the answer: the record, as the list would show it.
     pub record: String,
-    /// The pause between two questions for a young record; it grows with its age.
+    /// The shortest pause between two questions for a record; it grows to a twentieth of its age.
     pub every: Period,
-    /// A record that is still open after this is not asked for any more.
+    /// At which age a record that is still open is not asked for any more.
     pub give_up: Period,
 }
 

@@ -9,13 +9,14 @@ use crate::period::Period;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RateLimit {
-    /// Requests a second, evenly spaced.
+    /// Requests a second of each instance, evenly spaced, 1 to 1000.
     pub per_second: u32,
-    /// How many may go at once after a pause.
+    /// How many requests may go at once after a pause, 1 to 1000.
     pub burst: u32,
-    /// How many may be under way at the same time.
+    /// How many requests may be under way at the same time, 1 to 1000; no limit if not given.
     pub concurrency: Option<u32>,
-    /// Requests in a length of time, counted over all instances and restarts.
+    /// How many requests fit into a length of time, counted over all instances and restarts. All
+    /// budgets hold together.
     pub budgets: Vec<BudgetManifest>,
 }
 
@@ -29,7 +30,9 @@ impl Default for RateLimit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BudgetManifest {
+    /// How many requests, at least 1.
     pub requests: u32,
+    /// The length of time, 1s to 366d.
     pub per: Period,
 }
 
@@ -37,7 +40,7 @@ pub struct BudgetManifest {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
-    /// How often a request is sent at most, the first time included.
+    /// How often a request is sent at most, the first time included, 1 to 20; 6 if not given.
     pub attempts: u32,
 }
 

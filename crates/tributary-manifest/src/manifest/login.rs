@@ -14,12 +14,15 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
+    /// The request that is answered with the token.
     pub request: LoginRequest,
     /// jq on the answer: the token.
     pub token: String,
-    /// How long the token is good for; without it, until it is refused.
+    /// How long the token is good for: a length of time (`40m`), or jq on the answer that gives seconds
+    /// or a time. Without it, until it is refused.
     #[serde(default)]
     pub expires_in: Option<Expiry>,
+    /// The header of every other request that carries the token.
     #[serde(default)]
     pub header: TokenHeader,
 }
@@ -28,12 +31,15 @@ pub struct Login {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
+    /// `POST` (the default) or `GET`.
     #[serde(default)]
     pub method: LoginMethod,
-    /// Below `base_url`, or a whole URL.
+    /// Where to log in: a path below `base_url`, or a whole URL.
     pub path: String,
+    /// Further headers of this request, value by name.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
+    /// What is sent, as JSON; no body if not given.
     #[serde(default)]
     pub body: Option<Json>,
 }

@@ -47,19 +47,24 @@ pub use wrong::{ManifestError, field};
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Where the API is: scheme, host and, if any, path prefix.
+    /// Where the API is: scheme, host and, if any, path prefix; no user, password or query.
     pub base_url: String,
-    /// Further hosts that links of answers may lead to.
+    /// Further hosts, each with its port if that is not the usual one, that links of answers may
+    /// lead to. Requests carry the token there too.
     #[serde(default)]
     pub allow_hosts: Vec<String>,
+    /// How requests prove who sends them: one kind with its fields, or the word `none`.
     pub auth: Auth,
+    /// Certificates: who this side is, and whom it trusts beside the system's roots.
     #[serde(default)]
     pub tls: Tls,
-    /// Further headers of every request.
+    /// Further headers of every request, value by name.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret>,
+    /// How fast requests may follow each other; 5 a second if not given.
     #[serde(default)]
     pub rate_limit: RateLimit,
+    /// How often a request that failed for a passing reason is sent.
     #[serde(default)]
     pub retry: Retry,
     /// What answers mean, before the usual meaning and after the rules of their stream.
@@ -67,17 +72,19 @@ pub struct Manifest {
     pub errors: Vec<ErrorRule>,
     /// The pause between two runs of a stream that has no schedule of its own.
     pub every: Period,
-    /// How many groups of streams are read at the same time.
+    /// How many groups of streams are read at the same time, 1 to 32. All share `rate_limit`.
     #[serde(default = "one")]
     pub concurrency: u32,
     /// How long records are kept as they came, so that they can be mapped again; not at all
     /// without it.
     #[serde(default)]
     pub keep_raw: Option<Period>,
-    /// What the provider calls when something happened.
+    /// How the calls are checked that the provider makes when something happened, and what they have
+    /// read; without it, calls are refused.
     #[serde(default)]
     pub webhook: Option<WebhookManifest>,
-    /// Decimals of currencies where the provider does not go by ISO 4217, or of others than those.
+    /// Decimals by currency, as in `{ CLP: 2 }`, where the provider does not go by ISO 4217, or of
+    /// others than those.
     #[serde(default)]
     pub currencies: BTreeMap<String, u8>,
     /// jq definitions that every filter below can call.
@@ -150,6 +157,7 @@ def major_units($code): . as $units | {own}[$code] as $own
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edited::edited;
     use tributary_domain::Resource;
 
     const SMALL: &str = r#"
@@ -228,8 +236,7 @@ streams:
             ("resource: accounts", "resource: acounts", "acounts"),
             ("bearer", "baerer", "baerer"),
         ] {
-            assert!(SMALL.contains(from), "{from}");
-            let error = serde_saphyr::from_str::<Manifest>(&SMALL.replacen(from, to, 1)).unwrap_err();
+            let error = serde_saphyr::from_str::<Manifest>(&edited(SMALL, from, to)).unwrap_err();
             assert!(error.to_string().contains(about), "{about}: {error}");
         }
     }

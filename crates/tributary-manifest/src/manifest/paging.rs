@@ -15,18 +15,25 @@ pub enum Paging {
         param: String,
         /// The number of the first page: 0 or 1.
         first: u64,
+        /// How many records a page holds.
         size: Size,
+        /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: whether it says that there is another page.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
     },
     /// Pages by how many records lie before them.
     Offset {
+        /// The query parameter that takes how many records are skipped.
         param: String,
+        /// How many records a page holds.
         size: Size,
+        /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: whether it says that there is another page.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
     },
@@ -34,17 +41,20 @@ pub enum Paging {
     Cursor {
         /// The parameter, header or member of the body that takes the token.
         param: String,
-        /// Where it goes.
+        /// Where the token goes: `query` (the default), `header` or `body`.
         #[serde(default)]
         place: Place,
-        /// The token in the answer.
+        /// Where the answer tells the token of the next page.
         next: Next,
         /// Whether a page begins with the record that its token names (`inclusive`) or behind it.
         bound: Bound,
+        /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
+        /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: whether it says that there is another page.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
         /// Whether a first page that is full and tells no next page can be everything, in a stream
@@ -54,11 +64,15 @@ pub enum Paging {
     },
     /// The answer tells the URL of the next page.
     NextUrl {
+        /// Where the answer tells the URL of the next page, which may be relative.
         next: Next,
+        /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
+        /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: whether it says that there is another page.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
         /// Whether a first page that is full and tells no next page can be everything, in a stream
@@ -74,11 +88,16 @@ pub enum Paging {
         field: String,
         /// Whether the parameter includes the records of exactly that time.
         bound: Bound,
+        /// How the parameter writes the time.
         format: TimeFormat,
+        /// In which order the API lists: `newest_first` or `oldest_first`.
         order: Order,
+        /// How many records a page holds, at least 2.
         size: Size,
+        /// What tells that a page was the last one.
         stop: Stop,
-        /// jq on the answer: whether it says that there is another page.
+        /// jq on the answer: true where it says that there is another page, else false; not asked if
+        /// not given.
         #[serde(default)]
         more: Option<String>,
     },
@@ -91,6 +110,7 @@ pub struct Size {
     /// The query parameter that asks for it; without it, the API's own size is `value`.
     #[serde(default)]
     pub param: Option<String>,
+    /// How many records a page holds, at least 1.
     pub value: usize,
 }
 
@@ -104,7 +124,7 @@ pub enum Stop {
     EmptyPage,
     /// It tells no next page. A cursor or URL that is absent, null or empty always ends.
     NoNext,
-    /// jq on the answer yields true, and not false or null.
+    /// jq on the answer: true at the last page, false or null before it.
     When(String),
 }
 
@@ -112,9 +132,9 @@ pub enum Stop {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
-    /// jq on the answer.
+    /// jq on the answer: the token or URL of the next page, null where there is none.
     Body(String),
-    /// This header.
+    /// The name of the header that holds it.
     Header(String),
     /// The URL with `rel="next"` in the header `Link` (RFC 8288).
     Link,

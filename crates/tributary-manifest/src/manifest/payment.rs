@@ -18,9 +18,12 @@ pub struct PaymentManifest {
     /// the order itself.
     #[serde(default)]
     pub prepare: Option<String>,
+    /// The request that orders the payment: a `POST` or `PUT` that carries the order's key. `{field}`
+    /// is that field of what `prepare` gives.
     pub request: RequestManifest,
+    /// The key that the provider knows the payment by.
     pub key: KeyManifest,
-    /// How long the answer may take. After that the outcome is unknown.
+    /// How long the answer may take, at most 60s; 20s if not given. After that the outcome is unknown.
     #[serde(default = "timeout")]
     pub timeout: Period,
     /// jq on the answer of a success (`$parent` is the record): `id`, `reference`, `status`,
@@ -52,9 +55,10 @@ pub struct PaymentManifest {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyManifest {
+    /// How the key is written; `text` if not given.
     #[serde(default)]
     pub format: KeyFormat,
-    /// In characters; of a text only.
+    /// How many characters a `text` may have, 16 to 200.
     #[serde(default = "key_length")]
     pub max_length: usize,
     /// For how long after the first request the same key moves no money again. Without it, a
@@ -77,16 +81,19 @@ pub enum KeyFormat {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LookupManifest {
+    /// The request that asks for the payment, its fields as in that which orders it. The order has
+    /// `lookFrom` and `lookTo` here: between these times the payment is dated.
     pub request: RequestManifest,
     /// jq on the answer (`$parent` is the record): what `answer` gives, once for each payment that
     /// is found under the order's key.
     pub payment: String,
-    /// Statuses which mean that there is none.
+    /// Statuses which mean that there is no such payment, as in `[404]`.
     #[serde(default)]
     pub missing: Vec<u16>,
     /// How long after a request a payment that it made is found at the latest.
     pub settle: Period,
-    /// The pause between two looks at a payment that is open; it grows with its age.
+    /// The pause between two looks at a payment that is open, which grows with its age; 1m if not
+    /// given.
     #[serde(default = "every")]
     pub every: Period,
 }

@@ -19,14 +19,17 @@ pub struct StreamManifest {
     #[serde(default, deserialize_with = "resource")]
     #[schemars(with = "Option<ResourceName>")]
     pub resource: Option<Resource>,
-    /// An earlier stream: this one is read once for each of its records.
+    /// The name of a stream further up: this one is read once for each of its records. Once for all
+    /// if not given.
     #[serde(default)]
     pub for_each: Option<String>,
-    /// jq on such a record: the text by which its cursor is kept. Must never change.
+    /// With `for_each`: jq on such a record, giving the text under which its cursor is kept, which
+    /// must never change.
     #[serde(default)]
     pub partition: Option<String>,
+    /// The request for its records; `{field}` is that field of the `for_each` record.
     pub request: RequestManifest,
-    /// What answers mean, before the rules of the source.
+    /// What answers to this stream mean; these rules come before those of the source.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
     /// How the answer is divided into pages; without it, one answer is everything.
@@ -46,21 +49,23 @@ pub struct StreamManifest {
     /// How to ask only for what is new; without it, everything is asked for each time.
     #[serde(default)]
     pub incremental: Option<Incremental>,
+    /// How records that may still change are asked for again, one by one; not at all without it.
     #[serde(default)]
     pub refresh: Option<Refresh>,
+    /// Which records are pending, and so listed under an id that may not last; none without it.
     #[serde(default)]
     pub pending: Option<Pending>,
     /// The provider's statuses, and what they are in Formance's terms. Applied to what `map`
     /// gives; a status that is not listed becomes OTHER and is counted.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
-    /// Its own pause between two runs.
+    /// Its own pause between two runs; that of the source if not given.
     #[serde(default)]
     pub every: Option<Period>,
-    /// Its own times, in five fields.
+    /// Its own times instead of a pause, in UTC: minute, hour, day of month, month, day of week.
     #[serde(default)]
     pub cron: Option<CronTimes>,
-    /// Read after webhooks only.
+    /// `only`: read once in the beginning, and then only after a webhook or when a person asks.
     #[serde(default)]
     pub after_webhook: Option<AfterWebhook>,
 }
@@ -69,17 +74,19 @@ pub struct StreamManifest {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestManifest {
+    /// `GET` (the default), `POST`, or for payouts and transfers `PUT`.
     #[serde(default)]
     pub method: Method,
     /// The path below `base_url`; `{field}` is that field of the record that is asked for (the
     /// `for_each` record), percent-encoded.
     pub path: String,
-    /// Query parameters; `{field}` as in the path.
+    /// Query parameters, value by name; `{field}` as in the path.
     #[serde(default)]
     pub query: BTreeMap<String, String>,
+    /// Further headers of this request, value by name; `{field}` as in the path.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// jq on that record: the body of a POST.
+    /// jq on that record: the body of a POST or PUT, as JSON; none if not given.
     #[serde(default)]
     pub body: Option<String>,
 }
@@ -99,6 +106,7 @@ pub enum Method {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Detail {
+    /// The request that reads the record; `{field}` is that field of the one that names it.
     pub request: RequestManifest,
     /// jq on the answer: the record.
     pub record: String,

@@ -11,13 +11,14 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// The client's certificate, with those that lead to its root, and its key.
+    /// The client's certificate, with those that lead to its root, and its private key; none if not
+    /// given.
     #[serde(default)]
     pub identity: Option<Secret>,
-    /// The key, where `identity` does not hold it.
+    /// The private key, where `identity` does not hold it.
     #[serde(default)]
     pub key: Option<Secret>,
-    /// Roots that are trusted beside the system's.
+    /// Root certificates that are trusted beside the system's.
     #[serde(default)]
     pub ca: Option<Secret>,
 }

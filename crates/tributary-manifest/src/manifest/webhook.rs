@@ -12,7 +12,9 @@ use crate::secret::Secret;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookManifest {
+    /// How a call proves that the provider sent it.
     pub check: WebhookCheck,
+    /// Which streams a call has read; at least one.
     pub triggers: Vec<TriggerManifest>,
 }
 
@@ -23,27 +25,43 @@ pub enum WebhookCheck {
     /// A code over the body that only who has the secret can make.
     Hmac(HmacManifest),
     /// A header with a text that only both sides know.
-    Header { name: String, value: Secret },
+    Header {
+        /// The header's name.
+        name: String,
+        /// The text that it has to hold.
+        value: Secret,
+    },
     /// `Authorization: Basic …`
-    Basic { username: String, password: Secret },
+    Basic {
+        /// The user's name.
+        username: String,
+        /// The user's password.
+        password: Secret,
+    },
 }
 
 /// A code over the body.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HmacManifest {
+    /// The hash function of the code.
     pub algorithm: CodeAlgorithm,
+    /// The secret that both sides share.
     pub secret: Secret,
     /// The header that holds the code.
     pub header: String,
-    /// Where the header holds several, as in `t=1,v1=abc`: the name of the one.
+    /// Where the header holds several parts, as in `t=1,v1=abc`: the name of the code's. Without it,
+    /// the whole header is the code.
     #[serde(default)]
     pub field: Option<String>,
+    /// How the code is written: `hex` (the default) or `base64`.
     #[serde(default)]
     pub encoding: CodeEncoding,
     /// What the code is over: `{body}` and `{timestamp}` with any text around them.
     #[serde(default = "body")]
     pub signed: String,
+    /// When the call was sent, which `{timestamp}` in `signed` proves; without it, a call may be
+    /// repeated at any time.
     #[serde(default)]
     pub timestamp: Option<TimestampManifest>,
 }
@@ -54,9 +72,11 @@ pub struct HmacManifest {
 pub struct TimestampManifest {
     /// The header that holds it: seconds or milliseconds since 1970, or RFC 3339.
     pub header: String,
+    /// Where the header holds several parts: the name of the time's. Without it, the whole header is
+    /// the time.
     #[serde(default)]
     pub field: Option<String>,
-    /// How far it may be from now: an older call is a replay.
+    /// How far from now the time may be, 5m if not given: an older call is a replay.
     #[serde(default = "five_minutes")]
     pub tolerance: Period,
 }
@@ -81,11 +101,12 @@ pub enum CodeEncoding {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TriggerManifest {
-    /// jq on `{body, headers}`: whether it is meant. Without it, any call is.
+    /// jq on `{body, headers}`: whether the call has the stream read. Without it, any call has.
     #[serde(default)]
     pub when: Option<String>,
+    /// The name of the stream that is read.
     pub stream: String,
-    /// jq on the same: which partition of the stream. Without it, all.
+    /// jq on `{body, headers}`: which partitions of the stream are read. Without it, all.
     #[serde(default)]
     pub partition: Option<String>,
 }

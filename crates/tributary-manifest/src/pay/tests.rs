@@ -11,6 +11,7 @@ use reqwest::header::HeaderMap;
 use super::probe;
 use super::*;
 use crate::client::Client;
+use crate::edited::edited;
 use crate::jq::{Filter, Limits, Scope};
 use crate::manifest::Manifest;
 use crate::plan::ManifestError;
@@ -55,8 +56,7 @@ fn a_mistake_is_refused_with_its_field() {
         ("accepted: [409]", "timeout: 61s", "payouts.timeout: take 1s to 60s"),
         ("payment: '.[]'", "payment: '.['", "lookup.payment"),
     ] {
-        assert!(SECTION.contains(from), "{from}");
-        let error = plans(&SECTION.replace(from, to)).unwrap_err().to_string();
+        let error = plans(&edited(SECTION, from, to)).unwrap_err().to_string();
         assert!(error.contains(about), "{to}: {error}");
     }
 }
@@ -64,7 +64,7 @@ fn a_mistake_is_refused_with_its_field() {
 #[test]
 fn an_amount_goes_out_in_the_providers_own_decimals_and_comes_back_the_same() {
     let way = |currencies: &str, code: &str, units: &str| {
-        let section = SECTION.replace("streams: []", &format!("streams: []\ncurrencies: {currencies}"));
+        let section = edited(SECTION, "streams: []", &format!("streams: []\ncurrencies: {currencies}"));
         let manifest = serde_saphyr::from_str::<Manifest>(&section).unwrap();
         let there_and_back = format!(r#"major_units("{code}") | [., minor_units("{code}")]"#);
         let functions = manifest.definitions().unwrap();
@@ -135,8 +135,7 @@ fn a_request_without_the_key_is_refused_before_any_money_moves() {
         ("'{ key, amount }'", "'if .metadata.is == \"7\" then { amount } else error(\"7\") end'", true),
         ("'{ key, amount }'", "'if .metadata.is == \"7\" then { key } else error(\"7\") end'", false),
     ] {
-        assert!(SECTION.contains(from), "{from}");
-        let error = plans(&SECTION.replace(from, to)).err().map(|error| error.to_string());
+        let error = plans(&edited(SECTION, from, to)).err().map(|error| error.to_string());
         let about_key =
             error.as_ref().is_some_and(|error| error.contains("payouts.request: does not carry the key"));
         assert_eq!((error.is_some(), about_key), (refused, refused), "{to}: {error:?}");
@@ -146,7 +145,7 @@ fn a_request_without_the_key_is_refused_before_any_money_moves() {
 #[tokio::test]
 async fn an_order_whose_own_request_loses_the_key_is_not_sent() {
     let section =
-        SECTION.replace("'{ key, amount }'", "'if .amount == \"666\" then { amount } else { key } end'");
+        edited(SECTION, "'{ key, amount }'", "'if .amount == \"666\" then { amount } else { key } end'");
     let manifest = serde_saphyr::from_str::<Manifest>(&section).unwrap();
     let client = Client::new(&manifest, Arc::new(InMemory::default()), Arc::default()).unwrap();
     let apis = PaymentApis::new(&PaymentPlans::new(&manifest).unwrap(), &Arc::new(client));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::edited::edited;
 
 const GOOD: &str = r#"
 base_url: https://bank.example
@@ -45,8 +46,7 @@ fn a_manifest_that_cannot_run_says_which_field_is_wrong() {
             "resource of stream \"accounts\"",
         ),
     ] {
-        assert!(GOOD.contains(from), "{from}");
-        let manifest = serde_saphyr::from_str(&GOOD.replacen(from, to, 1)).unwrap();
+        let manifest = serde_saphyr::from_str(&edited(GOOD, from, to)).unwrap();
         let error = streams(&manifest).unwrap_err().to_string();
         assert!(error.contains(about), "{about}: {error}");
     }
@@ -85,7 +85,7 @@ fn unsafe_combinations_are_refused_with_their_reason() {
         "updated_window",
         "lookback: 7d, settle: 0s, order: any, step: 1s, to: { param: to, bound: inclusive, format: seconds }",
     );
-    let no_next = OFFSET.replace("short_page", "no_next");
+    let no_next = edited(OFFSET, "short_page", "no_next");
     for (lines, about) in [
         (vec![OFFSET, &updated], "slide over the page cut"),
         (vec![OFFSET, &created_any, REFRESH], "has to be known for page and offset"),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::edited::edited;
 
 thread_local! {
     /// How many codes over a body were made by this thread.
@@ -45,10 +46,10 @@ const FOX_SHA1: &str = "de7c9b85b8b78aa6bc8a7a36f70a90701c9db4d9";
 fn a_code_over_the_body_proves_the_call() {
     assert_eq!(prove(PLAIN, &[("x-signature", FOX_SHA256)], FOX), Ok(()));
     assert_eq!(prove(PLAIN, &[("x-signature", &FOX_SHA256.to_uppercase())], FOX), Ok(()));
-    let sha1 = PLAIN.replace("sha256", "sha1");
+    let sha1 = edited(PLAIN, "sha256", "sha1");
     assert_eq!(prove(&sha1, &[("x-signature", FOX_SHA1)], FOX), Ok(()));
     let base64 = STANDARD.encode(decode(CodeEncoding::Hex, 32, FOX_SHA256).unwrap());
-    let check = PLAIN.replace("header:", "encoding: base64, header:");
+    let check = edited(PLAIN, "header:", "encoding: base64, header:");
     assert_eq!(prove(&check, &[("x-signature", &base64)], FOX), Ok(()));
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::compiled::CompiledProvider;
+use crate::edited::edited;
 use crate::fake::{self, Fake, Memory};
 use crate::manifest::Manifest;
 use crate::read::{OpenRecord, Page, Warnings};
@@ -55,7 +56,7 @@ streams:
 "#;
 
 fn connection(url: &str) -> CompiledProvider {
-    let manifest: Manifest = serde_saphyr::from_str(&MANIFEST.replace("URL", url)).unwrap();
+    let manifest: Manifest = serde_saphyr::from_str(&edited(MANIFEST, "URL", url)).unwrap();
     CompiledProvider::new(&ProviderName::try_from("bank".to_owned()).unwrap(), &manifest).unwrap()
 }
 
