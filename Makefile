@@ -21,8 +21,8 @@ demo: ## Try it, without Docker: builds Tributary and shows it at work
 	@. .ci/lib.sh; \
 	  command -v cargo >/dev/null || fail "Rust is not installed: https://rustup.rs"; \
 	  install_commands cc:gcc; install_postgres_binaries
-	cargo build --release --locked
-	$(TARGET)/release/tributary demo
+	cargo build --profile demo --locked --package tributary
+	$(TARGET)/demo/tributary demo
 
 .PHONY: test
 test: ## Run all tests, on PostgreSQL in a container, or a private one where no Docker engine answers
@@ -52,6 +52,12 @@ naive: ## Measure what Formance loses with naive servers, and with Tributary (a 
 .PHONY: mutants
 mutants: ## Break Tributary on purpose, and see which tests notice (an hour; ALL=1: run all tests against each)
 	@tests/mutations/run $(if $(ALL),--all)
+
+.PHONY: check
+check: ## Formatting, clippy and the unit tests: no database, soon done
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked --lib --workspace --exclude private-pg
 
 .PHONY: lint
 lint: ## Check the formatting, clippy's advice, and that .sqlx knows every query

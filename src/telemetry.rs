@@ -2,8 +2,13 @@
 
 use std::io::IsTerminal;
 
+use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+
+use crate::config::{Provider, Source};
+use crate::domain::{FeedName, Resource};
+use crate::provider::Warning;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -21,7 +26,9 @@ pub fn start_logs(filter: &str, format: Option<LogFormat>) -> Result<(), String>
         EnvFilter::try_new(filter).map_err(|error| format!("{filter:?} is no log filter: {error}"))?;
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
+    // where nobody reads the log, a complaint about that would panic, and end what the process is at
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = builder.log_internal_errors(false);
     let started = match format {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
         LogFormat::Pretty => builder.with_ansi(terminal).with_target(false).try_init(),
@@ -77,4 +84,79 @@ fn describe() {
     describe_gauge!("tributary_sync_breaker_open", "1 while a group is paused since its runs keep failing");
     describe_gauge!("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded");
     describe_gauge!("tributary_quarantine_records", "Records in quarantine");
+    describe_gauge!("tributary_open_payments", "Payouts and transfers that have not ended, by state");
+    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to look at");
+}
+
+/// Has every counter that an alarm is recommended on begin at 0, for each of `providers` and `routes`
+/// (method and path). One that begins at its first count has not increased by then, and the first
+/// alarm would go unheard.
+pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes: &[(&'static str, String)]) {
+    for (method, route) in routes {
+        counter!("tributary_http_requests_total", "method" => *method, "route" => route.clone(),
+            "status" => "503")
+        .increment(0);
+    }
+    counter!("tributary_rate_limited_total").increment(0);
+    for declared in providers {
+        let provider = declared.name.to_string();
+        for feed in FeedName::ALL {
+            counter!("tributary_watermarks_ahead_total", "provider" => provider.clone(), "feed" => feed.as_str())
+                .increment(0);
+        }
+        let streams = match &declared.source {
+            Source::Pull(manifest) => manifest.streams.as_slice(),
+            Source::Push | Source::Unset => &[],
+        };
+        for (stream, kind) in
+            streams.iter().flat_map(|stream| Warning::KINDS.map(|kind| (stream.name.clone(), kind)))
+        {
+            counter!("tributary_sync_warnings_total", "provider" => provider.clone(), "stream" => stream,
+                "kind" => kind)
+            .increment(0);
+        }
+        counter!("tributary_rate_limited_total", "provider" => provider.clone()).increment(0);
+        counter!("tributary_payment_alarms_total", "provider" => provider.clone()).increment(0);
+        for resource in Resource::ALL {
+            counter!("tributary_ingested_total", "provider" => provider.clone(),
+                "resource" => resource.as_str(), "outcome" => "quarantined")
+            .increment(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use regex::Regex;
+
+    /// What `pattern` captures in the sources below `folder`.
+    fn captured(folder: &Path, pattern: &Regex, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                captured(&path, pattern, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.extend(pattern.captures_iter(&text).map(|found| found[1].to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_is_described_under_the_name_that_it_is_recorded_under() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let names = |macros: &str| {
+            let pattern = Regex::new(&format!(r#"(?-u)\b(?:{macros})!\(\s*"(tributary_\w+)""#)).unwrap();
+            let mut found = BTreeSet::new();
+            captured(&sources, &pattern, &mut found);
+            found
+        };
+        let recorded = names("counter|gauge|histogram");
+        let described = names("describe_counter|describe_gauge|describe_histogram");
+        assert!(recorded.len() > 15, "{recorded:?}");
+        assert_eq!(recorded, described);
+    }
 }

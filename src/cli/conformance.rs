@@ -1,6 +1,6 @@
 //! `tributary conformance`.
 
-use std::io::{IsTerminal, Write as _};
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -140,23 +140,19 @@ async fn check_and_print(args: ConformanceArgs) -> Result<ExitCode, CommandError
     let report = check(&url, key.expose_secret(), &options, &told).await;
     told.bar.finish_and_clear();
     let report = report?;
-    print(&report, args.format)?;
+    print(&report, args.format);
     Ok(match report.verdict {
         Verdict::Fail => ExitCode::from(FAILED),
         _ => ExitCode::SUCCESS,
     })
 }
 
-fn print(report: &Report, format: Format) -> std::io::Result<()> {
+fn print(report: &Report, format: Format) {
     let text = match format {
         Format::Table => report.to_table(),
         Format::Json => format!("{:#}\n", report.to_json()),
     };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // whoever reads only the beginning has what he wanted
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
+    print!("{text}");
 }
 
 /// Progress on standard error: a line that moves on a terminal, else one line for each part.
@@ -191,9 +187,8 @@ impl Progress for Told {
 
 async fn serve_naive(args: NaiveArgs) -> Result<(), CommandError> {
     let Some(defect) = args.defect.filter(|_| !args.list) else {
-        let mut out = std::io::stdout().lock();
         for defect in Defect::ALL {
-            writeln!(out, "{:22} {}", defect.name(), defect.about())?;
+            println!("{:22} {}", defect.name(), defect.about());
         }
         return Ok(());
     };

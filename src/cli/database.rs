@@ -1,5 +1,7 @@
 //! The database of a command: DATABASE_URL, or the private PostgreSQL of the data folder.
 
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
@@ -11,7 +13,7 @@ use crate::store::{self, migrate::require_schema};
 /// An open database. Close it, so that a private server stops with its last user.
 pub struct Database {
     pub pool: PgPool,
-    private: Option<PrivatePostgres>,
+    private: Option<(PathBuf, PrivatePostgres)>,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -27,9 +29,10 @@ impl Database {
             return Ok(Self { pool: connect_patiently(url, max_connections).await?, private: None });
         }
         let private = PrivatePostgres::open(&common.data).await?;
+        left_open().push(common.data.clone());
         let pool = store::connect(&private.url(), max_connections).await?;
         store::migrate(&pool).await?;
-        Ok(Self { pool, private: Some(private) })
+        Ok(Self { pool, private: Some((common.data.clone(), private)) })
     }
 
     /// As [`Database::open`], where the schema has to be there already.
@@ -45,11 +48,33 @@ impl Database {
     /// Lets go of the database.
     pub async fn close(self) {
         self.pool.close().await;
-        if let Some(private) = self.private
-            && let Err(error) = private.close().await
-        {
-            tracing::error!(%error, "the private PostgreSQL did not stop cleanly");
+        if let Some((data, private)) = self.private {
+            left_open().retain(|open| *open != data);
+            close(private).await;
         }
+    }
+}
+
+/// The data folders whose private PostgreSQL was opened and not closed.
+fn left_open() -> MutexGuard<'static, Vec<PathBuf>> {
+    static LEFT_OPEN: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    LEFT_OPEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes what a command that failed did not close itself.
+pub async fn close_left_open() {
+    let left = std::mem::take(&mut *left_open());
+    for data in left {
+        match PrivatePostgres::open(&data).await {
+            Ok(private) => close(private).await,
+            Err(error) => tracing::error!(%error, "the private PostgreSQL may still run"),
+        }
+    }
+}
+
+async fn close(private: PrivatePostgres) {
+    if let Err(error) = private.close().await {
+        tracing::error!(%error, "the private PostgreSQL did not stop cleanly");
     }
 }
 

@@ -1,6 +1,5 @@
 //! `tributary demo`: a stand-in of a bank, the adapter pulling from it, and a key to look.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +15,10 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::Provider;
-use crate::http::{KeyDigest, Listening, Patience, Scope, Stop, new_key};
+use crate::domain::{KeyDigest, Scope};
+use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
 use crate::provider::Period;
-use crate::standin::starling;
+use crate::standin::kit;
 use crate::store::{self, api_keys};
 use crate::sync::{Instance, Progress};
 
@@ -54,23 +54,21 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let upstream = TcpListener::bind("127.0.0.1:0").await?;
     let upstream_url = format!("http://{}", upstream.local_addr()?);
     let bank = args.bank.open(TOKEN)?;
-    tokio::spawn(starling::serve(upstream, bank, stop.clone().cancelled_owned()));
+    tokio::spawn(kit::serve(upstream, bank, stop.clone().cancelled_owned()));
 
     let provider = provider(&upstream_url)?;
     let (id, key) = new_key();
     let digest = KeyDigest::of(&key);
     api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
 
-    let listening = Listening::bind(args.listen, false)?;
+    let listening = Listening::bind(args.listen)?;
     let address = listening.address()?;
     let server = Server::new(pool, vec![provider], &Instance::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
-    let running = server.start(listening)?;
+    let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
-    if !stop.is_cancelled()
-        && let Err(error) = print_how_to_try(&address, &upstream_url, &key)
-    {
-        tracing::warn!(%error, "nobody reads standard output; serving all the same");
+    if !stop.is_cancelled() {
+        print_how_to_try(&address, &upstream_url, &key);
     }
     stop.cancelled().await;
     let patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(5) };
@@ -107,12 +105,10 @@ async fn watch_first_sync(progress: &Arc<Progress>, runs: u64, expected: usize) 
     bar.finish();
 }
 
-fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) -> std::io::Result<()> {
+fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) {
     let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1))
         .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
+    println!(
         "
 Tributary:  http://{address}
 Key:        {key}
@@ -124,6 +120,5 @@ Try:
   curl -s -H 'Authorization: Bearer {key}' 'http://{address}/transactions?sort=updatedAt:asc&updatedAtFrom={recent}'
 
 Ctrl-C stops it."
-    )?;
-    out.flush()
+    );
 }

@@ -17,11 +17,8 @@ use tokio::process::Command;
 
 use crate::http::{Listening, SocketError};
 
-/// Set for a successor: its standard input is a socket, on which it says that it serves. The value
-/// says whether it shares its port.
+/// Set for a successor: its standard input is a socket, on which it says that it serves.
 const SUCCESSOR: &str = "TRIBUTARY_SUCCESSOR";
-const REUSES_PORT: &str = "reuse-port";
-const HAS_PORT: &str = "port";
 /// What belongs to one process only and is not handed on.
 const OWN: [&str; 6] =
     ["LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDNAMES", "LISTEN_FDS_FIRST_FD", SUCCESSOR];
@@ -39,7 +36,6 @@ pub struct Launch {
     environment: Vec<(OsString, OsString)>,
     handed: ListenFd,
     predecessor: Option<StdUnixStream>,
-    reuse_port: bool,
 }
 
 /// Why there is no successor. The process goes on as before.
@@ -63,7 +59,6 @@ impl Launch {
         let program = arguments.next().unwrap_or_else(|| "tributary".into());
         let environment = std::env::vars_os().filter(|(name, _)| OWN.iter().all(|own| name != own)).collect();
         let successor = std::env::var_os(SUCCESSOR);
-        let reuse_port = successor.as_ref().is_some_and(|value| value == REUSES_PORT);
         let predecessor = successor
             .and_then(|_| std::io::stdin().as_fd().try_clone_to_owned().ok())
             .map(StdUnixStream::from);
@@ -74,13 +69,12 @@ impl Launch {
             environment,
             handed: ListenFd::from_env(),
             predecessor,
-            reuse_port,
         }
     }
 
     /// The socket that was handed over, if there is one; once.
     pub fn take_handed(&mut self) -> Result<Option<Listening>, SocketError> {
-        Listening::handed_over(std::mem::replace(&mut self.handed, ListenFd::empty()), self.reuse_port)
+        Listening::handed_over(std::mem::replace(&mut self.handed, ListenFd::empty()))
     }
 
     /// Tells the predecessor, if there is one, that this process serves now.
@@ -107,7 +101,7 @@ impl Launch {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("LISTEN_FDS", "1")
             .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string())
-            .env(SUCCESSOR, if listening.reuse_port() { REUSES_PORT } else { HAS_PORT })
+            .env(SUCCESSOR, "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(folder) = &self.folder {
             command.current_dir(folder);

@@ -1,14 +1,17 @@
 //! `tributary keys`.
 
 use clap::Subcommand;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::database::Database;
+use super::table::{self, Column, Output, OutputArgs, time, words};
 use super::{CommandResult, Common};
 use crate::config;
-use crate::domain::ProviderName;
-use crate::http::{KeyDigest, Scope, new_key};
-use crate::store::api_keys;
+use crate::domain::{KeyDigest, ProviderName, Scope};
+use crate::http::new_key;
+use crate::store::api_keys::{self, ApiKey};
 
 #[derive(Subcommand)]
 #[command(after_help = "Example:
@@ -20,7 +23,7 @@ pub enum KeysCommand {
         #[arg(long)]
         provider: ProviderName,
         /// What the key may do.
-        #[arg(long)]
+        #[arg(long, value_parser = scope_parser())]
         scope: Scope,
     },
     /// List keys, without their secrets.
@@ -28,12 +31,18 @@ pub enum KeysCommand {
         /// Only the keys of this provider.
         #[arg(long)]
         provider: Option<ProviderName>,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Revoke a key. It opens nothing from then on.
     Revoke {
         /// The key's id, as `keys list` shows it.
         id: Uuid,
     },
+}
+
+fn scope_parser() -> impl TypedValueParser<Value = Scope> {
+    PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|name| name.parse())
 }
 
 pub async fn run(common: &Common, command: KeysCommand) -> CommandResult {
@@ -67,19 +76,11 @@ async fn run_on(database: &Database, command: KeysCommand) -> CommandResult {
             api_keys::create(&database.pool, id, &provider, scope.as_str(), digest.as_bytes()).await?;
             println!("{key}");
         }
-        KeysCommand::List { provider } => {
-            println!("{:36}  {:20}  {:9}  {:20}  REVOKED", "ID", "PROVIDER", "SCOPE", "CREATED");
-            for key in api_keys::list(&database.pool, provider.as_ref()).await? {
-                let time =
-                    |at: chrono::DateTime<chrono::Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-                let revoked = key.revoked_at.map(time).unwrap_or_default();
-                println!(
-                    "{:36}  {:20}  {:9}  {:20}  {revoked}",
-                    key.id,
-                    key.provider,
-                    key.scope,
-                    time(key.created_at)
-                );
+        KeysCommand::List { provider, form } => {
+            let keys = api_keys::list(&database.pool, provider.as_ref()).await?;
+            match form.output {
+                Output::Json => table::json(&keys.iter().map(described).collect::<Vec<_>>()),
+                Output::Table => table::print(&KEYS, keys.iter().map(row)),
             }
         }
         KeysCommand::Revoke { id } => {
@@ -91,4 +92,18 @@ async fn run_on(database: &Database, command: KeysCommand) -> CommandResult {
         }
     }
     Ok(())
+}
+
+const KEYS: [Column; 5] =
+    [words("ID"), words("PROVIDER"), words("SCOPE"), words("CREATED"), words("REVOKED")];
+
+fn row(key: &ApiKey) -> [String; 5] {
+    let revoked = key.revoked_at.map(time).unwrap_or_default();
+    [key.id.to_string(), key.provider.clone(), key.scope.clone(), time(key.created_at), revoked]
+}
+
+/// All of a key but its digest.
+fn described(key: &ApiKey) -> serde_json::Value {
+    json!({"id": key.id, "provider": key.provider, "scope": key.scope, "created_at": key.created_at,
+        "revoked_at": key.revoked_at})
 }

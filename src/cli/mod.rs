@@ -1,10 +1,14 @@
 //! Commands: parse, call, print. Nothing here decides anything that another layer could.
 
+#[macro_use]
+mod output;
+
 #[cfg(feature = "conformance")]
 mod conformance;
 mod database;
 #[cfg(feature = "standin")]
 mod demo;
+mod files;
 mod handover;
 mod health;
 mod keys;
@@ -21,11 +25,14 @@ mod signals;
 #[cfg(feature = "standin")]
 mod standin;
 mod sync;
+mod table;
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use futures::FutureExt as _;
 
 use crate::telemetry::{self, LogFormat};
 
@@ -129,13 +136,30 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(cli, launch)) {
+    let code = match runtime.block_on(run_to_the_end(cli, launch)) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tributary: {error}");
             ExitCode::FAILURE
         }
+    };
+    match output::finish() {
+        Ok(()) => code,
+        Err(error) => {
+            eprintln!("tributary: {error}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// Runs the command, and stops a private PostgreSQL that it left open, however it ended.
+async fn run_to_the_end(
+    cli: Cli,
+    launch: handover::Launch,
+) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
+    let ended = AssertUnwindSafe(run(cli, launch)).catch_unwind().await;
+    database::close_left_open().await;
+    ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 async fn run(

@@ -2,15 +2,16 @@
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::database::Database;
-use super::sync::time;
+use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
 use super::{CommandResult, Common};
 use crate::domain::{OrderState, ProviderName};
+use crate::store::held_records;
 use crate::store::payment_orders::{self, Order, Resolution};
-use crate::store::{held_records, payment_refusals};
+use crate::store::payment_refusals::{self, Kept};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
@@ -29,6 +30,8 @@ pub enum PayoutsCommand {
     Show {
         /// The order's id, or its idempotency key.
         order: String,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Let an order go out that is held.
     Approve {
@@ -69,6 +72,8 @@ pub struct ListArgs {
     /// How many at most.
     #[arg(long, default_value_t = 50, value_name = "N")]
     limit: u32,
+    #[command(flatten)]
+    form: OutputArgs,
 }
 
 #[derive(Args)]
@@ -115,7 +120,7 @@ pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
     let result = match command {
         PayoutsCommand::List(args) if args.refused => refused(&database, &args).await,
         PayoutsCommand::List(args) => list(&database, &args).await,
-        PayoutsCommand::Show { order } => show(&database, &order).await,
+        PayoutsCommand::Show { order, form } => show(&database, &order, form).await,
         PayoutsCommand::Approve { order, by } => approve(&database, &order, &by.by).await,
         PayoutsCommand::Reject { order, by, reason } => reject(&database, &order, &by.by, &reason).await,
         PayoutsCommand::Resolve(args) => resolve(&database, &args).await,
@@ -129,23 +134,10 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
     if states.is_empty() && !args.all {
         states.extend(OrderState::ALL.into_iter().filter(|state| !state.has_ended()));
     }
-    println!(
-        "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {:24}  WHY",
-        "ID", "STATE", "KIND", "AMOUNT", "ASSET", "ORDERED", "PROVIDER", "KEY"
-    );
-    for order in payment_orders::list(&database.pool, args.provider.as_ref(), &states, args.limit).await? {
-        println!(
-            "{:36}  {:9}  {:8}  {:>16}  {:10}  {:20}  {:12}  {:24}  {}",
-            order.id,
-            order.state,
-            order.kind,
-            order.amount,
-            order.asset,
-            time(order.created_at),
-            order.provider,
-            printable(&order.idempotency_key),
-            printable(order.reason.as_deref().unwrap_or("-"))
-        );
+    let orders = payment_orders::list(&database.pool, args.provider.as_ref(), &states, args.limit).await?;
+    match args.form.output {
+        Output::Json => table::json(&orders.iter().map(described).collect::<Vec<_>>()),
+        Output::Table => table::print(&ORDERS, orders.iter().map(row)),
     }
     let held = held_records::count(&database.pool, args.provider.as_ref()).await?;
     match held {
@@ -157,27 +149,84 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
 }
 
 async fn refused(database: &Database, args: &ListArgs) -> CommandResult {
-    println!(
-        "{:20}  {:6}  {:12}  {:8}  {:>5}  {:24}  WHY",
-        "LAST", "STATUS", "PROVIDER", "KIND", "TIMES", "KEY"
-    );
-    for refusal in payment_refusals::list(&database.pool, args.provider.as_ref(), args.limit).await? {
-        println!(
-            "{:20}  {:6}  {:12}  {:8}  {:>5}  {:24}  {}",
-            time(refusal.last_at),
-            refusal.status,
-            refusal.provider,
-            refusal.kind,
-            refusal.times,
-            printable(refusal.idempotency_key.as_deref().unwrap_or("-")),
-            printable(&refusal.detail)
-        );
+    let refusals = payment_refusals::list(&database.pool, args.provider.as_ref(), args.limit).await?;
+    match args.form.output {
+        Output::Json => table::json(&refusals),
+        Output::Table => table::print(&REFUSALS, refusals.iter().map(refusal_row)),
     }
     Ok(())
 }
 
-async fn show(database: &Database, order: &str) -> CommandResult {
+const ORDERS: [Column; 9] = [
+    words("ID"),
+    words("STATE"),
+    words("KIND"),
+    numbers("AMOUNT"),
+    words("ASSET"),
+    words("ORDERED"),
+    words("PROVIDER"),
+    words("KEY"),
+    words("WHY"),
+];
+
+fn row(order: &Order) -> [String; 9] {
+    [
+        order.id.to_string(),
+        order.state.to_string(),
+        order.kind.to_string(),
+        order.amount.to_string(),
+        order.asset.clone(),
+        time(order.created_at),
+        order.provider.to_string(),
+        order.idempotency_key.clone(),
+        order.reason.clone().unwrap_or_else(|| "-".to_owned()),
+    ]
+}
+
+const REFUSALS: [Column; 7] = [
+    words("LAST"),
+    words("STATUS"),
+    words("PROVIDER"),
+    words("KIND"),
+    numbers("TIMES"),
+    words("KEY"),
+    words("WHY"),
+];
+
+fn refusal_row(refusal: &Kept) -> [String; 7] {
+    [
+        time(refusal.last_at),
+        refusal.status.to_string(),
+        refusal.provider.clone(),
+        refusal.kind.clone(),
+        refusal.times.to_string(),
+        refusal.idempotency_key.clone().unwrap_or_else(|| "-".to_owned()),
+        refusal.detail.clone(),
+    ]
+}
+
+/// An order as programs read it.
+fn described(order: &Order) -> Value {
+    json!({"id": order.id, "idempotency_key": order.idempotency_key, "provider": order.provider.as_str(),
+        "kind": order.kind, "amount": order.amount.to_string(), "asset": order.asset,
+        "source_account_id": order.source_account_id, "destination_account_id": order.destination_account_id,
+        "description": order.description, "metadata": order.metadata, "created_at": order.created_at,
+        "state": order.state.as_str(), "status": order.status, "status_at": order.status_at,
+        "reason": order.reason, "attempt": order.attempt, "tries": order.tries,
+        "first_sent_at": order.first_sent_at, "last_sent_at": order.last_sent_at,
+        "provider_key": order.provider_key, "provider_payment_id": order.provider_payment_id,
+        "provider_reference": order.provider_reference, "approved_by": order.approved_by})
+}
+
+async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResult {
     let order = find(database, order).await?;
+    let audit = payment_orders::audit(&database.pool, order.id).await?;
+    if form.output == Output::Json {
+        let mut shown = described(&order);
+        shown["audit"] = json!(audit);
+        table::json(&shown);
+        return Ok(());
+    }
     let field = |name: &str, value: &str| println!("{name:14} {}", printable(value));
     let optional = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
@@ -203,7 +252,7 @@ async fn show(database: &Database, order: &str) -> CommandResult {
     optional("provider ref", &order.provider_reference);
     optional("approved by", &order.approved_by);
     println!();
-    for change in payment_orders::audit(&database.pool, order.id).await? {
+    for change in audit {
         println!("{}  {}: {}", time(change.at), printable(&change.actor), printable(&change.what));
         for line in changes(change.before.as_ref(), change.after.as_ref()) {
             println!("    {}", printable(&line));
@@ -329,9 +378,4 @@ async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::er
             Err(format!("{several} orders have the key {order:?}: give the id of one: {which}").into())
         }
     }
-}
-
-/// On one line, whatever somebody wrote into it.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
 use super::database::Database;
 use super::progress::{Shown, confirm};
-use super::sync::time;
+use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
 use crate::config;
 use crate::domain::{Origin, ProviderName, Resource};
@@ -27,11 +28,15 @@ pub enum QuarantineCommand {
         /// How many records at most.
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Print a record as it came; where it came from, on standard error.
     Show {
         /// The record's id, as `quarantine list` shows it.
         id: i64,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Try records again; what succeeds leaves the quarantine.
     Replay {
@@ -72,8 +77,8 @@ impl WhichArgs {
 pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
     let database = Database::open_migrated(common, 4).await?;
     let result = match command {
-        QuarantineCommand::List { which, limit } => list(&database, which.which(), limit).await,
-        QuarantineCommand::Show { id } => show(&database, id).await,
+        QuarantineCommand::List { which, limit, form } => list(&database, which.which(), limit, form).await,
+        QuarantineCommand::Show { id, form } => show(&database, id, form).await,
         QuarantineCommand::Replay { which, id } => replay(common, &database, which.which(), id).await,
         QuarantineCommand::Discard { id, which, yes } => discard(&database, id, which.which(), yes).await,
     };
@@ -81,25 +86,37 @@ pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
     result
 }
 
-async fn list(database: &Database, which: Which<'_>, limit: u32) -> CommandResult {
+const RECORDS: [Column; 6] = [
+    numbers("ID"),
+    words("PROVIDER"),
+    words("RESOURCE"),
+    numbers("ATTEMPTS"),
+    words("FIRST SEEN"),
+    words("REASON"),
+];
+
+fn row(record: &Quarantined) -> [String; 6] {
+    let (id, attempts) = (record.id.to_string(), record.attempts.to_string());
+    let (provider, resource) = (record.provider.clone(), record.resource.clone());
+    [id, provider, resource, attempts, time(record.first_seen), record.reason.clone()]
+}
+
+fn described(record: &Quarantined) -> serde_json::Value {
+    let origin = record.record.origin();
+    json!({"id": record.id, "provider": record.provider, "resource": record.resource, "reason": record.reason,
+        "attempts": record.attempts, "first_seen": record.first_seen, "last_seen": record.last_seen,
+        "stream": origin.map(|origin| &origin.stream), "partition": origin.map(|origin| &origin.partition),
+        "raw": String::from_utf8_lossy(record.record.raw())})
+}
+
+async fn list(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
     let all = quarantine::count(&database.pool, which).await?;
-    println!(
-        "{:>8}  {:16}  {:13}  {:>8}  {:20}  REASON",
-        "ID", "PROVIDER", "RESOURCE", "ATTEMPTS", "FIRST SEEN"
-    );
     let records = quarantine::list(&database.pool, which, i64::MIN, limit).await?;
-    let more = all.saturating_sub(records.len() as u64);
-    for record in records {
-        let reason = record.reason.replace(['\n', '\r'], " ");
-        println!(
-            "{:>8}  {:16}  {:13}  {:>8}  {:20}  {reason}",
-            record.id,
-            record.provider,
-            record.resource,
-            record.attempts,
-            time(record.first_seen)
-        );
+    match form.output {
+        Output::Json => table::json(&records.iter().map(described).collect::<Vec<_>>()),
+        Output::Table => table::print(&RECORDS, records.iter().map(row)),
     }
+    let more = all.saturating_sub(records.len() as u64);
     if more > 0 {
         eprintln!("and {more} more; --limit shows more of them");
     }
@@ -113,8 +130,12 @@ async fn find(database: &Database, id: i64) -> Result<Quarantined, String> {
     })
 }
 
-async fn show(database: &Database, id: i64) -> CommandResult {
+async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
     let record = find(database, id).await?;
+    if form.output == Output::Json {
+        table::json(&described(&record));
+        return Ok(());
+    }
     eprintln!("{} of {}: {}", record.resource, record.provider, record.reason);
     eprintln!(
         "{} attempts, first {}, last {}",

@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::database::Database;
 use super::handover::Launch;
 use super::signals::Signals;
-use super::{CommandResult, Common, notify};
+use super::{CommandResult, Common, files, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
-use crate::http::{self, AppState, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop};
+use crate::http::{
+    self, AppState, ConnectionLimits, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop,
+};
 use crate::payments::{Payer, Payments, Settings};
 use crate::provider::Period;
 use crate::sync::{Housekeeper, Instance, Scheduler};
@@ -42,16 +44,23 @@ pub struct ServeArgs {
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
           value_parser = clap::value_parser!(u32).range(4..))]
     pub database_connections: u32,
-    /// Share the port with other instances, so that the next one listens before the last one stops.
-    /// Another service of yours that does the same would get half of the requests: off by default.
-    #[arg(long, env = "TRIBUTARY_REUSE_PORT")]
-    pub reuse_port: bool,
     /// For how long a stop goes on serving, so that proxies notice: 0s, 5s.
     #[arg(long, env = "TRIBUTARY_LAME_DUCK", default_value = "5s", value_name = "TIME", value_parser = time)]
     pub lame_duck: Duration,
     /// For how long a stop then waits for requests in flight; Formance waits 10 s for an answer.
     #[arg(long, env = "TRIBUTARY_DRAIN", default_value = "30s", value_name = "TIME", value_parser = time)]
     pub drain: Duration,
+    /// The most connections of clients. Beyond, a new one takes the place of one on which nothing is
+    /// asked.
+    #[arg(long, env = "TRIBUTARY_CONNECTIONS", default_value_t = ConnectionLimits::default().most, value_name = "N",
+          value_parser = connections)]
+    pub connections: usize,
+    /// For how long a client may take to send the head of a request, or take nothing of an answer.
+    #[arg(long, env = "TRIBUTARY_HEAD_TIME", default_value = "30s", value_name = "TIME", value_parser = some_time)]
+    pub head_time: Duration,
+    /// For how long a connection is kept on which nothing is asked. Formance's client keeps it for 90s.
+    #[arg(long, env = "TRIBUTARY_IDLE_TIME", default_value = "120s", value_name = "TIME", value_parser = some_time)]
+    pub idle_time: Duration,
     /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     pub lease: Duration,
@@ -59,6 +68,22 @@ pub struct ServeArgs {
 
 fn time(text: &str) -> Result<Duration, String> {
     Ok(Period::try_from(text.to_owned())?.as_duration())
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let time = time(text)?;
+    if time.is_zero() { Err("it has to be longer than nothing".to_owned()) } else { Ok(time) }
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|most| (4..=1_000_000).contains(most));
+    number.ok_or_else(|| "it is a number from 4 to 1000000".to_owned())
+}
+
+impl ServeArgs {
+    fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits { most: self.connections, head: self.head_time, idle: self.idle_time }
+    }
 }
 
 /// Reads the time of a lease: a second at least, as shorter ones would be lost to any hiccup.
@@ -82,6 +107,7 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     let providers = config::load_providers(&common.providers, &config::environment)?;
     // before anything is started that would inherit the socket, and keep it open after our end
     let handed = launch.take_handed()?;
+    files::allow(args.connection_limits().files() + args.database_connections as usize)?;
     let database = Database::open_migrated(common, args.database_connections).await?;
     let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
@@ -98,9 +124,9 @@ async fn serve(
     let server = Server::new(pool, providers, &Instance::new(args.lease))?;
     let listening = match handed {
         Some(handed) => handed,
-        None => Listening::bind(args.listen, args.reuse_port)?,
+        None => Listening::bind(args.listen)?,
     };
-    let running = server.start(listening)?;
+    let running = server.start(listening, args.connection_limits())?;
     launch.tell_predecessor();
     notify::tell("READY=1");
     let why = signals.until_stop(&launch, running.listening()).await;
@@ -149,6 +175,7 @@ impl Server {
         instance: &Instance,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
+        telemetry::begin_counters(providers.iter(), &http::routes());
         let mut schedulers = Vec::new();
         let mut payers = HashMap::new();
         for provider in &providers {
@@ -199,7 +226,7 @@ impl Server {
     }
 
     /// Begins to serve on `listening`, and with everything that goes on behind it.
-    pub fn start(self, listening: Listening) -> std::io::Result<Running> {
+    pub fn start(self, listening: Listening, limits: ConnectionLimits) -> std::io::Result<Running> {
         let (stop_runs, stop_publisher) = (CancellationToken::new(), CancellationToken::new());
         let (mut runs, mut publisher) = (JoinSet::new(), JoinSet::new());
         publisher.spawn(self.publisher.run(stop_publisher.clone()));
@@ -210,7 +237,7 @@ impl Server {
             runs.spawn(scheduler.run(stop_runs.clone()));
         }
         tracing::info!(address = %listening.address()?, providers = self.state.providers.len(), "serving");
-        let serving = Serving::start(listening, http::app(self.state), self.draining);
+        let serving = Serving::start(listening, http::app(self.state), self.draining, limits);
         let payments = self.payments;
         Ok(Running { serving, payments, runs, stop_runs, publisher, stop_publisher })
     }

@@ -16,8 +16,10 @@ use crate::standin::obie::Obie;
 use crate::standin::paystack::Paystack;
 use crate::standin::revolut::Revolut;
 use crate::standin::square::Square;
-use crate::standin::starling::{self, Starling, StarlingConfig};
+use crate::standin::starling::Starling;
 
+/// The providers. While one runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
+/// `/_standin/truth` and `/_standin/fired` control it.
 #[derive(Subcommand)]
 pub enum StandinCommand {
     /// Starling Bank: accounts, balances, payees and a feed that lives.
@@ -36,8 +38,7 @@ pub enum StandinCommand {
     Obie(StandinArgs),
 }
 
-/// A provider and how large it is. While it runs, `/_standin/advance`, `/_standin/faults`,
-/// `/_standin/settle`, `/_standin/truth` and `/_standin/fired` control it.
+/// How large a provider is.
 #[derive(Args)]
 pub struct StandinArgs {
     /// Address to listen on.
@@ -96,53 +97,48 @@ impl BankArgs {
     }
 
     /// Opens the bank and lets it change.
-    pub fn open(&self, token: &str) -> Result<Arc<Starling>, starling::ConfigError> {
-        let mut config = StarlingConfig::new(self.seed, token);
-        config.accounts = self.accounts;
-        config.items = self.items;
-        let bank = Arc::new(Starling::new(config)?);
-        if self.changes_per_second > 0 {
-            starling::spawn_changes(Arc::clone(&bank), Duration::from_secs(1), self.changes_per_second);
-        }
-        Ok(bank)
+    pub fn open(&self, token: &str) -> Result<Arc<Standin>, kit::ConfigError> {
+        let (accounts, items) = (self.accounts, self.items);
+        let config = StandinConfig { accounts, items, ..StandinConfig::new(self.seed, token) };
+        open(&Starling, config, self.changes_per_second)
     }
+}
+
+fn open(
+    fsp: &'static dyn Fsp,
+    config: StandinConfig,
+    changes_per_second: usize,
+) -> Result<Arc<Standin>, kit::ConfigError> {
+    let standin = Arc::new(Standin::new(fsp, config)?);
+    if changes_per_second > 0 {
+        kit::spawn_changes(Arc::clone(&standin), Duration::from_secs(1), changes_per_second);
+    }
+    Ok(standin)
 }
 
 pub async fn run(command: StandinCommand) -> CommandResult {
-    match command {
-        StandinCommand::Starling(args) => run_starling(args).await,
-        StandinCommand::Mercury(args) => run_standin(&Mercury, args).await,
-        StandinCommand::Mollie(args) => run_standin(&Mollie, args).await,
-        StandinCommand::Square(args) => run_standin(&Square, args).await,
-        StandinCommand::Paystack(args) => run_standin(&Paystack, args).await,
-        StandinCommand::Revolut(args) => run_standin(&Revolut, args).await,
-        StandinCommand::Obie(args) => run_standin(&Obie, args).await,
-    }
+    let (fsp, args): (&'static dyn Fsp, _) = match command {
+        StandinCommand::Starling(args) => {
+            return serve("starling", args.listen, args.bank.open(&args.token)?).await;
+        }
+        StandinCommand::Mercury(args) => (&Mercury, args),
+        StandinCommand::Mollie(args) => (&Mollie, args),
+        StandinCommand::Square(args) => (&Square, args),
+        StandinCommand::Paystack(args) => (&Paystack, args),
+        StandinCommand::Revolut(args) => (&Revolut, args),
+        StandinCommand::Obie(args) => (&Obie, args),
+    };
+    let (accounts, items) = (args.accounts, args.items);
+    let config = StandinConfig { accounts, items, ..StandinConfig::new(args.seed, args.token) };
+    serve(fsp.name(), args.listen, open(fsp, config, args.changes_per_second)?).await
 }
 
-async fn run_starling(args: StarlingArgs) -> CommandResult {
+async fn serve(provider: &str, listen: SocketAddr, standin: Arc<Standin>) -> CommandResult {
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let bank = args.bank.open(&args.token)?;
-    let listener = TcpListener::bind(args.listen).await?;
-    tracing::info!(address = %listener.local_addr()?, "the stand-in of Starling is open");
-    starling::serve(listener, bank, stop.cancelled_owned()).await?;
-    Ok(())
-}
-
-async fn run_standin(fsp: &'static dyn Fsp, args: StandinArgs) -> CommandResult {
-    let stop = CancellationToken::new();
-    stop_on_signal(stop.clone())?;
-    let mut config = StandinConfig::new(args.seed, args.token);
-    config.accounts = args.accounts;
-    config.items = args.items;
-    let standin = Arc::new(Standin::new(fsp, config)?);
-    if args.changes_per_second > 0 {
-        kit::spawn_changes(Arc::clone(&standin), Duration::from_secs(1), args.changes_per_second);
-    }
-    let listener = TcpListener::bind(args.listen).await?;
+    let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, provider = fsp.name(), "the stand-in is open");
+    tracing::info!(%address, provider, "the stand-in is open");
     kit::serve(listener, standin, stop.cancelled_owned()).await?;
     Ok(())
 }

@@ -4,20 +4,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
 use super::progress::{Shown, confirm};
 use super::serve::{lease_time, stop_on_signal};
+use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
 use crate::config::{self, Source};
 use crate::domain::ProviderName;
 use crate::provider::{CompiledProvider, Manifest};
 use crate::store::Tally;
 use crate::store::leases::Holder;
-use crate::store::sync_runs;
+use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
 use crate::sync::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
 
 /// Something could not be read, or the command was stopped.
@@ -66,6 +67,8 @@ pub struct RunsArgs {
     /// How many runs, the newest first.
     #[arg(long, default_value_t = 20, value_name = "N")]
     last: u32,
+    #[command(flatten)]
+    form: OutputArgs,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -227,68 +230,65 @@ pub async fn runs(common: &Common, args: RunsArgs) -> CommandResult {
     result
 }
 
+const RUNS: [Column; 12] = [
+    words("BEGAN"),
+    numbers("SECONDS"),
+    words("PROVIDER"),
+    words("STREAM"),
+    words("STATUS"),
+    numbers("REQUESTS"),
+    numbers("CREATED"),
+    numbers("UPDATED"),
+    numbers("UNCHANGED"),
+    numbers("QUARANTINED"),
+    numbers("WARNINGS"),
+    words("WHAT WAS ODD"),
+];
+
+/// A run with what became of its streams.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    run: Run,
+    streams: Vec<RunStream>,
+    what_was_odd: Vec<RunWarning>,
+}
+
 async fn list(database: &Database, args: &RunsArgs) -> CommandResult {
-    println!(
-        "{:20}  {:7}  {:16}  {:20}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
-        "BEGAN",
-        "SECONDS",
-        "PROVIDER",
-        "STREAM",
-        "STATUS",
-        "REQUESTS",
-        "CREATED",
-        "UPDATED",
-        "UNCHANGED",
-        "QUARANTINED",
-        "WARNINGS"
-    );
+    let mut listed = Vec::new();
     for run in sync_runs::list(&database.pool, args.provider.as_ref(), args.last).await? {
-        let seconds = run.finished_at.map(|end| (end - run.started_at).as_seconds_f64());
-        let seconds = seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
-        println!(
-            "{:20}  {seconds:>7}  {:16}  {:20}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
-            time(run.started_at),
-            run.provider,
-            run.stream_group,
-            run.status,
-            run.requests,
-            run.created,
-            run.updated,
-            run.unchanged,
-            run.quarantined,
-            run.warnings
-        );
-        let warnings = sync_runs::warnings(&database.pool, run.id).await?;
-        for stream in sync_runs::streams(&database.pool, run.id).await? {
-            println!(
-                "{:20}  {:7}  {:16}  - {:18}  {:11}  {:>8}  {:>8}  {:>8}  {:>9}  {:>11}  {:>8}",
-                "",
-                "",
-                "",
-                stream.stream,
-                "",
-                stream.requests,
-                stream.created,
-                stream.updated,
-                stream.unchanged,
-                stream.quarantined,
-                stream.warnings
-            );
-            for warning in warnings.iter().filter(|warning| warning.stream == stream.stream) {
-                println!("{:49}warning: {}", "", in_words(&warning.kind, warning.times, &warning.text));
-            }
-            if let Some(error) = stream.error {
-                println!("{:49}{error}", "");
-            }
-        }
-        if let Some(error) = run.error {
-            println!("{:20}  {error}", "");
-        }
+        let streams = sync_runs::streams(&database.pool, run.id).await?;
+        let what_was_odd = sync_runs::warnings(&database.pool, run.id).await?;
+        listed.push(Listed { run, streams, what_was_odd });
+    }
+    match args.form.output {
+        Output::Json => table::json(&listed),
+        Output::Table => table::print(&RUNS, listed.iter().flat_map(rows)),
     }
     Ok(())
 }
 
-/// A time as commands print it.
-pub fn time(at: DateTime<Utc>) -> String {
-    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+/// The run, below it each of its streams, and below that each warning and error.
+fn rows(listed: &Listed) -> Vec<Vec<String>> {
+    let Listed { run, streams, what_was_odd } = listed;
+    let seconds = run.finished_at.map(|end| (end - run.started_at).as_seconds_f64());
+    let seconds = seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
+    let head =
+        [time(run.started_at), seconds, run.provider.clone(), run.stream_group.clone(), run.status.clone()];
+    let counts = [run.requests, run.created, run.updated, run.unchanged, run.quarantined, run.warnings];
+    let numbers = |counts: [i64; 6]| counts.map(|count| count.to_string());
+    let error = |error: &Option<String>| [error.clone().unwrap_or_default()];
+    let mut rows = vec![[&head[..], &numbers(counts), &error(&run.error)].concat()];
+    for stream in streams {
+        let RunStream { requests, created, updated, unchanged, quarantined, warnings, .. } = *stream;
+        let head =
+            [String::new(), String::new(), String::new(), format!("- {}", stream.stream), String::new()];
+        let counts = numbers([requests, created, updated, unchanged, quarantined, warnings]);
+        rows.push([&head[..], &counts, &error(&stream.error)].concat());
+        for warning in what_was_odd.iter().filter(|warning| warning.stream == stream.stream) {
+            let words = format!("warning: {}", in_words(&warning.kind, warning.times, &warning.text));
+            rows.push([&vec![String::new(); RUNS.len() - 1][..], &[words]].concat());
+        }
+    }
+    rows
 }

@@ -6,7 +6,7 @@ mod provider_file;
 
 use std::path::{Path, PathBuf};
 
-pub use provider_file::{FormanceVersion, Provider, Source, manifest_of, schema};
+pub use provider_file::{Provider, Source, manifest_of, schema};
 
 /// Reads a variable of the environment.
 pub type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);

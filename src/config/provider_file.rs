@@ -11,8 +11,7 @@ use serde::{Deserialize, Deserializer};
 use super::Lookup;
 use super::payments::PaymentsSection;
 use super::places::{Place, Places};
-use crate::domain::ProviderName;
-use crate::http::{KeyDigest, RequestLimit, Scope};
+use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Policy;
 use crate::provider::{CompiledProvider, Manifest, ManifestError, Period};
 use crate::store::feeds::Pace;
@@ -45,23 +44,6 @@ pub enum Source {
     /// They would be pulled, but a variable that the manifest needs is not set: what is there
     /// is served.
     Unset,
-}
-
-/// What the provider's Formance understands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum FormanceVersion {
-    V3_0,
-    V3_1,
-    /// v3.2 and later.
-    #[default]
-    Current,
-}
-
-impl FormanceVersion {
-    /// Whether it knows every type and status of today's API.
-    pub fn knows_all_statuses(self) -> bool {
-        self == Self::Current
-    }
 }
 
 /// A file that says how one provider is connected.
@@ -265,17 +247,6 @@ fn parse_yaml(text: &str) -> Result<ProviderFile, String> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
-impl JsonSchema for FormanceVersion {
-    fn schema_name() -> Cow<'static, str> {
-        "FormanceVersion".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let versions = ["3.0", "3.1", "3.2", "3.3", "3.4", "current"];
-        json_schema!({ "anyOf": [{ "enum": versions }, { "enum": [3.0, 3.1, 3.2, 3.3, 3.4] }] })
-    }
-}
-
 impl JsonSchema for Source {
     fn schema_name() -> Cow<'static, str> {
         "Source".into()
@@ -283,19 +254,6 @@ impl JsonSchema for Source {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         json_schema!({ "anyOf": [{ "const": "push" }, generator.subschema_for::<Manifest>()] })
-    }
-}
-
-impl<'de> Deserialize<'de> for FormanceVersion {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.trim_start_matches('v') {
-            "3.0" => Ok(Self::V3_0),
-            "3.1" => Ok(Self::V3_1),
-            "3.2" | "3.3" | "3.4" | "current" => Ok(Self::Current),
-            other => Err(serde::de::Error::custom(format!(
-                "Formance version {other:?} is not known: write \"3.0\", \"3.1\", or \"current\" for 3.2 and later"
-            ))),
-        }
     }
 }
 

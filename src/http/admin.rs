@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -32,7 +33,7 @@ pub struct SyncAnswer {
 /// Has the provider's streams read at the next opportunity, in the background. A pause after
 /// failed runs ends with it.
 #[utoipa::path(post, path = "/admin/sync", tag = "admin",
-    request_body(content((SyncOrder = "application/json"))),
+    request_body = Option<SyncOrder>,
     responses((status = 202, body = SyncAnswer), (status = "default", body = ErrorBody)))]
 async fn order_sync(
     State(state): State<SharedState>,
@@ -40,13 +41,9 @@ async fn order_sync(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<SyncAnswer>), ApiError> {
     let body = body?;
-    let order: SyncOrder = if body.trim_ascii().is_empty() {
-        SyncOrder::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            ApiError::Invalid(format!("the body has to be {{\"stream\": \"…\"}}, or nothing: {error}"))
-        })?
-    };
+    let order = parse(&body).map_err(|error| {
+        ApiError::Invalid(format!("the body has to be {{\"stream\": \"…\"}}, or nothing: {error}"))
+    })?;
     let known = sync_tasks::streams(&state.pool, &caller.provider).await?;
     let streams = match order.stream {
         None if known.is_empty() => {
@@ -66,6 +63,15 @@ async fn order_sync(
     leases::end_pauses(&mut transaction, &caller.provider, &streams).await?;
     transaction.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(SyncAnswer { streams })))
+}
+
+fn parse(body: &[u8]) -> serde_json::Result<SyncOrder> {
+    if body.trim_ascii().is_empty() {
+        return Ok(SyncOrder::default());
+    }
+    // an object, as serde takes an array for one, too
+    let members: Option<serde_json::Map<String, Value>> = serde_json::from_slice(body)?;
+    SyncOrder::deserialize(Value::Object(members.unwrap_or_default()))
 }
 
 pub fn router() -> OpenApiRouter<SharedState> {

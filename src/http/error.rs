@@ -1,4 +1,4 @@
-//! What a client is told when something is wrong: one JSON shape, `title` and `detail`, and
+//! What a client is told when something is wrong: one JSON shape, `Title` and `Detail`, and
 //! the status that makes Formance do the right thing. It tries 408, 421, 423, 425, 429 and 5xx
 //! again; every other 4xx is final for it. Internals are logged here and never sent.
 
@@ -43,18 +43,19 @@ pub enum ApiError {
     Internal,
 }
 
-/// The body of every error.
+/// The body of every error, spelt as in Formance's own description.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "PascalCase")]
 #[schema(as = Error)]
 pub struct ErrorBody {
     /// What kind of error it is.
-    #[schema(rename = "Title")]
     pub title: String,
     /// What is wrong with this request, and what to do.
-    #[schema(rename = "Detail")]
     pub detail: String,
 }
 
+/// More than the framework has to say of any error.
+const DETAIL_MAX_BYTES: usize = 4096;
 /// After how many seconds an outage may have passed.
 const UNAVAILABLE_SECONDS: u64 = 2;
 
@@ -168,6 +169,23 @@ pub async fn not_found(State(state): State<SharedState>) -> ApiError {
 /// The answer where the path exists with other methods.
 pub async fn method_not_allowed(State(state): State<SharedState>) -> ApiError {
     state.limits.unknown().take().err().unwrap_or(ApiError::MethodNotAllowed)
+}
+
+/// Gives errors of the framework, such as a path that is no UTF-8, the body that all others have.
+pub async fn in_our_words(response: Response) -> Response {
+    let status = response.status();
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
+    if is_json || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = axum::body::to_bytes(body, DETAIL_MAX_BYTES).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let title = status.canonical_reason().unwrap_or("Error").to_owned();
+    let detail = if text.is_empty() { title.clone() } else { text };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    (parts.status, parts.headers, Json(ErrorBody { title, detail })).into_response()
 }
 
 /// The answer when a handler panicked.

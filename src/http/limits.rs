@@ -1,6 +1,7 @@
 //! How often may be asked. Each key has a bucket of its own, so that no consumer takes the place
 //! of another; whoever shows no valid key shares one bucket with all the others who do not. Over
 //! the limit the answer is 429, the one refusal that Formance takes for "later" and not for "no".
+//! And how much may be in memory of what is being sent, by those with a key and by those without.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -12,22 +13,10 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::counter;
 use tokio::sync::Semaphore;
 
-use super::{ApiError, KeyDigest};
-use crate::domain::ProviderName;
+use super::ApiError;
+use super::body::Room;
+use crate::domain::{KeyDigest, ProviderName, RequestLimit};
 
-/// What one key may ask of one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RequestLimit {
-    /// Requests a second, in the long run.
-    pub per_second: NonZeroU32,
-    /// Requests at once, after a pause.
-    pub burst: NonZeroU32,
-}
-
-/// Formance asks once or a few times a second, and a drain of ours some hundred times: so much
-/// is only asked by something that went wrong, and it leaves room for others on a small machine.
-const PER_SECOND: NonZeroU32 = NonZeroU32::new(1_000).expect("it is not zero");
-const BURST: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
 /// What all requests without a valid key share.
 const UNKNOWN: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(50).expect("it is not zero"),
@@ -36,12 +25,11 @@ const UNKNOWN: RequestLimit = RequestLimit {
 /// How many keys that have not been seen before are looked up at the same time: a flood of made
 /// up ones waits in line for these and leaves the other connections to the database alone.
 const LOOKUPS: usize = 2;
-
-impl Default for RequestLimit {
-    fn default() -> Self {
-        Self { per_second: PER_SECOND, burst: BURST }
-    }
-}
+/// The bodies of pushes that are in memory at the same time: two of the largest, and many of the
+/// usual size.
+const PUSHES_BYTES: usize = 128 * 1024 * 1024;
+/// The bodies of webhooks that are in memory at the same time. Anybody may send them.
+const WEBHOOKS_BYTES: usize = 16 * 1024 * 1024;
 
 /// The bucket of one key, or of all who have none.
 pub struct Bucket {
@@ -62,14 +50,13 @@ impl Bucket {
         let Err(until) = self.limiter.check() else { return Ok(()) };
         let retry_after = until.wait_time_from(self.limiter.clock().now());
         let RequestLimit { per_second, burst } = self.limit;
-        let counted = "tributary_rate_limited_total";
         let detail = match &self.provider {
             Some(provider) => {
-                counter!(counted, "provider" => provider.to_string()).increment(1);
+                counter!("tributary_rate_limited_total", "provider" => provider.to_string()).increment(1);
                 format!("this key may ask {per_second} times a second, and {burst} times at once")
             }
             None => {
-                counter!(counted).increment(1);
+                counter!("tributary_rate_limited_total").increment(1);
                 "too many requests without a valid key".to_owned()
             }
         };
@@ -83,6 +70,10 @@ pub struct Limits {
     keys: RwLock<HashMap<KeyDigest, Arc<Bucket>>>,
     unknown: Bucket,
     lookups: Semaphore,
+    /// Of pushes, in memory at the same time.
+    pushes: Room,
+    /// Of webhooks that are not proven yet.
+    webhooks: Room,
 }
 
 impl Default for Limits {
@@ -91,6 +82,8 @@ impl Default for Limits {
             keys: RwLock::default(),
             unknown: Bucket::new(UNKNOWN, None),
             lookups: Semaphore::new(LOOKUPS),
+            pushes: Room::of(PUSHES_BYTES),
+            webhooks: Room::of(WEBHOOKS_BYTES),
         }
     }
 }
@@ -117,6 +110,16 @@ impl Limits {
     /// The bucket of everybody without a valid key.
     pub fn unknown(&self) -> &Bucket {
         &self.unknown
+    }
+
+    /// The room for bodies of pushes.
+    pub fn pushes(&self) -> &Room {
+        &self.pushes
+    }
+
+    /// The room for bodies of webhooks.
+    pub fn webhooks(&self) -> &Room {
+        &self.webhooks
     }
 
     /// Waits for the turn to look a key up that was not seen before; it lasts until dropped.

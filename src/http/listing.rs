@@ -121,7 +121,7 @@ fn check_sort(order: &Order, value: &str) -> Result<(), ApiError> {
 
 fn parse_cursor(value: &str) -> Result<i64, ApiError> {
     let bytes = URL_SAFE_NO_PAD.decode(value).ok().and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-    bytes.map(i64::from_be_bytes).filter(|position| *position > 0).ok_or_else(|| {
+    bytes.map(i64::from_be_bytes).filter(|position| *position >= 0).ok_or_else(|| {
         ApiError::Invalid("cursor is not one of ours: follow the link of the page before".into())
     })
 }

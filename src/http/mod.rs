@@ -6,6 +6,7 @@ mod admin;
 mod auth;
 mod balances;
 mod beneficiaries;
+mod body;
 mod error;
 mod limits;
 mod listing;
@@ -29,14 +30,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::{KeyDigest, Scope, new_key};
+pub use auth::new_key;
 pub use error::ApiError;
-pub use limits::{Limits, RequestLimit};
+pub use limits::Limits;
 pub use openapi::openapi;
-pub use serving::{Draining, Listening, Patience, Serving, SocketError, Stop};
+pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
 
-use crate::config::FormanceVersion;
-use crate::domain::ProviderName;
+use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Payments;
 use crate::provider::Webhook;
 
@@ -85,12 +85,23 @@ fn described() -> OpenApiRouter<SharedState> {
         .merge(admin::router())
 }
 
+/// Method and path of everything that is served, as labels of metrics name them.
+pub fn routes() -> Vec<(&'static str, String)> {
+    let (_, document) = described().split_for_parts();
+    let described = document.paths.paths.into_iter().flat_map(|(path, item)| {
+        let methods = [("GET", item.get.is_some()), ("POST", item.post.is_some())];
+        methods.into_iter().filter(|(_, there)| *there).map(move |(method, _)| (method, path.clone()))
+    });
+    described.chain(operations::PATHS.map(|path| ("GET", path.to_owned()))).collect()
+}
+
 /// The whole API.
 pub fn app(state: SharedState) -> Router {
     let (api, _) = described().split_for_parts();
     api.merge(operations::router())
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(axum::middleware::map_response(error::in_our_words))
         .layer(axum::middleware::from_fn(observe::limit_time))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())

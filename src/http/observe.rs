@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
@@ -16,17 +17,25 @@ const READ_LIMIT: Duration = Duration::from_secs(9);
 /// A push of 10,000 records may take longer; its client is not Formance.
 const WRITE_LIMIT: Duration = Duration::from_secs(55);
 
-/// Counts and times a request, and logs it without its query or headers.
+/// A method as a label. Clients may make methods up, and a label of their choice would be a new
+/// series each time, kept for as long as the process lives.
+fn method_label(method: &Method) -> &'static str {
+    let known = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
+}
+
+/// Counts and times a request, and logs it without its query or headers. No label is of the
+/// client's choice: routes are our own, statuses what we answer.
 pub async fn record(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
+    let method = method_label(request.method());
     let begun = Instant::now();
     let response = next.run(request).await;
     let status = response.status().as_u16();
-    let labels = [("method", method.to_string()), ("route", route.clone()), ("status", status.to_string())];
+    let labels = [("method", method.to_owned()), ("route", route.clone()), ("status", status.to_string())];
     counter!("tributary_http_requests_total", &labels).increment(1);
     histogram!("tributary_http_request_seconds", &labels[..2]).record(begun.elapsed().as_secs_f64());
-    tracing::debug!(%method, route, status, milliseconds = begun.elapsed().as_millis() as u64, "request");
+    tracing::debug!(method, route, status, milliseconds = begun.elapsed().as_millis() as u64, "request");
     response
 }
 
@@ -54,4 +63,10 @@ pub fn ingested(provider: &ProviderName, resource: Resource, tally: Tally, quara
     if quarantined > 0 {
         tracing::error!(%provider, %resource, quarantined, "records were quarantined");
     }
+}
+
+/// Counts a provider's call.
+pub fn webhook(provider: &ProviderName, outcome: &'static str) {
+    counter!("tributary_webhooks_total", "provider" => provider.to_string(), "outcome" => outcome)
+        .increment(1);
 }

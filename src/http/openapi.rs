@@ -21,11 +21,8 @@ pub struct ListParams {
     /// Entries of a page; a shorter page is the last.
     #[param(required = false, rename = "pageSize", minimum = 1, maximum = 1000, default = 100)]
     page_size: i64,
-    /// The only order there is: `createdAt:asc`, of transactions `updatedAt:asc`.
-    #[param(required = false)]
-    sort: String,
     /// Goes on where the page before ended, as its `Link` header says; replaces `page` and the time.
-    #[param(required = false)]
+    #[param(required = false, pattern = "^[A-Za-f][A-Za-z0-9_-]{9}[AEIMQUYcgkosw048]$")]
     cursor: String,
 }
 
@@ -36,6 +33,9 @@ pub struct CreatedAtFrom {
     /// RFC 3339, inclusive.
     #[param(required = false, rename = "createdAtFrom")]
     created_at_from: chrono::DateTime<chrono::Utc>,
+    /// The only order there is.
+    #[param(required = false, inline)]
+    sort: CreatedAtOrder,
 }
 
 #[derive(utoipa::IntoParams)]
@@ -45,6 +45,23 @@ pub struct UpdatedAtFrom {
     /// RFC 3339, inclusive.
     #[param(required = false, rename = "updatedAtFrom")]
     updated_at_from: chrono::DateTime<chrono::Utc>,
+    /// The only order there is.
+    #[param(required = false, inline)]
+    sort: UpdatedAtOrder,
+}
+
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[allow(dead_code, reason = "describes the query, which is parsed by hand for exact errors")]
+enum CreatedAtOrder {
+    #[serde(rename = "createdAt:asc")]
+    Ascending,
+}
+
+#[derive(serde::Serialize, utoipa::ToSchema)]
+#[allow(dead_code, reason = "describes the query, which is parsed by hand for exact errors")]
+enum UpdatedAtOrder {
+    #[serde(rename = "updatedAt:asc")]
+    Ascending,
 }
 
 #[derive(OpenApi)]
@@ -82,4 +99,27 @@ pub fn openapi() -> Document {
     }
     document.security = Some(vec![utoipa::openapi::SecurityRequirement::new("key", Vec::<String>::new())]);
     document
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use regex::Regex;
+
+    #[test]
+    fn the_pattern_of_cursors_is_that_of_all_that_we_give_and_take() {
+        let document = serde_json::to_value(super::openapi()).unwrap();
+        let parameters = document["paths"]["/transactions"]["get"]["parameters"].as_array().unwrap();
+        let parameter = |name: &str| &parameters.iter().find(|one| one["name"] == name).unwrap()["schema"];
+        let pattern = Regex::new(parameter("cursor")["pattern"].as_str().unwrap()).unwrap();
+        for position in [0, 1, 255, 256, 123_456_789, i64::MAX] {
+            let cursor = URL_SAFE_NO_PAD.encode(position.to_be_bytes());
+            assert!(pattern.is_match(&cursor), "{cursor}");
+        }
+        for wrong in ["", "x", "AAAAAAAAAAB", "gAAAAAAAAAA", "AAAAAAAAAAAA", "AAAAAAAAA=A"] {
+            assert!(!pattern.is_match(wrong), "{wrong}");
+        }
+        assert_eq!(parameter("sort")["enum"], serde_json::json!(["updatedAt:asc"]));
+    }
 }

@@ -37,10 +37,13 @@ async fn description(State(state): State<SharedState>) -> Result<impl IntoRespon
     Ok(Json(super::openapi()))
 }
 
+pub const PATHS: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/openapi.json"];
+
 pub fn router() -> Router<SharedState> {
+    let [healthz_path, readyz_path, metrics_path, description_path] = PATHS;
     Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics))
-        .route("/openapi.json", get(description))
+        .route(healthz_path, get(healthz))
+        .route(readyz_path, get(readyz))
+        .route(metrics_path, get(metrics))
+        .route(description_path, get(description))
 }

@@ -29,15 +29,21 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 #[allow(dead_code, reason = "describes the body, which is parsed by hand for exact errors")]
 pub struct PaymentOrder {
     /// 1 to 1,000 bytes. The same key moves money once, for ever.
+    #[schema(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]*$")]
     idempotency_key: String,
     /// Integer minor units, above zero.
+    #[schema(pattern = "^0*[1-9][0-9]{0,37}$")]
     amount: String,
     /// Such as `GBP/2`.
+    #[schema(pattern = "^[A-Z][A-Z0-9]{0,16}(_[A-Z]{1,16})?(/[0-9]{1,6})?$")]
     currency: String,
     /// An account as it is listed.
+    #[schema(min_length = 1, pattern = "^([A-Za-z0-9_.:@=+,-]|~[0-9A-F]{2})+$")]
     source_account_id: String,
     /// Of a payout a beneficiary, of a transfer an account, as it is listed.
+    #[schema(min_length = 1, pattern = "^([A-Za-z0-9_.:@=+,-]|~[0-9A-F]{2})+$")]
     destination_account_id: String,
+    #[schema(max_length = 4096, pattern = "^[^\\u0000]*$")]
     description: Option<String>,
     metadata: Option<super::openapi::Metadata>,
 }
@@ -56,8 +62,10 @@ pub struct PlacedPayment {
     description: Option<String>,
     status: Status,
     /// When it got this status: later ones have later times.
+    #[schema(value_type = chrono::DateTime<chrono::Utc>)]
     created_at: String,
     /// With `tributary.reason` where it failed.
+    #[schema(value_type = super::openapi::Metadata)]
     metadata: serde_json::Value,
 }
 

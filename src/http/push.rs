@@ -1,16 +1,17 @@
 //! `POST /ingest/{resource}`: canonical records pushed in, as a JSON array or NDJSON.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, RawQuery, State};
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use serde::Serialize;
+use serde::de::{Deserializer as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Ingest;
-use super::{ApiError, SharedState, error::ErrorBody};
+use super::{ApiError, SharedState, body, error::ErrorBody};
 use crate::domain::{Resource, parse_record};
 use crate::records::{self, Batch, Written};
 use crate::store;
@@ -20,6 +21,8 @@ use crate::store::quarantine::{Refused, RefusedRecord};
 const RECORDS_MAX: usize = 10_000;
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// From here on a body is looked at on a thread of its own.
+const ASIDE_FROM_BYTES: usize = 64 * 1024;
 
 /// What became of the records of a call. Given only after they are committed.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -55,12 +58,13 @@ macro_rules! endpoint {
             Ingest(caller): Ingest,
             RawQuery(query): RawQuery,
             headers: HeaderMap,
-            body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+            body: Body,
         ) -> Result<Json<IngestAnswer>, ApiError> {
             let backfill = parse_backfill(query.as_deref().unwrap_or_default())?;
-            let body = body?;
-            let records = split(&headers, &body)?;
-            let Parsed { mut batch, indexes, mut quarantined } = parse($resource, records, backfill);
+            let form = Form::of(&headers);
+            let body = body::read(body, BODY_MAX_BYTES, state.limits.pushes()).await?;
+            let parsed = parse_aside($resource, form, backfill, body.bytes.clone()).await?;
+            let Parsed { mut batch, indexes, mut quarantined } = parsed;
             batch.decides = !caller.served.pulled;
             let mut transaction = store::begin(&state.pool).await?;
             let Written { tally, refused } =
@@ -97,27 +101,97 @@ fn parse_backfill(query: &str) -> Result<bool, ApiError> {
     }
 }
 
-fn split<'a>(headers: &HeaderMap, body: &'a Bytes) -> Result<Vec<&'a [u8]>, ApiError> {
-    let content_type =
-        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let ndjson = content_type.starts_with("application/x-ndjson");
-    let records = if ndjson {
-        body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect()
-    } else {
-        let records: Vec<&'a RawValue> = serde_json::from_slice(body).map_err(|error| {
+/// How records are written in a body.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// A JSON array.
+    Array,
+    /// One a line (NDJSON).
+    Lines,
+}
+
+impl Form {
+    fn of(headers: &HeaderMap) -> Self {
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let lines = content_type.is_some_and(|named| named.starts_with("application/x-ndjson"));
+        if lines { Self::Lines } else { Self::Array }
+    }
+}
+
+/// Takes the records of a body apart and looks at each. A large body is not for a thread that
+/// answers others meanwhile.
+async fn parse_aside(
+    resource: Resource,
+    form: Form,
+    backfill: bool,
+    body: Bytes,
+) -> Result<Parsed, ApiError> {
+    let aside = body.len() > ASIDE_FROM_BYTES;
+    let parsed = move || Ok(parse(resource, split(form, &body)?, backfill));
+    if !aside {
+        return parsed();
+    }
+    tokio::task::spawn_blocking(parsed).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "records could not be looked at");
+        Err(ApiError::Internal)
+    })
+}
+
+/// The records of a body, each as it is written. No more are counted than a call may carry.
+fn split(form: Form, body: &[u8]) -> Result<Vec<&[u8]>, ApiError> {
+    let records = match form {
+        Form::Lines => {
+            let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+            Some(lines.filter(|line| !line.is_empty()).take(RECORDS_MAX + 1).collect::<Vec<_>>())
+                .filter(|lines| lines.len() <= RECORDS_MAX)
+        }
+        Form::Array => items(body).map_err(|error| {
             ApiError::Invalid(format!(
                 "the body has to be a JSON array of records (or, as application/x-ndjson, a record a line): {error}"
             ))
-        })?;
-        records.into_iter().map(|record| record.get().as_bytes()).collect::<Vec<_>>()
+        })?,
     };
-    if records.len() > RECORDS_MAX {
-        return Err(ApiError::TooLarge(format!(
-            "{} records in one call; send at most {RECORDS_MAX}",
-            records.len()
-        )));
+    records.ok_or_else(|| {
+        ApiError::TooLarge(format!("more than {RECORDS_MAX} records in one call; send fewer a call"))
+    })
+}
+
+/// The items of a JSON array, or `None` where there are more than [`RECORDS_MAX`].
+fn items(body: &[u8]) -> serde_json::Result<Option<Vec<&[u8]>>> {
+    let mut too_many = false;
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let items = json.deserialize_seq(Items { too_many: &mut too_many });
+    if too_many {
+        return Ok(None);
     }
-    Ok(records)
+    let items = items?;
+    json.end()?;
+    Ok(Some(items))
+}
+
+/// Takes the items of an array as they are written, and stops at the first that is too many.
+struct Items<'f> {
+    too_many: &'f mut bool,
+}
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = Vec<&'de [u8]>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element::<&'de RawValue>()? {
+            if items.len() == RECORDS_MAX {
+                *self.too_many = true;
+                return Err(serde::de::Error::custom("too many"));
+            }
+            items.push(item.get().as_bytes());
+        }
+        Ok(items)
+    }
 }
 
 /// The records of a call, read.
@@ -154,5 +228,43 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(routes!(ingest_balances))
         .routes(routes!(ingest_beneficiaries))
         .routes(routes!(ingest_transactions))
-        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(form: Form, body: &str) -> Result<usize, String> {
+        split(form, body.as_bytes()).map(|records| records.len()).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn as_many_records_as_a_call_may_carry_are_taken_and_one_more_is_refused() {
+        for (n, fits) in [(RECORDS_MAX, true), (RECORDS_MAX + 1, false)] {
+            for (form, body) in
+                [(Form::Lines, "1\n\n".repeat(n)), (Form::Array, format!("[{}1]", "1,".repeat(n - 1)))]
+            {
+                let counted = count(form, &body);
+                assert_eq!(counted.is_ok(), fits, "{form:?}: {counted:?}");
+                assert!(counted.map_or_else(|error| error.contains("TooLarge"), |count| count == n));
+            }
+        }
+    }
+
+    #[test]
+    fn what_comes_behind_the_last_record_that_counts_is_not_looked_at() {
+        let (lines, array) = ("1\n".repeat(RECORDS_MAX + 1), "1,".repeat(RECORDS_MAX + 1));
+        for (form, body) in [(Form::Lines, lines + "{"), (Form::Array, format!("[{array}}}"))] {
+            assert!(count(form, &body).unwrap_err().contains("TooLarge"), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn an_array_ends_where_it_says() {
+        assert_eq!(count(Form::Array, " [1, {\"a\": []} ]\n"), Ok(2));
+        assert_eq!(count(Form::Array, "[]"), Ok(0));
+        for wrong in ["", "{}", "1", "[1", "[1,]", "[1] 2", "[1]]", "null"] {
+            assert!(count(Form::Array, wrong).unwrap_err().contains("Invalid"), "{wrong}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::ApiError;
-use crate::config::FormanceVersion;
+use crate::domain::FormanceVersion;
 use crate::domain::{Status, TransactionType};
 
 /// Folds the types and statuses of transactions to what `formance` knows.

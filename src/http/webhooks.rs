@@ -1,22 +1,26 @@
 //! `POST /webhooks/{provider}`: the provider tells that something happened. It is never believed
 //! as to what: the streams that its manifest names are read at the next opportunity.
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::Utc;
-use metrics::counter;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{ApiError, SharedState, error::ErrorBody};
+use super::body::{self, Held};
+use super::{ApiError, SharedState, error::ErrorBody, observe};
 use crate::domain::ProviderName;
-use crate::provider::Call;
+use crate::provider::{Call, Unproven};
 use crate::store::{self, sync_tasks};
 
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 1024 * 1024;
+/// How long it may take to arrive: providers send it at once, and give up early themselves.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// What filters do not see: it may be the shared secret.
 const HIDDEN: [header::HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 
@@ -28,30 +32,30 @@ const HIDDEN: [header::HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, 
               (status = "default", body = ErrorBody)))]
 async fn take_webhook(
     State(state): State<SharedState>,
-    Path(name): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<StatusCode, ApiError> {
     // whether there is such a provider is nobody's business either
-    let known = name.parse::<ProviderName>().ok();
+    let known = path.ok().and_then(|Path(name)| name.parse::<ProviderName>().ok());
     let known = known.and_then(|name| state.providers.get_key_value(&name));
     let (provider, webhook) = known
         .and_then(|(provider, served)| Some((provider, served.webhook.as_ref()?)))
         .ok_or(ApiError::Unproven)?;
-    let count = |outcome: &'static str| {
-        counter!("tributary_webhooks_total", "provider" => provider.to_string(), "outcome" => outcome)
-            .increment(1);
-    };
-    let body = body.inspect_err(|_| count("refused"))?;
-    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
-    let shown = headers.iter().filter(|(name, _)| !HIDDEN.contains(name));
-    let shown = shown.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-    let call = Call { body: &body, header: &header, headers: shown.collect() };
-    if let Err(why) = webhook.prove(&call, Utc::now()) {
+    let count = |outcome| observe::webhook(provider, outcome);
+    let refused = |why: Unproven| {
         count("refused");
         tracing::warn!(%provider, %why, "a webhook was refused");
-        return Err(ApiError::Unproven);
-    }
+        ApiError::Unproven
+    };
+    let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
+    // a stranger's body is not worth reading
+    webhook.may_be_proven(&header).map_err(refused)?;
+    let body = read(body, &state).await.inspect_err(|_| count("refused"))?;
+    let shown = headers.iter().filter(|(name, _)| !HIDDEN.contains(name));
+    let shown = shown.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    let call = Call { body: &body.bytes, header: &header, headers: shown.collect() };
+    webhook.prove(&call, Utc::now()).map_err(refused)?;
     let mut transaction = store::begin(&state.pool).await?;
     // in one order, so that two calls at once do not wait for each other
     for triggered in webhook.triggered(&call).await {
@@ -65,6 +69,13 @@ async fn take_webhook(
     Ok(StatusCode::ACCEPTED)
 }
 
+async fn read(body: Body, state: &SharedState) -> Result<Held, ApiError> {
+    let reading = body::read(body, BODY_MAX_BYTES, state.limits.webhooks());
+    let late =
+        |_| ApiError::Unavailable(format!("the body did not arrive within {} s", BODY_LIMIT.as_secs()));
+    tokio::time::timeout(BODY_LIMIT, reading).await.map_err(late)?
+}
+
 pub fn router() -> OpenApiRouter<SharedState> {
-    OpenApiRouter::new().routes(routes!(take_webhook)).layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+    OpenApiRouter::new().routes(routes!(take_webhook))
 }

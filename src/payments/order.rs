@@ -63,6 +63,9 @@ impl OrderRequest {
     }
 
     fn read(json: &[u8]) -> Result<Self, String> {
+        if json.trim_ascii_start().first() != Some(&b'{') {
+            return Err("the body has to be the JSON object of an order".to_owned());
+        }
         let body: Body = serde_json::from_slice(json)
             .map_err(|error| format!("the body has to be the JSON object of an order: {error}"))?;
         let text = |error: crate::domain::RecordError| error.to_string();

@@ -76,7 +76,9 @@ fn ids<'a>(rows: &[&'a Transaction]) -> Vec<&'a str> {
         .collect()
 }
 
-/// Reads, and locks, what `rows` may be about.
+/// Reads, and locks, what `rows` may be about. Each statement sees what has committed by then: those
+/// that are not identified are read first, so that one that is identified meanwhile is among the
+/// orders that a record names; and attempts last, as a Retry makes them of what an order was.
 async fn read(
     connection: &mut PgConnection,
     provider: &ProviderName,
@@ -88,21 +90,17 @@ async fn read(
         ids.iter().copied().chain(references).collect()
     };
     let some_unidentified = payment_orders::any_unidentified(connection, provider).await?;
-    let sizes: Vec<_> = rows.iter().map(|row| (row.asset.as_str(), row.amount)).collect();
-    Ok(Known {
-        orders: payment_orders::named(connection, provider, &names).await?,
-        attempts: payment_orders::past_attempts_named(connection, provider, &names).await?,
-        unidentified: match some_unidentified {
-            true => payment_orders::unidentified(connection, provider, &sizes).await?,
-            false => Vec::new(),
-        },
-        some_unidentified,
-        held: std::collections::HashSet::new(),
-        written: match some_unidentified {
-            true => transactions::existing(connection, provider, &ids).await?,
-            false => std::collections::HashSet::new(),
-        },
-    })
+    let mut known = Known { some_unidentified, ..Known::default() };
+    if some_unidentified {
+        let sizes: Vec<_> = rows.iter().map(|row| (row.asset.as_str(), row.amount)).collect();
+        known.unidentified = payment_orders::unidentified(connection, provider, &sizes).await?;
+    }
+    known.orders = payment_orders::named(connection, provider, &names).await?;
+    known.attempts = payment_orders::past_attempts_named(connection, provider, &names).await?;
+    if some_unidentified {
+        known.written = transactions::existing(connection, provider, &ids).await?;
+    }
+    Ok(known)
 }
 
 enum Outcome {

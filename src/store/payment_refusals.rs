@@ -1,6 +1,7 @@
 //! Table `payment_refusals`: requests to pay that were refused. Formance's user sees no reason.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
@@ -64,7 +65,7 @@ pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError>
 }
 
 /// A refusal as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kept {
     pub provider: String,
     pub kind: String,

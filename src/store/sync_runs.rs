@@ -1,6 +1,7 @@
 //! Tables `sync_runs` and `sync_run_streams`: what ran, and what each stream of it brought.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -9,11 +10,11 @@ use super::{StoreError, Tally};
 use crate::domain::ProviderName;
 
 /// A run as it is listed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Run {
     pub id: Uuid,
     pub provider: String,
-    /// Empty for runs of all groups at once, as builds before this one made them.
+    /// What was read together.
     pub stream_group: String,
     pub started_at: DateTime<Utc>,
     pub finished_at: Option<DateTime<Utc>>,
@@ -28,7 +29,7 @@ pub struct Run {
 }
 
 /// What one stream brought in a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunStream {
     pub stream: String,
     pub requests: i64,
@@ -105,7 +106,7 @@ pub async fn add(
 }
 
 /// A kind of warning of one stream in a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunWarning {
     pub stream: String,
     pub kind: String,

@@ -4,14 +4,14 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use chrono::DateTime;
 use serde_json::{Value, json};
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary_formance::{Client, GoTime, Kept};
 
 use crate::support::app::{new_test_key, read};
 use crate::support::{TestApp, records};
 
 fn check_error(body: &Value) {
-    assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+    assert!(body["Title"].is_string() && body["Detail"].is_string(), "{body}");
 }
 
 async fn with_transactions(count: usize) -> TestApp {

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::process::Child;
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary::private_pg::PrivatePostgres;
 use tributary::store;
 use tributary_formance::Kind;

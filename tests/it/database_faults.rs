@@ -56,7 +56,7 @@ async fn push_until_acknowledged(app: &TestApp, body: &[u8]) -> u64 {
 
 fn assert_unavailable(status: StatusCode, body: &Value) {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
-    assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+    assert!(body["Title"].is_string() && body["Detail"].is_string(), "{body}");
 }
 
 /// Both loops get every version of `records` records with two states each, once and in order.

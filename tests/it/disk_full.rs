@@ -94,7 +94,7 @@ async fn push(app: &TestApp, number: usize) -> bool {
 fn is_ok_or_refused(status: StatusCode, body: &Value) -> bool {
     if status != StatusCode::OK {
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
-        assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+        assert!(body["Title"].is_string() && body["Detail"].is_string(), "{body}");
     }
     status == StatusCode::OK
 }

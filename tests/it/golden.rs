@@ -15,7 +15,6 @@ use tributary::config::{Provider, Source};
 use tributary::domain::{Record, Resource, parse_record};
 use tributary::provider::{CompiledProvider, EachPage, MappedRecord, Page};
 use tributary::standin::kit::{self, Clock, Standin, StandinConfig};
-use tributary::standin::starling::{self, Starling, StarlingConfig};
 
 use crate::providers::shipped::{self, Shipped};
 
@@ -164,12 +163,17 @@ fn diff(golden: &str, text: &str) -> String {
 }
 
 async fn hold(shipped: Shipped) {
+    hold_of(shipped, StandinConfig { accounts: 3, ..shipped.config(7) }).await;
+}
+
+/// As [`hold`], of as many accounts and spaces as `config` says.
+async fn hold_of(shipped: Shipped, config: StandinConfig) {
     let config = StandinConfig {
         items: 30,
         beneficiaries: 3,
         history_days: 20,
         clock: Clock::manual(then()),
-        ..shipped.config(7)
+        ..config
     };
     let standin = Arc::new(Standin::new(shipped.fsp, config).unwrap());
     let running = kit::start(Arc::clone(&standin)).await.unwrap();
@@ -209,26 +213,8 @@ async fn the_records_of_open_banking_become_what_they_became() {
 
 #[tokio::test]
 async fn starlings_records_become_what_they_became() {
-    let config = StarlingConfig {
-        accounts: 1,
-        goals_per_account: 1,
-        items: 30,
-        payees: 2,
-        history_days: 20,
-        clock: Clock::manual(then()),
-        ..StarlingConfig::new(7, shipped::TOKEN)
-    };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let bank = Arc::new(Starling::new(config).unwrap());
-    tokio::spawn(starling::serve(listener, bank, std::future::pending()));
-    let lookup = |name: &str| match name {
-        "STARLING_URL" => Some(url.clone()),
-        "STARLING_TOKEN" => Some(shipped::TOKEN.to_owned()),
-        _ => None,
-    };
-    let gathered = gather(include_str!("../../providers/starling.yaml"), &lookup).await;
-    check("starling", &gathered, &url);
+    let config = StandinConfig { accounts: 1, spaces: 1, ..shipped::STARLING.config(7) };
+    hold_of(shipped::STARLING, config).await;
 }
 
 #[test]

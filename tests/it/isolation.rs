@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tributary::domain::ProviderName;
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary::store::{self, api_keys};
 
 use crate::support::app::{new_test_key, read};

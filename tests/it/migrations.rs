@@ -47,7 +47,9 @@ async fn every_constraint_is_named_by_hand() {
     .unwrap();
     let migrations: String = std::fs::read_dir("migrations")
         .unwrap()
-        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .map(|file| file.unwrap().path())
+        .filter(|file| file.extension().is_some_and(|extension| extension == "sql"))
+        .map(|file| std::fs::read_to_string(file).unwrap())
         .collect();
     for name in names {
         assert!(migrations.contains(&name), "{name} is a name that PostgreSQL made up");

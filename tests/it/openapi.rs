@@ -1,8 +1,13 @@
 //! The description of the API agrees with the code, and with Formance's own.
 
+use std::collections::BTreeSet;
+
+use axum::body::Body;
+use axum::http::Request;
 use serde_json::Value;
 
 use crate::support::TestApp;
+use crate::support::app::read;
 
 fn ours() -> Value {
     serde_json::to_value(tributary::http::openapi()).unwrap()
@@ -54,6 +59,82 @@ fn parameters(document: &Value, operation: &Value) -> Vec<(String, String, bool)
     parameters
 }
 
+/// The schema of a body that is JSON.
+fn body<'a>(document: &'a Value, of: &'a Value) -> &'a Value {
+    resolve(document, &resolve(document, of)["content"]["application/json"]["schema"])
+}
+
+fn properties(document: &Value, schema: &Value) -> Vec<(String, Value)> {
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    properties.map(|(name, property)| (name.clone(), resolve(document, property).clone())).collect()
+}
+
+/// Whoever asks may send what Formance describes, and gets at least what it needs.
+fn assert_same_body(path: &str, (ours, mine): (&Value, &Value), (theirs, operation): (&Value, &Value)) {
+    let (sent, expected) = (body(ours, &mine["requestBody"]), body(theirs, &operation["requestBody"]));
+    assert_eq!(names(&sent["required"]), names(&expected["required"]), "required to {path}");
+    let known = |schema: &Value, document: &Value| {
+        properties(document, schema).into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(known(sent, ours), known(expected, theirs), "sent to {path}");
+    let statuses: Vec<_> = operation["responses"].as_object().unwrap().keys().collect();
+    for status in statuses {
+        let (answer, expected) =
+            (body(ours, &mine["responses"][status]), body(theirs, &operation["responses"][status]));
+        assert!(answer.is_object(), "{path} {status}");
+        let required = names(&expected["required"]);
+        assert!(
+            required.iter().all(|name| names(&answer["required"]).contains(name)),
+            "{path} {status}: {answer}"
+        );
+        for (name, property) in properties(theirs, expected) {
+            let Some((_, own)) = properties(ours, answer).into_iter().find(|(own, _)| *own == name) else {
+                assert!(!required.contains(&name), "{path} {status}: {name}");
+                continue;
+            };
+            assert_eq!(names(&own["enum"]), names(&property["enum"]), "{path} {status}: {name}");
+            if property["format"].is_string() {
+                assert_eq!(own["format"], property["format"], "{path} {status}: {name}");
+            }
+        }
+    }
+}
+
+/// Requests that go wrong in the framework, and not in a handler of ours.
+#[tokio::test]
+async fn every_error_has_the_body_that_the_description_gives() {
+    let app = TestApp::new().await;
+    let ingest = app.ingest_key.clone();
+    let request = |method: &str, target: &str, key: &str, body: Body| {
+        let request = Request::builder().method(method).uri(target);
+        request.header("authorization", format!("Bearer {key}")).body(body).unwrap()
+    };
+    let key = app.connector_key.as_str();
+    let schema = &ours()["components"]["schemas"]["Error"];
+    for (request, status) in [
+        (request("GET", "/nowhere", key, Body::empty()), 404),
+        (request("GET", "/accounts/nobody/balances", key, Body::empty()), 404),
+        (request("GET", "/accounts/%FF/balances", key, Body::empty()), 400),
+        (request("GET", "/accounts?page=0", key, Body::empty()), 400),
+        (request("POST", "/webhooks/%FF", key, Body::empty()), 401),
+        (request("PUT", "/accounts", key, Body::empty()), 405),
+        (request("MADE-UP", "/accounts", key, Body::empty()), 405),
+        (request("POST", "/payouts", key, Body::from(vec![b' '; 300_000])), 413),
+        (request("POST", "/ingest/accounts", &ingest, Body::from("{")), 400),
+        (request("GET", "/accounts", &ingest, Body::empty()), 403),
+        (request("GET", "/accounts", "none", Body::empty()), 401),
+        (request("GET", "/metrics", key, Body::empty()), 404),
+    ] {
+        let asked = format!("{} {}", request.method(), request.uri());
+        let (got, answer) = read(app.call(request).await).await;
+        assert_eq!(got.as_u16(), status, "{asked}: {answer}");
+        let validator = jsonschema::validator_for(schema).unwrap();
+        assert!(validator.is_valid(&answer), "{asked}: {answer}");
+        assert!(!answer["Title"].as_str().unwrap().is_empty(), "{asked}: {answer}");
+        assert!(!answer["Detail"].as_str().unwrap().is_empty(), "{asked}: {answer}");
+    }
+}
+
 #[test]
 fn our_description_agrees_with_formances() {
     let Some(theirs) = theirs() else {
@@ -63,12 +144,11 @@ fn our_description_agrees_with_formances() {
     let ours = ours();
     for (path, item) in theirs["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            if method == "post" {
-                // payouts and transfers are described once they are carried
-                continue;
-            }
             let mine = &ours["paths"][path][method];
             assert!(mine.is_object(), "{method} {path}");
+            if method == "post" {
+                assert_same_body(path, (&ours, mine), (&theirs, operation));
+            }
             let mut known = parameters(&ours, mine);
             known.retain(|(name, _, _)| name != "cursor");
             assert_eq!(known, parameters(&theirs, operation), "{method} {path}");

@@ -16,7 +16,7 @@ async fn with_rows() -> TestApp {
 async fn assert_unavailable(app: &TestApp, target: &str) {
     let (status, body) = app.get(target).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{target}: {body}");
-    assert!(body["title"].is_string() && body["detail"].is_string(), "{body}");
+    assert!(body["Title"].is_string() && body["Detail"].is_string(), "{body}");
 }
 
 #[tokio::test]

@@ -144,7 +144,7 @@ async fn what_is_no_list_of_records_is_refused_whole() {
     ] {
         let (got, answer) = app.post("/ingest/transactions", "application/json", body).await;
         assert_eq!(got, status);
-        assert!(answer["title"].is_string() && answer["detail"].is_string(), "{answer}");
+        assert!(answer["Title"].is_string() && answer["Detail"].is_string(), "{answer}");
     }
     let (status, _) = app.post("/ingest/transactions?backfill=maybe", "application/json", "[]").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);

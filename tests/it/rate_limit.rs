@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use futures::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary_formance::{CallError, ErrorClass, Kind};
 
 use crate::support::app::{new_test_key, read};
@@ -46,8 +46,8 @@ async fn ask_until_refused(
         }
         assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{body}");
         assert!(seconds.is_some_and(|seconds| (1..=2).contains(&seconds)), "Retry-After: {seconds:?}");
-        assert_eq!(body["title"], "Too many requests");
-        return (count, body["detail"].as_str().unwrap().to_owned());
+        assert_eq!(body["Title"], "Too many requests");
+        return (count, body["Detail"].as_str().unwrap().to_owned());
     }
     panic!("{target} was never refused");
 }

@@ -20,30 +20,27 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tributary::config::{Provider, Source};
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary::provider::CompiledProvider;
-use tributary::standin::kit::Pays;
-use tributary::standin::starling::{self, Starling, StarlingConfig};
+use tributary::standin::kit::{Running, Standin};
 use tributary::store;
 use tributary::sync::{RunOutcome, run_once};
 
 use crate::support::app::new_test_key;
 use crate::support::load::Load;
 use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
-use crate::support::till::{MANIFEST, TOKEN, impatient};
+use crate::support::till::{MANIFEST, TOKEN, impatient, small_bank};
 use crate::support::{records, server};
 
 const RESTARTS: usize = 20;
-/// Fewer, since each takes the second in which handshakes end.
-const REUSE_PORT_RESTARTS: usize = 5;
 /// Requests that are answered between two restarts, at least.
 const BETWEEN: u64 = 30;
 
 /// Everything but the servers: a bank that pays, a database, keys, and what a service manager has.
 struct Scene {
     place: Place,
-    bank: Arc<Starling>,
-    bank_url: String,
+    bank: Arc<Standin>,
+    bank_running: Running,
     /// Who pays, and who is paid.
     account: String,
     payee: String,
@@ -64,29 +61,24 @@ impl Scene {
         let pool = store::connect(&url, 4).await.unwrap();
         let key = new_test_key(&pool, &"acme".parse().unwrap(), Scope::Ingest).await;
         let paying_key = new_test_key(&pool, &"starling".parse().unwrap(), Scope::Connector).await;
-        let mut config = StarlingConfig::new(7, TOKEN);
-        (config.items, config.payees, config.accounts, config.goals_per_account) = (5, 2, 1, 0);
-        let bank = Arc::new(Starling::new(config).unwrap());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let bank_url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
+        let (bank, bank_running) = small_bank().await;
         let file = impatient(MANIFEST).replace("per_second: 5", "per_second: 1000");
         std::fs::write(place.0.join("providers/starling.yaml"), &file).unwrap();
-        read_bank(&pool, &file, &bank_url).await;
+        read_bank(&pool, &file, &bank_running.url).await;
         let first = |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(&pool);
         let account = first("select min(id) from accounts where provider = 'starling'").await.unwrap();
         let payee = first("select min(id) from beneficiaries where provider = 'starling'").await.unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let told_at = place.0.join("notify");
         let told = UnixDatagram::bind(&told_at).unwrap();
-        Self { place, bank, bank_url, account, payee, url, pool, key, paying_key, address, told, told_at }
+        Self { place, bank, bank_running, account, payee, url, pool, key, paying_key, address, told, told_at }
     }
 
     fn dress(&self, command: &mut Command) {
         command
             .env("DATABASE_URL", &self.url)
             .env("ACME_KEY", FILE_KEY)
-            .env("STARLING_URL", &self.bank_url)
+            .env("STARLING_URL", &self.bank_running.url)
             .env("STARLING_TOKEN", TOKEN)
             .env("NOTIFY_SOCKET", &self.told_at)
             .env("TRIBUTARY_LISTEN", &self.address)
@@ -381,27 +373,6 @@ async fn s27_upgrades_in_place_refuse_and_reset_nothing() {
     server.signal(Signal::SIGTERM);
     pids.push(server.ended().await);
     check_pids(pids, RESTARTS);
-}
-
-#[tokio::test]
-async fn s27_restarts_with_reuse_port_refuse_and_reset_nothing() {
-    let scene = Scene::new("reuse_port").await;
-    let mut server = scene.start(&["--reuse-port"]).await;
-    let (load, mut pids) = (scene.load(), vec![]);
-    for round in 0..REUSE_PORT_RESTARTS {
-        server = restart_with_witnesses(&scene, &load, round, async {
-            let next = scene.start(&["--reuse-port"]).await;
-            server.signal(Signal::SIGTERM);
-            pids.push(server.ended().await);
-            next
-        })
-        .await;
-    }
-    load.more(BETWEEN).await;
-    assert_eq!(scene.check(load, "SO_REUSEPORT").await, [0; 3], "refused, reset, rejected");
-    server.signal(Signal::SIGTERM);
-    pids.push(server.ended().await);
-    check_pids(pids, REUSE_PORT_RESTARTS);
 }
 
 #[tokio::test]

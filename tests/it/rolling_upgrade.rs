@@ -15,7 +15,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{Executor, PgPool};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
-use tributary::http::Scope;
+use tributary::domain::Scope;
 use tributary::store;
 
 use crate::support::app::new_test_key;

@@ -6,48 +6,42 @@ use std::time::Duration;
 
 use tributary::config::{Provider, Source};
 use tributary::provider::CompiledProvider;
-use tributary::standin::starling::{self, Faults, LedgerItem, RetryAfter, Starling, StarlingConfig, When};
+use tributary::standin::kit::{self, Faults, RetryAfter, Running, Standin, StandinConfig, When};
 use tributary::sync::{RunOutcome, run_once};
 use tributary_formance::Kind;
 
+use crate::providers::shipped::STARLING;
 use crate::support::proxy::{Fault, Proxy, report};
+use crate::support::till::{MANIFEST, TOKEN};
 use crate::support::{Consumer, Loop, TestApp};
-
-const MANIFEST: &str = include_str!("../../providers/starling.yaml");
-const TOKEN: &str = "the-token-of-the-test";
 
 /// A bank, and an application that pulls from it.
 struct Setup {
-    bank: Arc<Starling>,
+    bank: Arc<Standin>,
+    running: Running,
     app: TestApp,
     connection: Arc<CompiledProvider>,
 }
 
 impl Setup {
     async fn new(items: usize) -> Self {
-        Self::at(items).await.0
+        // one account of each currency
+        let config = StandinConfig { accounts: 5, items, ..StandinConfig::new(7, TOKEN) };
+        let bank = Arc::new(Standin::new(STARLING.fsp, config).unwrap());
+        let running = kit::start(Arc::clone(&bank)).await.unwrap();
+        let app =
+            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
+                .await;
+        let connection = Arc::new(connect(&running.url));
+        Self { bank, running, app, connection }
     }
 
     /// With a proxy between Tributary and the bank.
     async fn behind_proxy(items: usize) -> (Self, Proxy) {
-        let (mut setup, address) = Self::at(items).await;
-        let proxy = Proxy::to(&address).await;
+        let mut setup = Self::new(items).await;
+        let proxy = Proxy::to(setup.running.url.strip_prefix("http://").unwrap()).await;
         setup.connection = Arc::new(connect(&format!("http://{}", proxy.address())));
         (setup, proxy)
-    }
-
-    async fn at(items: usize) -> (Self, String) {
-        let mut config = StarlingConfig::new(7, TOKEN);
-        config.items = items;
-        let bank = Arc::new(Starling::new(config).unwrap());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let app =
-            TestApp::with_file(&MANIFEST.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n"))
-                .await;
-        let connection = Arc::new(connect(&format!("http://{address}")));
-        (Self { bank, app, connection }, address)
     }
 
     async fn sync(&self) -> RunOutcome {
@@ -70,15 +64,11 @@ impl Setup {
         rows.into_iter().map(|(id, status, amount)| (id, (status, amount))).collect()
     }
 
-    /// The same as the bank's ledger has it: every item of the accounts' own categories.
+    /// The same as the bank's ledger has it: a movement into a savings goal is one transaction.
     fn ledger(&self) -> BTreeMap<String, (String, String)> {
-        let ledger = self.bank.ledger();
-        let own: Vec<_> = ledger.accounts.iter().map(|account| account.default_category).collect();
-        let items = ledger.items.iter().filter(|item| own.contains(&item.category));
-        items
-            .map(|item| {
-                (item.uid.to_string(), (expected_status(item).to_owned(), item.amount_minor.to_string()))
-            })
+        let transactions = self.bank.truth().transactions.into_iter();
+        transactions
+            .map(|(id, item)| (id, (item.status.as_str().to_owned(), item.amount_minor.to_string())))
             .collect()
     }
 
@@ -87,6 +77,7 @@ impl Setup {
         for (id, expected) in &ledger {
             assert_eq!(stored.get(id), Some(expected), "item {id}");
         }
+        assert_eq!(stored.len(), ledger.len(), "transactions that the bank does not have");
         for form in Loop::BOTH {
             let mut consumer = Consumer::new(&self.app, Kind::Transactions, form).await;
             consumer.poll().await;
@@ -96,28 +87,12 @@ impl Setup {
 }
 
 fn connect(url: &str) -> CompiledProvider {
-    let lookup = |name: &str| match name {
-        "STARLING_URL" => Some(url.to_owned()),
-        "STARLING_TOKEN" => Some(TOKEN.to_owned()),
-        _ => None,
-    };
-    let provider = Provider::parse(MANIFEST, &lookup).unwrap();
+    let provider = Provider::parse(MANIFEST, &|name| STARLING.lookup(name, url)).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     // the bank of the test takes any pace
     manifest.rate_limit.per_second = 1000;
     manifest.rate_limit.budgets.clear();
     CompiledProvider::new(&provider.name, &manifest).unwrap()
-}
-
-fn expected_status(item: &LedgerItem) -> &'static str {
-    match item.status.as_str() {
-        "UPCOMING" | "PENDING" | "RETRYING" => "PENDING",
-        "SETTLED" => "SUCCEEDED",
-        "DECLINED" => "FAILED",
-        "REVERSED" | "REFUNDED" => "REFUNDED",
-        "UPCOMING_CANCELLED" => "CANCELLED",
-        other => panic!("a status that the test does not know: {other}"),
-    }
 }
 
 #[tokio::test]
@@ -132,7 +107,7 @@ async fn what_formance_gets_is_the_banks_ledger_while_it_changes() {
         for consumer in &mut consumers {
             consumer.poll().await;
         }
-        setup.bank.tick(200);
+        setup.bank.advance(200);
     }
     setup.sync_ok().await;
     setup.check().await;
@@ -147,22 +122,25 @@ async fn what_formance_gets_is_the_banks_ledger_while_it_changes() {
 async fn accounts_balances_and_payees_arrive_as_the_bank_has_them() {
     let setup = Setup::new(500).await;
     setup.sync_ok().await;
-    let ledger = setup.bank.ledger();
+    let truth = setup.bank.truth();
     let mut accounts = Consumer::new(&setup.app, Kind::Accounts, Loop::Released).await;
     accounts.poll().await;
     accounts.check(&setup.app).await;
-    let goals: usize = ledger.accounts.iter().map(|account| account.goals.len()).sum();
-    assert_eq!(accounts.rows.len(), ledger.accounts.len() + goals);
+    assert_eq!(accounts.rows.len(), truth.accounts.len(), "accounts and savings goals");
     let client = tributary_formance::Client::new(&setup.app.listen().await, &setup.app.connector_key);
-    for account in &ledger.accounts {
-        let balances = client.balances(&account.uid.to_string()).await.unwrap();
-        let amounts: Vec<String> =
-            balances.iter().map(|balance| balance.amount.as_str().to_owned()).collect();
-        assert_eq!(amounts, [account.balances.cleared_minor.to_string()], "{}", account.currency);
-        assert!(balances[0].asset.starts_with(account.currency));
+    let own = truth.accounts.iter().filter(|(_, account)| account.within.is_none());
+    let mut assets = Vec::new();
+    for (id, account) in own {
+        let balances = client.balances(id).await.unwrap();
+        let amounts: Vec<_> =
+            balances.iter().map(|balance| (balance.amount.as_str(), balance.asset.as_str())).collect();
+        assert_eq!(amounts, [(account.balance_minor.to_string().as_str(), account.asset.as_str())]);
+        assets.push(account.asset.as_str());
     }
+    assets.sort_unstable();
+    assert_eq!(assets, ["EUR/2", "GBP/2", "JPY", "KWD/3", "USD/2"]);
     let mut beneficiaries = Consumer::new(&setup.app, Kind::Beneficiaries, Loop::Released).await;
-    assert!(beneficiaries.poll().await >= ledger.payees.len());
+    assert_eq!(beneficiaries.poll().await, truth.beneficiaries.len());
 }
 
 #[tokio::test]
@@ -189,7 +167,7 @@ async fn a_bank_that_throttles_fails_and_breaks_off_is_read_in_full_all_the_same
         ..Faults::default()
     });
     for _ in 0..2 {
-        setup.bank.tick(100);
+        setup.bank.advance(100);
         setup.sync_ok().await;
     }
     setup.check().await;
@@ -211,7 +189,7 @@ async fn s14_a_sync_over_a_network_that_breaks_replies_brings_the_whole_ledger()
     setup.sync_ok().await;
     // a bank that says nothing: the run is stopped, and the next one goes on from there
     proxy.next("/feed/", Fault::BlackHole);
-    setup.bank.tick(100);
+    setup.bank.advance(100);
     let run = tokio::time::timeout(Duration::from_secs(2), setup.sync()).await;
     assert!(run.is_err(), "a bank that says nothing ended a run: {run:?}");
     proxy.heal();
@@ -230,7 +208,7 @@ async fn a_run_that_is_dropped_anywhere_goes_on_from_what_it_committed() {
             Ok(_) => break,
             Err(_) => dropped += 1,
         }
-        setup.bank.tick(20);
+        setup.bank.advance(20);
     }
     assert!(dropped > 0, "no run was ever dropped");
     setup.sync_ok().await;
@@ -273,7 +251,7 @@ async fn rows_that_could_not_be_kept_are_read_again() {
 async fn two_instances_share_the_work_without_doubling_it() {
     let setup = Setup::new(1500).await;
     for _ in 0..3 {
-        setup.bank.tick(50);
+        setup.bank.advance(50);
         let (a, b) = tokio::join!(setup.sync(), setup.sync());
         let succeeded = [a, b].iter().filter(|run| matches!(run, RunOutcome::Succeeded { .. })).count();
         assert!(succeeded >= 1);
@@ -288,9 +266,7 @@ async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
     let lookup = |name: &str| (name == "STARLING_TOKEN").then(|| "a-wrong-token-0123456789".to_owned());
     let provider = Provider::parse(MANIFEST, &lookup).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    manifest.base_url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(starling::serve(listener, Arc::clone(&setup.bank), std::future::pending()));
+    manifest.base_url = setup.running.url.clone();
     let connection = Arc::new(CompiledProvider::new(&provider.name, &manifest).unwrap());
     let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Arc::default()).await.unwrap();
     let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };

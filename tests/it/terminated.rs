@@ -74,7 +74,7 @@ async fn push(app: &TestApp, batches: usize) {
                 break;
             }
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
-            assert!(answer["title"].is_string() && answer["detail"].is_string(), "{answer}");
+            assert!(answer["Title"].is_string() && answer["Detail"].is_string(), "{answer}");
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The provider's calls: who may, what they set off, and what they must not do.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use chrono::Utc;
 use ring::hmac;
 use serde_json::{Value, json};
-use tributary::http::Scope;
+use tributary::domain::Scope;
 
 use crate::support::app::new_test_key;
 use crate::support::jobs::{Working, count, file, instance, stream, until};
@@ -46,7 +48,7 @@ async fn setup() -> (Upstream, TestApp, String) {
 
 /// Reads everything once, so that only webhooks make anything due after it.
 async fn first_sync(app: &TestApp, file: &str) -> Working {
-    let working = Working::start(app, file, instance("one", std::time::Duration::from_secs(3600)));
+    let working = Working::start(app, file, instance("one", Duration::from_secs(3600)));
     until(&app.pool, RUNS, 2).await;
     assert_eq!(count(&app.pool, DUE).await, 0);
     working
@@ -147,7 +149,7 @@ async fn a_call_that_proves_nothing_gets_401_and_no_reason_and_sets_nothing_off(
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{provider} {signature:?}");
         answers.push(answer);
     }
-    assert!(answers[0]["title"].is_string() && answers[0]["detail"].is_string());
+    assert!(answers[0]["Title"].is_string() && answers[0]["Detail"].is_string());
     assert!(answers.iter().all(|answer| answer == &answers[0]), "all alike: {answers:?}");
     assert_eq!(count(&app.pool, DUE).await, 0);
 }
@@ -160,6 +162,22 @@ async fn a_body_that_is_too_large_is_refused_unread() {
     let (status, _) = call(&app, "acme", Some(&signature(&body, Utc::now().timestamp())), body).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(count(&app.pool, DUE).await, 0);
+}
+
+#[tokio::test]
+async fn a_call_whose_headers_prove_nothing_is_refused_while_its_body_has_not_come() {
+    let (_upstream, app, file) = setup().await;
+    first_sync(&app, &file).await.stop().await;
+    let never = || Body::from_stream(futures::stream::pending::<Result<&'static str, std::io::Error>>());
+    let short = "t=1,v1=00,".repeat(1_000);
+    let many = format!("t=1,{}", format!("v1={},", "00".repeat(32)).repeat(6));
+    for (provider, signature) in
+        [("acme", None), ("acme", Some(short.as_str())), ("acme", Some(many.as_str())), ("nobody", None)]
+    {
+        let calling = call(&app, provider, signature, never());
+        let (status, _) = tokio::time::timeout(Duration::from_secs(5), calling).await.expect("an answer");
+        assert_eq!(status, StatusCode::UNAUTHORIZED, "{provider} {signature:?}");
+    }
 }
 
 async fn order(app: &TestApp, key: &str, body: &'static str) -> (StatusCode, Value) {
@@ -196,7 +214,10 @@ async fn an_admin_has_streams_read_in_the_background_also_while_their_breaker_is
 
     let (status, answer) = order(&app, &admin, r#"{"stream":"nothing"}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
-    assert!(answer["detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
-    assert_eq!(order(&app, &admin, r#"{"steam":"payments"}"#).await.0, StatusCode::BAD_REQUEST);
+    assert!(answer["Detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
+    for wrong in [r#"{"steam":"payments"}"#, "[]", r#"["payments"]"#, "1"] {
+        assert_eq!(order(&app, &admin, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(order(&app, &admin, "null").await.0, StatusCode::ACCEPTED);
     assert_eq!(order(&app, &app.connector_key, "").await.0, StatusCode::FORBIDDEN);
 }

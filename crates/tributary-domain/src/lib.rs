@@ -1,10 +1,12 @@
 //! The vocabulary of the field, parsed once at the edge: a value of one of these types is
 //! known to be acceptable to Formance's connector and to the tables. Knows no other layer.
 
+mod access;
 mod account;
 mod amount;
 mod asset;
 mod balance;
+mod formance_version;
 mod id;
 mod metadata;
 mod order;
@@ -16,10 +18,12 @@ mod text;
 mod timestamp;
 mod transaction;
 
+pub use access::{KeyDigest, RequestLimit, Scope};
 pub use account::{Account, Beneficiary};
 pub use amount::Amount;
 pub use asset::Asset;
 pub use balance::{Balance, Balances};
+pub use formance_version::FormanceVersion;
 pub use id::{ProviderName, RecordId, served_id_to_original};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
 pub use order::{

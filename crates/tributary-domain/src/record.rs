@@ -41,8 +41,12 @@ impl Record {
     }
 }
 
-/// Takes the canonical JSON of a record of `resource`.
+/// Takes the canonical JSON of a record of `resource`: an object. (A list of values in the right order
+/// would pass for one, too.)
 pub fn parse_record(resource: Resource, json: &[u8]) -> Result<Record, RecordError> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(RecordError("a record is a JSON object".to_owned()));
+    }
     match resource {
         Resource::Accounts => Account::from_json(json).map(Record::Account),
         Resource::Balances => Balances::from_json(json).map(Record::Balances),
@@ -79,6 +83,15 @@ mod tests {
             let record = parse_record(resource, json.as_bytes()).unwrap();
             let written = record.to_json().to_string();
             assert_eq!(parse_record(resource, written.as_bytes()), Ok(record), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_an_object() {
+        let account = r#"["acc_1","Main","2026-01-01T00:00:00Z",null]"#;
+        for json in [account, "null", "1", "", "\"acc_1\""] {
+            let error = parse_record(Resource::Accounts, json.as_bytes()).unwrap_err();
+            assert_eq!(error.to_string(), "a record is a JSON object", "{json}");
         }
     }
 }

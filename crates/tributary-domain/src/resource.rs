@@ -10,6 +10,9 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Accounts, Self::Balances, Self::Beneficiaries, Self::Transactions];
+
     /// The name in paths and tables.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -24,6 +24,8 @@ use super::secret::Secret;
 const FILTER_DEADLINE: Duration = Duration::from_secs(2);
 /// The most partitions that one call names of a stream.
 const MOST_PARTITIONS: usize = 100;
+/// The most codes that one call may bring: a provider that changes its secret sends two.
+const MOST_CODES: usize = 5;
 /// From here on a number is no second of any near year, but a millisecond.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
@@ -34,6 +36,8 @@ pub enum Unproven {
     Header(String),
     #[error("the code over the body is another one")]
     Code,
+    #[error("it brings more codes than a provider sends (at most {MOST_CODES})")]
+    Codes,
     #[error("it was sent {0} s away from now: a replay, or clocks that disagree")]
     Replayed(i64),
     #[error("the shared secret is another one")]
@@ -85,17 +89,34 @@ impl Webhook {
         Ok(Some(Self { check: described.check.clone(), triggers: Arc::new(triggers), cage }))
     }
 
+    /// Whether a call with these headers may be the provider's, before its body is read: it may not
+    /// where [`Webhook::prove`] would refuse it whatever the body is. `header` is as in [`Call`].
+    pub fn may_be_proven(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Result<(), Unproven> {
+        match &self.check {
+            WebhookCheck::Hmac(hmac) => candidates(hmac, header).map(drop),
+            WebhookCheck::Header { .. } | WebhookCheck::Basic { .. } => self.prove_secret(header),
+        }
+    }
+
     /// Whether the provider sent `call`, which came at `now`.
     pub fn prove(&self, call: &Call<'_>, now: DateTime<Utc>) -> Result<(), Unproven> {
         match &self.check {
             WebhookCheck::Hmac(hmac) => prove_hmac(hmac, call, now),
+            WebhookCheck::Header { .. } | WebhookCheck::Basic { .. } => self.prove_secret(call.header),
+        }
+    }
+
+    /// Whether the headers alone hold the shared secret; a code over the body is none.
+    fn prove_secret(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Result<(), Unproven> {
+        match &self.check {
+            WebhookCheck::Hmac(_) => Err(Unproven::Secret),
             WebhookCheck::Header { name, value } => {
-                let sent = (call.header)(name).ok_or_else(|| Unproven::Header(name.clone()))?;
+                let sent = header(name).ok_or_else(|| Unproven::Header(name.clone()))?;
                 same(sent.as_bytes(), value.expose().as_bytes())
             }
             WebhookCheck::Basic { username, password } => {
                 let missing = || Unproven::Header("authorization".to_owned());
-                let sent = (call.header)("authorization").ok_or_else(missing)?;
+                let sent = header("authorization").ok_or_else(missing)?;
                 let (scheme, code) = sent.split_once(' ').ok_or_else(missing)?;
                 let sent = STANDARD.decode(code.trim()).map_err(|_| missing())?;
                 if !scheme.eq_ignore_ascii_case("basic") {
@@ -203,10 +224,8 @@ fn check_secrets(check: &WebhookCheck) -> Result<(), ManifestError> {
 }
 
 fn prove_hmac(hmac: &HmacManifest, call: &Call<'_>, now: DateTime<Utc>) -> Result<(), Unproven> {
+    let codes = candidates(hmac, call.header)?;
     let missing = |header: &str| Unproven::Header(header.to_owned());
-    let sent = (call.header)(&hmac.header).ok_or_else(|| missing(&hmac.header))?;
-    let codes: Vec<Vec<u8>> =
-        values(&sent, hmac.field.as_deref()).filter_map(|code| decode(hmac.encoding, code)).collect();
     let timestamp = match &hmac.timestamp {
         None => None,
         Some(described) => {
@@ -216,17 +235,32 @@ fn prove_hmac(hmac: &HmacManifest, call: &Call<'_>, now: DateTime<Utc>) -> Resul
         }
     };
     let text = timestamp.as_ref().map_or("", |(_, text)| text.as_str());
-    let signed = signed(&hmac.signed, text, call.body);
-    let key = hmac.secret.expose().as_bytes();
-    // every code is compared, so that the time tells nothing about which one is near
-    let proven =
-        codes.iter().fold(false, |proven, code| proven | is_code(hmac.algorithm, key, &signed, code));
+    let code = code_of(hmac, &signed(&hmac.signed, text, call.body));
+    // every candidate is compared, so that the time tells nothing about which one is near
+    let proven = codes.iter().fold(false, |proven, sent| proven | bool::from(sent.ct_eq(code.as_ref())));
     if !proven {
         return Err(Unproven::Code);
     }
     match timestamp {
         Some((described, text)) => is_recent(described, &text, now),
         None => Ok(()),
+    }
+}
+
+/// The codes of a call that may be right: those of the right length. None of them is looked at
+/// where there are more than a provider sends, as each may be as long as a stranger likes.
+fn candidates(
+    hmac: &HmacManifest,
+    header: &(dyn Fn(&str) -> Option<String> + Sync),
+) -> Result<Vec<Vec<u8>>, Unproven> {
+    let sent = header(&hmac.header).ok_or_else(|| Unproven::Header(hmac.header.clone()))?;
+    let length = algorithm(hmac.algorithm).digest_algorithm().output_len();
+    let codes = values(&sent, hmac.field.as_deref()).filter_map(|code| decode(hmac.encoding, length, code));
+    let codes: Vec<Vec<u8>> = codes.take(MOST_CODES + 1).collect();
+    match codes.len() {
+        0 => Err(Unproven::Code),
+        n if n > MOST_CODES => Err(Unproven::Codes),
+        _ => Ok(codes),
     }
 }
 
@@ -242,19 +276,18 @@ fn values<'a>(header: &'a str, field: Option<&'a str>) -> impl Iterator<Item = &
     whole.into_iter().chain(parts)
 }
 
-fn decode(encoding: CodeEncoding, code: &str) -> Option<Vec<u8>> {
-    match encoding {
-        CodeEncoding::Base64 => STANDARD.decode(code).ok(),
-        CodeEncoding::Hex => {
+/// The bytes of a code of `length` bytes; `None` where it is none, or has another length.
+fn decode(encoding: CodeEncoding, length: usize, code: &str) -> Option<Vec<u8>> {
+    let decoded = match encoding {
+        CodeEncoding::Base64 if code.len() <= 2 * length => STANDARD.decode(code).ok()?,
+        CodeEncoding::Hex if code.len() == 2 * length => {
             let digits = code.as_bytes().chunks(2);
-            digits
-                .map(|pair| {
-                    let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.len() == 2)?;
-                    u8::from_str_radix(pair, 16).ok()
-                })
-                .collect()
+            let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            digits.map(byte).collect::<Option<Vec<u8>>>()?
         }
-    }
+        _ => return None,
+    };
+    (decoded.len() == length).then_some(decoded)
 }
 
 fn signed(template: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
@@ -270,13 +303,20 @@ fn signed(template: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
     signed
 }
 
-fn is_code(algorithm: CodeAlgorithm, key: &[u8], signed: &[u8], code: &[u8]) -> bool {
-    let algorithm = match algorithm {
+fn algorithm(algorithm: CodeAlgorithm) -> hmac::Algorithm {
+    match algorithm {
         CodeAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         CodeAlgorithm::Sha256 => hmac::HMAC_SHA256,
         CodeAlgorithm::Sha512 => hmac::HMAC_SHA512,
-    };
-    hmac::verify(&hmac::Key::new(algorithm, key), signed, code).is_ok()
+    }
+}
+
+/// The code that the provider gives over `signed`.
+fn code_of(described: &HmacManifest, signed: &[u8]) -> hmac::Tag {
+    #[cfg(test)]
+    tests::CODES_MADE.with(|made| made.set(made.get() + 1));
+    let key = hmac::Key::new(algorithm(described.algorithm), described.secret.expose().as_bytes());
+    hmac::sign(&key, signed)
 }
 
 fn is_recent(described: &TimestampManifest, text: &str, now: DateTime<Utc>) -> Result<(), Unproven> {

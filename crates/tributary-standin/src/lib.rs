@@ -20,4 +20,5 @@ pub static PROVIDERS: &[&dyn kit::Fsp] = &[
     &paystack::Paystack,
     &revolut::Revolut,
     &obie::Obie,
+    &starling::Starling,
 ];

@@ -11,8 +11,13 @@
 //!    clients on an idle connection take for a close, and as the answer to a request for "again",
 //!    and is read until the client has hung up.
 //! 4. Requests in flight are waited for, up to a limit.
+//!
+//! Connections have limits ([`ConnectionLimits`]), so that strangers who open them and ask nothing
+//! cannot keep those away who do. Whoever meets one is told 408 in the same way as in step 3.
 
+mod activity;
 mod connection;
+mod crowd;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -23,11 +28,14 @@ use std::time::Duration;
 
 use axum::Router;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use activity::Activity;
+use crowd::{Crowd, Place};
 pub use socket::{Listening, SocketError};
 
 /// How far a stop has come. Clones share it.
@@ -64,8 +72,38 @@ pub struct Patience {
     pub drain: Duration,
 }
 
-/// What a handshake takes, at most, on any network that one would put a database behind.
-const HANDSHAKE: Duration = Duration::from_secs(1);
+/// What connections may take of a server. No request that has arrived is cut off by it.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectionLimits {
+    /// How many may be open. Beyond, a new one takes the place of one on which nothing is asked, and
+    /// waits where all are being answered.
+    pub most: usize,
+    /// For how long a client may take to send the head of a request, from its first byte on; and may
+    /// take nothing of an answer.
+    pub head: Duration,
+    /// For how long a connection is kept on which nothing is asked.
+    pub idle: Duration,
+}
+
+impl Default for ConnectionLimits {
+    /// For 1,024 open files. Go's client, which is Formance's, keeps idle connections for 90 s.
+    fn default() -> Self {
+        Self { most: 512, head: Duration::from_secs(30), idle: Duration::from_secs(120) }
+    }
+}
+
+impl ConnectionLimits {
+    /// How many files connections may take: those that have a place, and those that gave theirs up
+    /// and are still being told so.
+    pub fn files(&self) -> usize {
+        self.most + self.lingering()
+    }
+
+    fn lingering(&self) -> usize {
+        self.most.div_ceil(4)
+    }
+}
+
 /// What it takes from a handshake until the request is there, nearly always.
 const FIRST_BYTES: Duration = Duration::from_millis(200);
 
@@ -83,23 +121,48 @@ pub struct Serving {
 struct Shared {
     app: Router,
     draining: Draining,
+    limits: ConnectionLimits,
+    crowd: Crowd,
+    /// How many may linger that gave their place up.
+    lingering: Arc<Semaphore>,
     connections: TaskTracker,
     /// The limit has passed: whoever is left is cut off.
     abandon: CancellationToken,
 }
 
 impl Shared {
-    fn spawn(&self, stream: TcpStream) {
-        self.connections.spawn(connection::serve(stream, self.clone()));
+    /// Serves `stream` as soon as there is a place, and at the latest once `hurry` is cancelled.
+    async fn serve(&self, stream: TcpStream, hurry: &CancellationToken) {
+        let activity = Activity::default();
+        let place = self.crowd.enter(&activity, hurry).await;
+        self.spawn(stream, activity, place);
+    }
+
+    /// Serves `stream` in any case.
+    fn serve_late(&self, stream: TcpStream) {
+        let activity = Activity::default();
+        let place = self.crowd.admit_late(&activity);
+        self.spawn(stream, activity, place);
+    }
+
+    fn spawn(&self, stream: TcpStream, activity: Activity, place: Place) {
+        self.connections.spawn(connection::serve(stream, activity, place, self.clone()));
     }
 }
 
 impl Serving {
     /// Serves `app` on `listening` from now on. `draining` is told how a stop goes on.
-    pub fn start(listening: Listening, app: Router, draining: Draining) -> Self {
+    pub fn start(listening: Listening, app: Router, draining: Draining, limits: ConnectionLimits) -> Self {
         let listening = Arc::new(listening);
-        let shared =
-            Shared { app, draining, connections: TaskTracker::new(), abandon: CancellationToken::new() };
+        let shared = Shared {
+            app,
+            draining,
+            limits,
+            crowd: Crowd::new(limits.most),
+            lingering: Arc::new(Semaphore::new(limits.lingering())),
+            connections: TaskTracker::new(),
+            abandon: CancellationToken::new(),
+        };
         let close = CancellationToken::new();
         let acceptor = tokio::spawn(accept(Arc::clone(&listening), shared.clone(), close.clone()));
         Self { listening, shared, close, acceptor }
@@ -116,12 +179,6 @@ impl Serving {
         self.shared.draining.begun.cancel();
         match why {
             Stop::Replaced => self.close.cancel(),
-            // whoever else listens on the port gets what comes from now on
-            Stop::Gentle | Stop::Prompt if self.listening.reuse_port() => {
-                self.listening.turn_away();
-                tokio::time::sleep(HANDSHAKE).await;
-                self.close.cancel();
-            }
             Stop::Gentle => {
                 let time = tokio::time::sleep(patience.lame_duck);
                 tokio::select! { () = time => {}, () = hurry => {} }
@@ -134,7 +191,7 @@ impl Serving {
             tracing::error!("accepting connections ended with a panic");
         }
         if why != Stop::Replaced {
-            listening.take_queued(|stream| shared.spawn(stream));
+            listening.take_queued(|stream| shared.serve_late(stream));
         }
         drop(listening);
         shared.end(why, begun, patience).await;
@@ -162,6 +219,6 @@ impl Shared {
 /// Takes connections until `close`. One that was taken is served whatever happens.
 async fn accept(listening: Arc<Listening>, shared: Shared, close: CancellationToken) {
     while let Some(stream) = close.run_until_cancelled(listening.accept()).await {
-        shared.spawn(stream);
+        shared.serve(stream, &close).await;
     }
 }

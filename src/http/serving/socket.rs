@@ -1,11 +1,7 @@
 //! The socket that is listened on: bound here, or handed over by whoever started the process.
 //!
 //! A handed-over socket has one accept queue, whichever process takes from it: nothing in it is
-//! lost as long as somebody holds the socket. `SO_REUSEPORT` is different: each process has a socket
-//! and a queue of its own, and the kernel resets what is queued on one that closes (unless
-//! `net.ipv4.tcp_migrate_req` is set). There, a leaving process first makes the kernel drop the opening
-//! packets that are meant for it: the clients' systems send them again after a second, and by then
-//! they reach another process.
+//! lost as long as somebody holds the socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,7 +10,7 @@ use std::time::Duration;
 
 use listenfd::ListenFd;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use socket2::{SockFilter, SockRef};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// As many connections may wait to be accepted; the kernel has a limit of its own.
@@ -37,28 +33,23 @@ pub enum SocketError {
 #[derive(Debug)]
 pub struct Listening {
     listener: TcpListener,
-    reuse_port: bool,
 }
 
 impl Listening {
-    /// Listens on `address`; with `reuse_port` next to other processes of the same user that do
-    /// the same.
-    pub fn bind(address: SocketAddr, reuse_port: bool) -> Result<Self, SocketError> {
+    /// Listens on `address`.
+    pub fn bind(address: SocketAddr) -> Result<Self, SocketError> {
         let bound = || {
             let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
             socket.set_reuseaddr(true)?;
-            socket.set_reuseport(reuse_port)?;
             socket.bind(address)?;
             socket.listen(BACKLOG)
         };
         let listener = bound().map_err(|error| SocketError::Bind { address, error })?;
-        Ok(Self { listener, reuse_port })
+        Ok(Self { listener })
     }
 
-    /// Takes what the process was handed over, if anything (`LISTEN_FDS`). `reuse_port` says that
-    /// a predecessor has bound it so. Never for a socket of the service manager: it keeps what a
-    /// leaving process does to it.
-    pub fn handed_over(mut handed: ListenFd, reuse_port: bool) -> Result<Option<Self>, SocketError> {
+    /// Takes what the process was handed over, if anything (`LISTEN_FDS`).
+    pub fn handed_over(mut handed: ListenFd) -> Result<Option<Self>, SocketError> {
         match handed.len() {
             0 => return Ok(None),
             1 => {}
@@ -74,17 +65,12 @@ impl Listening {
             TcpListener::from_std(listener).map(Some)
         };
         let listener = taken().map_err(SocketError::Handed)?;
-        Ok(listener.map(|listener| Self { listener, reuse_port }))
+        Ok(listener.map(|listener| Self { listener }))
     }
 
     /// The address that is listened on.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
-    }
-
-    /// Whether other processes may have sockets of their own on this port.
-    pub fn reuse_port(&self) -> bool {
-        self.reuse_port
     }
 
     /// The socket itself once more, to be inherited by a child.
@@ -127,30 +113,7 @@ impl Listening {
             tracing::error!(%error, "cannot accept what waits in the queue");
         }
     }
-
-    /// From now on the kernel drops packets that open a connection to this socket; handshakes
-    /// that have begun go on.
-    pub(super) fn turn_away(&self) {
-        if let Err(error) = SockRef::from(&self.listener).attach_filter(&NO_OPENINGS) {
-            tracing::warn!(%error, "cannot turn new connections away: some may be reset");
-        }
-    }
 }
-
-/// A packet filter in the kernel's own language, which sees packets from their TCP header on: drops
-/// those with SYN and without ACK, passes the rest.
-const NO_OPENINGS: [SockFilter; 5] = [
-    // load the byte of flags
-    SockFilter::new(0x30, 0, 0, 13),
-    // keep SYN (2) and ACK (16)
-    SockFilter::new(0x54, 0, 0, 0x12),
-    // only SYN: next; else one further
-    SockFilter::new(0x15, 0, 1, 0x02),
-    // none of it passes
-    SockFilter::new(0x06, 0, 0, 0),
-    // all of it passes
-    SockFilter::new(0x06, 0, 0, u32::MAX),
-];
 
 /// Errors that concern a connection which broke before it was accepted.
 fn of_one_connection(error: &io::Error) -> bool {

@@ -3,103 +3,149 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
-use tokio_util::sync::CancellationToken;
+
+use super::Shared;
+use super::activity::{Activity, Doing};
+use super::crowd::Place;
+
+/// How long a client has to hang up after it was told so.
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// What a client is told on a connection that is dismissed. Formance asks again after a 408;
 /// Go's client, and others, take one that nobody asked for as a close.
-const DISMISSAL: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\
-    content-type: application/json\r\nconnection: close\r\ncontent-length: 79\r\n\r\n\
-    {\"Title\":\"Request Timeout\",\"Detail\":\"the server is being restarted; try again\"}";
-/// How long a client has to hang up after it was told so.
-const LINGER: Duration = Duration::from_secs(2);
-/// What every HTTP/2 connection begins with.
-const HTTP2: &[u8] = b"PRI";
-
-const IDLE: u8 = 0;
-const BUSY: u8 = 1;
-const ANSWERED: u8 = 2;
-const DISMISSED: u8 = 3;
-const IS_HTTP2: u8 = 4;
-
-/// What is under way on a connection. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Activity(Arc<AtomicU8>);
-
-impl Activity {
-    /// Whether HTTP/2 is spoken, which has an end of its own.
-    pub fn is_http2(&self) -> bool {
-        self.get() == IS_HTTP2
-    }
-
-    /// An answer has been given to the end, to whoever writes it out.
-    pub fn answered(&self) {
-        self.0.compare_exchange(BUSY, ANSWERED, Ordering::AcqRel, Ordering::Acquire).ok();
-    }
-
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn set(&self, state: u8) {
-        self.0.store(state, Ordering::Release);
-    }
-
-    fn read(&self, bytes: &[u8]) {
-        match self.get() {
-            IS_HTTP2 => {}
-            IDLE if bytes.starts_with(HTTP2) => self.set(IS_HTTP2),
-            _ => self.set(BUSY),
-        }
-    }
-
-    fn flushed(&self) {
-        self.0.compare_exchange(ANSWERED, IDLE, Ordering::AcqRel, Ordering::Acquire).ok();
-    }
+fn dismissal(why: &str) -> Vec<u8> {
+    let body = format!(r#"{{"Title":"Request Timeout","Detail":"{why}; try again"}}"#);
+    let head = "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// The stream of a connection that ends politely: when it is time to, an idle one is dismissed; and
-/// each is read until the client hangs up, since closing a socket with unread bytes in it resets
-/// the connection, and takes the answer away from a client that has not read it yet.
+/// The stream of a connection that ends politely: one that is idle, or whose request does not come to
+/// an end, is dismissed when it is time to; and each is read until the client hangs up, since closing
+/// a socket with unread bytes in it resets the connection, and takes the answer away from a client
+/// that has not read it yet.
 pub(super) struct PoliteStream {
     stream: TcpStream,
     activity: Activity,
-    dismissing: CancellationToken,
-    /// How much of the dismissal is written.
-    told: usize,
-    linger: Option<Pin<Box<Sleep>>>,
+    shared: Shared,
+    place: Arc<Place>,
+    /// Ends what waits for the client to send.
+    patience: Option<Pin<Box<Sleep>>>,
+    /// Ends what waits for the client to take what is written.
+    stall: Option<Pin<Box<Sleep>>>,
+    leaving: Option<Leaving>,
 }
 
-impl PoliteStream {
-    pub fn new(stream: TcpStream, activity: Activity, dismissing: CancellationToken) -> Self {
-        Self { stream, activity, dismissing, told: 0, linger: None }
+/// How far the end of a connection has come.
+struct Leaving {
+    text: Vec<u8>,
+    told: usize,
+    shut: bool,
+    /// Held by those that have no place any more.
+    extra: Option<OwnedSemaphorePermit>,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Leaving {
+    fn telling(text: Vec<u8>) -> Self {
+        Self { text, told: 0, shut: false, extra: None, until: Box::pin(tokio::time::sleep(LINGER)) }
     }
 
-    fn poll_tell(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.told < DISMISSAL.len() {
-            self.told += ready!(Pin::new(&mut self.stream).poll_write(context, &DISMISSAL[self.told..]))?;
+    fn poll_tell(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.told < self.text.len() {
+            self.told += ready!(Pin::new(&mut *stream).poll_write(context, &self.text[self.told..]))?;
+        }
+        if !self.shut {
+            ready!(Pin::new(stream).poll_shutdown(context))?;
+            self.shut = true;
         }
         Poll::Ready(Ok(()))
     }
+}
 
-    fn poll_hung_up(&mut self, context: &mut Context<'_>) -> Poll<()> {
+impl PoliteStream {
+    pub fn new(stream: TcpStream, activity: Activity, place: Arc<Place>, shared: Shared) -> Self {
+        Self { stream, activity, shared, place, patience: None, stall: None, leaving: None }
+    }
+
+    /// Why the client is to be dismissed now, if it is.
+    fn has_to_leave(&mut self, context: &mut Context<'_>) -> Option<&'static str> {
+        let (limit, why) = match self.activity.doing() {
+            Doing::Idle if self.shared.draining.dismissing.is_cancelled() => {
+                return Some("the server is being restarted");
+            }
+            Doing::Idle => (self.shared.limits.idle, "nothing was asked for a long time"),
+            Doing::Head => (self.shared.limits.head, "the request did not arrive in time"),
+            Doing::Request | Doing::Answered | Doing::Http2 => return None,
+        };
+        if self.activity.asked_to_leave().is_cancelled() {
+            return Some("others need the place of this connection");
+        }
+        let deadline = self.activity.since() + limit;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if patience.deadline() != deadline {
+            patience.as_mut().reset(deadline);
+        }
+        patience.as_mut().poll(context).is_ready().then_some(why)
+    }
+
+    /// The end of a connection: tells what is to be told, and waits until the client has hung up.
+    fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.may_linger() {
+            return Poll::Ready(());
+        }
+        let Some(leaving) = &mut self.leaving else { return Poll::Ready(()) };
+        let told = leaving.poll_tell(&mut self.stream, context);
+        if matches!(told, Poll::Ready(Err(_))) || leaving.until.as_mut().poll(context).is_ready() {
+            return Poll::Ready(());
+        }
+        ready!(told).ok();
         let mut ignored = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut ignored);
-            match Pin::new(&mut self.stream).poll_read(context, &mut buffer) {
-                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(()),
-                Poll::Pending => break,
+            match ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
             }
         }
-        let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
-        linger.as_mut().poll(context)
+    }
+
+    /// Gives the place up where another connection needs it. The rest goes on beside those that have
+    /// one, as long as there are not too many of them.
+    fn may_linger(&mut self) -> bool {
+        let Some(leaving) = &mut self.leaving else { return false };
+        if leaving.extra.is_some() || !self.activity.asked_to_leave().is_cancelled() {
+            return true;
+        }
+        self.place.give_up();
+        leaving.extra = Arc::clone(&self.shared.lingering).try_acquire_owned().ok();
+        if leaving.extra.is_none() {
+            let mut once = Context::from_waker(std::task::Waker::noop());
+            let _ = leaving.poll_tell(&mut self.stream, &mut once);
+        }
+        leaving.extra.is_some()
+    }
+
+    /// Gives up on a client that takes nothing of what is written for it.
+    fn unless_stalled<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        polled: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.stall = None;
+            return polled;
+        }
+        let limit = self.shared.limits.head;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        ready!(stall.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -109,20 +155,21 @@ impl AsyncRead for PoliteStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.activity.get() == DISMISSED {
-            return Poll::Ready(Ok(()));
+        if self.leaving.is_none() {
+            let before = buffer.filled().len();
+            let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+            if buffer.filled().len() > before {
+                self.activity.read(&buffer.filled()[before..]);
+            }
+            if read.is_ready() {
+                return read;
+            }
+            let Some(why) = self.has_to_leave(context) else { return Poll::Pending };
+            self.leaving = Some(Leaving::telling(dismissal(why)));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.activity.read(&buffer.filled()[before..]);
-        }
-        if read.is_pending() && self.activity.get() == IDLE && self.dismissing.is_cancelled() {
-            self.activity.set(DISMISSED);
-            // as if the client had closed it: the server ends the connection in order
-            return Poll::Ready(Ok(()));
-        }
-        read
+        ready!(self.poll_leave(context));
+        // as if the client had closed it: the server ends the connection in order
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -132,7 +179,8 @@ impl AsyncWrite for PoliteStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.unless_stalled(context, written)
     }
 
     fn poll_write_vectored(
@@ -140,7 +188,8 @@ impl AsyncWrite for PoliteStream {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.unless_stalled(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -157,12 +206,7 @@ impl AsyncWrite for PoliteStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.linger.is_none() {
-            if self.activity.get() == DISMISSED {
-                ready!(self.poll_tell(context))?;
-            }
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-        }
-        self.poll_hung_up(context).map(Ok)
+        self.leaving.get_or_insert_with(|| Leaving::telling(Vec::new()));
+        self.poll_leave(context).map(Ok)
     }
 }

@@ -8,9 +8,8 @@ use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
-use super::{Draining, Listening, Patience, Serving, Stop};
+use super::{ConnectionLimits, Draining, Listening, Patience, Serving, Stop};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 const PATIENCE: Patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(20) };
@@ -25,7 +24,15 @@ struct Server {
     go: Arc<Notify>,
 }
 
-fn start(reuse_port: bool) -> Server {
+fn start() -> Server {
+    start_with(ConnectionLimits::default())
+}
+
+fn limited(limits: ConnectionLimits) -> Server {
+    start_with(limits)
+}
+
+fn start_with(limits: ConnectionLimits) -> Server {
     let (came, go) = <(Arc<Notify>, Arc<Notify>)>::default();
     let slow = {
         let (came, go) = (came.clone(), go.clone());
@@ -39,10 +46,10 @@ fn start(reuse_port: bool) -> Server {
         .route("/", get(|| async { "hello" }))
         .route("/slow", get(slow))
         .route("/echo", post(|body: String| async { body }));
-    let listening = Listening::bind("127.0.0.1:0".parse().unwrap(), reuse_port).unwrap();
+    let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listening.address().unwrap().to_string();
     let draining = Draining::default();
-    Server { serving: Serving::start(listening, app, draining.clone()), draining, address, came, go }
+    Server { serving: Serving::start(listening, app, draining.clone(), limits), draining, address, came, go }
 }
 
 async fn connect(address: &str) -> TcpStream {
@@ -85,7 +92,7 @@ fn is_dismissal(text: &str) -> bool {
 
 #[tokio::test]
 async fn idle_and_silent_connections_are_told_408_before_they_are_closed() {
-    let server = start(false);
+    let server = start();
     let silent = connect(&server.address).await;
     let mut idle = connect(&server.address).await;
     send(&mut idle, REQUEST).await;
@@ -99,7 +106,7 @@ async fn idle_and_silent_connections_are_told_408_before_they_are_closed() {
 async fn a_request_that_meets_the_dismissal_is_answered_or_told_408_and_never_reset() {
     let (mut answered, mut dismissed) = (0, 0);
     for round in 0..30_u64 {
-        let server = start(false);
+        let server = start();
         let mut idle = vec![];
         for i in 0..20_u64 {
             let mut client = connect(&server.address).await;
@@ -131,7 +138,7 @@ async fn a_request_that_meets_the_dismissal_is_answered_or_told_408_and_never_re
 
 #[tokio::test]
 async fn requests_in_flight_are_finished_and_their_answers_say_close() {
-    let server = start(false);
+    let server = start();
     let mut slow = connect(&server.address).await;
     send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
     server.came.notified().await;
@@ -157,7 +164,7 @@ async fn requests_in_flight_are_finished_and_their_answers_say_close() {
 
 #[tokio::test]
 async fn a_lame_duck_serves_new_connections_until_it_is_hurried() {
-    let server = start(false);
+    let server = start();
     let hurry = Notify::new();
     let patience = Patience { lame_duck: Duration::from_secs(3_600), ..PATIENCE };
     let mut idle = connect(&server.address).await;
@@ -180,7 +187,7 @@ async fn a_lame_duck_serves_new_connections_until_it_is_hurried() {
 
 #[tokio::test]
 async fn what_waits_in_the_queue_when_the_stop_comes_is_served() {
-    let server = start(false);
+    let server = start();
     // nothing is accepted until this task gives way: the handshakes are the kernel's
     let queued: Vec<_> = (0..50)
         .map(|_| {
@@ -199,7 +206,7 @@ async fn what_waits_in_the_queue_when_the_stop_comes_is_served() {
 
 #[tokio::test]
 async fn whoever_takes_longer_than_the_limit_is_cut_off() {
-    let server = start(false);
+    let server = start();
     let mut slow = connect(&server.address).await;
     send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
     server.came.notified().await;
@@ -214,7 +221,7 @@ async fn whoever_takes_longer_than_the_limit_is_cut_off() {
 
 #[tokio::test]
 async fn an_answer_reaches_a_client_that_is_still_sending() {
-    let server = start(false);
+    let server = start();
     let mut client = connect(&server.address).await;
     // nobody reads this body: closing at once would reset the connection under the answer
     let body = vec![b'x'; 100_000];
@@ -231,7 +238,7 @@ async fn an_answer_reaches_a_client_that_is_still_sending() {
 #[tokio::test]
 async fn http2_is_told_to_go_away_and_finishes_what_it_is_at() {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let server = start(false);
+    let server = start();
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
     let url = |path: &str| format!("http://{}{path}", server.address);
     assert_eq!(client.get(url("/")).send().await.unwrap().version(), reqwest::Version::HTTP_2);
@@ -246,31 +253,120 @@ async fn http2_is_told_to_go_away_and_finishes_what_it_is_at() {
     tokio::join!(finishing, server.serving.stop(Stop::Prompt, PATIENCE, never()));
 }
 
+const HOUR: Duration = Duration::from_secs(3_600);
+const SHORT: Duration = Duration::from_millis(50);
+
 #[tokio::test]
-async fn next_to_another_on_the_port_a_leaving_one_loses_no_connection() {
-    let first = start(true);
-    let address = first.address.clone();
-    let listening = Listening::bind(address.parse().unwrap(), true).unwrap();
-    let app = Router::new().route("/", get(|| async { "hello" }));
-    let second = Serving::start(listening, app, Draining::default());
-    let done = tokio_util::sync::CancellationToken::new();
-    let clients = (0..8).map(async |_| {
-        let mut turned_away = 0;
-        while !done.is_cancelled() {
-            let begun = Instant::now();
-            let mut client = connect(&address).await;
-            // the kernel sends an opening packet again after a second
-            turned_away += u32::from(begun.elapsed() > Duration::from_millis(900));
-            send(&mut client, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await;
-            assert!(read_rest(client).await.ends_with("hello"));
+async fn a_head_that_does_not_end_is_told_408_and_an_idle_connection_too_each_after_its_own_limit() {
+    let server = limited(ConnectionLimits { head: SHORT, idle: HOUR, ..ConnectionLimits::default() });
+    let mut idle = connect(&server.address).await;
+    send(&mut idle, REQUEST).await;
+    read_until(&mut idle, "hello").await;
+    let mut begun = connect(&server.address).await;
+    send(&mut begun, "GET / HTTP/1.1\r\nHost: t\r\n").await;
+    assert!(is_dismissal(&read_rest(begun).await));
+    // a second request on the same connection has the same limit, counted from its own first byte
+    send(&mut idle, "GET /").await;
+    assert!(is_dismissal(&read_rest(idle).await));
+
+    let server = limited(ConnectionLimits { head: HOUR, idle: SHORT, ..ConnectionLimits::default() });
+    let silent = connect(&server.address).await;
+    let mut used = connect(&server.address).await;
+    send(&mut used, REQUEST).await;
+    read_until(&mut used, "hello").await;
+    assert!(is_dismissal(&read_rest(silent).await) && is_dismissal(&read_rest(used).await));
+}
+
+#[tokio::test]
+async fn no_limit_cuts_off_a_request_that_has_arrived() {
+    let server = limited(ConnectionLimits { most: 2, head: SHORT, idle: SHORT });
+    let mut slow = connect(&server.address).await;
+    send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
+    server.came.notified().await;
+    let mut half = connect(&server.address).await;
+    send(&mut half, "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n01234").await;
+    // there is no place for it, and nobody who could give one up
+    let mut waiting = connect(&server.address).await;
+    send(&mut waiting, REQUEST).await;
+    let early = tokio::time::timeout(4 * SHORT, waiting.read_u8()).await;
+    assert!(early.is_err(), "it waits");
+    send(&mut half, "56789").await;
+    assert!(read_rest(half).await.contains("\r\n\r\n0123456789"));
+    assert!(read_rest(waiting).await.contains("\r\n\r\nhello"));
+    server.go.notify_one();
+    assert!(read_rest(slow).await.contains("\r\n\r\nslow"));
+}
+
+#[tokio::test]
+async fn whoever_asks_finds_a_place_however_many_only_hold_theirs() {
+    let server = limited(ConnectionLimits { most: 10, head: HOUR, idle: HOUR });
+    let mut idle = connect(&server.address).await;
+    send(&mut idle, REQUEST).await;
+    read_until(&mut idle, "hello").await;
+    let mut holding = vec![];
+    for i in 0..40 {
+        let mut stream = connect(&server.address).await;
+        // some never begin
+        send(&mut stream, if i % 8 == 0 { "" } else { "POST /echo HTTP/1.1\r\n" }).await;
+        holding.push(stream);
+        if i % 10 == 9 {
+            let mut asking = connect(&server.address).await;
+            send(&mut asking, "GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").await;
+            assert!(read_rest(asking).await.ends_with("hello"), "after {i}");
         }
-        turned_away
-    });
-    let stopping = async {
-        first.serving.stop(Stop::Gentle, PATIENCE, never()).await;
-        done.cancel();
+    }
+    // whoever had begun a request made room before whoever had asked nothing
+    for (i, stream) in holding.into_iter().enumerate().filter(|(i, _)| i % 8 != 0).take(20) {
+        assert!(is_dismissal(&read_rest(stream).await), "{i}");
+    }
+    send(&mut idle, REQUEST).await;
+    read_until(&mut idle, "hello").await;
+}
+
+#[tokio::test]
+async fn http2_connections_on_which_nothing_is_asked_end_after_their_limit_too() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let server = limited(ConnectionLimits { most: 10, head: HOUR, idle: SHORT });
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let url = |path: &str| format!("http://{}{path}", server.address);
+    assert_eq!(client.get(url("/")).send().await.unwrap().text().await.unwrap(), "hello");
+    // the preface of HTTP/2, and then nothing
+    let mut silent = connect(&server.address).await;
+    send(&mut silent, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    let mut ignored = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut ignored));
+    ended.await.expect("it ends").ok();
+    assert_eq!(client.get(url("/")).send().await.unwrap().text().await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    let (came, gone) = <(Arc<Notify>, Arc<Notify>)>::default();
+    struct Told(Arc<Notify>);
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+    let endless = {
+        let (came, gone) = (came.clone(), gone.clone());
+        async move || {
+            came.notify_one();
+            let told = Told(gone.clone());
+            axum::body::Body::from_stream(futures::stream::repeat_with(move || {
+                let _ = &told;
+                Ok::<_, std::io::Error>(vec![b'x'; 1 << 16])
+            }))
+        }
     };
-    let (turned_away, ()) = tokio::join!(futures::future::join_all(clients), stopping);
-    assert_eq!(turned_away, [1; 8], "each met the leaving one once, and then the other");
-    second.stop(Stop::Prompt, PATIENCE, never()).await;
+    let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = listening.address().unwrap().to_string();
+    let app = Router::new().route("/", get(endless));
+    let limits = ConnectionLimits { head: SHORT, ..ConnectionLimits::default() };
+    let serving = Serving::start(listening, app, Draining::default(), limits);
+    let mut client = connect(&address).await;
+    send(&mut client, REQUEST).await;
+    came.notified().await;
+    tokio::time::timeout(Duration::from_secs(20), gone.notified()).await.expect("it is given up");
+    serving.stop(Stop::Prompt, PATIENCE, never()).await;
 }

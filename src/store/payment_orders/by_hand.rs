@@ -1,6 +1,7 @@
 //! What a person decides, and the audit.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -72,7 +73,7 @@ pub async fn resolve(
 }
 
 /// A change of an order.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Audited {
     pub actor: String,
     pub what: String,

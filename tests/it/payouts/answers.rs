@@ -9,7 +9,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 
 use crate::support::TestApp;
 use crate::support::app::read;
@@ -95,7 +95,7 @@ async fn s20_the_same_key_is_the_same_order_only_with_the_same_content() {
         other[member] = value;
         let (status, answer) = post(&app, &other).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{member}: {answer}");
-        assert!(answer["title"].is_string() && answer["detail"].as_str().unwrap().contains("another order"));
+        assert!(answer["Title"].is_string() && answer["Detail"].as_str().unwrap().contains("another order"));
     }
     assert_eq!(till.bank.payment_requests(), 1, "no call upstream");
     assert_eq!(number(&app.pool, "select count(*) from payment_refusals where status = 422").await, 5);
@@ -104,7 +104,7 @@ async fn s20_the_same_key_is_the_same_order_only_with_the_same_content() {
     transfer["destinationAccountId"] = json!(till.account);
     let (status, answer) = post_to(&app, "/transfers", transfer.to_string()).await;
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{answer}");
-    assert!(answer["detail"].as_str().unwrap().contains("transfers"));
+    assert!(answer["Detail"].as_str().unwrap().contains("transfers"));
     payments.settled().await;
 }
 
@@ -174,7 +174,7 @@ async fn what_is_no_order_is_refused_with_a_reason_that_the_operator_finds() {
         body[member] = value;
         let (status, answer) = post(&app, &body).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{member}: {answer}");
-        let detail = answer["detail"].as_str().unwrap();
+        let detail = answer["Detail"].as_str().unwrap();
         assert!(detail.contains(about), "{about}: {detail}");
     }
     assert_eq!(post_to(&app, "/payouts", "{".to_owned()).await.0, StatusCode::BAD_REQUEST);

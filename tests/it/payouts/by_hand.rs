@@ -6,7 +6,7 @@ use std::time::Duration;
 use tributary::domain::Status;
 use tributary::payments::Policy;
 use tributary::provider::Manifest;
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{PaymentStatus, PaymentType};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tributary::domain::Amount;
 use tributary::payments::{AssetLimit, Payments, Policy};
 use tributary::provider::Manifest;
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
@@ -45,9 +45,14 @@ impl Desk {
         Self { till, app, payments, formance, place }
     }
 
-    /// Runs `tributary payouts`: exit code, standard output, standard error. No secret is in them.
+    /// Runs `tributary payouts`: exit code, standard output, standard error.
     pub async fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let mut command = self.place.command(&[&["payouts"], args].concat());
+        self.typed(&[&["payouts"], args].concat()).await
+    }
+
+    /// Runs any command, as [`Desk::run`]. No secret is in what it prints.
+    async fn typed(&self, args: &[&str]) -> (i32, String, String) {
+        let mut command = self.place.command(args);
         command.env("DATABASE_URL", &self.app.url).env("STARLING_TOKEN", TOKEN).env_remove("USER");
         let output = command.output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -235,4 +240,41 @@ async fn a_key_that_two_orders_have_is_answered_with_their_ids() {
     assert!(code == 1 && err.contains(&format!("{first} (PAYOUT of starling)")), "{err}");
     desk.says(&["approve", &first, "--by", "ann"]).await;
     assert_eq!(number(&desk.app.pool, "select count(*) from payment_orders where state = 'held'").await, 1);
+}
+
+#[tokio::test]
+async fn programs_read_every_list_and_show_as_json() {
+    let mut desk = Desk::open("payouts_json", Policy::GUARD, as_shipped).await;
+    let order = desk.till.initiation("held", 1_500);
+    desk.formance.pay(&order).await.unwrap();
+    let no_account =
+        tributary_formance::Initiation { source: "nobody".to_owned(), ..desk.till.initiation("no", 5) };
+    desk.formance.pay(&no_account).await.unwrap_err();
+    desk.till.sync().await;
+    desk.app.push("accounts", &[serde_json::json!({"id": ""})]).await;
+    let mut read = Vec::new();
+    for args in [
+        &["payouts", "list"][..],
+        &["payouts", "list", "--refused"],
+        &["payouts", "show", "held"],
+        &["runs"],
+        &["keys", "list"],
+        &["quarantine", "list"],
+        &["quarantine", "show", "1"],
+    ] {
+        let (code, json, error) = desk.typed(&[args, &["--output", "json"]].concat()).await;
+        assert_eq!(code, 0, "{args:?}: {error}");
+        let value: serde_json::Value =
+            serde_json::from_str(&json).unwrap_or_else(|why| panic!("{args:?}: {why}: {json}"));
+        assert!(value.as_array().is_none_or(|rows| !rows.is_empty()), "{args:?}: {json}");
+        read.push(value);
+    }
+    assert_eq!((&read[0][0]["state"], &read[0][0]["amount"]), (&"held".into(), &"1500".into()));
+    assert_eq!(
+        (&read[2]["idempotency_key"], &read[2]["audit"][0]["what"]),
+        (&"held".into(), &"held for approval".into())
+    );
+    assert!(read[1][0]["detail"].as_str().unwrap().contains("nobody"), "{}", read[1]);
+    assert!(read[3][0]["streams"].as_array().is_some_and(|streams| !streams.is_empty()), "{}", read[3]);
+    assert!(read[4][0].get("digest").is_none());
 }

@@ -13,7 +13,6 @@ use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 use tributary::domain::Status;
 use tributary::payments::{Point, Settings};
-use tributary::standin::kit::Pays;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 
@@ -72,7 +71,7 @@ struct Tables {
 
 impl Tables {
     /// The connector sends until it has an answer; some answers are lost on their way.
-    async fn send(&self, till: &Till<impl Pays>, key: &str, amount: u32, rng: &mut SmallRng) {
+    async fn send(&self, till: &Till, key: &str, amount: u32, rng: &mut SmallRng) {
         let initiation = till.initiation(key, amount);
         for _ in 0..8 {
             let client = &self.clients[rng.random_range(0..self.clients.len())];
@@ -111,7 +110,7 @@ fn amount(order: usize) -> u32 {
     100 + (order % 50) as u32
 }
 
-async fn live(till: &Till<impl Pays>, tables: &Tables, order: usize) {
+async fn live(till: &Till, tables: &Tables, order: usize) {
     let mut rng = SmallRng::seed_from_u64(order as u64);
     let key = key(order);
     assert!(tables.initiate(&key));
@@ -125,12 +124,7 @@ async fn live(till: &Till<impl Pays>, tables: &Tables, order: usize) {
 }
 
 /// Workers that are killed again and again, wherever they stand.
-async fn killed_workers(
-    till: Arc<Till<impl Pays>>,
-    name: &'static str,
-    fate: Arc<Fate>,
-    stop: CancellationToken,
-) {
+async fn killed_workers(till: Arc<Till>, name: &'static str, fate: Arc<Fate>, stop: CancellationToken) {
     let mut rng = SmallRng::seed_from_u64(99);
     while !stop.is_cancelled() {
         let worker = till.payments(name, mortal(&fate)).worker();
@@ -140,20 +134,15 @@ async fn killed_workers(
     }
 }
 
-async fn syncs(till: Arc<Till<impl Pays>>, stop: CancellationToken) {
+async fn syncs(till: Arc<Till>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         till.try_sync().await;
-        till.bank.live_on(3);
+        till.bank.advance(3);
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
 }
 
-async fn polls(
-    till: Arc<Till<impl Pays>>,
-    poller: Client,
-    tables: Arc<Tables>,
-    stop: CancellationToken,
-) -> State {
+async fn polls(till: Arc<Till>, poller: Client, tables: Arc<Tables>, stop: CancellationToken) -> State {
     let mut state = State::default();
     while !stop.is_cancelled() {
         // a busy database is asked again later
@@ -202,7 +191,7 @@ async fn payouts_at_paystack_move_money_once() {
     histories_at(PAYSTACK, Movement::Payout).await;
 }
 
-async fn histories(till: Till<impl Pays>, orders: usize) {
+async fn histories(till: Till, orders: usize) {
     let till = Arc::new(till);
     let fate: Arc<Fate> = Arc::default();
     let (one, _) = till.instance("one", mortal(&fate));
@@ -276,7 +265,7 @@ async fn histories(till: Till<impl Pays>, orders: usize) {
 }
 
 /// Until every order has ended, at the bank and here.
-async fn calm(till: &Till<impl Pays>, tables: &Tables) {
+async fn calm(till: &Till, tables: &Tables) {
     let survivors = till.payments("survivor", quick());
     let mut rng = SmallRng::seed_from_u64(1);
     let ended = async {
@@ -329,7 +318,7 @@ async fn calm(till: &Till<impl Pays>, tables: &Tables) {
 }
 
 /// What the bank, the order and Formance say of a key agrees; gives whether it ended well.
-async fn check(till: &Till<impl Pays>, formance: &Formance, key: &str) -> bool {
+async fn check(till: &Till, formance: &Formance, key: &str) -> bool {
     let statuses = till.movements(key).await.into_iter().map(|movement| movement.status);
     let (unmoved, moved): (Vec<Status>, Vec<Status>) =
         statuses.partition(|status| matches!(status, Status::Failed | Status::Cancelled));

@@ -1,20 +1,18 @@
 //! The real program, killed at each point in turn while it pays.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 use tributary::domain::Status;
 use tributary::payments::Point;
-use tributary::standin::kit::{PaymentFault, Pays};
-use tributary::standin::starling::{self, Starling, StarlingConfig};
+use tributary::standin::kit::PaymentFault;
 use tributary::store;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::server;
-use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of};
+use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of, small_bank};
 
 /// The bank's manifest with little patience, and a key.
 fn provider_file() -> String {
@@ -34,12 +32,7 @@ async fn wait_for(what: &str, mut done: impl AsyncFnMut() -> bool) {
 }
 
 async fn killed_at(point: Point) {
-    let mut config = StarlingConfig::new(7, TOKEN);
-    (config.items, config.payees, config.accounts, config.goals_per_account) = (5, 2, 1, 0);
-    let bank = Arc::new(Starling::new(config).unwrap());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let bank_url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
+    let (bank, bank_running) = small_bank().await;
     let place = Place::new(&format!("killed_at_{}", point.as_str()));
     std::fs::remove_file(place.0.join("providers/acme.yaml")).unwrap();
     std::fs::write(place.0.join("providers/starling.yaml"), provider_file()).unwrap();
@@ -48,7 +41,10 @@ async fn killed_at(point: Point) {
     let start = async |deadly: Option<Point>| {
         place
             .serve_as(|command| {
-                command.env("ACME_KEY", FILE_KEY).env("DATABASE_URL", &url).env("STARLING_URL", &bank_url);
+                command
+                    .env("ACME_KEY", FILE_KEY)
+                    .env("DATABASE_URL", &url)
+                    .env("STARLING_URL", &bank_running.url);
                 command.env("STARLING_TOKEN", TOKEN).env_remove("TRIBUTARY_DIE_AT");
                 if let Some(point) = deadly {
                     command.env("TRIBUTARY_DIE_AT", point.as_str());

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tributary::domain::Amount;
 use tributary::payments::{AssetLimit, Point, Policy};
-use tributary::standin::kit::{PaymentFault, Pays};
-use tributary::standin::starling::{Faults, When};
+use tributary::standin::kit::{Faults, PaymentFault, When};
 use tributary::store::payment_orders::{self, Resolution};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tributary::domain::Status;
 use tributary::payments::{Point, Policy, Settings};
-use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
+use tributary::standin::kit::{OnDuplicate, PaymentFault};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 

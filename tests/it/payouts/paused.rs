@@ -10,15 +10,14 @@ use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tributary::domain::Status as BankStatus;
 use tributary::payments::Point;
-use tributary::standin::kit::{OnDuplicate, PaymentFault, Pays};
-use tributary::standin::starling::{self, Starling, StarlingConfig};
+use tributary::standin::kit::{OnDuplicate, PaymentFault, Running, Standin};
 use tributary::store;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{CallError, Client, Movement, PaymentStatus, Row};
 
 use crate::support::process::{FILE_KEY, Place, read_log_until, signal, stop};
 use crate::support::server;
-use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of};
+use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of, small_bank};
 
 /// How long the bank has for an answer. A claim holds for twice that and 5 s more.
 const TIMEOUT: &str = "timeout: 2s";
@@ -34,7 +33,8 @@ fn provider_file() -> String {
 /// Two processes that share a database, at a bank that lets the same key pay again: whatever is
 /// sent twice is paid twice.
 struct Pair {
-    bank: Arc<Starling>,
+    bank: Arc<Standin>,
+    _bank_running: Running,
     pool: PgPool,
     /// The one that is stopped.
     first: Child,
@@ -50,14 +50,9 @@ impl Pair {
     /// Formance orders from the first process, which stops itself at `point` if there is one;
     /// `fault` is what the bank does with the first request.
     async fn order(name: &str, point: Option<Point>, fault: PaymentFault) -> Self {
-        let mut config = StarlingConfig::new(7, TOKEN);
-        (config.items, config.payees, config.accounts, config.goals_per_account) = (5, 2, 1, 0);
-        let bank = Arc::new(Starling::new(config).unwrap());
+        let (bank, running) = small_bank().await;
         bank.set_on_duplicate(OnDuplicate::Forget);
         bank.set_payment_faults([fault]);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let bank_url = format!("http://{}", listener.local_addr().unwrap());
-        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
         let place = Place::new(name);
         std::fs::remove_file(place.0.join("providers/acme.yaml")).unwrap();
         std::fs::write(place.0.join("providers/starling.yaml"), provider_file()).unwrap();
@@ -67,7 +62,7 @@ impl Pair {
             place
                 .serve_as(|command| {
                     command.env("ACME_KEY", FILE_KEY).env("DATABASE_URL", &url);
-                    command.env("STARLING_URL", &bank_url).env("STARLING_TOKEN", TOKEN);
+                    command.env("STARLING_URL", &running.url).env("STARLING_TOKEN", TOKEN);
                     command.env_remove("TRIBUTARY_DIE_AT");
                     if let Some(point) = point {
                         command.env("TRIBUTARY_DIE_AT", format!("stop:{}", point.as_str()));
@@ -84,7 +79,7 @@ impl Pair {
         assert!(formance.kept.initiate("k", now()));
         let (client, initiation) = (Client::new(&format!("http://{address}"), FILE_KEY), order(&pool).await);
         let asked = tokio::spawn(async move { client.create(Movement::Payout, &initiation).await });
-        Self { bank, pool, first, second, formance, asked, _place: place }
+        Self { bank, _bank_running: running, pool, first, second, formance, asked, _place: place }
     }
 
     async fn state(&self) -> String {

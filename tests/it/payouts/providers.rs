@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::{PaymentFault, Pays, Standin};
+use tributary::standin::kit::PaymentFault;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Initiation, Movement, PaymentStatus};
 
@@ -20,12 +20,12 @@ const WAYS: [(Shipped, Movement); 5] = [
     (PAYSTACK, Movement::Payout),
 ];
 
-async fn open(shipped: Shipped, movement: Movement) -> Till<Standin> {
+async fn open(shipped: Shipped, movement: Movement) -> Till {
     Till::at(shipped, movement, Policy::GUARD).await
 }
 
 /// How many payments Formance has that were not ordered.
-async fn others(till: &Till<Standin>) -> i64 {
+async fn others(till: &Till) -> i64 {
     number(
         &till.app.pool,
         "select count(distinct (coalesce(related_transaction_id, id), type)) from transactions t
@@ -72,7 +72,7 @@ async fn a_database_that_forgot_an_order_does_not_pay_it_twice() {
         till.formance(&app).await.pay(&till.initiation("k", 1501)).await.unwrap();
         first.settled().await;
         // a backup from before the order is put back, and the order is sent again
-        let restored = till.anew(shipped.manifest).await;
+        let restored = till.anew().await;
         let (app, payments) = restored.instance("two", quick());
         let mut formance = restored.formance(&app).await;
         let row = formance.pay(&restored.initiation("k", 1501)).await.unwrap();
@@ -168,7 +168,7 @@ async fn half_a_list_proves_nothing_of_an_order() {
     till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
     formance.pay(&till.initiation("k", 1501)).await.unwrap();
     // so much else happens that the payment is not on the page that is looked at
-    till.bank.live_on(4_000);
+    till.bank.advance(4_000);
     let looked = "select count(*) from payment_orders where looks >= 4 and state = 'unknown'";
     while number(&app.pool, looked).await == 0 {
         assert_eq!(till.state("k").await, "unknown");

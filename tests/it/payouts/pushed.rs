@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tributary::domain::{Resource, Status, parse_record};
 use tributary::payments::Payments;
 use tributary::records::{self, Batch};
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{PaymentStatus, PaymentType};
 

@@ -2,7 +2,7 @@
 
 use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::{PaymentFault, Pays};
+use tributary::standin::kit::PaymentFault;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
@@ -96,14 +96,7 @@ async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
         .filter(|line| !line.trim_start().starts_with("orderReference:"))
         .collect::<Vec<_>>()
         .join("\n");
-    let lookup = |name: &str| match name {
-        "STARLING_URL" => Some(format!("http://{}", till.address)),
-        "STARLING_TOKEN" => Some(crate::support::till::TOKEN.to_owned()),
-        _ => None,
-    };
-    let provider = tributary::config::Provider::parse(&without, &lookup).unwrap();
-    let tributary::config::Source::Pull(plain) = provider.source else { panic!("it is pulled") };
-    till.change(|manifest| manifest.functions = plain.functions);
+    take_functions(&mut till, &without);
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
@@ -142,18 +135,18 @@ async fn a_refund_that_names_the_providers_id_belongs_to_the_order() {
     assert_eq!(payment.amount.as_str(), "1000");
 }
 
+/// Maps by the functions of another manifest of the bank.
+fn take_functions(till: &mut Till, file: &str) {
+    let provider = tributary::config::Provider::parse(file, &|name| till.variable(name)).unwrap();
+    let tributary::config::Source::Pull(other) = provider.source else { panic!("it is pulled") };
+    till.change(|manifest| manifest.functions = other.functions);
+}
+
 /// The bank's manifest with `change` made to its functions.
 fn with_functions(till: &mut Till, change: impl Fn(&str) -> String) {
-    let lookup = |name: &str| match name {
-        "STARLING_URL" => Some(format!("http://{}", till.address)),
-        "STARLING_TOKEN" => Some(crate::support::till::TOKEN.to_owned()),
-        _ => None,
-    };
     let file = change(crate::support::till::MANIFEST);
     assert!(!file.contains("id: .feedItemUid,") && file.contains("orderReference: .feedItemUid"));
-    let provider = tributary::config::Provider::parse(&file, &lookup).unwrap();
-    let tributary::config::Source::Pull(changed) = provider.source else { panic!("it is pulled") };
-    till.change(|manifest| manifest.functions = changed.functions);
+    take_functions(till, &file);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use tributary::domain::{Status, TransactionType};
 use tributary::provider::CompiledProvider;
 use tributary::standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
 use tributary::standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
-use tributary::standin::{paystack::Paystack, revolut::Revolut, square::Square};
+use tributary::standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
 use tributary::sync::DatabaseShared;
 
 pub const TOKEN: &str = "the-token-of-the-test";
@@ -147,6 +147,21 @@ pub const OBIE: Shipped = Shipped {
     limit: USUAL_LIMIT,
 };
 
+pub const STARLING: Shipped = Shipped {
+    manifest: include_str!("../../../providers/starling.yaml"),
+    fsp: &Starling,
+    url: "STARLING_URL",
+    variables: &[("STARLING_TOKEN", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // there are no pages
+    spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
+
 /// The certificate and the key of a client, in this order: the stand-ins ask for none.
 static CLIENT: LazyLock<[String; 2]> = LazyLock::new(|| {
     let key = rcgen::KeyPair::generate().unwrap();
@@ -168,6 +183,8 @@ impl Shipped {
     /// The stand-in of the provider.
     pub fn config(&self, seed: u64) -> StandinConfig {
         let mut config = StandinConfig::new(seed, TOKEN);
+        // one account of each currency, at least
+        config.accounts = config.accounts.max(self.fsp.profile().currencies.len());
         config.items = 400;
         config.history_days = 20;
         config.ties = 3;

@@ -12,8 +12,9 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::domain::ProviderName;
+use tributary::domain::{KeyDigest, Scope};
 use tributary::feed::Publisher;
-use tributary::http::{AppState, Draining, KeyDigest, Limits, Scope, ServedProvider, app, new_key};
+use tributary::http::{AppState, Draining, Limits, ServedProvider, app, new_key};
 use tributary::payments::{Payments, Settings};
 use tributary::store::{self, api_keys};
 

@@ -9,24 +9,24 @@ use sqlx::PgPool;
 use tributary::config::{Provider, Source};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
 use tributary::provider::{CompiledProvider, Manifest, Period};
-use tributary::standin::kit::{self, Limit, Movement as Moved, Pays, Standin};
-use tributary::standin::starling::{self, Starling, StarlingConfig};
+use tributary::standin::kit::{self, Limit, Movement as Moved, Running, Standin, StandinConfig};
 use tributary::sync::{DatabaseShared, RunOutcome, run_once};
 use tributary_formance::{
     CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
 };
 
 use super::TestApp;
-use crate::providers::shipped::Shipped;
+use crate::providers::shipped::{STARLING, Shipped};
 
-pub const MANIFEST: &str = include_str!("../../../providers/starling.yaml");
-pub const TOKEN: &str = "the-token-of-the-test";
+pub use crate::providers::shipped::TOKEN;
+
+pub const MANIFEST: &str = STARLING.manifest;
 
 /// A bank with payees, and an application that has read who they are.
-pub struct Till<B = Starling> {
-    pub bank: Arc<B>,
-    /// `127.0.0.1:port`
-    pub address: String,
+pub struct Till {
+    pub bank: Arc<Standin>,
+    shipped: Shipped,
+    running: Arc<Running>,
     /// What is ordered here.
     pub movement: Movement,
     /// Without payments of its own: see [`Till::instance`].
@@ -57,6 +57,15 @@ pub const TIMEOUT: Duration = Duration::from_millis(400);
 /// How long after its request a payment shows at the latest, in the tests.
 pub const SETTLE: Duration = Duration::from_millis(200);
 
+/// Opens Starling with one account and two payees, for processes that pull it by [`impatient`].
+pub async fn small_bank() -> (Arc<Standin>, Running) {
+    let config = StandinConfig::new(7, TOKEN);
+    let config = StandinConfig { accounts: 1, spaces: 0, items: 5, beneficiaries: 2, ..config };
+    let bank = Arc::new(Standin::new(STARLING.fsp, config).unwrap());
+    let running = kit::start(Arc::clone(&bank)).await.unwrap();
+    (bank, running)
+}
+
 /// As fast as it goes.
 pub fn quick() -> Settings {
     Settings {
@@ -76,81 +85,38 @@ pub fn dead_at(point: Point) -> Settings {
     Settings { at: Some(Arc::new(at)), ..quick() }
 }
 
-impl Till<Standin> {
+impl Till {
+    /// Opens one at a bank of few records, for payouts; the guard before another attempt is `guard`.
+    pub async fn open(guard: Duration) -> Self {
+        Self::at(STARLING, Movement::Payout, guard).await
+    }
+
     /// Opens one at a provider that ships, for one kind of movement.
     pub async fn at(shipped: Shipped, movement: Movement, guard: Duration) -> Self {
         let mut config = shipped.config(7);
-        (config.items, config.ties, config.accounts) = (20, 1, 4);
+        (config.items, config.ties, config.spaces) = (20, 1, 0);
+        // a transfer needs another account of the same currency
+        config.accounts = if movement == Movement::Transfer { 4 } else { 2 };
         config.limit = Some(Limit { requests: u64::MAX, seconds: 1 });
         let bank = Arc::new(Standin::new(shipped.fsp, config).unwrap());
         bank.allow_alike(true);
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(kit::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let url = format!("http://{address}");
-        let manifest = hurried(shipped.manifest, &|name| shipped.lookup(name, &url));
+        let running = Arc::new(kit::start(Arc::clone(&bank)).await.unwrap());
+        let manifest = hurried(shipped.manifest, &|name| shipped.lookup(name, &running.url));
         let truth = bank.truth();
-        let (account, held) = truth.accounts.iter().next().expect("there is an account");
-        let others = truth.accounts.iter().filter(|(id, other)| other.asset == held.asset && *id != account);
+        let account = bank.view().accounts[0].id.clone();
+        let asset = truth.accounts[&account].asset.clone();
+        let others = truth.accounts.iter().filter(|(id, other)| other.asset == asset && **id != account);
         let payees = match movement {
             Movement::Payout => truth.beneficiaries.keys().cloned().collect(),
             Movement::Transfer => others.map(|(id, _)| id.clone()).collect(),
         };
-        let whom = (account.clone(), held.asset.clone(), payees);
-        Self::with(bank, address, movement, shipped.manifest, manifest, guard, whom).await
-    }
-}
-
-impl Till {
-    /// Opens everything; the guard before another attempt is `guard`.
-    pub async fn open(guard: Duration) -> Self {
-        let mut config = StarlingConfig::new(7, TOKEN);
-        (config.items, config.payees, config.accounts, config.goals_per_account) = (20, 3, 1, 0);
-        let bank = Arc::new(Starling::new(config).unwrap());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        tokio::spawn(starling::serve(listener, Arc::clone(&bank), std::future::pending()));
-        let manifest = manifest(&format!("http://{address}"));
-        let whom = (String::new(), "GBP/2".to_owned(), Vec::new());
-        let mut till = Self::with(bank, address, Movement::Payout, MANIFEST, manifest, guard, whom).await;
-        let pool = &till.app.pool;
-        till.account =
-            sqlx::query_scalar("select id from accounts order by id limit 1").fetch_one(pool).await.unwrap();
-        till.payees =
-            sqlx::query_scalar("select id from beneficiaries order by id").fetch_all(pool).await.unwrap();
-        till
-    }
-}
-
-impl<B: Pays> Till<B> {
-    /// Another Tributary before the same bank, with a database of its own that knows nothing.
-    pub async fn anew(&self, file: &str) -> Self {
-        let whom = (self.account.clone(), self.asset.clone(), self.payees.clone());
-        let (bank, address) = (Arc::clone(&self.bank), self.address.clone());
-        Self::with(bank, address, self.movement, file, self.manifest.clone(), self.policy.guard, whom).await
-    }
-
-    /// Formance before `app`, which orders what is ordered here.
-    pub async fn formance(&self, app: &TestApp) -> Formance {
-        Formance { movement: self.movement, ..Formance::of(app).await }
-    }
-
-    async fn with(
-        bank: Arc<B>,
-        address: String,
-        movement: Movement,
-        file: &str,
-        manifest: Manifest,
-        guard: Duration,
-        (account, asset, payees): (String, String, Vec<String>),
-    ) -> Self {
-        let file = file.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
-        let app = TestApp::with_file(&file).await;
+        let app = app_of(shipped).await;
         let till = Self {
             bank,
-            address,
+            running,
+            shipped,
             movement,
-            pool: tributary::store::connect(&app.url, 40).await.unwrap(),
+            pool: many_connections(&app).await,
             connection: connect(&app, &manifest),
             app,
             manifest,
@@ -161,6 +127,36 @@ impl<B: Pays> Till<B> {
         };
         till.sync().await;
         till
+    }
+
+    /// Another Tributary before the same bank, with a database of its own that knows nothing.
+    pub async fn anew(&self) -> Self {
+        let app = app_of(self.shipped).await;
+        let till = Self {
+            bank: Arc::clone(&self.bank),
+            running: Arc::clone(&self.running),
+            pool: many_connections(&app).await,
+            connection: connect(&app, &self.manifest),
+            app,
+            manifest: self.manifest.clone(),
+            policy: self.policy.clone(),
+            account: self.account.clone(),
+            asset: self.asset.clone(),
+            payees: self.payees.clone(),
+            ..*self
+        };
+        till.sync().await;
+        till
+    }
+
+    /// The variables of the bank's manifest.
+    pub fn variable(&self, name: &str) -> Option<String> {
+        self.shipped.lookup(name, &self.running.url)
+    }
+
+    /// Formance before `app`, which orders what is ordered here.
+    pub async fn formance(&self, app: &TestApp) -> Formance {
+        Formance { movement: self.movement, ..Formance::of(app).await }
     }
 
     /// Changes the manifest.
@@ -263,19 +259,18 @@ impl<B: Pays> Till<B> {
     }
 }
 
+async fn app_of(shipped: Shipped) -> TestApp {
+    let file = shipped.manifest.replace("source:\n", "feed: { max_per_second: 1000 }\nsource:\n");
+    TestApp::with_file(&file).await
+}
+
+async fn many_connections(app: &TestApp) -> PgPool {
+    tributary::store::connect(&app.url, 40).await.unwrap()
+}
+
 fn connect(app: &TestApp, manifest: &Manifest) -> Arc<CompiledProvider> {
     let shared = Arc::new(DatabaseShared::new(app.pool.clone(), app.name().clone()));
     Arc::new(CompiledProvider::with_shared(app.name(), manifest, shared).unwrap())
-}
-
-/// The manifest of the bank at `url`, with the patience of the tests.
-pub fn manifest(url: &str) -> Manifest {
-    let lookup = |name: &str| match name {
-        "STARLING_URL" => Some(url.to_owned()),
-        "STARLING_TOKEN" => Some(TOKEN.to_owned()),
-        _ => None,
-    };
-    hurried(MANIFEST, &lookup)
 }
 
 /// What `file` says, with the patience of the tests and no limit on requests.

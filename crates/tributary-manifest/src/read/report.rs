@@ -34,6 +34,20 @@ pub enum Warning {
 }
 
 impl Warning {
+    /// Every kind that there is.
+    pub const KINDS: [&'static str; 10] = [
+        "unmapped_status",
+        "no_cursor",
+        "no_mark",
+        "not_there",
+        "gone",
+        "given_up",
+        "vanished",
+        "partition_skipped",
+        "walk_begun_anew",
+        "quarantined",
+    ];
+
     /// What kind of warning it is: one of a few words, whatever a provider says.
     pub fn kind(&self) -> &'static str {
         match self {

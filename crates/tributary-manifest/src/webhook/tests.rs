@@ -1,5 +1,10 @@
 use super::*;
 
+thread_local! {
+    /// How many codes over a body were made by this thread.
+    pub(super) static CODES_MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 const NOW: &str = "2026-03-01T12:00:00Z";
 
 fn now() -> DateTime<Utc> {
@@ -42,7 +47,7 @@ fn a_code_over_the_body_proves_the_call() {
     assert_eq!(prove(PLAIN, &[("x-signature", &FOX_SHA256.to_uppercase())], FOX), Ok(()));
     let sha1 = PLAIN.replace("sha256", "sha1");
     assert_eq!(prove(&sha1, &[("x-signature", FOX_SHA1)], FOX), Ok(()));
-    let base64 = STANDARD.encode(decode(CodeEncoding::Hex, FOX_SHA256).unwrap());
+    let base64 = STANDARD.encode(decode(CodeEncoding::Hex, 32, FOX_SHA256).unwrap());
     let check = PLAIN.replace("header:", "encoding: base64, header:");
     assert_eq!(prove(&check, &[("x-signature", &base64)], FOX), Ok(()));
 }
@@ -61,6 +66,46 @@ fn any_other_code_body_or_header_does_not() {
         assert_eq!(prove(PLAIN, &[("x-signature", code)], body), Err(Unproven::Code), "{code}");
     }
     assert!(matches!(prove(PLAIN, &[], FOX), Err(Unproven::Header(_))));
+}
+
+const FIELDS: &str = "{ hmac: { algorithm: sha256, secret: key, header: Sig, field: v1 } }";
+
+/// Proves a call with this signature header; gives how many codes were made over its body, too.
+fn prove_counting(signature: &str) -> (Result<(), Unproven>, usize) {
+    CODES_MADE.set(0);
+    let proven = prove(FIELDS, &[("sig", signature)], FOX);
+    (proven, CODES_MADE.get())
+}
+
+#[test]
+fn a_call_costs_one_code_at_most_however_many_it_brings() {
+    let wrong = format!("v1={},", FOX_SHA256.replacen('f', "e", 1));
+    let right = format!("v1={FOX_SHA256}");
+    // what cannot be a code is passed over, and takes no place of one that can
+    let junk = "v1=00,".repeat(20_000) + &format!("v1={},", "é".repeat(32));
+    assert_eq!(prove_counting(&junk), (Err(Unproven::Code), 0));
+    assert_eq!(prove_counting(&format!("{junk}{right}")), (Ok(()), 1));
+    assert_eq!(prove_counting(&(wrong.repeat(4) + &right)), (Ok(()), 1));
+    assert_eq!(prove_counting(&wrong.repeat(5)), (Err(Unproven::Code), 1));
+    assert_eq!(prove_counting(&(wrong.repeat(5) + &right)), (Err(Unproven::Codes), 0));
+    assert_eq!(prove_counting(&wrong.repeat(20_000)), (Err(Unproven::Codes), 0));
+}
+
+#[test]
+fn headers_that_prove_nothing_are_refused_before_there_is_a_body() {
+    let may_be = |check: &str, headers: &[(&str, &str)]| {
+        let header = |name: &str| {
+            let found = headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        webhook(check, "[{ stream: feed }]").unwrap().may_be_proven(&header)
+    };
+    assert!(matches!(may_be(PLAIN, &[]), Err(Unproven::Header(_))));
+    assert_eq!(may_be(PLAIN, &[("x-signature", "00")]), Err(Unproven::Code));
+    assert_eq!(may_be(PLAIN, &[("x-signature", FOX_SHA256)]), Ok(()));
+    let shared = "{ header: { name: X-Key, value: secret } }";
+    assert_eq!(may_be(shared, &[("x-key", "another")]), Err(Unproven::Secret));
+    assert_eq!(may_be(shared, &[("x-key", "secret")]), Ok(()));
 }
 
 fn code(key: &str, text: &str) -> String {

@@ -1,6 +1,7 @@
 //! The ledger: accounts, and records with every version they went through.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -10,6 +11,7 @@ use super::ids;
 use super::lives::{Kind, Way};
 use super::money::Currency;
 use super::names;
+use super::open::OpenRecords;
 use super::stamper::Stamper;
 use super::times::DAY_US;
 
@@ -26,6 +28,8 @@ pub struct Account {
     pub opened_at_us: i64,
     /// What was on it before the first record.
     pub opening_minor: i64,
+    /// The position of the account that it is a space of.
+    pub within: Option<usize>,
 }
 
 /// Somebody who can be paid.
@@ -134,7 +138,7 @@ pub struct Balance {
 
 /// The books of a stand-in.
 pub struct Books {
-    /// The accounts.
+    /// The accounts, and after them their spaces, those of one account in a row.
     pub accounts: Vec<Account>,
     /// The beneficiaries, oldest first.
     pub beneficiaries: Vec<Beneficiary>,
@@ -143,8 +147,8 @@ pub struct Books {
     pub(super) seed: u64,
     pub(super) rng: SmallRng,
     pub(super) stamper: Stamper,
-    /// The records that are on their way, in no order.
-    pub(super) open: Vec<usize>,
+    /// The records that are on their way.
+    pub(super) open: OpenRecords,
     /// The record of each change, in order.
     pub(super) log: Vec<usize>,
     by_id: HashMap<String, usize>,
@@ -154,28 +158,19 @@ impl Books {
     pub(super) fn new(fsp: &dyn Fsp, config: &super::StandinConfig, now_us: i64) -> Self {
         let seed = config.seed;
         let start_us = now_us - i64::from(config.history_days) * DAY_US;
-        let currencies = fsp.profile().currencies;
-        let account = |n: usize| Account {
-            id: fsp.id("account", seed, n as u64),
-            name: names::account(n),
-            currency: currencies[n % currencies.len()],
-            // Not in the order of the list: a client must not take the list's order for age.
-            opened_at_us: start_us - (ids::hash(seed, "age", n as u64) % 500 + 1) as i64 * DAY_US,
-            opening_minor: 5_000_000,
-        };
         let beneficiary = |n: usize| Beneficiary {
             id: fsp.id("beneficiary", seed, n as u64),
-            name: names::person(ids::hash(seed, "person", n as u64)),
+            name: names::person(ids::hash(seed, "person", fsp.owner(n) as u64)),
             created_at_us: start_us - (config.beneficiaries - n) as i64 * DAY_US / 4,
         };
         Self {
-            accounts: (0..config.accounts.min(fsp.profile().most_accounts)).map(account).collect(),
+            accounts: open_accounts(fsp, config, start_us),
             beneficiaries: (0..config.beneficiaries).map(beneficiary).collect(),
             items: Vec::with_capacity(config.items),
             seed,
             rng: SmallRng::seed_from_u64(seed),
             stamper: Stamper::new(),
-            open: Vec::new(),
+            open: OpenRecords::default(),
             log: Vec::new(),
             by_id: HashMap::new(),
         }
@@ -189,6 +184,18 @@ impl Books {
     /// The record that bears this id now or bore it before.
     pub fn find(&self, id: &str) -> Option<&Item> {
         self.by_id.get(id).map(|&number| &self.items[number])
+    }
+
+    /// The positions of the accounts that are no spaces.
+    pub fn main_accounts(&self) -> Range<usize> {
+        0..self.accounts.partition_point(|account| account.within.is_none())
+    }
+
+    /// The positions of the spaces of an account, by position.
+    pub fn spaces(&self, account: usize) -> Range<usize> {
+        let start = self.accounts.partition_point(|one| one.within.is_none_or(|within| within < account));
+        let end = self.accounts.partition_point(|one| one.within.is_none_or(|within| within <= account));
+        start..end
     }
 
     /// The position of the account with this id.
@@ -235,9 +242,36 @@ impl Books {
         item.versions.push(version);
         self.log.push(number);
         if is_open && !was_open {
-            self.open.push(number);
+            self.open.insert(number);
         } else if was_open && !is_open {
-            self.open.retain(|&open| open != number);
+            self.open.remove(number);
         }
     }
+}
+
+/// The accounts, and their spaces if the provider has such; the history starts at `start_us`.
+fn open_accounts(fsp: &dyn Fsp, config: &super::StandinConfig, start_us: i64) -> Vec<Account> {
+    let (profile, seed) = (fsp.profile(), config.seed);
+    let account = |n: usize| Account {
+        id: fsp.id("account", seed, n as u64),
+        name: names::account(n),
+        currency: profile.currencies[n % profile.currencies.len()],
+        // Not in the order of the list: a client must not take the list's order for age.
+        opened_at_us: start_us - (ids::hash(seed, "age", n as u64) % 500 + 1) as i64 * DAY_US,
+        opening_minor: profile.opening_minor,
+        within: None,
+    };
+    let mut accounts: Vec<_> = (0..config.accounts.min(profile.most_accounts)).map(account).collect();
+    let spaces = if profile.has_spaces() { config.spaces } else { 0 };
+    for n in 0..accounts.len() * spaces {
+        let within = &accounts[n / spaces];
+        accounts.push(Account {
+            id: fsp.id("space", seed, n as u64),
+            name: names::space(n % spaces),
+            opening_minor: 0,
+            within: Some(n / spaces),
+            ..*within
+        });
+    }
+    accounts
 }

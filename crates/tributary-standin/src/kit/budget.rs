@@ -30,7 +30,7 @@ pub struct Spent {
 
 /// Counts requests in a sliding window.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(super) struct Budget {
     limit: Option<Limit>,
     recent_us: VecDeque<i64>,
     spent: Spent,

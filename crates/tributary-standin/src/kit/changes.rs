@@ -7,7 +7,7 @@ use super::desk::Entry;
 use super::faults::FaultBoard;
 use super::fsp::Fsp;
 use super::ids;
-use super::lives::{Child, Kind, Pace, Twin, pick};
+use super::lives::{Child, Kind, Pace, Twin, TwinAccount, pick};
 use super::payments::{Order, To};
 use tributary_domain::Status;
 
@@ -38,8 +38,8 @@ impl Clerk<'_> {
 
     /// A new record. Returns its number.
     pub fn birth(&mut self) -> usize {
-        let account = self.books.rng.random_range(0..self.books.accounts.len());
-        let other = |kind: &Kind| kind.twin.as_ref().map(|twin| self.other_account(account, twin.exchanges));
+        let account = self.books.rng.random_range(self.books.main_accounts());
+        let other = |kind: &Kind| kind.twin.as_ref().map(|twin| self.other_account(account, twin.to));
         // what needs another account only happens where there is one
         let possible: Vec<_> =
             self.fsp.profile().kinds.iter().filter(|kind| other(kind) != Some(None)).collect();
@@ -48,7 +48,7 @@ impl Clerk<'_> {
         let amount_minor = self.books.rng.random_range(kind.amounts_minor.0..=kind.amounts_minor.1);
         let number = self.enter(kind, account, amount_minor, None);
         if let Some(twin) = &kind.twin
-            && let Some(other) = self.other_account(account, twin.exchanges)
+            && let Some(other) = self.other_account(account, twin.to)
         {
             self.enter_twin(number, twin, other);
         }
@@ -59,17 +59,27 @@ impl Clerk<'_> {
     fn enter_twin(&mut self, number: usize, twin: &Twin, account: usize) {
         let amount_minor = self.books.items[number].amount_minor;
         // any rate will do, as long as both sides are whole minor units
-        let amount_minor = if twin.exchanges { (amount_minor * 117 / 100).max(1) } else { amount_minor };
+        let exchanges = twin.to == TwinAccount::AnotherCurrency;
+        let amount_minor = if exchanges { (amount_minor * 117 / 100).max(1) } else { amount_minor };
         let other = self.enter(self.fsp.profile().kind(twin.kind), account, amount_minor, None);
         self.books.items[number].twin = Some(other);
         self.books.items[other].twin = Some(number);
     }
 
-    /// Another account, of another currency or of the same.
-    fn other_account(&self, account: usize, exchanges: bool) -> Option<usize> {
-        let accounts = &self.books.accounts;
-        let mut others = (1..accounts.len()).map(|step| (account + step) % accounts.len());
-        others.find(|&other| (accounts[other].currency != accounts[account].currency) == exchanges)
+    /// The account of the other side of a movement, if there is one.
+    fn other_account(&self, account: usize, to: TwinAccount) -> Option<usize> {
+        let (accounts, count) = (&self.books.accounts, self.books.main_accounts().len());
+        let is_same = |&other: &usize| accounts[other].currency == accounts[account].currency;
+        let mut others = (1..count).map(|step| (account + step) % count);
+        match to {
+            TwinAccount::SameCurrency => others.find(is_same),
+            TwinAccount::AnotherCurrency => others.find(|other| !is_same(other)),
+            TwinAccount::Space => {
+                let mut spaces = self.books.spaces(account);
+                let turn = self.books.items.len().checked_rem(spaces.len())?;
+                spaces.nth(turn)
+            }
+        }
     }
 
     /// The record (and its other side) of a payment that was ordered. One that has no life is done
@@ -139,7 +149,7 @@ impl Clerk<'_> {
         let count = self.books.open.len();
         count > 0 && {
             let place = self.books.rng.random_range(0..count);
-            self.next_of(self.books.open[place])
+            self.next_of(self.books.open.at(place))
         }
     }
 

@@ -22,7 +22,7 @@ impl Clock {
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
-    pub(crate) fn now_ms(&self) -> i64 {
+    pub(super) fn now_ms(&self) -> i64 {
         match self {
             Self::System => Utc::now().timestamp_millis(),
             Self::Manual(clock) => clock.0.load(Ordering::SeqCst),

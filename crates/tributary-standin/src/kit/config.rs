@@ -18,8 +18,10 @@ pub struct StandinConfig {
     /// Number of accounts (or balances, locations: what the provider has), at least 1; no more
     /// are opened than the provider can have.
     pub accounts: usize,
-    /// Number of records that exist when the stand-in opens; those that come of others (refunds,
-    /// disputes) come on top.
+    /// Number of spaces (savings goals, pots) in each account, where the provider has such.
+    pub spaces: usize,
+    /// Number of records that exist when the stand-in opens, at most 10,000,000; those that come of
+    /// others (refunds, disputes) or with them (the other side of a transfer) come on top.
     pub items: usize,
     /// Number of beneficiaries (recipients, counterparties).
     pub beneficiaries: usize,
@@ -50,14 +52,15 @@ pub struct OAuth {
 }
 
 impl StandinConfig {
-    /// A small stand-in on the machine's clock: 3 accounts, 500 records over 90 days, 20
-    /// beneficiaries, a token that never ends, no ties.
+    /// A small stand-in on the machine's clock: 3 accounts (of 2 spaces each), 500 records
+    /// over 90 days, 20 beneficiaries, a token that never ends, no ties.
     pub fn new(seed: u64, token: impl Into<String>) -> Self {
         Self {
             seed,
             token: token.into(),
             oauth: None,
             accounts: 3,
+            spaces: 2,
             items: 500,
             beneficiaries: 20,
             history_days: 90,
@@ -74,12 +77,18 @@ impl StandinConfig {
         if self.accounts == 0 {
             return Err(ConfigError::NoAccounts);
         }
+        if self.items > MOST_ITEMS {
+            return Err(ConfigError::TooManyItems(self.items));
+        }
         if !(1..=3_650).contains(&self.history_days) {
             return Err(ConfigError::HistoryDays(self.history_days));
         }
         Ok(())
     }
 }
+
+/// More than this do not fit into the memory of a usual machine.
+const MOST_ITEMS: usize = 10_000_000;
 
 /// Why a stand-in cannot be opened.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -90,6 +99,9 @@ pub enum ConfigError {
     /// There is nothing to serve without an account.
     #[error("the stand-in needs at least one account")]
     NoAccounts,
+    /// More records than memory holds.
+    #[error("{0} records are more than 10000000")]
+    TooManyItems(usize),
     /// Ten years are enough for everybody.
     #[error("a history of {0} days is not between 1 and 3650 days")]
     HistoryDays(u32),

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use futures::{Stream, StreamExt, stream};
 
 /// The same answer, which breaks off in the middle of its body; `on_cut` is called when it does.
-pub(crate) async fn cut(response: Response, on_cut: impl FnOnce() + Send + 'static) -> Response {
+pub(super) async fn cut(response: Response, on_cut: impl FnOnce() + Send + 'static) -> Response {
     let (mut head, body) = response.into_parts();
     let Ok(whole) = to_bytes(body, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();

@@ -79,75 +79,9 @@ pub struct Movement {
     pub status: Status,
 }
 
-/// A stand-in that pays, as whoever breaks it sees it.
-pub trait Pays: Send + Sync + 'static {
-    /// Where the orders come in.
-    fn desk(&self) -> &Desk;
-
-    /// All money that moved by orders, in order.
-    fn movements(&self) -> Vec<Movement>;
-
-    /// Moves the payments of `key` on to `status`.
-    fn move_payment(&self, key: &str, status: Status);
-
-    /// Shows readers the payments that were kept from them.
-    fn show_payments(&self);
-
-    /// Makes changes to records, orders' among them.
-    fn live_on(&self, changes: usize);
-
-    /// What happens to the next requests to pay, in turn; after them nothing goes wrong.
-    fn set_payment_faults(&self, faults: impl IntoIterator<Item = PaymentFault>)
-    where
-        Self: Sized,
-    {
-        self.desk().lock().faults = faults.into_iter().collect();
-    }
-
-    /// What a key that was used before does from now on, other than is usual there.
-    fn set_on_duplicate(&self, on_duplicate: OnDuplicate) {
-        self.desk().lock().on_duplicate = Some(on_duplicate);
-    }
-
-    /// The status that payments get at once from now on; without one they are pending.
-    fn set_payment_outcome(&self, at_once: Option<Status>) {
-        self.desk().lock().at_once = at_once;
-    }
-
-    /// Whether a payment that is like a recent one is taken, where the provider refuses such.
-    fn allow_alike(&self, allowed: bool) {
-        self.desk().lock().allows_alike = allowed;
-    }
-
-    /// Whether payments that are made from now on are left out of the lists. Once they are not any
-    /// more, all show.
-    fn hide_payments(&self, hidden: bool) {
-        self.desk().lock().hidden = hidden;
-        if !hidden {
-            self.show_payments();
-        }
-    }
-
-    /// Something goes wrong with `per_mille` of a thousand requests to pay from now on, as `seed`
-    /// draws it.
-    fn set_payment_chance(&self, per_mille: u32, seed: u64) {
-        self.desk().lock().chance = Some((SmallRng::seed_from_u64(seed), per_mille));
-    }
-
-    /// How many requests to pay came.
-    fn payment_requests(&self) -> u64 {
-        self.desk().lock().fired.values().sum()
-    }
-
-    /// How many of them met which fault, by [`PaymentFault::name`].
-    fn payment_faults(&self) -> BTreeMap<&'static str, u64> {
-        self.desk().lock().fired.clone()
-    }
-}
-
 /// Where orders come in. Whoever executes one holds the books first.
 #[derive(Default)]
-pub struct Desk(Mutex<Counter>);
+pub(crate) struct Desk(Mutex<Counter>);
 
 #[derive(Default)]
 struct Counter {
@@ -190,39 +124,63 @@ pub(crate) enum Executed {
 }
 
 impl Desk {
+    pub fn set_faults(&self, faults: impl IntoIterator<Item = PaymentFault>) {
+        self.lock().faults = faults.into_iter().collect();
+    }
+
+    pub fn set_on_duplicate(&self, on_duplicate: OnDuplicate) {
+        self.lock().on_duplicate = Some(on_duplicate);
+    }
+
+    pub fn set_outcome(&self, at_once: Option<Status>) {
+        self.lock().at_once = at_once;
+    }
+
+    pub fn allow_alike(&self, allowed: bool) {
+        self.lock().allows_alike = allowed;
+    }
+
+    pub fn hide(&self, hidden: bool) {
+        self.lock().hidden = hidden;
+    }
+
+    pub fn set_chance(&self, per_mille: u32, seed: u64) {
+        self.lock().chance = Some((SmallRng::seed_from_u64(seed), per_mille));
+    }
+
+    /// How many requests to pay met which fault, by [`PaymentFault::name`].
+    pub fn fired(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().fired.clone()
+    }
+
     // As with the books: what a panicking test left behind is still the truth.
     fn lock(&self) -> MutexGuard<'_, Counter> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the client wrote of this record; `None` of what nobody ordered.
-    pub(crate) fn note(&self, record: usize) -> Option<Note> {
+    pub fn note(&self, record: usize) -> Option<Note> {
         self.lock().notes.get(&record).cloned()
     }
 
     /// The records of `key`.
-    pub(crate) fn records(&self, key: &str) -> Vec<usize> {
+    pub fn records(&self, key: &str) -> Vec<usize> {
         self.lock().executed.iter().filter(|(of, _)| of == key).map(|(_, record)| *record).collect()
     }
 
     /// Key and record of what was executed, in order.
-    pub(crate) fn executed(&self) -> Vec<(String, usize)> {
+    pub fn executed(&self) -> Vec<(String, usize)> {
         self.lock().executed.clone()
     }
 
     /// Whether payments like recent ones are taken.
-    pub(crate) fn allows_alike(&self) -> bool {
+    pub fn allows_alike(&self) -> bool {
         self.lock().allows_alike
     }
 
     /// Lets `enter` write the record of the order, if its key was not used before: then
     /// `usual` happens.
-    pub(crate) fn execute(
-        &self,
-        note: Note,
-        usual: OnDuplicate,
-        enter: impl FnOnce(Entry) -> usize,
-    ) -> Executed {
+    pub fn execute(&self, note: Note, usual: OnDuplicate, enter: impl FnOnce(Entry) -> usize) -> Executed {
         let mut counter = self.lock();
         if let Some(record) = counter.orders.get(&note.key).copied() {
             match counter.on_duplicate.unwrap_or(usual) {
@@ -248,7 +206,7 @@ impl Desk {
 
     /// Answers one request to pay by `execute`, or goes wrong; `refuse` words a refusal, and
     /// `broken` is the provider's own fault.
-    pub(crate) async fn attend<E>(
+    pub async fn attend<E>(
         &self,
         execute: impl Fn() -> Result<Response, E> + Send + 'static,
         refuse: impl FnOnce(String) -> E,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::books::Item;
 use super::budget::Limit;
-use super::lives::Kind;
+use super::lives::{Kind, TwinAccount};
 use super::money::Currency;
 use super::refusal::Refusal;
 use super::{Json, Standin};
@@ -23,8 +23,15 @@ pub trait Fsp: Send + Sync {
     /// The endpoints. The kit adds the token, the faults and the control API around them.
     fn routes(&self) -> Router<Arc<Standin>>;
 
-    /// The id of the `n`th thing of a domain: the name of a [`Kind`], `account` or `beneficiary`.
+    /// The id of the `n`th thing of a domain: the name of a [`Kind`], `account`, `space` or
+    /// `beneficiary`.
     fn id(&self, domain: &str, seed: u64, n: u64) -> String;
+
+    /// Whose the beneficiary of this position is: the position of the first that its owner has.
+    /// An owner has one, unless the API pays accounts, of which somebody may have several.
+    fn owner(&self, beneficiary: usize) -> usize {
+        beneficiary
+    }
 
     /// What version number `upto` of a record (or leg: each is a record of its own here), with all that came before it, means in the
     /// canonical model; `None` where nothing is to be shown yet.
@@ -58,6 +65,8 @@ pub struct Profile {
     pub currencies: &'static [&'static Currency],
     /// How many accounts the provider can have at most.
     pub most_accounts: usize,
+    /// What is on an account before the first record, in minor units.
+    pub opening_minor: i64,
     /// All kinds of records.
     pub kinds: &'static [Kind],
     /// How far apart two consecutive changes are at least, in microseconds: the resolution of
@@ -72,6 +81,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// Whether accounts have spaces: where a movement goes into one.
+    pub(super) fn has_spaces(&self) -> bool {
+        self.kinds.iter().any(|kind| kind.twin.as_ref().is_some_and(|twin| twin.to == TwinAccount::Space))
+    }
+
     /// The kind of this name.
     ///
     /// # Panics

@@ -13,7 +13,7 @@ pub fn hash(seed: u64, domain: &str, n: u64) -> u64 {
 }
 
 /// The finishing steps of the generator SplitMix64: every input bit reaches every output bit.
-pub(crate) fn mix(mut x: u64) -> u64 {
+pub(super) fn mix(mut x: u64) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ (x >> 31)

@@ -33,8 +33,19 @@ pub struct Kind {
 pub struct Twin {
     /// Its kind.
     pub kind: &'static str,
-    /// Whether its account is kept in another currency (or else in the same).
-    pub exchanges: bool,
+    /// Where it is.
+    pub to: TwinAccount,
+}
+
+/// Which account the other side of a movement is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TwinAccount {
+    /// Another account of the same currency.
+    SameCurrency,
+    /// An account of another currency.
+    AnotherCurrency,
+    /// A space of the same account.
+    Space,
 }
 
 /// Which way the money goes, seen from the account.

@@ -9,19 +9,19 @@
 //!   ([`Standin::set_faults`], [`Standin::fired`]);
 //! - it counts what clients spend of the provider's limit on requests ([`Standin::spent`]);
 //! - where the provider pays on order, it does so once for each key, and goes wrong on demand
-//!   ([`Pays`]).
+//!   ([`Standin::set_payment_faults`], [`Standin::movements`]).
 //!
 //! All that it does follows from the seed, the clock and the requests.
 
 mod asked;
 mod auth;
 mod books;
-pub(super) mod budget;
+mod budget;
 mod changes;
 mod clock;
 mod config;
-pub(super) mod cut;
-pub(super) mod desk;
+mod cut;
+mod desk;
 mod faults;
 mod fsp;
 mod guard;
@@ -31,16 +31,19 @@ mod json;
 mod lives;
 pub mod money;
 pub mod names;
+mod open;
 mod page;
 pub(super) mod payments;
 mod refusal;
 mod serve;
-pub(super) mod stamper;
+mod stamper;
 pub mod times;
 mod truth;
 mod view;
-pub(super) mod when;
+mod when;
 
+#[cfg(test)]
+pub(super) mod samples;
 #[cfg(test)]
 pub(super) mod spec;
 #[cfg(test)]
@@ -60,12 +63,12 @@ pub use books::{Account, Balance, Beneficiary, Books, Item, Version};
 pub use budget::{Limit, Spent};
 pub use clock::{Clock, ManualClock};
 pub use config::{ConfigError, OAuth, StandinConfig};
-pub use desk::{Desk, Movement, OnDuplicate, PaymentFault, Pays};
+pub use desk::{Movement, OnDuplicate, PaymentFault};
 pub use faults::{Faults, Fired, Late};
 pub use fsp::{Fsp, Profile};
 pub use json::Json;
-pub(super) use json::object;
-pub use lives::{Child, Kind, Move, Pace, Twin, Way, rarely, soon};
+pub(super) use json::{long_list, object};
+pub use lives::{Child, Kind, Move, Pace, Twin, TwinAccount, Way, rarely, soon};
 pub use page::Page;
 pub use refusal::Refusal;
 pub use serve::{Running, router, serve, start};
@@ -77,6 +80,7 @@ use auth::Tokens;
 use books::Shown;
 use budget::Budget;
 use changes::Clerk;
+use desk::Desk;
 use faults::FaultBoard;
 use times::{DAY_US, SECOND_US};
 
@@ -200,7 +204,7 @@ impl Standin {
     }
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -14,6 +14,7 @@ static BUSINESSES: [&str; 8] = [
     "Pine Street Hosting",
 ];
 static ACCOUNTS: [&str; 5] = ["Operating", "Reserve", "Payroll", "Taxes", "Projects"];
+static SPACES: [&str; 5] = ["Trip to Kyoto", "Rainy day", "New bicycle", "Tax", "Piano"];
 
 /// The name of a person, by a random number.
 pub fn person(traits: u64) -> String {
@@ -27,7 +28,16 @@ pub fn business(traits: u64) -> &'static str {
 
 /// The name of the `n`th account.
 pub fn account(n: usize) -> String {
-    match (ACCOUNTS[n % ACCOUNTS.len()], n / ACCOUNTS.len()) {
+    in_turn(&ACCOUNTS, n)
+}
+
+/// The name of the `n`th space of an account.
+pub fn space(n: usize) -> String {
+    in_turn(&SPACES, n)
+}
+
+fn in_turn(names: &[&str], n: usize) -> String {
+    match (names[n % names.len()], n / names.len()) {
         (name, 0) => name.to_owned(),
         (name, round) => format!("{name} {}", round + 1),
     }

@@ -1,5 +1,6 @@
 //! Orders to pay, executed in the books of the kit.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::response::{IntoResponse, Response};
@@ -7,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::changes::Clerk;
-use super::desk::{Desk, Executed, Movement, Note, OnDuplicate, Pays};
+use super::desk::{Desk, Executed, Movement, Note, OnDuplicate, PaymentFault};
 use super::money::Currency;
 use super::refusal::Refusal;
 use super::{Json, Standin};
@@ -98,12 +99,14 @@ impl Standin {
     }
 }
 
-impl Pays for Standin {
-    fn desk(&self) -> &Desk {
+/// What whoever breaks the payments of a stand-in asks of it.
+impl Standin {
+    pub(crate) fn desk(&self) -> &Desk {
         &self.desk
     }
 
-    fn movements(&self) -> Vec<Movement> {
+    /// All money that moved by orders, in order.
+    pub fn movements(&self) -> Vec<Movement> {
         let books = self.read();
         let movement = |(key, record): (String, usize)| {
             let item = &books.items[record];
@@ -118,7 +121,8 @@ impl Pays for Standin {
         self.desk.executed().into_iter().map(movement).collect()
     }
 
-    fn move_payment(&self, key: &str, status: Status) {
+    /// Moves the payments of `key` on to `status`.
+    pub fn move_payment(&self, key: &str, status: Status) {
         let now_us = self.now_us();
         let mut books = self.write();
         for record in self.desk.records(key) {
@@ -127,11 +131,48 @@ impl Pays for Standin {
         }
     }
 
-    fn show_payments(&self) {
-        self.show_all();
+    /// What happens to the next requests to pay, in turn; after them nothing goes wrong.
+    pub fn set_payment_faults(&self, faults: impl IntoIterator<Item = PaymentFault>) {
+        self.desk.set_faults(faults);
     }
 
-    fn live_on(&self, changes: usize) {
-        self.advance(changes);
+    /// Something goes wrong with `per_mille` of a thousand requests to pay from now on, as `seed`
+    /// draws it.
+    pub fn set_payment_chance(&self, per_mille: u32, seed: u64) {
+        self.desk.set_chance(per_mille, seed);
+    }
+
+    /// What a key that was used before does from now on, other than is usual there.
+    pub fn set_on_duplicate(&self, on_duplicate: OnDuplicate) {
+        self.desk.set_on_duplicate(on_duplicate);
+    }
+
+    /// The status that payments get at once from now on; without one they are pending.
+    pub fn set_payment_outcome(&self, at_once: Option<Status>) {
+        self.desk.set_outcome(at_once);
+    }
+
+    /// Whether a payment that is like a recent one is taken, where the provider refuses such.
+    pub fn allow_alike(&self, allowed: bool) {
+        self.desk.allow_alike(allowed);
+    }
+
+    /// Whether payments that are made from now on are left out of the lists. Once they are not any
+    /// more, all show.
+    pub fn hide_payments(&self, hidden: bool) {
+        self.desk.hide(hidden);
+        if !hidden {
+            self.show_all();
+        }
+    }
+
+    /// How many requests to pay came.
+    pub fn payment_requests(&self) -> u64 {
+        self.payment_faults().values().sum()
+    }
+
+    /// How many of them met which fault, by [`PaymentFault::name`].
+    pub fn payment_faults(&self) -> BTreeMap<&'static str, u64> {
+        self.desk.fired()
     }
 }

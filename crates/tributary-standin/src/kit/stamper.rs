@@ -2,7 +2,7 @@
 
 /// Gives ascending times, each unique or shared by a run of changes.
 #[derive(Debug)]
-pub(crate) struct Stamper {
+pub(super) struct Stamper {
     last: i64,
     width: u32,
     left_in_run: u32,
@@ -10,7 +10,7 @@ pub(crate) struct Stamper {
 
 /// One `updatedAt`, and whether an earlier change already bears it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(super) struct Stamp {
     pub at: i64,
     pub tied: bool,
 }
@@ -44,13 +44,5 @@ impl Stamper {
         self.last = now.max(self.last.saturating_add(1));
         self.left_in_run = self.width - 1;
         Stamp { at: self.last, tied: false }
-    }
-
-    /// Moves what was given so far into the past. Returns by how many milliseconds, which is 0
-    /// where the last stamp is not after `now`; the caller moves its stamps by as much.
-    pub fn pull_back_to(&mut self, now: i64) -> i64 {
-        let ahead = self.last.saturating_sub(now).max(0);
-        self.last -= ahead;
-        ahead
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode, header};
+use axum::http::{HeaderMap, Request, StatusCode, header, request};
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use tower::ServiceExt;
@@ -65,7 +65,16 @@ pub async fn get_with(standin: &Arc<Standin>, path: &str, token: &str) -> Answer
 
 /// POSTs a JSON body.
 pub async fn post(standin: &Arc<Standin>, path: &str, body: &Value) -> Answer {
-    let request = Request::post(path).header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+    send_json(standin, Request::post(path), body).await
+}
+
+/// PUTs a JSON body.
+pub async fn put(standin: &Arc<Standin>, path: &str, body: &Value) -> Answer {
+    send_json(standin, Request::put(path), body).await
+}
+
+async fn send_json(standin: &Arc<Standin>, request: request::Builder, body: &Value) -> Answer {
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
     let request = request.header(header::CONTENT_TYPE, "application/json");
     send(standin, request.body(Body::from(body.to_string())).unwrap()).await.unwrap()
 }

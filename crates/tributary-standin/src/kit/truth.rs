@@ -13,7 +13,7 @@ use tributary_domain::{Status, TransactionType};
 pub struct Truth {
     /// The canonical transactions by id.
     pub transactions: BTreeMap<String, Expected>,
-    /// The accounts, by id.
+    /// The accounts and their spaces, by id.
     pub accounts: BTreeMap<String, ExpectedAccount>,
     /// The names of the beneficiaries, by id.
     pub beneficiaries: BTreeMap<String, String>,
@@ -49,6 +49,8 @@ pub struct ExpectedAccount {
     pub asset: String,
     /// What has been booked, in minor units.
     pub balance_minor: i64,
+    /// The id of the account that it is a space of.
+    pub within: Option<String>,
 }
 
 impl Truth {
@@ -56,7 +58,9 @@ impl Truth {
         let accounts = books.accounts.iter().enumerate().map(|(number, account)| {
             let balance_minor = books.balance(number).booked_minor;
             let asset = account.currency.asset();
-            (account.id.clone(), ExpectedAccount { name: account.name.clone(), asset, balance_minor })
+            let within = account.within.map(|within| books.accounts[within].id.clone());
+            let name = account.name.clone();
+            (account.id.clone(), ExpectedAccount { name, asset, balance_minor, within })
         });
         let beneficiaries = books.beneficiaries.iter().map(|one| (one.id.clone(), one.name.clone()));
         Self {

@@ -60,9 +60,18 @@ impl View<'_> {
 
     /// The records of these kinds that readers see, oldest first.
     pub fn records(&self, kinds: &[&str]) -> Vec<Seen<'_>> {
+        self.records_where(|item| kinds.contains(&item.kind.name))
+    }
+
+    /// The records of an account (by position) that readers see, oldest first.
+    pub fn records_of(&self, account: usize) -> Vec<Seen<'_>> {
+        self.records_where(|item| item.account == account)
+    }
+
+    fn records_where(&self, is_asked_for: impl Fn(&Item) -> bool) -> Vec<Seen<'_>> {
         let mut missed = 0;
-        let of_kinds = self.books.items.iter().filter(|item| kinds.contains(&item.kind.name));
-        let seen = of_kinds.filter_map(|item| {
+        let asked_for = self.books.items.iter().filter(|item| is_asked_for(item));
+        let seen = asked_for.filter_map(|item| {
             let seen = self.seen(item);
             missed += u64::from(seen.is_none_or(|seen| seen.upto + 1 < item.versions.len()));
             seen
@@ -76,7 +85,16 @@ impl View<'_> {
 
     /// The record with this current id, if it is of one of these kinds and readers see it.
     pub fn record(&self, kinds: &[&str], id: &str) -> Option<Seen<'_>> {
-        let item = self.books.find(id).filter(|item| kinds.contains(&item.kind.name))?;
+        self.record_where(id, |item| kinds.contains(&item.kind.name))
+    }
+
+    /// The record with this current id, if it is of this account (by position) and readers see it.
+    pub fn record_of(&self, account: usize, id: &str) -> Option<Seen<'_>> {
+        self.record_where(id, |item| item.account == account)
+    }
+
+    fn record_where(&self, id: &str, is_asked_for: impl Fn(&Item) -> bool) -> Option<Seen<'_>> {
+        let item = self.books.find(id).filter(|item| is_asked_for(item))?;
         self.seen(item).filter(|seen| seen.id() == id)
     }
 

@@ -59,7 +59,7 @@ impl When {
 
 /// How far one fault's schedule has come.
 #[derive(Debug, Default)]
-pub(crate) struct Schedule {
+pub(super) struct Schedule {
     seen: u64,
     /// How often the fault has hit.
     pub hits: u64,
@@ -97,7 +97,7 @@ pub enum RetryAfter {
 
 impl RetryAfter {
     /// The value of the header, where there is to be one.
-    pub(crate) fn header(self) -> Option<HeaderValue> {
+    pub(super) fn header(self) -> Option<HeaderValue> {
         match self {
             Self::Seconds(seconds) => Some(HeaderValue::from(seconds)),
             Self::Zero => Some(HeaderValue::from(0)),
@@ -113,7 +113,7 @@ impl RetryAfter {
     }
 
     /// The `turn`th (from 0) of what the 429s say in turn; nothing where nothing is given.
-    pub(crate) fn in_turn(all: &[Self], turn: u64) -> Self {
+    pub(super) fn in_turn(all: &[Self], turn: u64) -> Self {
         turn.checked_rem(all.len() as u64).map_or(Self::Absent, |place| all[place as usize])
     }
 }

@@ -5,7 +5,7 @@
 //!    └──> failed | cancelled | blocked
 //! ```
 
-use crate::kit::{Kind, Move, Twin, Way, rarely, soon};
+use crate::kit::{Kind, Move, Twin, TwinAccount, Way, rarely, soon};
 
 /// All that readers can list.
 pub const ALL: &[&str] = &[
@@ -44,7 +44,7 @@ pub static KINDS: &[Kind] = &[
     kind("incomingDomesticWire", 18, Way::In, (10_000, 5_000_000), PENDING, PAYMENT),
     kind("checkDeposit", 8, Way::In, (1_000, 300_000), &[("pending", 1)], PAYMENT),
     Kind {
-        twin: Some(Twin { kind: "internalTransferIn", exchanges: false }),
+        twin: Some(Twin { kind: "internalTransferIn", to: TwinAccount::SameCurrency }),
         ..kind("internalTransfer", 8, Way::Out, (1_000, 400_000), SENT, &[])
     },
     kind("internalTransferIn", 0, Way::In, (1, 1), SENT, &[]),

@@ -26,6 +26,7 @@ pub struct Mercury;
 static PROFILE: Profile = Profile {
     currencies: &[&money::USD],
     most_accounts: usize::MAX,
+    opening_minor: 5_000_000,
     kinds: lives::KINDS,
     tick_us: times::MILLISECOND_US,
     content_type: "application/json;charset=utf-8",

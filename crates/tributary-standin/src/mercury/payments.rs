@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::render;
 use crate::kit::payments::{Order, Paid, To, bad, minor, read};
 use crate::kit::times::DAY_US;
-use crate::kit::{Json, OnDuplicate, Pays, Refusal, Standin, money, object};
+use crate::kit::{Json, OnDuplicate, Refusal, Standin, money, object};
 
 /// How payments may go, of what the API knows.
 const METHODS: [&str; 2] = ["ach", "check"];
@@ -118,8 +118,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::Mercury;
+    use crate::kit::OnDuplicate;
     use crate::kit::testing::*;
-    use crate::kit::{OnDuplicate, Pays};
     use tributary_domain::Status;
 
     #[tokio::test]

@@ -60,8 +60,8 @@ async fn account_transactions(State(bank): Bank, Path(id): Path<String>, asked: 
     let filter = Filter::of(&asked, Some(days_back))?;
     let is_ascending = asked.text("order") == Some("asc");
     let (limit, offset) = (asked.limit("limit", 500, MOST)?, asked.number("offset", 0)?.unwrap_or(0));
-    let mut rows = view.records(ALL);
-    rows.retain(|seen| seen.item.account == account && filter.takes(seen));
+    let mut rows = view.records_of(account);
+    rows.retain(|seen| filter.takes(seen));
     rows.sort_by_key(|seen| (seen.created_at_us(), seen.item.number));
     if !is_ascending {
         rows.reverse();
@@ -95,8 +95,9 @@ async fn transactions(State(bank): Bank, asked: Asked) -> Answer {
 async fn transaction(State(bank): Bank, Path((account, id)): Path<(String, String)>) -> Answer {
     let view = bank.view();
     let account = view.find_account(&account).ok_or(Refusal::NotFound("account"))?;
-    let seen = view.record(ALL, &id).filter(|seen| seen.item.account == account);
-    seen.map(|seen| render::transaction(&view, &seen)).ok_or(Refusal::NotFound("transaction"))
+    view.record_of(account, &id)
+        .map(|seen| render::transaction(&view, &seen))
+        .ok_or(Refusal::NotFound("transaction"))
 }
 
 /// Which transactions are asked for. Both ends are included; a day as the end is meant as a whole.

@@ -25,6 +25,7 @@ pub struct Mollie;
 static PROFILE: Profile = Profile {
     currencies: &[&money::EUR, &money::GBP, &money::USD],
     most_accounts: usize::MAX,
+    opening_minor: 5_000_000,
     kinds: lives::KINDS,
     tick_us: times::MILLISECOND_US,
     content_type: "application/hal+json",

@@ -8,9 +8,6 @@
 
 use crate::kit::{Kind, Move, Way, soon};
 
-/// All that readers can list.
-pub const ALL: &[&str] = &["payment", "card", "receipt", "fee"];
-
 /// The status of what was pending and never came to be. No answer shows it.
 pub const DROPPED: &str = "dropped";
 

@@ -25,6 +25,7 @@ pub struct Obie;
 static PROFILE: Profile = Profile {
     currencies: &[&money::GBP, &money::EUR, &money::GBP],
     most_accounts: usize::MAX,
+    opening_minor: 5_000_000,
     kinds: lives::KINDS,
     tick_us: times::MILLISECOND_US,
     content_type: "application/json; charset=utf-8",

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Path, State};
 use axum::routing::get;
 
-use super::lives::{ALL, DROPPED};
+use super::lives::DROPPED;
 use super::render;
 use crate::kit::times::{Given, date};
 use crate::kit::{Asked, Json, Refusal, Standin, View, object};
@@ -70,11 +70,8 @@ async fn transactions(State(bank): Bank, Path(id): Path<String>, asked: Asked) -
     let account = find(&view, &id)?;
     let from_us = time(&asked, "fromBookingDateTime")?.unwrap_or(i64::MIN);
     let to_us = time(&asked, "toBookingDateTime")?.unwrap_or(i64::MAX);
-    let mut rows = view.records(ALL);
-    rows.retain(|seen| {
-        let listed = seen.item.account == account && seen.status() != DROPPED;
-        listed && (from_us..=to_us).contains(&render::booking_day_us(seen))
-    });
+    let mut rows = view.records_of(account);
+    rows.retain(|seen| seen.status() != DROPPED && (from_us..=to_us).contains(&render::booking_day_us(seen)));
     rows.sort_by_key(|seen| Reverse((render::booking_day_us(seen), seen.item.number)));
     let start = match asked.text("after") {
         Some(text) => {

@@ -27,6 +27,7 @@ pub struct Paystack;
 static PROFILE: Profile = Profile {
     currencies: &[&money::NGN, &money::GHS, &money::ZAR, &money::KES],
     most_accounts: 4,
+    opening_minor: 5_000_000,
     kinds: lives::KINDS,
     tick_us: times::MILLISECOND_US,
     content_type: "application/json; charset=utf-8",

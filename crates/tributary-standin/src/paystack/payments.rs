@@ -71,8 +71,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::Paystack;
+    use crate::kit::spec;
     use crate::kit::testing::*;
-    use crate::kit::{Pays, spec};
 
     #[tokio::test]
     async fn a_reference_that_was_used_is_refused_and_finds_its_transfer() {

@@ -6,7 +6,7 @@
 //! ```
 //! A movement between own accounts is completed at once and stays so.
 
-use crate::kit::{Child, Kind, Move, Twin, Way, rarely, soon};
+use crate::kit::{Child, Kind, Move, Twin, TwinAccount, Way, rarely, soon};
 
 const COMPLETED: &[(&str, u32)] = &[("completed", 1)];
 
@@ -41,12 +41,12 @@ pub static KINDS: &[Kind] = &[
     },
     kind("card_refund", 0, Way::In, (1, 1), COMPLETED, &[]),
     Kind {
-        twin: Some(Twin { kind: "transfer_in", exchanges: false }),
+        twin: Some(Twin { kind: "transfer_in", to: TwinAccount::SameCurrency }),
         ..kind("transfer", 8, Way::Out, (1_000, 300_000), COMPLETED, &[])
     },
     kind("transfer_in", 0, Way::In, (1, 1), COMPLETED, &[]),
     Kind {
-        twin: Some(Twin { kind: "exchange_in", exchanges: true }),
+        twin: Some(Twin { kind: "exchange_in", to: TwinAccount::AnotherCurrency }),
         ..kind("exchange", 12, Way::Out, (1_000, 300_000), COMPLETED, &[])
     },
     kind("exchange_in", 0, Way::In, (1, 1), COMPLETED, &[]),

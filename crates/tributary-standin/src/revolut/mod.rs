@@ -27,6 +27,7 @@ pub struct Revolut;
 static PROFILE: Profile = Profile {
     currencies: &[&money::GBP, &money::EUR, &money::JPY, &money::GBP],
     most_accounts: usize::MAX,
+    opening_minor: 5_000_000,
     kinds: lives::KINDS,
     tick_us: 1,
     content_type: "application/json",

@@ -121,7 +121,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::Revolut;
-    use crate::kit::Pays;
     use crate::kit::testing::*;
 
     #[tokio::test]

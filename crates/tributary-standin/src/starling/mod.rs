@@ -1,119 +1,102 @@
-//! A stateful stand-in of Starling Bank's public API v2 (accounts, balances, feeds, payees,
-//! savings goals; payments to payees).
+//! A stand-in of Starling Bank's public API v2: accounts, balances, savings goals, feeds, payees, and
+//! payments to them.
 //!
-//! What makes it worth syncing from, rather than a set of canned answers:
-//! - feed items live: they are born, settle, are declined, reversed or refunded, and each change
-//!   moves `updatedAt` and the balance;
-//! - it keeps every version of every item, so an oracle can ask whether any was lost
-//!   ([`Starling::ledger`]);
-//! - it fails on demand, as real banks do, and counts each failure that really happened
-//!   ([`Starling::set_faults`], [`Starling::fired`]).
-//!
-//! All that it does follows from the seed and the clock. An answer holds a whole range, newest
-//! transaction first; there is no paging.
+//! Each account has a feed, and each of its savings goals another: a movement between the two is in
+//! both, under two ids. A feed is asked for by the time of the last change, or by the time of the
+//! transaction; an answer holds a whole range, newest transaction first, and there is no paging.
 
-mod births;
-mod changes;
-mod config;
-mod directory;
-mod faults;
-mod guard;
-mod history;
-mod ledger;
 mod lives;
-mod money;
 mod payments;
 mod people;
 mod render;
 mod routes;
-mod state;
-mod types;
-mod uids;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
-pub use super::kit::{Clock, Limit, ManualClock, RetryAfter, Spent, When};
-pub use changes::spawn_changes;
-pub use config::{ConfigError, StarlingConfig};
-pub use faults::{Faults, Fired, Late};
-pub use ledger::{Balances, Ledger, LedgerAccount, LedgerGoal, LedgerItem, LedgerPayee, Version};
-pub use lives::{Direction, Status};
-pub use routes::{router, serve};
+use axum::Router;
+use axum::http::StatusCode;
 
-use super::kit::{Desk, budget::Budget, lock};
-use directory::Directory;
-use faults::FaultBoard;
-use state::Bank;
+use super::kit::{Fsp, Item, Json, Limit, Profile, Refusal, Standin, Way, ids, money, object, times};
+use tributary_domain::{Status, TransactionType};
 
-/// The stand-in bank: who banks there, what happened to their money, and what goes wrong.
-///
-/// Shared by the router, the task that makes changes, and the test that watches: every method
-/// takes `&self`.
-pub struct Starling {
-    token: String,
-    clock: Clock,
-    directory: Directory,
-    bank: RwLock<Bank>,
-    faults: FaultBoard,
-    budget: Mutex<Budget>,
-    desk: Desk,
-}
+/// Starling Bank.
+pub struct Starling;
 
-impl Starling {
-    /// Opens the bank with its history: `config.items` feed items over the past
-    /// `config.history_days`, the latest version of each no later than the clock's now.
-    ///
-    /// # Errors
-    /// A [`ConfigError`] that names the number out of range.
-    pub fn new(config: StarlingConfig) -> Result<Self, ConfigError> {
-        config.validate()?;
-        let now_ms = config.clock.now_ms();
-        let directory = Directory::new(&config, now_ms);
-        let mut bank = Bank::new(config.seed, directory.categories.len());
-        history::fill(&mut bank, &directory, &config, now_ms);
-        Ok(Self {
-            token: config.token,
-            clock: config.clock,
-            directory,
-            bank: RwLock::new(bank),
-            faults: FaultBoard::default(),
-            budget: Mutex::new(Budget::new(config.limit)),
-            desk: Desk::default(),
+static PROFILE: Profile = Profile {
+    currencies: &[&money::GBP, &money::EUR, &money::JPY, &money::USD, &money::KWD],
+    most_accounts: usize::MAX,
+    // what is cleared is the sum of what was settled
+    opening_minor: 0,
+    kinds: lives::KINDS,
+    tick_us: times::MILLISECOND_US,
+    content_type: "application/json",
+    token_path: "/oauth/access-token",
+    limit: Some(Limit { requests: 1_000, seconds: 86_400 }),
+};
+
+impl Fsp for Starling {
+    fn name(&self) -> &'static str {
+        "starling"
+    }
+
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn routes(&self) -> Router<Arc<Standin>> {
+        routes::routes()
+    }
+
+    fn id(&self, domain: &str, seed: u64, n: u64) -> String {
+        ids::uuid(seed, domain, n).to_string()
+    }
+
+    /// Money is paid to the accounts of payees: two of three are those of one payee.
+    fn owner(&self, beneficiary: usize) -> usize {
+        if beneficiary % 3 == 1 { beneficiary - 1 } else { beneficiary }
+    }
+
+    /// A movement into a savings goal is one, which the account's side tells.
+    fn meaning(&self, item: &Item, upto: usize) -> Option<(TransactionType, Status)> {
+        let kind = match (item.kind.name, item.kind.way) {
+            (lives::FROM_ACCOUNT, _) => return None,
+            (lives::INTO_GOAL, _) => TransactionType::Transfer,
+            (_, Way::In) => TransactionType::Payin,
+            (_, Way::Out) => TransactionType::Payout,
+        };
+        let status = match item.versions[upto].status {
+            "UPCOMING" | "PENDING" => Status::Pending,
+            "SETTLED" => Status::Succeeded,
+            "DECLINED" => Status::Failed,
+            _ => Status::Refunded,
+        };
+        Some((kind, status))
+    }
+
+    fn word(&self, status: Status) -> Option<&'static str> {
+        Some(match status {
+            Status::Pending => "PENDING",
+            Status::Succeeded => "SETTLED",
+            Status::Refunded => "REVERSED",
+            _ => "DECLINED",
         })
     }
 
-    /// Replaces the faults in force from the next request or change on, and starts their
-    /// schedules anew. `Faults::default()` ends them all.
-    pub fn set_faults(&self, faults: Faults) {
-        self.faults.set(faults);
-    }
-
-    /// How often each fault really happened since the bank was opened.
-    pub fn fired(&self) -> Fired {
-        self.faults.fired()
-    }
-
-    /// What clients spent of their limit on requests.
-    pub fn spent(&self) -> Spent {
-        lock(&self.budget).spent()
-    }
-
-    /// Ends all faults, and shows readers what they were to see late.
-    pub fn settle(&self) {
-        self.set_faults(Faults::default());
-        self.write().show_all();
-    }
-
-    // A panic while the lock was held can only come from a failed assertion in a test; the state
-    // is still the one to look at, so a poisoned lock is used as it is.
-    fn read(&self) -> RwLockReadGuard<'_, Bank> {
-        self.bank.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Bank> {
-        self.bank.write().unwrap_or_else(PoisonError::into_inner)
+    fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {
+        let message = match refusal {
+            Refusal::Unauthorized | Refusal::TokenExpired => {
+                let body = object! { "error": "invalid_token", "error_description": refusal.message() };
+                return (StatusCode::FORBIDDEN, body);
+            }
+            Refusal::NotFound(what) => format!("{what} not found"),
+            // why it does not pay is all that the bank says
+            Refusal::BadRequest { field: "payment", message } => message.clone(),
+            other => other.message(),
+        };
+        let errors = vec![object! { "message": message }];
+        (refusal.status(), object! { "errors": errors, "success": false })
     }
 }

@@ -66,6 +66,21 @@ async fn server_errors_come_in_turn_and_by_chance_from_the_seed() {
 }
 
 #[tokio::test]
+async fn a_request_without_the_token_neither_meets_nor_uses_up_a_fault() {
+    let standin = faulty(Faults { server_error: Some(When::next(1)), ..Faults::default() });
+    assert_eq!(get_with(&standin, ALL, "wrong").await.status, 401);
+    assert_eq!(standin.fired().server_errors, 0);
+    assert_eq!(statuses(&standin, 2).await, [500, 200]);
+}
+
+#[tokio::test]
+async fn a_request_is_hit_by_the_first_fault_whose_turn_it_is() {
+    let (rate_limited, server_error) = (Some(When::every(2)), Some(When::every(2)));
+    let standin = faulty(Faults { rate_limited, server_error, ..Faults::default() });
+    assert_eq!(statuses(&standin, 6).await, [200, 429, 500, 429, 200, 429]);
+}
+
+#[tokio::test]
 async fn an_answer_breaks_off() {
     let standin = faulty(Faults { cut_body: Some(When::next(1)), ..Faults::default() });
     let request = axum::http::Request::get(ALL).header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
@@ -128,6 +143,29 @@ async fn what_is_late_is_seen_after_its_time_or_after_as_many_changes() {
     assert_eq!(page(&standin, ALL).await.0, after);
     standin.advance(3);
     assert!(page(&standin, ALL).await.0.len() >= after.len() + missing);
+}
+
+#[tokio::test]
+async fn the_next_change_of_what_is_late_is_seen_at_once() {
+    let standin = faulty(Faults {
+        late: Some(When::every(1)),
+        late_by: Late { milliseconds: 3_600_000, changes: 0 },
+        ..Faults::default()
+    });
+    let before = standin.view().items.len();
+    standin.advance(50);
+    standin.set_faults(Faults::default());
+    let late: Vec<usize> = standin.view().items[before..].iter().map(|item| item.versions.len()).collect();
+    standin.advance(100);
+    let (listed, _) = page(&standin, ALL).await;
+    let view = standin.view();
+    let (mut moved, mut unseen) = (0, 0);
+    for (item, versions) in view.items[before..].iter().zip(late) {
+        let is_listed = listed.iter().any(|(id, status)| id == item.id() && status == item.current().status);
+        assert_eq!(is_listed, item.versions.len() > versions, "{}", item.id());
+        if is_listed { moved += 1 } else { unseen += 1 }
+    }
+    assert!(moved > 0 && unseen > 0, "{moved} went on, {unseen} did not");
 }
 
 #[tokio::test]

@@ -64,10 +64,66 @@ fn the_past_ends_before_now_and_ties_where_asked() {
     assert!(distinct.len() * 3 < tied.len(), "{} of {}", distinct.len(), tied.len());
 }
 
+/// When all changes after [`noon`] happened.
+fn times_after_noon(standin: &Standin) -> Vec<i64> {
+    let view = standin.view();
+    let versions = view.items.iter().flat_map(|item| item.versions.iter().map(|version| version.at_us));
+    let mut times: Vec<_> = versions.filter(|&at_us| at_us > noon().timestamp_micros()).collect();
+    times.sort_unstable();
+    times
+}
+
+#[test]
+fn changes_are_dated_by_the_clock_and_only_ever_later() {
+    let (standin, clock) = open_with_clock(&Mercury);
+    clock.advance(Duration::from_secs(3_600));
+    standin.advance(100);
+    let first_us = noon().timestamp_micros() + 3_600_000_000;
+    let times = times_after_noon(&standin);
+    assert!(times.len() >= 100);
+    // without time passing, a millisecond each
+    let expected: Vec<i64> = (0..times.len()).map(|n| first_us + n as i64 * 1_000).collect();
+    assert_eq!(times, expected);
+}
+
+#[test]
+fn changes_tie_in_runs_as_long_as_asked_for_that_never_hit_one_record_twice() {
+    let (standin, clock) = open_with_clock(&Mercury);
+    clock.advance(Duration::from_secs(1));
+    standin.set_faults(Faults { ties: 25, ..Faults::default() });
+    standin.advance(510);
+    let times = times_after_noon(&standin);
+    let runs: Vec<usize> = times.chunk_by(|a, b| a == b).map(<[i64]>::len).collect();
+    let (last, whole) = runs.split_last().unwrap();
+    assert!(whole.len() >= 20 && whole.iter().all(|&run| run == 25) && *last <= 25, "{runs:?}");
+    assert_eq!(standin.fired().ties, (times.len() - runs.len()) as u64);
+    for item in &standin.view().items {
+        assert!(item.versions.is_sorted_by(|a, b| a.at_us < b.at_us), "{}", item.id());
+    }
+}
+
+#[tokio::test]
+async fn changes_go_on_in_the_background_until_aborted() {
+    let standin = open(&Mercury);
+    let versions = || standin.view().items.iter().map(|item| item.versions.len()).sum::<usize>();
+    let at_first = versions();
+    let changes = spawn_changes(Arc::clone(&standin), Duration::from_millis(1), 10);
+    let grown = async {
+        while versions() < at_first + 30 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), grown).await.unwrap();
+    changes.abort();
+    assert!(changes.await.unwrap_err().is_cancelled());
+}
+
 #[test]
 fn a_stand_in_that_cannot_be_is_refused() {
     let open = |config| Standin::new(&Mercury, config).err();
     assert_eq!(open(StandinConfig { token: String::new(), ..config() }), Some(ConfigError::EmptyToken));
     assert_eq!(open(StandinConfig { accounts: 0, ..config() }), Some(ConfigError::NoAccounts));
+    let too_many = StandinConfig { items: 10_000_001, ..config() };
+    assert_eq!(open(too_many), Some(ConfigError::TooManyItems(10_000_001)));
     assert_eq!(open(StandinConfig { history_days: 0, ..config() }), Some(ConfigError::HistoryDays(0)));
 }

@@ -1,4 +1,4 @@
-//! What only shows on a real connection: the control API, and a body that breaks off.
+//! What only shows on a real connection: the control API, a body that breaks off, and an end.
 
 use super::*;
 
@@ -30,4 +30,13 @@ async fn another_process_controls_the_stand_in_without_the_token() {
     assert_eq!(tally["fired"]["cut_bodies"], 1);
     assert_eq!(tally["spent"]["requests"], 2, "the control API is not counted");
     assert_eq!(client.post(url("/_standin/settle")).send().await.unwrap().status(), 204);
+}
+
+#[tokio::test]
+async fn a_server_ends_when_it_is_told_to() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, open(&Mercury), async { drop(stopped.await) }));
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
 }
