@@ -4,7 +4,7 @@
 mod threads;
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,19 +35,23 @@ pub enum CageError {
 #[derive(Debug)]
 pub struct Cage {
     threads: Arc<Threads>,
-    /// How many evaluations may run at once, and how many may be stuck.
+    /// How many evaluations may run at once.
     size: usize,
     places: Arc<Semaphore>,
     /// Evaluations that were left behind and still run.
-    stuck: Arc<AtomicUsize>,
+    stuck: Evaluations,
     /// Those that may have to be left behind.
-    running: Mutex<Vec<Arc<Evaluation>>>,
+    running: Evaluations,
     deadline: Duration,
 }
+
+type Evaluations = Arc<Mutex<Vec<Arc<Evaluation>>>>;
 
 /// Filters at work.
 #[derive(Debug)]
 struct Evaluation {
+    /// What they are run for: the stream.
+    of: Option<String>,
     /// When nobody waits for it any longer.
     overdue: Instant,
     /// Whether it has ended, or was left behind: whichever comes first.
@@ -65,7 +69,7 @@ impl Evaluation {
 struct Occupied {
     place: Option<OwnedSemaphorePermit>,
     evaluation: Arc<Evaluation>,
-    stuck: Arc<AtomicUsize>,
+    stuck: Evaluations,
 }
 
 impl Drop for Occupied {
@@ -73,7 +77,7 @@ impl Drop for Occupied {
         if !self.evaluation.settle() {
             // it was left behind, and another one has its place
             self.place.take().into_iter().for_each(OwnedSemaphorePermit::forget);
-            self.stuck.fetch_sub(1, Ordering::AcqRel);
+            locked(&self.stuck).retain(|stuck| !Arc::ptr_eq(stuck, &self.evaluation));
         }
     }
 }
@@ -97,7 +101,7 @@ impl Cage {
             size,
             places: Arc::new(Semaphore::new(size)),
             stuck: Arc::default(),
-            running: Mutex::default(),
+            running: Arc::default(),
             deadline,
         }
     }
@@ -109,15 +113,29 @@ impl Cage {
 
     /// Runs filters apart from the runtime. One that never yields cannot be stopped: its thread is
     /// left behind for another, and ends with the process instead of holding up its end, as a
-    /// thread of the runtime would. As many as may run at once may be left behind like that.
+    /// thread of the runtime would. Twice as many as may run at once may be left behind like that.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(Instant) -> Result<T, FilterError> + Send + 'static,
     ) -> Result<T, CageError> {
-        let place = self.place().await?;
+        self.run_of(None, work).await
+    }
+
+    /// As [`Cage::run`], of the filters of a stream: while one of them is left behind, none of that
+    /// stream is started, as it would end the same way.
+    pub async fn run_of<T: Send + 'static>(
+        &self,
+        stream: Option<&str>,
+        work: impl FnOnce(Instant) -> Result<T, FilterError> + Send + 'static,
+    ) -> Result<T, CageError> {
+        let place = self.place(stream).await?;
         let deadline = Instant::now() + self.deadline;
-        let evaluation = Arc::new(Evaluation { overdue: deadline + GRACE, settled: AtomicBool::new(false) });
-        self.running().push(Arc::clone(&evaluation));
+        let evaluation = Arc::new(Evaluation {
+            of: stream.map(str::to_owned),
+            overdue: deadline + GRACE,
+            settled: AtomicBool::new(false),
+        });
+        locked(&self.running).push(Arc::clone(&evaluation));
         let (sender, finished) = oneshot::channel();
         let occupied = Occupied {
             place: Some(place),
@@ -142,12 +160,12 @@ impl Cage {
         }
     }
 
-    /// Waits for a place to run at.
-    async fn place(&self) -> Result<OwnedSemaphorePermit, CageError> {
+    /// Waits for a place to run the filters of `stream` at.
+    async fn place(&self, stream: Option<&str>) -> Result<OwnedSemaphorePermit, CageError> {
         let patience = Instant::now() + self.deadline;
         loop {
             let overdue = self.next_overdue();
-            if self.stuck.load(Ordering::Acquire) >= self.size {
+            if self.is_refused(stream) {
                 return Err(self.is_stuck());
             }
             let until = overdue.map_or(patience, |overdue| overdue.min(patience));
@@ -164,7 +182,7 @@ impl Cage {
     /// behind here: nobody else waits for them.
     fn next_overdue(&self) -> Option<Instant> {
         let now = Instant::now();
-        let mut running = self.running();
+        let mut running = locked(&self.running);
         running.retain(|evaluation| !evaluation.settled.load(Ordering::Acquire));
         running
             .iter()
@@ -174,21 +192,29 @@ impl Cage {
         running.iter().map(|evaluation| evaluation.overdue).min()
     }
 
-    /// Gives the place of an evaluation that still runs to another one.
-    fn leave_behind(&self, evaluation: &Evaluation) {
-        if evaluation.settle() {
-            self.stuck.fetch_add(1, Ordering::AcqRel);
-            self.places.add_permits(1);
-        }
+    fn is_refused(&self, stream: Option<&str>) -> bool {
+        let stuck = locked(&self.stuck);
+        let same = |stuck: &Arc<Evaluation>| stream.is_some() && stuck.of.as_deref() == stream;
+        stuck.len() >= 2 * self.size || stuck.iter().any(same)
     }
 
-    fn running(&self) -> MutexGuard<'_, Vec<Arc<Evaluation>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Gives the place of an evaluation that still runs to another one.
+    fn leave_behind(&self, evaluation: &Arc<Evaluation>) {
+        // so that whatever ends meanwhile finds itself there
+        let mut stuck = locked(&self.stuck);
+        if evaluation.settle() {
+            stuck.push(Arc::clone(evaluation));
+            self.places.add_permits(1);
+        }
     }
 
     fn is_stuck(&self) -> CageError {
         CageError::Stuck(self.deadline.as_secs())
     }
+}
+
+fn locked(evaluations: &Evaluations) -> MutexGuard<'_, Vec<Arc<Evaluation>>> {
+    evaluations.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

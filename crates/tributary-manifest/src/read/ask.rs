@@ -55,8 +55,9 @@ impl Reader {
         let Answer { json, headers, url, sent_at, .. } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
         let (task, seen) = (Arc::clone(stream), scope.clone());
-        let Extract { mut records, facts } =
-            self.evaluate(move |deadline| extract::extract(&task, json, &seen, deadline)).await?;
+        let Extract { mut records, facts } = self
+            .evaluate(&stream.name, move |deadline| extract::extract(&task, json, &seen, deadline))
+            .await?;
         let pager = &stream.pager;
         let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
         let old = stream.is_old(position, walk, &facts);
@@ -127,7 +128,7 @@ impl Reader {
         mut occurrences: Occurrences,
     ) -> Result<(Reading, Occurrences), ReadError> {
         let (task, partition, scope) = (Arc::clone(stream), partition.to_owned(), scope.clone());
-        self.evaluate(move |deadline| {
+        self.evaluate(&stream.name, move |deadline| {
             let reading = mapping::map(&task, &partition, records, &scope, &mut occurrences, deadline)?;
             Ok((reading, occurrences))
         })
@@ -154,7 +155,7 @@ impl Reader {
                 Err(error) => Ok(Err(error)),
             }
         };
-        Ok(self.evaluate(build).await??)
+        Ok(self.evaluate(&stream.name, build).await??)
     }
 
     /// The records that `named` only name, each once, and how many of them are not there.
@@ -194,7 +195,7 @@ impl Reader {
             Err(error) => return Err(error.into()),
         };
         let (task, scope) = (Arc::clone(stream), scope.clone());
-        let record = self.evaluate(move |deadline| {
+        let record = self.evaluate(&stream.name, move |deadline| {
             let Some(lookup) = lookup(&task) else { return Ok(None) };
             lookup.record.run_one(json, &scope, Limits::one(deadline)).map(Some)
         });

@@ -75,11 +75,12 @@ impl Reader {
         (0..pieces).map(|_| items.by_ref().take(length).collect()).collect()
     }
 
-    /// Runs filters in their cage.
+    /// Runs filters of `stream` in their cage.
     pub(super) async fn evaluate<T: Send + 'static>(
         &self,
+        stream: &str,
         work: impl FnOnce(Instant) -> Result<T, FilterError> + Send + 'static,
     ) -> Result<T, ReadError> {
-        Ok(self.cage.run(work).await?)
+        Ok(self.cage.run_of(Some(stream), work).await?)
     }
 }

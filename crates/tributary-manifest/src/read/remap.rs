@@ -36,9 +36,9 @@ impl Reader {
         let kept: Vec<Kept> =
             origins.into_iter().map(|origin| self.kept(origin)).collect::<Result<_, _>>()?;
         let pieces = self.pieces(kept).into_iter().map(|kept| {
-            self.evaluate(move |deadline| kept.into_iter().map(|kept| kept.map(deadline)).collect())
+            self.cage.run(move |deadline| kept.into_iter().map(|kept| kept.map(deadline)).collect())
         });
-        let mapped: Vec<Vec<Vec<MappedRecord>>> = try_join_all(pieces).await?;
+        let mapped: Vec<Vec<Vec<MappedRecord>>> = try_join_all(pieces).await.map_err(ReadError::Cage)?;
         Ok(mapped.into_iter().flatten().collect())
     }
 

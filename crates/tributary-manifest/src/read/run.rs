@@ -189,7 +189,9 @@ impl<'a, S: PageSink> Run<'a, S> {
         let scope = Scope::at(Utc::now(), Val::Null);
         let named = self
             .reader
-            .evaluate(move |deadline| Ok(partition::partitions(&key, records, &scope, deadline)))
+            .evaluate(&stream.name, move |deadline| {
+                Ok(partition::partitions(&key, records, &scope, deadline))
+            })
             .await;
         let (partitions, nameless) = match named {
             Ok((partitions, nameless)) => (partitions, nameless.into_iter().map(ReadError::Filter).collect()),
