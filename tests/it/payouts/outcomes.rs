@@ -79,10 +79,13 @@ async fn s21_a_request_that_is_repeated_and_refused_proves_nothing_of_the_first(
     till.bank.set_on_duplicate(OnDuplicate::Refuse);
     till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
     formance.pay(&till.initiation("k", 1500)).await.unwrap();
-    while till.bank.payment_requests() < 2 {
-        payments.worker().run_once().await.unwrap();
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let sent_again = async {
+        while till.bank.payment_requests() < 2 {
+            payments.worker().run_once().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), sent_again).await.expect("it is sent again under its key");
     assert_eq!(till.state("k").await, "unknown", "it is not FAILED");
     till.bank.hide_payments(false);
     till.carry_on(&payments, "k", &["pending"]).await;
