@@ -26,6 +26,10 @@ demo: ## Try it, without Docker: builds Tributary and shows it at work
 
 .PHONY: test
 test: ## Run all tests, on PostgreSQL in a container, or a private one where no Docker engine answers
+	@. .ci/lib.sh; \
+	  command -v cargo >/dev/null || fail "Rust is not installed: https://rustup.rs"; \
+	  install_commands cc:gcc; \
+	  docker version >/dev/null 2>&1 || install_postgres_binaries
 	previous=$$(.ci/previous.sh) && TRIBUTARY_PREVIOUS=$$previous cargo test --locked $(TESTS)
 
 .PHONY: contract

@@ -146,6 +146,17 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_is_documented() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut names = BTreeSet::new();
+        captured(&root.join("src"), &Regex::new(r#""(tributary_[a-z_]+)""#).unwrap(), &mut names);
+        let documented = std::fs::read_to_string(root.join("docs/operations.md")).unwrap();
+        let is_documented = |name: &&String| documented.contains(&format!("`{name}"));
+        let missing: Vec<_> = names.iter().filter(|name| !is_documented(name)).collect();
+        assert!(names.len() > 20 && missing.is_empty(), "not in docs/operations.md: {missing:?}");
+    }
+
+    #[test]
     fn every_metric_is_described_under_the_name_that_it_is_recorded_under() {
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let names = |macros: &str| {

@@ -268,7 +268,7 @@ impl Running {
         join_within(RUNS_END, &mut self.runs).await;
         // requests of payments go on when nobody waits for them any more
         if tokio::time::timeout(RUNS_END, self.payments.settled()).await.is_err() {
-            tracing::warn!("the outcome of a payment is left to another instance, or to the next start");
+            tracing::warn!("a payment is still under way: another instance, or the next start, carries it on");
         }
         self.stop_publisher.cancel();
         join_within(PUBLISHER_ENDS, &mut self.publisher).await;

@@ -85,7 +85,7 @@ async fn heed_watermark(
             Ok(()) => {}
             // a read replica answers pages, too; its primary learns of the watermark elsewhere
             Err(StoreError::Unavailable(error)) => {
-                tracing::warn!(%provider, feed = %name, %error, "could not lift the feed's floor");
+                tracing::warn!(%provider, feed = %name, %error, "cannot raise the feed's floor");
             }
             Err(error) => return Err(error),
         }

@@ -132,7 +132,7 @@ async fn parse_aside(
         return parsed();
     }
     tokio::task::spawn_blocking(parsed).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "records could not be looked at");
+        tracing::error!(%error, "the records of a push could not be read");
         Err(ApiError::Internal)
     })
 }

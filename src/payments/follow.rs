@@ -33,7 +33,7 @@ struct Due<'a> {
 pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Result<(), StoreError> {
     let Some(route) = executor.route(&order.provider, order.kind) else {
         tracing::error!(provider = %order.provider, order = %order.id,
-            "an order cannot go on: its provider's file does not say any more how to pay");
+            "an order cannot be carried on: its provider's file no longer says how to pay");
         return executor.later(order, token, Some(executor.pause(order.looks))).await;
     };
     let due = Due { executor, route, order, token };
@@ -95,7 +95,7 @@ impl Due<'_> {
             Some(Looked::Several(several)) => self.several(several).await,
             Some(Looked::Failed(why)) => {
                 tracing::warn!(provider = %self.route.provider, order = %self.order.id, why,
-                    "cannot look for a payment");
+                    "cannot look up a payment of unknown outcome");
                 self.later(Some(self.executor.pause(self.order.looks))).await
             }
             Some(Looked::Missing) => self.not_found().await,
@@ -135,7 +135,7 @@ impl Due<'_> {
             left(ends, order.now).is_some_and(|left| left > route.api.timeout() * 2 + executor.settings.claim)
         });
         if protected {
-            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment is sent again under its key");
+            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment request is repeated under its key");
             send::send(executor, route, order, token).await;
             return Ok(());
         }
@@ -155,7 +155,7 @@ impl Due<'_> {
             Some(Looked::Missing) => self.later(Some(next)).await,
             Some(Looked::Failed(why)) => {
                 tracing::warn!(provider = %self.route.provider, order = %self.order.id, why,
-                    "cannot look at a payment");
+                    "cannot look up an open payment");
                 self.later(Some(next)).await
             }
             // the provider's records will tell

@@ -53,6 +53,10 @@ impl Stop {
         Self::Refused(Refused { status: 400, title: "Invalid request", detail })
     }
 
+    fn not_found(detail: String) -> Self {
+        Self::Refused(Refused { status: 404, title: "Not found", detail })
+    }
+
     fn too_much(sum: &str) -> Self {
         Self::invalid(format!(
             "payments.limits: with {sum} ordered today already, it is more than a day may have"
@@ -162,12 +166,12 @@ impl Intake<'_> {
         let (pool, request) = (&self.executor.pool, &self.request);
         let source = accounts::find_account(pool, provider, request.source.as_str()).await?;
         let source = source.ok_or_else(|| {
-            Stop::invalid(format!("sourceAccountId: there is no account {:?}", request.source.as_str()))
+            Stop::not_found(format!("sourceAccountId: there is no account {:?}", request.source.as_str()))
         })?;
         let destination = view::find_destination(pool, provider, kind, request.destination.as_str()).await?;
         let destination = destination.ok_or_else(|| {
             let id = request.destination.as_str();
-            Stop::invalid(format!("destinationAccountId: there is no account or beneficiary {id:?}"))
+            Stop::not_found(format!("destinationAccountId: there is no account or beneficiary {id:?}"))
         })?;
         payer.policy.check(&request.asset, request.amount, request.source.as_str()).map_err(Stop::invalid)?;
         let order = json!({
@@ -266,7 +270,7 @@ impl Intake<'_> {
             Err(Stop::Store(error)) => Err(error),
             Err(Stop::Refused(Refused { detail, .. })) => {
                 tracing::warn!(provider = %self.route.provider, order = %order.id, detail,
-                    "a refused order cannot be tried anew");
+                    "a refused order cannot be retried");
                 Ok(false)
             }
         }

@@ -40,12 +40,12 @@ pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, t
         match sending.keep(&sent).await {
             Ok(()) => return,
             Err(error) if begun.elapsed() < claim.time => {
-                tracing::error!(order = %order.id, %error, "the outcome of a payment cannot be kept; again");
+                tracing::error!(order = %order.id, %error, "the outcome of a payment cannot be stored yet; trying again");
                 tokio::time::sleep(KEEP_AGAIN).await;
             }
             Err(error) => {
                 // the claim is over: the order is unknown and will be looked up
-                tracing::error!(order = %order.id, %error, "the outcome of a payment could not be kept");
+                tracing::error!(order = %order.id, %error, "the outcome of a payment could not be stored; it will be looked up");
                 return;
             }
         }
@@ -98,7 +98,7 @@ impl Sending<'_> {
                 payment_orders::refused(pool, order.id, claim, reason, next).await?;
             }
             Sent::Unsent(why) => {
-                tracing::warn!(%provider, order = %order.id, why, "a payment was not sent; again later");
+                tracing::warn!(%provider, order = %order.id, why, "a payment was not sent; it is tried again later");
                 payment_orders::unsent(pool, order.id, claim, why, executor.pause(order.looks)).await?;
             }
             Sent::Unknown(why) => {

@@ -44,7 +44,7 @@ impl Worker {
         let mut ticks = 0_u64;
         while !stop.is_cancelled() {
             if let Err(error) = self.tick(&mut running).await {
-                tracing::error!(%error, "cannot carry payments on; trying again");
+                tracing::error!(%error, "cannot work on payments; trying again");
             }
             if ticks.is_multiple_of(COUNT_EVERY) {
                 self.count().await;
@@ -74,7 +74,7 @@ impl Worker {
         if lost > 0 {
             tracing::error!(
                 lost,
-                "the outcomes of payments were lost with their instance: they are looked up"
+                "an instance ended while it paid: the outcomes of its payments are looked up"
             );
         }
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
@@ -100,7 +100,7 @@ impl Worker {
         }
         for provider in executor.payers.keys() {
             if let Err(error) = records::release(&executor.pool, provider).await {
-                tracing::error!(%provider, %error, "held records could not be looked at");
+                tracing::error!(%provider, %error, "held records could not be decided about");
             }
         }
         Ok(claimed)

@@ -15,7 +15,7 @@ use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{self, StoreError, Tally, held_records, transactions};
 
 /// Who changes an order when a record is news of it.
-const BY_RECORD: Act<'static> = Act { actor: "the provider's records", what: "seen" };
+const BY_RECORD: Act<'static> = Act { actor: "the provider's records", what: "reported by the provider" };
 
 /// What became of the records of a batch, as far as orders are concerned.
 #[derive(Debug, Default)]

@@ -99,7 +99,7 @@ async fn apply_one(
             Err(error) if !migration.no_tx && lost_a_lock(&error) && begun.elapsed() < PATIENCE => {
                 tracing::warn!(
                     version = migration.version,
-                    "others use what this migration has to lock; again"
+                    "the migration waits for a lock that others hold; trying again"
                 );
                 sleep(PAUSE).await;
             }

@@ -43,12 +43,12 @@ impl Housekeeper {
         for tick in 0_u64.. {
             for (provider, keep_raw) in &self.providers {
                 if let Err(error) = self.report(provider).await {
-                    tracing::warn!(%provider, %error, "cannot tell how its runs do");
+                    tracing::warn!(%provider, %error, "cannot read how recent runs went");
                 }
                 if tick % TICKS_OF_FORGETTING == 0
                     && let Err(error) = self.forget(provider, *keep_raw).await
                 {
-                    tracing::warn!(%provider, %error, "cannot forget what is old");
+                    tracing::warn!(%provider, %error, "cannot delete what is past its retention");
                 }
             }
             let pause = TICK.mul_f64(rand::rng().random_range(0.9..1.1));

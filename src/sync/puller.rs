@@ -115,7 +115,7 @@ impl Puller {
         let taken = held.taken();
         if let Some(before) = &taken.taken_from {
             tracing::warn!(provider = %self.provider, group = taken.lease.group, before,
-                "went on with the work of an instance that fell silent");
+                "took over from an instance that did not renew its lease");
         }
         let outcome = match self.begin(&taken.lease, work).await? {
             None => Some(RunOutcome::Interrupted),
@@ -200,7 +200,7 @@ impl Puller {
 
     fn lost(&self, lease: &Lease) -> RunOutcome {
         tracing::warn!(provider = %self.provider, group = lease.group,
-            "this instance was silent for longer than its lease; another goes on with its work");
+            "this instance lost its lease: it did not renew it in time, and another instance took over");
         RunOutcome::Interrupted
     }
 
@@ -294,7 +294,7 @@ fn report_breaker(lease: &Lease, failures: u32, pause: Duration) {
     if failures >= breaker::PATIENCE {
         tracing::error!(provider = %lease.provider, group = lease.group, failures,
             pause_seconds = pause.as_secs(),
-            "runs keep failing: the breaker is open until the pause is over, or until `tributary sync`");
+            "runs keep failing: paused until the breaker closes, or until `tributary sync`");
     }
 }
 

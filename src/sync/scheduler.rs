@@ -85,7 +85,7 @@ impl Scheduler {
         let taken =
             leases::take_due(&puller.pool, &puller.provider, &groups, self.concurrency, name, *lease_time);
         let taken = taken.await.unwrap_or_else(|error| {
-            tracing::error!(provider = %puller.provider, %error, "cannot look for work");
+            tracing::error!(provider = %puller.provider, %error, "cannot find out which syncs are due");
             None
         });
         Some(HeldLease::new(&puller.pool, taken?))
@@ -108,7 +108,7 @@ async fn run_and_report(puller: Arc<Puller>, held: HeldLease, stop: Cancellation
             "failed"
         }
         Err(error) => {
-            tracing::error!(%provider, group, %error, "a sync run could not be kept");
+            tracing::error!(%provider, group, %error, "a sync run could not be recorded");
             "failed"
         }
     };

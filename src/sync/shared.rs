@@ -56,7 +56,7 @@ impl DatabaseShared {
             Err(error) => {
                 // if this fails, the lease ends by itself
                 if let Err(error) = provider_tokens::release(&self.pool, place, &lease).await {
-                    tracing::warn!(provider = %self.provider, %error, "the claim on a token could not be ended");
+                    tracing::warn!(provider = %self.provider, %error, "the lease of a token could not be given back");
                 }
                 Err(error)
             }

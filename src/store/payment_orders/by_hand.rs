@@ -56,7 +56,7 @@ pub async fn resolve(
             ("succeeded", "SUCCEEDED", None, payment_id, "resolved as succeeded")
         }
         Resolution::Failed { reason } => ("failed", "FAILED", Some(reason), None, "resolved as failed"),
-        Resolution::Look => ("unknown", "PENDING", None, None, "to be looked for again"),
+        Resolution::Look => ("unknown", "PENDING", None, None, "to be looked up again"),
     };
     let change = sqlx::query!(
         "update payment_orders set state = $2, status = $3, reason = $4,

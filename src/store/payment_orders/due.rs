@@ -65,7 +65,7 @@ pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
          where id in (select id from payment_orders where state = 'sending' and claimed_until <= clock_timestamp()
                       order by id for update skip locked)"
     );
-    change_order(pool, Act { actor, what: "its sender was not heard of again" }, change).await
+    change_order(pool, Act { actor, what: "claim expired: its instance did not answer any more" }, change).await
 }
 
 /// Gives a claim back; the order is due again after `next`, or not of itself.

@@ -184,7 +184,7 @@ pub async fn retry(
     claim: Claim<'_>,
 ) -> Result<Made, StoreError> {
     let Again { provider_key, held, guard, wait, per_day } = again;
-    let mut transaction = begin(pool, Act { actor: claim.owner, what: "tried anew after a refusal" }).await?;
+    let mut transaction = begin(pool, Act { actor: claim.owner, what: "retried after a refusal" }).await?;
     let size = Size {
         provider: order.provider.as_str(),
         kind: order.kind.as_str(),

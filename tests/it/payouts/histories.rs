@@ -242,7 +242,7 @@ async fn histories(till: Till, orders: usize) {
     let again = number(pool, "select count(*) from payment_attempts").await;
     let lost = number(pool, "select count(*) from payment_audit where what = 'outcome unknown'").await;
     let expired =
-        number(pool, "select count(*) from payment_audit where what = 'its sender was not heard of again'")
+        number(pool, "select count(*) from payment_audit where what = 'claim expired: its instance did not answer any more'")
             .await;
     let resent = number(pool, "select count(*) from payment_orders where tries > 1").await;
     let [dead, held_up] = [&fate.died, &fate.held_up].map(|count| count.load(Ordering::Relaxed));
