@@ -7,8 +7,8 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use private_pg::PrivatePostgres;
 use sqlx::PgPool;
-use tributary::private_pg::PrivatePostgres;
 use tributary_formance::{Client, Kind, State};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

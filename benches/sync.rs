@@ -8,15 +8,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use private_pg::PrivatePostgres;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
-use tributary::domain::Origin;
-use tributary::private_pg::PrivatePostgres;
-use tributary::provider::{CompiledProvider, EachPage, Manifest, Page, Period};
-use tributary::standin::kit::{self, Fsp, Standin, StandinConfig};
-use tributary::standin::{mercury::Mercury, square::Square};
 use tributary::store;
 use tributary::sync::{RunOutcome, run_once};
+use tributary_domain::Origin;
+use tributary_manifest::{CompiledProvider, EachPage, Manifest, Page, Period};
+use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
+use tributary_standin::{mercury::Mercury, square::Square};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

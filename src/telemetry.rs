@@ -7,8 +7,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Provider, Source};
-use crate::domain::{FeedName, Resource};
-use crate::provider::Warning;
+use tributary_domain::{FeedName, Resource};
+use tributary_manifest::Warning;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

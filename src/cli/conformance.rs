@@ -12,9 +12,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::stop_on_signal;
-use crate::conformance::naive::{self, Defect};
-use crate::conformance::{Options, Progress, Report, Verdict, run as check};
-use crate::provider::Period;
+use tributary_conformance::naive::{self, Defect};
+use tributary_conformance::{Options, Progress, Report, Verdict, run as check};
+use tributary_manifest::Period;
 
 /// A check found something that loses or stops.
 const FAILED: u8 = 1;

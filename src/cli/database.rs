@@ -7,8 +7,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use super::Common;
-use crate::private_pg::PrivatePostgres;
 use crate::store::{self, migrate::require_schema};
+use private_pg::PrivatePostgres;
 
 /// An open database. Close it, so that a private server stops with its last user.
 pub struct Database {

@@ -15,12 +15,12 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::Provider;
-use crate::domain::{KeyDigest, Scope};
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
-use crate::provider::Period;
-use crate::standin::kit;
 use crate::store::{self, api_keys};
 use crate::sync::{Instance, Progress};
+use tributary_domain::{KeyDigest, Scope};
+use tributary_manifest::Period;
+use tributary_standin::kit;
 
 const MANIFEST: &str = include_str!("../../providers/starling.yaml");
 const TOKEN: &str = "demo";

@@ -9,9 +9,9 @@ use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, time, words};
 use super::{CommandResult, Common};
 use crate::config;
-use crate::domain::{KeyDigest, ProviderName, Scope};
 use crate::http::new_key;
 use crate::store::api_keys::{self, ApiKey};
+use tributary_domain::{KeyDigest, ProviderName, Scope};
 
 #[derive(Subcommand)]
 #[command(after_help = "Example:

@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
 use super::{CommandResult, Common};
-use crate::domain::{OrderState, ProviderName};
 use crate::store::held_records;
 use crate::store::payment_orders::{self, Order, Resolution};
 use crate::store::payment_refusals::{self, Kept};
+use tributary_domain::{OrderState, ProviderName};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:

@@ -10,9 +10,9 @@ use super::progress::{Shown, confirm};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
 use crate::config;
-use crate::domain::{Origin, ProviderName, Resource};
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::sync::{Replayed, Replayer};
+use tributary_domain::{Origin, ProviderName, Resource};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:

@@ -12,9 +12,9 @@ use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
 use super::sync::{BUSY, COULD_NOT_RUN, FAILED, pulled, puller, tell_busy};
 use super::table::time;
-use crate::domain::ProviderName;
 use crate::store::leases::Holder;
 use crate::sync::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
+use tributary_domain::ProviderName;
 
 #[derive(Args)]
 #[command(after_help = "Example:

@@ -21,9 +21,9 @@ use crate::http::{
     self, AppState, ConnectionLimits, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop,
 };
 use crate::payments::{Payer, Payments, Settings};
-use crate::provider::Period;
 use crate::sync::{Housekeeper, Instance, Scheduler};
 use crate::telemetry;
+use tributary_manifest::Period;
 
 #[derive(Args)]
 #[command(after_help = "Signals:
@@ -268,7 +268,9 @@ impl Running {
         join_within(RUNS_END, &mut self.runs).await;
         // requests of payments go on when nobody waits for them any more
         if tokio::time::timeout(RUNS_END, self.payments.settled()).await.is_err() {
-            tracing::warn!("a payment is still under way: another instance, or the next start, carries it on");
+            tracing::warn!(
+                "a payment is still under way: another instance, or the next start, carries it on"
+            );
         }
         self.stop_publisher.cancel();
         join_within(PUBLISHER_ENDS, &mut self.publisher).await;

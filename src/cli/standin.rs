@@ -9,14 +9,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandResult, serve::stop_on_signal};
-use crate::standin::kit::{self, Fsp, Standin, StandinConfig};
-use crate::standin::mercury::Mercury;
-use crate::standin::mollie::Mollie;
-use crate::standin::obie::Obie;
-use crate::standin::paystack::Paystack;
-use crate::standin::revolut::Revolut;
-use crate::standin::square::Square;
-use crate::standin::starling::Starling;
+use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
+use tributary_standin::mercury::Mercury;
+use tributary_standin::mollie::Mollie;
+use tributary_standin::obie::Obie;
+use tributary_standin::paystack::Paystack;
+use tributary_standin::revolut::Revolut;
+use tributary_standin::square::Square;
+use tributary_standin::starling::Starling;
 
 /// The providers. While one runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
 /// `/_standin/truth` and `/_standin/fired` control it.

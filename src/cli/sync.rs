@@ -14,12 +14,12 @@ use super::serve::{lease_time, stop_on_signal};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
 use crate::config::{self, Source};
-use crate::domain::ProviderName;
-use crate::provider::{CompiledProvider, Manifest};
 use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
 use crate::sync::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
+use tributary_domain::ProviderName;
+use tributary_manifest::{CompiledProvider, Manifest};
 
 /// Something could not be read, or the command was stopped.
 pub const FAILED: u8 = 1;

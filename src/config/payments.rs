@@ -6,9 +6,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::domain::{Amount, Asset, RecordError};
 use crate::payments::{AssetLimit, Policy};
-use crate::provider::Period;
+use tributary_domain::{Amount, Asset, RecordError};
+use tributary_manifest::Period;
 
 /// What may be paid.
 #[derive(Deserialize, JsonSchema)]

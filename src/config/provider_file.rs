@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::Lookup;
 use super::payments::PaymentsSection;
 use super::places::{Place, Places};
-use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Policy;
-use crate::provider::{CompiledProvider, Manifest, ManifestError, Period};
 use crate::store::feeds::Pace;
+use tributary_domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
+use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
 #[derive(Debug, Clone)]

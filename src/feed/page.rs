@@ -4,9 +4,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
-use crate::domain::{FeedName, ProviderName};
 use crate::store::feed::{Clock, Slice, Start};
 use crate::store::{StoreError, feed, feeds};
+use tributary_domain::{FeedName, ProviderName};
 
 /// Entries of a page where the client does not say.
 pub const PAGE_SIZE_DEFAULT: i64 = 100;

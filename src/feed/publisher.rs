@@ -10,10 +10,10 @@ use sqlx::postgres::PgListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{FeedName, ProviderName};
 use crate::store::database::within;
 use crate::store::feeds::{Pace, Publication};
 use crate::store::{StoreError, changes, feeds};
+use tributary_domain::{FeedName, ProviderName};
 
 /// How often the queue is looked at without being told to: what a lost NOTIFY costs.
 const TICK: Duration = Duration::from_secs(1);

@@ -11,8 +11,8 @@ use rand::rngs::OsRng;
 use uuid::Uuid;
 
 use super::{ApiError, ServedProvider, SharedState};
-use crate::domain::{KeyDigest, ProviderName, Scope};
 use crate::store::api_keys;
+use tributary_domain::{KeyDigest, ProviderName, Scope};
 
 const PREFIX: &str = "trb_";
 

@@ -9,8 +9,8 @@ use utoipa_axum::routes;
 
 use super::auth::Connector;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::domain::served_id_to_original;
 use crate::store::balances;
+use tributary_domain::served_id_to_original;
 
 /// The balances of one account at one time.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::ApiError;
 use super::body::Room;
-use crate::domain::{KeyDigest, ProviderName, RequestLimit};
+use tributary_domain::{KeyDigest, ProviderName, RequestLimit};
 
 /// What all requests without a valid key share.
 const UNKNOWN: RequestLimit = RequestLimit {

@@ -11,8 +11,8 @@ use sqlx::PgPool;
 
 use super::auth::Authorized;
 use super::{ApiError, version};
-use crate::domain::FeedName;
 use crate::feed::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, PageRequest, page};
+use tributary_domain::FeedName;
 
 /// The time that a feed is asked by: the connector's own parameter and order.
 pub struct Order {

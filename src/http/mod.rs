@@ -36,9 +36,9 @@ pub use limits::Limits;
 pub use openapi::openapi;
 pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
 
-use crate::domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
 use crate::payments::Payments;
-use crate::provider::Webhook;
+use tributary_domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
+use tributary_manifest::Webhook;
 
 /// What the API knows of a provider.
 #[derive(Debug, Clone)]

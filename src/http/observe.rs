@@ -9,8 +9,8 @@ use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
 
 use super::ApiError;
-use crate::domain::{ProviderName, Resource};
 use crate::store::Tally;
+use tributary_domain::{ProviderName, Resource};
 
 /// Formance waits 10 s for an answer: one that it can hear, and try again, comes sooner.
 const READ_LIMIT: Duration = Duration::from_secs(9);

@@ -14,9 +14,9 @@ use utoipa_axum::routes;
 
 use super::auth::Connector;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::domain::{PaymentKind, Status};
 use crate::payments::{Placed, Refused};
 use crate::store::payment_orders::Order;
+use tributary_domain::{PaymentKind, Status};
 
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 256 * 1024;

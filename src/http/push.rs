@@ -12,10 +12,10 @@ use utoipa_axum::routes;
 
 use super::auth::Ingest;
 use super::{ApiError, SharedState, body, error::ErrorBody};
-use crate::domain::{Resource, parse_record};
 use crate::records::{self, Batch, Written};
 use crate::store;
 use crate::store::quarantine::{Refused, RefusedRecord};
+use tributary_domain::{Resource, parse_record};
 
 /// The most records that one call may carry.
 const RECORDS_MAX: usize = 10_000;

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 use super::auth::Connector;
 use super::openapi::{ListParams, Metadata, UpdatedAtFrom};
 use super::{ApiError, SharedState, error::ErrorBody, listing};
-use crate::domain::{Status, TransactionType};
+use tributary_domain::{Status, TransactionType};
 
 /// One version of a transaction: a state that it went through, as served.
 #[derive(Serialize, utoipa::ToSchema)]

@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::ApiError;
-use crate::domain::FormanceVersion;
-use crate::domain::{Status, TransactionType};
+use tributary_domain::FormanceVersion;
+use tributary_domain::{Status, TransactionType};
 
 /// Folds the types and statuses of transactions to what `formance` knows.
 pub fn fold(bodies: &mut [String], formance: FormanceVersion) -> Result<(), ApiError> {

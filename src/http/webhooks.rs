@@ -13,9 +13,9 @@ use utoipa_axum::routes;
 
 use super::body::{self, Held};
 use super::{ApiError, SharedState, error::ErrorBody, observe};
-use crate::domain::ProviderName;
-use crate::provider::{Call, Unproven};
 use crate::store::{self, sync_tasks};
+use tributary_domain::ProviderName;
+use tributary_manifest::{Call, Unproven};
 
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 1024 * 1024;

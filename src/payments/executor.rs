@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::points::{self, Point};
 use super::policy::Policy;
-use crate::domain::{PaymentKind, ProviderName};
-use crate::provider::{PaymentApi, PaymentApis};
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Act, Claim, Order};
+use tributary_domain::{PaymentKind, ProviderName};
+use tributary_manifest::{PaymentApi, PaymentApis};
 
 /// What a claim has besides the time of a request.
 const CLAIM_ROOM: Duration = Duration::from_secs(5);

@@ -9,11 +9,11 @@ use super::elapsed::{after, left};
 use super::executor::{Executor, Route};
 use super::points::Point;
 use super::{send, view};
-use crate::domain::{OrderState, PaymentState};
-use crate::provider::Looked;
 use crate::records::{self, Seen};
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Act, Order};
+use tributary_domain::{OrderState, PaymentState};
+use tributary_manifest::Looked;
 
 /// How long a look may take: less than the claim for it holds.
 const LOOK_LIMIT: Duration = Duration::from_secs(20);

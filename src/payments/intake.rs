@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::executor::{Executor, Payer, Route, Settings};
 use super::points::Point;
 use super::{OrderRequest, follow, key, view};
-use crate::domain::{OrderState, PaymentKind, ProviderName};
 use crate::store::payment_orders::{self, Again, Made, NewOrder, Order};
 use crate::store::payment_refusals::{self, Refusal};
 use crate::store::{StoreError, accounts, database};
+use tributary_domain::{OrderState, PaymentKind, ProviderName};
 
 /// What a request to pay is answered with.
 #[derive(Debug)]

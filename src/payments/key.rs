@@ -3,8 +3,8 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::{PaymentKind, ProviderName};
-use crate::provider::{KeyFormat, KeyManifest};
+use tributary_domain::{PaymentKind, ProviderName};
+use tributary_manifest::{KeyFormat, KeyManifest};
 
 /// The key of an attempt (from 1 on) of the order with this key of Formance's.
 pub fn provider_key(

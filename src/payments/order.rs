@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Amount, Asset, Metadata, RecordId, served_id_to_original};
+use tributary_domain::{Amount, Asset, Metadata, RecordId, served_id_to_original};
 
 /// The longest description, in bytes.
 const DESCRIPTION_MAX_BYTES: usize = 4_096;
@@ -68,7 +68,7 @@ impl OrderRequest {
         }
         let body: Body = serde_json::from_slice(json)
             .map_err(|error| format!("the body has to be the JSON object of an order: {error}"))?;
-        let text = |error: crate::domain::RecordError| error.to_string();
+        let text = |error: tributary_domain::RecordError| error.to_string();
         // what has room among the transactions has room here
         RecordId::parse("idempotencyKey", &body.idempotency_key).map_err(text)?;
         let amount = Amount::parse_unsigned("amount", &body.amount).map_err(text)?;

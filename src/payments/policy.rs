@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::domain::{Amount, Asset};
+use tributary_domain::{Amount, Asset};
 
 /// What of one provider may be ordered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use super::elapsed::Moment;
 use super::executor::{Executor, Route};
 use super::points::Point;
 use super::view;
-use crate::provider::{Prepared, Sent};
 use crate::records::{self, Seen};
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Act, Claim, Order};
+use tributary_manifest::{Prepared, Sent};
 
 /// What has to be left of a claim when the request's time is over.
 const MARGIN: Duration = Duration::from_secs(1);

@@ -8,10 +8,10 @@ use sqlx::PgPool;
 
 use super::elapsed::after;
 use super::executor::Route;
-use crate::domain::{PaymentKind, ProviderName};
 use crate::store::StoreError;
 use crate::store::accounts::{self, Party};
 use crate::store::payment_orders::Order;
+use tributary_domain::{PaymentKind, ProviderName};
 
 /// How far from ours a provider's clock may be.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);

@@ -13,10 +13,10 @@ use uuid::Uuid;
 use super::executor::Executor;
 use super::follow;
 use super::intake::Payments;
-use crate::domain::OrderState;
 use crate::records;
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Claim};
+use tributary_domain::OrderState;
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;

@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::orders::{self, Matched};
-use crate::domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{StoreError, Tally, accounts, balances, transactions};
+use tributary_domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
 
 /// Records of one kind, parsed, with what could not be.
 #[derive(Debug, Default)]
@@ -194,7 +194,7 @@ async fn write_wave(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::parse_record;
+    use tributary_domain::parse_record;
 
     #[test]
     fn states_of_one_record_are_written_one_after_the_other() {

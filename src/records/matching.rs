@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use crate::domain::{
+use tributary_domain::{
     Change, OrderState, Ordered, PastAttempt, PaymentKind, Progress, Said, SaidByRecord, Transaction,
     TransactionType, Unidentified,
 };

@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::batch::{self, Batch};
 use super::matching::{Decision, Known};
-use crate::domain::{
-    PaymentState, ProviderName, Record, RecordId, Resource, Said, Transaction, TransactionType, Verdict,
-};
 use crate::store::payment_orders::{self, Act};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{self, StoreError, Tally, held_records, transactions};
+use tributary_domain::{
+    PaymentState, ProviderName, Record, RecordId, Resource, Said, Transaction, TransactionType, Verdict,
+};
 
 /// Who changes an order when a record is news of it.
 const BY_RECORD: Act<'static> = Act { actor: "the provider's records", what: "reported by the provider" };

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{StoreError, Tally};
-use crate::domain::{Account, ProviderName};
+use tributary_domain::{Account, ProviderName};
 
 /// The same statement for either table: rows as they are stored already, or newer, are left
 /// out before the upsert, so that a repeated sync locks and writes nothing. Sorted by id, so

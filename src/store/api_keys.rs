@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// A key, without its secret.
 #[derive(Debug, Clone, PartialEq)]

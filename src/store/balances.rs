@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{StoreError, Tally};
-use crate::domain::{Balances, ProviderName};
+use tributary_domain::{Balances, ProviderName};
 
 /// Upserts the balances of distinct accounts; each asset counts as one record. An amount
 /// older than the stored one (by the provider's time) is dropped, and one that is the same later is

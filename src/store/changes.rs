@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// The channel on which each commit that adds changes is announced, as `provider/resource`.
 pub const CHANNEL: &str = "tributary_changes";

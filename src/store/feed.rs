@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::StoreError;
-use crate::domain::{FeedName, ProviderName};
+use tributary_domain::{FeedName, ProviderName};
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq)]

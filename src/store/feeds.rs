@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{StoreError, interval};
-use crate::domain::{FeedName, ProviderName};
+use tributary_domain::{FeedName, ProviderName};
 
 /// How a provider's feeds are paced.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
-use crate::domain::{ProviderName, Transaction};
+use tributary_domain::{ProviderName, Transaction};
 
 /// A record that waits.
 #[derive(Debug, Clone)]

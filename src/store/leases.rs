@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::{StoreError, interval};
-use crate::domain::{ProviderName, Resource};
+use tributary_domain::{ProviderName, Resource};
 
 /// A lease that was taken: who may write for a group until it passes to another.
 #[derive(Debug, Clone, PartialEq, Eq)]

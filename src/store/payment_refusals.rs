@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use super::StoreError;
-use crate::domain::{PaymentKind, ProviderName};
+use tributary_domain::{PaymentKind, ProviderName};
 
 /// A refusal to be kept.
 #[derive(Debug, Clone, Copy)]

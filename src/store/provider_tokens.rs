@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// Which token.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
-use crate::domain::{Origin, ProviderName, Resource};
+use tributary_domain::{Origin, ProviderName, Resource};
 
 /// A record as it came, and why it was refused.
 #[derive(Debug, Clone, PartialEq)]

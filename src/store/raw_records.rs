@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
-use crate::domain::{Origin, ProviderName};
+use tributary_domain::{Origin, ProviderName};
 
 /// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// Why a request may not be sent, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

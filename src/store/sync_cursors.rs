@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// The cursor of a partition; `None` before its first run.
 pub async fn load(

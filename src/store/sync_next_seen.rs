@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// Whether an answer of `stream` ever told a next page by `next`, as the file has it now.
 pub async fn load(

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::StoreError;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// A record that was open when it was last seen.
 #[derive(Debug, Clone, PartialEq, Eq)]

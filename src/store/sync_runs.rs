@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::leases::Lease;
 use super::{StoreError, Tally};
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// A run as it is listed.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::leases::Lease;
 use super::{StoreError, begin, leases};
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 /// Something to read, as it was due when a run took it on.
 #[derive(Debug, Clone, PartialEq, Eq)]

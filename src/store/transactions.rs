@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::PgConnection;
 
 use super::{StoreError, Tally};
-use crate::domain::{ProviderName, RecordId, Transaction};
+use tributary_domain::{ProviderName, RecordId, Transaction};
 
 /// Upserts transactions of distinct ids. Rows as they are stored already are left out before
 /// the upsert, so that a repeated sync locks and writes nothing; a row older than the stored

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::provider::{ClientError, Failure, ReadError};
+use tributary_manifest::{ClientError, Failure, ReadError};
 
 /// Failed runs in a row from which on the pauses grow.
 pub const PATIENCE: u32 = 3;
@@ -71,7 +71,7 @@ pub fn after(failed: Failed, before: u32, scheduled: Option<Duration>) -> (u32, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::Closed;
+    use tributary_manifest::Closed;
 
     const EVERY: Option<Duration> = Some(Duration::from_secs(900));
 

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress, WarnedOf};
-use crate::domain::ProviderName;
-use crate::provider::{CompiledProvider, StreamGroup};
 use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
+use tributary_domain::ProviderName;
+use tributary_manifest::{CompiledProvider, StreamGroup};
 
 /// How often a lease that another holds is looked at.
 const LOOK: Duration = Duration::from_millis(100);

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Instance;
-use crate::domain::ProviderName;
 use crate::store::StoreError;
 use crate::store::leases::{self, Holder, Lease, Taken};
+use tributary_domain::ProviderName;
 
 /// How many signs of life there are within the time of a lease.
 const BEATS: u32 = 4;

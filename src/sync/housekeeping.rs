@@ -10,11 +10,11 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::breaker;
-use crate::domain::ProviderName;
-use crate::provider::Period;
 use crate::store::leases;
 use crate::store::quarantine::{self, Which};
 use crate::store::{StoreError, raw_records, sync_runs};
+use tributary_domain::ProviderName;
+use tributary_manifest::Period;
 
 /// How often gauges are set.
 const TICK: Duration = Duration::from_secs(15);

@@ -14,11 +14,11 @@ use super::breaker::{self, Failed};
 use super::held::HeldLease;
 use super::sink::{self, DatabaseSink, SinkError};
 use super::{DatabaseShared, Instance, Progress, WarnedOf};
-use crate::domain::ProviderName;
-use crate::provider::{CompiledProvider, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted};
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
 use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
+use tributary_domain::ProviderName;
+use tributary_manifest::{CompiledProvider, RunError, RunReport, Schedule, Selection, StreamGroup, Wanted};
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]

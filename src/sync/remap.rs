@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use super::foreground::Busy;
 use super::puller::Puller;
 use super::sink::SinkError;
-use crate::domain::{Origin, Record, Resource};
-use crate::provider::{MappedRecord, RemapError, StreamGroup};
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Holder, Lease};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::raw_records::{self, Kept};
 use crate::store::{self, StoreError, Tally, transactions};
+use tributary_domain::{Origin, Record, Resource};
+use tributary_manifest::{MappedRecord, RemapError, StreamGroup};
 
 /// Records that are mapped and committed together.
 const BATCH: u32 = 1_000;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use crate::domain::{ProviderName, Record, Resource, parse_record};
-use crate::provider::{CompiledProvider, MappedRecord};
 use crate::records::{self, Batch, Written};
 use crate::store::quarantine::{self, Quarantined, RefusedRecord, Which};
 use crate::store::{self, StoreError, Tally};
+use tributary_domain::{ProviderName, Record, Resource, parse_record};
+use tributary_manifest::{CompiledProvider, MappedRecord};
 
 /// Records that are looked at together.
 const BATCH: u32 = 500;

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
 use super::{Instance, Progress};
-use crate::provider::CompiledProvider;
 use crate::store::StoreError;
 use crate::store::leases;
+use tributary_manifest::CompiledProvider;
 
 /// How often an instance looks for work; what is asked for begins within about this time.
 const TICK: Duration = Duration::from_secs(1);

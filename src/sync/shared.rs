@@ -5,12 +5,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 
-use crate::domain::ProviderName;
-use crate::provider::{
-    AccessToken, Admission, Budget, Closed, Exchange, Granted, Secret, Shared, SharedError, TokenError,
-};
 use crate::store::provider_tokens::{self, Access, Claim, Lease, Place};
 use crate::store::{StoreError, request_log};
+use tributary_domain::ProviderName;
+use tributary_manifest::{
+    AccessToken, Admission, Budget, Closed, Exchange, Granted, Secret, Shared, SharedError, TokenError,
+};
 
 /// How long an exchange is claimed for: longer than a statement to count it and the answer to it
 /// may take together.

@@ -11,16 +11,16 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Progress, WarnedOf, warned};
-use crate::domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
-use crate::provider::{
-    CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
-};
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::sync_runs::{self, Counts};
 use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_next_seen};
+use tributary_domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
+use tributary_manifest::{
+    CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
+};
 
 /// Why a page was not committed.
 #[derive(Debug, thiserror::Error)]

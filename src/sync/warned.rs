@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use metrics::counter;
 
-use crate::domain::ProviderName;
-use crate::provider::Warnings;
+use tributary_domain::ProviderName;
+use tributary_manifest::Warnings;
 
 /// How much of the words of a warning is kept, in characters: they may be a provider's.
 const TEXT_CHARS: usize = 300;

@@ -1,7 +1,7 @@
 //! Accounts and beneficiaries: first sight only, in the provider's own dates where they ascend.
 
-use tributary::domain::FeedName;
 use tributary::store::feeds;
+use tributary_domain::FeedName;
 use tributary_formance::Kind;
 
 use crate::support::{Consumer, Loop, TestApp, records};

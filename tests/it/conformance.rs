@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tributary::conformance::{Check, Options, Report, Silent, Verdict, run};
+use tributary_conformance::{Check, Options, Report, Silent, Verdict, run};
 
 use crate::support::{TestApp, records};
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tributary::domain::ProviderName;
-use tributary::provider::{
-    AccessToken, CompiledProvider, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
-};
 use tributary::store;
 use tributary::sync::DatabaseShared;
+use tributary_domain::ProviderName;
+use tributary_manifest::{
+    AccessToken, CompiledProvider, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
+};
 
 use crate::support::{Strict, TestApp, edited};
 

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use chrono::DateTime;
 use serde_json::{Value, json};
-use tributary::domain::Scope;
+use tributary_domain::Scope;
 use tributary_formance::{Client, GoTime, Kept};
 
 use crate::support::app::{new_test_key, read};

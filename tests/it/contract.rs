@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use private_pg::PrivatePostgres;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
-use tributary::private_pg::PrivatePostgres;
 use tributary_formance::replay::replay_file;
 use tributary_formance::{Client, En1095State, Kind, Row, State, Watermark};
 

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
+use private_pg::PrivatePostgres;
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tokio::process::Child;
-use tributary::domain::Scope;
-use tributary::private_pg::PrivatePostgres;
 use tributary::store;
+use tributary_domain::Scope;
 use tributary_formance::Kind;
 
 use crate::support::app::new_test_key;

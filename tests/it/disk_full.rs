@@ -7,10 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use private_pg::{Options, PrivatePostgres};
 use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 use tokio_util::sync::CancellationToken;
-use tributary::private_pg::{Options, PrivatePostgres};
 use tributary::store;
 use tributary_formance::Kind;
 

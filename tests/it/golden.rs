@@ -12,9 +12,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tributary::config::{Provider, Source};
-use tributary::domain::{Record, Resource, parse_record};
-use tributary::provider::{CompiledProvider, EachPage, MappedRecord, Page};
-use tributary::standin::kit::{self, Clock, Standin, StandinConfig};
+use tributary_domain::{Record, Resource, parse_record};
+use tributary_manifest::{CompiledProvider, EachPage, MappedRecord, Page};
+use tributary_standin::kit::{self, Clock, Standin, StandinConfig};
 
 use crate::providers::shipped::{self, Shipped};
 use crate::support::edited;

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tributary::domain::ProviderName;
-use tributary::domain::Scope;
 use tributary::store::{self, api_keys};
+use tributary_domain::ProviderName;
+use tributary_domain::Scope;
 
 use crate::support::app::{new_test_key, read};
 use crate::support::process::{FILE_KEY, Place, stop};

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde_json::json;
-use tributary::domain::{Resource, parse_record};
-use tributary::provider::{MappedRecord, Page, PageSink};
 use tributary::store::leases::{self, Lease};
 use tributary::store::sync_runs;
 use tributary::sync::{Busy, DatabaseSink, Order, Progress, RunOutcome, SinkError, Synced};
+use tributary_domain::{Resource, parse_record};
+use tributary_manifest::{MappedRecord, Page, PageSink};
 
 use crate::support::jobs::{Working, count, file, instance, manifest, puller, record, stream, until};
 use crate::support::process::{Place, read_log_until, signal, stop};
@@ -108,7 +108,7 @@ async fn commit(app: &TestApp, file: &str, lease: &Lease, id: &str) -> Result<()
     let puller = puller(app, file, "sink");
     let mut connection = app.pool.acquire().await.unwrap();
     let run = sync_runs::begin(&mut connection, lease).await.unwrap();
-    let connection = tributary::provider::CompiledProvider::new(app.name(), &manifest(file)).unwrap();
+    let connection = tributary_manifest::CompiledProvider::new(app.name(), &manifest(file)).unwrap();
     let progress = Progress::default();
     let mut sink = DatabaseSink::new(&app.pool, lease, run, &connection, puller.groups(), &progress);
     sink.page(page(id)).await

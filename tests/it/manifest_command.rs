@@ -5,8 +5,8 @@ use std::process::Output;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tributary::standin::kit::{self, Running, Standin, StandinConfig};
-use tributary::standin::mercury::Mercury;
+use tributary_standin::kit::{self, Running, Standin, StandinConfig};
+use tributary_standin::mercury::Mercury;
 
 use crate::support::edited;
 use crate::support::process::Place;

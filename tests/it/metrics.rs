@@ -38,7 +38,7 @@ async fn every_counter_that_an_alarm_is_recommended_on_is_at_0_right_after_the_s
             assert!(begun(&format!("tributary_ingested_total{{{labels}}}")), "{metrics}");
         }
     }
-    for kind in tributary::provider::Warning::KINDS {
+    for kind in tributary_manifest::Warning::KINDS {
         let labels = format!("provider=\"pulled\",stream=\"list\",kind=\"{kind}\"");
         assert!(begun(&format!("tributary_sync_warnings_total{{{labels}}}")), "{labels} in\n{metrics}");
     }

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use rand::Rng;
 use rand::rngs::SmallRng;
-use tributary::domain::Status;
-use tributary::provider::CompiledProvider;
-use tributary::standin::kit::{self, Expected, Faults, Late, RetryAfter, Running, Spent, Standin, When};
+use tributary_domain::Status;
 use tributary_formance::kept::Kept;
 use tributary_formance::{Kind, PaymentType};
+use tributary_manifest::CompiledProvider;
+use tributary_standin::kit::{self, Expected, Faults, Late, RetryAfter, Running, Spent, Standin, When};
 
 use self::shipped::{MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped};
 use crate::support::survival::Survival;

@@ -8,9 +8,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tributary::domain::FeedName;
 use tributary::feed::{PageRequest, page};
 use tributary::store::feeds;
+use tributary_domain::FeedName;
 
 use crate::support::{TestApp, records};
 

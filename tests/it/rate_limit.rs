@@ -9,7 +9,7 @@ use axum::http::{Request, StatusCode, header};
 use futures::future::join_all;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
-use tributary::domain::Scope;
+use tributary_domain::Scope;
 use tributary_formance::{CallError, ErrorClass, Kind};
 
 use crate::support::app::{new_test_key, read};

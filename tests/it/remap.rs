@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tributary::domain::{Origin, Resource};
-use tributary::provider::{CompiledProvider, MappedRecord, Page, PageSink};
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
     Busy, DatabaseSink, Housekeeper, Order, Progress, Puller, RemapOrder, RemapOutcome, Remapped, Replayed,
     Replayer, RunOutcome, Synced,
 };
+use tributary_domain::{Origin, Resource};
+use tributary_manifest::{CompiledProvider, MappedRecord, Page, PageSink};
 
 use crate::support::jobs::{count, file, manifest, puller, stream};
 use crate::support::{TestApp, Upstream, edited, records};
@@ -198,7 +198,7 @@ async fn raw_records_go_when_their_time_is_over() {
     setup.came(&payments(".amount"), &[raw("old", "PENDING", "1"), raw("new", "PENDING", "1")]).await;
     setup.app.sql("update raw_records set kept_at = now() - interval '31 days' where position = (select min(position) from raw_records)").await;
     let housekeeper = Housekeeper::new(setup.app.pool.clone(), vec![]);
-    let month = tributary::provider::Period::from_seconds(30 * 86_400);
+    let month = tributary_manifest::Period::from_seconds(30 * 86_400);
     housekeeper.forget(setup.app.name(), Some(month)).await.unwrap();
     let left = raw_records::list(&setup.app.pool, setup.app.name(), "payments", i64::MIN, 10).await.unwrap();
     assert_eq!(left.len(), 1);

@@ -20,11 +20,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixDatagram};
 use tokio::process::Command;
 use tributary::config::{Provider, Source};
-use tributary::domain::Scope;
-use tributary::provider::CompiledProvider;
-use tributary::standin::kit::{Running, Standin};
 use tributary::store;
 use tributary::sync::{RunOutcome, run_once};
+use tributary_domain::Scope;
+use tributary_manifest::CompiledProvider;
+use tributary_standin::kit::{Running, Standin};
 
 use crate::support::app::new_test_key;
 use crate::support::load::Load;

@@ -15,8 +15,8 @@ use sqlx::migrate::Migrator;
 use sqlx::{Executor, PgPool};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
-use tributary::domain::Scope;
 use tributary::store;
+use tributary_domain::Scope;
 
 use crate::support::app::new_test_key;
 use crate::support::process::{PROGRAM, Place, stop};

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use sqlx::{Connection, Executor, PgConnection};
 use tokio::net::TcpListener;
-use tributary::domain::Scope;
+use tributary_domain::Scope;
 
 use crate::support::app::{new_test_key, secret_of};
 use crate::support::process::{Place, stop};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tributary::config::{Provider, Source};
-use tributary::provider::CompiledProvider;
-use tributary::standin::kit::{self, Faults, RetryAfter, Running, Standin, StandinConfig, When};
 use tributary::sync::{RunOutcome, run_once};
 use tributary_formance::Kind;
+use tributary_manifest::CompiledProvider;
+use tributary_standin::kit::{self, Faults, RetryAfter, Running, Standin, StandinConfig, When};
 
 use crate::providers::shipped::STARLING;
 use crate::support::proxy::{Fault, Proxy, report};

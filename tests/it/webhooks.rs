@@ -7,7 +7,7 @@ use axum::http::{Request, StatusCode};
 use chrono::Utc;
 use ring::hmac;
 use serde_json::{Value, json};
-use tributary::domain::Scope;
+use tributary_domain::Scope;
 
 use crate::support::app::new_test_key;
 use crate::support::jobs::{Working, count, file, instance, stream, until};

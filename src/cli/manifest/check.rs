@@ -8,8 +8,8 @@ use clap::Args;
 
 use super::{Error, FAILED, look};
 use crate::cli::Common;
-use crate::domain::ProviderName;
-use crate::provider::{CompiledProvider, EachPage, Exchanged, Failure, Most, Tap, Wanted};
+use tributary_domain::ProviderName;
+use tributary_manifest::{CompiledProvider, EachPage, Exchanged, Failure, Most, Tap, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Example:

@@ -17,9 +17,9 @@ use super::Common;
 use super::database::Database;
 use super::sync::pulled;
 use crate::config;
-use crate::domain::ProviderName;
-use crate::provider::{CompiledProvider, Most, PageSink, RunError, RunReport, Selection, Tap};
 use crate::sync::DatabaseShared;
+use tributary_domain::ProviderName;
+use tributary_manifest::{CompiledProvider, Most, PageSink, RunError, RunReport, Selection, Tap};
 
 /// Something is wrong, or differs.
 const FAILED: u8 = 1;

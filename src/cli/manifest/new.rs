@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{Error, file_of};
 use crate::cli::Common;
-use crate::domain::ProviderName;
+use tributary_domain::ProviderName;
 
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::{Error, FAILED, look};
 use crate::cli::Common;
-use crate::domain::ProviderName;
-use crate::provider::{
+use tributary_domain::ProviderName;
+use tributary_manifest::{
     CompiledProvider, EachPage, Exchanged, MappedRecord, Most, Page, Recorder, RunReport, Selection, Tap,
     Wanted,
 };

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{Error, FAILED, file_of};
 use crate::cli::Common;
 use crate::config;
-use crate::domain::parse_record;
-use crate::provider::{Cassette, CompiledProvider, EachPage, MappedRecord, Most, Page, RunError, Wanted};
+use tributary_domain::parse_record;
+use tributary_manifest::{Cassette, CompiledProvider, EachPage, MappedRecord, Most, Page, RunError, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Examples:

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{Amount, ProviderNames, Status};
+use tributary_domain::{Amount, ProviderNames, Status};
 
 fn order(state: OrderState, payment: Option<&str>, reference: Option<&str>) -> Ordered {
     Ordered {

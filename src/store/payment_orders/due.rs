@@ -6,8 +6,8 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Act, Claim, Order, Row, begin, change_order, read, says};
-use crate::domain::{OrderState, ProviderName};
 use crate::store::{StoreError, interval};
+use tributary_domain::{OrderState, ProviderName};
 
 /// Claims up to `most` orders of `providers` at which something is due: what is only followed after
 /// all of which the outcome is unknown or that were not sent, and of each the one that waits longest
@@ -65,7 +65,8 @@ pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
          where id in (select id from payment_orders where state = 'sending' and claimed_until <= clock_timestamp()
                       order by id for update skip locked)"
     );
-    change_order(pool, Act { actor, what: "claim expired: its instance did not answer any more" }, change).await
+    change_order(pool, Act { actor, what: "claim expired: its instance did not answer any more" }, change)
+        .await
 }
 
 /// Gives a claim back; the order is due again after `next`, or not of itself.

@@ -4,8 +4,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Act, read, says, unreadable};
-use crate::domain::{Amount, Change, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified};
 use crate::store::StoreError;
+use tributary_domain::{Amount, Change, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified};
 
 /// Whether anything was ever ordered at the provider.
 pub async fn any(connection: &mut PgConnection, provider: &ProviderName) -> Result<bool, StoreError> {

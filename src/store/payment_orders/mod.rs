@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::StoreError;
-use crate::domain::{Amount, OrderState, PaymentKind, ProviderName, Status};
+use tributary_domain::{Amount, OrderState, PaymentKind, ProviderName, Status};
 
 /// An order as it is.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,8 +6,8 @@ use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
 use super::{Act, Claim, Order, begin, fetch};
-use crate::domain::{PaymentKind, ProviderName};
 use crate::store::{StoreError, interval};
+use tributary_domain::{PaymentKind, ProviderName};
 
 /// What is ordered.
 #[derive(Debug, Clone)]

@@ -10,13 +10,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tributary::config::{Provider, Source};
-use tributary::domain::Asset;
 use tributary::payments::{Payer, Payments, Policy};
-use tributary::provider::CompiledProvider;
 use tributary::sync::{DatabaseShared, run_once};
+use tributary_domain::Asset;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::recording::{Call, CallKind, Input, Order};
 use tributary_formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
+use tributary_manifest::CompiledProvider;
 
 use crate::support::till::{Formance, now, quick};
 use crate::support::{TestApp, records};

@@ -7,9 +7,9 @@ use axum::http::{Request, StatusCode, header};
 use chrono::{DateTime, Utc};
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::PaymentFault;
+use tributary_domain::Status;
+use tributary_standin::kit::PaymentFault;
 
 use crate::support::TestApp;
 use crate::support::app::read;

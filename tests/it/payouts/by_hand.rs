@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::provider::Manifest;
-use tributary::standin::kit::PaymentFault;
+use tributary_domain::Status;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{PaymentStatus, PaymentType};
+use tributary_manifest::Manifest;
+use tributary_standin::kit::PaymentFault;
 
 use super::command::{AUDITED, Desk, as_shipped};
 use crate::support::till::number;

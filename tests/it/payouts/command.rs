@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tributary::domain::Amount;
 use tributary::payments::{AssetLimit, Payments, Policy};
-use tributary::provider::Manifest;
-use tributary::standin::kit::PaymentFault;
+use tributary_domain::Amount;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
+use tributary_manifest::Manifest;
+use tributary_standin::kit::PaymentFault;
 
 use crate::support::TestApp;
 use crate::support::app::secret_of;

@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
-use tributary::domain::Status;
 use tributary::payments::{Point, Settings};
+use tributary_domain::Status;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 

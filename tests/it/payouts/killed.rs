@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tributary::domain::Status;
 use tributary::payments::Point;
-use tributary::standin::kit::PaymentFault;
 use tributary::store;
+use tributary_domain::Status;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
+use tributary_standin::kit::PaymentFault;
 
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::server;

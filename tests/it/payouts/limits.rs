@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tributary::domain::Amount;
 use tributary::payments::{AssetLimit, Point, Policy};
-use tributary::standin::kit::{Faults, PaymentFault, When};
 use tributary::store::payment_orders::{self, Resolution};
+use tributary_domain::Amount;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
+use tributary_standin::kit::{Faults, PaymentFault, When};
 
 use crate::support::till::{Formance, Till, dead_at, died, now, number, quick};
 

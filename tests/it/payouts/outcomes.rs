@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tributary::domain::Status;
 use tributary::payments::{Point, Policy, Settings};
-use tributary::standin::kit::{OnDuplicate, PaymentFault};
+use tributary_domain::Status;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
+use tributary_standin::kit::{OnDuplicate, PaymentFault};
 
 use crate::support::till::{Formance, Till, dead_at, died, now, quick};
 

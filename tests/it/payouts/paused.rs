@@ -8,12 +8,12 @@ use nix::sys::signal::Signal;
 use sqlx::PgPool;
 use tokio::process::Child;
 use tokio::task::JoinHandle;
-use tributary::domain::Status as BankStatus;
 use tributary::payments::Point;
-use tributary::standin::kit::{OnDuplicate, PaymentFault, Running, Standin};
 use tributary::store;
+use tributary_domain::Status as BankStatus;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{CallError, Client, Movement, PaymentStatus, Row};
+use tributary_standin::kit::{OnDuplicate, PaymentFault, Running, Standin};
 
 use crate::support::process::{FILE_KEY, Place, read_log_until, signal, stop};
 use crate::support::server;

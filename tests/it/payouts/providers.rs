@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::PaymentFault;
+use tributary_domain::Status;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Initiation, Movement, PaymentStatus};
+use tributary_standin::kit::PaymentFault;
 
 use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
 use crate::support::till::{Till, now, number, quick};

@@ -3,12 +3,12 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tributary::domain::{Resource, Status, parse_record};
 use tributary::payments::Payments;
 use tributary::records::{self, Batch};
-use tributary::standin::kit::PaymentFault;
+use tributary_domain::{Resource, Status, parse_record};
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{PaymentStatus, PaymentType};
+use tributary_standin::kit::PaymentFault;
 
 use crate::support::app::TestApp;
 use crate::support::till::{Formance, Till, number, quick};

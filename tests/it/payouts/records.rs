@@ -1,10 +1,10 @@
 //! The movement in the provider's records is the payment that was ordered.
 
-use tributary::domain::Status;
 use tributary::payments::Policy;
-use tributary::standin::kit::PaymentFault;
+use tributary_domain::Status;
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
+use tributary_standin::kit::PaymentFault;
 
 use crate::support::edited;
 use crate::support::till::{Formance, Till, number, quick};

@@ -5,12 +5,12 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
-use tributary::domain::{Status, TransactionType};
-use tributary::provider::CompiledProvider;
-use tributary::standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
-use tributary::standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
-use tributary::standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
 use tributary::sync::DatabaseShared;
+use tributary_domain::{Status, TransactionType};
+use tributary_manifest::CompiledProvider;
+use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
+use tributary_standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
+use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
 
 pub const TOKEN: &str = "the-token-of-the-test";
 

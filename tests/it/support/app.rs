@@ -11,12 +11,12 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
-use tributary::domain::ProviderName;
-use tributary::domain::{KeyDigest, Scope};
 use tributary::feed::Publisher;
 use tributary::http::{AppState, Draining, Limits, ServedProvider, app, new_key};
 use tributary::payments::{Payments, Settings};
 use tributary::store::{self, api_keys};
+use tributary_domain::ProviderName;
+use tributary_domain::{KeyDigest, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
 /// published but by [`TestApp::publish`] or a publisher that the test starts.

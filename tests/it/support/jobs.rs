@@ -8,8 +8,8 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tributary::config::{Provider, Source};
-use tributary::provider::{CompiledProvider, Manifest};
 use tributary::sync::{Instance, Puller, Scheduler};
+use tributary_manifest::{CompiledProvider, Manifest};
 
 use super::{TestApp, Upstream};
 

@@ -6,11 +6,11 @@ use std::sync::{Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use private_pg::{Options, PrivatePostgres};
 use sqlx::{Connection, Executor, PgConnection};
 use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
-use tributary::private_pg::{Options, PrivatePostgres};
 
 /// What the thread of the server is asked to do.
 enum Ask {

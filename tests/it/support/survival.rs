@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use tributary::provider::CompiledProvider;
-use tributary::standin::kit::Spent;
 use tributary::sync::{RunOutcome, run_once};
+use tributary_manifest::CompiledProvider;
+use tributary_standin::kit::Spent;
 
 use super::TestApp;
 

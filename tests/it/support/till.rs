@@ -9,12 +9,12 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tributary::config::{Provider, Source};
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
-use tributary::provider::{CompiledProvider, Manifest, Period};
-use tributary::standin::kit::{self, Limit, Movement as Moved, Running, Standin, StandinConfig};
 use tributary::sync::{DatabaseShared, RunOutcome, run_once};
 use tributary_formance::{
     CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
 };
+use tributary_manifest::{CompiledProvider, Manifest, Period};
+use tributary_standin::kit::{self, Limit, Movement as Moved, Running, Standin, StandinConfig};
 
 use super::{TestApp, edited, with_fast_feed};
 use crate::providers::shipped::{STARLING, Shipped};
