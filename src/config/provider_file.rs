@@ -190,7 +190,7 @@ impl Provider {
                     (Source::Pull(Box::new(manifest)), Some(Arc::new(compiled)))
                 }
                 Err(error) => {
-                    manifest.check_streams().map_err(|error| at_its_line(text, &error))?;
+                    manifest.check_without_variables().map_err(|error| at_its_line(text, &error))?;
                     warnings.push(format!("nothing is pulled: {error}"));
                     (Source::Unset, None)
                 }
@@ -232,7 +232,7 @@ impl Provider {
 pub fn manifest_of(text: &str) -> Result<Manifest, String> {
     match parse_yaml(text)?.source {
         Source::Pull(manifest) => {
-            manifest.check_streams().map_err(|error| at_its_line(text, &error))?;
+            manifest.check_without_variables().map_err(|error| at_its_line(text, &error))?;
             Ok(*manifest)
         }
         Source::Push | Source::Unset => Err("it is not pulled: `source: push`".to_owned()),

@@ -87,6 +87,28 @@ async fn a_new_provider_file_validates_and_a_mistake_in_it_is_named_with_its_lin
 }
 
 #[tokio::test]
+async fn a_payout_whose_request_does_not_carry_the_key_is_refused_by_validate_and_at_start() {
+    let place = Place::new("manifest_keyless");
+    let keyless = edited(
+        include_str!("../../providers/mercury.yaml"),
+        r#"paymentMethod: "ach", idempotencyKey: .key, note: noted"#,
+        r#"paymentMethod: "ach", idempotencyKey: .idempotencyKey"#,
+    );
+    std::fs::write(place.0.join("providers/mercury.yaml"), keyless).unwrap();
+    // whether the variables of the file are set or not
+    for token in [None, Some("a-token-of-sixteen-and-more")] {
+        for args in [&["manifest", "validate"][..], &["serve", "--listen", "127.0.0.1:0"]] {
+            let mut command = place.command(args);
+            command.env_remove("MERCURY_TOKEN");
+            command.envs(token.map(|token| ("MERCURY_TOKEN", token)));
+            let (code, text) = text_of(&command.output().await.unwrap());
+            let told = text.contains("payouts.request: does not carry the key");
+            assert!(code == 1 && told, "{args:?} {token:?}: {code}: {text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn credentials_are_proven_or_their_refusal_explained_without_showing_them() {
     let setup = Setup::new("manifest_check").await;
     let (code, text) = setup.run(&["manifest", "check", "mercury"]).await;

@@ -181,10 +181,12 @@ impl CompiledProvider {
 }
 
 impl Manifest {
-    /// Checks what does not depend on variables: the streams, their filters and schedules.
-    pub fn check_streams(&self) -> Result<(), ManifestError> {
+    /// Checks what does not depend on variables: the streams, their filters and schedules, and how money
+    /// is moved, the key in each request included.
+    pub fn check_without_variables(&self) -> Result<(), ManifestError> {
         plan::streams(self)?;
         self.schedules()?;
+        PaymentPlans::new(self)?;
         Ok(())
     }
 }

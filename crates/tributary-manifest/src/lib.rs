@@ -29,9 +29,6 @@ mod fake;
 #[cfg(test)]
 mod starling_tests;
 
-// what the webhook takes from there
-use jq::yielded as reading;
-
 pub use cage::CageError;
 pub use compiled::CompiledProvider;
 pub use interpolate::{InterpolateError, interpolate};

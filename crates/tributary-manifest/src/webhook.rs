@@ -12,12 +12,12 @@ use ring::hmac;
 use subtle::ConstantTimeEq;
 
 use super::cage::Cage;
+use super::jq::yielded;
 use super::jq::{self, Filter, Limits, Scope};
 use super::manifest::{
     CodeAlgorithm, CodeEncoding, HmacManifest, Manifest, TimestampManifest, WebhookCheck, WebhookManifest,
 };
 use super::plan::ManifestError;
-use super::reading;
 use super::secret::Secret;
 
 /// How long the filters may work on one call.
@@ -167,7 +167,7 @@ impl Trigger {
         let Some(partition) = &self.partition else { return Ok(vec![triggered(None)]) };
         let mut partitions = Vec::new();
         for name in partition.run(input.clone(), &scope, limits)? {
-            match reading::token(&name) {
+            match yielded::token(&name) {
                 Some(name) => partitions.push(triggered(Some(name))),
                 None => return Err(partition.error("yields no text or integer".to_owned())),
             }
