@@ -110,6 +110,7 @@ impl Payments {
                 title: "Not implemented",
                 detail: format!("the manifest of provider {provider} has no section `{}`", kind.section()),
             })),
+            (_, Err(invalid)) if invalid.no_such_account => Err(Stop::not_found(invalid.detail)),
             (_, Err(invalid)) => Err(Stop::invalid(invalid.detail)),
             (Some(route), Ok(request)) => Intake { executor: &self.0, route, request }.place().await,
         };
@@ -173,6 +174,9 @@ impl Intake<'_> {
             let id = request.destination.as_str();
             Stop::not_found(format!("destinationAccountId: there is no account or beneficiary {id:?}"))
         })?;
+        if request.source == request.destination {
+            return Err(Stop::invalid("destinationAccountId: is the account that pays".to_owned()));
+        }
         payer.policy.check(&request.asset, request.amount, request.source.as_str()).map_err(Stop::invalid)?;
         let order = json!({
             "key": self.provider_key(1), "idempotencyKey": request.idempotency_key, "attempt": 1,

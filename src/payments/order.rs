@@ -32,6 +32,20 @@ pub struct Invalid {
     /// The key, where the body tells one.
     pub idempotency_key: Option<String>,
     pub detail: String,
+    /// It is well formed, and names an account that cannot be one of ours.
+    pub no_such_account: bool,
+}
+
+/// As [`Invalid`], of a body whose key is not looked for yet.
+enum Wrong {
+    Malformed(String),
+    NoSuchAccount(String),
+}
+
+impl From<String> for Wrong {
+    fn from(detail: String) -> Self {
+        Self::Malformed(detail)
+    }
 }
 
 #[derive(Deserialize)]
@@ -59,12 +73,16 @@ impl OrderRequest {
     /// may send them.
     pub fn parse(json: &[u8]) -> Result<Self, Invalid> {
         let idempotency_key = serde_json::from_slice::<KeyOnly>(json).ok().map(|key| key.idempotency_key);
-        Self::read(json).map_err(|detail| Invalid { idempotency_key, detail })
+        Self::read(json).map_err(|wrong| {
+            let no_such_account = matches!(wrong, Wrong::NoSuchAccount(_));
+            let (Wrong::Malformed(detail) | Wrong::NoSuchAccount(detail)) = wrong;
+            Invalid { idempotency_key, detail, no_such_account }
+        })
     }
 
-    fn read(json: &[u8]) -> Result<Self, String> {
+    fn read(json: &[u8]) -> Result<Self, Wrong> {
         if json.trim_ascii_start().first() != Some(&b'{') {
-            return Err("the body has to be the JSON object of an order".to_owned());
+            return Err("the body has to be the JSON object of an order".to_owned().into());
         }
         let body: Body = serde_json::from_slice(json)
             .map_err(|error| format!("the body has to be the JSON object of an order: {error}"))?;
@@ -73,27 +91,28 @@ impl OrderRequest {
         RecordId::parse("idempotencyKey", &body.idempotency_key).map_err(text)?;
         let amount = Amount::parse_unsigned("amount", &body.amount).map_err(text)?;
         if amount.minor_units() == 0 {
-            return Err("amount: is not above zero".to_owned());
+            return Err("amount: is not above zero".to_owned().into());
         }
         let account = |field: &'static str, served: &str| {
-            let original =
-                served_id_to_original(served).ok_or(format!("{field}: {served:?} is no id of ours"))?;
-            RecordId::parse(field, &original).map_err(|error| error.to_string())
+            let unknown = |why: String| Wrong::NoSuchAccount(why);
+            let original = served_id_to_original(served)
+                .ok_or_else(|| unknown(format!("{field}: {served:?} is no id of ours")))?;
+            RecordId::parse(field, &original).map_err(|error| unknown(error.to_string()))
         };
         let description = body.description.filter(|description| !description.is_empty());
         if let Some(description) = &description {
             if description.contains('\0') {
-                return Err("description: holds a NUL character".to_owned());
+                return Err("description: holds a NUL character".to_owned().into());
             }
             if description.len() > DESCRIPTION_MAX_BYTES {
-                return Err(format!("description: is longer than {DESCRIPTION_MAX_BYTES} bytes"));
+                return Err(format!("description: is longer than {DESCRIPTION_MAX_BYTES} bytes").into());
             }
         }
         let metadata = Metadata::parse(body.metadata.unwrap_or_default()).map_err(text)?;
         if metadata.to_json().len() > METADATA_MAX_BYTES {
-            return Err(format!("metadata: takes more than {METADATA_MAX_BYTES} bytes"));
+            return Err(format!("metadata: takes more than {METADATA_MAX_BYTES} bytes").into());
         }
-        let order = Self {
+        Ok(Self {
             amount,
             asset: Asset::parse("currency", &body.currency).map_err(text)?,
             source: account("sourceAccountId", &body.source_account_id)?,
@@ -101,11 +120,7 @@ impl OrderRequest {
             idempotency_key: body.idempotency_key,
             description,
             metadata,
-        };
-        if order.source == order.destination {
-            return Err("destinationAccountId: is the account that pays".to_owned());
-        }
-        Ok(order)
+        })
     }
 
     /// What tells one order from another under the same key: everything but the key, however the
@@ -184,13 +199,14 @@ mod tests {
             ("GBP/2", "gbp", "currency"),
             ("ref-1", "", "idempotencyKey"),
             ("a~2Fb", "a~zz", "sourceAccountId"),
-            ("ben_1", "a~2Fb", "destinationAccountId"),
+            ("ben_1", "b~zz", "destinationAccountId"),
             ("rent", r"r\u0000", "description"),
             (r#""1","b""#, r#"1,"b""#, "expected a string"),
             ("idempotencyKey", "key", "idempotencyKey"),
         ] {
             let refused = OrderRequest::parse(edited(GOOD, from, to).as_bytes()).unwrap_err();
             assert!(refused.detail.contains(about), "{to}: {refused}");
+            assert_eq!(refused.no_such_account, about.ends_with("AccountId"), "{to}");
         }
         let long = edited(GOOD, "ref-1", &"k".repeat(1_001));
         assert!(OrderRequest::parse(long.as_bytes()).unwrap_err().detail.contains("at most 1000"));

@@ -176,7 +176,7 @@ async fn a_process_that_is_stopped_in_a_run_commits_nothing_after_another_took_o
     until(&app.pool, SUCCEEDED, 1).await;
     first.answer(json!([record("stale")]));
     signal(&paused, Signal::SIGCONT);
-    read_log_until(&mut paused, "silent for longer than its lease").await;
+    read_log_until(&mut paused, "this instance lost its lease").await;
     stop(paused).await;
     stop(other).await;
     let ids: Vec<String> =

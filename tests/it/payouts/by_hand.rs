@@ -66,7 +66,7 @@ async fn what_is_parked_can_be_looked_for_again() {
         (1, 1),
         "it was only looked for"
     );
-    assert!(desk.says(&["show", "k"]).await.contains("  ann: to be looked for again\n"));
+    assert!(desk.says(&["show", "k"]).await.contains("  ann: to be looked up again\n"));
     desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Succeeded);
     desk.till.carry_on(&desk.payments, "k", &["succeeded"]).await;
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
