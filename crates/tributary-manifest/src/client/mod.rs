@@ -192,6 +192,8 @@ impl Client {
 #[cfg(test)]
 mod answers_tests;
 #[cfg(test)]
+mod payments_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tls_tests;

@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use super::{Client, Method, PaymentError, Request, Target};
+use super::Client;
 use crate::fake::{self, Fake, answer, cut_off};
-use crate::shared::InMemory;
+use crate::wire::{InMemory, Method, PaymentError, Request, Target};
 
 /// Sends a payment to an upstream that answers each request with `answer`, through a gate that is
 /// `open`: the status or why there is none, and how many requests came.
