@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::{Executor, PgPool};
+use sqlx::{Executor, PgPool, Postgres, Transaction};
 use tokio::process::Child;
 use tokio::task::JoinHandle;
 use tributary::store;
@@ -142,16 +142,24 @@ async fn later_migrations(place: &Place) -> Migrator {
     Migrator::new(folder.as_path()).await.unwrap()
 }
 
-/// Keeps a transaction open until a migration waits for it, and until both instances have
-/// acknowledged pushes after that: whoever waits must not make all others wait.
-async fn hold_up_the_migration(pool: &PgPool, load: &Load) {
+/// A transaction that any migration of the tables has to wait for.
+async fn in_the_way(pool: &PgPool) -> Transaction<'static, Postgres> {
     let mut transaction = pool.begin().await.unwrap();
     load::insert(&mut transaction, "held", 1).await.unwrap();
+    transaction
+}
+
+/// Keeps the transaction open until a migration waits for it, and until both instances have
+/// acknowledged pushes after that: whoever waits must not make all others wait.
+async fn hold_up_the_migration(pool: &PgPool, transaction: Transaction<'static, Postgres>, load: &Load) {
     let waiting = "select exists (select from pg_locks l join pg_database d on d.oid = l.database
         where d.datname = current_database() and l.mode = 'AccessExclusiveLock' and not l.granted)";
-    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(pool).await.unwrap() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let waits = async {
+        while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(pool).await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), waits).await.expect("the migration waits");
     let before = load.acknowledged.each_ref().map(|count| count.load(Relaxed));
     let goes_on = async {
         while load.acknowledged.iter().zip(before).any(|(count, before)| count.load(Relaxed) < before + 10) {
@@ -254,7 +262,9 @@ async fn s25_old_and_new_share_a_database_under_load_while_it_is_migrated() {
         store::migrate::apply(&pool, &later).await.unwrap();
         println!("migrated under load in {:.1?}", begun.elapsed());
     };
-    tokio::join!(migrated, hold_up_the_migration(&pool, &load));
+    // open before the migration begins, which else might be done by then
+    let held = in_the_way(&pool).await;
+    tokio::join!(migrated, hold_up_the_migration(&pool, held, &load));
     let columns = "select count(*) from information_schema.columns
         where table_schema = 'public' and column_name = 'later'";
     assert_eq!(count(&pool, columns).await, TABLES.len() as i64);
