@@ -1,5 +1,5 @@
 //! The feed: a log per provider and kind, with a clock. Write first, number after commit:
-//! [`publisher`] moves committed changes into it, [`page`] reads it by position.
+//! [`publisher`] moves committed changes into it, [`page()`] reads it by position.
 
 pub mod page;
 pub mod publisher;

@@ -5,11 +5,11 @@
 //! what Formance would make of the answers. It never writes.
 //!
 //! - [`catalogue`] is the table of checks: name, question, and why it matters;
-//! - [`probe`] sends requests, and keeps how long they took and what went wrong;
-//! - [`walk`], [`polls`] and [`rewalk`] gather evidence of a list: all pages, what the loops got,
+//! - `probe` sends requests, and keeps how long they took and what went wrong;
+//! - `walk`, `polls` and `rewalk` gather evidence of a list: all pages, what the loops got,
 //!   and all pages once more;
-//! - [`checks`] judge that evidence; [`probes`] ask further and judge the answers;
-//! - [`run`] is the order of it all, [`report`] what comes out, [`table`] how it is printed;
+//! - `checks` judge that evidence; `probes` ask further and judge the answers;
+//! - [`run`] is the order of it all, [`report`] what comes out, `table` how it is printed;
 //! - [`naive`] is a server that is wrong on purpose, in one way at a time.
 
 pub mod catalogue;

@@ -47,7 +47,7 @@ pub const ASSETS_MAX: usize = 1_000;
 impl Balances {
     /// Takes the canonical JSON of an account's balances. A time that lies more than a day
     /// ahead is refused: every later balance would look older than it. So are more than
-    /// [`ASSETS_MAX`] assets, and one that is named twice.
+    /// 1,000 assets, and one that is named twice.
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
         let wire: BalancesRecord = serde_json::from_slice(json)?;
         let at = Timestamp::parse("at", &wire.at)?;
