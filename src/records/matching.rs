@@ -104,7 +104,7 @@ impl Known {
             OrderState::Sending => Decision::Hold,
             OrderState::Pending | OrderState::Unknown => Decision::HoldAndPark(order.id, differs),
             OrderState::Parked => Decision::Hold,
-            _ if order.names.has_id(record.id.as_str()) => self.said_loudly(order, record),
+            _ if order.names.has_id(record.id.as_str()) => Decision::Contradiction(None),
             _ => Decision::WriteLoudly("a record refers to a payment and is of another amount"),
         })
     }
@@ -134,14 +134,6 @@ impl Known {
             (true, change) => Decision::Contradiction(change.map(Box::new)),
             (false, Some(change)) => Decision::News(Box::new(change)),
             (false, None) => Decision::Known,
-        }
-    }
-
-    fn said_loudly(&self, order: &Ordered, record: &Transaction) -> Decision {
-        match self.said(order, record) {
-            Decision::News(change) => Decision::Contradiction(Some(change)),
-            Decision::Known => Decision::Contradiction(None),
-            other => other,
         }
     }
 
