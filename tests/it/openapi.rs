@@ -21,9 +21,8 @@ async fn the_served_description_is_the_one_of_the_code() {
 
 /// Formance's file, where it is at hand.
 fn theirs() -> Option<Value> {
-    let shared = std::env::var("TRIBUTARY_SHARED")
-        .unwrap_or_else(|_| format!("{}/../shared", env!("CARGO_MANIFEST_DIR")));
-    let text = std::fs::read_to_string(format!("{shared}/formance/generic-openapi.yaml")).ok()?;
+    let file = tributary_reference::reference("formance/generic-openapi.yaml")?;
+    let text = std::fs::read_to_string(file).expect("Formance's file is read");
     Some(serde_saphyr::from_str(&text).expect("Formance's file is YAML"))
 }
 
