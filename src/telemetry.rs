@@ -109,7 +109,7 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
             Source::Push | Source::Unset => &[],
         };
         for (stream, kind) in
-            streams.iter().flat_map(|stream| Warning::KINDS.map(|kind| (stream.name.clone(), kind)))
+            streams.iter().flat_map(|stream| Warning::KINDS.iter().map(|kind| (stream.name.clone(), *kind)))
         {
             counter!("tributary_sync_warnings_total", "provider" => provider.clone(), "stream" => stream,
                 "kind" => kind)

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::jq::FilterError;
 use threads::Threads;
+pub use threads::run_within;
 
 /// How long the filters may work on one answer.
 const FILTER_DEADLINE: Duration = Duration::from_secs(60);
