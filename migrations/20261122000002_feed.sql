@@ -59,7 +59,7 @@ create table feeds (
   -- the life of the database that it was last seen in: timeline and object ids
   life text not null,
   -- set while a first full sync runs, so that accounts go out in the provider's date order
-  held boolean not null default false,
+  awaits_first_sync boolean not null default false,
   created_at timestamptz not null default clock_timestamp(),
   constraint feeds_pkey primary key (provider, resource)
 );

@@ -210,7 +210,7 @@ declare
   issued_at timestamptz;
   result publication := (0, false, 0, null, null);
 begin
-  if f.held then
+  if f.awaits_first_sync then
     return result;
   end if;
   -- what a consumer may be told must survive a crash, whatever the session's setting
@@ -280,15 +280,15 @@ begin
   end if;
 end $$;
 
--- Holds a feed that has published nothing yet back; gives whether it is held.
-create function hold_new_feed(p_provider text, p_resource text) returns boolean
+-- Has a feed that has published nothing yet wait for the end of its first sync; gives whether it waits.
+create function await_first_sync(p_provider text, p_resource text) returns boolean
 language plpgsql as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
 begin
-  if f.last_position = 0 and not f.held then
-    update feeds set held = true where provider = p_provider and resource = p_resource;
+  if f.last_position = 0 and not f.awaits_first_sync then
+    update feeds set awaits_first_sync = true where provider = p_provider and resource = p_resource;
     return true;
   end if;
-  return f.held;
+  return f.awaits_first_sync;
 end $$;

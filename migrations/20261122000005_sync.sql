@@ -94,10 +94,10 @@ create table sync_leases (
   -- runs in a row that failed, and until when none is tried for that
   failures integer not null default 0,
   paused_until timestamptz,
-  -- resources whose first full read is over: a feed is held back until all groups have it
+  -- resources whose first full read is over: the feed waits until all groups have it
   settled text[] not null default '{}',
   constraint sync_leases_pkey primary key (provider, stream_group),
-  constraint sync_leases_held_until check ((holder is null) = (expires_at is null)),
+  constraint sync_leases_holder_expires check ((holder is null) = (expires_at is null)),
   constraint sync_leases_failures_counted check (failures >= 0)
 );
 

@@ -140,17 +140,17 @@ create index payment_refusals_last_idx on payment_refusals (last_at);
 
 -- Records of the provider that may be the movement of an order of which the provider's id is not
 -- known yet. In the order in which they came; served once that is decided.
-create table held_records (
-  seq bigint generated always as identity constraint held_records_pkey primary key,
+create table unmatched_records (
+  seq bigint generated always as identity constraint unmatched_records_pkey primary key,
   provider text not null,
   id text not null,
   record jsonb not null,
   backfill boolean not null,
   -- whether it may decide about the order: not what was pushed of a provider that is pulled
   decides boolean not null,
-  held_at timestamptz not null default clock_timestamp()
+  received_at timestamptz not null default clock_timestamp()
 );
-create index held_records_id_idx on held_records (provider, id);
+create index unmatched_records_id_idx on unmatched_records (provider, id);
 
 create function refuse_change() returns trigger
 language plpgsql as $$

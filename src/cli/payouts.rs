@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
 use super::{CommandResult, Common};
-use crate::store::held_records;
 use crate::store::payment_orders::{self, Order, Resolution};
 use crate::store::payment_refusals::{self, Kept};
+use crate::store::unmatched_records;
 use tributary_domain::{OrderState, ProviderName};
 
 #[derive(Subcommand)]
@@ -139,11 +139,13 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
         Output::Json => table::json(&orders.iter().map(described).collect::<Vec<_>>()),
         Output::Table => table::print(&ORDERS, orders.iter().map(row)),
     }
-    let held = held_records::count(&database.pool, args.provider.as_ref()).await?;
-    match held {
+    let waiting = unmatched_records::count(&database.pool, args.provider.as_ref()).await?;
+    match waiting {
         0 => {}
         1 => eprintln!("1 record of a provider waits until it is known whether it shows one of these"),
-        _ => eprintln!("{held} records of providers wait until it is known whether they show one of these"),
+        _ => {
+            eprintln!("{waiting} records of providers wait until it is known whether they show one of these")
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use chrono::Utc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::{self, Held};
+use super::body::{self, Buffered};
 use super::{ApiError, SharedState, error::ErrorBody, observe};
 use crate::store::{self, sync_tasks};
 use tributary_domain::ProviderName;
@@ -69,7 +69,7 @@ async fn take_webhook(
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn read(body: Body, state: &SharedState) -> Result<Held, ApiError> {
+async fn read(body: Body, state: &SharedState) -> Result<Buffered, ApiError> {
     let reading = body::read(body, BODY_MAX_BYTES, state.limits.webhooks());
     let late =
         |_| ApiError::Unavailable(format!("the body did not arrive within {} s", BODY_LIMIT.as_secs()));

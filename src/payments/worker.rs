@@ -99,8 +99,8 @@ impl Worker {
             });
         }
         for provider in executor.payers.keys() {
-            if let Err(error) = records::release(&executor.pool, provider).await {
-                tracing::error!(%provider, %error, "held records could not be decided about");
+            if let Err(error) = records::match_waiting(&executor.pool, provider).await {
+                tracing::error!(%provider, %error, "records that wait for an order's outcome could not be matched; trying again");
             }
         }
         Ok(claimed)

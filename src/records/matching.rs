@@ -26,9 +26,9 @@ pub enum Decision {
     /// It says the opposite of what was told: a person has to look. No transaction of its own.
     Contradiction(Option<Box<Change>>),
     /// It may be the movement of an order, or belongs to what may be: it waits until that is known.
-    Hold,
-    /// As [`Decision::Hold`], and the order is left to a person, for this reason.
-    HoldAndPark(Uuid, String),
+    Wait,
+    /// As [`Decision::Wait`], and the order is left to a person, for this reason.
+    WaitAndPark(Uuid, String),
     /// It is not taken, for this reason; a lie about an order is loud.
     Refuse { reason: String, loud: bool },
 }
@@ -44,7 +44,7 @@ pub struct Known {
     /// Whether there is any order, of whatever size, whose movement is not identified.
     pub some_unidentified: bool,
     /// Ids of records that wait, except where those are decided about now.
-    pub held: HashSet<String>,
+    pub unmatched: HashSet<String>,
     /// Ids that are among the transactions.
     pub written: HashSet<String>,
 }
@@ -58,8 +58,8 @@ impl Known {
         let decision = decision.or_else(|| self.child(record, decides)).or_else(|| self.waits(record));
         let decision = decision.unwrap_or(Decision::Write);
         match &decision {
-            Decision::Hold | Decision::HoldAndPark(..) => {
-                self.held.insert(record.id.as_str().to_owned());
+            Decision::Wait | Decision::WaitAndPark(..) => {
+                self.unmatched.insert(record.id.as_str().to_owned());
             }
             Decision::News(change) | Decision::Contradiction(Some(change)) => {
                 if let Some(order) = self.orders.iter_mut().find(|order| order.id == change.order.id) {
@@ -101,9 +101,9 @@ impl Known {
         );
         Some(match order.state {
             // whoever sends it says first what became of that
-            OrderState::Sending => Decision::Hold,
-            OrderState::Pending | OrderState::Unknown => Decision::HoldAndPark(order.id, differs),
-            OrderState::Parked => Decision::Hold,
+            OrderState::Sending => Decision::Wait,
+            OrderState::Pending | OrderState::Unknown => Decision::WaitAndPark(order.id, differs),
+            OrderState::Parked => Decision::Wait,
             _ if order.names.has_id(record.id.as_str()) => Decision::Contradiction(None),
             _ => Decision::WriteLoudly("a record refers to a payment and is of another amount"),
         })
@@ -185,14 +185,15 @@ impl Known {
     fn waits(&self, record: &Transaction) -> Option<Decision> {
         let id = record.id.as_str();
         let related = record.related_id.as_ref().map(|related| related.as_str());
-        let belongs = self.held.contains(id) || related.is_some_and(|related| self.held.contains(related));
+        let belongs =
+            self.unmatched.contains(id) || related.is_some_and(|related| self.unmatched.contains(related));
         let is_written = |id: &str| self.written.contains(id);
         let parent_unknown =
             self.some_unidentified && related.is_some_and(|related| !is_written(id) && !is_written(related));
         let may_be = record.kind != TransactionType::Payin
             && !is_written(id)
             && self.unidentified.iter().any(|order| order.may_be(record));
-        (belongs || parent_unknown || may_be).then_some(Decision::Hold)
+        (belongs || parent_unknown || may_be).then_some(Decision::Wait)
     }
 }
 

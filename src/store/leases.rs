@@ -25,7 +25,7 @@ pub struct Taken {
     pub lease: Lease,
     /// Runs in a row that failed before.
     pub failures: u32,
-    /// Who held it until its time was over.
+    /// Who had it until its time was over.
     pub taken_from: Option<String>,
 }
 
@@ -59,7 +59,7 @@ pub async fn ensure(
 }
 
 /// Takes the lease of that one of `groups` which waits longest for its turn: with a task that is
-/// due, not paused, not held, and with fewer than `concurrency` groups of the provider at work.
+/// due, not paused, not taken, and with fewer than `concurrency` groups of the provider at work.
 pub async fn take_due(
     pool: &PgPool,
     provider: &ProviderName,
@@ -86,7 +86,7 @@ pub async fn take_due(
     }))
 }
 
-/// Takes the lease of `group` whether anything is due or not, unless somebody holds it: then
+/// Takes the lease of `group` whether anything is due or not, unless somebody has it: then
 /// gives who. A pause after failures ends with it.
 pub async fn take_now(
     pool: &PgPool,
@@ -97,7 +97,7 @@ pub async fn take_now(
 ) -> Result<Result<Taken, Holder>, StoreError> {
     loop {
         let before = sqlx::query!(
-            r#"select holder, expires_at, expires_at > clock_timestamp() as held from sync_leases
+            r#"select holder, expires_at, expires_at > clock_timestamp() as current from sync_leases
                where provider = $1 and stream_group = $2"#,
             provider.as_str(),
             group
@@ -106,7 +106,7 @@ pub async fn take_now(
         .await?;
         let taken_from = before.as_ref().and_then(|before| before.holder.clone());
         if let Some(before) = before
-            && let (Some(true), Some(name), Some(until)) = (before.held, before.holder, before.expires_at)
+            && let (Some(true), Some(name), Some(until)) = (before.current, before.holder, before.expires_at)
         {
             return Ok(Err(Holder { name, until }));
         }

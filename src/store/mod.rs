@@ -9,10 +9,10 @@ pub mod changes;
 pub mod database;
 pub mod feed;
 pub mod feeds;
-pub mod held_records;
 pub mod leases;
 pub mod migrate;
 pub mod payment_orders;
+pub mod unmatched_records;
 
 pub mod payment_refusals;
 pub mod provider_tokens;

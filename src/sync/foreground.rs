@@ -6,8 +6,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
+use super::renewed_lease::RenewedLease;
 use super::{Instance, Progress, WarnedOf};
 use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
@@ -58,16 +58,16 @@ impl Puller {
                 Some(stream) if group.streams.iter().any(|name| name == stream) => vec![stream.to_owned()],
                 Some(_) => continue,
             };
-            let held = tokio::select! {
-                held = self.take(group, &order.busy) => held?,
+            let lease = tokio::select! {
+                lease = self.take(group, &order.busy) => lease?,
                 () = stop.cancelled() => return Ok(Synced::Ran(RunOutcome::Interrupted)),
             };
-            let held = match held {
-                Ok(held) => held,
+            let lease = match lease {
+                Ok(lease) => lease,
                 Err(holder) => return Ok(Synced::Busy { group: group.name.clone(), holder }),
             };
             let work = Work::Streams { names, forget: order.forget };
-            match self.run(held, &work, stop).await? {
+            match self.run(lease, &work, stop).await? {
                 None => {}
                 Some(RunOutcome::Interrupted) => return Ok(Synced::Ran(RunOutcome::Interrupted)),
                 Some(outcome) => total = together(total, outcome),
@@ -81,11 +81,11 @@ impl Puller {
         &self,
         group: &StreamGroup,
         busy: &Busy<'_>,
-    ) -> Result<Result<HeldLease, Holder>, StoreError> {
+    ) -> Result<Result<RenewedLease, Holder>, StoreError> {
         let mut told = false;
         loop {
-            match HeldLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
-                Ok(held) => return Ok(Ok(held)),
+            match RenewedLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
+                Ok(lease) => return Ok(Ok(lease)),
                 Err(holder) => match busy {
                     Busy::GiveUp => return Ok(Err(holder)),
                     Busy::Wait(tell) => {

@@ -3,12 +3,12 @@
 
 mod breaker;
 mod foreground;
-mod held;
 mod housekeeping;
 mod instance;
 mod progress;
 mod puller;
 mod remap;
+mod renewed_lease;
 mod replay;
 mod scheduler;
 mod shared;

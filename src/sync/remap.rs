@@ -98,15 +98,15 @@ impl Puller {
             if streams.is_empty() {
                 continue;
             }
-            let held = match self.take(group, &order.busy).await? {
-                Ok(held) => held,
+            let lease = match self.take(group, &order.busy).await? {
+                Ok(lease) => lease,
                 Err(holder) => return Ok(RemapOutcome::Busy { group: group.name.clone(), holder }),
             };
             let result = tokio::select! {
-                result = self.remap_group(&held.taken().lease, group, &streams, order, &mut done) => Some(result),
+                result = self.remap_group(&lease.taken().lease, group, &streams, order, &mut done) => Some(result),
                 () = stop.cancelled() => None,
             };
-            held.give_back().await?;
+            lease.give_back().await?;
             match result {
                 Some(result) => result?,
                 None => return Ok(RemapOutcome::Interrupted(done)),

@@ -107,11 +107,12 @@ impl Shared for DatabaseShared {
     fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>> {
         Box::pin(async move {
             let budgets: Vec<_> = budgets.iter().map(|budget| (budget.requests, budget.per)).collect();
-            let held = request_log::take(&self.pool, &self.provider, &budgets).await.map_err(out_of_reach)?;
-            Ok(match held {
+            let delay =
+                request_log::take(&self.pool, &self.provider, &budgets).await.map_err(out_of_reach)?;
+            Ok(match delay {
                 None => Admission::Go,
-                Some(held) if held.by_budget => Admission::Wait { wait: held.wait, why: Closed::ByBudget },
-                Some(held) => Admission::Wait { wait: held.wait, why: Closed::ByProvider },
+                Some(delay) if delay.by_budget => Admission::Wait { wait: delay.wait, why: Closed::ByBudget },
+                Some(delay) => Admission::Wait { wait: delay.wait, why: Closed::ByProvider },
             })
         })
     }

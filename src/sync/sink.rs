@@ -1,5 +1,5 @@
 //! Where a run's pages go: rows, cursor and counts of a page are committed together, and only
-//! while the run's lease is held.
+//! while the run has its lease.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -114,8 +114,8 @@ impl<'a> DatabaseSink<'a> {
         warnings: &mut Warnings,
     ) -> Result<(Counts, WarnedOf), SinkError> {
         leases::limit_silence(connection, self.lease).await?;
-        if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
-            feeds::hold_new(connection, self.provider(), feed).await?;
+        if let Some(feed) = first_sync_feed(page.resource).filter(|_| page.first_of_stream) {
+            feeds::await_first_sync(connection, self.provider(), feed).await?;
         }
         let Written { tally, refused } =
             records::write(connection, self.provider(), page.resource, batch).await?;
@@ -197,8 +197,8 @@ fn streams(group: &StreamGroup) -> impl Iterator<Item = &str> {
     group.streams.iter().map(String::as_str)
 }
 
-/// The feed whose first full sync is held back until its end, if the resource has one.
-fn held_feed(resource: Resource) -> Option<FeedName> {
+/// The feed that waits for the end of the first full sync, if the resource has one.
+fn first_sync_feed(resource: Resource) -> Option<FeedName> {
     match resource {
         Resource::Accounts => Some(FeedName::Accounts),
         Resource::Beneficiaries => Some(FeedName::Beneficiaries),
@@ -248,11 +248,11 @@ pub async fn settle(
     resource: Resource,
     groups: &[StreamGroup],
 ) -> Result<(), StoreError> {
-    let Some(feed) = held_feed(resource) else { return Ok(()) };
+    let Some(feed) = first_sync_feed(resource) else { return Ok(()) };
     let bringing = groups.iter().filter(|group| group.resources.contains(&resource));
     let bringing: Vec<&str> = bringing.map(|group| group.name.as_str()).collect();
     if leases::settle(connection, lease, resource, &bringing).await? {
-        feeds::release(connection, &lease.provider, feed).await?;
+        feeds::end_first_sync(connection, &lease.provider, feed).await?;
     }
     Ok(())
 }

@@ -50,8 +50,8 @@ fn word(decision: &Decision) -> &'static str {
         Decision::Known => "known",
         Decision::News(_) => "news",
         Decision::Contradiction(_) => "contradiction",
-        Decision::Hold => "hold",
-        Decision::HoldAndPark(..) => "hold and park",
+        Decision::Wait => "wait",
+        Decision::WaitAndPark(..) => "wait and park",
         Decision::Refuse { loud: true, .. } => "refuse loudly",
         Decision::Refuse { loud: false, .. } => "refuse",
     }
@@ -84,10 +84,10 @@ fn a_record_of_another_size_is_no_news_in_any_state() {
         for (state, by_reference, by_id) in [
             (Recorded, "write", "contradiction"),
             (Held, "write", "contradiction"),
-            (Sending, "hold", "hold"),
-            (Pending, "hold and park", "hold and park"),
-            (Unknown, "hold and park", "hold and park"),
-            (Parked, "hold", "hold"),
+            (Sending, "wait", "wait"),
+            (Pending, "wait and park", "wait and park"),
+            (Unknown, "wait and park", "wait and park"),
+            (Parked, "wait", "wait"),
             (Succeeded, "write loudly", "contradiction"),
             (Failed, "write loudly", "contradiction"),
         ] {
@@ -174,9 +174,9 @@ fn a_record_that_may_be_the_movement_waits_with_all_that_belongs_to_it() {
         let mut known =
             Known { unidentified: vec![unidentified(awaits)], some_unidentified: true, ..Known::default() };
         let decision = known.decide(&record(with.clone()), true);
-        assert_eq!(decision == Decision::Hold, waits, "{with}");
+        assert_eq!(decision == Decision::Wait, waits, "{with}");
         let child = record(json!({"id": "c", "relatedTransactionID": "r", "type": "PAYIN"}));
-        assert_eq!(known.decide(&child, true), Decision::Hold, "its parent is not known yet");
+        assert_eq!(known.decide(&child, true), Decision::Wait, "its parent is not known yet");
     }
 }
 

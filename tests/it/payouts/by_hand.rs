@@ -92,7 +92,7 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
     let shown = desk.says(&["show", "k"]).await;
     assert!(shown.contains("  ann: resolved as succeeded\n") && shown.contains(&item), "{shown}");
     desk.payments.worker().run_once().await.unwrap();
-    assert_eq!(number(&desk.app.pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(&desk.app.pool, "select count(*) from unmatched_records").await, 0);
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
     // what the bank tells of it from now on is news of the same payment
     for (told, shown) in [

@@ -260,7 +260,7 @@ async fn histories(till: Till, orders: usize) {
         till.bank.payment_faults()
     );
     assert!(failed as i64 + again > 0 && lost > 0 && expired > 0 && resent > 0 && dead > 0 && held_up > 0);
-    assert_eq!(number(pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(pool, "select count(*) from unmatched_records").await, 0);
     assert_eq!(number(pool, "select count(*) from payment_orders where state = 'parked'").await, 0);
 }
 

@@ -111,7 +111,7 @@ impl TestApp {
         self.publisher().publish_now().await.unwrap()
     }
 
-    /// Publishes until nothing waits but parked children: waits for room in the clock.
+    /// Publishes until nothing waits but children without their parent: waits for room in the clock.
     pub async fn publish_all(&self) {
         loop {
             self.publish().await;

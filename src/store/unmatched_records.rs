@@ -1,5 +1,5 @@
-//! Table `held_records`: records that may be the movement of an order, until it is known whether
-//! they are. In the order in which they came.
+//! Table `unmatched_records`: records that may be the movement of an order, until it is known whether
+//! they are, in the order in which they came.
 
 use std::collections::HashSet;
 
@@ -10,7 +10,7 @@ use tributary_domain::{ProviderName, Transaction};
 
 /// A record that waits.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct Unmatched {
     pub seq: i64,
     pub record: Transaction,
     pub backfill: bool,
@@ -27,7 +27,7 @@ pub async fn add(
     decides: bool,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into held_records (provider, id, record, backfill, decides) values ($1, $2, $3, $4, $5)",
+        "insert into unmatched_records (provider, id, record, backfill, decides) values ($1, $2, $3, $4, $5)",
         provider.as_str(),
         record.id.as_str(),
         record.to_json(),
@@ -45,20 +45,20 @@ pub async fn among(
     provider: &ProviderName,
     ids: &[&str],
 ) -> Result<HashSet<String>, StoreError> {
-    let held = sqlx::query_scalar!(
-        "select distinct id from held_records where provider = $1 and id = any ($2)",
+    let waiting = sqlx::query_scalar!(
+        "select distinct id from unmatched_records where provider = $1 and id = any ($2)",
         provider.as_str(),
         ids as _
     )
     .fetch_all(connection)
     .await?;
-    Ok(held.into_iter().collect())
+    Ok(waiting.into_iter().collect())
 }
 
 /// Whether any record of the provider waits.
 pub async fn any(pool: &PgPool, provider: &ProviderName) -> Result<bool, StoreError> {
     let any = sqlx::query_scalar!(
-        r#"select exists (select from held_records where provider = $1) as "any!""#,
+        r#"select exists (select from unmatched_records where provider = $1) as "any!""#,
         provider.as_str()
     )
     .fetch_one(pool)
@@ -69,7 +69,7 @@ pub async fn any(pool: &PgPool, provider: &ProviderName) -> Result<bool, StoreEr
 /// Whether the caller is, until its transaction ends, the only one to release the provider's.
 pub async fn take_turn(connection: &mut PgConnection, provider: &ProviderName) -> Result<bool, StoreError> {
     let turn = sqlx::query_scalar!(
-        r#"select pg_try_advisory_xact_lock(hashtextextended('held/' || $1, 7407)) as "turn!""#,
+        r#"select pg_try_advisory_xact_lock(hashtextextended('unmatched/' || $1, 7407)) as "turn!""#,
         provider.as_str()
     )
     .fetch_one(connection)
@@ -82,36 +82,39 @@ pub async fn oldest(
     connection: &mut PgConnection,
     provider: &ProviderName,
     most: i64,
-) -> Result<Vec<Held>, StoreError> {
+) -> Result<Vec<Unmatched>, StoreError> {
     let rows = sqlx::query!(
-        "select seq, record, backfill, decides from held_records where provider = $1 order by seq limit $2",
+        "select seq, record, backfill, decides from unmatched_records where provider = $1 order by seq limit $2",
         provider.as_str(),
         most
     )
     .fetch_all(connection)
     .await?;
-    let held = rows.into_iter().map(|row| {
+    let waiting = rows.into_iter().map(|row| {
         let record = Transaction::from_json(row.record.to_string().as_bytes()).map_err(|error| {
-            StoreError::Schema(format!("held record {} of {provider} cannot be read: {error}", row.seq))
+            StoreError::Schema(format!(
+                "the record in row {} of unmatched_records, of {provider}, cannot be read: {error}",
+                row.seq
+            ))
         })?;
-        Ok(Held { seq: row.seq, record, backfill: row.backfill, decides: row.decides })
+        Ok(Unmatched { seq: row.seq, record, backfill: row.backfill, decides: row.decides })
     });
-    held.collect()
+    waiting.collect()
 }
 
 /// Removes those that are decided about.
 pub async fn remove(connection: &mut PgConnection, seqs: &[i64]) -> Result<(), StoreError> {
-    sqlx::query!("delete from held_records where seq = any ($1)", seqs).execute(connection).await?;
+    sqlx::query!("delete from unmatched_records where seq = any ($1)", seqs).execute(connection).await?;
     Ok(())
 }
 
 /// How many wait, of the provider or of all.
 pub async fn count(pool: &PgPool, provider: Option<&ProviderName>) -> Result<i64, StoreError> {
-    let held = sqlx::query_scalar!(
-        r#"select count(*) as "held!" from held_records where $1::text is null or provider = $1"#,
+    let waiting = sqlx::query_scalar!(
+        r#"select count(*) as "waiting!" from unmatched_records where $1::text is null or provider = $1"#,
         provider.map(ProviderName::as_str)
     )
     .fetch_one(pool)
     .await?;
-    Ok(held)
+    Ok(waiting)
 }

@@ -1,4 +1,4 @@
-//! A lease while it is held: its signs of life, and its return.
+//! A lease that is renewed as long as somebody works under it, and given back after that.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use crate::store::StoreError;
 use crate::store::leases::{self, Holder, Lease, Taken};
 use tributary_domain::ProviderName;
 
-/// How many signs of life there are within the time of a lease.
-const BEATS: u32 = 4;
+/// How often a lease is renewed within its time.
+const RENEWALS: u32 = 4;
 /// The pauses between two tries to give a lease back.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// A lease that is kept alive as long as this is. Given back when dropped, as far as the runtime
+/// A lease that is renewed as long as this is. Given back when dropped, as far as the runtime
 /// still runs; else it passes on when its time is over.
-pub struct HeldLease {
+pub struct RenewedLease {
     pool: PgPool,
     taken: Taken,
     /// Whether somebody still has to give it back.
     open: bool,
     lost: CancellationToken,
-    _beating: DropGuard,
+    _renewing: DropGuard,
 }
 
-impl HeldLease {
-    /// Takes the lease of `group` now, unless somebody holds it: then gives who. Whoever is dropped
+impl RenewedLease {
+    /// Takes the lease of `group` now, unless somebody has it: then gives who. Whoever is dropped
     /// while waiting for this leaves no lease behind.
     pub async fn take(
         pool: &PgPool,
@@ -48,13 +48,13 @@ impl HeldLease {
         taking.await.expect("taking a lease does not panic, and nobody aborts it")
     }
 
-    /// Keeps a lease alive from now on.
+    /// Renews a lease from now on.
     pub fn new(pool: &PgPool, taken: Taken) -> Self {
         let lease = &taken.lease;
         let (lost, over) = (CancellationToken::new(), CancellationToken::new());
-        let beating = beat(pool.clone(), lease.clone(), lost.clone());
-        tokio::spawn(over.clone().run_until_cancelled_owned(beating));
-        Self { pool: pool.clone(), taken, open: true, lost, _beating: over.drop_guard() }
+        let renewing = renew(pool.clone(), lease.clone(), lost.clone());
+        tokio::spawn(over.clone().run_until_cancelled_owned(renewing));
+        Self { pool: pool.clone(), taken, open: true, lost, _renewing: over.drop_guard() }
     }
 
     /// What its holder has to know.
@@ -80,7 +80,7 @@ impl HeldLease {
     }
 }
 
-impl Drop for HeldLease {
+impl Drop for RenewedLease {
     fn drop(&mut self) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         if !self.open {
@@ -103,9 +103,9 @@ async fn give_back_in_the_end(pool: PgPool, lease: Lease) {
     }
 }
 
-async fn beat(pool: PgPool, lease: Lease, lost: CancellationToken) {
+async fn renew(pool: PgPool, lease: Lease, lost: CancellationToken) {
     loop {
-        tokio::time::sleep(lease.time / BEATS).await;
+        tokio::time::sleep(lease.time / RENEWALS).await;
         let confirmed = async {
             let mut connection = pool.acquire().await?;
             leases::confirm(&mut connection, &lease).await
@@ -114,7 +114,7 @@ async fn beat(pool: PgPool, lease: Lease, lost: CancellationToken) {
             Ok(true) => {}
             Ok(false) => return lost.cancel(),
             // whoever takes it over meanwhile is found out with the next page
-            Err(error) => tracing::warn!(%error, group = lease.group, "cannot keep a lease alive"),
+            Err(error) => tracing::warn!(%error, group = lease.group, "cannot renew a lease; trying again"),
         }
     }
 }
