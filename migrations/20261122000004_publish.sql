@@ -38,29 +38,29 @@ return greatest(f.floor,
   case when life <> f.life then greatest(at, date_trunc('second', f.last_at) + interval '1 second') end);
 
 -- Children whose parent has no entry yet wait aside; those that waited too long go without.
-create function park_children(p_provider text, p_batch integer, p_parent_wait interval, at timestamptz)
+create function set_children_aside(p_provider text, p_batch integer, p_parent_wait interval, at timestamptz)
 returns integer
 language plpgsql as $$
 declare
-  parked integer;
+  set_aside integer;
 begin
-  update changes c set parked_at = null, orphan = true
-  where c.provider = p_provider and c.parked_at is not null and c.id in (
+  update changes c set waits_since = null, orphan = true
+  where c.provider = p_provider and c.waits_since is not null and c.id in (
     select late.id from changes late
-    where late.provider = p_provider and late.parked_at < at - p_parent_wait);
+    where late.provider = p_provider and late.waits_since < at - p_parent_wait);
 
   with batch as materialized (
     select seq, id, parent_id, orphan from changes
-    where provider = p_provider and resource = 'transactions' and parked_at is null
+    where provider = p_provider and resource = 'transactions' and waits_since is null
     order by seq limit p_batch)
-  update changes c set parked_at = at
+  update changes c set waits_since = at
   from batch b
   where c.seq = b.seq and b.parent_id is not null and not b.orphan
     and not exists (select from batch p where p.id = b.parent_id)
     and not exists (select from feed e
       where e.provider = p_provider and e.resource = 'transactions' and e.id in (b.parent_id, b.id));
-  get diagnostics parked = row_count;
-  return parked;
+  get diagnostics set_aside = row_count;
+  return set_aside;
 end $$;
 
 create type publication as (
@@ -81,7 +81,7 @@ language sql as $$
     -- a child is ready once its parent has an entry, or it has one itself, or its parent goes
     -- ahead of it now and no earlier state of it still waits
     select * from changes c
-    where c.provider = f.provider and c.resource = f.resource and c.parked_at is null
+    where c.provider = f.provider and c.resource = f.resource and c.waits_since is null
       and (c.parent_id is null or c.orphan
         or exists (select from feed e
           where e.provider = f.provider and e.resource = f.resource and e.id in (c.parent_id, c.id))
@@ -90,7 +90,7 @@ language sql as $$
                 and p.seq < c.seq and p.parent_id is null)
             and not exists (select from changes w
               where w.provider = f.provider and w.resource = f.resource and w.id = c.id
-                and w.parked_at is not null)))
+                and w.waits_since is not null)))
     order by c.seq limit room
   ), family as (
     -- a child carries its parent's type, and within a family createdAt never goes back; by
@@ -150,7 +150,7 @@ returns setof feed
 language sql as $$
   with batch as (
     select *, created_at <= lo or created_at > at as late from changes
-    where provider = f.provider and resource = f.resource and parked_at is null
+    where provider = f.provider and resource = f.resource and waits_since is null
     order by created_at, seq limit room
   ), numbered as (
     select *, row_number() over (order by late, created_at, seq) as i from batch
@@ -188,9 +188,9 @@ language sql stable
 return (
   select case when n <= exact_up_to then n else (
     select max(seq) - min(seq) + 1 from changes
-    where provider = p_provider and resource = p_resource and parked_at is null) end
+    where provider = p_provider and resource = p_resource and waits_since is null) end
   from (select count(*) as n from (
-    select from changes where provider = p_provider and resource = p_resource and parked_at is null
+    select from changes where provider = p_provider and resource = p_resource and waits_since is null
     limit exact_up_to + 1) q) counted);
 
 create function publish(
@@ -204,7 +204,7 @@ declare
   life_now text := database_life();
   floor_now timestamptz := feed_floor(f, life_now, at);
   lo timestamptz := greatest(f.last_at, floor_now);
-  parked integer := 0;
+  set_aside integer := 0;
   spacing interval;
   room bigint;
   issued_at timestamptz;
@@ -220,7 +220,7 @@ begin
     where provider = p_provider and resource = p_resource;
   end if;
   if p_resource = 'transactions' then
-    parked := park_children(p_provider, p_batch, p_parent_wait, clock);
+    set_aside := set_children_aside(p_provider, p_batch, p_parent_wait, clock);
   end if;
   result.backlog := queue_length(p_provider, p_resource, p_batch);
   if result.backlog = 0 then
@@ -244,15 +244,15 @@ begin
   if result.published > 0 then
     update feeds set last_position = f.last_position + result.published, last_at = issued_at
     where provider = p_provider and resource = p_resource;
-    update changes c set parked_at = null
-    where c.provider = p_provider and c.resource = p_resource and c.parked_at is not null
+    update changes c set waits_since = null
+    where c.provider = p_provider and c.resource = p_resource and c.waits_since is not null
       and exists (select from feed e
         where e.provider = p_provider and e.resource = p_resource
           and e.id in (c.parent_id, c.id) and e.position > f.last_position);
   end if;
   result.backlog := result.backlog - result.published;
   lo := greatest(lo, issued_at);
-  result.more := parked > 0 or (result.backlog > 0 and result.published > 0 and lo + spacing <= at);
+  result.more := set_aside > 0 or (result.backlog > 0 and result.published > 0 and lo + spacing <= at);
   if result.backlog > 0 and not result.more then
     result.retry_after := greatest(lo + spacing - at, spacing);
   end if;

@@ -115,7 +115,7 @@ impl TestApp {
     pub async fn publish_all(&self) {
         loop {
             self.publish().await;
-            let left: i64 = sqlx::query_scalar("select count(*) from changes where parked_at is null")
+            let left: i64 = sqlx::query_scalar("select count(*) from changes where waits_since is null")
                 .fetch_one(&self.pool)
                 .await
                 .unwrap();
