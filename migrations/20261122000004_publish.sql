@@ -112,7 +112,7 @@ language sql as $$
     select r.*, first_value(r.latest_created_at)
              over (partition by r.id, r.body ->> 'status' order by r.seq) as status_created_at
     from running r
-  ), settled as (
+  ), dated as (
     -- a status that its id had before keeps the date it was served with then: under another
     -- date, Formance would take it for news and move the money again
     select s.*, case when s.latest_created_at = s.created_at then s.created_at else coalesce((
@@ -124,7 +124,7 @@ language sql as $$
   ), stamped as (
     select s.*, s.i * spacing + greatest(lo,
       max(case when not s.backfill then at - expected * spacing end) over (order by s.i)) as published_at
-    from settled s
+    from dated s
   ), taken as (
     delete from changes where seq = any (array(select seq from stamped))
   ), remembered as (

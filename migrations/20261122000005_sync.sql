@@ -95,7 +95,7 @@ create table sync_leases (
   failures integer not null default 0,
   paused_until timestamptz,
   -- resources whose first full read is over: the feed waits until all groups have it
-  settled text[] not null default '{}',
+  first_read text[] not null default '{}',
   constraint sync_leases_pkey primary key (provider, stream_group),
   constraint sync_leases_holder_expires check ((holder is null) = (expires_at is null)),
   constraint sync_leases_failures_counted check (failures >= 0)

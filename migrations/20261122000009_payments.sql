@@ -170,7 +170,7 @@ create trigger payment_orders_no_truncate before truncate on payment_orders
 -- What was ordered never changes. A status gets its createdAt when it is told first: the time of
 -- the change (the provider's, else ours), but at least 5 s after the status before and after the
 -- last answer, as Formance puts an order's statuses in the order of those times.
-create function settle_payment_order() returns trigger
+create function date_and_freeze_payment_order() returns trigger
 language plpgsql as $$
 declare
   now_at timestamptz := clock_timestamp();
@@ -199,8 +199,8 @@ begin
   end if;
   return new;
 end $$;
-create trigger payment_orders_settle before update on payment_orders
-  for each row execute function settle_payment_order();
+create trigger payment_orders_date_and_freeze before update on payment_orders
+  for each row execute function date_and_freeze_payment_order();
 
 -- Who changes an order says so: `set local tributary.actor`, `set local tributary.what`.
 create function payment_actor() returns text

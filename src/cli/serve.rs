@@ -267,7 +267,7 @@ impl Running {
         self.stop_runs.cancel();
         join_within(RUNS_END, &mut self.runs).await;
         // requests of payments go on when nobody waits for them any more
-        if tokio::time::timeout(RUNS_END, self.payments.settled()).await.is_err() {
+        if tokio::time::timeout(RUNS_END, self.payments.drained()).await.is_err() {
             tracing::warn!(
                 "a payment is still under way: another instance, or the next start, carries it on"
             );

@@ -167,7 +167,7 @@ async fn sync(
         () = watch => unreachable!("it watches without end"),
     };
     shown.end();
-    puller.settled().await;
+    puller.drained().await;
     Ok(report(&synced?))
 }
 

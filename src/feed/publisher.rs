@@ -188,7 +188,8 @@ fn report_backlog(provider: &ProviderName, feed: FeedName, backlog: Option<&chan
         .map_or(0.0, |oldest| (chrono::Utc::now() - oldest).num_milliseconds().max(0) as f64 / 1000.0);
     gauge!("tributary_changes_queued", &labels).set(backlog.map_or(0, |b| b.queued) as f64);
     gauge!("tributary_changes_oldest_age_seconds", &labels).set(age);
-    gauge!("tributary_changes_waiting_for_parent", &labels).set(backlog.map_or(0, |b| b.without_parent) as f64);
+    gauge!("tributary_changes_waiting_for_parent", &labels)
+        .set(backlog.map_or(0, |b| b.without_parent) as f64);
 }
 
 fn report_publication(provider: &ProviderName, feed: FeedName, done: &Publication) {

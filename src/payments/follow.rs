@@ -110,8 +110,8 @@ impl Due<'_> {
     async fn not_found(&self) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let settle = route.api.settle().unwrap_or_default();
-        let settled = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
-        if let Some(wait) = left(settled, order.now) {
+        let shown_by = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
+        if let Some(wait) = left(shown_by, order.now) {
             return self.later(Some(wait.min(executor.pause(order.looks)))).await;
         }
         match &order.refusal {

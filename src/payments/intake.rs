@@ -87,7 +87,7 @@ impl Payments {
     }
 
     /// Waits until every request that is under way has ended and was kept.
-    pub async fn settled(&self) {
+    pub async fn drained(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }

@@ -202,15 +202,15 @@ pub async fn end(
 
 /// Notes that the group's first full read of `resource` is over, well or not; gives whether that
 /// of all `groups` is, which are those that bring such records.
-pub async fn settle(
+pub async fn finish_first_read(
     connection: &mut PgConnection,
     lease: &Lease,
     resource: Resource,
     groups: &[&str],
 ) -> Result<bool, StoreError> {
     sqlx::query!(
-        "update sync_leases set settled = settled || $4::text
-         where provider = $1 and stream_group = $2 and fence = $3 and not $4 = any(settled)",
+        "update sync_leases set first_read = first_read || $4::text
+         where provider = $1 and stream_group = $2 and fence = $3 and not $4 = any(first_read)",
         lease.provider.as_str(),
         lease.group,
         lease.fence,
@@ -218,7 +218,7 @@ pub async fn settle(
     )
     .execute(&mut *connection)
     .await?;
-    // of two groups that settle at the same time, the second one to get here sees both
+    // of two groups that finish at the same time, the second one to get here sees both
     sqlx::query!(
         "select from feeds where provider = $1 and resource = $2 for update",
         lease.provider.as_str(),
@@ -228,7 +228,7 @@ pub async fn settle(
     .await?;
     let all = sqlx::query_scalar!(
         r#"select count(*) = cardinality($2::text[]) as "all!" from sync_leases
-           where provider = $1 and stream_group = any($2) and $3 = any(settled)"#,
+           where provider = $1 and stream_group = any($2) and $3 = any(first_read)"#,
         lease.provider.as_str(),
         groups as _,
         resource.as_str()

@@ -79,8 +79,8 @@ impl Puller {
     }
 
     /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.
-    pub async fn settled(&self) {
-        self.compiled.settled().await;
+    pub async fn drained(&self) {
+        self.compiled.drained().await;
     }
 
     /// The groups of streams, each of which is read by one instance at a time.
@@ -219,7 +219,7 @@ impl Puller {
         let resources = self.groups.iter().filter(|g| g.name == lease.group).flat_map(|g| &g.resources);
         for resource in resources {
             // also when their stream failed: what was read does not wait for what was not
-            sink::settle(&mut transaction, lease, *resource, &self.groups).await?;
+            sink::finish_first_read(&mut transaction, lease, *resource, &self.groups).await?;
         }
         let requests = ended.report.as_ref().map(|report| report.requests);
         let failures = ended.failures();

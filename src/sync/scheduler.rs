@@ -66,7 +66,7 @@ impl Scheduler {
             }
         }
         while runs.join_next().await.is_some() {}
-        self.puller.settled().await;
+        self.puller.drained().await;
     }
 
     async fn register(&self) -> bool {

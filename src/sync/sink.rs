@@ -134,7 +134,7 @@ impl<'a> DatabaseSink<'a> {
             sync_cursors::save(connection, self.provider(), stream, partition, cursor).await?;
         }
         if ended {
-            settle(connection, self.lease, page.resource, self.groups).await?;
+            finish_first_read(connection, self.lease, page.resource, self.groups).await?;
         }
         let counts = Counts { tally, quarantined, requests: page.requests, warnings: warned.total() };
         sync_runs::add(connection, self.run, &page.stream, counts).await?;
@@ -242,7 +242,7 @@ fn open_row(open: &OpenRecord) -> OpenRow {
 
 /// Notes that the first full read of `resource` by the lease's group is over, and lets its feed go
 /// if that of every group of `groups` that brings such records is.
-pub async fn settle(
+pub async fn finish_first_read(
     connection: &mut PgConnection,
     lease: &Lease,
     resource: Resource,
@@ -251,7 +251,7 @@ pub async fn settle(
     let Some(feed) = first_sync_feed(resource) else { return Ok(()) };
     let bringing = groups.iter().filter(|group| group.resources.contains(&resource));
     let bringing: Vec<&str> = bringing.map(|group| group.name.as_str()).collect();
-    if leases::settle(connection, lease, resource, &bringing).await? {
+    if leases::finish_first_read(connection, lease, resource, &bringing).await? {
         feeds::end_first_sync(connection, &lease.provider, feed).await?;
     }
     Ok(())

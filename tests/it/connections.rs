@@ -98,7 +98,7 @@ async fn a_run_that_is_dropped_in_the_middle_of_an_exchange_loses_no_token() {
     }
     let waiting = tokio::spawn(async move { run(&two).await });
     bank.hold_tokens(false);
-    one.settled().await;
+    one.drained().await;
     assert_eq!(kept(&app).await, ["refresh-1"]);
     waiting.await.unwrap().unwrap();
     run(&one).await.unwrap();

@@ -114,8 +114,8 @@ impl CompiledProvider {
 
     /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
     /// is dropped, and is lost if the process ends before it.
-    pub async fn settled(&self) {
-        self.reader.client.settled().await;
+    pub async fn drained(&self) {
+        self.reader.client.drained().await;
     }
 
     /// How the provider is paid through.

@@ -108,7 +108,7 @@ impl Looked {
 
     /// Lets a token that is being exchanged be kept, and closes.
     async fn close(self) {
-        self.compiled.settled().await;
+        self.compiled.drained().await;
         if let Some(database) = self.database {
             database.close().await;
         }

@@ -147,7 +147,7 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
         );
         assert!(formance.kept.initiate(&reference, now()));
         let outcome = formance.client.create(*movement, &initiation(order, &reference)).await;
-        formance.kept.settle(&reference, &outcome, now());
+        formance.kept.conclude(&reference, &outcome, now());
         match outcome {
             Ok(row) => {
                 assert_eq!(row.payment().status, PaymentStatus::Pending);

@@ -80,7 +80,7 @@ impl Tables {
             if let Err(error) = &outcome {
                 assert!(!error.class().is_final(), "{key}: {error}");
             } else if !lost {
-                self.kept.lock().unwrap().settle(key, &outcome, now());
+                self.kept.lock().unwrap().conclude(key, &outcome, now());
                 return;
             }
             tokio::time::sleep(Duration::from_millis(rng.random_range(1..80))).await;

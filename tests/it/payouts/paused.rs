@@ -110,7 +110,7 @@ impl Pair {
             Ok(row) => assert_eq!(row.payment().status.to_string(), "PENDING"),
             Err(error) => assert!(!error.class().is_final(), "{error}"),
         }
-        self.formance.kept.settle("k", &late, now());
+        self.formance.kept.conclude("k", &late, now());
         // it does to the end whatever it still does
         stop(self.first).await;
         assert_eq!((self.bank.payment_requests(), self.bank.movements().len()), (requests, 1));

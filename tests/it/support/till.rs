@@ -356,7 +356,7 @@ impl Formance {
     /// One request of the connector; what comes of it is kept.
     pub async fn send(&mut self, initiation: &Initiation) -> Result<Row, CallError> {
         let outcome = self.client.create(self.movement, initiation).await;
-        self.kept.settle(&initiation.reference, &outcome, now());
+        self.kept.conclude(&initiation.reference, &outcome, now());
         outcome
     }
 

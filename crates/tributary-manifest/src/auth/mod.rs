@@ -135,9 +135,9 @@ impl Authenticator {
     }
 
     /// Waits until no token is being exchanged.
-    pub async fn settled(&self) {
+    pub async fn drained(&self) {
         if let Ready::Token { source, .. } = &self.proof {
-            source.settled().await;
+            source.drained().await;
         }
     }
 }

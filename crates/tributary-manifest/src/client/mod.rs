@@ -99,8 +99,8 @@ impl Client {
 
     /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
     /// is dropped, and is lost if the process ends before it.
-    pub async fn settled(&self) {
-        self.auth.settled().await;
+    pub async fn drained(&self) {
+        self.auth.drained().await;
     }
 
     /// Sends `request` until there is a JSON answer, the attempts are used up, or it is clear

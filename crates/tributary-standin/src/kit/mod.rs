@@ -142,7 +142,7 @@ impl Standin {
 
     /// Ends all faults and shows readers what they were to see late: from here on, an adapter
     /// that reads everything holds the [`Truth`].
-    pub fn settle(&self) {
+    pub fn end_faults(&self) {
         self.set_faults(Faults::default());
         self.show_all();
     }

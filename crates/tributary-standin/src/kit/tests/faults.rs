@@ -178,7 +178,7 @@ async fn settling_ends_the_faults_and_shows_everything() {
     });
     standin.advance(50);
     assert_eq!(get(&standin, ALL).await.status, 500);
-    standin.settle();
+    standin.end_faults();
     assert_eq!(page(&standin, ALL).await.0.len(), standin.truth().transactions.len());
 }
 
