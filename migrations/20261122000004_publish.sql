@@ -213,7 +213,7 @@ begin
   if f.awaits_first_sync then
     return result;
   end if;
-  -- what a consumer may be told must survive a crash, whatever the session's setting
+  -- what a consumer may be served must survive a crash, whatever the session's setting
   perform set_config('synchronous_commit', 'on', true);
   if (floor_now, life_now) is distinct from (f.floor, f.life) then
     update feeds set floor = floor_now, life = life_now

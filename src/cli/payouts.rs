@@ -51,7 +51,7 @@ pub enum PayoutsCommand {
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
-    /// Tell what became of an order that is parked.
+    /// Decide what became of an order that is parked.
     Resolve(ResolveArgs),
 }
 
@@ -245,7 +245,7 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
     optional("description", &order.description);
     field("ordered", &time(order.created_at));
     field("state", order.state.as_str());
-    field("told", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
+    field("status", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
     optional("reason", &order.reason);
     field("attempt", &order.attempt.to_string());
     field("sent", &sent(&order));

@@ -10,7 +10,7 @@ use super::Common;
 use super::database::Database;
 use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
-use super::sync::{BUSY, COULD_NOT_RUN, FAILED, pulled, puller, tell_busy};
+use super::sync::{BUSY, COULD_NOT_RUN, FAILED, busy_message, pulled, puller};
 use super::table::time;
 use crate::store::leases::Holder;
 use crate::sync::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
@@ -70,10 +70,10 @@ async fn remap(
         return Err("no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full".into());
     }
     let shown = Shown::new(Some(kept));
-    let wait = |group: &str, holder: &Holder| shown.say(&tell_busy(group, holder));
+    let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
-    let tell = |done: &Remapped| shown.at(done.read, &format!("{} changed", changed(done)));
-    let outcome = puller.remap(&RemapOrder { stream, busy, tell: &tell }, stop).await;
+    let report = |done: &Remapped| shown.at(done.read, &format!("{} changed", changed(done)));
+    let outcome = puller.remap(&RemapOrder { stream, busy, report: &report }, stop).await;
     shown.end();
     Ok(match outcome? {
         RemapOutcome::Done(done) => {

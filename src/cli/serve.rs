@@ -127,12 +127,12 @@ async fn serve(
         None => Listening::bind(args.listen)?,
     };
     let running = server.start(listening, args.connection_limits())?;
-    launch.tell_predecessor();
-    notify::tell("READY=1");
+    launch.notify_predecessor();
+    notify::send("READY=1");
     let why = signals.until_stop(&launch, running.listening()).await;
     if why != Stop::Replaced {
         // the successor is what the service manager looks after now
-        notify::tell("STOPPING=1");
+        notify::send("STOPPING=1");
     }
     let patience = Patience { lame_duck: args.lame_duck, drain: args.drain };
     running

@@ -58,7 +58,7 @@ impl Signals {
         match outcome {
             Ok(Stop::Replaced) => {
                 tracing::info!(%pid, "the successor serves");
-                notify::tell(&format!("MAINPID={pid}"));
+                notify::send(&format!("MAINPID={pid}"));
             }
             _ => successor.dismiss(),
         }

@@ -34,7 +34,7 @@ pub const BUSY: u8 = 3;
   tributary sync acme --stream payments     only this stream, with those above it
   tributary sync acme --full --yes          forget the cursors first: read everything that the API goes back to
 
-Warnings (a partition that was skipped, a status that is not known, ...) are told at the end; `tributary
+Warnings (a partition that was skipped, a status that is not known, ...) are printed at the end; `tributary
 runs` shows them later. Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
 instance is at it (--no-wait).")]
 pub struct SyncArgs {
@@ -109,7 +109,7 @@ pub fn puller(
 }
 
 /// Tells once that another instance is at a group.
-pub fn tell_busy(group: &str, holder: &Holder) -> String {
+pub fn busy_message(group: &str, holder: &Holder) -> String {
     format!(
         "{group} is being read by {} (its lease holds until {}): waiting",
         holder.name,
@@ -152,7 +152,7 @@ async fn sync(
     let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
     puller.register().await?;
     let shown = Shown::new(None);
-    let wait = |group: &str, holder: &Holder| shown.say(&tell_busy(group, holder));
+    let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
     let order = Order { stream, forget: args.full, busy };
     let progress = puller.progress();
@@ -175,12 +175,12 @@ fn report(synced: &Synced) -> ExitCode {
     match synced {
         Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests, warned }) => {
             println!("{}; {requests} requests{}", brought(*tally, *quarantined), counted(warned));
-            tell_warnings(warned);
+            print_warnings(warned);
             ExitCode::SUCCESS
         }
         Synced::Ran(RunOutcome::Failed { tally, quarantined, error, warned }) => {
             println!("{}{}", brought(*tally, *quarantined), counted(warned));
-            tell_warnings(warned);
+            print_warnings(warned);
             eprintln!("tributary: {error}");
             ExitCode::from(FAILED)
         }
@@ -211,7 +211,7 @@ fn counted(warned: &WarnedOf) -> String {
     }
 }
 
-fn tell_warnings(warned: &WarnedOf) {
+fn print_warnings(warned: &WarnedOf) {
     for (stream, kind, Warned { times, text }) in warned.iter() {
         eprintln!("tributary: warning: {stream}: {}", in_words(kind, *times, text));
     }

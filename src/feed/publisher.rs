@@ -35,7 +35,7 @@ pub type PublishedFeeds = HashMap<ProviderName, Pace>;
 pub struct Publisher {
     pool: PgPool,
     providers: PublishedFeeds,
-    /// When each feed is to be looked at next.
+    /// When each feed is to be published next.
     due: HashMap<(ProviderName, FeedName), Instant>,
 }
 
@@ -58,7 +58,7 @@ impl Publisher {
                     if listener.is_none() {
                         listener = self.listen().await;
                     }
-                    self.look_at_queue().await;
+                    self.measure_queue().await;
                 }
                 notified = notification(&mut listener) => match notified {
                     Some(feed) => self.wake(&feed),
@@ -112,12 +112,12 @@ impl Publisher {
         }
     }
 
-    async fn look_at_queue(&mut self) {
+    async fn measure_queue(&mut self) {
         let providers: Vec<ProviderName> = self.providers.keys().cloned().collect();
         let backlogs = match within(ANSWER_LIMIT, changes::backlogs(&self.pool, &providers)).await {
             Ok(backlogs) => backlogs,
             Err(error) => {
-                tracing::error!(%error, "cannot look at the queue of changes");
+                tracing::error!(%error, "cannot measure the queue of changes");
                 return;
             }
         };

@@ -257,14 +257,14 @@ impl Intake<'_> {
                 Made::Exists => {}
             }
         }
-        let told = payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner).await?;
-        Ok(told.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
+        let reply = payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner).await?;
+        Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
     }
 
     /// Whether a request that repeats a refused order comes late enough to be a person's Retry.
     fn is_persons_wish(&self, order: &Order) -> bool {
-        let last_told = order.replied_at.unwrap_or(order.status_at);
-        (order.now - last_told).to_std().unwrap_or_default() >= self.route.payer.policy.guard
+        let last_answered = order.replied_at.unwrap_or(order.status_at);
+        (order.now - last_answered).to_std().unwrap_or_default() >= self.route.payer.policy.guard
     }
 
     /// Whether a refused order can be tried anew; where it cannot, the refusal stands.
@@ -313,8 +313,8 @@ impl Intake<'_> {
             let _ = tokio::time::timeout(self.executor.settings.wait, sending).await;
         }
         self.executor.at(Point::Kept).await;
-        let told = payment_orders::reply(&self.executor.pool, order.id, true, &self.executor.owner).await?;
-        Ok(told.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
+        let reply = payment_orders::reply(&self.executor.pool, order.id, true, &self.executor.owner).await?;
+        Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
     }
 }
 
@@ -336,7 +336,7 @@ async fn begin(executor: &Arc<Executor>, made: Made, token: Uuid) -> Begun {
 }
 
 /// The task that recorded the order is gone: whether it did is not known, and the same request
-/// again will tell.
+/// again will find out.
 fn lost() -> StoreError {
     database::worker_gone()
 }

@@ -20,8 +20,8 @@ use tributary_domain::OrderState;
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
-/// How long a claim for a look holds; a request renews it.
-const LOOK_CLAIM: Duration = Duration::from_secs(45);
+/// How long a claim for a lookup lasts; a request renews it.
+const LOOKUP_CLAIM: Duration = Duration::from_secs(45);
 /// After how many ticks the open orders are counted.
 const COUNT_EVERY: u64 = 15;
 
@@ -82,7 +82,7 @@ impl Worker {
         let claim = Claim {
             owner: &executor.owner,
             token: Uuid::new_v4(),
-            time: executor.settings.claim.min(LOOK_CLAIM),
+            time: executor.settings.claim.min(LOOKUP_CLAIM),
         };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),

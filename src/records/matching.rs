@@ -23,7 +23,7 @@ pub enum Decision {
     Known,
     /// It is news of an order and changes it; no transaction of its own.
     News(Box<Change>),
-    /// It says the opposite of what was told: a person has to look. No transaction of its own.
+    /// It says the opposite of what was served: a person has to decide. No transaction of its own.
     Contradiction(Option<Box<Change>>),
     /// It may be the movement of an order, or belongs to what may be: it waits until that is known.
     Wait,
@@ -129,7 +129,7 @@ impl Known {
     fn said(&self, order: &Ordered, record: &Transaction) -> Decision {
         let id = record.id.as_str();
         let of_another = self.orders.iter().any(|other| other.id != order.id && other.names.has_id(id));
-        let verdict = order.told(&said_by(order, record), of_another);
+        let verdict = order.verdict_on(&said_by(order, record), of_another);
         match (verdict.contradiction, verdict.change) {
             (true, change) => Decision::Contradiction(change.map(Box::new)),
             (false, Some(change)) => Decision::News(Box::new(change)),

@@ -6,4 +6,4 @@ mod matching;
 mod orders;
 
 pub use batch::{Batch, Written, key, write};
-pub use orders::{Seen, match_waiting, seen};
+pub use orders::{Applied, apply, match_waiting};

@@ -214,7 +214,7 @@ pub async fn match_waiting(
 
 /// What became of something that the provider said of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum Applied {
     Changed,
     Unchanged,
     /// It is the opposite of what was said before, or of another payment.
@@ -222,14 +222,14 @@ pub enum Seen {
 }
 
 /// Keeps what the provider answered of the payment of an attempt. It is true whoever asked, so no
-/// claim is needed; an order never goes back from what was told.
-pub async fn seen(
+/// claim is needed; an order never goes back from a status that Formance has.
+pub async fn apply(
     pool: &PgPool,
     id: Uuid,
     attempt: i32,
     state: &PaymentState,
     act: Act<'_>,
-) -> Result<Seen, StoreError> {
+) -> Result<Applied, StoreError> {
     let said = Said {
         attempt,
         status: state.status,
@@ -242,16 +242,16 @@ pub async fn seen(
     let mut transaction = payment_orders::begin(pool, act).await?;
     let Some((order, of_another)) = payment_orders::lock(&mut transaction, id, state.id.as_deref()).await?
     else {
-        return Ok(Seen::Unchanged);
+        return Ok(Applied::Unchanged);
     };
-    let Verdict { change, contradiction } = order.told(&said, of_another);
+    let Verdict { change, contradiction } = order.verdict_on(&said, of_another);
     if let Some(change) = &change {
         payment_orders::change(&mut transaction, change, act).await?;
     }
     transaction.commit().await?;
     Ok(match (contradiction, change) {
-        (true, _) => Seen::Contradiction,
-        (false, Some(_)) => Seen::Changed,
-        (false, None) => Seen::Unchanged,
+        (true, _) => Applied::Contradiction,
+        (false, Some(_)) => Applied::Changed,
+        (false, None) => Applied::Unchanged,
     })
 }

@@ -20,7 +20,7 @@ pub mod quarantine;
 pub mod raw_records;
 pub mod request_log;
 pub mod sync_cursors;
-pub mod sync_next_seen;
+pub mod sync_known_next;
 pub mod sync_open_records;
 pub mod sync_runs;
 pub mod sync_tasks;

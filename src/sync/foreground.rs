@@ -14,12 +14,12 @@ use crate::store::{StoreError, Tally};
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, StreamGroup};
 
-/// How often a lease that another holds is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a lease that another has is checked.
+const RECHECK: Duration = Duration::from_millis(100);
 
 /// What to do where another instance is at a group.
 pub enum Busy<'a> {
-    /// Wait for it, and tell about it once.
+    /// Wait for it, and report that once.
     Wait(&'a (dyn Fn(&str, &Holder) + Sync)),
     /// Give up.
     GiveUp,
@@ -82,17 +82,17 @@ impl Puller {
         group: &StreamGroup,
         busy: &Busy<'_>,
     ) -> Result<Result<RenewedLease, Holder>, StoreError> {
-        let mut told = false;
+        let mut reported = false;
         loop {
             match RenewedLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
                 Ok(lease) => return Ok(Ok(lease)),
                 Err(holder) => match busy {
                     Busy::GiveUp => return Ok(Err(holder)),
-                    Busy::Wait(tell) => {
-                        if !std::mem::replace(&mut told, true) {
-                            tell(&group.name, &holder);
+                    Busy::Wait(report) => {
+                        if !std::mem::replace(&mut reported, true) {
+                            report(&group.name, &holder);
                         }
-                        tokio::time::sleep(LOOK).await;
+                        tokio::time::sleep(RECHECK).await;
                     }
                 },
             }

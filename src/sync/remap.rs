@@ -69,7 +69,7 @@ pub struct RemapOrder<'a> {
     /// Only this stream; all without it.
     pub stream: Option<&'a str>,
     pub busy: Busy<'a>,
-    pub tell: &'a (dyn Fn(&Remapped) + Sync),
+    pub report: &'a (dyn Fn(&Remapped) + Sync),
 }
 
 impl Puller {
@@ -183,7 +183,7 @@ impl Puller {
             done.superseded += superseded;
             done.quarantined += quarantined;
             done.freed += freed;
-            (order.tell)(done);
+            (order.report)(done);
             after = newest;
         }
     }

@@ -16,7 +16,7 @@ use tributary_manifest::{
 /// may take together.
 const LEASE: Duration = Duration::from_secs(120);
 /// How often is looked whether somebody else's exchange is done.
-const LOOK: Duration = Duration::from_millis(100);
+const RECHECK: Duration = Duration::from_millis(100);
 /// The longest pause between attempts to keep a token that was got.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -48,7 +48,7 @@ impl DatabaseShared {
             match claim.map_err(out_of_reach)? {
                 Claim::Kept(access) => return Ok(from_store(access)),
                 Claim::Granted(lease) => break lease,
-                Claim::Busy => tokio::time::sleep(LOOK).await,
+                Claim::Busy => tokio::time::sleep(RECHECK).await,
             }
         };
         match (exchange.send)(lease.refresh_token.clone().into()).await {
@@ -75,7 +75,7 @@ impl DatabaseShared {
             token: granted.access.value.expose().to_owned(),
             usable_until: granted.access.usable_until,
         };
-        let mut pause = LOOK;
+        let mut pause = RECHECK;
         loop {
             match provider_tokens::keep(&self.pool, place, lease, refresh, &access).await {
                 Ok(true) => return Ok(granted.access),

@@ -16,7 +16,7 @@ use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::sync_runs::{self, Counts};
-use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_next_seen};
+use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_known_next};
 use tributary_domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
 use tributary_manifest::{
     CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
@@ -281,12 +281,12 @@ impl PageSink for DatabaseSink<'_> {
         rows.into_iter().map(|row| open_record(row, resource).map_err(unreadable)).collect()
     }
 
-    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
-        Ok(sync_next_seen::load(self.pool, self.provider(), stream, next).await?)
+    async fn next_known(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
+        Ok(sync_known_next::load(self.pool, self.provider(), stream, next).await?)
     }
 
-    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
-        Ok(sync_next_seen::save(self.pool, self.provider(), stream, next).await?)
+    async fn note_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
+        Ok(sync_known_next::save(self.pool, self.provider(), stream, next).await?)
     }
 
     async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), SinkError> {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::options::Options;
 use super::probe::Probe;
-use super::reading::{Seen, version_key};
+use super::reading::{ServedRow, version_key};
 use super::walk::{Walk, walk};
 use tributary_formance::Kind;
 
@@ -12,7 +12,7 @@ use tributary_formance::Kind;
 #[derive(Debug, Default)]
 pub struct Rewalk {
     /// The rows that the first walk had not seen.
-    pub new: Vec<Seen>,
+    pub new: Vec<ServedRow>,
     /// How many pages were full in the first walk and read again.
     pub compared: usize,
     /// Those of them that were not the same.
@@ -52,13 +52,13 @@ fn compare(first: &Walk, second: Walk) -> Rewalk {
             rewalk.changed.push(changed(before.number, rows_before, rows_now));
         }
     }
-    let known: HashSet<_> = first.rows.iter().filter_map(Seen::ok).map(version_key).collect();
-    let is_new = |seen: &Seen| seen.ok().is_some_and(|row| !known.contains(&version_key(row)));
+    let known: HashSet<_> = first.rows.iter().filter_map(ServedRow::ok).map(version_key).collect();
+    let is_new = |seen: &ServedRow| seen.ok().is_some_and(|row| !known.contains(&version_key(row)));
     rewalk.new = second.rows.into_iter().filter(is_new).collect();
     rewalk
 }
 
-fn changed(page: u64, before: &[Seen], now: &[Seen]) -> Changed {
+fn changed(page: u64, before: &[ServedRow], now: &[ServedRow]) -> Changed {
     let differs = (0..before.len()).find(|&i| now.get(i).is_none_or(|row| !row.says_the_same(&before[i])));
     match differs {
         None if now.len() == before.len() => Changed {
@@ -72,7 +72,7 @@ fn changed(page: u64, before: &[Seen], now: &[Seen]) -> Changed {
             rows_differ: true,
         },
         Some(i) => {
-            let then = now.get(i).map_or_else(|| "nothing".to_owned(), Seen::name);
+            let then = now.get(i).map_or_else(|| "nothing".to_owned(), ServedRow::name);
             Changed {
                 what: format!("row {} of page {page} was {}, then {then}", i + 1, before[i].name()),
                 example: Some(now.get(i).unwrap_or(&before[i]).literal.clone()),

@@ -157,15 +157,15 @@ impl CompiledProvider {
         self.reader.run_selected(selection, sink).await
     }
 
-    /// As [`CompiledProvider::run`], for a look at the selected streams: no more of each than `most`
+    /// As [`CompiledProvider::run`], for a sample of the selected streams: no more of each than `most`
     /// says.
-    pub async fn look<S: PageSink>(
+    pub async fn sample<S: PageSink>(
         &self,
         selection: &Selection,
         most: Most,
         sink: &mut S,
     ) -> Result<RunReport, RunError<S::Error>> {
-        self.reader.look(selection, most, sink).await
+        self.reader.sample(selection, most, sink).await
     }
 
     /// What the records of `stream` become.
@@ -228,6 +228,6 @@ mod tests {
         assert_eq!(read().await, Ok(()));
         let error = read().await.unwrap_err();
         assert!(error.contains("the budget of requests is used up"), "{error}");
-        assert_eq!(fake.seen().len(), 1);
+        assert_eq!(fake.received().len(), 1);
     }
 }

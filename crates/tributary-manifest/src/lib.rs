@@ -37,7 +37,7 @@ pub use manifest::{
     Auth, Incremental, KeyFormat, KeyManifest, Manifest, ManifestError, PaymentManifest, RateLimit,
     RequestManifest, Retry, Schedule, StreamManifest,
 };
-pub use pay::{Looked, PaymentApi, PaymentApis, Prepared, Sent};
+pub use pay::{LookupOutcome, PaymentApi, PaymentApis, Prepared, Sent};
 pub use period::Period;
 pub use read::{
     EachPage, Failure, MappedRecord, Most, OpenRecord, Page, PageSink, ReadError, RemapError, RunError,

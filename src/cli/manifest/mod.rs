@@ -65,14 +65,14 @@ pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
     })
 }
 
-/// A provider to look at, with what it needs of the database while it is used.
-struct Looked {
+/// A provider to sample, with what it needs of the database while it is used.
+struct Sampled {
     compiled: CompiledProvider,
     database: Option<Database>,
 }
 
 /// Reads what `select` names of `provider`, no more than `most` of it, into `sink`.
-async fn look<S: PageSink<Error = Infallible>>(
+async fn sample<S: PageSink<Error = Infallible>>(
     common: &Common,
     provider: &ProviderName,
     tap: Arc<dyn Tap>,
@@ -80,18 +80,18 @@ async fn look<S: PageSink<Error = Infallible>>(
     most: Most,
     sink: &mut S,
 ) -> Result<RunReport, Error> {
-    let looked = Looked::open(common, provider, tap).await?;
-    let report = match select(&looked.compiled) {
+    let sampled = Sampled::open(common, provider, tap).await?;
+    let report = match select(&sampled.compiled) {
         Ok(selection) => {
-            Ok(looked.compiled.look(&selection, most, sink).await.unwrap_or_else(RunError::report))
+            Ok(sampled.compiled.sample(&selection, most, sink).await.unwrap_or_else(RunError::report))
         }
         Err(error) => Err(error),
     };
-    looked.close().await;
+    sampled.close().await;
     report
 }
 
-impl Looked {
+impl Sampled {
     /// Connects to `provider` as its file says; `tap` sees what passes. A refresh token that can be
     /// used only once, and budgets, are kept in the database that the service itself uses.
     async fn open(common: &Common, provider: &ProviderName, tap: Arc<dyn Tap>) -> Result<Self, Error> {

@@ -88,7 +88,7 @@ async fn play(compiled: &CompiledProvider) -> (Gathered, Vec<String>) {
     let all = groups.iter().flat_map(|group| &group.streams);
     let selection = compiled.select(all.map(|name| (name.clone(), Wanted::Whole)));
     let sink = &mut EachPage(|page| gathered.add(page));
-    let report = compiled.look(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
+    let report = compiled.sample(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
     let failures = report.failures.iter().filter(|failure| !failure.ends_cassette());
     let failures = failures.map(ToString::to_string).collect();
     (gathered, failures)

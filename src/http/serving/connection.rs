@@ -54,7 +54,7 @@ pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Place, s
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut http2_ends = pin!(http2_has_to_end(&activity, &draining, limits.idle));
     let mut cut = pin!(Fuse::terminated());
-    let (mut dismissed, mut asked, mut told) = (false, false, false);
+    let (mut dismissed, mut asked, mut http2_ended) = (false, false, false);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
@@ -66,15 +66,15 @@ pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Place, s
             // the stream dismisses the client when it is polled again
             () = draining.dismissing.cancelled(), if !dismissed => dismissed = true,
             () = activity.asked_to_leave().cancelled(), if !asked => asked = true,
-            () = http2_ends.as_mut(), if !told => {
-                told = true;
+            () = http2_ends.as_mut(), if !http2_ended => {
+                http2_ended = true;
                 // says GOAWAY, and finishes what it is at
                 connection.as_mut().graceful_shutdown();
                 if !draining.dismissing.is_cancelled() {
                     cut.set(http2_is_over(&activity, &place, &lingering, limits.idle).fuse());
                 }
             }
-            () = cut.as_mut(), if told => return,
+            () = cut.as_mut(), if http2_ended => return,
             () = abandon.cancelled() => return,
         }
     }
@@ -114,7 +114,7 @@ async fn http2_has_to_end(activity: &Activity, draining: &Draining, idle: Durati
     tokio::select! { () = quiet => {}, () = wanted => {} }
 }
 
-/// Waits until an HTTP/2 connection that was told to end may be cut off, as [`PoliteStream`] does it
+/// Waits until an HTTP/2 connection that was asked to end may be cut off, as [`PoliteStream`] does it
 /// with others.
 async fn http2_is_over(activity: &Activity, place: &Place, lingering: &Semaphore, idle: Duration) {
     let _extra = if activity.asked_to_leave().is_cancelled() {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 
 /// How soon a connection without a place looks again, while nobody has left.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const RECHECK: Duration = Duration::from_millis(20);
 
 /// The open connections of a server. Clones share them.
 #[derive(Debug, Clone)]
@@ -52,7 +52,7 @@ impl Crowd {
             tokio::select! {
                 () = left => {}
                 // whoever was asked to leave may have been asked something meanwhile, and stays
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(RECHECK) => {}
                 () = hurry.cancelled() => return self.admit_late(activity),
             }
         }

@@ -216,7 +216,7 @@ pub async fn unidentified(
 /// whoever looked last says when to look again.
 pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>) -> Result<(), StoreError> {
     says(connection, act).await?;
-    let Change { order, moved, ended, looked_anew } = change;
+    let Change { order, moved, ended, recount_lookups } = change;
     let (at, reason) = moved.clone().unwrap_or_default();
     sqlx::query!(
         "update payment_orders set
@@ -226,7 +226,7 @@ pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>
            provider_payment_id = $7, provider_reference = $8, record_id = $9, provider_updated_at = $10,
            provider_metadata = $11, refusal = null, claim_owner = null, claim_token = null, claimed_until = null,
            next_at = case when $12 then null else coalesce(next_at, clock_timestamp()) end,
-           looks = case when $13 then 0 else looks end
+           lookups = case when $13 then 0 else lookups end
          where id = $1",
         order.id,
         order.state.as_str(),
@@ -240,7 +240,7 @@ pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>
         order.updated_at,
         order.metadata,
         ended,
-        looked_anew
+        recount_lookups
     )
     .execute(connection)
     .await?;

@@ -35,7 +35,7 @@ pub struct Order {
     pub served_metadata: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub state: OrderState,
-    /// As Formance is told.
+    /// As served to Formance.
     pub status: Status,
     /// The `createdAt` that goes with the status.
     pub status_at: DateTime<Utc>,
@@ -51,7 +51,7 @@ pub struct Order {
     pub provider_payment_id: Option<String>,
     pub provider_reference: Option<String>,
     pub claim_token: Option<Uuid>,
-    pub looks: i32,
+    pub lookups: i32,
     pub approved_by: Option<String>,
     /// The database's clock when this was read.
     pub now: DateTime<Utc>,
@@ -89,7 +89,7 @@ struct Row {
     provider_payment_id: Option<String>,
     provider_reference: Option<String>,
     claim_token: Option<Uuid>,
-    looks: i32,
+    lookups: i32,
     approved_by: Option<String>,
     now: DateTime<Utc>,
 }
@@ -129,7 +129,7 @@ impl TryFrom<Row> for Order {
             provider_payment_id: row.provider_payment_id,
             provider_reference: row.provider_reference,
             claim_token: row.claim_token,
-            looks: row.looks,
+            lookups: row.lookups,
             approved_by: row.approved_by,
             now: row.now,
         })
@@ -160,7 +160,7 @@ macro_rules! order_query {
               o.state as "state!", o.status as "status!", o.status_at as "status_at!", o.reason, o.replied_at,
               o.answer_by, o.attempt as "attempt!", o.tries as "tries!", o.first_sent_at, o.last_sent_at,
               o.refusal, o.provider_key as "provider_key!", o.provider_payment_id, o.provider_reference,
-              o.claim_token, o.looks as "looks!", o.approved_by, clock_timestamp() as "now!" "# + $tail
+              o.claim_token, o.lookups as "lookups!", o.approved_by, clock_timestamp() as "now!" "# + $tail
             $(, $argument)*
         )
     };
@@ -174,7 +174,7 @@ mod place;
 
 pub use attempt::{failed, refused, sending, unknown, unsent};
 pub use by_hand::{Audited, Resolution, approve, audit, reject, resolve};
-pub use due::{claim_due, expire, later, look_again, open_counts, park, park_at_once};
+pub use due::{claim_due, expire, later, look_up_again, open_counts, park, park_at_once};
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Again, Made, NewOrder, make, reply, retry};
 

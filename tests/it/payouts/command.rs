@@ -177,7 +177,7 @@ async fn an_order_is_shown_by_key_or_id_with_everything_that_happened() {
         assert!(shown.lines().any(|shown| shown == line), "{line:?} in\n{shown}");
     }
     assert!(
-        shown.contains("told           FAILED since 20") && shown.contains("sent           20"),
+        shown.contains("status         FAILED since 20") && shown.contains("sent           20"),
         "{shown}"
     );
     let happened = ["recorded", "about to send", "refused by the provider", "answered a request"];

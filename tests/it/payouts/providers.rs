@@ -169,7 +169,7 @@ async fn half_a_list_proves_nothing_of_an_order() {
     formance.pay(&till.initiation("k", 1501)).await.unwrap();
     // so much else happens that the payment is not on the page that is looked at
     till.bank.advance(4_000);
-    let looked = "select count(*) from payment_orders where looks >= 4 and state = 'unknown'";
+    let looked = "select count(*) from payment_orders where lookups >= 4 and state = 'unknown'";
     while number(&app.pool, looked).await == 0 {
         assert_eq!(till.state("k").await, "unknown");
         payments.worker().run_once().await.unwrap();

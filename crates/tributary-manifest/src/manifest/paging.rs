@@ -17,7 +17,7 @@ pub enum Paging {
         first: u64,
         /// How many records a page holds.
         size: Size,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
@@ -30,7 +30,7 @@ pub enum Paging {
         param: String,
         /// How many records a page holds.
         size: Size,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
@@ -51,13 +51,13 @@ pub enum Paging {
         /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
         #[serde(default)]
         more: Option<String>,
-        /// Whether a first page that is full and tells no next page can be everything, in a stream
+        /// Whether a first page that is full and names no next page can be everything, in a stream
         /// of which no answer ever told a next page.
         #[serde(default)]
         may_end_full: bool,
@@ -69,13 +69,13 @@ pub enum Paging {
         /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
         #[serde(default)]
         more: Option<String>,
-        /// Whether a first page that is full and tells no next page can be everything, in a stream
+        /// Whether a first page that is full and names no next page can be everything, in a stream
         /// of which no answer ever told a next page.
         #[serde(default)]
         may_end_full: bool,
@@ -94,7 +94,7 @@ pub enum Paging {
         order: Order,
         /// How many records a page holds, at least 2.
         size: Size,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
@@ -114,7 +114,7 @@ pub struct Size {
     pub value: usize,
 }
 
-/// What tells that a page was the last one.
+/// What shows that a page was the last one.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
@@ -128,7 +128,7 @@ pub enum Stop {
     When(String),
 }
 
-/// Where the answer tells how to go on.
+/// Where the answer names the next page.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {

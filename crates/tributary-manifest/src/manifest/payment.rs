@@ -92,7 +92,7 @@ pub struct LookupManifest {
     pub missing: Vec<u16>,
     /// How long after a request a payment that it made is found at the latest.
     pub settle: Period,
-    /// The pause between two looks at a payment that is open, which grows with its age; 1m if not
+    /// The pause between two lookups of a payment that is open, which grows with its age; 1m if not
     /// given.
     #[serde(default = "every")]
     pub every: Period,

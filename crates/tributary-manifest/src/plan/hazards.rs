@@ -61,10 +61,10 @@ fn paging_alone(paging: &Paging) -> Result<(), Hazard> {
     };
     match stop {
         Stop::NoNext if counted => {
-            return Err(("paging.stop", "no_next is for a cursor or URL that the answer tells"));
+            return Err(("paging.stop", "no_next is for a cursor or URL that the answer names"));
         }
         Stop::ShortPage if size.is_none() => {
-            return Err(("paging.stop", "short_page needs a size: nothing else tells which page is short"));
+            return Err(("paging.stop", "short_page needs a size: nothing else shows which page is short"));
         }
         _ => {}
     }

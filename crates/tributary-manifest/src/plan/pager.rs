@@ -18,7 +18,7 @@ pub struct Pager {
     pub size: Option<Size>,
     /// Whether the answer says that there is another page.
     pub more: Option<Filter>,
-    /// Whether a first page that is full and tells no next page can be everything.
+    /// Whether a first page that is full and names no next page can be everything.
     pub may_end_full: bool,
 }
 
@@ -51,7 +51,7 @@ pub enum Kind {
     },
 }
 
-/// Where the answer tells how to go on.
+/// Where the answer names the next page.
 #[derive(Debug)]
 pub enum Next {
     Body(Filter),
@@ -59,7 +59,7 @@ pub enum Next {
     Link,
 }
 
-/// What tells that a page was the last one.
+/// What shows that a page was the last one.
 #[derive(Debug)]
 pub enum Stop {
     ShortPage,
@@ -122,9 +122,9 @@ impl Pager {
         headers: &HeaderMap,
         url: &Url,
     ) -> Result<Step, String> {
-        let told = self.told(facts, headers)?;
-        let silent = self.tells_next() && told.is_none();
-        match self.step(walk, facts, told, url)? {
+        let named = self.named_next(facts, headers)?;
+        let silent = self.names_next() && named.is_none();
+        match self.step(walk, facts, named, url)? {
             Step::End if facts.more == Some(true) && silent => Err(format!(
                 "paging.next: finds no next page, but the answer says by paging.more that there is one: {CHECK}"
             )),
@@ -137,12 +137,12 @@ impl Pager {
     }
 
     /// Refuses to take the end after the page of `walk.token` that held `facts` for granted: a
-    /// first page that is full and tells no next page looks the same as one whose next page was
-    /// looked for in the wrong place. `next_seen` says that this stream did tell one before.
-    pub fn prove_end(&self, walk: &Walk, facts: &PageFacts, next_seen: bool) -> Result<(), String> {
+    /// first page that is full and names no next page looks the same as one whose next page was
+    /// looked for in the wrong place. `next_known` says that this stream did name one before.
+    pub fn prove_end(&self, walk: &Walk, facts: &PageFacts, next_known: bool) -> Result<(), String> {
         let full = self.size.as_ref().is_some_and(|size| facts.count >= size.value);
-        let proven = facts.more == Some(false) || facts.stop || next_seen || self.may_end_full;
-        if !self.tells_next() || walk.token.is_some() || !full || proven {
+        let proven = facts.more == Some(false) || facts.stop || next_known || self.may_end_full;
+        if !self.names_next() || walk.token.is_some() || !full || proven {
             return Ok(());
         }
         Err(format!(
@@ -152,12 +152,12 @@ impl Pager {
         ))
     }
 
-    /// Whether answers tell how to go on.
-    pub fn tells_next(&self) -> bool {
+    /// Whether answers name the next page.
+    pub fn names_next(&self) -> bool {
         matches!(self.kind, Kind::Cursor { .. } | Kind::NextUrl { .. })
     }
 
-    /// By what answers tell how to go on, as the file has it.
+    /// By what answers name the next page, as the file has it.
     pub fn next_text(&self) -> Option<&str> {
         match &self.kind {
             Kind::Cursor { next, .. } | Kind::NextUrl { next } => Some(match next {
@@ -169,8 +169,8 @@ impl Pager {
         }
     }
 
-    fn step(&self, walk: &Walk, facts: &PageFacts, told: Option<String>, url: &Url) -> Result<Step, String> {
-        if matches!(self.kind, Kind::Single) || self.stops(facts, told.is_some()) {
+    fn step(&self, walk: &Walk, facts: &PageFacts, named: Option<String>, url: &Url) -> Result<Step, String> {
+        if matches!(self.kind, Kind::Single) || self.stops(facts, named.is_some()) {
             return Ok(Step::End);
         }
         let repeated = facts.count > 0 && walk.fingerprint.as_ref() == Some(&facts.fingerprint);
@@ -189,7 +189,7 @@ impl Pager {
             }
             Kind::Page { first, .. } => Token::Number(number(walk).unwrap_or(*first) + 1),
             Kind::Offset { .. } => Token::Number(number(walk).unwrap_or(0) + facts.count as u64),
-            Kind::Cursor { bound, .. } => match told.map(Token::Text) {
+            Kind::Cursor { bound, .. } => match named.map(Token::Text) {
                 None => return Ok(Step::End),
                 Some(token) if Some(&token) == walk.token.as_ref() => {
                     // the page of an inclusive cursor begins with the record that it names
@@ -199,7 +199,7 @@ impl Pager {
                 Some(token) => token,
             },
             Kind::NextUrl { .. } => {
-                match told.map(|told| url.join(&told).map(|url| Token::Url(url.into()))) {
+                match named.map(|named| url.join(&named).map(|url| Token::Url(url.into()))) {
                     None => return Ok(Step::End),
                     Some(Err(error)) => return Err(format!("the URL of the next page: {error}")),
                     Some(Ok(token)) if Some(&token) == walk.token.as_ref() => return Err(circle()),
@@ -211,17 +211,17 @@ impl Pager {
         if repeated { Err(circle()) } else { Ok(Step::Go(token)) }
     }
 
-    fn stops(&self, facts: &PageFacts, told: bool) -> bool {
+    fn stops(&self, facts: &PageFacts, named: bool) -> bool {
         match &self.stop {
             Stop::ShortPage => self.size.as_ref().is_some_and(|size| facts.count < size.value),
             Stop::EmptyPage => facts.count == 0,
-            Stop::NoNext => !told,
+            Stop::NoNext => !named,
             Stop::When(_) => facts.stop,
         }
     }
 
-    /// The token or URL that the answer tells.
-    pub fn told(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
+    /// The token or URL that the answer names.
+    pub fn named_next(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
         let next = match &self.kind {
             Kind::Cursor { next, .. } | Kind::NextUrl { next } => next,
             _ => return Ok(None),
@@ -233,11 +233,11 @@ impl Pager {
         };
         let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
         let values = values.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))?;
-        let told = match next {
+        let named = match next {
             Next::Link => values.into_iter().find_map(link),
             _ => values.first().map(|value| (*value).to_owned()),
         };
-        Ok(told.filter(|text| !text.is_empty()))
+        Ok(named.filter(|text| !text.is_empty()))
     }
 
     /// The next page begins at the time of this one's last record, so that others of the same
@@ -275,7 +275,7 @@ impl Pager {
 const CHECK: &str = "hold it against an answer (`tributary manifest read` shows them)";
 
 fn circle() -> String {
-    "the pages go in a circle: the API tells a next page that was read already".to_owned()
+    "the pages go in a circle: the API names a next page that was read already".to_owned()
 }
 
 fn number(walk: &Walk) -> Option<u64> {

@@ -38,7 +38,7 @@ pub fn extract(
         facts.stop = match stop.run_one(answer.clone(), scope, one)? {
             // what is not there does not end anything
             Val::Null => false,
-            told => boolean(stop, &told)?,
+            given => boolean(stop, &given)?,
         };
     }
     if let Some(more) = &stream.pager.more {
@@ -68,7 +68,7 @@ fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: 
             let mark = events.mark.run_one(record.clone(), scope, limits);
             match mark.and_then(|id| token_of(&events.mark, &id)) {
                 Ok(Some(mark)) => facts.mark = Some(mark),
-                // one that cannot be told is read all the same, and once more in the next run
+                // one of which that cannot be found out is read all the same, and once more in the next run
                 Ok(None) | Err(_) => facts.unmarked += 1,
             }
             None

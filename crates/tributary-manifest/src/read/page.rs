@@ -28,16 +28,17 @@ pub trait PageSink: Send {
         partition: &str,
     ) -> impl Future<Output = Result<Vec<OpenRecord>, Self::Error>> + Send;
 
-    /// Whether an answer of this stream was ever seen to tell a next page by `next`, in whichever
+    /// Whether an answer of this stream ever named a next page by `next`, in whichever
     /// partition and run.
-    fn next_seen(
+    fn next_known(
         &mut self,
         stream: &str,
         next: &str,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
     /// Notes for good that an answer of this stream told a next page by `next`.
-    fn saw_next(&mut self, stream: &str, next: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn note_next(&mut self, stream: &str, next: &str)
+    -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Takes warnings that come with no page.
     fn warn(
@@ -66,11 +67,11 @@ impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
         Ok(Vec::new())
     }
 
-    async fn next_seen(&mut self, _: &str, _: &str) -> Result<bool, Infallible> {
+    async fn next_known(&mut self, _: &str, _: &str) -> Result<bool, Infallible> {
         Ok(false)
     }
 
-    async fn saw_next(&mut self, _: &str, _: &str) -> Result<(), Infallible> {
+    async fn note_next(&mut self, _: &str, _: &str) -> Result<(), Infallible> {
         Ok(())
     }
 
@@ -130,7 +131,7 @@ pub struct OpenRecord {
     pub canonical: Vec<Record>,
     /// The time by which the API filters.
     pub at: Option<DateTime<Utc>>,
-    /// When it was seen open for the first and for the last time; told by the sink.
+    /// When it was seen open for the first and for the last time, as the sink has it.
     pub first_seen: Option<DateTime<Utc>>,
     pub checked_at: Option<DateTime<Utc>>,
 }

@@ -45,7 +45,7 @@ impl Reader {
     }
 
     /// Reads no more of the selected streams than `most` into `sink`.
-    pub async fn look<S: PageSink>(
+    pub async fn sample<S: PageSink>(
         &self,
         selection: &Selection,
         most: Most,

@@ -61,8 +61,8 @@ pub struct Run<'a, S> {
     pub(super) deferred: Vec<Deferred>,
     /// Streams of which something could not be read, or was not selected.
     partial: HashSet<usize>,
-    /// Whether an answer of a stream ever told a next page, by place; only of those looked at.
-    next_seen: HashMap<usize, bool>,
+    /// Whether an answer of a stream ever named a next page, by place; only of those read.
+    next_known: HashMap<usize, bool>,
     sent_before: u64,
     /// Requests that pages already told of.
     pub(super) counted: u64,
@@ -81,7 +81,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             read: HashMap::new(),
             deferred: Vec::new(),
             partial: HashSet::new(),
-            next_seen: HashMap::new(),
+            next_known: HashMap::new(),
             sent_before: sent,
             counted: sent,
         }
@@ -205,21 +205,21 @@ impl<'a, S: PageSink> Run<'a, S> {
     }
 
     /// Whether an answer of the stream ever told a next page; asked of the sink once in a run.
-    pub(super) async fn next_seen(&mut self, index: usize, stream: &Stream) -> Result<bool, S::Error> {
+    pub(super) async fn next_known(&mut self, index: usize, stream: &Stream) -> Result<bool, S::Error> {
         let Some(next) = stream.pager.next_text() else { return Ok(false) };
-        if let Some(seen) = self.next_seen.get(&index) {
+        if let Some(seen) = self.next_known.get(&index) {
             return Ok(*seen);
         }
-        let seen = self.sink.next_seen(&stream.name, next).await?;
-        self.next_seen.insert(index, seen);
+        let seen = self.sink.next_known(&stream.name, next).await?;
+        self.next_known.insert(index, seen);
         Ok(seen)
     }
 
     /// Notes that an answer of the stream told a next page.
-    pub(super) async fn saw_next(&mut self, index: usize, stream: &Stream) -> Result<(), S::Error> {
+    pub(super) async fn note_next(&mut self, index: usize, stream: &Stream) -> Result<(), S::Error> {
         let Some(next) = stream.pager.next_text() else { return Ok(()) };
-        self.sink.saw_next(&stream.name, next).await?;
-        self.next_seen.insert(index, true);
+        self.sink.note_next(&stream.name, next).await?;
+        self.next_known.insert(index, true);
         Ok(())
     }
 

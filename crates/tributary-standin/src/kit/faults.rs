@@ -216,7 +216,7 @@ impl FaultBoard {
         self.lock().faults.ties
     }
 
-    /// How late the change being made is seen, if it is.
+    /// How late the change being made becomes visible, if it does.
     pub fn lateness_of_change(&self, kind: &str) -> Option<Late> {
         let board = &mut *self.lock();
         board.late.hits(board.faults.late.as_ref(), kind).then_some(board.faults.late_by)

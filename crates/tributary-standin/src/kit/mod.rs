@@ -73,7 +73,7 @@ pub use page::Page;
 pub use refusal::Refusal;
 pub use serve::{Running, router, serve, start};
 pub use truth::{Expected, ExpectedAccount, Truth};
-pub use view::{Booking, Seen, View};
+pub use view::{Booking, View, Visible};
 pub use when::{RetryAfter, When};
 
 use auth::Tokens;

@@ -2,7 +2,7 @@
 //! one account by offset, those of all by cursor, recipients, payments to them, and transfers.
 //!
 //! Nothing can be asked for by the time of its last change: what changes after it was created is
-//! only seen by who asks for it again.
+//! visible only to who asks for it again.
 
 mod lives;
 mod payments;

@@ -101,7 +101,7 @@ fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() 
     assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
     let more = |more| PageFacts { more: Some(more), ..full.clone() };
     assert!(of(size(2)).prove_end(&first, &more(true), false).is_err());
-    for (pager, walk, facts, seen) in [
+    for (pager, walk, facts, received) in [
         (of(size(2)), first.clone(), full.clone(), true),
         (of(size(2)), first.clone(), more(false), false),
         (of(size(2)), first.clone(), PageFacts { stop: true, ..full.clone() }, false),
@@ -111,7 +111,7 @@ fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() 
         (Pager { may_end_full: true, ..of(size(2)) }, first.clone(), full.clone(), false),
         (page(Stop::ShortPage), first.clone(), full.clone(), false),
     ] {
-        assert_eq!(pager.prove_end(&walk, &facts, seen), Ok(()), "{pager:?}");
+        assert_eq!(pager.prove_end(&walk, &facts, received), Ok(()), "{pager:?}");
     }
 }
 
