@@ -55,7 +55,7 @@ fn describe() {
     describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
     describe_counter!(
         "tributary_rate_limited_total",
-        "Requests answered with 429 by provider; those without a valid key have none"
+        "Requests answered with 429 by provider; those without a valid API key have none"
     );
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");

@@ -15,10 +15,10 @@ use super::serve::{Server, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::Provider;
-use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
+use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_api_key};
 use crate::store::{self, api_keys};
 use crate::sync::{Instance, Progress};
-use tributary_domain::{KeyDigest, Scope};
+use tributary_domain::{ApiKeyDigest, Scope};
 use tributary_manifest::Period;
 use tributary_standin::kit;
 
@@ -57,8 +57,8 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     tokio::spawn(kit::serve(upstream, bank, stop.clone().cancelled_owned()));
 
     let provider = provider(&upstream_url)?;
-    let (id, key) = new_key();
-    let digest = KeyDigest::of(&key);
+    let (id, key) = new_api_key();
+    let digest = ApiKeyDigest::of(&key);
     api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
 
     let listening = Listening::bind(args.listen)?;

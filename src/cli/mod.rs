@@ -48,7 +48,7 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  tributary demo                                        a bank's stand-in, the adapter and a key to try it with
+  tributary demo                                        a bank's stand-in, the adapter and an API key to try it with
   tributary serve --listen 127.0.0.1:8080 --providers providers
   tributary manifest new acme                           begin the file that connects a provider
   tributary sync acme                                   read a provider now

@@ -18,7 +18,7 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts list                             what is under way, held or parked
   tributary payouts list --state parked              what waits for a person
   tributary payouts list --refused                   requests that were refused, and why
-  tributary payouts show invoice-17                  an order with all that happened to it, by key or id
+  tributary payouts show invoice-17                  an order with all that happened to it, by idempotency key or id
   tributary payouts approve invoice-17 --by ann
   tributary payouts reject invoice-17 --by ann --reason \"not ours\"
   tributary payouts resolve invoice-17 --by ann --outcome succeeded --payment-id 5f0c…
@@ -167,7 +167,7 @@ const ORDERS: [Column; 9] = [
     words("ASSET"),
     words("ORDERED"),
     words("PROVIDER"),
-    words("KEY"),
+    words("IDEMPOTENCY KEY"),
     words("WHY"),
 ];
 
@@ -191,7 +191,7 @@ const REFUSALS: [Column; 7] = [
     words("PROVIDER"),
     words("KIND"),
     numbers("TIMES"),
-    words("KEY"),
+    words("IDEMPOTENCY KEY"),
     words("WHY"),
 ];
 
@@ -229,14 +229,14 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
         table::json(&shown);
         return Ok(());
     }
-    let field = |name: &str, value: &str| println!("{name:14} {}", printable(value));
+    let field = |name: &str, value: &str| println!("{name:16} {}", printable(value));
     let optional = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
             field(name, value);
         }
     };
     field("id", &order.id.to_string());
-    field("key", &order.idempotency_key);
+    field("idempotency key", &order.idempotency_key);
     field("provider", order.provider.as_str());
     field("kind", order.kind.as_str());
     field("amount", &format!("{} {}", order.amount, order.asset));
@@ -359,14 +359,14 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
     Ok(())
 }
 
-/// The order of an id or a key.
+/// The order of an id or an idempotency key.
 async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::error::Error + Send + Sync>> {
     let mut found = match Uuid::try_parse(order) {
         Ok(id) => payment_orders::get(&database.pool, id).await?.into_iter().collect(),
         Err(_) => Vec::new(),
     };
     if found.is_empty() {
-        found = payment_orders::of_key(&database.pool, order).await?;
+        found = payment_orders::of_idempotency_key(&database.pool, order).await?;
     }
     match found.len() {
         0 => {
@@ -377,7 +377,8 @@ async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::er
         several => {
             let which = |order: &Order| format!("{} ({} of {})", order.id, order.kind, order.provider);
             let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
-            Err(format!("{several} orders have the key {order:?}: give the id of one: {which}").into())
+            Err(format!("{several} orders have the idempotency key {order:?}: give the id of one: {which}")
+                .into())
         }
     }
 }

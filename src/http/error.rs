@@ -19,11 +19,11 @@ use crate::store::StoreError;
 pub enum ApiError {
     /// 400: what was asked for makes no sense; the detail says which part.
     Invalid(String),
-    /// 401: no key, or not one of ours.
+    /// 401: no API key, or not one of ours.
     Unauthorized,
     /// 401: a webhook that does not prove where it comes from. Its caller is not told why.
     Unproven,
-    /// 403: a key of another scope.
+    /// 403: an API key of another scope.
     Forbidden(&'static str),
     /// 404.
     NotFound(String),
@@ -35,7 +35,7 @@ pub enum ApiError {
     TooEarly { retry_after: Duration },
     /// A request to pay that is refused, with its own status and title.
     Refused { status: u16, title: &'static str, detail: String },
-    /// 429: more than a key may ask; the detail says how much that is.
+    /// 429: more than an API key may ask; the detail says how much that is.
     TooManyRequests { detail: String, retry_after: Duration },
     /// 503: the same request may succeed later.
     Unavailable(String),
@@ -66,7 +66,7 @@ impl ApiError {
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
                 "Unauthorized",
-                "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
+                "send a valid API key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
                     .into(),
             ),
             Self::Unproven => (
@@ -77,7 +77,7 @@ impl ApiError {
             Self::Forbidden(needed) => (
                 StatusCode::FORBIDDEN,
                 "Forbidden",
-                format!("this needs a key of scope \"{needed}\"; the key sent has another scope"),
+                format!("this needs an API key of scope \"{needed}\"; the API key sent has another scope"),
             ),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, "Not found", detail),
             Self::MethodNotAllowed => (

@@ -79,7 +79,7 @@ fn too_many_requests() -> Response {
         .build();
     let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
     ResponseBuilder::new()
-        .description("More requests than this key may send; ask again later")
+        .description("More requests than this API key may send; ask again later")
         .header("Retry-After", seconds)
         .content("application/json", error)
         .build()

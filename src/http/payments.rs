@@ -1,4 +1,4 @@
-//! `POST /payouts` and `POST /transfers`: money out, once for each key.
+//! `POST /payouts` and `POST /transfers`: money out, once for each idempotency key.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tributary_domain::{PaymentKind, Status};
 
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 256 * 1024;
-/// After how long a request with the same key is answered with the outcome, most of the time.
+/// After how long a request with the same idempotency key is answered with the outcome, most of the time.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 
 /// What is ordered.
@@ -28,7 +28,7 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "describes the body, which is parsed by hand for exact errors")]
 pub struct PaymentOrder {
-    /// 1 to 1,000 bytes. The same key moves money once, for ever.
+    /// 1 to 1,000 bytes. The same idempotency key moves money once, for ever.
     #[schema(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]*$")]
     idempotency_key: String,
     /// Integer minor units, above zero.
@@ -52,7 +52,7 @@ pub struct PaymentOrder {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacedPayment {
-    /// The id under which it is in `/transactions`, with `relatedTransactionID` = the key.
+    /// The id under which it is in `/transactions`, with `relatedTransactionID` = the idempotency key.
     id: String,
     idempotency_key: String,
     amount: String,

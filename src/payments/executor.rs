@@ -114,7 +114,7 @@ impl Executor {
         if payment_orders::park(&self.pool, order.id, token, why, act).await? {
             metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.to_string())
                 .increment(1);
-            tracing::error!(provider = %order.provider, order = %order.id, key = order.idempotency_key, why,
+            tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key, why,
                 "a payment waits for a person: see `tributary payouts show` and `resolve`");
         }
         Ok(())

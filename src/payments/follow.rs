@@ -87,7 +87,7 @@ impl Due<'_> {
 
     async fn several(&self, several: usize) -> Result<(), StoreError> {
         let key = &self.order.provider_key;
-        self.park(&format!("the provider has {several} payments under the key {key}")).await
+        self.park(&format!("the provider has {several} payments under the provider key {key}")).await
     }
 
     /// What became of a request whose outcome is unknown.
@@ -109,7 +109,7 @@ impl Due<'_> {
         }
     }
 
-    /// The provider has no payment under the key, or does not show it yet.
+    /// The provider has no payment under the provider key, or does not show it yet.
     async fn not_found(&self) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let settle = route.api.settle().unwrap_or_default();
@@ -127,23 +127,23 @@ impl Due<'_> {
         }
     }
 
-    /// Sends the same request under the same key, if the provider still knows the key; else leaves
-    /// the order to a person.
+    /// Sends the same request under the same provider key, if the provider still knows it; else parks
+    /// the order.
     async fn send_again(&self, why: &str) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let first = order.first_sent_at.unwrap_or(order.created_at);
-        let protected = route.api.key().lifetime.is_some_and(|lifetime| {
+        let protected = route.api.provider_key().lifetime.is_some_and(|lifetime| {
             let ends = after(first, lifetime.as_duration());
             // the provider has to get it in time, not only we to send it
             left(ends, order.now).is_some_and(|left| left > route.api.timeout() * 2 + executor.settings.claim)
         });
         if protected {
-            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment request is repeated under its key");
+            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment request is repeated under its provider key");
             send::send(executor, route, order, token).await;
             return Ok(());
         }
         self.park(&format!(
-            "the outcome of its request is unknown, {why}, and its key at the provider protects no more"
+            "the outcome of its request is unknown, {why}, and the provider may have forgotten its provider key"
         ))
         .await
     }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::executor::{Executor, Payer, Route, Settings};
 use super::points::Point;
-use super::{OrderRequest, follow, key, view};
+use super::{OrderRequest, follow, provider_key, view};
 use crate::store::payment_orders::{self, Again, Made, NewOrder, Order};
 use crate::store::payment_refusals::{self, Refusal};
 use crate::store::{StoreError, accounts, database};
@@ -100,7 +100,7 @@ impl Payments {
         body: &[u8],
     ) -> Result<Placed, StoreError> {
         let request = OrderRequest::parse(body);
-        let key = match &request {
+        let idempotency_key = match &request {
             Ok(request) => Some(request.idempotency_key.clone()),
             Err(invalid) => invalid.idempotency_key.clone(),
         };
@@ -120,8 +120,15 @@ impl Payments {
             Err(Stop::Refused(refused)) => refused,
         };
         let Refused { status, title, detail } = &refused;
-        let refusal =
-            Refusal { provider, kind, idempotency_key: key.as_deref(), status: *status, title, detail, body };
+        let refusal = Refusal {
+            provider,
+            kind,
+            idempotency_key: idempotency_key.as_deref(),
+            status: *status,
+            title,
+            detail,
+            body,
+        };
         payment_refusals::keep(&self.0.pool, refusal).await?;
         tracing::warn!(%provider, %kind, status, detail, "a request to pay was refused");
         Ok(Placed::Refused(refused))
@@ -193,7 +200,7 @@ impl Intake<'_> {
 
     fn provider_key(&self, attempt: i32) -> String {
         let Route { provider, kind, api, .. } = self.route;
-        key::provider_key(api.key(), provider, kind, &self.request.idempotency_key, attempt)
+        provider_key::derive(api.provider_key(), provider, kind, &self.request.idempotency_key, attempt)
     }
 
     fn needs_approval(&self) -> bool {
@@ -238,12 +245,12 @@ impl Intake<'_> {
         task.await.map_err(|_| lost())?
     }
 
-    /// An order of this key is there already.
+    /// An order of this idempotency key is there already.
     async fn place_again(&self, order: Order) -> Result<Placed, Stop> {
         if order.fingerprint != self.request.fingerprint() {
             let detail =
                 format!("idempotencyKey: {:?} was used for another order", self.request.idempotency_key);
-            return Err(Stop::Refused(Refused { status: 422, title: "Key used before", detail }));
+            return Err(Stop::Refused(Refused { status: 422, title: "Idempotency key used before", detail }));
         }
         let id = order.id;
         if order.state == OrderState::Failed

@@ -29,14 +29,14 @@ pub struct OrderRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {
-    /// The key, where the body tells one.
+    /// The idempotency key, where the body has one.
     pub idempotency_key: Option<String>,
     pub detail: String,
     /// It is well formed, and names an account that cannot be one of ours.
     pub no_such_account: bool,
 }
 
-/// As [`Invalid`], of a body whose key is not looked for yet.
+/// As [`Invalid`], of a body whose idempotency key is not looked for yet.
 enum Wrong {
     Malformed(String),
     NoSuchAccount(String),
@@ -123,7 +123,7 @@ impl OrderRequest {
         })
     }
 
-    /// What tells one order from another under the same key: everything but the key, however the
+    /// What tells one order from another under the same idempotency key: everything but the key, however the
     /// JSON was written.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut digest = Sha256::new();

@@ -154,13 +154,14 @@ impl Puller {
             let mut transaction = store::begin(&self.pool).await?;
             leases::limit_silence(&mut transaction, lease).await?;
             if resource == Resource::Transactions {
-                let ids: Vec<&str> = piece.states.iter().map(|state| records::key(&state.record)).collect();
+                let ids: Vec<&str> =
+                    piece.states.iter().map(|state| records::row_key(&state.record)).collect();
                 let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
                 born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
             }
             let before = piece.states.len();
             piece.states.retain(|state| {
-                let id = records::key(&state.record);
+                let id = records::row_key(&state.record);
                 born.contains(id) || last.get(id) == Some(&state.place)
             });
             let superseded = (before - piece.states.len()) as u64;
@@ -198,7 +199,7 @@ impl Puller {
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
             let mapped = self.compiled.map_again(origins(&kept)).await?;
             for state in sort(&kept, mapped).states {
-                last.insert(records::key(&state.record).to_owned(), state.place);
+                last.insert(records::row_key(&state.record).to_owned(), state.place);
             }
             after = newest;
         }

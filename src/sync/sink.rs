@@ -343,7 +343,7 @@ mod tests {
         };
         let row = kept(&json!([transaction("a"), transaction("b")]));
         let open = open_record(row, Resource::Transactions).unwrap();
-        let ids: Vec<&str> = open.canonical.iter().map(records::key).collect();
+        let ids: Vec<&str> = open.canonical.iter().map(records::row_key).collect();
         assert_eq!(ids, ["a", "b"]);
         assert_eq!(open_record(open_row(&open), Resource::Transactions), Ok(open));
     }

@@ -18,7 +18,7 @@ mod text;
 mod timestamp;
 mod transaction;
 
-pub use access::{KeyDigest, RequestLimit, Scope};
+pub use access::{ApiKeyDigest, RequestLimit, Scope};
 pub use account::{Account, Beneficiary};
 pub use amount::Amount;
 pub use asset::Asset;

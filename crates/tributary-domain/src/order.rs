@@ -106,8 +106,8 @@ impl Progress {
 /// What the provider calls a payment: whatever it gave for it identifies its record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderNames {
-    /// The key that was sent with the request.
-    pub key: String,
+    /// The provider key that was sent with the request.
+    pub provider_key: String,
     /// The id that an answer, a lookup or a record named.
     pub payment_id: Option<String>,
     /// Whatever else it calls it by.
@@ -125,7 +125,7 @@ impl ProviderNames {
     /// Whether a record that refers to `reference` is of the payment.
     pub fn has_reference(&self, reference: &str) -> bool {
         let given = [&self.payment_id, &self.reference].into_iter().flatten();
-        self.key == reference || given.into_iter().any(|name| name == reference)
+        self.provider_key == reference || given.into_iter().any(|name| name == reference)
     }
 }
 

@@ -34,8 +34,8 @@ pub use compiled::CompiledProvider;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
 pub use manifest::{
-    Auth, Incremental, KeyFormat, KeyManifest, Manifest, ManifestError, PaymentManifest, RateLimit,
-    RequestManifest, Retry, Schedule, StreamManifest,
+    Auth, Incremental, Manifest, ManifestError, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest,
+    RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
 };
 pub use pay::{LookupOutcome, PaymentApi, PaymentApis, Prepared, Sent};
 pub use period::Period;

@@ -187,7 +187,7 @@ fn a_refused_attempt_is_over_unless_money_moved() {
         idempotency_key: "k".to_owned(),
         asset: "GBP/2".to_owned(),
         amount: Amount::parse("amount", "1500").unwrap(),
-        names: ProviderNames { key: "OLD".to_owned(), ..ProviderNames::default() },
+        names: ProviderNames { provider_key: "OLD".to_owned(), ..ProviderNames::default() },
     };
     for (with, decides, expected) in [
         (json!({"status": "FAILED"}), true, "known"),

@@ -51,7 +51,7 @@ impl TryFrom<OrderedRow> for Ordered {
             source_account_id: row.source_account_id,
             attempt: row.attempt,
             names: ProviderNames {
-                key: row.provider_key,
+                provider_key: row.provider_key,
                 payment_id: row.provider_payment_id,
                 reference: row.provider_reference,
                 record_id: row.record_id,
@@ -153,7 +153,7 @@ pub async fn past_attempts_named(
             asset: row.asset,
             amount: Amount::parse("amount", &row.amount).map_err(unreadable)?,
             names: ProviderNames {
-                key: row.provider_key,
+                provider_key: row.provider_key,
                 payment_id: row.provider_payment_id,
                 reference: row.provider_reference,
                 record_id: row.record_id,

@@ -236,19 +236,19 @@ async fn fetch(
     order.map(Order::try_from).transpose()
 }
 
-/// The order of a key.
+/// The order of an idempotency key.
 pub async fn find(
     pool: &PgPool,
     provider: &ProviderName,
     kind: PaymentKind,
-    key: &str,
+    idempotency_key: &str,
 ) -> Result<Option<Order>, StoreError> {
     let order = order_query!(
         "select",
         "from payment_orders o where o.provider = $1 and o.kind = $2 and o.idempotency_key = $3",
         provider.as_str(),
         kind.as_str(),
-        key
+        idempotency_key
     )
     .fetch_optional(pool)
     .await?;
@@ -284,12 +284,12 @@ pub async fn list(
     orders.into_iter().map(Order::try_from).collect()
 }
 
-/// The orders of this key of Formance's: of several providers, or a payout and a transfer.
-pub async fn of_key(pool: &PgPool, key: &str) -> Result<Vec<Order>, StoreError> {
+/// The orders of this idempotency key: of several providers, or a payout and a transfer.
+pub async fn of_idempotency_key(pool: &PgPool, idempotency_key: &str) -> Result<Vec<Order>, StoreError> {
     let orders = order_query!(
         "select",
         "from payment_orders o where o.idempotency_key = $1 order by o.created_at",
-        key
+        idempotency_key
     )
     .fetch_all(pool)
     .await?;

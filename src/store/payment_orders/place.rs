@@ -36,7 +36,7 @@ pub struct NewOrder<'a> {
 #[derive(Debug)]
 pub enum Made {
     Order(Box<Order>),
-    /// There is one of this key.
+    /// There is one of this idempotency key.
     Exists,
     /// It would be more than a day's worth; tells what was ordered already.
     TooMuch(String),

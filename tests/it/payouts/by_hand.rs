@@ -24,7 +24,7 @@ async fn what_is_approved_goes_out_and_the_audit_says_who_agreed() {
     desk.till.carry_on(&desk.payments, "k", &["pending"]).await;
     assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (1, 1));
     let shown = desk.says(&["show", "k"]).await;
-    for part in ["approved by    ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"] {
+    for part in ["approved by      ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Succeeded);
@@ -45,7 +45,7 @@ async fn what_is_rejected_fails_with_the_reason_and_nothing_is_sent() {
         (&"FAILED".into(), &"not ours".into())
     );
     let shown = desk.says(&["show", "k"]).await;
-    for part in ["reason         not ours", "sent           not yet", "  ann: rejected\n"] {
+    for part in ["reason           not ours", "sent             not yet", "  ann: rejected\n"] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.payments.worker().run_once().await.unwrap();

@@ -12,11 +12,11 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::feed::Publisher;
-use tributary::http::{AppState, Draining, Limits, ServedProvider, app, new_key};
+use tributary::http::{AppState, Draining, Limits, ServedProvider, app, new_api_key};
 use tributary::payments::{Payments, Settings};
 use tributary::store::{self, api_keys};
 use tributary_domain::ProviderName;
-use tributary_domain::{KeyDigest, Scope};
+use tributary_domain::{ApiKeyDigest, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
 /// published but by [`TestApp::publish`] or a publisher that the test starts.
@@ -203,8 +203,8 @@ fn nobody_pays(pool: &PgPool) -> Payments {
 
 /// Makes a key in the database.
 pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) -> String {
-    let (id, key) = new_key();
-    api_keys::create(pool, id, provider, scope.as_str(), KeyDigest::of(&key).as_bytes()).await.unwrap();
+    let (id, key) = new_api_key();
+    api_keys::create(pool, id, provider, scope.as_str(), ApiKeyDigest::of(&key).as_bytes()).await.unwrap();
     key
 }
 

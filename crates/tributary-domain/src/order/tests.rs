@@ -21,7 +21,7 @@ fn order(state: OrderState, status: Status) -> Ordered {
         state,
         status,
         attempt: 1,
-        names: ProviderNames { key: "KEY".to_owned(), ..ProviderNames::default() },
+        names: ProviderNames { provider_key: "KEY".to_owned(), ..ProviderNames::default() },
         updated_at: None,
         metadata: serde_json::json!({}),
     }
@@ -99,7 +99,7 @@ fn words_of_another_attempt_or_of_an_older_state_are_no_news() {
 fn another_payment_is_a_contradiction_and_another_name_of_the_same_is_not() {
     let named = |payment: Option<&str>, reference: Option<&str>, record: Option<&str>| Ordered {
         names: ProviderNames {
-            key: "KEY".to_owned(),
+            provider_key: "KEY".to_owned(),
             payment_id: payment.map(str::to_owned),
             reference: reference.map(str::to_owned),
             record_id: record.map(str::to_owned),

@@ -33,7 +33,7 @@ pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, Wi
 pub use limits::{RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{Next, Order, Paging, Place, Size, Stop};
-pub use payment::{KeyFormat, KeyManifest, PaymentManifest};
+pub use payment::{PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Method, RequestManifest, StreamManifest};
 pub use tls::Tls;

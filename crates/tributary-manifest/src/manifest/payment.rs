@@ -22,7 +22,7 @@ pub struct PaymentManifest {
     /// is that field of what `prepare` gives.
     pub request: RequestManifest,
     /// The key that the provider knows the payment by.
-    pub key: KeyManifest,
+    pub key: ProviderKeyManifest,
     /// How long the answer may take, at most 60s; 20s if not given. After that the outcome is unknown.
     #[serde(default = "timeout")]
     pub timeout: Period,
@@ -54,10 +54,10 @@ pub struct PaymentManifest {
 /// The key by which the provider recognises a request that it has seen before.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct KeyManifest {
+pub struct ProviderKeyManifest {
     /// How the key is written; `text` if not given.
     #[serde(default)]
-    pub format: KeyFormat,
+    pub format: ProviderKeyFormat,
     /// How many characters a `text` may have, 16 to 200.
     #[serde(default = "key_length")]
     pub max_length: usize,
@@ -70,7 +70,7 @@ pub struct KeyManifest {
 /// What a key looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyFormat {
+pub enum ProviderKeyFormat {
     /// Capital letters and the digits 2 to 7.
     #[default]
     Text,

@@ -16,7 +16,7 @@ use super::probe;
 use crate::cage::Cage;
 use crate::client::{Client, Rules};
 use crate::jq::{self, FilterError, Limits, Scope};
-use crate::manifest::KeyManifest;
+use crate::manifest::ProviderKeyManifest;
 use crate::wire::{ClientError, Gate, PaymentError, Request};
 
 /// How much of a reason is kept, in characters.
@@ -70,8 +70,8 @@ impl std::fmt::Debug for PaymentApi {
 }
 
 impl PaymentApi {
-    /// What the key looks like, and for how long it protects.
-    pub fn key(&self) -> &KeyManifest {
+    /// How the provider key is written, and for how long the provider knows it.
+    pub fn provider_key(&self) -> &ProviderKeyManifest {
         &self.plan.key
     }
 

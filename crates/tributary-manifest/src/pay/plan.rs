@@ -14,7 +14,7 @@ use tributary_domain::{PaymentState, RecordId, Status};
 use super::outcome::{LookupOutcome, Sent};
 use crate::client::{Evidence, Rules};
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
-use crate::manifest::{Action, KeyManifest};
+use crate::manifest::{Action, ProviderKeyManifest};
 use crate::plan::RequestTemplate;
 use crate::wire::Incoming;
 
@@ -32,7 +32,7 @@ pub struct PaymentPlan {
     pub rules: Rules,
     pub reason: Option<Filter>,
     pub lookup: Option<PaymentLookup>,
-    pub key: KeyManifest,
+    pub key: ProviderKeyManifest,
     pub timeout: Duration,
 }
 

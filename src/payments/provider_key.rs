@@ -1,14 +1,14 @@
-//! The key under which the provider knows an attempt. It follows from what was ordered and
+//! The provider key: under it the provider knows an attempt. It follows from what was ordered and
 //! nothing else, so that it is the same even where our database was restored to a time before.
 
 use sha2::{Digest, Sha256};
 
 use tributary_domain::{PaymentKind, ProviderName};
-use tributary_manifest::{KeyFormat, KeyManifest};
+use tributary_manifest::{ProviderKeyFormat, ProviderKeyManifest};
 
-/// The key of an attempt (from 1 on) of the order with this key of Formance's.
-pub fn provider_key(
-    manifest: &KeyManifest,
+/// The provider key of attempt number `attempt`, from 1 on, of the order with this idempotency key.
+pub fn derive(
+    manifest: &ProviderKeyManifest,
     provider: &ProviderName,
     kind: PaymentKind,
     idempotency_key: &str,
@@ -22,11 +22,11 @@ pub fn provider_key(
     }
     let digest: [u8; 32] = digest.finalize().into();
     match manifest.format {
-        KeyFormat::Uuid => {
+        ProviderKeyFormat::Uuid => {
             let first: [u8; 16] = digest[..16].try_into().expect("it is longer");
             uuid::Builder::from_custom_bytes(first).into_uuid().to_string()
         }
-        KeyFormat::Text => base32(&digest).chars().take(manifest.max_length).collect(),
+        ProviderKeyFormat::Text => base32(&digest).chars().take(manifest.max_length).collect(),
     }
 }
 
@@ -55,9 +55,9 @@ mod tests {
 
     use super::*;
 
-    fn key(format: KeyFormat, provider: &str, kind: PaymentKind, key: &str, attempt: i32) -> String {
-        let manifest = KeyManifest { format, max_length: 18, lifetime: None };
-        provider_key(&manifest, &provider.parse().unwrap(), kind, key, attempt)
+    fn key(format: ProviderKeyFormat, provider: &str, kind: PaymentKind, key: &str, attempt: i32) -> String {
+        let manifest = ProviderKeyManifest { format, max_length: 18, lifetime: None };
+        derive(&manifest, &provider.parse().unwrap(), kind, key, attempt)
     }
 
     #[test]
@@ -73,12 +73,12 @@ mod tests {
     fn each_attempt_of_each_order_has_a_key_of_its_own_for_ever() {
         use PaymentKind::{Payout, Transfer};
         let all = [
-            key(KeyFormat::Text, "acme", Payout, "k", 1),
-            key(KeyFormat::Text, "acme", Payout, "k", 2),
-            key(KeyFormat::Text, "acme", Transfer, "k", 1),
-            key(KeyFormat::Text, "other", Payout, "k", 1),
-            key(KeyFormat::Text, "acme", Payout, "l", 1),
-            key(KeyFormat::Uuid, "acme", Payout, "k", 1),
+            key(ProviderKeyFormat::Text, "acme", Payout, "k", 1),
+            key(ProviderKeyFormat::Text, "acme", Payout, "k", 2),
+            key(ProviderKeyFormat::Text, "acme", Transfer, "k", 1),
+            key(ProviderKeyFormat::Text, "other", Payout, "k", 1),
+            key(ProviderKeyFormat::Text, "acme", Payout, "l", 1),
+            key(ProviderKeyFormat::Uuid, "acme", Payout, "k", 1),
         ];
         assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
         assert_eq!(all[0].len(), 18);
@@ -89,12 +89,19 @@ mod tests {
     fn the_keys_of_orders_that_were_placed_stay_what_they_are() {
         use PaymentKind::{Payout, Transfer};
         for (format, provider, kind, idempotency_key, attempt, expected) in [
-            (KeyFormat::Text, "acme", Payout, "k", 1, "TATW6NCYUL56CWAOEH"),
-            (KeyFormat::Text, "acme", Payout, "k", 2, "3OJQIFQRLZAFARRQC5"),
-            (KeyFormat::Text, "acme", Transfer, "k", 1, "YKHRYBAHRCSAV4CYE7"),
-            (KeyFormat::Text, "starling", Payout, "invoice-17/é", 1, "6VY63ZBDEG25YCCUPO"),
-            (KeyFormat::Uuid, "acme", Payout, "k", 1, "98276f34-58a2-8be1-980e-21f22dfc99e7"),
-            (KeyFormat::Uuid, "mercury", Transfer, "invoice-17/é", 3, "12aaf11c-0519-8563-8dde-5020101e149c"),
+            (ProviderKeyFormat::Text, "acme", Payout, "k", 1, "TATW6NCYUL56CWAOEH"),
+            (ProviderKeyFormat::Text, "acme", Payout, "k", 2, "3OJQIFQRLZAFARRQC5"),
+            (ProviderKeyFormat::Text, "acme", Transfer, "k", 1, "YKHRYBAHRCSAV4CYE7"),
+            (ProviderKeyFormat::Text, "starling", Payout, "invoice-17/é", 1, "6VY63ZBDEG25YCCUPO"),
+            (ProviderKeyFormat::Uuid, "acme", Payout, "k", 1, "98276f34-58a2-8be1-980e-21f22dfc99e7"),
+            (
+                ProviderKeyFormat::Uuid,
+                "mercury",
+                Transfer,
+                "invoice-17/é",
+                3,
+                "12aaf11c-0519-8563-8dde-5020101e149c",
+            ),
         ] {
             assert_eq!(key(format, provider, kind, idempotency_key, attempt), expected);
         }
