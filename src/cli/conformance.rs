@@ -136,7 +136,7 @@ async fn check_and_print(args: ConformanceArgs) -> Result<ExitCode, CommandError
         accounts: args.account,
         ..Options::default()
     };
-    let shown = Shown::new();
+    let shown = CheckShown::new();
     let report = check(&url, key.expose_secret(), &options, &shown).await;
     shown.bar.finish_and_clear();
     let report = report?;
@@ -156,12 +156,12 @@ fn print(report: &Report, format: Format) {
 }
 
 /// Progress on standard error: a line that moves on a terminal, else one line for each part.
-struct Shown {
+struct CheckShown {
     bar: ProgressBar,
     terminal: bool,
 }
 
-impl Shown {
+impl CheckShown {
     fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
@@ -172,7 +172,7 @@ impl Shown {
     }
 }
 
-impl Progress for Shown {
+impl Progress for CheckShown {
     fn phase(&self, what: &str) {
         self.bar.set_message(what.to_owned());
         if !self.terminal {

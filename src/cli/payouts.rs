@@ -9,7 +9,7 @@ use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
 use super::{CommandResult, Common};
 use crate::store::payment_orders::{self, Order, Resolution};
-use crate::store::payment_refusals::{self, Kept};
+use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::unmatched_records;
 use tributary_domain::{OrderState, ProviderName};
 
@@ -195,7 +195,7 @@ const REFUSALS: [Column; 7] = [
     words("WHY"),
 ];
 
-fn refusal_row(refusal: &Kept) -> [String; 7] {
+fn refusal_row(refusal: &KeptRefusal) -> [String; 7] {
     [
         time(refusal.last_at),
         refusal.status.to_string(),

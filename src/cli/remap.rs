@@ -13,7 +13,7 @@ use super::serve::{lease_time, stop_on_signal};
 use super::sync::{BUSY, COULD_NOT_RUN, FAILED, busy_message, pulled, puller};
 use super::table::time;
 use crate::store::leases::Holder;
-use crate::sync::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
+use crate::sync::{Busy, Instance, RemapOutcome, RemapRequest, Remapped};
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ async fn remap(
     let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
     let report = |done: &Remapped| shown.at(done.read, &format!("{} changed", changed(done)));
-    let outcome = puller.remap(&RemapOrder { stream, busy, report: &report }, stop).await;
+    let outcome = puller.remap(&RemapRequest { stream, busy, report: &report }, stop).await;
     shown.end();
     Ok(match outcome? {
         RemapOutcome::Done(done) => {

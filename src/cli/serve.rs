@@ -18,7 +18,8 @@ use super::{CommandResult, Common, files, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{
-    self, AppState, ConnectionLimits, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop,
+    self, AppState, ConnectionLimits, Draining, Listening, Patience, RequestLimits, ServedProvider, Serving,
+    Stop,
 };
 use crate::payments::{Payer, Payments, Settings};
 use crate::sync::{Housekeeper, Instance, Scheduler};
@@ -121,7 +122,7 @@ async fn serve(
     (mut launch, handed): (Launch, Option<Listening>),
     mut signals: Signals,
 ) -> CommandResult {
-    let server = Server::new(pool, providers, &Instance::new(args.lease))?;
+    let server = Service::new(pool, providers, &Instance::new(args.lease))?;
     let listening = match handed {
         Some(handed) => handed,
         None => Listening::bind(args.listen)?,
@@ -157,7 +158,7 @@ impl From<Provider> for ServedProvider {
 }
 
 /// Everything that a serving process does, ready to run.
-pub struct Server {
+pub struct Service {
     publisher: Publisher,
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
@@ -167,7 +168,7 @@ pub struct Server {
     metrics: PrometheusHandle,
 }
 
-impl Server {
+impl Service {
     /// Makes ready to serve `providers`.
     pub fn new(
         pool: &PgPool,
@@ -203,7 +204,7 @@ impl Server {
             payments: payments.clone(),
             pool: pool.clone(),
             providers: served,
-            limits: Limits::default(),
+            limits: RequestLimits::default(),
             draining: draining.clone(),
             metrics: Some(metrics.clone()),
         };
@@ -221,7 +222,7 @@ impl Server {
     /// What to watch the runs of the first provider that is pulled by, and how many of them its
     /// first full sync takes.
     #[cfg(feature = "standin")]
-    pub fn progress(&self) -> Option<(Arc<crate::sync::Progress>, u64)> {
+    pub fn progress(&self) -> Option<(Arc<crate::sync::SyncProgress>, u64)> {
         self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 

@@ -17,7 +17,7 @@ use crate::config::{self, Source};
 use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
-use crate::sync::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
+use crate::sync::{Busy, Instance, Puller, RunOutcome, SyncRequest, Synced, Warned, WarnedOf};
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, Manifest};
 
@@ -154,7 +154,7 @@ async fn sync(
     let shown = Shown::new(None);
     let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
-    let order = Order { stream, forget: args.full, busy };
+    let request = SyncRequest { stream, forget: args.full, busy };
     let progress = puller.progress();
     let watch = async {
         loop {
@@ -163,7 +163,7 @@ async fn sync(
         }
     };
     let synced = tokio::select! {
-        synced = puller.sync_now(&order, stop) => synced,
+        synced = puller.sync_now(&request, stop) => synced,
         () = watch => unreachable!("it watches without end"),
     };
     shown.end();

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use super::Lookup;
 use super::payments::PaymentsSection;
-use super::places::{Place, Places};
+use super::places::{LineColumn, Places};
 use crate::payments::Policy;
-use crate::store::feeds::Pace;
+use crate::store::feeds::FeedPace;
 use tributary_domain::{ApiKeyDigest, FormanceVersion, ProviderName, RequestLimit, Scope};
 use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
@@ -25,7 +25,7 @@ pub struct Provider {
     pub name: ProviderName,
     pub source: Source,
     pub formance: FormanceVersion,
-    pub pace: Pace,
+    pub pace: FeedPace,
     /// What each of its API keys may ask of the API.
     pub limit: RequestLimit,
     /// What may be paid.
@@ -124,11 +124,11 @@ impl Default for FeedSection {
 }
 
 impl FeedSection {
-    fn pace(&self) -> Result<Pace, String> {
+    fn pace(&self) -> Result<FeedPace, String> {
         if !(1..=1_000_000).contains(&self.max_per_second) {
             return Err(format!("feed.max_per_second: {} is not from 1 to 1000000", self.max_per_second));
         }
-        Ok(Pace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
+        Ok(FeedPace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
     }
 }
 
@@ -140,7 +140,7 @@ const PAGE_SIZE: u32 = 100;
 impl ApiSection {
     /// The limit of a key. One call of the connector walks through the pages of a whole second,
     /// and begins anew if one of them is refused: without room for all of them it would never end.
-    fn limit(&self, pace: Pace) -> Result<RequestLimit, String> {
+    fn limit(&self, pace: FeedPace) -> Result<RequestLimit, String> {
         let default = RequestLimit::default();
         let per_second = self.max_requests_per_second.unwrap_or(default.per_second.get());
         let per_second = NonZeroU32::new(per_second)
@@ -267,7 +267,7 @@ fn describe_variants(schema: &mut Schema) {
 fn at_its_line(text: &str, error: &ManifestError) -> String {
     let (stream, field) = error.place();
     match Places::of(text).and_then(|places| places.of_source(stream, field)) {
-        Some(Place { line, column }) => format!("line {line}, column {column}: {error}"),
+        Some(LineColumn { line, column }) => format!("line {line}, column {column}: {error}"),
         None => error.to_string(),
     }
 }
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(provider.formance, FormanceVersion::Current);
         assert_eq!(
             provider.pace,
-            Pace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
+            FeedPace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
         );
     }
 

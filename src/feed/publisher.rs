@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::database::within;
-use crate::store::feeds::{Pace, Publication};
+use crate::store::feeds::{FeedPace, Publication};
 use crate::store::{StoreError, changes, feeds};
 use tributary_domain::{FeedName, ProviderName};
 
@@ -29,7 +29,7 @@ const GATHER: Duration = Duration::from_millis(50);
 const CLOCK_BEHIND_ALARM: Duration = Duration::from_secs(2);
 
 /// The feeds to publish: every feed of these providers.
-pub type PublishedFeeds = HashMap<ProviderName, Pace>;
+pub type PublishedFeeds = HashMap<ProviderName, FeedPace>;
 
 /// Publishes the feeds of some providers until told to stop.
 pub struct Publisher {

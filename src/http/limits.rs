@@ -65,7 +65,7 @@ impl Bucket {
 }
 
 /// The buckets of one process.
-pub struct Limits {
+pub struct RequestLimits {
     /// Of the keys that were found valid, by digest: nobody else can draw from them.
     keys: RwLock<HashMap<ApiKeyDigest, Arc<Bucket>>>,
     unknown: Bucket,
@@ -76,7 +76,7 @@ pub struct Limits {
     webhooks: Room,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             keys: RwLock::default(),
@@ -88,7 +88,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl RequestLimits {
     /// The bucket of a key that was valid when it was last looked at.
     pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<Bucket>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn each_key_has_its_own_bucket_until_it_is_forgotten() {
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         let (provider, one) = ("acme".parse().unwrap(), NonZeroU32::MIN);
         let limit = RequestLimit { per_second: one, burst: one };
         let [a, b] = ["a", "b"].map(ApiKeyDigest::of);

@@ -32,7 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::new_api_key;
 pub use error::ApiError;
-pub use limits::Limits;
+pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
 
@@ -62,7 +62,7 @@ pub struct AppState {
     /// Who pays.
     pub payments: Payments,
     /// What was asked so far, by key.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// Whether the process is about to end.
     pub draining: Draining,
     /// Renders `/metrics`; `None` where nothing records (tests).

@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::auth::Connector;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::payments::{Placed, Refused};
+use crate::payments::{Placed, RefusedOrder};
 use crate::store::payment_orders::Order;
 use tributary_domain::{PaymentKind, Status};
 
@@ -100,7 +100,7 @@ macro_rules! endpoint {
             match state.payments.place(&caller.provider, $kind, &body?).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
-                Placed::Refused(Refused { status, title, detail }) => {
+                Placed::Refused(RefusedOrder { status, title, detail }) => {
                     Err(ApiError::Refused { status, title, detail })
                 }
             }

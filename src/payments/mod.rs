@@ -19,7 +19,7 @@ mod view;
 mod worker;
 
 pub use executor::{Payer, Settings};
-pub use intake::{Payments, Placed, Refused};
+pub use intake::{Payments, Placed, RefusedOrder};
 pub use order::{Invalid, OrderRequest};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};

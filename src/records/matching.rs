@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use tributary_domain::{
-    Change, OrderState, Ordered, PastAttempt, PaymentKind, Progress, Said, SaidByRecord, Transaction,
+    OrderChange, OrderState, Ordered, PastAttempt, PaymentKind, Progress, Said, SaidByRecord, Transaction,
     TransactionType, Unidentified,
 };
 
@@ -22,9 +22,9 @@ pub enum Decision {
     /// It says of an order what is known, or follows from it; it is no transaction of its own.
     Known,
     /// It is news of an order and changes it; no transaction of its own.
-    News(Box<Change>),
+    News(Box<OrderChange>),
     /// It says the opposite of what was served: a person has to decide. No transaction of its own.
-    Contradiction(Option<Box<Change>>),
+    Contradiction(Option<Box<OrderChange>>),
     /// It may be the movement of an order, or belongs to what may be: it waits until that is known.
     Wait,
     /// As [`Decision::Wait`], and the order is left to a person, for this reason.

@@ -10,7 +10,7 @@ use tributary_domain::{FeedName, ProviderName};
 
 /// How a provider's feeds are paced.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
+pub struct FeedPace {
     /// The most entries that share a second while there is room.
     pub per_second: i32,
     /// How long a child waits for its parent's first entry.
@@ -37,7 +37,7 @@ pub async fn publish(
     pool: &PgPool,
     provider: &ProviderName,
     feed: FeedName,
-    pace: Pace,
+    pace: FeedPace,
     batch: i32,
 ) -> Result<Publication, StoreError> {
     let row = sqlx::query!(

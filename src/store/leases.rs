@@ -240,7 +240,7 @@ pub async fn finish_first_read(
 
 /// How a group does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct GroupState {
     pub group: String,
     pub failures: i64,
     /// Whether none is tried for now, since too many failed.
@@ -248,9 +248,9 @@ pub struct State {
 }
 
 /// How each group of the provider does.
-pub async fn states(pool: &PgPool, provider: &ProviderName) -> Result<Vec<State>, StoreError> {
+pub async fn states(pool: &PgPool, provider: &ProviderName) -> Result<Vec<GroupState>, StoreError> {
     let states = sqlx::query_as!(
-        State,
+        GroupState,
         r#"select stream_group as "group", failures::bigint as "failures!",
                   (paused_until > clock_timestamp()) is true as "paused!"
            from sync_leases where provider = $1 order by stream_group"#,

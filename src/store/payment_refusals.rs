@@ -66,7 +66,7 @@ pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError>
 
 /// A refusal as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct KeptRefusal {
     pub provider: String,
     pub kind: String,
     pub idempotency_key: Option<String>,
@@ -83,9 +83,9 @@ pub async fn list(
     pool: &PgPool,
     provider: Option<&ProviderName>,
     limit: u32,
-) -> Result<Vec<Kept>, StoreError> {
+) -> Result<Vec<KeptRefusal>, StoreError> {
     let kept = sqlx::query_as!(
-        Kept,
+        KeptRefusal,
         "select provider, kind, idempotency_key, status, title, detail, body, times, last_at
          from payment_refusals where $1::text is null or provider = $1 order by last_at desc limit $2",
         provider.map(ProviderName::as_str),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::puller::{Puller, RunOutcome, Work};
 use super::renewed_lease::RenewedLease;
-use super::{Instance, Progress, WarnedOf};
+use super::{Instance, SyncProgress, WarnedOf};
 use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
 use tributary_domain::ProviderName;
@@ -26,7 +26,7 @@ pub enum Busy<'a> {
 }
 
 /// What is to be read.
-pub struct Order<'a> {
+pub struct SyncRequest<'a> {
     /// Only this stream, with those above it; all without it.
     pub stream: Option<&'a str>,
     /// Forget the cursors of the streams first.
@@ -34,18 +34,22 @@ pub struct Order<'a> {
     pub busy: Busy<'a>,
 }
 
-/// How an order ended.
+/// How a request ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Synced {
     /// All groups together.
     Ran(RunOutcome),
-    /// Another instance is at this group, and the order was not to wait.
+    /// Another instance is at this group, and the request was not to wait.
     Busy { group: String, holder: Holder },
 }
 
 impl Puller {
-    /// Reads now what `order` says, group after group. A pause after failures does not count.
-    pub async fn sync_now(&self, order: &Order<'_>, stop: &CancellationToken) -> Result<Synced, StoreError> {
+    /// Reads now what `request` says, group after group. A pause after failures does not count.
+    pub async fn sync_now(
+        &self,
+        request: &SyncRequest<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Synced, StoreError> {
         let mut total = RunOutcome::Succeeded {
             tally: Tally::default(),
             quarantined: 0,
@@ -53,20 +57,20 @@ impl Puller {
             warned: WarnedOf::default(),
         };
         for group in &self.groups {
-            let names = match order.stream {
+            let names = match request.stream {
                 None => group.streams.clone(),
                 Some(stream) if group.streams.iter().any(|name| name == stream) => vec![stream.to_owned()],
                 Some(_) => continue,
             };
             let lease = tokio::select! {
-                lease = self.take(group, &order.busy) => lease?,
+                lease = self.take(group, &request.busy) => lease?,
                 () = stop.cancelled() => return Ok(Synced::Ran(RunOutcome::Interrupted)),
             };
             let lease = match lease {
                 Ok(lease) => lease,
                 Err(holder) => return Ok(Synced::Busy { group: group.name.clone(), holder }),
             };
-            let work = Work::Streams { names, forget: order.forget };
+            let work = Work::Streams { names, forget: request.forget };
             match self.run(lease, &work, stop).await? {
                 None => {}
                 Some(RunOutcome::Interrupted) => return Ok(Synced::Ran(RunOutcome::Interrupted)),
@@ -141,12 +145,12 @@ pub async fn run_once(
     pool: &PgPool,
     provider: &ProviderName,
     compiled: &Arc<CompiledProvider>,
-    progress: &Arc<Progress>,
+    progress: &Arc<SyncProgress>,
 ) -> Result<RunOutcome, StoreError> {
     let mut puller = Puller::over(pool.clone(), provider.clone(), Arc::clone(compiled), Instance::default());
     puller.progress = Arc::clone(progress);
-    let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
-    match puller.sync_now(&order, &CancellationToken::new()).await? {
+    let request = SyncRequest { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
+    match puller.sync_now(&request, &CancellationToken::new()).await? {
         Synced::Ran(outcome) => Ok(outcome),
         Synced::Busy { .. } => Ok(RunOutcome::Interrupted),
     }

@@ -10,10 +10,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::breaker::{self, Failed};
+use super::breaker::{self, FailedRun};
 use super::renewed_lease::RenewedLease;
 use super::sink::{self, DatabaseSink, SinkError};
-use super::{DatabaseShared, Instance, Progress, WarnedOf};
+use super::{DatabaseShared, Instance, SyncProgress, WarnedOf};
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
 use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
@@ -49,7 +49,7 @@ pub struct Puller {
     pub(super) groups: Vec<StreamGroup>,
     schedules: BTreeMap<String, Schedule>,
     pub(super) instance: Instance,
-    pub(super) progress: Arc<Progress>,
+    pub(super) progress: Arc<SyncProgress>,
 }
 
 impl Puller {
@@ -74,7 +74,7 @@ impl Puller {
     }
 
     /// What to watch the runs by.
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<SyncProgress> {
         Arc::clone(&self.progress)
     }
 
@@ -256,7 +256,7 @@ struct Begun {
 struct Ended {
     report: Option<RunReport>,
     error: Option<String>,
-    failed: Option<Failed>,
+    failed: Option<FailedRun>,
 }
 
 impl Ended {
@@ -268,10 +268,10 @@ impl Ended {
         let text = Some(with_causes(&error));
         match error {
             RunError::Incomplete(report) => {
-                let failed = Failed::of(&report.failures, read_something, now);
+                let failed = FailedRun::of(&report.failures, read_something, now);
                 Self { report: Some(report), error: text, failed: Some(failed) }
             }
-            RunError::Sink(_) => Self { report: None, error: text, failed: Some(Failed::Wholly) },
+            RunError::Sink(_) => Self { report: None, error: text, failed: Some(FailedRun::Wholly) },
         }
     }
 

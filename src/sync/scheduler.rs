@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::puller::{Puller, RunOutcome, Work};
 use super::renewed_lease::RenewedLease;
-use super::{Instance, Progress};
+use super::{Instance, SyncProgress};
 use crate::store::StoreError;
 use crate::store::leases;
 use tributary_manifest::CompiledProvider;
@@ -33,7 +33,7 @@ impl Scheduler {
     }
 
     /// What to watch the runs by.
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<SyncProgress> {
         self.puller.progress()
     }
 

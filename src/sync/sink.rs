@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Progress, WarnedOf, warned};
+use super::{SyncProgress, WarnedOf, warned};
 use crate::records::{self, Batch, Written};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Refused, RefusedRecord};
@@ -19,7 +19,7 @@ use crate::store::sync_runs::{self, Counts};
 use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_known_next};
 use tributary_domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
 use tributary_manifest::{
-    CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
+    CompiledProvider, MappedRecord, OpenRecord, PageSink, RecordPage, StreamGroup, Warning, Warnings,
 };
 
 /// Why a page was not committed.
@@ -50,7 +50,7 @@ pub struct DatabaseSink<'a> {
     lease: &'a Lease,
     run: Uuid,
     groups: &'a [StreamGroup],
-    progress: &'a Progress,
+    progress: &'a SyncProgress,
     /// Streams of accounts and of beneficiaries that have not ended yet.
     open_streams: HashMap<Resource, usize>,
     /// What the run brought so far.
@@ -71,7 +71,7 @@ impl<'a> DatabaseSink<'a> {
         run: Uuid,
         compiled: &CompiledProvider,
         groups: &'a [StreamGroup],
-        progress: &'a Progress,
+        progress: &'a SyncProgress,
     ) -> Self {
         let streams: BTreeSet<&str> =
             groups.iter().filter(|group| group.name == lease.group).flat_map(streams).collect();
@@ -97,7 +97,7 @@ impl<'a> DatabaseSink<'a> {
     }
 
     /// Whether the last stream of the page's resource in this group ends with it.
-    fn ends_resource(&mut self, page: &Page) -> bool {
+    fn ends_resource(&mut self, page: &RecordPage) -> bool {
         let Some(open) = self.open_streams.get_mut(&page.resource) else { return false };
         if page.end_of_stream {
             *open = open.saturating_sub(1);
@@ -108,7 +108,7 @@ impl<'a> DatabaseSink<'a> {
     async fn write(
         &self,
         connection: &mut PgConnection,
-        page: &Page,
+        page: &RecordPage,
         batch: &Batch,
         ended: bool,
         warnings: &mut Warnings,
@@ -159,7 +159,7 @@ impl<'a> DatabaseSink<'a> {
         sync_runs::add_warnings(connection, self.run, stream, &rows).await
     }
 
-    fn report(&mut self, page: &Page, counts: Counts) {
+    fn report(&mut self, page: &RecordPage, counts: Counts) {
         let Counts { tally, quarantined, requests, .. } = counts;
         self.tally += tally;
         self.quarantined += quarantined;
@@ -305,7 +305,7 @@ impl PageSink for DatabaseSink<'_> {
         Ok(())
     }
 
-    async fn page(&mut self, mut page: Page) -> Result<(), SinkError> {
+    async fn page(&mut self, mut page: RecordPage) -> Result<(), SinkError> {
         let batch = batch(std::mem::take(&mut page.records), page.history);
         let ended = self.ends_resource(&page);
         let mut warnings = page.warnings.clone();

@@ -38,7 +38,7 @@ pub async fn rewalk(probe: &mut Probe<'_>, kind: Kind, options: &Options, first:
 
 fn compare(first: &Walk, second: Walk) -> Rewalk {
     let mut rewalk = Rewalk::default();
-    let full = |page: &&super::walk::Page| page.len >= super::reading::PAGE_SIZE;
+    let full = |page: &&super::walk::WalkedPage| page.len >= super::reading::PAGE_SIZE;
     for before in first.pages.iter().filter(full) {
         let now = second.pages.iter().find(|page| page.number == before.number);
         if now.is_none() && (second.broken.is_some() || second.truncated) {
@@ -84,7 +84,7 @@ fn changed(page: u64, before: &[ServedRow], now: &[ServedRow]) -> Changed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::Page;
+    use super::super::walk::WalkedPage;
     use super::*;
     use crate::reading::rows;
 
@@ -95,7 +95,7 @@ mod tests {
         let mut literals: Vec<_> = (0..100).map(row).collect();
         literals[1] = second.to_owned();
         let rows = rows(Kind::Accounts, format!("[{}]", literals.join(",")).as_bytes()).unwrap();
-        let pages = vec![Page { number: 1, start: 0, len: 100, digest: [digest; 32] }];
+        let pages = vec![WalkedPage { number: 1, start: 0, len: 100, digest: [digest; 32] }];
         Walk { rows, pages, ..Walk::default() }
     }
 

@@ -15,7 +15,7 @@ pub struct Walk {
     /// The rows, in the order in which they were served.
     pub rows: Vec<ServedRow>,
     /// The pages that they came in.
-    pub pages: Vec<Page>,
+    pub pages: Vec<WalkedPage>,
     /// Pages that were short although rows followed.
     pub short: Vec<ShortPage>,
     /// What came after the last page.
@@ -30,7 +30,7 @@ pub struct Walk {
 
 /// One page of a walk.
 #[derive(Debug)]
-pub struct Page {
+pub struct WalkedPage {
     /// Its number, from 1.
     pub number: u64,
     /// The position of its first row in the walk.
@@ -185,7 +185,7 @@ impl Walker<'_, '_> {
     }
 
     fn keep(&mut self, number: u64, reply: &Reply, rows: Vec<ServedRow>) {
-        let page = Page { number, start: self.walk.rows.len(), len: rows.len(), digest: digest(reply) };
+        let page = WalkedPage { number, start: self.walk.rows.len(), len: rows.len(), digest: digest(reply) };
         self.walk.pages.push(page);
         for seen in &rows {
             let ahead = ahead(seen, reply);

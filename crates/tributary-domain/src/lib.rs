@@ -27,7 +27,7 @@ pub use formance_version::FormanceVersion;
 pub use id::{ProviderName, RecordId, served_id_to_original};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
 pub use order::{
-    Change, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
+    OrderChange, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
     Verdict,
 };
 pub use origin::Origin;

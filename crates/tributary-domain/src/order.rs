@@ -211,7 +211,7 @@ pub struct SaidByRecord {
 
 /// How an order is to be changed by what was said.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
+pub struct OrderChange {
     /// The order as it is then.
     pub order: Ordered,
     /// The status is another one, since then (by our clock, where the provider names no time) and for this reason.
@@ -226,7 +226,7 @@ pub struct Change {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// Nothing is news without it.
-    pub change: Option<Change>,
+    pub change: Option<OrderChange>,
     /// It is the opposite of what was said before, or of another payment: a person has to decide.
     pub contradiction: bool,
 }
@@ -277,7 +277,13 @@ impl Ordered {
         record_differs || id_differs
     }
 
-    fn change(&self, said: &Said, moves: bool, progress: Progress, reported: Progress) -> Option<Change> {
+    fn change(
+        &self,
+        said: &Said,
+        moves: bool,
+        progress: Progress,
+        reported: Progress,
+    ) -> Option<OrderChange> {
         let mut order = self.clone();
         let record_id = said.record.as_ref().map(|record| record.id.clone());
         order.names.payment_id =
@@ -306,7 +312,7 @@ impl Ordered {
             (true, Progress::NotMoved) => OrderState::Failed,
             (true, _) => OrderState::Succeeded,
         };
-        Some(Change {
+        Some(OrderChange {
             order,
             moved: moves.then(|| (said.at, said.reason.clone())),
             ended: moves || reported > Progress::Open,

@@ -82,13 +82,13 @@ pub enum Input {
         account_id: String,
     },
     /// For payouts and transfers.
-    Order(Order),
+    Order(RecordedOrder),
 }
 
 /// A payout or transfer as it was ordered.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct RecordedOrder {
     /// In minor units.
     pub amount: String,
     /// The asset.

@@ -16,7 +16,7 @@ use reqwest::StatusCode;
 use tributary_domain::Resource;
 
 use super::client::Client;
-use super::read::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
+use super::read::{MappedRecord, OpenRecord, PageSink, RecordPage, Warnings};
 use super::wire::Clock;
 
 /// A request that reached the fake.
@@ -158,7 +158,7 @@ impl Clock for Pauses {
 /// A sink that keeps everything in memory.
 #[derive(Default)]
 pub struct Memory {
-    pub pages: Vec<Page>,
+    pub pages: Vec<RecordPage>,
     pub cursors: BTreeMap<(String, String), serde_json::Value>,
     pub open: BTreeMap<(String, String, String), OpenRecord>,
     pub next_known: BTreeSet<(String, String)>,
@@ -201,7 +201,7 @@ impl PageSink for Memory {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+    async fn page(&mut self, page: RecordPage) -> Result<(), Infallible> {
         let place = |key: &str| (page.stream.clone(), page.partition.clone(), key.to_owned());
         for key in &page.closed {
             self.open.remove(&place(key));

@@ -40,7 +40,7 @@ pub use manifest::{
 pub use pay::{LookupOutcome, PaymentApi, PaymentApis, Prepared, Sent};
 pub use period::Period;
 pub use read::{
-    EachPage, Failure, MappedRecord, Most, OpenRecord, Page, PageSink, ReadError, RemapError, RunError,
+    EachPage, Failure, MappedRecord, Most, OpenRecord, PageSink, ReadError, RecordPage, RemapError, RunError,
     RunReport, Selection, StreamGroup, Wanted, Warning, Warnings,
 };
 pub use secret::Secret;

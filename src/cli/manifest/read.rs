@@ -11,8 +11,8 @@ use super::{Error, FAILED, sample};
 use crate::cli::Common;
 use tributary_domain::ProviderName;
 use tributary_manifest::{
-    CompiledProvider, EachPage, Exchanged, MappedRecord, Most, Page, Recorder, RunReport, Selection, Tap,
-    Wanted,
+    CompiledProvider, EachPage, Exchanged, MappedRecord, Most, RecordPage, Recorder, RunReport, Selection,
+    Tap, Wanted,
 };
 
 #[derive(Args)]
@@ -115,7 +115,7 @@ fn cut(text: &str, chars: usize) -> String {
 }
 
 /// Prints what is made of `page`, up to `shown` of its rows; gives how many records cannot be mapped.
-fn print(page: &Page, shown: usize) -> u64 {
+fn print(page: &RecordPage, shown: usize) -> u64 {
     let partition = if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
     println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
     for record in page.records.iter().take(shown) {

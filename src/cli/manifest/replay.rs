@@ -10,7 +10,9 @@ use super::{Error, FAILED, file_of};
 use crate::cli::Common;
 use crate::config;
 use tributary_domain::parse_record;
-use tributary_manifest::{Cassette, CompiledProvider, EachPage, MappedRecord, Most, Page, RunError, Wanted};
+use tributary_manifest::{
+    Cassette, CompiledProvider, EachPage, MappedRecord, Most, RecordPage, RunError, Wanted,
+};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -42,7 +44,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, page: Page) {
+    fn add(&mut self, page: RecordPage) {
         for record in page.records {
             let row = match record {
                 MappedRecord::Canonical(record) => record.to_json(),

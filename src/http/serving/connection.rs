@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::activity::Activity;
-use super::crowd::Place;
+use super::crowd::Seat;
 use super::stream::{LINGER, PoliteStream};
 use super::{Draining, Shared};
 
@@ -31,7 +31,7 @@ const PONG_LIMIT: Duration = Duration::from_secs(20);
 const STREAMS_MAX: u32 = 100;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Place, shared: Shared) {
+pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Seat, shared: Shared) {
     let Shared { app, draining, abandon, limits, lingering, .. } = shared.clone();
     let place = Arc::new(place);
     let stream = PoliteStream::new(stream, activity.clone(), Arc::clone(&place), shared);
@@ -116,7 +116,7 @@ async fn http2_has_to_end(activity: &Activity, draining: &Draining, idle: Durati
 
 /// Waits until an HTTP/2 connection that was asked to end may be cut off, as [`PoliteStream`] does it
 /// with others.
-async fn http2_is_over(activity: &Activity, place: &Place, lingering: &Semaphore, idle: Duration) {
+async fn http2_is_over(activity: &Activity, place: &Seat, lingering: &Semaphore, idle: Duration) {
     let _extra = if activity.asked_to_leave().is_cancelled() {
         place.give_up();
         let Ok(extra) = lingering.try_acquire() else { return };

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use activity::Activity;
-use crowd::{Crowd, Place};
+use crowd::{Crowd, Seat};
 pub use socket::{Listening, SocketError};
 
 /// How far a stop has come. Clones share it.
@@ -145,7 +145,7 @@ impl Shared {
         self.spawn(stream, activity, place);
     }
 
-    fn spawn(&self, stream: TcpStream, activity: Activity, place: Place) {
+    fn spawn(&self, stream: TcpStream, activity: Activity, place: Seat) {
         self.connections.spawn(connection::serve(stream, activity, place, self.clone()));
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::Sleep;
 
 use super::Shared;
 use super::activity::{Activity, Doing};
-use super::crowd::Place;
+use super::crowd::Seat;
 
 /// How long a client has to hang up after its connection was dismissed.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
@@ -34,7 +34,7 @@ pub(super) struct PoliteStream {
     stream: TcpStream,
     activity: Activity,
     shared: Shared,
-    place: Arc<Place>,
+    place: Arc<Seat>,
     /// Ends what waits for the client to send.
     patience: Option<Pin<Box<Sleep>>>,
     /// Ends what waits for the client to take what is written.
@@ -70,7 +70,7 @@ impl Leaving {
 }
 
 impl PoliteStream {
-    pub fn new(stream: TcpStream, activity: Activity, place: Arc<Place>, shared: Shared) -> Self {
+    pub fn new(stream: TcpStream, activity: Activity, place: Arc<Seat>, shared: Shared) -> Self {
         Self { stream, activity, shared, place, patience: None, stall: None, leaving: None }
     }
 

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::{Act, read, says, unreadable};
 use crate::store::StoreError;
-use tributary_domain::{Amount, Change, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified};
+use tributary_domain::{
+    Amount, OrderChange, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified,
+};
 
 /// Whether anything was ever ordered at the provider.
 pub async fn any(connection: &mut PgConnection, provider: &ProviderName) -> Result<bool, StoreError> {
@@ -214,9 +216,13 @@ pub async fn unidentified(
 
 /// Makes a change of an order that the caller's transaction has locked. Of one that is under way,
 /// whoever looked last says when to look again.
-pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>) -> Result<(), StoreError> {
+pub async fn change(
+    connection: &mut PgConnection,
+    change: &OrderChange,
+    act: Act<'_>,
+) -> Result<(), StoreError> {
     says(connection, act).await?;
-    let Change { order, moved, ended, recount_lookups } = change;
+    let OrderChange { order, moved, ended, recount_lookups } = change;
     let (at, reason) = moved.clone().unwrap_or_default();
     sqlx::query!(
         "update payment_orders set

@@ -176,7 +176,7 @@ pub use attempt::{failed, refused, sending, unknown, unsent};
 pub use by_hand::{Audited, Resolution, approve, audit, reject, resolve};
 pub use due::{claim_due, expire, later, look_up_again, open_counts, park, park_at_once};
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
-pub use place::{Again, Made, NewOrder, make, reply, retry};
+pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};
 
 /// Who changes an order, and what it is that happens: for the audit.
 #[derive(Debug, Clone, Copy)]

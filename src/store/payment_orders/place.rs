@@ -163,7 +163,7 @@ pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<
 
 /// Another attempt of an order that was refused.
 #[derive(Debug, Clone, Copy)]
-pub struct Again<'a> {
+pub struct NextAttempt<'a> {
     pub provider_key: &'a str,
     /// Whether a person has to approve it first.
     pub held: bool,
@@ -180,10 +180,10 @@ pub struct Again<'a> {
 pub async fn retry(
     pool: &PgPool,
     order: &Order,
-    again: Again<'_>,
+    again: NextAttempt<'_>,
     claim: Claim<'_>,
 ) -> Result<Made, StoreError> {
-    let Again { provider_key, held, guard, wait, per_day } = again;
+    let NextAttempt { provider_key, held, guard, wait, per_day } = again;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "retried after a refusal" }).await?;
     let size = Size {
         provider: order.provider.as_str(),

@@ -14,7 +14,7 @@ use tributary::payments::{Payer, Payments, Policy};
 use tributary::sync::{DatabaseShared, run_once};
 use tributary_domain::Asset;
 use tributary_formance::kept::InitiationStatus;
-use tributary_formance::recording::{Call, CallKind, Input, Order};
+use tributary_formance::recording::{Call, CallKind, Input, RecordedOrder};
 use tributary_formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
 use tributary_manifest::CompiledProvider;
 
@@ -81,7 +81,7 @@ source:
     )
 }
 
-fn recorded() -> Vec<(Movement, Order, Vec<tributary_formance::recording::Exchange>)> {
+fn recorded() -> Vec<(Movement, RecordedOrder, Vec<tributary_formance::recording::Exchange>)> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("crates/tributary-formance/tests/fixtures/traces-selection.jsonl");
     let calls = std::fs::read_to_string(file).unwrap();
@@ -94,7 +94,7 @@ fn recorded() -> Vec<(Movement, Order, Vec<tributary_formance::recording::Exchan
     ordered.collect()
 }
 
-fn initiation(order: &Order, reference: &str) -> Initiation {
+fn initiation(order: &RecordedOrder, reference: &str) -> Initiation {
     Initiation {
         reference: reference.to_owned(),
         amount: Integer::parse(&order.amount).unwrap(),

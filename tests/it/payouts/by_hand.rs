@@ -24,7 +24,8 @@ async fn what_is_approved_goes_out_and_the_audit_says_who_agreed() {
     desk.till.carry_on(&desk.payments, "k", &["pending"]).await;
     assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (1, 1));
     let shown = desk.says(&["show", "k"]).await;
-    for part in ["approved by      ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"] {
+    for part in ["approved by      ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"]
+    {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Succeeded);

@@ -32,7 +32,7 @@ pub use errors::{Action, ErrorRule, Wait, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
 pub use limits::{RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
-pub use paging::{Next, Order, Paging, Place, Size, Stop};
+pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
 pub use payment::{PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Method, RequestManifest, StreamManifest};

@@ -43,7 +43,7 @@ pub enum Paging {
         param: String,
         /// Where the token goes: `query` (the default), `header` or `body`.
         #[serde(default)]
-        place: Place,
+        place: CursorPlace,
         /// Where the answer tells the token of the next page.
         next: Next,
         /// Whether a page begins with the record that its token names (`inclusive`) or behind it.
@@ -91,7 +91,7 @@ pub enum Paging {
         /// How the parameter writes the time.
         format: TimeFormat,
         /// In which order the API lists: `newest_first` or `oldest_first`.
-        order: Order,
+        order: SortOrder,
         /// How many records a page holds, at least 2.
         size: Size,
         /// What shows that a page was the last one.
@@ -143,7 +143,7 @@ pub enum Next {
 /// Where a token goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum CursorPlace {
     #[default]
     Query,
     Header,
@@ -154,7 +154,7 @@ pub enum Place {
 /// In which order an API lists records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum SortOrder {
     NewestFirst,
     OldestFirst,
     /// In no order that could be relied on.

@@ -7,7 +7,7 @@ use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
 use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, token_of};
-use crate::plan::{Kind, Next, PageFacts, Stop, Strategy, Stream};
+use crate::plan::{NextSource, PageEnd, PageFacts, PagerKind, Strategy, Stream};
 use crate::time::instant;
 
 /// The most records in one answer.
@@ -29,12 +29,12 @@ pub fn extract(
 ) -> Result<Extract, FilterError> {
     let one = Limits::one(deadline);
     let mut facts = PageFacts::default();
-    if let Kind::Cursor { next: Next::Body(next), .. } | Kind::NextUrl { next: Next::Body(next) } =
-        &stream.pager.kind
+    if let PagerKind::Cursor { next: NextSource::Body(next), .. }
+    | PagerKind::NextUrl { next: NextSource::Body(next) } = &stream.pager.kind
     {
         facts.next = token_of(next, &next.run_one(answer.clone(), scope, one)?)?;
     }
-    if let Stop::When(stop) = &stream.pager.stop {
+    if let PageEnd::When(stop) = &stream.pager.stop {
         facts.stop = match stop.run_one(answer.clone(), scope, one)? {
             // what is not there does not end anything
             Val::Null => false,
@@ -81,7 +81,7 @@ fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: 
             None => facts.undated += 1,
         }
     }
-    if let Kind::Keyset { field, .. } = &stream.pager.kind
+    if let PagerKind::Keyset { field, .. } = &stream.pager.kind
         && let Some(at) = time(field, record, scope, limits)
     {
         facts.keys = Some(widened(facts.keys, at));

@@ -50,13 +50,13 @@ pub trait PageSink: Send {
 
     /// Commits the records of `page`, what is open of them and, where it has one, its cursor: all
     /// or nothing, in one database transaction.
-    fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn page(&mut self, page: RecordPage) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// Shows each page to a function and keeps nothing: each run reads from the beginning.
 pub struct EachPage<F>(pub F);
 
-impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
+impl<F: FnMut(RecordPage) + Send> PageSink for EachPage<F> {
     type Error = Infallible;
 
     async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
@@ -79,15 +79,15 @@ impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+    async fn page(&mut self, page: RecordPage) -> Result<(), Infallible> {
         self.0(page);
         Ok(())
     }
 }
 
-/// A piece of what one request answered, at most [`Page::MOST_RECORDS`] records.
+/// A piece of what one request answered, at most [`RecordPage::MOST_RECORDS`] records.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct RecordPage {
     pub stream: String,
     pub resource: Resource,
     /// Which account, category, ... of the stream; empty where it has only one.
@@ -115,7 +115,7 @@ pub struct Page {
     pub raw: Vec<Origin>,
 }
 
-impl Page {
+impl RecordPage {
     /// The most records that one page holds.
     pub const MOST_RECORDS: usize = 5_000;
 }

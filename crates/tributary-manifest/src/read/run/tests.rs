@@ -10,7 +10,7 @@ use crate::compiled::CompiledProvider;
 use crate::edited::edited;
 use crate::fake::{self, Fake, Memory};
 use crate::manifest::Manifest;
-use crate::read::{OpenRecord, Page, Warnings};
+use crate::read::{OpenRecord, RecordPage, Warnings};
 use tributary_domain::{ProviderName, Resource};
 
 const MANIFEST: &str = r#"
@@ -269,7 +269,7 @@ impl PageSink for Breaking {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), Full> {
+    async fn page(&mut self, page: RecordPage) -> Result<(), Full> {
         if self.pages_left == 0 {
             let Some(reached) = self.hangs.take() else { return Err(Full) };
             reached.send(()).unwrap();

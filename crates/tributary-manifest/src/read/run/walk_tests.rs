@@ -13,7 +13,7 @@ use super::*;
 use crate::compiled::CompiledProvider;
 use crate::fake::{self, Fake, Memory, Received};
 use crate::plan::Position;
-use crate::read::{OpenRecord, Page, Warnings};
+use crate::read::{OpenRecord, RecordPage, Warnings};
 use tributary_domain::{ProviderName, Resource};
 
 /// A manifest with the stream `feed`, of which `lines` are given.
@@ -93,7 +93,7 @@ impl PageSink for Killed<'_> {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> std::io::Result<()> {
+    async fn page(&mut self, page: RecordPage) -> std::io::Result<()> {
         self.pages = self.pages.checked_sub(1).ok_or_else(|| std::io::Error::other("killed"))?;
         self.memory.page(page).await.unwrap();
         Ok(())

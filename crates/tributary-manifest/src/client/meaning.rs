@@ -12,14 +12,14 @@ use crate::manifest::Action;
 use crate::wire::{Again, Answer, ClientError, Failed, Incoming, Request, retry};
 
 /// What an answer, or the lack of one, leads to.
-pub enum Verdict {
+pub enum Meaning {
     Answered(Answer),
     Failed(Failed),
     /// Get another token, then send it again; if that was done already, the error stands.
     Renew(ClientError),
 }
 
-impl Verdict {
+impl Meaning {
     fn again(again: Again) -> Self {
         Self::Failed(Failed::Again(again))
     }
@@ -37,11 +37,11 @@ impl Client {
         url: &Url,
         mut incoming: Incoming,
         rules: &Rules,
-    ) -> Result<Verdict, ClientError> {
+    ) -> Result<Meaning, ClientError> {
         let status = incoming.status;
         if status.is_success() && incoming.body.is_none() {
             let limit = self.transport.largest_answer();
-            return Ok(Verdict::last(ClientError::TooLarge { request: request.redacted(), limit }));
+            return Ok(Meaning::last(ClientError::TooLarge { request: request.redacted(), limit }));
         }
         let json = read_json(&mut incoming).await;
         if let Some(decision) = self.decide(rules, &incoming, &json).await? {
@@ -52,8 +52,8 @@ impl Client {
         }
         let Incoming { headers, sent_at, .. } = incoming;
         Ok(match json {
-            Ok(json) => Verdict::Answered(Answer { json, headers, url: url.clone(), sent_at }),
-            Err(why) => Verdict::again(Again::broken(why)),
+            Ok(json) => Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at }),
+            Err(why) => Meaning::again(Again::broken(why)),
         })
     }
 
@@ -82,7 +82,7 @@ impl Client {
         self.cage.run(move |deadline| Ok(decide(deadline))).await.map_err(ClientError::Rules)
     }
 
-    fn decided(&self, request: &Request, decision: Decision, incoming: &Incoming) -> Verdict {
+    fn decided(&self, request: &Request, decision: Decision, incoming: &Incoming) -> Meaning {
         let status = incoming.status;
         let reason = match decision.reason {
             Some(reason) => reason,
@@ -92,7 +92,7 @@ impl Client {
         };
         let again = |wait, closes| {
             let why = format!("it was answered with {status}: {reason}");
-            Verdict::again(Again { why, wait, closes })
+            Meaning::again(Again { why, wait, closes })
         };
         let shown = request.redacted();
         let refused = |excerpt| ClientError::Refused { request: shown, status: status.as_u16(), excerpt };
@@ -100,27 +100,27 @@ impl Client {
         match decision.action {
             Action::Retry => again(decision.wait, false),
             Action::RateLimited => again(decision.wait.or_else(asked), true),
-            Action::RefreshToken => Verdict::Renew(refused(reason)),
+            Action::RefreshToken => Meaning::Renew(refused(reason)),
             Action::SkipPartition => {
-                Verdict::last(ClientError::SkipPartition { request: request.redacted(), reason })
+                Meaning::last(ClientError::SkipPartition { request: request.redacted(), reason })
             }
             Action::ResetPaging => {
-                Verdict::last(ClientError::ResetPaging { request: request.redacted(), reason })
+                Meaning::last(ClientError::ResetPaging { request: request.redacted(), reason })
             }
-            Action::Fatal => Verdict::last(refused(reason)),
+            Action::Fatal => Meaning::last(refused(reason)),
         }
     }
 
     /// What HTTP says that a refusal means.
-    fn usual(&self, request: &Request, incoming: &Incoming) -> Verdict {
+    fn usual(&self, request: &Request, incoming: &Incoming) -> Meaning {
         let (status, excerpt) = (incoming.status, self.transport.excerpt(incoming));
         if retry::is_passing(status) {
             let wait = retry::asked_pause(&incoming.headers, self.transport.clock.now());
             let why = format!("it was answered with {status}: {excerpt}");
-            return Verdict::again(Again { why, wait, closes: true });
+            return Meaning::again(Again { why, wait, closes: true });
         }
         let refused = ClientError::Refused { request: request.redacted(), status: status.as_u16(), excerpt };
-        if status == StatusCode::UNAUTHORIZED { Verdict::Renew(refused) } else { Verdict::last(refused) }
+        if status == StatusCode::UNAUTHORIZED { Meaning::Renew(refused) } else { Meaning::last(refused) }
     }
 }
 
