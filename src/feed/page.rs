@@ -27,7 +27,6 @@ pub struct PageRequest {
     pub cursor: Option<i64>,
 }
 
-/// A page of a feed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedPage {
     /// The bodies as served, oldest first.

@@ -20,7 +20,6 @@ pub enum Point {
 }
 
 impl Point {
-    /// All of them.
     pub const ALL: [Self; 5] = [Self::Recorded, Self::Sending, Self::Sent, Self::Kept, Self::LookedUp];
 
     /// The name in the environment.

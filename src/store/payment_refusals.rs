@@ -64,7 +64,6 @@ pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// A refusal as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptRefusal {
     pub provider: String,

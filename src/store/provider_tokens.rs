@@ -10,7 +10,6 @@ use uuid::Uuid;
 use super::StoreError;
 use tributary_domain::ProviderName;
 
-/// Which token.
 #[derive(Debug, Clone, Copy)]
 pub struct TokenSlot<'a> {
     pub provider: &'a ProviderName,

@@ -10,7 +10,6 @@ use tributary_manifest::{ClientError, Failure, ReadError};
 pub const PATIENCE: u32 = 3;
 /// The pause after a run that failed, where the schedule's is not shorter.
 const PAUSE: Duration = Duration::from_secs(60);
-/// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// How badly a run failed.

@@ -21,7 +21,6 @@ const RECHECK: Duration = Duration::from_millis(100);
 pub enum Busy<'a> {
     /// Wait for it, and report that once.
     Wait(&'a (dyn Fn(&str, &Holder) + Sync)),
-    /// Give up.
     GiveUp,
 }
 

@@ -14,12 +14,10 @@ pub enum Scope {
     Connector,
     /// The push API.
     Ingest,
-    /// Administration.
     Admin,
 }
 
 impl Scope {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Connector, Self::Ingest, Self::Admin];
 
     /// The name in tables and files.

@@ -26,7 +26,6 @@ pub enum OrderState {
 }
 
 impl OrderState {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Recorded,
         Self::Held,

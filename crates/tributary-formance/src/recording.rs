@@ -91,9 +91,7 @@ pub enum Input {
 pub struct RecordedOrder {
     /// In minor units.
     pub amount: String,
-    /// The asset.
     pub asset: String,
-    /// What it is for.
     pub description: String,
     /// Who is paid.
     pub destination: String,
@@ -138,7 +136,6 @@ pub struct RecordedRow {
     pub status: Option<String>,
     /// In minor units.
     pub amount: Option<String>,
-    /// The asset.
     pub asset: Option<String>,
     /// The account that pays; may be given and empty.
     pub source: Option<String>,

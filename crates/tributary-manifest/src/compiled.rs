@@ -71,7 +71,6 @@ impl CompiledProvider {
         self.reader.client.share(shared);
     }
 
-    /// The name of the provider.
     pub fn name(&self) -> &ProviderName {
         &self.reader.provider
     }

@@ -58,7 +58,6 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// What it is at.
     pub fn doing(&self) -> Doing {
         Doing::ALL[usize::from(self.0.doing.load(Ordering::Acquire))]
     }

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::StoreError;
 use tributary_domain::{Amount, OrderState, PaymentKind, ProviderName, Status};
 
-/// An order as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     pub id: Uuid,
@@ -255,7 +254,6 @@ pub async fn find(
     order.map(Order::try_from).transpose()
 }
 
-/// The order of this id.
 pub async fn get(pool: &PgPool, id: Uuid) -> Result<Option<Order>, StoreError> {
     let order =
         order_query!("select", "from payment_orders o where o.id = $1", id).fetch_optional(pool).await?;

@@ -9,7 +9,6 @@ use super::{Act, Claim, Order, begin, fetch};
 use crate::store::{StoreError, interval};
 use tributary_domain::{PaymentKind, ProviderName};
 
-/// What is ordered.
 #[derive(Debug, Clone)]
 pub struct NewOrder<'a> {
     pub id: Uuid,

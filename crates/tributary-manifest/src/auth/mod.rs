@@ -195,7 +195,6 @@ fn basic_value(user: &str, password: &Secret) -> Secret {
     Secret::from(format!("Basic {pair}"))
 }
 
-/// The name of a header.
 pub fn header_name(field: &str, name: &str) -> Result<HeaderName, String> {
     HeaderName::try_from(name).map_err(|_| format!("{field}: {name:?} is no header name"))
 }

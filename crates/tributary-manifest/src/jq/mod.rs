@@ -148,7 +148,6 @@ impl Filter {
         outputs.pop().ok_or_else(|| self.error("yields nothing".to_owned()))
     }
 
-    /// An error of this filter.
     pub fn error(&self, message: String) -> FilterError {
         FilterError { stream: self.stream.clone(), field: self.field, message: shorten(message) }
     }

@@ -54,7 +54,6 @@ impl Reader {
         Run::new(self, sink).only(selection).at_most(most).finish().await
     }
 
-    /// The stream of this name.
     pub fn stream(&self, name: &str) -> Option<&Arc<Stream>> {
         self.streams.iter().find(|stream| stream.name == name)
     }

@@ -19,7 +19,6 @@ pub struct Exchanged {
     pub answer: Answered,
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answered {

@@ -43,7 +43,6 @@ pub struct Faults {
     pub last_page_again: Option<When>,
     /// Changes that readers get to see late. The balance shows them at once.
     pub late: Option<When>,
-    /// How late.
     pub late_by: Late,
     /// Records that get another id when they are booked.
     pub new_id_when_booked: Option<When>,

@@ -31,9 +31,7 @@ pub struct Kind {
 /// The other side of a movement between two accounts.
 #[derive(Debug)]
 pub struct Twin {
-    /// Its kind.
     pub kind: &'static str,
-    /// Where it is.
     pub to: TwinAccount,
 }
 
@@ -62,7 +60,6 @@ pub enum Way {
 pub struct Move {
     /// From this status ...
     pub from: &'static str,
-    /// ... to that one.
     pub to: &'static str,
     /// How often, among all moves from there of the same pace.
     pub weight: u32,

@@ -162,7 +162,6 @@ impl<'a> Visible<'a> {
         bookings
     }
 
-    /// Its account.
     pub fn account(&self) -> &'a Account {
         self.account
     }

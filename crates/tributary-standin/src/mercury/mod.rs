@@ -20,7 +20,6 @@ use axum::http::StatusCode;
 use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Way, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
-/// Mercury.
 pub struct Mercury;
 
 static PROFILE: Profile = Profile {

@@ -20,7 +20,6 @@ use axum::http::StatusCode;
 use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
-/// Square.
 pub struct Square;
 
 static PROFILE: Profile = Profile {
