@@ -111,7 +111,7 @@ fn at_least_one_page(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|rows| *rows >= 100).ok_or_else(|| "it is a number from 100 on".into())
 }
 
-/// Runs the command; the exit code tells what was found.
+/// Runs the command; the exit code says what was found.
 pub async fn run(args: ConformanceArgs) -> ExitCode {
     let result = match args.naive {
         Some(ConformanceCommand::ServeNaive(args)) => serve_naive(args).await.map(|()| ExitCode::SUCCESS),

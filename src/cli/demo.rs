@@ -1,4 +1,4 @@
-//! `tributary demo`: a stand-in of a bank, the adapter pulling from it, and a key to look.
+//! `tributary demo`: a stand-in of Starling Bank, the adapter pulling from it, and an API key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -19,16 +19,16 @@ use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
 pub enum KeysCommand {
     /// Make an API key and print it. It is shown this once: only its digest is kept.
     Create {
-        /// The provider that the key is for.
+        /// The provider that the API key is for.
         #[arg(long)]
         provider: ProviderName,
-        /// What the key may do.
+        /// What the API key may do.
         #[arg(long, value_parser = scope_parser())]
         scope: Scope,
     },
     /// List API keys, without their secrets.
     List {
-        /// Only the keys of this provider.
+        /// Only the API keys of this provider.
         #[arg(long)]
         provider: Option<ProviderName>,
         #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What systemd is told (`sd_notify`), where it wants to know: `Type=notify` in the unit.
+//! What systemd is notified of (`sd_notify`), where it wants to know: `Type=notify` in the unit.
 
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;

@@ -22,7 +22,7 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts approve invoice-17 --by ann
   tributary payouts reject invoice-17 --by ann --reason \"not ours\"
   tributary payouts resolve invoice-17 --by ann --outcome succeeded --payment-id 5f0c…
-  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the bank says it never came\"")]
+  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the provider says it never arrived\"")]
 pub enum PayoutsCommand {
     /// List payouts and transfers, newest first.
     List(ListArgs),
@@ -33,14 +33,14 @@ pub enum PayoutsCommand {
         #[command(flatten)]
         form: OutputArgs,
     },
-    /// Let an order go out that is held.
+    /// Approve an order that is held: it is sent.
     Approve {
         /// The order's id, or its idempotency key.
         order: String,
         #[command(flatten)]
         by: By,
     },
-    /// Fail an order that is held, or that was never sent (the provider refuses to look at it, or
+    /// Fail an order that is held, or that was never sent (the provider does not process it, or
     /// cannot be reached). No money moves.
     Reject {
         /// The order's id, or its idempotency key.
@@ -142,9 +142,9 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
     let waiting = unmatched_records::count(&database.pool, args.provider.as_ref()).await?;
     match waiting {
         0 => {}
-        1 => eprintln!("1 record of a provider waits until it is known whether it shows one of these"),
+        1 => eprintln!("1 record waits until it is known whether it belongs to one of these"),
         _ => {
-            eprintln!("{waiting} records of providers wait until it is known whether they show one of these")
+            eprintln!("{waiting} records wait until it is known whether they belong to one of these")
         }
     }
     Ok(())
@@ -312,7 +312,7 @@ async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
     if !payment_orders::approve(&database.pool, order.id, who).await? {
         return Err(format!("{} is {} and not held", order.id, order.state).into());
     }
-    println!("{} goes out within a second, where an instance serves", order.id);
+    println!("{} is sent within a second, if an instance of `tributary serve` runs", order.id);
     Ok(())
 }
 
@@ -320,8 +320,12 @@ async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> Co
     let order = find(database, order).await?;
     if !payment_orders::reject(&database.pool, order.id, reason, who).await? {
         return Err(match order.state {
-            OrderState::Recorded => format!("{} is being sent just now: look again in a moment", order.id),
-            state => format!("{} is {state}: neither held, nor certainly never sent", order.id),
+            OrderState::Recorded => {
+                format!("{} is being sent at this moment: try again in a few seconds", order.id)
+            }
+            state => {
+                format!("{} is {state}: it can only be rejected while it is held or was never sent", order.id)
+            }
         }
         .into());
     }
@@ -348,7 +352,7 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
     let resolved = payment_orders::resolve(&database.pool, order.id, resolution, &args.by.by).await;
     let resolved = resolved.map_err(|error| match &args.payment_id {
         Some(id) if error.broke("payment_orders_payment_idx") => {
-            format!("{id} is the payment of another order: nothing is changed")
+            format!("{id} is the payment of another order: nothing was changed")
         }
         _ => error.to_string(),
     })?;

@@ -52,7 +52,7 @@ pub enum QuarantineCommand {
         id: Option<i64>,
         #[command(flatten)]
         which: WhichArgs,
-        /// Do not ask back.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },

@@ -20,17 +20,17 @@ use tributary_domain::ProviderName;
 #[command(after_help = "Example:
   tributary remap acme --stream payments    after a change to its `map`, without any request
 
-Needs `keep_raw` in the provider's file, since when the records came. Exit code as of `tributary sync`.")]
+Needs `keep_raw` in the provider's file, set before the records came. Exit code as of `tributary sync`.")]
 pub struct RemapArgs {
     /// The provider, as its file names it.
     provider: ProviderName,
     /// Only this stream.
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
-    /// Where another instance is at it, give up instead of waiting.
+    /// If another instance is reading it, exit with code 3 instead of waiting.
     #[arg(long)]
     no_wait: bool,
-    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     lease: Duration,
 }
@@ -87,7 +87,7 @@ async fn remap(
         }
         RemapOutcome::Busy { group, holder } => {
             let until = time(holder.until);
-            eprintln!("tributary: {group} is being read by {}; its lease holds until {until}", holder.name);
+            eprintln!("tributary: {group} is being read by {}; its lease ends at {until}", holder.name);
             ExitCode::from(BUSY)
         }
     })

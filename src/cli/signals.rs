@@ -42,7 +42,7 @@ impl Signals {
             }
             match self.upgrade(launch, listening).await {
                 Ok(why) => return why,
-                Err(error) => tracing::error!(%error, "no upgrade: this process goes on"),
+                Err(error) => tracing::error!(%error, "the upgrade failed: this process goes on serving"),
             }
         }
     }

@@ -46,13 +46,13 @@ pub struct SyncArgs {
     /// Forget the cursors of the streams first.
     #[arg(long)]
     full: bool,
-    /// Do not ask back.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
-    /// Where another instance is at it, give up instead of waiting.
+    /// If another instance is reading it, exit with code 3 instead of waiting.
     #[arg(long)]
     no_wait: bool,
-    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     lease: Duration,
 }
@@ -108,13 +108,9 @@ pub fn puller(
     }
 }
 
-/// Tells once that another instance is at a group.
+/// Says that another instance is reading a group, and who.
 pub fn busy_message(group: &str, holder: &Holder) -> String {
-    format!(
-        "{group} is being read by {} (its lease holds until {}): waiting",
-        holder.name,
-        time(holder.until)
-    )
+    format!("{group} is being read by {} (its lease ends at {}): waiting", holder.name, time(holder.until))
 }
 
 pub async fn run(common: &Common, args: SyncArgs) -> ExitCode {
@@ -192,7 +188,7 @@ fn report(synced: &Synced) -> ExitCode {
         }
         Synced::Busy { group, holder } => {
             let until = time(holder.until);
-            eprintln!("tributary: {group} is being read by {}; its lease holds until {until}", holder.name);
+            eprintln!("tributary: {group} is being read by {}; its lease ends at {until}", holder.name);
             ExitCode::from(BUSY)
         }
     }

@@ -32,7 +32,7 @@ pub struct Provider {
     pub payments: Policy,
     /// Keys that the file brings, by scope.
     pub keys: Vec<(Scope, ApiKeyDigest)>,
-    /// What the operator has to be told: declared, but not in force.
+    /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
     compiled: Option<Arc<CompiledProvider>>,
 }

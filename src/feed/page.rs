@@ -23,7 +23,7 @@ pub struct PageRequest {
     pub page: i64,
     /// 1 to [`PAGE_SIZE_MAX`].
     pub page_size: i64,
-    /// The position at which a link of ours told the client to go on; replaces `from` and `page`.
+    /// The position at which a link of ours has the client go on; replaces `from` and `page`.
     pub cursor: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! What a client is told when something is wrong: one JSON shape, `Title` and `Detail`, and
+//! What a client gets when something is wrong: one JSON shape, `Title` and `Detail`, and
 //! the status that makes Formance do the right thing. It tries 408, 421, 423, 425, 429 and 5xx
 //! again; every other 4xx is final for it. Internals are logged here and never sent.
 
@@ -21,7 +21,7 @@ pub enum ApiError {
     Invalid(String),
     /// 401: no API key, or not one of ours.
     Unauthorized,
-    /// 401: a webhook that does not prove where it comes from. Its caller is not told why.
+    /// 401: a webhook that does not prove where it comes from. Its caller does not learn why.
     Unproven,
     /// 403: an API key of another scope.
     Forbidden(&'static str),
@@ -89,7 +89,7 @@ impl ApiError {
             Self::TooEarly { .. } => (
                 StatusCode::TOO_EARLY,
                 "Too early",
-                "a request with the same idempotencyKey is being carried out; ask again".into(),
+                "a request with the same idempotencyKey is under way; send it again".into(),
             ),
             Self::Refused { status, title, detail } => {
                 (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), title, detail)
@@ -98,9 +98,11 @@ impl ApiError {
                 (StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
             }
             Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail),
-            Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "it was logged; try again later".into())
-            }
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal error",
+                "the error was logged; try again later".into(),
+            ),
         }
     }
 }

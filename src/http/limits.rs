@@ -45,7 +45,7 @@ impl Bucket {
         Self { limit, limiter: RateLimiter::direct(quota), provider }
     }
 
-    /// Takes one request out, or tells how long to wait.
+    /// Takes one request out, or says how long to wait.
     pub fn take(&self) -> Result<(), ApiError> {
         let Err(until) = self.limiter.check() else { return Ok(()) };
         let retry_after = until.wait_time_from(self.limiter.clock().now());

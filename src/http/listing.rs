@@ -52,7 +52,7 @@ fn report(caller: &Authorized, listing: &Listing, page: &FeedPage, request: Page
     {
         counter!("tributary_watermarks_ahead_total", &labels).increment(1);
         tracing::error!(provider = %caller.provider, feed = %listing.feed, watermark = %from,
-            "a consumer has seen more than this feed remembers: is the database restored, or another one?");
+            "a consumer's watermark is ahead of this feed: was the database restored, or is it another one?");
     }
 }
 
@@ -115,7 +115,7 @@ fn check_sort(listing: &Listing, value: &str) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::Invalid(format!(
-        "sort has to be {}:asc, the only listing there is, not {value:?}",
+        "sort has to be {}:asc, the only order there is, not {value:?}",
         listing.field
     )))
 }

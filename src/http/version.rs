@@ -14,7 +14,7 @@ pub fn fold(bodies: &mut [String], formance: FormanceVersion) -> Result<(), ApiE
     }
     for body in bodies {
         *body = fold_one(body).map_err(|error| {
-            tracing::error!(%error, "a feed entry is not what was written");
+            tracing::error!(%error, "a feed entry cannot be read as it was written");
             ApiError::Internal
         })?;
     }

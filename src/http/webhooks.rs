@@ -1,4 +1,4 @@
-//! `POST /webhooks/{provider}`: the provider tells that something happened. It is never believed
+//! `POST /webhooks/{provider}`: the provider reports that something happened. It is never believed
 //! as to what: the streams that its manifest names are read at the next opportunity.
 
 use std::time::Duration;
@@ -61,7 +61,7 @@ async fn take_webhook(
     for triggered in webhook.triggered(&call).await {
         let partition = triggered.partition.as_deref();
         if !sync_tasks::ask(&mut transaction, provider, &triggered.stream, partition).await? {
-            tracing::warn!(%provider, stream = triggered.stream, "a webhook asks for a stream that nobody reads yet");
+            tracing::warn!(%provider, stream = triggered.stream, "a webhook asks for a stream that no instance reads yet");
         }
     }
     transaction.commit().await?;

@@ -115,7 +115,7 @@ impl Executor {
             metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.to_string())
                 .increment(1);
             tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key, why,
-                "a payment waits for a person: see `tributary payouts show` and `resolve`");
+                "a payment waits for a person's decision: see `tributary payouts show` and `resolve`");
         }
         Ok(())
     }

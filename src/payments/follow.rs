@@ -33,7 +33,7 @@ struct Due<'a> {
 pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Result<(), StoreError> {
     let Some(route) = executor.route(&order.provider, order.kind) else {
         tracing::error!(provider = %order.provider, order = %order.id,
-            "an order cannot be carried on: its provider's file no longer says how to pay");
+            "cannot continue with an order: its provider's file no longer has a section for it; restore that section");
         return executor.later(order, token, Some(executor.pause(order.lookups))).await;
     };
     let due = Due { executor, route, order, token };
@@ -74,7 +74,7 @@ impl Due<'_> {
         let act = Act { actor: &self.executor.owner, what: "found at the provider" };
         match records::apply(pool, order.id, order.attempt, state, act).await? {
             Applied::Contradiction => {
-                self.park("a lookup found another payment, or the opposite of what the provider said before")
+                self.park("a lookup found another payment, or contradicted what the provider said before")
                     .await?;
                 self.later(None).await
             }

@@ -1,4 +1,4 @@
-//! Takes orders: what is new is recorded and sent, what was ordered before is told as it is now.
+//! Takes orders: what is new is recorded and sent, what was ordered before is answered as it is now.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl NotPlaced {
 
     fn too_much(sum: &str) -> Self {
         Self::invalid(format!(
-            "payments.limits: with {sum} ordered today already, it is more than a day may have"
+            "payments.limits: with {sum} ordered today already, it exceeds the limit of a day"
         ))
     }
 }
@@ -343,7 +343,7 @@ async fn begin(executor: &Arc<Executor>, made: Made, token: Uuid) -> Begun {
             let (executor, order) = (Arc::clone(executor), order.clone());
             Some(executor.clone().tasks.spawn(async move {
                 if let Err(error) = follow::go_on(&executor, &order, token).await {
-                    tracing::error!(order = %order.id, %error, "a payment could not be carried on");
+                    tracing::error!(order = %order.id, %error, "cannot continue with a payment; it is taken up again when its claim ends");
                 }
             }))
         }

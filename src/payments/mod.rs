@@ -4,7 +4,7 @@
 //! short transaction of its own, with none open while a request is under way. A request whose
 //! answer proves neither that the provider has the payment nor that no money moves leaves the
 //! order unknown: it is looked up, repeated only while the provider still knows its provider key, and
-//! else left to a person. Only a definite refusal fails an order.
+//! else parked. Only a definite refusal fails an order.
 
 mod elapsed;
 mod executor;

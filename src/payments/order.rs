@@ -96,7 +96,7 @@ impl OrderRequest {
         let account = |field: &'static str, served: &str| {
             let unknown = |why: String| Wrong::NoSuchAccount(why);
             let original = served_id_to_original(served)
-                .ok_or_else(|| unknown(format!("{field}: {served:?} is no id of ours")))?;
+                .ok_or_else(|| unknown(format!("{field}: {served:?} is no id that was served here")))?;
             RecordId::parse(field, &original).map_err(|error| unknown(error.to_string()))
         };
         let description = body.description.filter(|description| !description.is_empty());
@@ -123,7 +123,7 @@ impl OrderRequest {
         })
     }
 
-    /// What tells one order from another under the same idempotency key: everything but the key, however the
+    /// What distinguishes one order from another under the same idempotency key: everything but the key, however the
     /// JSON was written.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut digest = Sha256::new();

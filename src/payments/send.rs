@@ -73,7 +73,7 @@ impl Sending<'_> {
                 executor.at(Point::Sending).await;
                 // whoever slept meanwhile must not wake up and send what others sent since
                 if begun.elapsed() + timeout + MARGIN > claim.time {
-                    return Err("the process was held up".to_owned());
+                    return Err("the process was paused for too long".to_owned());
                 }
                 Ok(())
             })

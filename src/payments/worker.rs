@@ -72,10 +72,7 @@ impl Worker {
         let executor = &self.executor;
         let lost = payment_orders::expire(&executor.pool, &executor.owner).await?;
         if lost > 0 {
-            tracing::error!(
-                lost,
-                "an instance ended while it paid: the outcomes of its payments are looked up"
-            );
+            tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
         }
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
@@ -94,7 +91,7 @@ impl Worker {
             running.spawn(async move {
                 if let Err(error) = follow::go_on(&executor, &order, token).await {
                     // its claim ends by itself
-                    tracing::error!(order = %order.id, %error, "a payment could not be carried on");
+                    tracing::error!(order = %order.id, %error, "cannot continue with a payment; it is taken up again when its claim ends");
                 }
             });
         }

@@ -119,7 +119,7 @@ async fn lock(
 
 /// Splits records so that no wave holds two states of a record, or two members of one payment:
 /// one statement cannot write a row twice, each state has to be tracked, and within a payment
-/// the order of what was told is kept.
+/// the order in which they were reported is kept.
 fn waves(records: &[Record]) -> Vec<Vec<&Record>> {
     let mut next: HashMap<&str, usize> = HashMap::with_capacity(records.len());
     let mut waves: Vec<Vec<&Record>> = Vec::new();

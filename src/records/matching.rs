@@ -15,7 +15,7 @@ use tributary_domain::{
 pub enum Decision {
     /// It is written as it is.
     Write,
-    /// As it is, and a person has to look at it.
+    /// As it is, and a person has to check it.
     WriteLoudly(&'static str),
     /// It shows what came of an order's movement: written with the order's payment as its parent.
     Child { parent: String, kind: PaymentKind },
@@ -27,7 +27,7 @@ pub enum Decision {
     Contradiction(Option<Box<OrderChange>>),
     /// It may be the movement of an order, or belongs to what may be: it waits until that is known.
     Wait,
-    /// As [`Decision::Wait`], and the order is left to a person, for this reason.
+    /// As [`Decision::Wait`], and the order is parked, for this reason.
     WaitAndPark(Uuid, String),
     /// It is not taken, for this reason; a lie about an order is loud.
     Refuse { reason: String, loud: bool },
@@ -87,13 +87,13 @@ impl Known {
         }
         let another = order.names.record_id.as_deref().is_some_and(|known_as| known_as != record.id.as_str());
         if another {
-            return Some(Decision::WriteLoudly("the provider has another record of a payment already"));
+            return Some(Decision::WriteLoudly("the provider shows a second record of one payment"));
         }
         if agrees {
             return Some(self.said(order, record));
         }
         let differs = format!(
-            "the provider's record {} is of {} {}{}, and not of what was ordered",
+            "the provider's record {} has {} {}{}, which is not what was ordered",
             record.id.as_str(),
             record.amount,
             record.asset.as_str(),
@@ -105,7 +105,7 @@ impl Known {
             OrderState::Pending | OrderState::Unknown => Decision::WaitAndPark(order.id, differs),
             OrderState::Parked => Decision::Wait,
             _ if order.names.has_id(record.id.as_str()) => Decision::Contradiction(None),
-            _ => Decision::WriteLoudly("a record refers to a payment and is of another amount"),
+            _ => Decision::WriteLoudly("a record refers to a payment, but has another amount"),
         })
     }
 
@@ -151,7 +151,7 @@ impl Known {
         Some(if Progress::of(record.status) <= Progress::NotMoved && agrees {
             Decision::Known
         } else if decides {
-            Decision::WriteLoudly("money moved for an attempt that the provider had refused")
+            Decision::WriteLoudly("the provider shows money that moved for an attempt that it had refused")
         } else {
             not_its_to_say(&attempt.idempotency_key, true)
         })

@@ -135,7 +135,7 @@ async fn carry_out(
             Outcome::LeftOut
         }
         Decision::Contradiction(change) => {
-            alarm(provider, id, "the provider now says the opposite of what it said of a payment");
+            alarm(provider, id, "the provider now contradicts what it said before about a payment");
             if let Some(change) = change {
                 payment_orders::change(connection, &change, BY_RECORD).await?;
             }
@@ -159,7 +159,7 @@ async fn carry_out(
 
 fn alarm(provider: &ProviderName, record: &str, why: &str) {
     metrics::counter!("tributary_payment_alarms_total", "provider" => provider.to_string()).increment(1);
-    tracing::error!(%provider, record, "{why}: a person has to look at it");
+    tracing::error!(%provider, record, "{why}: a person has to check it");
 }
 
 /// How many records that wait are matched together.

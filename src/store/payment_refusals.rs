@@ -13,7 +13,7 @@ use tributary_domain::{PaymentKind, ProviderName};
 pub struct Refusal<'a> {
     pub provider: &'a ProviderName,
     pub kind: PaymentKind,
-    /// Where the request told one.
+    /// Where the request has one.
     pub idempotency_key: Option<&'a str>,
     pub status: u16,
     pub title: &'a str,

@@ -28,7 +28,7 @@ impl SyncProgress {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Requests that committed pages told of.
+    /// Requests that committed pages reported.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

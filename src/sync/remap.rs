@@ -64,7 +64,7 @@ impl From<sqlx::Error> for RemapFailure {
     }
 }
 
-/// What is to be mapped again, and who is told how far it has come.
+/// What is to be mapped again, and what gets the progress.
 pub struct RemapRequest<'a> {
     /// Only this stream; all without it.
     pub stream: Option<&'a str>,
@@ -190,7 +190,7 @@ impl Puller {
     }
 
     /// Which state of each record came last: the only one that a record that is there already
-    /// may be brought to, as the ones before it are history that has been told.
+    /// may be brought to, as the ones before it are history that has been served.
     async fn last_states(&self, stream: &str) -> Result<HashMap<String, MappedAt>, RemapFailure> {
         let mut last = HashMap::new();
         let mut after = i64::MIN;

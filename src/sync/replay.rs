@@ -48,7 +48,7 @@ impl<'a> Replayer<'a> {
         Self { pool, providers }
     }
 
-    /// Replays all records of `which`, in the order in which they came, and tells how far it is.
+    /// Replays all records of `which`, in the order in which they came, and reports how far it is.
     pub async fn replay_all(
         &self,
         which: Which<'_>,

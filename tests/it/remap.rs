@@ -73,7 +73,7 @@ impl Setup {
     }
 
     async fn remap(&self, streams: &str) -> Remapped {
-        let request = RemapRequest { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
+        let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
         let outcome = self.puller(streams).remap(&request, &CancellationToken::new()).await.unwrap();
         let RemapOutcome::Done(done) = outcome else { panic!("{outcome:?}") };
         done
@@ -187,7 +187,7 @@ async fn nothing_is_mapped_again_while_another_instance_reads() {
         .await
         .unwrap()
         .unwrap();
-    let request = RemapRequest { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
+    let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
     let outcome =
         setup.puller(&payments(".amount")).remap(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(outcome, RemapOutcome::Busy { holder, .. } if holder.name == "the other"));
@@ -239,7 +239,7 @@ async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
         ]
     };
     assert_eq!(setup.states().await, states("3", "9"));
-    let request = RemapRequest { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
+    let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
     let outcome = puller(".amount + \"00\"").remap(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(outcome, RemapOutcome::Done(Remapped { quarantined: 0, .. })), "{outcome:?}");
     assert_eq!(setup.states().await, states("300", "900"));

@@ -131,7 +131,7 @@ impl PrivatePostgres {
         let _gate = Self::pass_gate(&self.place).await?;
         drop(self.users);
         let Some(_alone) = Lock::try_exclusive(&self.place.lock("users"))? else {
-            tracing::debug!("the private PostgreSQL stays: others use it");
+            tracing::debug!("the private PostgreSQL goes on: other processes use it");
             return Ok(());
         };
         if server::stop(&self.place, &self.socket_dir).await? {

@@ -167,7 +167,7 @@ pub struct Unidentified {
     pub source_account_id: String,
     pub created_at: DateTime<Utc>,
     /// Whether a record that refers to something unknown may still be its movement: the order is
-    /// open, so that the provider may yet tell by what else it calls the payment.
+    /// open, so that the provider may yet say by what else it calls the payment.
     pub awaits_reference: bool,
 }
 

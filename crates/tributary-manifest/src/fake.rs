@@ -1,4 +1,4 @@
-//! What the tests of this layer stand on: an upstream that answers as told and remembers what it
+//! What the tests of this layer stand on: an upstream that answers as instructed and remembers what it
 //! was asked, and a sink that remembers what it was handed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +113,7 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> R
 
 /// A good answer that breaks off in the middle.
 pub fn cut_off() -> Response {
-    let pieces = [Ok("{\"a\":"), Err(std::io::Error::other("the line went dead"))];
+    let pieces = [Ok("{\"a\":"), Err(std::io::Error::other("the connection broke"))];
     answer(200, &[], Body::from_stream(futures::stream::iter(pieces)))
 }
 

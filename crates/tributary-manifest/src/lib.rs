@@ -1,4 +1,4 @@
-//! The provider language and its engine: a manifest tells how an FSP's API is read and how money is
+//! The provider language and its engine: a manifest says how a provider's API is read and how money is
 //! moved there, and a [`CompiledProvider`] does it. Knows only [`tributary_domain`]; who keeps rows
 //! and cursors is behind [`PageSink`].
 //!

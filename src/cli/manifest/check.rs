@@ -54,7 +54,7 @@ pub async fn run(common: &Common, args: &CheckArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(FAILED))
 }
 
-/// What to do about a failure, where it can be told.
+/// What to do about a failure, where that is known.
 fn advice(failure: &Failure) -> &'static str {
     match failure.refusal() {
         Some(401) => "\n  the provider does not know these credentials: see the variables of `auth`",

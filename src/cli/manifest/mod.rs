@@ -30,15 +30,15 @@ const COULD_NOT_RUN: u8 = 2;
 pub enum ManifestCommand {
     /// Begin a provider file, with everything that it needs and what may be left out.
     New(new::NewArgs),
-    /// Check provider files without asking anybody.
+    /// Check provider files, without any request.
     Validate(validate::ValidateArgs),
     /// Prove that the credentials work: asks once for each stream that stands alone.
     Check(check::CheckArgs),
-    /// Read a few pages and show what was asked, answered and made of it. Nothing is stored.
+    /// Read a few pages and show requests, answers and rows. Nothing is stored.
     Read(read::ReadArgs),
-    /// Read, and keep what was answered, without secrets, to be replayed.
+    /// Read, and keep the answers, without secrets, to be replayed.
     Record(read::RecordArgs),
-    /// Map what was recorded, without asking anybody, and compare it with what it should be.
+    /// Map recorded answers, without any request, and compare the rows with a golden file.
     Replay(replay::ReplayArgs),
     /// Print the JSON Schema of provider files, by which editors complete and check them.
     Schema,

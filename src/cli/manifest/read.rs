@@ -41,7 +41,7 @@ pub struct ReadArgs {
 #[command(after_help = "Example:
   tributary manifest record acme --to acme.cassette.json --limit-pages 3
 
-Answers hold what the provider says of its customers: take a test account, or blank it out. The
+Answers hold what the provider says of its customers: use a test account, or remove personal data. The
 secrets of the configuration are not in it.")]
 pub struct RecordArgs {
     /// The provider, as its file names it.

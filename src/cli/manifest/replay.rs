@@ -20,7 +20,7 @@ use tributary_manifest::{
   tributary manifest replay acme.cassette.json --golden acme.rows.json
   tributary manifest replay acme.cassette.json --golden acme.rows.json --update
 
-Needs no network, no database and no secret: for CI. Exit code: 0 the rows are as they should be,
+Needs no network, no database and no secret: for CI. Exit code: 0 the rows are the expected ones,
 1 they are not or something could not be mapped, 2 it could not be tried.")]
 pub struct ReplayArgs {
     /// What `tributary manifest record` wrote.
@@ -28,10 +28,10 @@ pub struct ReplayArgs {
     /// The provider file; without it, that of the cassette's provider in the providers folder.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The rows as they should be.
+    /// The golden file: the rows that are expected.
     #[arg(long, value_name = "FILE")]
     golden: Option<PathBuf>,
-    /// Take the rows as they are now for what they should be.
+    /// Write the rows of now to the golden file.
     #[arg(long, requires = "golden")]
     update: bool,
 }
@@ -113,7 +113,7 @@ fn compare(args: &ReplayArgs, compiled: &CompiledProvider, rows: &[Value]) -> Re
         .map_err(|error| format!("{} holds no rows: {error}", golden.display()))?;
     let expected: Vec<Value> = expected.into_iter().map(|row| as_written(compiled, row)).collect();
     if expected == rows {
-        println!("The rows are as they should be.");
+        println!("The rows are the expected ones.");
         return Ok(true);
     }
     print!("{}", difference(&lines(&expected)?, &text));

@@ -59,7 +59,7 @@ pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Seat, sh
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(error, "a connection ended in disorder");
+                    tracing::debug!(error, "a connection ended with an error");
                 }
                 return;
             }

@@ -80,12 +80,12 @@ impl PoliteStream {
             Doing::Idle if self.shared.draining.dismissing.is_cancelled() => {
                 return Some("the server is being restarted");
             }
-            Doing::Idle => (self.shared.limits.idle, "nothing was asked for a long time"),
+            Doing::Idle => (self.shared.limits.idle, "the connection was idle for too long"),
             Doing::Head => (self.shared.limits.head, "the request did not arrive in time"),
             Doing::Request | Doing::Answered | Doing::Http2 => return None,
         };
         if self.activity.asked_to_leave().is_cancelled() {
-            return Some("others need the place of this connection");
+            return Some("there are too many connections; this one was idle");
         }
         let deadline = self.activity.since() + limit;
         let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));

@@ -19,7 +19,7 @@ fn order(state: OrderState, payment: Option<&str>, reference: Option<&str>) -> O
         },
         attempt: 1,
         names: ProviderNames {
-            key: "KEY".to_owned(),
+            provider_key: "KEY".to_owned(),
             payment_id: payment.map(str::to_owned),
             reference: reference.map(str::to_owned),
             record_id: None,

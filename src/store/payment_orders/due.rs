@@ -55,7 +55,7 @@ pub async fn claim_due(
     orders.into_iter().map(Order::try_from).collect()
 }
 
-/// Ends the claims of those who did not live to tell what became of their requests: nobody knows.
+/// Ends the claims of those who did not live to store what became of their requests: it is unknown.
 /// Gives how many there were.
 pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
     let change = sqlx::query!(
@@ -65,8 +65,7 @@ pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
          where id in (select id from payment_orders where state = 'sending' and claimed_until <= clock_timestamp()
                       order by id for update skip locked)"
     );
-    change_order(pool, Act { actor, what: "claim expired: its instance did not answer any more" }, change)
-        .await
+    change_order(pool, Act { actor, what: "claim expired: its instance did not renew it" }, change).await
 }
 
 /// Gives a claim back; the order is due again after `next`, or not of itself.

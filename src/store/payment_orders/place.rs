@@ -37,7 +37,7 @@ pub enum Made {
     Order(Box<Order>),
     /// There is one of this idempotency key.
     Exists,
-    /// It would be more than a day's worth; tells what was ordered already.
+    /// It would exceed the limit of a day; with what was ordered already.
     TooMuch(String),
 }
 

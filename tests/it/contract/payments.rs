@@ -21,7 +21,7 @@ use tributary_manifest::CompiledProvider;
 use crate::support::till::{Formance, now, quick};
 use crate::support::{TestApp, records};
 
-/// What the FSP has, by key: kind and request.
+/// What the provider has, by provider key: kind and request.
 type Desk = Arc<Mutex<BTreeMap<String, (String, Value)>>>;
 
 async fn pay(

@@ -120,7 +120,7 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
 async fn what_failed_can_be_ordered_again_as_another_attempt() {
     let mut desk = Desk::open("payouts_failed", Duration::ZERO, as_shipped).await;
     desk.park("k", PaymentFault::ErrorBefore).await;
-    let reason = "the bank says it never came";
+    let reason = "the provider says it never arrived";
     desk.says(&["resolve", "k", "--by", "ann", "--outcome", "failed", "--reason", reason]).await;
     assert_eq!(desk.shows("k").await, (PaymentStatus::Failed, InitiationStatus::Failed));
     assert!(desk.listed(&["list", "--state", "failed"], "k").await.unwrap().ends_with(reason));

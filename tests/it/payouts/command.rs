@@ -203,7 +203,7 @@ async fn a_mistake_is_answered_with_what_is_wrong_and_changes_nothing() {
         (1, "reject nothing --by ann --reason x", "there is no order"),
         (1, "resolve nothing --by ann --outcome look", "there is no order"),
         (1, "approve sent --by ann", "is pending and not held"),
-        (1, "reject lost --by ann --reason x", "is parked: neither held"),
+        (1, "reject lost --by ann --reason x", "is parked: it can only be rejected"),
         (1, "resolve sent --by ann --outcome failed --reason x", "is pending and not parked"),
         (1, "resolve held --by ann --outcome look", "is held and not parked"),
         (1, "resolve lost --by ann --outcome look --reason x", "--reason is for --outcome failed"),

@@ -241,9 +241,11 @@ async fn histories(till: Till, orders: usize) {
     let pool = &till.app.pool;
     let again = number(pool, "select count(*) from payment_attempts").await;
     let lost = number(pool, "select count(*) from payment_audit where what = 'outcome unknown'").await;
-    let expired =
-        number(pool, "select count(*) from payment_audit where what = 'claim expired: its instance did not answer any more'")
-            .await;
+    let expired = number(
+        pool,
+        "select count(*) from payment_audit where what = 'claim expired: its instance did not renew it'",
+    )
+    .await;
     let resent = number(pool, "select count(*) from payment_orders where tries > 1").await;
     let [dead, held_up] = [&fate.died, &fate.held_up].map(|count| count.load(Ordering::Relaxed));
     println!(

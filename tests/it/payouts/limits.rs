@@ -126,7 +126,7 @@ async fn an_order_that_nobody_can_find_out_about_waits_for_a_person() {
     assert_eq!(till.state("paid").await, "pending");
     // and a person of the other
     let gone = payment_orders::of_idempotency_key(&app.pool, "gone").await.unwrap()[0].id;
-    let failed = Resolution::Failed { reason: "the bank says it never came" };
+    let failed = Resolution::Failed { reason: "the provider says it never arrived" };
     assert!(payment_orders::resolve(&app.pool, gone, failed, "ann").await.unwrap());
     formance.poll(&app).await;
     assert_eq!(formance.shows("gone"), (PaymentStatus::Failed, InitiationStatus::Failed));

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::feed::Publisher;
-use tributary::http::{AppState, Draining, Limits, ServedProvider, app, new_api_key};
+use tributary::http::{AppState, Draining, RequestLimits, ServedProvider, app, new_api_key};
 use tributary::payments::{Payments, Settings};
 use tributary::store::{self, api_keys};
 use tributary_domain::ProviderName;
@@ -89,7 +89,7 @@ impl TestApp {
         let served = ServedProvider::from(provider.clone());
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         let draining = Draining::default();
         let state = AppState { pool: pool.clone(), providers, payments, limits, draining, metrics: None };
         let router = app(Arc::new(state));

@@ -31,7 +31,7 @@ fn said(status: Status) -> Said {
     Said { attempt: 1, status, at: None, payment_id: None, reference: None, record: None, reason: None }
 }
 
-/// What was told, what is said now; what is told then, and whether a person has to look.
+/// What was served, what is said now; what is served then, and whether a person has to look.
 #[test]
 fn an_order_never_goes_back_from_what_was_told() {
     use Status::{Cancelled, Dispute, Failed, Pending, Refunded, Succeeded};

@@ -61,7 +61,7 @@ impl Authenticator {
             Proof::Basic(basic) => {
                 let user = given("auth.basic.user", &basic.user)?;
                 if user.contains(':') {
-                    return Err("auth.basic.user: has no place for a colon".to_owned());
+                    return Err("auth.basic.user: must not contain a colon".to_owned());
                 }
                 Ready::Header(AUTHORIZATION, header_value("auth.basic", &basic_value(user, &basic.password))?)
             }
@@ -218,7 +218,7 @@ fn endpoint(field: &str, text: &str, base: &Url) -> Result<Url, String> {
         return Err(format!("{field}: has to begin with https:// or /"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(format!("{field}: has no place for a user, a password and #"));
+        return Err(format!("{field}: must not contain a user, a password or #"));
     }
     Ok(url)
 }

@@ -1,4 +1,4 @@
-//! What answers lead to: rules for errors, and what providers tell of their limits.
+//! What answers lead to: rules for errors, and what providers say of their limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -104,7 +104,7 @@ impl Client {
     }
 
     /// Sends `request` until there is a JSON answer, the attempts are used up, or it is clear
-    /// that asking again is of no use. `rules` tell what answers mean, before the rules of the
+    /// that asking again is of no use. `rules` say what answers mean, before the rules of the
     /// source and the usual meaning.
     pub async fn send(&self, request: &Request, rules: &Rules) -> Result<Answer, ClientError> {
         let unaskable = |why| ClientError::Unaskable { request: request.redacted(), why };

@@ -29,7 +29,7 @@ pub enum Incremental {
         /// How far back the first walk goes, and the furthest that any does.
         start: Period,
     },
-    /// The API tells what happened, oldest first, and goes on behind an event. Each event names
+    /// The API lists what happened, oldest first, and goes on behind an event. Each event names
     /// a record, which is then read (`detail` is required).
     EventFeed {
         /// jq on an event: its id.

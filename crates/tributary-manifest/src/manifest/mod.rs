@@ -1,4 +1,4 @@
-//! The `source:` part of a provider file: how one FSP's API is pulled. `docs/manifest.md`
+//! The `source:` part of a provider file: how one provider's API is pulled. `docs/manifest.md`
 //! explains the fields to those who write one.
 
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub use webhook::{
 };
 pub use wrong::{ManifestError, field};
 
-/// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
+/// How one provider's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {

@@ -37,14 +37,14 @@ pub enum Paging {
         #[serde(default)]
         more: Option<String>,
     },
-    /// The answer tells a token with which the next page is asked for.
+    /// The answer names a token with which the next page is asked for.
     Cursor {
         /// The parameter, header or member of the body that takes the token.
         param: String,
         /// Where the token goes: `query` (the default), `header` or `body`.
         #[serde(default)]
         place: CursorPlace,
-        /// Where the answer tells the token of the next page.
+        /// Where the answer names the token of the next page.
         next: Next,
         /// Whether a page begins with the record that its token names (`inclusive`) or behind it.
         bound: Bound,
@@ -58,13 +58,13 @@ pub enum Paging {
         #[serde(default)]
         more: Option<String>,
         /// Whether a first page that is full and names no next page can be everything, in a stream
-        /// of which no answer ever told a next page.
+        /// of which no answer ever named a next page.
         #[serde(default)]
         may_end_full: bool,
     },
-    /// The answer tells the URL of the next page.
+    /// The answer names the URL of the next page.
     NextUrl {
-        /// Where the answer tells the URL of the next page, which may be relative.
+        /// Where the answer names the URL of the next page, which may be relative.
         next: Next,
         /// How many records a page holds; not known if not given.
         #[serde(default)]
@@ -76,7 +76,7 @@ pub enum Paging {
         #[serde(default)]
         more: Option<String>,
         /// Whether a first page that is full and names no next page can be everything, in a stream
-        /// of which no answer ever told a next page.
+        /// of which no answer ever named a next page.
         #[serde(default)]
         may_end_full: bool,
     },
@@ -122,7 +122,7 @@ pub enum Stop {
     ShortPage,
     /// It holds no record.
     EmptyPage,
-    /// It tells no next page. A cursor or URL that is absent, null or empty always ends.
+    /// It names no next page. A cursor or URL that is absent, null or empty always ends.
     NoNext,
     /// jq on the answer: true at the last page, false or null before it.
     When(String),

@@ -27,13 +27,13 @@ pub struct PaymentManifest {
     #[serde(default = "timeout")]
     pub timeout: Period,
     /// jq on the answer of a success (`$parent` is the record): `id`, `reference`, `status`,
-    /// `reason` and `at`, each where the answer tells it.
+    /// `reason` and `at`, each where the answer has it.
     pub answer: String,
     /// The provider's statuses, and what they are in Formance's terms; one that is not listed
     /// counts as PENDING.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
-    /// Statuses besides 2xx with which the provider tells of the payment, such as 409 where it knows
+    /// Statuses besides 2xx with which the provider reports the payment, such as 409 where it knows
     /// the key: `answer` reads these, too.
     #[serde(default)]
     pub accepted: Vec<u16>,

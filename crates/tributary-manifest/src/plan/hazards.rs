@@ -120,7 +120,7 @@ fn together(described: &StreamManifest) -> Result<(), Hazard> {
             ));
         }
         Some(Incremental::CreatedWindow(_)) if described.refresh.is_none() => {
-            return Err(("refresh", "is missing: what changes after its creation would never be seen"));
+            return Err(("refresh", "is missing: what changes after its creation would never be read"));
         }
         Some(Incremental::EventFeed { .. }) if described.detail.is_none() => {
             return Err(("detail", "is missing: an event only names the record"));

@@ -61,7 +61,7 @@ pub struct Lookup {
 pub struct IdentityPlan {
     /// The record's own id, where it has one.
     pub id: Filter,
-    /// What else tells records apart.
+    /// What else distinguishes records.
     pub fields: Filter,
 }
 

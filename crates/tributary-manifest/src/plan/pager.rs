@@ -109,7 +109,9 @@ impl Pager {
             (PagerKind::Keyset { param, format, .. }, Some(Token::Time(time))) => {
                 set_query(request, param, format.write(*time));
             }
-            (_, Some(token)) => return Err(format!("the cursor that was kept is of other pages: {token:?}")),
+            (_, Some(token)) => {
+                return Err(format!("the stored cursor belongs to another kind of paging: {token:?}"));
+            }
         }
         Ok(())
     }
@@ -268,12 +270,12 @@ impl Pager {
         if progress {
             return Ok(Step::Go(Token::Time(next)));
         }
-        Err(format!("more records share the time {} than fit on a page", format.write(earliest)))
+        Err(format!("more records than fit on a page share the time {}", format.write(earliest)))
     }
 }
 
 /// What to do about a `next` that finds nothing.
-const CHECK: &str = "hold it against an answer (`tributary manifest read` shows them)";
+const CHECK: &str = "compare it with an answer (`tributary manifest read` shows them)";
 
 fn circle() -> String {
     "the pages go in a circle: the API names a next page that was read already".to_owned()

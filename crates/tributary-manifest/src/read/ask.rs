@@ -25,7 +25,7 @@ pub struct Fetched {
     pub step: Step,
     /// Whether it lies wholly behind what was read before.
     pub old: bool,
-    /// Whether it told a next page.
+    /// Whether it named a next page.
     pub names_next: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct Wanted<'a> {
     /// The position from which the walk began.
     pub position: &'a Position,
     pub walk: &'a Walk,
-    /// Whether an answer of the stream ever told a next page.
+    /// Whether an answer of the stream ever named a next page.
     pub next_known: bool,
 }
 

@@ -1,4 +1,4 @@
-//! From an answer to its records, and to what tells how to go on. Nothing here waits.
+//! From an answer to its records, and to what says how to go on. Nothing here waits.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ pub struct Extract {
     pub facts: PageFacts,
 }
 
-/// Finds the records of `answer` and what tells how to go on.
+/// Finds the records of `answer` and what says how to go on.
 pub fn extract(
     stream: &Stream,
     answer: Val,

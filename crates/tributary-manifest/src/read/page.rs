@@ -36,7 +36,7 @@ pub trait PageSink: Send {
         next: &str,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Notes for good that an answer of this stream told a next page by `next`.
+    /// Notes for good that an answer of this stream named a next page by `next`.
     fn note_next(&mut self, stream: &str, next: &str)
     -> impl Future<Output = Result<(), Self::Error>> + Send;
 
@@ -109,7 +109,7 @@ pub struct RecordPage {
     pub end_of_stream: bool,
     /// The requests sent since the page before, of whatever stream.
     pub requests: u64,
-    /// What was odd about the records of this answer, and how often; told with its first page.
+    /// What was odd about the records of this answer, and how often; reported with its first page.
     pub warnings: Warnings,
     /// The records as they came, in order; empty unless the manifest says `keep_raw`.
     pub raw: Vec<Origin>,

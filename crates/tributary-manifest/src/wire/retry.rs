@@ -50,7 +50,7 @@ pub fn used_up(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     (remaining(headers)? == 0).then(|| reset(headers, now))?
 }
 
-/// The headers by which providers tell how many requests are left, and until when.
+/// The headers by which providers say how many requests are left, and until when.
 const LIMIT_HEADERS: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
 
 fn remaining(headers: &HeaderMap) -> Option<u64> {

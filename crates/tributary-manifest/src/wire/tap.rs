@@ -28,7 +28,7 @@ pub struct Answered {
     pub body: String,
 }
 
-/// Sees every exchange for records. Exchanges for tokens are told by their outcome only.
+/// Sees every exchange for records. Of exchanges for tokens, it sees only the outcome.
 pub trait Tap: Send + Sync {
     /// A request was answered, after so long.
     fn exchanged(&self, exchanged: &Exchanged, took: Duration);

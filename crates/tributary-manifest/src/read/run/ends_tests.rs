@@ -96,7 +96,7 @@ async fn a_next_that_was_seen_once_is_remembered_for_the_stream_and_only_for_its
     assert!(error.contains("paging.next"), "{error}");
 }
 
-/// Five rows in pages of two; what tells the next page is written by `next`.
+/// Five rows in pages of two; what names the next page is written by `next`.
 async fn numbered(next: fn(usize) -> String) -> Fake {
     bank(move |received| {
         let asked = received.query.get("after").cloned();
