@@ -47,7 +47,7 @@ fn validate(file: &Path) -> Result<String, String> {
     let found = match &provider.source {
         Source::Pull(manifest) => {
             let names: Vec<&str> = manifest.streams.iter().map(|stream| stream.name.as_str()).collect();
-            format!("right; it pulls {}", names.join(", "))
+            format!("valid; it pulls {}", names.join(", "))
         }
         Source::Push => "valid; records are pushed".to_owned(),
         Source::Unset => "valid as far as it can be checked".to_owned(),

@@ -86,7 +86,7 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
     desk.park("k", PaymentFault::ErrorAfter).await;
     desk.till.sync().await;
     let (_, _, waiting) = desk.run(&["list"]).await;
-    assert!(waiting.contains("1 record of a provider waits"), "{waiting}");
+    assert!(waiting.contains("1 record waits"), "{waiting}");
     let item = desk.till.bank.movements()[0].id.clone();
     let succeeded = ["--by", "ann", "--outcome", "succeeded", "--payment-id", &item];
     desk.says(&[&["resolve", "k"], &succeeded[..]].concat()).await;

@@ -30,7 +30,7 @@ async fn more_than_a_payment_or_a_day_may_have_is_refused() {
     let (app, _) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     let refused = formance.pay(&till.initiation("much", 2001)).await.unwrap_err();
-    assert!(refused.to_string().contains("the most of one payment"), "{refused}");
+    assert!(refused.to_string().contains("the limit of one payment"), "{refused}");
     for (key, pence) in [("a", 1000), ("b", 1000), ("c", 900)] {
         formance.pay(&till.initiation(key, pence)).await.unwrap();
     }
