@@ -130,9 +130,12 @@ async fn what_failed_can_be_ordered_again_as_another_attempt() {
     assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
     assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (2, 1));
     let shown = desk.says(&["show", "k"]).await;
-    for part in
-        ["attempt        2", "ann: resolved as failed", &format!("reason: {reason} -> -"), "attempt: 1 -> 2"]
-    {
+    for part in [
+        "attempt          2",
+        "ann: resolved as failed",
+        &format!("reason: {reason} -> -"),
+        "attempt: 1 -> 2",
+    ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.till.bank.move_payment(&keys[1], Status::Succeeded);
