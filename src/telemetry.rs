@@ -55,7 +55,7 @@ fn describe() {
     describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
     describe_counter!(
         "tributary_rate_limited_total",
-        "Requests answered with 429 by provider; those without a valid key have none"
+        "Requests answered with 429 by provider; those without a valid API key have none"
     );
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
@@ -63,10 +63,10 @@ fn describe() {
         "tributary_last_poll_timestamp_seconds",
         "When a consumer last asked for a page (Unix time)"
     );
-    describe_gauge!("tributary_watermark_ahead", "1 while a consumer has seen more than the feed remembers");
+    describe_gauge!("tributary_watermark_ahead", "1 while a consumer's watermark is ahead of the feed");
     describe_counter!(
         "tributary_watermarks_ahead_total",
-        "Polls of consumers that have seen more than the feed remembers"
+        "Polls of consumers whose watermark is ahead of the feed"
     );
     describe_counter!("tributary_published_total", "Versions published");
     describe_gauge!("tributary_changes_queued", "Committed changes not yet published");
@@ -85,7 +85,7 @@ fn describe() {
     describe_gauge!("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded");
     describe_gauge!("tributary_quarantine_records", "Records in quarantine");
     describe_gauge!("tributary_open_payments", "Payouts and transfers that have not ended, by state");
-    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to look at");
+    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
 }
 
 /// Has every counter that an alarm is recommended on begin at 0, for each of `providers` and `routes`

@@ -114,7 +114,7 @@ async fn it_tells_how_much_waits_in_which_feed_and_since_when() {
     let (metrics, _recording) = record();
     let app = TestApp::new().await;
     let mut connection = app.pool.acquire().await.unwrap();
-    feeds::hold_new(&mut connection, app.name(), FeedName::Accounts).await.unwrap();
+    feeds::await_first_sync(&mut connection, app.name(), FeedName::Accounts).await.unwrap();
     drop(connection);
     for id in ["a", "b", "c"] {
         app.push("accounts", &[records::account(id, "2026-01-01T00:00:00Z")]).await;

@@ -118,7 +118,7 @@ fn identity(tls: &Tls) -> Result<Option<Identity>, String> {
         pem.push('\n');
         pem.push_str(auth::load_pem("tls.key", key)?.expose());
     }
-    // reqwest would tell the contents of what it cannot read
+    // reqwest would repeat the contents of what it cannot read
     let identity = Identity::from_pem(pem.as_bytes())
         .map_err(|_| "tls.identity: has to hold a certificate and, there or in key, its private key")?;
     Ok(Some(identity))
@@ -135,7 +135,7 @@ pub fn base_url(text: &str) -> Result<Url, String> {
         return Err("base_url: holds a user or password; secrets belong into auth or headers".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("base_url: has no place for ? and #".to_owned());
+        return Err("base_url: must not contain ? or #".to_owned());
     }
     Ok(url)
 }

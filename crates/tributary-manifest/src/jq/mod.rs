@@ -114,7 +114,7 @@ impl Filter {
         for output in self.program.id.run((context, input)) {
             let output = output.map_err(|exception| match exception.get_err() {
                 Ok(error) => self.error(error.to_string()),
-                Err(_) => self.error("left the filter by other means than a value".to_owned()),
+                Err(_) => self.error("ended the filter without a value".to_owned()),
             })?;
             if outputs.len() == limits.outputs {
                 return Err(self.error(format!("yields more than {} values", limits.outputs)));
@@ -133,7 +133,6 @@ impl Filter {
         outputs.pop().ok_or_else(|| self.error("yields nothing".to_owned()))
     }
 
-    /// An error of this filter.
     pub fn error(&self, message: String) -> FilterError {
         FilterError { stream: self.stream.clone(), field: self.field, message: shorten(message) }
     }

@@ -34,7 +34,7 @@ pub enum Warning {
     #[error("a walk began anew: {0}")]
     #[strum(serialize = "walk_begun_anew")]
     BegunAnew(String),
-    #[error("a record has no place in Formance as it is and went to quarantine")]
+    #[error("a record that Formance would reject went to quarantine")]
     #[strum(serialize = "quarantined")]
     Refused,
 }
@@ -106,7 +106,7 @@ pub enum ReadError {
     Filter(#[from] FilterError),
     #[error(transparent)]
     Request(#[from] RequestError),
-    #[error("the cursor that was kept cannot be read: {0}")]
+    #[error("the stored cursor cannot be read: {0}")]
     Cursor(String),
     #[error("{0}")]
     Paging(String),
@@ -133,7 +133,7 @@ impl RunError<Infallible> {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError<E: std::error::Error + 'static> {
     /// What was read could not be kept; the run ended there.
-    #[error("what was read could not be kept")]
+    #[error("what was read could not be stored")]
     Sink(#[source] E),
     /// Something could not be read; everything else was.
     #[error("not everything could be read: {}", listed(&.0.failures))]
