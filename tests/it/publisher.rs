@@ -160,8 +160,7 @@ async fn a_clock_that_stepped_back_raises_an_alarm_and_a_moment_does_not() {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let _logging = tracing::subscriber::set_default(subscriber);
-    let alarmed =
-        || String::from_utf8_lossy(&log.0.lock().unwrap()).contains("the database clock stands below");
+    let alarmed = || String::from_utf8_lossy(&log.0.lock().unwrap()).contains("the database clock is behind");
     let app = TestApp::new().await;
     app.push("transactions", &[records::transaction("a", "PENDING")]).await;
     app.publish().await;
