@@ -50,6 +50,11 @@ bench: ## Measure, and compare with benches/baseline.json (ROWS=n; BENCH_SAVE="w
 	cargo build --release --locked --package tributary
 	TRIBUTARY=$(TARGET)/release/tributary benches/own/run
 
+.PHONY: bench-peers
+bench-peers: ## Measure beside Fastify, FastAPI, Go, pgbench and dlt, in turns (ROWS=n ROUNDS=n SECONDS_EACH=n)
+	cargo build --release --locked --package tributary
+	TRIBUTARY=$(TARGET)/release/tributary benches/peers/run $(PARTS)
+
 .PHONY: naive
 naive: ## Measure what Formance loses with naive servers, and with Tributary (a quarter of an hour; NAIVE_SEED=n)
 	cargo test --locked --config profile.dev.package.tributary.opt-level=1 \
