@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"log"
 	"net/http"
 	"net/url"
@@ -16,16 +17,33 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-const page = `select body::text from transactions_by_hand where updated_at >= $1
+// pageQuery is all that a page by hand is.
+const pageQuery = `select body::text from transactions_by_hand where updated_at >= $1
 	order by updated_at, id limit $2 offset $3`
 
 // number reads a parameter from 1 on.
-func number(query url.Values, name string, otherwise int) (int, bool) {
+func number(query url.Values, name string, otherwise int) (int, error) {
 	if !query.Has(name) {
-		return otherwise, true
+		return otherwise, nil
 	}
 	value, err := strconv.Atoi(query.Get(name))
-	return value, err == nil && value >= 1
+	if err == nil && value < 1 {
+		err = strconv.ErrRange
+	}
+	return value, err
+}
+
+// parse reads what is asked for: from when on, how many rows are passed over, and how many are given.
+func parse(query url.Values) (from time.Time, skip, size int, err error) {
+	if query.Has("updatedAtFrom") {
+		from, err = time.Parse(time.RFC3339, query.Get("updatedAtFrom"))
+	}
+	page, pageErr := number(query, "page", 1)
+	size, sizeErr := number(query, "pageSize", 100)
+	if sizeErr == nil && size > 1000 {
+		sizeErr = strconv.ErrRange
+	}
+	return from, (page - 1) * size, size, errors.Join(err, pageErr, sizeErr)
 }
 
 func transactions(pool *pgxpool.Pool, expected []byte) http.HandlerFunc {
@@ -34,19 +52,12 @@ func transactions(pool *pgxpool.Pool, expected []byte) http.HandlerFunc {
 			http.Error(w, `{"title":"Unauthorized"}`, http.StatusUnauthorized)
 			return
 		}
-		query, from := r.URL.Query(), time.Time{}
-		number1, ok1 := number(query, "page", 1)
-		size, ok2 := number(query, "pageSize", 100)
-		if text := query.Get("updatedAtFrom"); text != "" {
-			var err error
-			from, err = time.Parse(time.RFC3339, text)
-			ok1 = ok1 && err == nil
-		}
-		if !ok1 || !ok2 || size > 1000 {
+		from, skip, size, err := parse(r.URL.Query())
+		if err != nil {
 			http.Error(w, `{"title":"Bad Request"}`, http.StatusBadRequest)
 			return
 		}
-		rows, _ := pool.Query(r.Context(), page, from, size, (number1-1)*size)
+		rows, _ := pool.Query(r.Context(), pageQuery, from, size, skip)
 		bodies, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		if err != nil {
 			log.Print(err)
