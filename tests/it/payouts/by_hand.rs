@@ -54,6 +54,7 @@ async fn what_two_persons_have_to_approve_waits_for_the_second() {
     let (code, _, err) = desk.run_as(BOB, &["approve", "k"]).await;
     assert_eq!(code, 0, "{err}");
     desk.till.carry_on(&desk.payments, "k", &["failed"]).await;
+    assert_eq!(desk.shows("k").await, (PaymentStatus::Failed, InitiationStatus::Failed));
     desk.pay("k", 1500).await;
     assert_eq!(desk.till.state("k").await, "held");
     assert!(desk.says(&["approve", "k"]).await.contains("is approved by 1 of 2 persons"));
