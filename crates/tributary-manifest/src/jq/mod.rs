@@ -17,7 +17,7 @@ use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, native};
 use jaq_json::Val;
 
-pub use json::{parse, to_json};
+pub use json::{BUDGET, NotJson, parse, parse_within, to_json};
 pub use yielded::{boolean, holds, scalar, text, token_of};
 
 /// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
