@@ -41,7 +41,7 @@ impl From<Provider> for ServedProvider {
 }
 
 /// Everything that a serving process does, ready to run.
-pub struct Server {
+pub struct Service {
     publisher: Publisher,
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
@@ -58,7 +58,7 @@ pub struct Listeners {
     pub operator: Listening,
 }
 
-impl Server {
+impl Service {
     /// Makes ready to serve `providers`, behind the proxies that are `trusted`. Once in a process: it
     /// records metrics from then on.
     pub fn new(
@@ -93,7 +93,7 @@ impl Server {
     /// What to watch the runs of the first provider that is pulled by, and how many of them its
     /// first full sync takes.
     #[cfg(feature = "standin")]
-    pub fn progress(&self) -> Option<(Arc<crate::sync::Progress>, u64)> {
+    pub fn progress(&self) -> Option<(Arc<crate::sync::SyncProgress>, u64)> {
         self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 
@@ -201,7 +201,7 @@ impl Running {
     /// Ends it: requests first, then what they may have set going, and last the publisher, which
     /// carries on what both of them committed. `hurry` ends the lame duck's time early.
     pub async fn stop(mut self, why: Stop, patience: Patience, hurry: impl Future<Output = ()>) {
-        tracing::info!(?why, "stopping: what was accepted is finished");
+        tracing::info!(?why, "stopping: requests that were accepted are finished first");
         let hurried = CancellationToken::new();
         let hurrying = async {
             hurry.await;
@@ -219,9 +219,9 @@ impl Running {
         self.stop_runs.cancel();
         join_within(RUNS_END, &mut self.runs).await;
         // requests of payments go on when nobody waits for them any more
-        if tokio::time::timeout(RUNS_END, self.payments.settled()).await.is_err() {
+        if tokio::time::timeout(RUNS_END, self.payments.drained()).await.is_err() {
             tracing::warn!(
-                "a payment is still under way: another instance, or the next start, carries it on"
+                "a payment is still under way: another instance, or the next start, continues with it"
             );
         }
         self.stop_publisher.cancel();
@@ -233,7 +233,7 @@ impl Running {
 /// Waits for `tasks`; whatever is left after `limit` is dropped where it stands.
 async fn join_within(limit: Duration, tasks: &mut JoinSet<()>) {
     if tokio::time::timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
-        tracing::warn!("stopped what did not end within {} s", limit.as_secs());
+        tracing::warn!("stopped background work that did not end within {} s", limit.as_secs());
         tasks.abort_all();
     }
 }

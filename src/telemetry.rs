@@ -34,7 +34,7 @@ pub fn start_logs(filter: &str, format: Option<LogFormat>) -> Result<(), String>
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let builder = builder.log_internal_errors(false);
     let started = match format {
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
         LogFormat::Pretty => builder.with_ansi(terminal).with_target(false).try_init(),
     };
     started.map_err(|error| format!("cannot start logging: {error}"))
@@ -79,7 +79,7 @@ fn describe() {
     describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
     describe_counter!(
         "tributary_rate_limited_total",
-        "Requests answered with 429 by provider; those without a valid key have none"
+        "Requests answered with 429 by provider; those without a valid API key have none"
     );
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
@@ -87,17 +87,17 @@ fn describe() {
         "tributary_last_poll_timestamp_seconds",
         "When a consumer last asked for a page (Unix time)"
     );
-    describe_gauge!("tributary_watermark_ahead", "1 while a consumer has seen more than the feed remembers");
+    describe_gauge!("tributary_watermark_ahead", "1 while a consumer's watermark is ahead of the feed");
     describe_counter!(
         "tributary_watermarks_ahead_total",
-        "Polls of consumers that have seen more than the feed remembers"
+        "Polls of consumers whose watermark is ahead of the feed"
     );
     describe_counter!("tributary_published_total", "Versions published");
     describe_counter!("tributary_ingested_total", "Records ingested by resource and outcome");
     describe_counter!("tributary_sync_runs_total", "Runs against a provider's API by outcome");
     describe_counter!("tributary_sync_warnings_total", "Oddities in runs by stream and kind");
     describe_counter!("tributary_webhooks_total", "Calls of providers by outcome");
-    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to look at");
+    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
     describe_counter!("tributary_task_panics_total", "Tasks that panicked, or ended without being told to");
 }
 
@@ -122,7 +122,7 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
             Source::Push | Source::Unset => &[],
         };
         for (stream, kind) in
-            streams.iter().flat_map(|stream| Warning::KINDS.map(|kind| (stream.name.clone(), kind)))
+            streams.iter().flat_map(|stream| Warning::KINDS.iter().map(|kind| (stream.name.clone(), *kind)))
         {
             counter!("tributary_sync_warnings_total", "provider" => provider.clone(), "stream" => stream,
                 "kind" => kind)

@@ -1,4 +1,4 @@
-//! `tributary demo`: a stand-in of a bank, the adapter pulling from it, and a key to look.
+//! `tributary demo`: a stand-in of Starling Bank, the adapter pulling from it, and an API key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use super::standin::BankArgs;
 use super::{CommandResult, Common, keys};
 use crate::config::Provider;
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, Trusted};
-use crate::service::{Listeners, Server};
+use crate::service::{Listeners, Service};
 use crate::store;
-use crate::sync::{Instance, Progress};
+use crate::sync::{Instance, SyncProgress};
 use tributary_domain::Scope;
 use tributary_manifest::Period;
 use tributary_standin::kit;
@@ -66,7 +66,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let listeners =
         Listeners { public: Listening::bind(args.listen)?, operator: Listening::bind(args.operator_listen)? };
     let addresses = [listeners.public.address()?, listeners.operator.address()?];
-    let server = Server::new(pool, vec![provider], &Instance::default(), Trusted::default())?;
+    let server = Service::new(pool, vec![provider], &Instance::default(), Trusted::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listeners, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
@@ -95,7 +95,7 @@ fn provider(upstream_url: &str) -> Result<Provider, String> {
     Ok(provider)
 }
 
-async fn watch_first_sync(progress: &Arc<Progress>, runs: u64, expected: usize) {
+async fn watch_first_sync(progress: &Arc<SyncProgress>, runs: u64, expected: usize) {
     let bar = ProgressBar::new(expected as u64);
     let style = "First sync {bar:40} {pos}/{len} records  {per_sec}  {eta} left";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));

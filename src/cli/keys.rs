@@ -13,10 +13,10 @@ use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, time, words};
 use super::{CommandResult, Common};
 use crate::config;
-use crate::http::new_key;
+use crate::http::new_api_key;
 use crate::store;
 use crate::store::api_keys::{self, ApiKey, NewKey};
-use tributary_domain::{KeyDigest, KeyName, ProviderName, Scope};
+use tributary_domain::{ApiKeyDigest, KeyName, ProviderName, Scope};
 use tributary_manifest::Period;
 
 #[derive(Subcommand)]
@@ -24,9 +24,9 @@ use tributary_manifest::Period;
   tributary keys create --provider acme --name formance --scope connector   prints the key, and nothing else, on standard output
   tributary keys rotate formance --overlap 24h                              prints its successor; it goes on for a day itself")]
 pub enum KeysCommand {
-    /// Make a key and print it. It is shown this once: only its digest is kept.
+    /// Make an API key and print it. It is shown this once: only its digest is kept.
     Create {
-        /// The provider that the key is for.
+        /// The provider that the API key is for.
         #[arg(long)]
         provider: ProviderName,
         /// What it is called: who has it, or what for. One valid key of a provider has a name.
@@ -39,9 +39,9 @@ pub enum KeysCommand {
         #[arg(long, value_parser = period, value_name = "TIME")]
         expires: Option<Duration>,
     },
-    /// List keys, without their secrets.
+    /// List API keys, without their secrets.
     List {
-        /// Only the keys of this provider.
+        /// Only the API keys of this provider.
         #[arg(long)]
         provider: Option<ProviderName>,
         #[command(flatten)]
@@ -133,8 +133,8 @@ pub async fn create(
     scope: Scope,
     expires_at: Option<DateTime<Utc>>,
 ) -> Result<String, Error> {
-    let (id, key) = new_key();
-    let digest = KeyDigest::of(&key);
+    let (id, key) = new_api_key();
+    let digest = ApiKeyDigest::of(&key);
     let new = NewKey { id, provider, name, scope, digest: &digest, expires_at };
     let mut connection = pool.acquire().await?;
     if !api_keys::create(&mut connection, new).await? {
@@ -157,8 +157,8 @@ async fn rotate(
     let old = api_keys::lock_named(&mut transaction, provider, name).await?;
     let old = old.ok_or_else(|| no_such_key(name.as_str()))?;
     let same = old.expires_at.and_then(|end| Utc::now().checked_add_signed(end - old.created_at));
-    let (id, key) = new_key();
-    let digest = KeyDigest::of(&key);
+    let (id, key) = new_api_key();
+    let digest = ApiKeyDigest::of(&key);
     let expires_at = expires.map(from_now).or(same);
     let new = NewKey { id, provider, name, scope: old.scope.parse()?, digest: &digest, expires_at };
     api_keys::replace(&mut transaction, old.id, id, overlap).await?;
@@ -180,7 +180,7 @@ async fn revoke(pool: &PgPool, key: &str, provider: Option<ProviderName>) -> Com
 }
 
 fn no_such_key(key: &str) -> String {
-    format!("there is no valid key {key}; `tributary keys list` shows what there is")
+    format!("there is no valid API key {key}; `tributary keys list` shows what there is")
 }
 
 /// The provider that has a key called `name`: the one that is `wanted`, or else the only one.

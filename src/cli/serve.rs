@@ -14,7 +14,7 @@ use super::signals::Signals;
 use super::{CommandResult, Common, files, notify};
 use crate::config::{self, Provider};
 use crate::http::{ConnectionLimits, ForwardedHeader, Handed, Listening, Patience, Stop, Trusted};
-use crate::service::{Listeners, Server};
+use crate::service::{Listeners, Service};
 use crate::sync::Instance;
 use tributary_manifest::Period;
 
@@ -42,14 +42,13 @@ pub struct ServeArgs {
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
           value_parser = clap::value_parser!(u32).range(4..))]
     pub database_connections: u32,
-    /// For how long a stop goes on serving, so that proxies notice: 0s, 5s.
+    /// How long to go on serving after a stop is requested, so that proxies notice: 0s, 5s.
     #[arg(long, env = "TRIBUTARY_LAME_DUCK", default_value = "5s", value_name = "TIME", value_parser = time)]
     pub lame_duck: Duration,
-    /// For how long a stop then waits for requests in flight; Formance waits 10 s for an answer.
+    /// How long to wait then for requests in flight; Formance waits 10 s for an answer.
     #[arg(long, env = "TRIBUTARY_DRAIN", default_value = "30s", value_name = "TIME", value_parser = time)]
     pub drain: Duration,
-    /// The most connections of clients. Beyond, a new one takes the place of one on which nothing is
-    /// asked.
+    /// The most connections of clients. Beyond that, a new one takes the place of an idle one.
     #[arg(long, env = "TRIBUTARY_CONNECTIONS", default_value_t = ConnectionLimits::default().most, value_name = "N",
           value_parser = connections)]
     pub connections: usize,
@@ -58,9 +57,9 @@ pub struct ServeArgs {
     pub connections_per_address: Option<usize>,
     /// Networks of the proxies that are believed as to where requests come from and what they are called
     /// (X-Request-Id): 10.0.0.0/8,192.0.2.1. Separated by commas.
-    #[arg(long, env = "TRIBUTARY_TRUSTED_PROXIES", value_name = "NETWORKS", value_delimiter = ',',
-          value_parser = network)]
-    pub trusted_proxies: Vec<IpNet>,
+    #[arg(long, env = "TRIBUTARY_TRUSTED_PROXIES", default_value = "", hide_default_value = true,
+          value_name = "NETWORKS", value_parser = networks)]
+    pub trusted_proxies: Networks,
     /// The header in which these proxies tell where a request comes from.
     #[arg(
         long,
@@ -69,13 +68,13 @@ pub struct ServeArgs {
         value_name = "HEADER"
     )]
     pub forwarded_header: ForwardedHeader,
-    /// For how long a client may take to send the head of a request, or take nothing of an answer.
+    /// How long a client may take to send the head of a request, or may read nothing of an answer.
     #[arg(long, env = "TRIBUTARY_HEAD_TIME", default_value = "30s", value_name = "TIME", value_parser = some_time)]
     pub head_time: Duration,
-    /// For how long a connection is kept on which nothing is asked. Formance's client keeps it for 90s.
+    /// How long an idle connection is kept. Formance's client keeps it for 90s.
     #[arg(long, env = "TRIBUTARY_IDLE_TIME", default_value = "120s", value_name = "TIME", value_parser = some_time)]
     pub idle_time: Duration,
-    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     pub lease: Duration,
 }
@@ -86,7 +85,7 @@ fn time(text: &str) -> Result<Duration, String> {
 
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = time(text)?;
-    if time.is_zero() { Err("it has to be longer than nothing".to_owned()) } else { Ok(time) }
+    if time.is_zero() { Err("it has to be longer than 0s".to_owned()) } else { Ok(time) }
 }
 
 fn connections(text: &str) -> Result<usize, String> {
@@ -94,11 +93,18 @@ fn connections(text: &str) -> Result<usize, String> {
     number.ok_or_else(|| "it is a number from 4 to 1000000".to_owned())
 }
 
-/// A network, or one address.
-fn network(text: &str) -> Result<IpNet, String> {
-    let text = text.trim();
-    let network = text.parse().ok().or_else(|| Some(text.parse::<IpAddr>().ok()?.into()));
-    network.ok_or_else(|| "it is an address or a network, such as 10.0.0.0/8".to_owned())
+/// Networks as they are typed.
+#[derive(Debug, Clone)]
+pub struct Networks(Vec<IpNet>);
+
+/// Networks and single addresses, separated by commas.
+fn networks(text: &str) -> Result<Networks, String> {
+    let named = text.split(',').map(str::trim).filter(|network| !network.is_empty());
+    let networks = named.map(|network| {
+        let parsed = network.parse().ok().or_else(|| Some(network.parse::<IpAddr>().ok()?.into()));
+        parsed.ok_or_else(|| format!("{network:?} is no address and no network such as 10.0.0.0/8"))
+    });
+    Ok(Networks(networks.collect::<Result<_, _>>()?))
 }
 
 impl ServeArgs {
@@ -111,11 +117,7 @@ impl ServeArgs {
 /// Reads the time of a lease: a second at least, as shorter ones would be lost to any hiccup.
 pub fn lease_time(text: &str) -> Result<Duration, String> {
     let time = Period::try_from(text.to_owned())?.as_duration();
-    if time < Duration::from_secs(1) {
-        Err("a lease holds for a second at least".to_owned())
-    } else {
-        Ok(time)
-    }
+    if time < Duration::from_secs(1) { Err("a lease lasts at least one second".to_owned()) } else { Ok(time) }
 }
 
 pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> CommandResult {
@@ -139,8 +141,8 @@ async fn serve(
     (mut launch, handed): (Launch, Handed),
     mut signals: Signals,
 ) -> CommandResult {
-    let trusted = Trusted::new(args.trusted_proxies.clone(), args.forwarded_header);
-    let server = Server::new(pool, providers, &Instance::new(args.lease), trusted)?;
+    let trusted = Trusted::new(args.trusted_proxies.0.clone(), args.forwarded_header);
+    let server = Service::new(pool, providers, &Instance::new(args.lease), trusted)?;
     let listening = |handed: Option<Listening>, address| match handed {
         Some(handed) => Ok(handed),
         None => Listening::bind(address),
@@ -150,15 +152,15 @@ async fn serve(
         operator: listening(handed.operator, args.operator_listen)?,
     };
     let running = server.start(listeners, args.connection_limits())?;
-    launch.tell_predecessor();
-    notify::tell("READY=1");
+    launch.notify_predecessor();
+    notify::send("READY=1");
     let (why, result) = tokio::select! {
         why = signals.until_stop(&launch, running.sockets()) => (why, Ok(())),
         () = running.deaf() => (Stop::Prompt, Err("no connections are accepted any more because of a fault; the log has it")),
     };
     if why != Stop::Replaced {
         // the successor is what the service manager looks after now
-        notify::tell("STOPPING=1");
+        notify::send("STOPPING=1");
     }
     let patience = Patience { lame_duck: args.lame_duck, drain: args.drain };
     running

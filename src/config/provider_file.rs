@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use super::Lookup;
 use super::payments::PaymentsSection;
-use super::places::{Place, Places};
+use super::places::{LineColumn, Places};
 use crate::payments::Policy;
-use crate::store::feeds::Pace;
+use crate::store::feeds::FeedPace;
 use tributary_domain::{
-    FormanceVersion, KeyDigest, KeyName, PaymentLimit, ProviderName, RequestLimit, Scope,
+    ApiKeyDigest, FormanceVersion, KeyName, PaymentLimit, ProviderName, RequestLimit, Scope,
 };
 use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
@@ -27,8 +27,8 @@ pub struct Provider {
     pub name: ProviderName,
     pub source: Source,
     pub formance: FormanceVersion,
-    pub pace: Pace,
-    /// What each of its keys may ask of the API.
+    pub pace: FeedPace,
+    /// What each of its API keys may ask of the API.
     pub limit: RequestLimit,
     /// And how many payments.
     pub payment_limit: PaymentLimit,
@@ -36,7 +36,7 @@ pub struct Provider {
     pub payments: Policy,
     /// Keys that the file brings.
     pub keys: Vec<FileKey>,
-    /// What the operator has to be told: declared, but not in force.
+    /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
     compiled: Option<Arc<CompiledProvider>>,
 }
@@ -47,7 +47,7 @@ pub struct FileKey {
     /// What it is called in the file: its scope, if the file says nothing else.
     pub name: String,
     pub scope: Scope,
-    pub digest: KeyDigest,
+    pub digest: ApiKeyDigest,
     /// Its place in the list of the file, from 0 on.
     pub place: usize,
 }
@@ -80,7 +80,7 @@ struct ProviderFile {
     /// How changes are published.
     #[serde(default)]
     feed: FeedSection,
-    /// How many requests each key of the provider may send.
+    /// How many requests each API key of the provider may send.
     #[serde(default)]
     api: ApiSection,
     /// What may be paid through this service, and from which accounts.
@@ -112,13 +112,13 @@ struct FeedSection {
     parent_wait: Period,
 }
 
-/// What each key of the provider may ask of the API.
+/// What each API key of the provider may ask of the API.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ApiSection {
-    /// How many requests a second a key may send in the long run, 1 to 1000000; 1000 if not given.
+    /// How many requests a second an API key may send in the long run, 1 to 1000000; 1000 if not given.
     max_requests_per_second: Option<u32>,
-    /// How many requests a key may send at once after a pause; ten times the limit of a second if not
+    /// How many requests an API key may send at once after a pause; ten times the limit of a second if not
     /// given, and never less than one call of Formance's connector may need.
     burst: Option<u32>,
     /// How many payouts and transfers a second a key may order in the long run, 1 to 1000; 5 if not
@@ -149,11 +149,11 @@ impl Default for FeedSection {
 }
 
 impl FeedSection {
-    fn pace(&self) -> Result<Pace, String> {
+    fn pace(&self) -> Result<FeedPace, String> {
         if !(1..=1_000_000).contains(&self.max_per_second) {
             return Err(format!("feed.max_per_second: {} is not from 1 to 1000000", self.max_per_second));
         }
-        Ok(Pace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
+        Ok(FeedPace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
     }
 }
 
@@ -165,7 +165,7 @@ const PAGE_SIZE: u32 = 100;
 impl ApiSection {
     /// The limit of a key. One call of the connector walks through the pages of a whole second,
     /// and begins anew if one of them is refused: without room for all of them it would never end.
-    fn limit(&self, pace: Pace) -> Result<RequestLimit, String> {
+    fn limit(&self, pace: FeedPace) -> Result<RequestLimit, String> {
         let default = RequestLimit::default();
         let per_second = self.max_requests_per_second.unwrap_or(default.per_second.get());
         let per_second = NonZeroU32::new(per_second)
@@ -256,7 +256,7 @@ fn keys(entries: &[KeyEntry], lookup: Lookup) -> Result<(Vec<FileKey>, Vec<Strin
     let (mut keys, mut warnings) = (Vec::<FileKey>::new(), Vec::new());
     for (place, entry) in entries.iter().enumerate() {
         let variable = entry.key.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
-            format!("keys[{place}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; no key belongs in a file")
+            format!("keys[{place}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; an API key itself does not belong in a file")
         })?;
         let name = match &entry.name {
             Some(name) => {
@@ -271,7 +271,7 @@ fn keys(entries: &[KeyEntry], lookup: Lookup) -> Result<(Vec<FileKey>, Vec<Strin
                 ));
             }
             Some(key) => {
-                let key = FileKey { name, scope: entry.scope, digest: KeyDigest::of(&key), place };
+                let key = FileKey { name, scope: entry.scope, digest: ApiKeyDigest::of(&key), place };
                 if let Some(first) = keys.iter().find(|other| other.digest == key.digest) {
                     return Err(format!(
                         "keys[{}] and keys[{place}] are the same key: give each a value of its own",
@@ -281,7 +281,7 @@ fn keys(entries: &[KeyEntry], lookup: Lookup) -> Result<(Vec<FileKey>, Vec<Strin
                 keys.push(key);
             }
             None => warnings.push(format!(
-                "{variable} is not set: the key of scope {} is not in force",
+                "{variable} is not set: the API key of scope {} is not in force",
                 entry.scope.as_str()
             )),
         }
@@ -329,7 +329,7 @@ fn describe_variants(schema: &mut Schema) {
 fn at_its_line(text: &str, error: &ManifestError) -> String {
     let (stream, field) = error.place();
     match Places::of(text).and_then(|places| places.of_source(stream, field)) {
-        Some(Place { line, column }) => format!("line {line}, column {column}: {error}"),
+        Some(LineColumn { line, column }) => format!("line {line}, column {column}: {error}"),
         None => error.to_string(),
     }
 }
@@ -392,7 +392,7 @@ mod tests {
         assert_eq!(provider.formance, FormanceVersion::Current);
         assert_eq!(
             provider.pace,
-            Pace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
+            FeedPace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
         );
     }
 

@@ -1,5 +1,5 @@
-//! Bearer keys. A key belongs to one provider and one scope, and only its digest is kept. The
-//! key itself tells where its digest is, so that comparing is done once, in constant time.
+//! API keys, sent as bearer tokens. An API key belongs to one provider and one scope, and only its digest is kept. The
+//! key itself says where its digest is, so that comparing is done once, in constant time.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use uuid::Uuid;
 use super::limits::Buckets;
 use super::{ApiError, ServedProvider, SharedState};
 use crate::store::api_keys;
-use tributary_domain::{KeyDigest, ProviderName, Scope};
+use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
 
 const PREFIX: &str = "trb_";
 
-/// A new key: its id, and the secret text, of which only the digest is to be kept.
-pub fn new_key() -> (Uuid, String) {
+/// A new API key: its id, and the secret text, of which only the digest is to be kept.
+pub fn new_api_key() -> (Uuid, String) {
     let id = Uuid::new_v4();
     let mut secret = [0_u8; 32];
     OsRng.try_fill_bytes(&mut secret).expect("the operating system gives random bytes");
     (id, format!("{PREFIX}{}_{}", id.simple(), URL_SAFE_NO_PAD.encode(secret)))
 }
 
-/// The id within a key that [`new_key`] made.
-fn key_id(key: &str) -> Option<Uuid> {
+/// The id within an API key that [`new_api_key`] made.
+fn api_key_id(key: &str) -> Option<Uuid> {
     let (id, _) = key.strip_prefix(PREFIX)?.split_once('_')?;
     Uuid::try_parse(id).ok()
 }
 
-/// Who calls, as its key says.
+/// Who calls, as its API key says.
 #[derive(Debug, Clone)]
 struct Caller {
     provider: ProviderName,
@@ -46,13 +46,13 @@ struct Caller {
 /// database work for keys that were made up: only as often as the bucket of strangers allows.
 async fn caller(parts: &Parts, state: &SharedState) -> Result<(Caller, Arc<Buckets>), ApiError> {
     let Some(key) = bearer(parts) else { return Err(stranger(parts, state, "no key", None)) };
-    let digest = KeyDigest::of(key);
+    let digest = ApiKeyDigest::of(key);
     if let Some(caller) = file_key(state, &digest) {
         let buckets = buckets(state, &digest, &caller);
         buckets.all.take()?;
         return Ok((caller, buckets));
     }
-    let Some(id) = key_id(key) else { return Err(stranger(parts, state, "no valid key", None)) };
+    let Some(id) = api_key_id(key) else { return Err(stranger(parts, state, "no valid key", None)) };
     let limits = &state.limits;
     let known = limits.known(&digest);
     if let Some(buckets) = &known {
@@ -95,13 +95,13 @@ fn stranger(parts: &Parts, state: &SharedState, why: &str, id: Option<Uuid>) -> 
 }
 
 /// The buckets of a valid key.
-fn buckets(state: &SharedState, digest: &KeyDigest, caller: &Caller) -> Arc<Buckets> {
+fn buckets(state: &SharedState, digest: &ApiKeyDigest, caller: &Caller) -> Arc<Buckets> {
     let served = state.providers.get(&caller.provider);
     let limits = served.map(|served| (served.limit, served.payment_limit)).unwrap_or_default();
     state.limits.learn(digest, &caller.provider, limits)
 }
 
-/// The key that the request carries.
+/// The API key that the request carries.
 fn bearer(parts: &Parts) -> Option<&str> {
     let (scheme, key) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let key = key.trim();
@@ -109,7 +109,7 @@ fn bearer(parts: &Parts) -> Option<&str> {
 }
 
 /// Whose key it is that the database has; `None` for one that opens nothing.
-async fn find(id: Uuid, digest: &KeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
+async fn find(id: Uuid, digest: &ApiKeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
     let stored = api_keys::find_valid(&state.pool, id).await?;
     let Some(stored) = stored.filter(|stored| digest.is(&stored.digest)) else { return Ok(None) };
     // of a later release perhaps: what is not known opens nothing
@@ -130,7 +130,7 @@ async fn find(id: Uuid, digest: &KeyDigest, state: &SharedState) -> Result<Optio
 }
 
 /// Looks at every key, whether one matched already or not.
-fn file_key(state: &SharedState, digest: &KeyDigest) -> Option<Caller> {
+fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
     let mut found = None;
     for (provider, served) in &state.providers {
         for key in &served.keys {
@@ -143,7 +143,7 @@ fn file_key(state: &SharedState, digest: &KeyDigest) -> Option<Caller> {
     found
 }
 
-/// The provider that a key of one scope is for.
+/// The provider that an API key of one scope is for.
 #[derive(Debug, Clone)]
 pub struct Authorized {
     pub provider: ProviderName,

@@ -1,5 +1,5 @@
-//! How often may be asked. Each key has a bucket of its own, so that no consumer takes the place
-//! of another, and another one for the payments that it orders; whoever shows no valid key shares one
+//! How often may be asked. Each API key has a bucket of its own, so that no consumer takes the place
+//! of another, and another one for the payments that it orders; whoever shows no valid API key shares one
 //! bucket with all the others who do not. Over
 //! the limit the answer is 429, the one refusal that Formance takes for "later" and not for "no".
 //! And how much may be in memory of what is being sent, by those with a key and by those without.
@@ -19,9 +19,9 @@ use uuid::Uuid;
 use super::ApiError;
 use super::body::Room;
 use crate::store::{StoreError, api_keys};
-use tributary_domain::{KeyDigest, PaymentLimit, ProviderName, RequestLimit};
+use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit};
 
-/// What all requests without a valid key share.
+/// What all requests without a valid API key share.
 const UNKNOWN: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(50).expect("it is not zero"),
     burst: NonZeroU32::new(100).expect("it is not zero"),
@@ -70,20 +70,22 @@ impl Bucket {
         Self { limit, limiter: RateLimiter::direct(quota), of }
     }
 
-    /// Takes one request out, or tells how long to wait.
+    /// Takes one request out, or says how long to wait.
     pub fn take(&self) -> Result<(), ApiError> {
         let Err(until) = self.limiter.check() else { return Ok(()) };
         let retry_after = until.wait_time_from(self.limiter.clock().now());
         let RequestLimit { per_second, burst } = self.limit;
         let detail = match &self.of {
-            For::Key(_) => format!("this key may ask {per_second} times a second, and {burst} times at once"),
+            For::Key(_) => {
+                format!("this API key may ask {per_second} times a second, and {burst} times at once")
+            }
             For::Payments(_) => {
-                format!("this key may order {per_second} payments a second, and {burst} at once")
+                format!("this API key may order {per_second} payments a second, and {burst} at once")
             }
             For::Webhooks(_) => {
                 format!("a provider may call {per_second} times a second, and {burst} times at once")
             }
-            For::Strangers => "too many requests without a valid key".to_owned(),
+            For::Strangers => "too many requests without a valid API key".to_owned(),
         };
         match &self.of {
             For::Key(provider) | For::Payments(provider) | For::Webhooks(provider) => {
@@ -104,9 +106,9 @@ pub struct Buckets {
 }
 
 /// The buckets of one process.
-pub struct Limits {
+pub struct RequestLimits {
     /// Of the keys that were found valid, by digest: nobody else can draw from them.
-    keys: RwLock<HashMap<KeyDigest, Arc<Buckets>>>,
+    keys: RwLock<HashMap<ApiKeyDigest, Arc<Buckets>>>,
     /// The keys that were valid when the first unknown one came: they are no strangers, though they
     /// have not asked yet.
     at_the_start: OnceCell<RwLock<HashSet<Vec<u8>>>>,
@@ -123,7 +125,7 @@ pub struct Limits {
     webhooks: Room,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             keys: RwLock::default(),
@@ -142,16 +144,16 @@ impl Default for Limits {
 /// The turn to look a key up, until it is dropped.
 pub struct Turn<'a>(#[expect(dead_code, reason = "held")] [SemaphorePermit<'a>; 2]);
 
-impl Limits {
+impl RequestLimits {
     /// The buckets of a key that was valid when it was last looked at.
-    pub fn known(&self, key: &KeyDigest) -> Option<Arc<Buckets>> {
+    pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<Buckets>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// The buckets of a valid key, made at first sight: for all that it asks, and for payments.
     pub fn learn(
         &self,
-        key: &KeyDigest,
+        key: &ApiKeyDigest,
         provider: &ProviderName,
         (all, payments): (RequestLimit, PaymentLimit),
     ) -> Arc<Buckets> {
@@ -167,7 +169,7 @@ impl Limits {
     }
 
     /// A key is no longer valid.
-    pub fn forget(&self, key: &KeyDigest) {
+    pub fn forget(&self, key: &ApiKeyDigest) {
         self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(at_the_start) = self.at_the_start.get() {
             at_the_start.write().unwrap_or_else(PoisonError::into_inner).remove(key.as_bytes());
@@ -175,7 +177,7 @@ impl Limits {
     }
 
     /// Whether a key was valid when the first unknown one came, which is when the database is asked.
-    pub async fn was_valid_at_the_start(&self, key: &KeyDigest, pool: &PgPool) -> Result<bool, ApiError> {
+    pub async fn was_valid_at_the_start(&self, key: &ApiKeyDigest, pool: &PgPool) -> Result<bool, ApiError> {
         let read = async || {
             let digests = api_keys::valid_digests(pool).await?;
             Ok::<_, StoreError>(RwLock::new(digests.into_iter().collect()))
@@ -222,7 +224,7 @@ impl Limits {
     /// Waits for the turn to look a key up that nobody knows; refused where too many wait already.
     pub async fn lookup_turn(&self) -> Result<Turn<'_>, ApiError> {
         let full = || ApiError::TooManyRequests {
-            detail: "too many requests without a valid key".to_owned(),
+            detail: "too many requests without a valid API key".to_owned(),
             retry_after: Duration::from_secs(1),
         };
         let waiting = self.lookups_waiting.try_acquire().map_err(|_| full())?;
@@ -249,11 +251,11 @@ mod tests {
 
     #[test]
     fn each_key_has_its_own_bucket_until_it_is_forgotten() {
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         let (provider, one) = ("acme".parse().unwrap(), NonZeroU32::MIN);
         let limit = RequestLimit { per_second: one, burst: one };
         let limit = (limit, PaymentLimit(limit));
-        let [a, b] = ["a", "b"].map(KeyDigest::of);
+        let [a, b] = ["a", "b"].map(ApiKeyDigest::of);
         assert!(limits.learn(&a, &provider, limit).all.take().is_ok());
         assert!(limits.known(&a).unwrap().all.take().is_err());
         assert!(limits.learn(&a, &provider, limit).all.take().is_err(), "it is the same bucket");
@@ -265,7 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_comes_when_the_queue_is_full_is_told_so_at_once() {
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         let mut turns = Vec::new();
         for _ in 0..LOOKUPS {
             turns.push(limits.lookup_turn().await.unwrap());

@@ -32,10 +32,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::new_key;
+pub use auth::new_api_key;
 pub use client::{ForwardedHeader, Trusted};
 pub use error::ApiError;
-pub use limits::Limits;
+pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;
 pub use security::SecurityLog;
@@ -74,7 +74,7 @@ pub struct AppState {
     /// Who pays.
     pub payments: Payments,
     /// What was asked so far, by key.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// Which proxies are believed as to who asks.
     pub trusted: Trusted,
     /// Where refusals are written.
@@ -96,7 +96,7 @@ impl AppState {
             pool,
             providers,
             payments,
-            limits: Limits::default(),
+            limits: RequestLimits::default(),
             trusted: Trusted::default(),
             security: SecurityLog::default(),
             draining: Draining::default(),

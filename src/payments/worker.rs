@@ -20,7 +20,7 @@ use crate::supervision::{self, Part};
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
 /// How long a claim for a look holds; a request renews it.
-const LOOK_CLAIM: Duration = Duration::from_secs(45);
+const LOOKUP_CLAIM: Duration = Duration::from_secs(45);
 
 /// Carries orders on that nobody waits for. Cheap to clone.
 #[derive(Clone)]
@@ -69,17 +69,14 @@ impl Worker {
         let executor = &self.executor;
         let lost = payment_orders::expire(&executor.pool, &executor.owner).await?;
         if lost > 0 {
-            tracing::error!(
-                lost,
-                "an instance ended while it paid: the outcomes of its payments are looked up"
-            );
+            tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
         }
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
         let claim = Claim {
             owner: &executor.owner,
             token: Uuid::new_v4(),
-            time: executor.settings.claim.min(LOOK_CLAIM),
+            time: executor.settings.claim.min(LOOKUP_CLAIM),
         };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),
@@ -91,13 +88,13 @@ impl Worker {
             running.spawn(async move {
                 if let Err(error) = follow::go_on(&executor, &order, token).await {
                     // its claim ends by itself
-                    tracing::error!(order = %order.id, %error, "a payment could not be carried on");
+                    tracing::error!(order = %order.id, %error, "cannot continue with a payment; it is taken up again when its claim ends");
                 }
             });
         }
         for provider in executor.payers.keys() {
-            if let Err(error) = records::release(&executor.pool, provider).await {
-                tracing::error!(%provider, %error, "held records could not be decided about");
+            if let Err(error) = records::match_waiting(&executor.pool, provider).await {
+                tracing::error!(%provider, %error, "records that wait for an order's outcome could not be matched; trying again");
             }
         }
         Ok(claimed)

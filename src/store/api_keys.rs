@@ -7,9 +7,9 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{StoreError, interval};
-use tributary_domain::{KeyDigest, KeyName, ProviderName, Scope};
+use tributary_domain::{ApiKeyDigest, KeyName, ProviderName, Scope};
 
-/// A key, without its secret.
+/// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiKey {
     pub id: Uuid,
@@ -34,7 +34,7 @@ pub struct NewKey<'a> {
     pub provider: &'a ProviderName,
     pub name: &'a KeyName,
     pub scope: Scope,
-    pub digest: &'a KeyDigest,
+    pub digest: &'a ApiKeyDigest,
     pub expires_at: Option<DateTime<Utc>>,
 }
 

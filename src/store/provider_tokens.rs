@@ -10,9 +10,8 @@ use uuid::Uuid;
 use super::StoreError;
 use tributary_domain::ProviderName;
 
-/// Which token.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct TokenSlot<'a> {
     pub provider: &'a ProviderName,
     /// Of the configuration that it belongs to: 32 bytes.
     pub auth_digest: &'a [u8],
@@ -27,17 +26,17 @@ pub struct Access {
 }
 
 /// What became of a claim.
-pub enum Claim {
+pub enum TokenClaim {
     /// There is an access token that is good.
     Kept(Access),
     /// The caller, and nobody else, may exchange this refresh token until the lease ends.
-    Granted(Lease),
+    Granted(TokenLease),
     /// Somebody else is exchanging it.
     Busy,
 }
 
 /// The right to exchange a refresh token.
-pub struct Lease {
+pub struct TokenLease {
     pub id: Uuid,
     pub refresh_token: String,
     /// How many exchanges there were before.
@@ -48,64 +47,64 @@ pub struct Lease {
 /// that is good and another one than `stale`. Where there is no token yet, `first` is kept.
 pub async fn claim(
     pool: &PgPool,
-    place: Place<'_>,
+    slot: TokenSlot<'_>,
     first: &str,
     stale: Option<&str>,
     lease: Duration,
-) -> Result<Claim, StoreError> {
+) -> Result<TokenClaim, StoreError> {
     let mut transaction = super::begin(pool).await?;
     let begun = sqlx::query!(
         "insert into provider_tokens (provider, auth_digest, refresh_token) values ($1, $2, $3)
          on conflict on constraint provider_tokens_pkey do nothing",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         first
     )
     .execute(&mut *transaction)
     .await?;
     if begun.rows_affected() == 1 {
-        forget_old(&mut transaction, place).await?;
+        forget_old(&mut transaction, slot).await?;
     }
     let kept = sqlx::query!(
         r#"select refresh_token, access_token, usable_until, exchanges,
                   coalesce(usable_until > clock_timestamp(), true) as "is_usable!",
                   coalesce(leased_until > clock_timestamp(), false) as "is_leased!"
            from provider_tokens where provider = $1 and auth_digest = $2 for update"#,
-        place.provider.as_str(),
-        place.auth_digest
+        slot.provider.as_str(),
+        slot.auth_digest
     )
     .fetch_one(&mut *transaction)
     .await?;
     if let Some(token) = kept.access_token.filter(|token| kept.is_usable && stale != Some(token)) {
         transaction.commit().await?;
-        return Ok(Claim::Kept(Access { token, usable_until: kept.usable_until }));
+        return Ok(TokenClaim::Kept(Access { token, usable_until: kept.usable_until }));
     }
     if kept.is_leased {
         transaction.commit().await?;
-        return Ok(Claim::Busy);
+        return Ok(TokenClaim::Busy);
     }
     let id = Uuid::new_v4();
     sqlx::query!(
         "update provider_tokens
          set lease = $3, leased_until = clock_timestamp() + make_interval(secs => $4)
          where provider = $1 and auth_digest = $2",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         id,
         lease.as_secs_f64()
     )
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(Claim::Granted(Lease { id, refresh_token: kept.refresh_token, exchanges: kept.exchanges }))
+    Ok(TokenClaim::Granted(TokenLease { id, refresh_token: kept.refresh_token, exchanges: kept.exchanges }))
 }
 
 /// Keeps what the exchange under `lease` brought and ends the lease. `false` where somebody else
 /// finished an exchange meanwhile, as the lease had expired: theirs stands.
 pub async fn keep(
     pool: &PgPool,
-    place: Place<'_>,
-    lease: &Lease,
+    slot: TokenSlot<'_>,
+    lease: &TokenLease,
     refresh_token: &str,
     access: &Access,
 ) -> Result<bool, StoreError> {
@@ -114,8 +113,8 @@ pub async fn keep(
          set refresh_token = $4, access_token = $5, usable_until = $6, exchanges = exchanges + 1,
              lease = null, leased_until = null, updated_at = clock_timestamp()
          where provider = $1 and auth_digest = $2 and exchanges = $3",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         lease.exchanges,
         refresh_token,
         access.token,
@@ -127,12 +126,12 @@ pub async fn keep(
 }
 
 /// Ends a lease under which nothing was exchanged.
-pub async fn release(pool: &PgPool, place: Place<'_>, lease: &Lease) -> Result<(), StoreError> {
+pub async fn release(pool: &PgPool, slot: TokenSlot<'_>, lease: &TokenLease) -> Result<(), StoreError> {
     sqlx::query!(
         "update provider_tokens set lease = null, leased_until = null
          where provider = $1 and auth_digest = $2 and lease = $3",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         lease.id
     )
     .execute(pool)
@@ -142,12 +141,12 @@ pub async fn release(pool: &PgPool, place: Place<'_>, lease: &Lease) -> Result<(
 
 /// Forgets tokens of earlier configurations, but not at once: an instance may still run with one,
 /// and somebody may want to go back to it.
-async fn forget_old(connection: &mut PgConnection, place: Place<'_>) -> Result<(), StoreError> {
+async fn forget_old(connection: &mut PgConnection, slot: TokenSlot<'_>) -> Result<(), StoreError> {
     sqlx::query!(
         "delete from provider_tokens
          where provider = $1 and auth_digest <> $2 and updated_at < clock_timestamp() - interval '30 days'",
-        place.provider.as_str(),
-        place.auth_digest
+        slot.provider.as_str(),
+        slot.auth_digest
     )
     .execute(connection)
     .await?;

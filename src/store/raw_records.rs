@@ -8,7 +8,7 @@ use tributary_domain::{Origin, ProviderName};
 
 /// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptRecord {
     /// Grows in the order in which records came.
     pub position: i64,
     pub origin: Origin,
@@ -63,7 +63,7 @@ pub async fn list(
     stream: &str,
     after: i64,
     most: u32,
-) -> Result<Vec<Kept>, StoreError> {
+) -> Result<Vec<KeptRecord>, StoreError> {
     let rows = sqlx::query!(
         "select position, partition, record, parent, asked_at, identity, vanished from raw_records
          where provider = $1 and stream = $2 and position > $3 order by position limit $4",
@@ -74,7 +74,7 @@ pub async fn list(
     )
     .fetch_all(pool)
     .await?;
-    let kept = rows.into_iter().map(|row| Kept {
+    let kept = rows.into_iter().map(|row| KeptRecord {
         position: row.position,
         origin: Origin {
             stream: stream.to_owned(),

@@ -101,7 +101,7 @@ impl Gauges {
                 (
                     "tributary_changes_waiting_for_parent",
                     labels.clone(),
-                    backlog.map_or(0, |b| b.parked) as f64,
+                    backlog.map_or(0, |b| b.without_parent) as f64,
                 ),
                 ("tributary_feed_clock_behind_seconds", labels, behind.map_or(0.0, |b| b.seconds)),
             ]);

@@ -6,7 +6,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::Options;
-use super::account::Account;
+use super::account::OsAccount;
 use super::place::{self, Place};
 
 /// What of the environment the programs get: where programs and libraries are, and where temporary
@@ -28,7 +28,7 @@ pub(super) struct Setup<'a> {
     /// Where everything is.
     pub(super) place: &'a Place,
     /// As whom the server runs.
-    pub(super) account: &'a Account,
+    pub(super) account: &'a OsAccount,
     /// The directory of the socket.
     pub(super) socket_dir: &'a Path,
     /// What the caller chose.

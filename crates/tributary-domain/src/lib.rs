@@ -19,7 +19,7 @@ mod text;
 mod timestamp;
 mod transaction;
 
-pub use access::{KeyDigest, KeyName, PaymentLimit, RequestLimit, Scope};
+pub use access::{ApiKeyDigest, KeyName, PaymentLimit, RequestLimit, Scope};
 pub use account::{Account, Beneficiary};
 pub use amount::Amount;
 pub use asset::Asset;
@@ -29,7 +29,7 @@ pub use id::{ProviderName, RecordId, served_id_to_original};
 pub use json_budget::{JsonBudget, TooCostly};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
 pub use order::{
-    Change, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
+    OrderChange, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
     Verdict,
 };
 pub use origin::Origin;

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 
 /// How soon a connection without a place looks again, while nobody has left.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const RECHECK: Duration = Duration::from_millis(20);
 
 /// The open connections of a server. Clones share them.
 #[derive(Debug, Clone)]
@@ -35,14 +35,14 @@ struct Members {
 
 /// A connection's place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Seat {
     crowd: Crowd,
     number: u64,
 }
 
 /// What becomes of a connection that asks for a place.
 enum Asked {
-    Placed(Place),
+    Placed(Seat),
     /// Somebody is about to leave, or to have been answered.
     Wait,
     /// All connections of its address are being answered, and it has no share for another one.
@@ -71,7 +71,7 @@ impl Crowd {
         activity: &Activity,
         from: Option<IpAddr>,
         hurry: &CancellationToken,
-    ) -> Option<Place> {
+    ) -> Option<Seat> {
         loop {
             let left = self.left.notified();
             match self.ask(activity, from) {
@@ -82,14 +82,14 @@ impl Crowd {
             tokio::select! {
                 () = left => {}
                 // whoever was asked to leave may have been asked something meanwhile, and stays
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(RECHECK) => {}
                 () = hurry.cancelled() => return Some(self.admit_late(activity, from)),
             }
         }
     }
 
     /// A place that is there for whoever was accepted before the end.
-    pub fn admit_late(&self, activity: &Activity, from: Option<IpAddr>) -> Place {
+    pub fn admit_late(&self, activity: &Activity, from: Option<IpAddr>) -> Seat {
         self.admit(&mut self.members(), activity, from)
     }
 
@@ -107,14 +107,14 @@ impl Crowd {
         Asked::Wait
     }
 
-    fn admit(&self, members: &mut Members, activity: &Activity, from: Option<IpAddr>) -> Place {
+    fn admit(&self, members: &mut Members, activity: &Activity, from: Option<IpAddr>) -> Seat {
         let number = members.next;
         members.next += 1;
         members.open.insert(number, (activity.clone(), from));
         if let Some(from) = from {
             *members.shares.entry(from).or_default() += 1;
         }
-        Place { crowd: self.clone(), number }
+        Seat { crowd: self.clone(), number }
     }
 
     fn members(&self) -> std::sync::MutexGuard<'_, Members> {
@@ -149,7 +149,7 @@ impl Members {
     }
 }
 
-impl Place {
+impl Seat {
     /// Gives the place to others, before the connection has ended.
     pub fn give_up(&self) {
         self.crowd.members().leave(self.number);
@@ -157,7 +157,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         self.give_up();
     }

@@ -7,13 +7,13 @@
 //!    Unless a successor has the socket already, new connections are served as before.
 //! 2. No new ones: what waits in the accept queue is taken, then the listener is let go.
 //! 3. Connections on which nothing is asked are dismissed. A client may be sending a request at this
-//!    very moment, and a plain close would answer it with a reset. So each is told 408 first, which
+//!    very moment, and a plain close would answer it with a reset. So each is answered 408 first, which
 //!    clients on an idle connection take for a close, and as the answer to a request for "again",
 //!    and is read until the client has hung up.
 //! 4. Requests in flight are waited for, up to a limit.
 //!
 //! Connections have limits ([`ConnectionLimits`]), so that strangers who open them and ask nothing
-//! cannot keep those away who do. Whoever meets one is told 408 in the same way as in step 3.
+//! cannot keep those away who do. Whoever meets one is answered 408 in the same way as in step 3.
 
 mod activity;
 mod connection;
@@ -38,7 +38,7 @@ use tokio_util::task::TaskTracker;
 use super::client::Trusted;
 use crate::supervision;
 use activity::Activity;
-use crowd::{Crowd, Place};
+use crowd::{Crowd, Seat};
 pub use socket::{Handed, Listening, OPERATOR, SocketError};
 
 /// How far a stop has come. Clones share it.
@@ -106,7 +106,7 @@ impl ConnectionLimits {
     }
 
     /// How many files connections may take: those that have a place, and those that gave theirs up
-    /// and are still being told so.
+    /// and are still being answered so.
     pub fn files(&self) -> usize {
         self.most + self.lingering()
     }
@@ -164,7 +164,7 @@ impl Shared {
         self.spawn(stream, peer, activity, place);
     }
 
-    fn spawn(&self, stream: TcpStream, peer: IpAddr, activity: Activity, place: Place) {
+    fn spawn(&self, stream: TcpStream, peer: IpAddr, activity: Activity, place: Seat) {
         self.connections.spawn(connection::serve(stream, peer, activity, place, self.clone()));
     }
 

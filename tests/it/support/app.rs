@@ -13,11 +13,11 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::feed::Publisher;
-use tributary::http::{AppState, ServedProvider, app, new_key, operator_app};
+use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
 use tributary::payments::{Payments, Settings};
 use tributary::store::api_keys::NewKey;
 use tributary::store::{self, api_keys};
-use tributary_domain::{KeyDigest, PaymentLimit, ProviderName, RequestLimit, Scope};
+use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
 /// published but by [`TestApp::publish`] or a publisher that the test starts.
@@ -117,11 +117,11 @@ impl TestApp {
         self.publisher().publish_now().await.unwrap()
     }
 
-    /// Publishes until nothing waits but parked children: waits for room in the clock.
+    /// Publishes until nothing waits but children without their parent: waits for room in the clock.
     pub async fn publish_all(&self) {
         loop {
             self.publish().await;
-            let left: i64 = sqlx::query_scalar("select count(*) from changes where parked_at is null")
+            let left: i64 = sqlx::query_scalar("select count(*) from changes where waits_since is null")
                 .fetch_one(&self.pool)
                 .await
                 .unwrap();
@@ -214,9 +214,9 @@ fn nobody_pays(pool: &PgPool) -> Payments {
 
 /// Makes a key in the database.
 pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) -> String {
-    let (id, key) = new_key();
+    let (id, key) = new_api_key();
     let name = format!("test-{}", id.simple()).parse().unwrap();
-    let digest = KeyDigest::of(&key);
+    let digest = ApiKeyDigest::of(&key);
     let new = NewKey { id, provider, name: &name, scope, digest: &digest, expires_at: None };
     assert!(api_keys::create(&mut pool.acquire().await.unwrap(), new).await.unwrap());
     key
