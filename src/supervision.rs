@@ -1,5 +1,5 @@
 //! Tasks that have to go on for as long as the process serves. One that panics, or ends without being
-//! told to, is begun again after a pause, and counts as down until it has lasted for a while.
+//! told to, is restarted after a pause, and counts as down until it has lasted for a while.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use tributary_domain::ProviderName;
 
-/// The pause before a task is begun again; it doubles with each failure in a row.
+/// The pause before a task is restarted; it doubles with each failure in a row.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest such pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -72,7 +72,7 @@ impl Parts {
         self.locked().iter().map(|(part, up)| (part.clone(), *up)).collect()
     }
 
-    /// Runs what `begin` begins until `stop`, and begins it again whenever it ends before. It counts
+    /// Runs what `begin` begins until `stop`, and restarts it whenever it ends before. It counts
     /// as up, and its counter of failures is there, from the call on.
     pub fn keep<W: Future<Output = ()>>(
         self,
@@ -108,12 +108,12 @@ impl Parts {
             };
             let why = match &ended {
                 Ok(()) if stop.is_cancelled() => return,
-                Ok(()) => "it ended without being told to",
+                Ok(()) => "it ended without being stopped",
                 Err(panic) => what(&**panic),
             };
             self.set(&part, false);
             counter!("tributary_task_panics_total", "task" => part.to_string()).increment(1);
-            tracing::error!(task = %part, why, "a task failed; it begins again in {} s", pause.as_secs());
+            tracing::error!(task = %part, why, "a task failed and is restarted in {} s", pause.as_secs());
             stop.run_until_cancelled(tokio::time::sleep(pause)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }

@@ -98,7 +98,7 @@ fn describe() {
     describe_counter!("tributary_sync_warnings_total", "Oddities in runs by stream and kind");
     describe_counter!("tributary_webhooks_total", "Calls of providers by outcome");
     describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
-    describe_counter!("tributary_task_panics_total", "Tasks that panicked, or ended without being told to");
+    describe_counter!("tributary_task_panics_total", "Tasks that panicked, or ended without being stopped");
 }
 
 /// Has every counter that an alarm is recommended on begin at 0, for each of `providers` and `routes`

@@ -54,7 +54,7 @@ async fn reasons(state: &SharedState) -> Vec<String> {
         reasons.push("this instance is about to stop".to_owned());
     }
     let (essential, _) = state.parts.down();
-    reasons.extend(essential.iter().map(|part| format!("the task {part} failed and is begun again")));
+    reasons.extend(essential.iter().map(|part| format!("the task {part} failed and is being restarted")));
     if !state.database.answers(&state.pool).await {
         reasons.push("the database does not answer".to_owned());
     }
@@ -80,7 +80,7 @@ async fn readyz_in_full(State(state): State<SharedState>) -> Result<String, ApiE
     Ok(if others.is_empty() {
         "ready".to_owned()
     } else {
-        format!("ready; these tasks failed and are begun again: {}", others.join(", "))
+        format!("ready; these tasks failed and are being restarted: {}", others.join(", "))
     })
 }
 
