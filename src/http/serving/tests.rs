@@ -285,7 +285,7 @@ async fn a_head_that_does_not_end_is_told_408_and_an_idle_connection_too_each_af
 
 #[tokio::test]
 async fn no_limit_cuts_off_a_request_that_has_arrived() {
-    let server = limited(ConnectionLimits { most: 2, each: 2, head: SHORT, idle: SHORT });
+    let server = limited(ConnectionLimits { most: 2, each: 3, head: SHORT, idle: SHORT });
     let mut slow = connect(&server.address).await;
     send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
     server.came.notified().await;
