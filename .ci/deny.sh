@@ -12,7 +12,7 @@ readonly VERSION=0.20.2
 if [[ $(target/tools/bin/cargo-deny --version 2>/dev/null) != "cargo-deny $VERSION" ]]; then
     note "installing cargo-deny $VERSION into target/tools"
     CARGO_TARGET_DIR=$PWD/target/tools/build cargo install cargo-deny --version "$VERSION" --locked \
-        --root target/tools --quiet
+        --root target/tools --quiet --debug
 fi
 export PATH=$PWD/target/tools/bin:$PATH
 cargo deny --locked check licenses bans sources
