@@ -47,10 +47,12 @@ RUN apt-get update \
 COPY --from=build /src/target/release/tributary /usr/local/bin/tributary
 COPY providers/ /etc/tributary/providers/
 
+# Operators' address, too: publish it where only they reach it.
 ENV TRIBUTARY_LISTEN=0.0.0.0:8080 \
+    TRIBUTARY_OPERATOR_LISTEN=0.0.0.0:8081 \
     TRIBUTARY_PROVIDERS=/etc/tributary/providers
 USER 10001:10001
-EXPOSE 8080
+EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s --retries=3 CMD ["tributary", "health"]
 ENTRYPOINT ["tributary"]
 CMD ["serve"]

@@ -75,6 +75,10 @@ lint: ## Check the formatting, clippy's advice, and that .sqlx knows every query
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 
+.PHONY: deny
+deny: ## Check licences, bans and sources of all crates, and where the network allows it, advisories
+	@.ci/deny.sh
+
 # sqlx checks queries at compile time by asking a database. So that nobody needs one to build,
 # its answers are committed in .sqlx: run this after changing a query or a migration. It asks a
 # throw-away database (a container) that has just had all migrations.

@@ -18,7 +18,7 @@ command -v docker >/dev/null || fail "Docker is not installed; as root, .ci/engi
 docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null \
     || fail "neither \`docker compose\` nor docker-compose is here; install one of them"
 compose ${1:+--profile "$1"} up --detach --build \
-    || fail "the services did not start. Where a port is taken, set TRIBUTARY_PORT or POSTGRES_PORT;" \
+    || fail "the services did not start. Where a port is taken, set TRIBUTARY_PORT, TRIBUTARY_OPERATOR_PORT or POSTGRES_PORT;" \
         "where an image cannot be had, make images builds it."
 
 address=$(compose port tributary 8080)
@@ -30,8 +30,9 @@ done
 cat <<END
 
 Tributary   http://$address   (healthy)
+Operators   http://$(compose port tributary 8081)   (/metrics, /readyz, the admin API)
 PostgreSQL  $(compose port db 5432), database tributary, logins tributary_owner, tributary_service and ${TRIBUTARY_OPERATOR:-operator}
-Keys        docker compose run --rm migrate keys create --provider NAME --scope connector
+Keys        docker compose run --rm migrate keys create --provider NAME --name KEY --scope connector
 Log         make logs
 Stop        make down   (the data stays, in a volume)
 END

@@ -97,6 +97,7 @@ begin
   -- feeds, changes and feed are written by these, and by triggers
   grant execute on function publish, lift_floor, await_first_sync to tributary_app;
   grant update (awaits_first_sync) on feeds to tributary_app;
+  grant update (last_used_at) on api_keys to tributary_app;
   -- to see whether the chain still has what it had
   grant select (position, hash) on payment_audit to tributary_app;
 end $$;

@@ -7,6 +7,8 @@ pub mod feed;
 pub mod http;
 pub mod payments;
 pub mod records;
+pub mod service;
 pub mod store;
+pub mod supervision;
 pub mod sync;
 pub mod telemetry;

@@ -11,14 +11,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::database::{Database, Login};
-use super::serve::{Service, stop_on_signal};
+use super::serve::stop_on_signal;
 use super::standin::BankArgs;
-use super::{CommandResult, Common};
+use super::{CommandResult, Common, keys};
 use crate::config::Provider;
-use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_api_key};
-use crate::store::{self, api_keys};
+use crate::http::{ConnectionLimits, Listening, Patience, Stop, Trusted};
+use crate::service::{Listeners, Service};
+use crate::store;
 use crate::sync::{Instance, SyncProgress};
-use tributary_domain::{ApiKeyDigest, Scope};
+use tributary_domain::Scope;
 use tributary_manifest::Period;
 use tributary_standin::kit;
 
@@ -34,6 +35,9 @@ pub struct DemoArgs {
     /// Address to listen on.
     #[arg(long, env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// Address to listen on for operators: metrics, readiness, the admin API.
+    #[arg(long, env = "TRIBUTARY_OPERATOR_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    operator_listen: SocketAddr,
     #[command(flatten)]
     bank: BankArgs,
 }
@@ -64,10 +68,7 @@ pub async fn run(common: &Common, args: DemoArgs) -> CommandResult {
 async fn begin_anew(owner: &PgPool) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     owner.execute("drop schema public cascade; create schema public").await?;
     store::migrate(owner).await?;
-    let (id, key) = new_api_key();
-    let digest = ApiKeyDigest::of(&key);
-    api_keys::create(owner, id, &PROVIDER.parse()?, Scope::Connector.as_str(), digest.as_bytes()).await?;
-    Ok(key)
+    keys::create(owner, &PROVIDER.parse()?, &"demo".parse()?, Scope::Connector, None).await
 }
 
 async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken) -> CommandResult {
@@ -77,14 +78,15 @@ async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken)
     tokio::spawn(kit::serve(upstream, bank, stop.clone().cancelled_owned()));
 
     let provider = provider(&upstream_url)?;
-    let listening = Listening::bind(args.listen)?;
-    let address = listening.address()?;
-    let server = Service::new(pool, vec![provider], &Instance::default())?;
+    let listeners =
+        Listeners { public: Listening::bind(args.listen)?, operator: Listening::bind(args.operator_listen)? };
+    let addresses = [listeners.public.address()?, listeners.operator.address()?];
+    let server = Service::new(pool, vec![provider], &Instance::default(), Trusted::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
-    let running = server.start(listening, ConnectionLimits::default())?;
+    let running = server.start(listeners, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled() {
-        print_how_to_try(&address, &upstream_url, key);
+        print_how_to_try(addresses, &upstream_url, key);
     }
     stop.cancelled().await;
     let patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(5) };
@@ -121,12 +123,13 @@ async fn watch_first_sync(progress: &Arc<SyncProgress>, runs: u64, expected: usi
     bar.finish();
 }
 
-fn print_how_to_try(address: &SocketAddr, upstream_url: &str, key: &str) {
+fn print_how_to_try([address, operator]: [SocketAddr; 2], upstream_url: &str, key: &str) {
     let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1))
         .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     println!(
         "
 Tributary:  http://{address}
+Operators:  http://{operator} (/metrics, /readyz, the admin API)
 Key:        {key}
 Upstream:   {upstream_url} (a stand-in of Starling Bank, which goes on changing)
 

@@ -1,4 +1,5 @@
-//! How many files the process may have open: connections are files, too.
+//! What the system lets the process do with files: how many may be open (connections are files, too),
+//! and none that holds its memory.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
@@ -21,4 +22,9 @@ pub fn allow(connections: usize) -> Result<(), String> {
     }
     setrlimit(Resource::RLIMIT_NOFILE, needed, hard)
         .map_err(|error| format!("cannot have {needed} files open at once: {error}; lower --connections"))
+}
+
+/// Has the system write no image of the memory to a disk when the process crashes: it holds keys.
+pub fn leave_no_core() -> Result<(), String> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(|error| format!("cannot forbid core dumps: {error}"))
 }

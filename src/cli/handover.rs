@@ -1,8 +1,8 @@
-//! An upgrade in place: a successor, started as this process was, takes the very same socket over.
+//! An upgrade in place: a successor, started as this process was, takes the very same sockets over.
 //! Both accept from one queue for a moment, so that no connection is ever without a server.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -15,7 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
-use crate::http::{Listening, SocketError};
+use crate::http::{Handed, Listening, OPERATOR, SocketError};
 
 /// Set for a successor: its standard input is a socket, on which it says that it serves.
 const SUCCESSOR: &str = "TRIBUTARY_SUCCESSOR";
@@ -35,6 +35,8 @@ pub struct Launch {
     folder: Option<PathBuf>,
     environment: Vec<(OsString, OsString)>,
     handed: ListenFd,
+    /// What the handed sockets are called, as `LISTEN_FDNAMES` has it.
+    names: String,
     predecessor: Option<StdUnixStream>,
 }
 
@@ -67,14 +69,15 @@ impl Launch {
             arguments: arguments.collect(),
             folder: std::env::current_dir().ok(),
             environment,
+            names: std::env::var("LISTEN_FDNAMES").unwrap_or_default(),
             handed: ListenFd::from_env(),
             predecessor,
         }
     }
 
-    /// The socket that was handed over, if there is one; once.
-    pub fn take_handed(&mut self) -> Result<Option<Listening>, SocketError> {
-        Listening::handed_over(std::mem::replace(&mut self.handed, ListenFd::empty()))
+    /// The sockets that were handed over; once.
+    pub fn take_handed(&mut self) -> Result<Handed, SocketError> {
+        Handed::take(std::mem::replace(&mut self.handed, ListenFd::empty()), &self.names)
     }
 
     /// Tells the predecessor, if there is one, that this process serves now.
@@ -86,21 +89,23 @@ impl Launch {
         }
     }
 
-    /// Starts a successor on the same socket, from the program and the files as they are now.
-    pub fn start_successor(&self, listening: &Listening) -> Result<Successor, HandoverError> {
+    /// Starts a successor on the same sockets (the public one, and the operators'), from the program
+    /// and the files as they are now.
+    pub fn start_successor(&self, sockets: [&Listening; 2]) -> Result<Successor, HandoverError> {
         if std::process::id() == 1 {
             return Err(HandoverError::FirstProcess);
         }
         let (ours, theirs) = StdUnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let socket = listening.inheritable()?;
+        let inherited = inheritable(sockets)?;
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env("LISTEN_FDS", "1")
-            .env("LISTEN_FDS_FIRST_FD", socket.as_raw_fd().to_string())
+            .env("LISTEN_FDS", "2")
+            .env("LISTEN_FDS_FIRST_FD", inherited[0].as_raw_fd().to_string())
+            .env("LISTEN_FDNAMES", format!("public:{OPERATOR}"))
             .env(SUCCESSOR, "1")
             .stdin(Stdio::from(OwnedFd::from(theirs)));
         if let Some(folder) = &self.folder {
@@ -109,6 +114,21 @@ impl Launch {
         let child = command.spawn()?;
         let pid = child.id().ok_or(HandoverError::Ended)?;
         Ok(Successor { pid: Pid::from_raw(pid as i32), says: UnixStream::from_std(ours)? })
+    }
+}
+
+/// Both sockets once more, to be inherited by a child: numbered one after the other, as `LISTEN_FDS`
+/// wants them. Others may open files in between, so it may take several tries.
+fn inheritable([public, operator]: [&Listening; 2]) -> std::io::Result<[OwnedFd; 2]> {
+    let mut taken = Vec::new();
+    let number = |fd: &OwnedFd| -> RawFd { fd.as_raw_fd() };
+    loop {
+        let pair = [public.inheritable()?, operator.inheritable()?];
+        if number(&pair[1]) == number(&pair[0]) + 1 {
+            return Ok(pair);
+        }
+        // held until a pair is found, so that the next one gets other numbers
+        taken.push(pair);
     }
 }
 

@@ -53,7 +53,7 @@ const EXAMPLES: &str = "Examples:
   tributary serve --listen 127.0.0.1:8080 --providers providers
   tributary manifest new acme                           begin the file that connects a provider
   tributary sync acme                                   read a provider now
-  tributary keys create --provider acme --scope connector
+  tributary keys create --provider acme --name formance --scope connector
   tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
   tributary migrate                                     before `serve` on a database of your own (DATABASE_URL)";
 
@@ -126,8 +126,11 @@ pub type CommandResult = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 /// Runs the command that the process was started with.
 pub fn main() -> ExitCode {
     let launch = handover::Launch::capture();
-    // a missing .env is fine; the environment goes before it
-    dotenvy::dotenv().ok();
+    let ready = files::leave_no_core().and_then(|()| read_env_file());
+    if let Err(error) = ready {
+        eprintln!("tributary: {error}");
+        return ExitCode::FAILURE;
+    }
     let cli = Cli::parse();
     if let Err(error) = telemetry::start_logs(&cli.common.log, cli.common.log_format) {
         eprintln!("tributary: {error}");
@@ -152,6 +155,22 @@ pub fn main() -> ExitCode {
         Err(error) => {
             eprintln!("tributary: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads `.env` of the working folder, if there is one; the environment goes before it. Not those of the
+/// folders above, which may be other people's.
+fn read_env_file() -> Result<(), String> {
+    match dotenvy::from_path(".env") {
+        Ok(()) => Ok(()),
+        Err(error) if error.not_found() => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(format!("cannot read .env of this folder: {error}")),
+        // the line is not repeated: it may hold a secret
+        Err(_) => {
+            Err("a line of .env in this folder cannot be read; write NAME=value, with quotes around a value \
+                       that holds blanks"
+                .to_owned())
         }
     }
 }

@@ -33,22 +33,22 @@ impl Signals {
 
     /// Waits until the process has to stop. Meanwhile SIGUSR2 has a successor take over; if that
     /// does not work out, this process goes on.
-    pub async fn until_stop(&mut self, launch: &Launch, listening: &Listening) -> Stop {
+    pub async fn until_stop(&mut self, launch: &Launch, sockets: [&Listening; 2]) -> Stop {
         loop {
             tokio::select! {
                 _ = self.interrupt.recv() => return Stop::Prompt,
                 _ = self.terminate.recv() => return Stop::Gentle,
                 _ = self.upgrade.recv() => {}
             }
-            match self.upgrade(launch, listening).await {
+            match self.upgrade(launch, sockets).await {
                 Ok(why) => return why,
                 Err(error) => tracing::error!(%error, "the upgrade failed: this process goes on serving"),
             }
         }
     }
 
-    async fn upgrade(&mut self, launch: &Launch, listening: &Listening) -> Result<Stop, HandoverError> {
-        let mut successor = launch.start_successor(listening)?;
+    async fn upgrade(&mut self, launch: &Launch, sockets: [&Listening; 2]) -> Result<Stop, HandoverError> {
+        let mut successor = launch.start_successor(sockets)?;
         let pid = successor.pid();
         tracing::info!(%pid, "a successor was started");
         let outcome = tokio::select! {

@@ -5,6 +5,8 @@ use clap::{Args, ValueEnum};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::output::disturbs;
+
 /// Who reads what is printed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -61,7 +63,7 @@ pub fn json(value: &impl Serialize) {
 
 /// On one line, whatever somebody wrote into it.
 pub fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if disturbs(c) { ' ' } else { c }).collect()
 }
 
 /// A time as commands print it.

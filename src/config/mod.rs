@@ -6,7 +6,7 @@ mod provider_file;
 
 use std::path::{Path, PathBuf};
 
-pub use provider_file::{Provider, Source, manifest_of, schema};
+pub use provider_file::{FileKey, Provider, Source, manifest_of, schema};
 
 /// Reads a variable of the environment.
 pub type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -25,6 +25,11 @@ pub enum ConfigError {
     File { path: PathBuf, error: std::io::Error },
     #[error("{}: {message}", path.display())]
     Invalid { path: PathBuf, message: String },
+    #[error(
+        "keys[{}] of {} and keys[{}] of {} are the same key: give each provider a key of its own",
+        first.1, first.0.display(), second.1, second.0.display()
+    )]
+    SameKey { first: (PathBuf, usize), second: (PathBuf, usize) },
     #[error("provider {provider} is declared twice: in {} and in {}", first.display(), second.display())]
     Twice { provider: String, first: PathBuf, second: PathBuf },
 }
@@ -58,7 +63,20 @@ pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, Co
                 second: path,
             });
         }
+        if let Some((first, second)) = same_key(&providers, &provider) {
+            return Err(ConfigError::SameKey { first, second: (path, second) });
+        }
         providers.push((path, provider));
     }
     Ok(providers.into_iter().map(|(_, provider)| provider).collect())
+}
+
+/// Where another file brings a key of `provider`, and its place in that list, and the one here: whose
+/// rows it opens would be left to chance.
+fn same_key(others: &[(PathBuf, Provider)], provider: &Provider) -> Option<((PathBuf, usize), usize)> {
+    let keys = others.iter().flat_map(|(path, other)| other.keys.iter().map(move |key| (path, key)));
+    keys.into_iter().find_map(|(path, first)| {
+        let second = provider.keys.iter().find(|key| key.digest == first.digest)?;
+        Some(((path.clone(), first.place), second.place))
+    })
 }

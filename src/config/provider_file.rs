@@ -16,7 +16,9 @@ use super::payments::PaymentsSection;
 use super::places::{LineColumn, Places};
 use crate::payments::Policy;
 use crate::store::feeds::FeedPace;
-use tributary_domain::{ApiKeyDigest, FormanceVersion, ProviderName, RequestLimit, Scope};
+use tributary_domain::{
+    ApiKeyDigest, FormanceVersion, KeyName, PaymentLimit, ProviderName, RequestLimit, Scope,
+};
 use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
@@ -28,13 +30,26 @@ pub struct Provider {
     pub pace: FeedPace,
     /// What each of its API keys may ask of the API.
     pub limit: RequestLimit,
+    /// And how many payments.
+    pub payment_limit: PaymentLimit,
     /// What may be paid.
     pub payments: Policy,
-    /// Keys that the file brings, by scope.
-    pub keys: Vec<(Scope, ApiKeyDigest)>,
+    /// Keys that the file brings.
+    pub keys: Vec<FileKey>,
     /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
     compiled: Option<Arc<CompiledProvider>>,
+}
+
+/// A key that a file brings.
+#[derive(Debug, Clone)]
+pub struct FileKey {
+    /// What it is called in the file: its scope, if the file says nothing else.
+    pub name: String,
+    pub scope: Scope,
+    pub digest: ApiKeyDigest,
+    /// Its place in the list of the file, from 0 on.
+    pub place: usize,
 }
 
 /// Where a provider's records come from.
@@ -106,14 +121,24 @@ struct ApiSection {
     /// How many requests an API key may send at once after a pause; ten times the limit of a second if not
     /// given, and never less than one call of Formance's connector may need.
     burst: Option<u32>,
+    /// How many payouts and transfers a second a key may order in the long run, 1 to 1000; 5 if not
+    /// given.
+    max_payments_per_second: Option<u32>,
+    /// How many payouts and transfers a key may order at once after a pause, 1 to 10000; twice the limit
+    /// of a second if not given.
+    payments_burst: Option<u32>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
-    /// What the API key opens.
+    /// What the key opens: `connector` is `read` and `pay`.
     scope: Scope,
-    /// The variable of the environment that holds the API key, as `${NAME}`.
+    /// What the key is called where it says who placed an order: lower-case letters, digits, `.`, `-`
+    /// and `_`; its scope, if not given.
+    #[serde(default)]
+    name: Option<String>,
+    /// The variable of the environment that holds the key, as `${NAME}`.
     key: String,
 }
 
@@ -158,6 +183,20 @@ impl ApiSection {
             })?;
         Ok(RequestLimit { per_second, burst })
     }
+
+    /// The limit of the payments that a key orders.
+    fn payment_limit(&self) -> Result<PaymentLimit, String> {
+        let within = |field: &str, number: u32, most: u32| {
+            NonZeroU32::new(number)
+                .filter(|number| number.get() <= most)
+                .ok_or_else(|| format!("api.{field}: {number} is not from 1 to {most}"))
+        };
+        let default = PaymentLimit::default().0.per_second.get();
+        let per_second = self.max_payments_per_second.unwrap_or(default);
+        let per_second = within("max_payments_per_second", per_second, 1_000)?;
+        let burst = self.payments_burst.unwrap_or(2 * per_second.get());
+        Ok(PaymentLimit(RequestLimit { per_second, burst: within("payments_burst", burst, 10_000)? }))
+    }
 }
 
 impl Provider {
@@ -165,23 +204,7 @@ impl Provider {
     /// whose variable is not set opens nothing, and the provider's warnings say so.
     pub fn parse(text: &str, lookup: Lookup) -> Result<Self, String> {
         let file: ProviderFile = parse_yaml(text)?;
-        let mut keys = Vec::new();
-        let mut warnings = Vec::new();
-        for (i, entry) in file.keys.iter().enumerate() {
-            let name = entry.key.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
-                format!("keys[{i}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; an API key itself does not belong in a file")
-            })?;
-            match lookup(name).filter(|key| !key.is_empty()) {
-                Some(key) if key.len() < 16 => {
-                    return Err(format!("keys[{i}].key: the value of {name} is shorter than 16 characters"));
-                }
-                Some(key) => keys.push((entry.scope, ApiKeyDigest::of(&key))),
-                None => warnings.push(format!(
-                    "{name} is not set: the API key of scope {} is not in force",
-                    entry.scope.as_str()
-                )),
-            }
-        }
+        let (keys, mut warnings) = keys(&file.keys, lookup)?;
         let (source, compiled) = match file.source {
             Source::Pull(manifest) => match Manifest::clone(&manifest).interpolated(lookup) {
                 Ok(manifest) => {
@@ -203,6 +226,7 @@ impl Provider {
             source,
             formance: file.formance.version,
             limit: file.api.limit(pace)?,
+            payment_limit: file.api.payment_limit()?,
             payments: file.payments.policy()?,
             pace,
             keys,
@@ -225,6 +249,44 @@ impl Provider {
         }
         Ok(())
     }
+}
+
+/// The keys that a file brings, and warnings of those that are not in force.
+fn keys(entries: &[KeyEntry], lookup: Lookup) -> Result<(Vec<FileKey>, Vec<String>), String> {
+    let (mut keys, mut warnings) = (Vec::<FileKey>::new(), Vec::new());
+    for (place, entry) in entries.iter().enumerate() {
+        let variable = entry.key.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
+            format!("keys[{place}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; an API key itself does not belong in a file")
+        })?;
+        let name = match &entry.name {
+            Some(name) => {
+                name.parse::<KeyName>().map_err(|why| format!("keys[{place}].name: {why}"))?.to_string()
+            }
+            None => entry.scope.as_str().to_owned(),
+        };
+        match lookup(variable).filter(|key| !key.is_empty()) {
+            Some(key) if key.len() < 16 => {
+                return Err(format!(
+                    "keys[{place}].key: the value of {variable} is shorter than 16 characters"
+                ));
+            }
+            Some(key) => {
+                let key = FileKey { name, scope: entry.scope, digest: ApiKeyDigest::of(&key), place };
+                if let Some(first) = keys.iter().find(|other| other.digest == key.digest) {
+                    return Err(format!(
+                        "keys[{}] and keys[{place}] are the same key: give each a value of its own",
+                        first.place
+                    ));
+                }
+                keys.push(key);
+            }
+            None => warnings.push(format!(
+                "{variable} is not set: the API key of scope {} is not in force",
+                entry.scope.as_str()
+            )),
+        }
+    }
+    Ok((keys, warnings))
 }
 
 /// The manifest of a provider file, checked as far as it goes without variables, which are not
@@ -354,6 +416,19 @@ mod tests {
         assert!(parse(&file("plain text secret")).unwrap_err().contains("keys[0]"));
     }
 
+    #[test]
+    fn a_key_that_a_file_brings_twice_is_refused_with_both_places() {
+        let key =
+            |scope: &str, more: &str| format!("  - {{ scope: {scope}, key: \"${{ACME_KEY}}\"{more} }}\n");
+        let file = |keys: &[String]| format!("provider: acme\nsource: push\nkeys:\n{}", keys.concat());
+        let error = parse(&file(&[key("connector", ""), key("ingest", "")])).unwrap_err();
+        assert!(error.contains("keys[0] and keys[1]") && !error.contains("0123456789abcdef"), "{error}");
+        let named = |name: &str| parse(&file(&[key("pay", &format!(", name: {name}"))]));
+        assert_eq!(named("payroll").unwrap().keys[0].name, "payroll");
+        assert_eq!(parse(&file(&[key("pay", "")])).unwrap().keys[0].name, "pay");
+        assert!(named("'a b'").unwrap_err().contains("keys[0].name"));
+    }
+
     fn limit(api: &str) -> Result<(u32, u32), String> {
         let provider = parse(&format!("provider: acme\nsource: push\n{api}\n"))?;
         Ok((provider.limit.per_second.get(), provider.limit.burst.get()))
@@ -372,6 +447,17 @@ mod tests {
     }
 
     #[test]
+    fn few_payments_are_ordered_at_once_unless_the_file_says_more() {
+        let limit = |api: &str| {
+            let limit = parse(&format!("provider: acme\nsource: push\n{api}\n")).unwrap().payment_limit.0;
+            (limit.per_second.get(), limit.burst.get())
+        };
+        assert_eq!(limit(""), (5, 10));
+        assert_eq!(limit("api: { max_payments_per_second: 50 }"), (50, 100));
+        assert_eq!(limit("api: { payments_burst: 1 }"), (5, 1));
+    }
+
+    #[test]
     fn a_limit_that_makes_no_sense_is_refused_with_what_does() {
         for (api, told) in [
             ("{ max_requests_per_second: 0 }", "api.max_requests_per_second: 0 is not from 1 to 1000000"),
@@ -382,6 +468,8 @@ mod tests {
             ("{ burst: 21 }", "may need 22 requests in a row"),
             ("{ burst: 10000001 }", "api.burst: 10000001"),
             ("{ max_per_second: 5 }", "max_per_second"),
+            ("{ max_payments_per_second: 0 }", "api.max_payments_per_second: 0 is not from 1 to 1000"),
+            ("{ payments_burst: 10001 }", "api.payments_burst: 10001 is not from 1 to 10000"),
         ] {
             let error = limit(&format!("api: {api}")).unwrap_err();
             assert!(error.contains(told), "{api}: {error}");

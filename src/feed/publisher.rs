@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
 use tokio::time::Instant;
@@ -32,6 +32,7 @@ const CLOCK_BEHIND_ALARM: Duration = Duration::from_secs(2);
 pub type PublishedFeeds = HashMap<ProviderName, FeedPace>;
 
 /// Publishes the feeds of some providers until stopped.
+#[derive(Clone)]
 pub struct Publisher {
     pool: PgPool,
     providers: PublishedFeeds,
@@ -121,13 +122,6 @@ impl Publisher {
                 return;
             }
         };
-        for provider in &providers {
-            for feed in FeedName::ALL {
-                let backlog =
-                    backlogs.iter().find(|b| b.provider == provider.as_str() && b.resource == feed.as_str());
-                report_backlog(provider, feed, backlog);
-            }
-        }
         for backlog in backlogs {
             self.wake(&format!("{}/{}", backlog.provider, backlog.resource));
         }
@@ -181,22 +175,10 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-fn report_backlog(provider: &ProviderName, feed: FeedName, backlog: Option<&changes::Backlog>) {
-    let labels = [("provider", provider.to_string()), ("feed", feed.to_string())];
-    let age = backlog
-        .and_then(|b| b.oldest)
-        .map_or(0.0, |oldest| (chrono::Utc::now() - oldest).num_milliseconds().max(0) as f64 / 1000.0);
-    gauge!("tributary_changes_queued", &labels).set(backlog.map_or(0, |b| b.queued) as f64);
-    gauge!("tributary_changes_oldest_age_seconds", &labels).set(age);
-    gauge!("tributary_changes_waiting_for_parent", &labels)
-        .set(backlog.map_or(0, |b| b.without_parent) as f64);
-}
-
 fn report_publication(provider: &ProviderName, feed: FeedName, done: &Publication) {
     let labels = [("provider", provider.to_string()), ("feed", feed.to_string())];
     counter!("tributary_published_total", &labels).increment(done.published);
     let behind = done.clock_behind.unwrap_or_default();
-    gauge!("tributary_feed_clock_behind_seconds", &labels).set(behind.as_secs_f64());
     if behind > CLOCK_BEHIND_ALARM {
         tracing::error!(%provider, %feed, behind_seconds = behind.as_secs_f64(),
             "the database clock is behind the last timestamp issued: nothing is published until it has caught up");

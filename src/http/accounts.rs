@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Connector;
+use super::auth::Reader;
 use super::openapi::{CreatedAtFrom, ListParams, Metadata};
 use super::{ApiError, SharedState, error::ErrorBody, listing};
 
@@ -28,7 +28,7 @@ pub struct Account {
     responses((status = 200, body = [Account]), (status = "default", body = ErrorBody)))]
 async fn get_accounts(
     State(state): State<SharedState>,
-    Connector(caller): Connector,
+    Reader(caller): Reader,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     listing::list(&state.pool, &caller, &listing::ACCOUNTS, query.as_deref()).await

@@ -31,7 +31,7 @@ pub struct SyncAnswer {
 }
 
 /// Has the provider's streams read at the next opportunity, in the background. A pause after
-/// failed runs ends with it.
+/// failed runs ends with it. Served on the listener for operators only.
 #[utoipa::path(post, path = "/admin/sync", tag = "admin",
     request_body = Option<SyncOrder>,
     responses((status = 202, body = SyncAnswer), (status = "default", body = ErrorBody)))]

@@ -1,6 +1,8 @@
 //! API keys, sent as bearer tokens. An API key belongs to one provider and one scope, and only its digest is kept. The
 //! key itself says where its digest is, so that comparing is done once, in constant time.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -10,6 +12,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use uuid::Uuid;
 
+use super::limits::Buckets;
 use super::{ApiError, ServedProvider, SharedState};
 use crate::store::api_keys;
 use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
@@ -35,29 +38,67 @@ fn api_key_id(key: &str) -> Option<Uuid> {
 struct Caller {
     provider: ProviderName,
     scope: Scope,
-    /// As [`Authorized::key`].
+    /// `file:acme/connector`, or `key:NAME` of one in the database.
     key: String,
 }
 
-async fn caller(parts: &Parts, state: &SharedState) -> Result<Caller, ApiError> {
-    let limits = &state.limits;
-    let stranger = || limits.unknown().take().err().unwrap_or(ApiError::Unauthorized);
-    let key = bearer(parts).ok_or_else(stranger)?;
+/// Who calls, with the buckets of its key, of which one request was taken. Nobody can make the
+/// database work for keys that were made up: only as often as the bucket of strangers allows.
+async fn caller(parts: &Parts, state: &SharedState) -> Result<(Caller, Arc<Buckets>), ApiError> {
+    let Some(key) = bearer(parts) else { return Err(stranger(parts, state, "no key", None)) };
     let digest = ApiKeyDigest::of(key);
-    if let Some(bucket) = limits.known(&digest) {
-        // before the database is asked, so that whoever asks too much costs it nothing
-        bucket.take()?;
-        return find(key, &digest, state).await?.ok_or_else(|| {
-            limits.forget(&digest);
-            stranger()
-        });
+    if let Some(caller) = file_key(state, &digest) {
+        let buckets = buckets(state, &digest, &caller);
+        buckets.all.take()?;
+        return Ok((caller, buckets));
     }
-    let turn = limits.lookup_turn().await;
-    let caller = find(key, &digest, state).await?.ok_or_else(stranger)?;
+    let Some(id) = api_key_id(key) else { return Err(stranger(parts, state, "no valid key", None)) };
+    let limits = &state.limits;
+    let known = limits.known(&digest);
+    if let Some(buckets) = &known {
+        buckets.all.take()?;
+    }
+    let expected = known.is_some() || limits.was_valid_at_the_start(&digest, &state.pool).await?;
+    let turn = match expected {
+        true => None,
+        false => {
+            limits.unknown().take()?;
+            Some(limits.lookup_turn().await?)
+        }
+    };
+    let found = find(id, &digest, state).await?;
     drop(turn);
-    let limit = state.providers.get(&caller.provider).map(|served| served.limit).unwrap_or_default();
-    limits.learn(&digest, &caller.provider, limit).take()?;
-    Ok(caller)
+    let Some(caller) = found else {
+        limits.forget(&digest);
+        state.security.refused(parts, "no valid key", Some(id));
+        // of one that was expected nothing was charged yet
+        return Err(expected
+            .then(|| limits.unknown().take().err())
+            .flatten()
+            .unwrap_or(ApiError::Unauthorized));
+    };
+    let buckets = match known {
+        Some(buckets) => buckets,
+        None => {
+            let buckets = buckets(state, &digest, &caller);
+            buckets.all.take()?;
+            buckets
+        }
+    };
+    Ok((caller, buckets))
+}
+
+/// The answer to whoever shows no key of ours.
+fn stranger(parts: &Parts, state: &SharedState, why: &str, id: Option<Uuid>) -> ApiError {
+    state.security.refused(parts, why, id);
+    state.limits.unknown().take().err().unwrap_or(ApiError::Unauthorized)
+}
+
+/// The buckets of a valid key.
+fn buckets(state: &SharedState, digest: &ApiKeyDigest, caller: &Caller) -> Arc<Buckets> {
+    let served = state.providers.get(&caller.provider);
+    let limits = served.map(|served| (served.limit, served.payment_limit)).unwrap_or_default();
+    state.limits.learn(digest, &caller.provider, limits)
 }
 
 /// The API key that the request carries.
@@ -67,29 +108,35 @@ fn bearer(parts: &Parts) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
 }
 
-/// Whose key it is; `None` for one that opens nothing.
-async fn find(key: &str, digest: &ApiKeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
-    if let Some(caller) = file_key(state, digest) {
-        return Ok(Some(caller));
-    }
-    let Some(id) = api_key_id(key) else { return Ok(None) };
+/// Whose key it is that the database has; `None` for one that opens nothing.
+async fn find(id: Uuid, digest: &ApiKeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
     let stored = api_keys::find_valid(&state.pool, id).await?;
     let Some(stored) = stored.filter(|stored| digest.is(&stored.digest)) else { return Ok(None) };
     // of a later release perhaps: what is not known opens nothing
     let Ok(scope) = stored.scope.parse::<Scope>() else { return Ok(None) };
     // the key of a provider whose file was taken away opens nothing
     let provider = stored.provider.parse().ok().filter(|provider| state.providers.contains_key(provider));
-    Ok(provider.map(|provider| Caller { provider, scope, key: format!("key:{id}") }))
+    let Some(provider) = provider else { return Ok(None) };
+    if state.limits.is_used_anew(id) {
+        let pool = state.pool.clone();
+        // nobody waits for it, and a replica does not take it
+        tokio::spawn(async move {
+            if let Err(error) = api_keys::used(&pool, id).await {
+                tracing::debug!(%error, "that a key was used could not be noted");
+            }
+        });
+    }
+    Ok(Some(Caller { provider, scope, key: format!("key:{}", stored.name) }))
 }
 
 /// Looks at every key, whether one matched already or not.
 fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
     let mut found = None;
     for (provider, served) in &state.providers {
-        for (scope, key) in &served.keys {
-            if key.is(digest.as_bytes()) {
-                let key = format!("file:{provider}/{}", scope.as_str());
-                found = Some(Caller { provider: provider.clone(), scope: *scope, key });
+        for key in &served.keys {
+            if key.digest.is(digest.as_bytes()) {
+                let name = format!("file:{provider}/{}", key.name);
+                found = Some(Caller { provider: provider.clone(), scope: key.scope, key: name });
             }
         }
     }
@@ -100,49 +147,43 @@ fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
 #[derive(Debug, Clone)]
 pub struct Authorized {
     pub provider: ProviderName,
-    /// Which API key it is: `key:ID` of the table, `file:PROVIDER/SCOPE` of a provider's file.
-    pub key: String,
     pub served: ServedProvider,
+    /// Which key it is: `file:acme/connector` of one that the provider's file brings, `key:NAME` of one
+    /// in the database.
+    pub key: String,
 }
 
 async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<Authorized, ApiError> {
-    let caller = caller(parts, state).await?;
-    if caller.scope != needed {
-        return Err(ApiError::Forbidden(needed.as_str()));
+    let (caller, buckets) = caller(parts, state).await?;
+    tracing::Span::current().record("key", &caller.key);
+    if !caller.scope.opens(needed) {
+        state.security.refused(parts, "a key of another scope", None);
+        return Err(ApiError::Forbidden(needed));
+    }
+    if needed == Scope::Pay {
+        buckets.payments.take()?;
     }
     let served = state.providers.get(&caller.provider).cloned().ok_or(ApiError::Unauthorized)?;
-    Ok(Authorized { provider: caller.provider, key: caller.key, served })
+    Ok(Authorized { provider: caller.provider, served, key: caller.key })
 }
 
-/// A caller with an API key of scope `connector`.
-pub struct Connector(pub Authorized);
+/// A caller with a key that opens what needs one scope.
+macro_rules! extractor {
+    ($name:ident, $scope:expr, $what:literal) => {
+        #[doc = $what]
+        pub struct $name(pub Authorized);
 
-/// A caller with an API key of scope `ingest`.
-pub struct Ingest(pub Authorized);
+        impl FromRequestParts<SharedState> for $name {
+            type Rejection = ApiError;
 
-/// A caller with an API key of scope `admin`.
-pub struct Admin(pub Authorized);
-
-impl FromRequestParts<SharedState> for Connector {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
-        authorize(parts, state, Scope::Connector).await.map(Self)
-    }
+            async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
+                authorize(parts, state, $scope).await.map(Self)
+            }
+        }
+    };
 }
 
-impl FromRequestParts<SharedState> for Ingest {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
-        authorize(parts, state, Scope::Ingest).await.map(Self)
-    }
-}
-
-impl FromRequestParts<SharedState> for Admin {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &SharedState) -> Result<Self, ApiError> {
-        authorize(parts, state, Scope::Admin).await.map(Self)
-    }
-}
+extractor!(Reader, Scope::Read, "A caller that may read: scope `connector` or `read`.");
+extractor!(Orderer, Scope::Pay, "A caller that may order payments: scope `connector` or `pay`.");
+extractor!(Ingest, Scope::Ingest, "A caller with a key of scope `ingest`.");
+extractor!(Admin, Scope::Admin, "A caller with a key of scope `admin`.");

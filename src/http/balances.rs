@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Connector;
+use super::auth::Reader;
 use super::{ApiError, SharedState, error::ErrorBody};
 use crate::store::balances;
 use tributary_domain::served_id_to_original;
@@ -43,7 +43,7 @@ fn microseconds<S: Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::O
     responses((status = 200, body = Balances), (status = "default", body = ErrorBody)))]
 async fn get_account_balances(
     State(state): State<SharedState>,
-    Connector(caller): Connector,
+    Reader(caller): Reader,
     Path(served_id): Path<String>,
 ) -> Result<Json<Balances>, ApiError> {
     let unknown = || ApiError::NotFound(format!("there is no account {served_id:?}"));

@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use super::{SharedState, limits};
 use crate::store::StoreError;
+use crate::supervision;
+use tributary_domain::Scope;
 
 /// An error as the client sees it.
 #[derive(Debug)]
@@ -23,8 +25,8 @@ pub enum ApiError {
     Unauthorized,
     /// 401: a webhook that does not prove where it comes from. Its caller does not learn why.
     Unproven,
-    /// 403: an API key of another scope.
-    Forbidden(&'static str),
+    /// 403: a key of another scope.
+    Forbidden(Scope),
     /// 404.
     NotFound(String),
     /// 405.
@@ -77,7 +79,10 @@ impl ApiError {
             Self::Forbidden(needed) => (
                 StatusCode::FORBIDDEN,
                 "Forbidden",
-                format!("this needs an API key of scope \"{needed}\"; the API key sent has another scope"),
+                format!(
+                    "this needs an API key of scope {}; the API key sent has another scope",
+                    scopes(needed)
+                ),
             ),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, "Not found", detail),
             Self::MethodNotAllowed => (
@@ -105,6 +110,12 @@ impl ApiError {
             ),
         }
     }
+}
+
+/// The scopes of keys that open what needs `needed`.
+fn scopes(needed: Scope) -> String {
+    let opening = Scope::ALL.into_iter().filter(|scope| scope.opens(needed));
+    opening.map(|scope| format!("\"{}\"", scope.as_str())).collect::<Vec<_>>().join(" or ")
 }
 
 impl IntoResponse for ApiError {
@@ -192,11 +203,6 @@ pub async fn in_our_words(response: Response) -> Response {
 
 /// The answer when a handler panicked.
 pub fn panicked(panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
-    let what = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("unknown");
-    tracing::error!(panic = what, "a handler panicked");
+    tracing::error!(panic = supervision::what(&*panic), "a handler panicked");
     ApiError::Internal.into_response()
 }

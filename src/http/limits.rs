@@ -1,48 +1,73 @@
 //! How often may be asked. Each API key has a bucket of its own, so that no consumer takes the place
-//! of another; whoever shows no valid API key shares one bucket with all the others who do not. Over
+//! of another, and another one for the payments that it orders; whoever shows no valid API key shares one
+//! bucket with all the others who do not. Over
 //! the limit the answer is 429, the one refusal that Formance takes for "later" and not for "no".
 //! And how much may be in memory of what is being sent, by those with a key and by those without.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use governor::clock::Clock as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use metrics::counter;
-use tokio::sync::Semaphore;
+use sqlx::PgPool;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
 use super::ApiError;
 use super::body::Room;
-use tributary_domain::{ApiKeyDigest, ProviderName, RequestLimit};
+use crate::store::{StoreError, api_keys};
+use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit};
 
 /// What all requests without a valid API key share.
 const UNKNOWN: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(50).expect("it is not zero"),
     burst: NonZeroU32::new(100).expect("it is not zero"),
 };
-/// How many keys that have not been seen before are looked up at the same time: a flood of made
-/// up ones waits in line for these and leaves the other connections to the database alone.
+/// What the calls of one provider may be, proven or not.
+const WEBHOOKS: RequestLimit = RequestLimit {
+    per_second: NonZeroU32::new(50).expect("it is not zero"),
+    burst: NonZeroU32::new(200).expect("it is not zero"),
+};
+/// How many keys that nobody knows are looked up at the same time: a flood of made up ones leaves the
+/// other connections to the database alone.
 const LOOKUPS: usize = 2;
+/// And how many wait for that. Whoever comes then is told to come later.
+const LOOKUPS_WAITING: usize = 32;
+/// How often it is noted that a key was used.
+const USED_EVERY: Duration = Duration::from_secs(60);
 /// The bodies of pushes that are in memory at the same time: two of the largest, and many of the
 /// usual size.
 const PUSHES_BYTES: usize = 128 * 1024 * 1024;
 /// The bodies of webhooks that are in memory at the same time. Anybody may send them.
 const WEBHOOKS_BYTES: usize = 16 * 1024 * 1024;
 
-/// The bucket of one API key, or of all who have none.
+/// What a bucket is for.
+#[derive(Debug, Clone)]
+enum For {
+    /// All requests of a key of this provider.
+    Key(ProviderName),
+    /// Those of them that order payments.
+    Payments(ProviderName),
+    /// Calls of this provider.
+    Webhooks(ProviderName),
+    /// All who show no valid key.
+    Strangers,
+}
+
+/// A bucket of requests.
 pub struct Bucket {
     limit: RequestLimit,
     limiter: DefaultDirectRateLimiter,
-    /// Whose key it is; `None` for those without.
-    provider: Option<ProviderName>,
+    of: For,
 }
 
 impl Bucket {
-    fn new(limit: RequestLimit, provider: Option<ProviderName>) -> Self {
+    fn new(limit: RequestLimit, of: For) -> Self {
         let quota = Quota::per_second(limit.per_second).allow_burst(limit.burst);
-        Self { limit, limiter: RateLimiter::direct(quota), provider }
+        Self { limit, limiter: RateLimiter::direct(quota), of }
     }
 
     /// Takes one request out, or says how long to wait.
@@ -50,26 +75,50 @@ impl Bucket {
         let Err(until) = self.limiter.check() else { return Ok(()) };
         let retry_after = until.wait_time_from(self.limiter.clock().now());
         let RequestLimit { per_second, burst } = self.limit;
-        let detail = match &self.provider {
-            Some(provider) => {
-                counter!("tributary_rate_limited_total", "provider" => provider.to_string()).increment(1);
+        let detail = match &self.of {
+            For::Key(_) => {
                 format!("this API key may ask {per_second} times a second, and {burst} times at once")
             }
-            None => {
-                counter!("tributary_rate_limited_total").increment(1);
-                "too many requests without a valid API key".to_owned()
+            For::Payments(_) => {
+                format!("this API key may order {per_second} payments a second, and {burst} at once")
             }
+            For::Webhooks(_) => {
+                format!("a provider may call {per_second} times a second, and {burst} times at once")
+            }
+            For::Strangers => "too many requests without a valid API key".to_owned(),
         };
+        match &self.of {
+            For::Key(provider) | For::Payments(provider) | For::Webhooks(provider) => {
+                counter!("tributary_rate_limited_total", "provider" => provider.to_string()).increment(1);
+            }
+            For::Strangers => counter!("tributary_rate_limited_total").increment(1),
+        }
         Err(ApiError::TooManyRequests { detail, retry_after })
     }
+}
+
+/// The buckets of one key.
+pub struct Buckets {
+    /// Of whatever it asks.
+    pub all: Bucket,
+    /// Of the payments that it orders.
+    pub payments: Bucket,
 }
 
 /// The buckets of one process.
 pub struct RequestLimits {
     /// Of the keys that were found valid, by digest: nobody else can draw from them.
-    keys: RwLock<HashMap<ApiKeyDigest, Arc<Bucket>>>,
+    keys: RwLock<HashMap<ApiKeyDigest, Arc<Buckets>>>,
+    /// The keys that were valid when the first unknown one came: they are no strangers, though they
+    /// have not asked yet.
+    at_the_start: OnceCell<RwLock<HashSet<Vec<u8>>>>,
+    /// When it was last noted that a key was used.
+    used: Mutex<HashMap<Uuid, Instant>>,
     unknown: Bucket,
     lookups: Semaphore,
+    lookups_waiting: Semaphore,
+    /// Of calls, by provider.
+    webhooks_of: RwLock<HashMap<ProviderName, Arc<Bucket>>>,
     /// Of pushes, in memory at the same time.
     pushes: Room,
     /// Of webhooks that are not proven yet.
@@ -80,36 +129,86 @@ impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             keys: RwLock::default(),
-            unknown: Bucket::new(UNKNOWN, None),
+            at_the_start: OnceCell::new(),
+            used: Mutex::default(),
+            unknown: Bucket::new(UNKNOWN, For::Strangers),
             lookups: Semaphore::new(LOOKUPS),
+            lookups_waiting: Semaphore::new(LOOKUPS + LOOKUPS_WAITING),
+            webhooks_of: RwLock::default(),
             pushes: Room::of(PUSHES_BYTES),
             webhooks: Room::of(WEBHOOKS_BYTES),
         }
     }
 }
 
+/// The turn to look a key up, until it is dropped.
+pub struct Turn<'a>(#[expect(dead_code, reason = "held")] [SemaphorePermit<'a>; 2]);
+
 impl RequestLimits {
-    /// The bucket of a key that was valid when it was last looked at.
-    pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<Bucket>> {
+    /// The buckets of a key that was valid when it was last looked at.
+    pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<Buckets>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// The bucket of a valid key, made at first sight.
-    pub fn learn(&self, key: &ApiKeyDigest, provider: &ProviderName, limit: RequestLimit) -> Arc<Bucket> {
+    /// The buckets of a valid key, made at first sight: for all that it asks, and for payments.
+    pub fn learn(
+        &self,
+        key: &ApiKeyDigest,
+        provider: &ProviderName,
+        (all, payments): (RequestLimit, PaymentLimit),
+    ) -> Arc<Buckets> {
+        if let Some(known) = self.known(key) {
+            return known;
+        }
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let bucket =
-            keys.entry(key.clone()).or_insert_with(|| Arc::new(Bucket::new(limit, Some(provider.clone()))));
-        Arc::clone(bucket)
+        let new = || Buckets {
+            all: Bucket::new(all, For::Key(provider.clone())),
+            payments: Bucket::new(payments.0, For::Payments(provider.clone())),
+        };
+        Arc::clone(keys.entry(key.clone()).or_insert_with(|| Arc::new(new())))
     }
 
     /// A key is no longer valid.
     pub fn forget(&self, key: &ApiKeyDigest) {
         self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(key);
+        if let Some(at_the_start) = self.at_the_start.get() {
+            at_the_start.write().unwrap_or_else(PoisonError::into_inner).remove(key.as_bytes());
+        }
+    }
+
+    /// Whether a key was valid when the first unknown one came, which is when the database is asked.
+    pub async fn was_valid_at_the_start(&self, key: &ApiKeyDigest, pool: &PgPool) -> Result<bool, ApiError> {
+        let read = async || {
+            let digests = api_keys::valid_digests(pool).await?;
+            Ok::<_, StoreError>(RwLock::new(digests.into_iter().collect()))
+        };
+        let at_the_start = self.at_the_start.get_or_try_init(read).await?;
+        Ok(at_the_start.read().unwrap_or_else(PoisonError::into_inner).contains(key.as_bytes()))
+    }
+
+    /// Whether it has to be noted that a key is used now: once a minute.
+    pub fn is_used_anew(&self, id: Uuid) -> bool {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let anew = used.get(&id).is_none_or(|last| last.elapsed() >= USED_EVERY);
+        if anew {
+            used.insert(id, Instant::now());
+        }
+        anew
     }
 
     /// The bucket of everybody without a valid key.
     pub fn unknown(&self) -> &Bucket {
         &self.unknown
+    }
+
+    /// The bucket of the calls of `provider`, which has to be one that is served.
+    pub fn webhooks_of(&self, provider: &ProviderName) -> Arc<Bucket> {
+        let there = self.webhooks_of.read().unwrap_or_else(PoisonError::into_inner).get(provider).cloned();
+        there.unwrap_or_else(|| {
+            let mut buckets = self.webhooks_of.write().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Bucket::new(WEBHOOKS, For::Webhooks(provider.clone())));
+            Arc::clone(buckets.entry(provider.clone()).or_insert_with(new))
+        })
     }
 
     /// The room for bodies of pushes.
@@ -122,10 +221,15 @@ impl RequestLimits {
         &self.webhooks
     }
 
-    /// Waits for the turn to look a key up that was not seen before; it lasts until dropped.
-    pub async fn lookup_turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
-        // it is never closed; if it were, nothing would be worse than before there was one
-        self.lookups.acquire().await.ok()
+    /// Waits for the turn to look a key up that nobody knows; refused where too many wait already.
+    pub async fn lookup_turn(&self) -> Result<Turn<'_>, ApiError> {
+        let full = || ApiError::TooManyRequests {
+            detail: "too many requests without a valid API key".to_owned(),
+            retry_after: Duration::from_secs(1),
+        };
+        let waiting = self.lookups_waiting.try_acquire().map_err(|_| full())?;
+        let lookup = self.lookups.acquire().await.map_err(|_| full())?;
+        Ok(Turn([waiting, lookup]))
     }
 }
 
@@ -150,12 +254,30 @@ mod tests {
         let limits = RequestLimits::default();
         let (provider, one) = ("acme".parse().unwrap(), NonZeroU32::MIN);
         let limit = RequestLimit { per_second: one, burst: one };
+        let limit = (limit, PaymentLimit(limit));
         let [a, b] = ["a", "b"].map(ApiKeyDigest::of);
-        assert!(limits.learn(&a, &provider, limit).take().is_ok());
-        assert!(limits.known(&a).unwrap().take().is_err());
-        assert!(limits.learn(&a, &provider, limit).take().is_err(), "it is the same bucket");
-        assert!(limits.learn(&b, &provider, limit).take().is_ok());
+        assert!(limits.learn(&a, &provider, limit).all.take().is_ok());
+        assert!(limits.known(&a).unwrap().all.take().is_err());
+        assert!(limits.learn(&a, &provider, limit).all.take().is_err(), "it is the same bucket");
+        assert!(limits.learn(&a, &provider, limit).payments.take().is_ok(), "payments have another one");
+        assert!(limits.learn(&b, &provider, limit).all.take().is_ok());
         limits.forget(&a);
         assert!(limits.known(&a).is_none() && limits.known(&b).is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_when_the_queue_is_full_is_told_so_at_once() {
+        let limits = RequestLimits::default();
+        let mut turns = Vec::new();
+        for _ in 0..LOOKUPS {
+            turns.push(limits.lookup_turn().await.unwrap());
+        }
+        let mut waiting: Vec<_> = (0..LOOKUPS_WAITING).map(|_| Box::pin(limits.lookup_turn())).collect();
+        for turn in &mut waiting {
+            assert!(futures::poll!(turn).is_pending());
+        }
+        assert!(limits.lookup_turn().await.is_err());
+        turns.pop();
+        assert!(futures::poll!(&mut waiting[0]).is_ready());
     }
 }

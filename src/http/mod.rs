@@ -1,5 +1,6 @@
 //! The HTTP side: the connector API, the push API, and what an operator looks at. One file
-//! per resource; [`app`] is a pure constructor, so that tests call it without a port.
+//! per resource; [`app`] and [`operator_app`] are pure constructors, so that tests call them without
+//! a port.
 
 mod accounts;
 mod admin;
@@ -7,6 +8,7 @@ mod auth;
 mod balances;
 mod beneficiaries;
 mod body;
+mod client;
 mod error;
 mod limits;
 mod listing;
@@ -15,6 +17,7 @@ mod openapi;
 mod operations;
 mod payments;
 mod push;
+mod security;
 mod serving;
 mod transactions;
 mod version;
@@ -24,20 +27,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
-use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
 pub use auth::new_api_key;
+pub use client::{ForwardedHeader, Trusted};
 pub use error::ApiError;
 pub use limits::RequestLimits;
 pub use openapi::openapi;
-pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
+pub use operations::DatabaseSeen;
+pub use security::SecurityLog;
+pub use serving::{
+    ConnectionLimits, Draining, Handed, Listening, OPERATOR, Patience, Serving, SocketError, Stop,
+};
 
+use crate::config::FileKey;
 use crate::payments::Payments;
-use tributary_domain::{ApiKeyDigest, FormanceVersion, ProviderName, RequestLimit, Scope};
+use crate::supervision::Parts;
+use crate::telemetry::Metrics;
+use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
 use tributary_manifest::Webhook;
 
 /// What the API knows of a provider.
@@ -46,9 +56,11 @@ pub struct ServedProvider {
     /// What its Formance understands.
     pub formance: FormanceVersion,
     /// Keys that its file declares.
-    pub keys: Vec<(Scope, ApiKeyDigest)>,
-    /// What each of its API keys may ask.
+    pub keys: Vec<FileKey>,
+    /// What each of its keys may ask.
     pub limit: RequestLimit,
+    /// And how many payments it may order.
+    pub payment_limit: PaymentLimit,
     /// Whether anything may be read from the provider: then what is pushed decides about no payment.
     pub pulled: bool,
     /// What the provider calls, if its manifest says how.
@@ -63,17 +75,43 @@ pub struct AppState {
     pub payments: Payments,
     /// What was asked so far, by key.
     pub limits: RequestLimits,
+    /// Which proxies are believed as to who asks.
+    pub trusted: Trusted,
+    /// Where refusals are written.
+    pub security: SecurityLog,
     /// Whether the process is about to end.
     pub draining: Draining,
-    /// Renders `/metrics`; `None` where nothing records (tests).
-    pub metrics: Option<PrometheusHandle>,
+    /// How what goes on behind the API does.
+    pub parts: Parts,
+    /// Whether the database is there.
+    pub database: DatabaseSeen,
+    /// What `/metrics` shows; `None` where nothing records (tests).
+    pub metrics: Option<Metrics>,
+}
+
+impl AppState {
+    /// Of `providers`, with nothing asked, nothing behind it, and nothing recorded.
+    pub fn new(pool: PgPool, providers: HashMap<ProviderName, ServedProvider>, payments: Payments) -> Self {
+        Self {
+            pool,
+            providers,
+            payments,
+            limits: RequestLimits::default(),
+            trusted: Trusted::default(),
+            security: SecurityLog::default(),
+            draining: Draining::default(),
+            parts: Parts::default(),
+            database: DatabaseSeen::default(),
+            metrics: None,
+        }
+    }
 }
 
 /// State as the handlers take it.
 pub type SharedState = Arc<AppState>;
 
-/// The routes that are described in `/openapi.json`.
-fn described() -> OpenApiRouter<SharedState> {
+/// The routes for everybody that are described in `/openapi.json`.
+fn described_public() -> OpenApiRouter<SharedState> {
     OpenApiRouter::new()
         .merge(accounts::router())
         .merge(balances::router())
@@ -82,7 +120,11 @@ fn described() -> OpenApiRouter<SharedState> {
         .merge(payments::router())
         .merge(push::router())
         .merge(webhooks::router())
-        .merge(admin::router())
+}
+
+/// All that is described there.
+fn described() -> OpenApiRouter<SharedState> {
+    described_public().merge(admin::router())
 }
 
 /// Method and path of everything that is served, as labels of metrics name them.
@@ -95,10 +137,20 @@ pub fn routes() -> Vec<(&'static str, String)> {
     described.chain(operations::PATHS.map(|path| ("GET", path.to_owned()))).collect()
 }
 
-/// The whole API.
+/// The listener for everybody: the connector, push and webhook APIs.
 pub fn app(state: SharedState) -> Router {
-    let (api, _) = described().split_for_parts();
-    api.merge(operations::router())
+    let (api, _) = described_public().split_for_parts();
+    layered(api.merge(operations::public()), state)
+}
+
+/// The listener for operators: metrics, readiness with its reasons, and the admin API.
+pub fn operator_app(state: SharedState) -> Router {
+    let (api, _) = admin::router().split_for_parts();
+    layered(api.merge(operations::for_operators()), state)
+}
+
+fn layered(routes: Router<SharedState>, state: SharedState) -> Router {
+    routes
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(axum::middleware::map_response(error::in_our_words))
@@ -106,5 +158,6 @@ pub fn app(state: SharedState) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(CompressionLayer::new())
         .layer(axum::middleware::from_fn(observe::record))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), client::identify))
         .with_state(state)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Connector;
+use super::auth::Orderer;
 use super::{ApiError, SharedState, error::ErrorBody};
 use crate::payments::{Placed, RefusedOrder};
 use crate::store::payment_orders::Order;
@@ -94,10 +94,12 @@ macro_rules! endpoint {
                     responses((status = 201, body = PlacedPayment), (status = "default", body = ErrorBody)))]
         async fn $name(
             State(state): State<SharedState>,
-            Connector(caller): Connector,
+            Orderer(caller): Orderer,
             body: Result<Bytes, BytesRejection>,
         ) -> Result<(StatusCode, Json<PlacedPayment>), ApiError> {
-            match state.payments.place(&caller.provider, $kind, &body?, &caller.key).await? {
+            let body = body?;
+            tracing::info!(target: "tributary::security", key = caller.key, kind = %$kind, "a payment is ordered");
+            match state.payments.place(&caller.provider, $kind, &body, &caller.key).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
                 Placed::Refused(RefusedOrder { status, title, detail }) => {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Connector;
+use super::auth::Reader;
 use super::openapi::{ListParams, Metadata, UpdatedAtFrom};
 use super::{ApiError, SharedState, error::ErrorBody, listing};
 use tributary_domain::{Status, TransactionType};
@@ -44,7 +44,7 @@ pub struct Transaction {
     responses((status = 200, body = [Transaction]), (status = "default", body = ErrorBody)))]
 async fn get_transactions(
     State(state): State<SharedState>,
-    Connector(caller): Connector,
+    Reader(caller): Reader,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ApiError> {
     listing::list(&state.pool, &caller, &listing::TRANSACTIONS, query.as_deref()).await

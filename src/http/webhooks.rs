@@ -5,20 +5,21 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::Utc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::body::{self, Buffered};
+use super::client::Client;
 use super::{ApiError, SharedState, error::ErrorBody, observe};
 use crate::store::{self, sync_tasks};
 use tributary_domain::ProviderName;
 use tributary_manifest::{Call, Unproven};
 
 /// The largest body, in bytes.
-const BODY_MAX_BYTES: usize = 1024 * 1024;
+const BODY_MAX_BYTES: usize = 256 * 1024;
 /// How long it may take to arrive: providers send it at once, and give up early themselves.
 const BODY_LIMIT: Duration = Duration::from_secs(10);
 /// What filters do not see: it may be the shared secret.
@@ -33,6 +34,7 @@ const HIDDEN: [header::HeaderName; 3] = [header::AUTHORIZATION, header::COOKIE, 
 async fn take_webhook(
     State(state): State<SharedState>,
     path: Result<Path<String>, PathRejection>,
+    client: Option<Extension<Client>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, ApiError> {
@@ -41,16 +43,19 @@ async fn take_webhook(
     let known = known.and_then(|name| state.providers.get_key_value(&name));
     let (provider, webhook) = known
         .and_then(|(provider, served)| Some((provider, served.webhook.as_ref()?)))
-        .ok_or(ApiError::Unproven)?;
+        .ok_or_else(|| state.limits.unknown().take().err().unwrap_or(ApiError::Unproven))?;
     let count = |outcome| observe::webhook(provider, outcome);
     let refused = |why: Unproven| {
         count("refused");
-        tracing::warn!(%provider, %why, "a webhook was refused");
+        let client = client.as_ref().map(|Extension(client)| client);
+        let (path, why) = (format!("/webhooks/{provider}"), why.to_string());
+        state.security.refused_from(client, &path, &why, None);
         ApiError::Unproven
     };
     let header = |name: &str| headers.get(name)?.to_str().ok().map(str::to_owned);
     // a stranger's body is not worth reading
     webhook.may_be_proven(&header).map_err(refused)?;
+    state.limits.webhooks_of(provider).take().inspect_err(|_| count("refused"))?;
     let body = read(body, &state).await.inspect_err(|_| count("refused"))?;
     let shown = headers.iter().filter(|(name, _)| !HIDDEN.contains(name));
     let shown = shown.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));

@@ -133,6 +133,7 @@ const EVERY: Duration = Duration::from_secs(60);
 const TIMES_OF_LOGGING: u64 = 60;
 
 /// Remembers where the chain ended, outside of the database: in the log, in metrics and in memory.
+#[derive(Clone)]
 pub struct Watch {
     pool: PgPool,
     last: Option<Head>,

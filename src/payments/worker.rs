@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use metrics::gauge;
 use rand::Rng;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -16,16 +15,15 @@ use super::intake::Payments;
 use crate::records;
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Claim};
-use tributary_domain::OrderState;
+use crate::supervision::{self, Part};
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
-/// How long a claim for a lookup lasts; a request renews it.
+/// How long a claim for a look holds; a request renews it.
 const LOOKUP_CLAIM: Duration = Duration::from_secs(45);
-/// After how many ticks the open orders are counted.
-const COUNT_EVERY: u64 = 15;
 
-/// Carries orders on that nobody waits for.
+/// Carries orders on that nobody waits for. Cheap to clone.
+#[derive(Clone)]
 pub struct Worker {
     executor: Arc<Executor>,
 }
@@ -41,23 +39,22 @@ impl Worker {
     /// Runs until `stop`, then ends what is under way.
     pub async fn run(self, stop: CancellationToken) {
         let mut running = JoinSet::new();
-        let mut ticks = 0_u64;
         while !stop.is_cancelled() {
             if let Err(error) = self.tick(&mut running).await {
                 tracing::error!(%error, "cannot work on payments; trying again");
             }
-            if ticks.is_multiple_of(COUNT_EVERY) {
-                self.count().await;
-            }
-            ticks += 1;
             let pause = self.executor.settings.tick.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
             }
-            while running.try_join_next().is_some() {}
+            while let Some(ended) = running.try_join_next() {
+                supervision::note(&Part::Payments, ended);
+            }
         }
-        while running.join_next().await.is_some() {}
+        while let Some(ended) = running.join_next().await {
+            supervision::note(&Part::Payments, ended);
+        }
     }
 
     /// Does everything that is due now, and waits for it; gives how many orders it went on with.
@@ -101,17 +98,5 @@ impl Worker {
             }
         }
         Ok(claimed)
-    }
-
-    async fn count(&self) {
-        let Ok(counts) = payment_orders::open_counts(&self.executor.pool).await else { return };
-        for provider in self.executor.payers.keys() {
-            for state in OrderState::ALL.into_iter().filter(|state| !state.has_ended()) {
-                let mut of = counts.iter().filter(|(p, s, _)| p == provider && *s == state);
-                let count = of.next().map_or(0, |(_, _, count)| *count);
-                gauge!("tributary_open_payments", "provider" => provider.to_string(), "state" => state.as_str())
-                    .set(count as f64);
-            }
-        }
     }
 }

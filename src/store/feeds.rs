@@ -63,6 +63,31 @@ pub async fn publish(
     })
 }
 
+/// A feed whose clock stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Behind {
+    pub provider: String,
+    pub resource: String,
+    /// How far the database clock stands below what was issued, or a consumer has seen.
+    pub seconds: f64,
+}
+
+/// The feeds of `providers` at which the database clock stands below what was issued.
+pub async fn clocks_behind(pool: &PgPool, providers: &[ProviderName]) -> Result<Vec<Behind>, StoreError> {
+    let names: Vec<&str> = providers.iter().map(ProviderName::as_str).collect();
+    let behind = sqlx::query_as!(
+        Behind,
+        r#"select provider, resource,
+                  extract(epoch from greatest(last_at, floor) - (clock_timestamp() + ahead))::double precision as "seconds!"
+           from feeds
+           where provider = any($1) and greatest(last_at, floor) > clock_timestamp() + ahead"#,
+        &names as _
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(behind)
+}
+
 /// How far ahead of the database clock a watermark may be and still have been issued by a
 /// clock of ours. A `from` beyond that is a mistake, and not heeded.
 const WATERMARK_AHEAD_MAX: Duration = Duration::from_secs(3600);

@@ -14,12 +14,15 @@ use super::renewed_lease::RenewedLease;
 use super::{Instance, SyncProgress};
 use crate::store::StoreError;
 use crate::store::leases;
+use crate::supervision::{self, Part};
+use tributary_domain::ProviderName;
 use tributary_manifest::CompiledProvider;
 
 /// How often an instance looks for work; what is asked for begins within about this time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Pulls one provider at its manifest's pace.
+/// Pulls one provider at its manifest's pace. Cheap to clone.
+#[derive(Clone)]
 pub struct Scheduler {
     puller: Arc<Puller>,
     concurrency: u32,
@@ -30,6 +33,11 @@ impl Scheduler {
     pub fn new(pool: PgPool, compiled: Arc<CompiledProvider>, instance: Instance) -> Self {
         let concurrency = compiled.concurrency();
         Self { puller: Arc::new(Puller::new(pool, compiled, instance)), concurrency }
+    }
+
+    /// Whom it pulls.
+    pub fn provider(&self) -> &ProviderName {
+        &self.puller.provider
     }
 
     /// What to watch the runs by.
@@ -45,6 +53,7 @@ impl Scheduler {
     /// Runs until `stop`, which interrupts runs where they stand, except for the exchange of a
     /// token, and gives their leases back.
     pub async fn run(self, stop: CancellationToken) {
+        let part = Part::Sync(self.puller.provider.clone());
         let mut runs = JoinSet::new();
         let mut registered = false;
         while !stop.is_cancelled() {
@@ -62,10 +71,12 @@ impl Scheduler {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(tick) => {}
                 // a run that ended makes room for another
-                Some(_) = runs.join_next() => {}
+                Some(ended) = runs.join_next() => supervision::note(&part, ended),
             }
         }
-        while runs.join_next().await.is_some() {}
+        while let Some(ended) = runs.join_next().await {
+            supervision::note(&part, ended);
+        }
         self.puller.drained().await;
     }
 

@@ -12,10 +12,11 @@ async fn status(address: &str, path: &str, key: &str) -> (u16, String) {
 async fn keys_are_made_listed_and_revoked_whether_the_server_runs_or_not() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let place = Place::new("keys");
-    let before = place.stdout(&["keys", "create", "--provider", "acme", "--scope", "connector"]).await;
+    let create = |name| ["keys", "create", "--provider", "acme", "--name", name, "--scope", "connector"];
+    let before = place.stdout(&create("before")).await;
     assert_eq!(before.lines().count(), 1, "the key alone is on standard output");
     let (server, address) = place.serve(None).await;
-    let during = place.stdout(&["keys", "create", "--provider", "acme", "--scope", "connector"]).await;
+    let during = place.stdout(&create("during")).await;
     for key in [before.trim(), during.trim(), FILE_KEY] {
         assert_eq!(status(&address, "/accounts", key).await, (200, "[]".to_owned()));
     }
@@ -26,7 +27,7 @@ async fn keys_are_made_listed_and_revoked_whether_the_server_runs_or_not() {
     assert_eq!(status(&address, "/accounts", before.trim()).await.0, 401);
     assert_eq!(status(&address, "/accounts", during.trim()).await.0, 200);
 
-    let (_, metrics) = status(&address, "/metrics", "").await;
+    let (_, metrics) = status(&place.operator(&address), "/metrics", "").await;
     for metric in [
         "tributary_http_requests_total{method=\"GET\",route=\"/accounts\",status=\"200\"}",
         "tributary_http_request_seconds_bucket",
@@ -45,9 +46,15 @@ async fn keys_are_made_listed_and_revoked_whether_the_server_runs_or_not() {
 async fn mistakes_are_answered_with_what_to_do() {
     let place = Place::new("mistakes");
     for (args, advice) in [
-        (&["keys", "create", "--provider", "nobody", "--scope", "ingest"][..], "provider: nobody"),
+        (
+            &["keys", "create", "--provider", "nobody", "--name", "one", "--scope", "ingest"][..],
+            "provider: nobody",
+        ),
         (&["serve", "--providers", "nowhere"], "--providers"),
-        (&["keys", "create", "--provider", "acme", "--scope", "root"], "connector, ingest, admin"),
+        (
+            &["keys", "create", "--provider", "acme", "--name", "one", "--scope", "root"],
+            "connector, read, pay, ingest, admin",
+        ),
         (&["serve", "--database-url", "nonsense"], "DATABASE_URL"),
     ] {
         let output = place.run(args).await;

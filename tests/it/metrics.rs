@@ -17,7 +17,14 @@ async fn every_counter_that_an_alarm_is_recommended_on_is_at_0_right_after_the_s
     std::fs::write(place.0.join("providers/pulled.yaml"), pulled).unwrap();
     let (server, address) = place.serve(None).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let metrics = client.get(format!("http://{address}/metrics")).send().await.unwrap().text().await.unwrap();
+    let metrics = client
+        .get(format!("http://{}/metrics", place.operator(&address)))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let begun = |series: &str| metrics.lines().any(|line| line == format!("{series} 0"));
 
     let (watched, _) = OPERATIONS.split_once("### Also measured").unwrap();

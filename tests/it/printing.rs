@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use nix::fcntl::OFlag;
 
-use crate::support::process::{FILE_KEY, Place, stop};
+use crate::support::TestApp;
+use crate::support::process::{FILE_KEY, PROGRAM, Place, stop};
 
 /// An output that nobody reads any more.
 fn closed() -> Stdio {
@@ -35,7 +36,7 @@ async fn unread(place: &Place, args: &[&str]) -> (bool, String) {
 #[tokio::test]
 async fn a_command_whose_output_is_closed_ends_well_and_leaves_no_server_behind() {
     let place = Place::new("unread");
-    let new_api_key = ["keys", "create", "--provider", "acme", "--scope", "connector"];
+    let new_api_key = ["keys", "create", "--provider", "acme", "--name", "one", "--scope", "connector"];
     for args in [
         &new_api_key[..],
         &["keys", "list"],
@@ -91,4 +92,28 @@ async fn a_server_whose_log_nobody_reads_serves_on() {
     place.stdout(&["health", "--listen", &address]).await;
     stop(server).await;
     assert_eq!(processes_below(&place.0.join("data")), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_others_wrote_does_nothing_to_a_terminal_and_is_exact_elsewhere() {
+    let app = TestApp::new().await;
+    let hostile = "{\"id\":\"\u{1b}]0;owned\u{7}\u{9b}2J\u{202e}\"}";
+    let (_, answer) = app.post("/ingest/accounts", "application/x-ndjson", hostile).await;
+    assert_eq!(answer["quarantined"].as_array().unwrap().len(), 1, "{answer}");
+    let id: i64 = sqlx::query_scalar("select id from quarantine").fetch_one(&app.pool).await.unwrap();
+    let (place, id) = (Place::new("terminal"), id.to_string());
+    let shown = async |command: &mut tokio::process::Command| {
+        let output = command.env("DATABASE_URL", &app.url).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let exact = shown(&mut place.command(&["quarantine", "show", &id])).await;
+    assert!(exact.contains(hostile), "{exact:?}");
+    let show = format!("{PROGRAM} quarantine show {id}");
+    let on_a_terminal =
+        shown(&mut place.command_of(Path::new("script"), &["-qec", &show, "/dev/null"])).await;
+    assert!(on_a_terminal.contains("]0;owned"), "{on_a_terminal:?}");
+    for obeyed in ['\u{1b}', '\u{7}', '\u{9b}', '\u{202e}'] {
+        assert!(!on_a_terminal.contains(obeyed), "{obeyed:?} in {on_a_terminal:?}");
+    }
 }

@@ -204,3 +204,84 @@ fn s26_every_operation_is_described_with_its_429() {
     }
     assert!(operations >= 8, "{operations}");
 }
+
+/// A key in the form of ours that nobody made.
+fn made_up() -> String {
+    tributary::http::new_api_key().1
+}
+
+#[tokio::test]
+async fn s26_after_a_restart_a_flood_of_made_up_keys_keeps_no_valid_key_from_its_first_answer() {
+    let before = TestApp::new().await;
+    let mut keys = vec![before.connector_key.clone()];
+    for _ in 0..50 {
+        keys.push(new_test_key(&before.pool, before.name(), Scope::Read).await);
+    }
+    // as after a restart, nobody has asked yet
+    let app = TestApp::with_keys(&before, before.pool.clone(), (keys[0].clone(), before.ingest_key.clone()));
+    let (unauthorized, limited) = (AtomicU32::new(0), AtomicU32::new(0));
+    let begun = std::time::Instant::now();
+    let flood = async {
+        loop {
+            let keys: Vec<String> = (0..200).map(|_| made_up()).collect();
+            for (status, ..) in join_all(keys.iter().map(|key| ask(&app, "/transactions", Some(key)))).await {
+                match status {
+                    StatusCode::UNAUTHORIZED => unauthorized.fetch_add(1, Relaxed),
+                    StatusCode::TOO_MANY_REQUESTS => limited.fetch_add(1, Relaxed),
+                    other => panic!("{other}"),
+                };
+            }
+        }
+    };
+    let known = async {
+        while limited.load(Relaxed) < 500 {
+            tokio::task::yield_now().await;
+        }
+        for round in 0..5 {
+            for key in &keys {
+                let (status, _, body) = ask(&app, "/transactions", Some(key)).await;
+                assert_eq!(status, StatusCode::OK, "round {round}: {body}");
+            }
+        }
+    };
+    tokio::select! {
+        () = known => {}
+        () = flood => unreachable!("it has no end"),
+    }
+    // each of these cost a question to the database, and there were no more than strangers may have
+    let most = 100 + 50 * (begun.elapsed().as_secs() as u32 + 1);
+    assert!(unauthorized.load(Relaxed) <= most, "{unauthorized:?} of {most}");
+}
+
+#[tokio::test]
+async fn s26_a_key_that_orders_payments_too_fast_is_told_to_come_later_and_reads_as_before() {
+    let app = TestApp::with_file(
+        "provider: acme\nsource: push\napi: { max_payments_per_second: 1, payments_burst: 3 }\n",
+    )
+    .await;
+    let mut statuses = vec![];
+    for path in ["/payouts", "/transfers", "/payouts", "/transfers"] {
+        let request =
+            Request::post(path).header(header::AUTHORIZATION, format!("Bearer {}", app.connector_key));
+        let response = app.call(request.body(Body::from("{}")).unwrap()).await;
+        let told = response.headers().contains_key(header::RETRY_AFTER);
+        let (status, body) = read(response).await;
+        statuses.push(status);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            assert!(
+                told && body["Detail"].as_str().unwrap().contains("1 payments a second, and 3 at once"),
+                "{body}"
+            );
+        }
+    }
+    assert_eq!(statuses[..3], [StatusCode::NOT_IMPLEMENTED; 3]);
+    assert_eq!(statuses[3], StatusCode::TOO_MANY_REQUESTS);
+    for _ in 0..50 {
+        app.get_ok("/transactions").await;
+    }
+    let refusals: i64 = sqlx::query_scalar("select coalesce(sum(times), 0) from payment_refusals")
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(refusals, 3, "nothing is kept of what was not looked at");
+}

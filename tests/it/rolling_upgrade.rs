@@ -55,6 +55,7 @@ struct Instance {
     name: &'static str,
     process: Child,
     address: String,
+    operator: String,
     published: u64,
     http: reqwest::Client,
 }
@@ -62,12 +63,13 @@ struct Instance {
 impl Instance {
     async fn start(place: &Place, name: &'static str, program: &Path, database: &str) -> Self {
         let (process, address) = place.serve_of(program, Some(database)).await;
-        Self { name, process, address, published: 0, http: load::http() }
+        let operator = place.operator(&address);
+        Self { name, process, address, operator, published: 0, http: load::http() }
     }
 
     /// Asks it how many versions it has published itself; gives whether there are more by now.
     async fn has_published_more(&mut self) -> bool {
-        let metrics = self.http.get(format!("http://{}/metrics", self.address)).send().await.unwrap();
+        let metrics = self.http.get(format!("http://{}/metrics", self.operator)).send().await.unwrap();
         let published = metrics
             .text()
             .await

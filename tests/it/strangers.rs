@@ -17,8 +17,8 @@ async fn get(address: &str, path: &str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-async fn series(address: &str) -> usize {
-    let (_, metrics) = get(address, "/metrics").await;
+async fn series(operator: &str) -> usize {
+    let (_, metrics) = get(operator, "/metrics").await;
     metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).count()
 }
 
@@ -47,15 +47,16 @@ async fn methods_and_paths_that_strangers_make_up_are_no_series_of_their_own() {
     for path in ["/healthz", "/nowhere"] {
         ask_with_methods(&address, path, ["MADE-UP".to_owned()].into_iter()).await;
     }
-    let before = series(&address).await;
+    let operator = place.operator(&address);
+    let before = series(&operator).await;
     for path in ["/healthz", "/nowhere"] {
         ask_with_methods(&address, path, (0..2_000).map(|n| format!("M{n}"))).await;
     }
     ask_with_methods(&address, "/accounts/x/balances?a=1", (0..100).map(|n| format!("N{n}"))).await;
-    let after = series(&address).await;
+    let after = series(&operator).await;
     // what the publisher and others add by themselves meanwhile, and the route of balances
     assert!(after < before + 100, "{before} series, then {after}");
-    let (_, metrics) = get(&address, "/metrics").await;
+    let (_, metrics) = get(&operator, "/metrics").await;
     assert!(metrics.contains(r#"method="other",route="/healthz""#), "{metrics}");
     assert!(!metrics.contains("M1999") && !metrics.contains("/nowhere"), "{metrics}");
     stop(server).await;

@@ -118,11 +118,12 @@ async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history
 
     setup.app.sql("update sync_tasks set due_at = now()").await;
     let (server, address) = setup.place.serve(Some(&setup.app.url)).await;
+    let operator = setup.place.operator(&address);
     let counted =
         "tributary_sync_warnings_total{provider=\"acme\",stream=\"payouts\",kind=\"partition_skipped\"} 1";
     let counts = async {
         let metrics =
-            || async { reqwest::get(format!("http://{address}/metrics")).await.unwrap().text().await };
+            || async { reqwest::get(format!("http://{operator}/metrics")).await.unwrap().text().await };
         while !metrics().await.unwrap().contains(counted) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -155,10 +155,32 @@ async fn a_call_that_proves_nothing_gets_401_and_no_reason_and_sets_nothing_off(
 }
 
 #[tokio::test]
+async fn a_flood_of_calls_of_one_provider_is_refused_with_429_before_their_bodies_are_read() {
+    let (_upstream, app, file) = setup().await;
+    first_sync(&app, &file).await.stop().await;
+    // of the right form, so that only the body could tell
+    let forged = signature("another body", Utc::now().timestamp());
+    let mut refused = 0;
+    while refused < 5 {
+        let (status, answer) = call(&app, "acme", Some(&forged), r#"{"type":"payment"}"#).await;
+        match status {
+            StatusCode::UNAUTHORIZED => {}
+            StatusCode::TOO_MANY_REQUESTS => refused += 1,
+            other => panic!("{other}: {answer}"),
+        }
+    }
+    let never = Body::from_stream(futures::stream::pending::<Result<&'static str, std::io::Error>>());
+    let calling = call(&app, "acme", Some(&forged), never);
+    let (status, _) = tokio::time::timeout(Duration::from_secs(5), calling).await.expect("an answer");
+    assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
+    app.get_ok("/transactions").await;
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_unread() {
     let (_upstream, app, file) = setup().await;
     first_sync(&app, &file).await.stop().await;
-    let body = format!(r#"{{"type":"payment","more":"{}"}}"#, "x".repeat(1 << 20));
+    let body = format!(r#"{{"type":"payment","more":"{}"}}"#, "x".repeat(256 << 10));
     let (status, _) = call(&app, "acme", Some(&signature(&body, Utc::now().timestamp())), body).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(count(&app.pool, DUE).await, 0);
@@ -182,7 +204,7 @@ async fn a_call_whose_headers_prove_nothing_is_refused_while_its_body_has_not_co
 
 async fn order(app: &TestApp, key: &str, body: &'static str) -> (StatusCode, Value) {
     let request = Request::post("/admin/sync").header("authorization", format!("Bearer {key}"));
-    let response = app.call(request.body(Body::from(body)).unwrap()).await;
+    let response = app.call_operator(request.body(Body::from(body)).unwrap()).await;
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
     (status, serde_json::from_slice(&body).unwrap())

@@ -4,9 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
-
 use super::error::{PrivatePgError, Result};
+use super::setup::bare;
 
 /// The lowest major version that Tributary supports.
 const OLDEST: u32 = 15;
@@ -94,7 +93,7 @@ fn versioned(parent: &Path, before: &str, after: &str) -> Vec<PathBuf> {
 
 /// What the `pg_config` in the search path says; it may belong to the client library alone.
 async fn pg_config_dir() -> Option<PathBuf> {
-    let output = Command::new("pg_config").arg("--bindir").output().await.ok()?;
+    let output = bare("pg_config").arg("--bindir").output().await.ok()?;
     let dir = String::from_utf8(output.stdout).ok()?;
     (output.status.success() && !dir.trim().is_empty()).then(|| PathBuf::from(dir.trim()))
 }
@@ -105,7 +104,7 @@ async fn major_version(dir: &Path) -> Option<u32> {
     if !dir.is_absolute() || !postgres.is_file() || !dir.join("initdb").is_file() {
         return None;
     }
-    let output = Command::new(postgres).arg("--version").output().await.ok()?;
+    let output = bare(postgres).arg("--version").output().await.ok()?;
     parse_version(&String::from_utf8(output.stdout).ok()?)
 }
 

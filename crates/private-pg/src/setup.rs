@@ -1,5 +1,6 @@
 //! What the programs of PostgreSQL are started with.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use tokio::process::Command;
@@ -7,6 +8,19 @@ use tokio::process::Command;
 use super::Options;
 use super::account::OsAccount;
 use super::place::{self, Place};
+
+/// What of the environment the programs get: where programs and libraries are, and where temporary
+/// files go. The rest may hold the secrets of whoever starts them, or, as PGPORT, PGOPTIONS and their
+/// like, be meant for other servers.
+const HANDED_ON: [&str; 5] = ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "TZDIR"];
+
+/// A command that knows nothing of the secrets in this process's environment.
+pub(super) fn bare(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    command.envs(HANDED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
+    command
+}
 
 /// What a start needs to know.
 #[derive(Debug)]
@@ -25,11 +39,7 @@ impl Setup<'_> {
     /// A command that runs as the server's user in `dir`, in a process group of its own, so that the
     /// terminal's Ctrl-C does not reach it.
     pub(super) fn command(&self, program: &Path, dir: &Path) -> Command {
-        let mut command = Command::new(program);
-        // PGPORT, PGOPTIONS and their like are meant for other servers.
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG")) {
-            command.env_remove(name);
-        }
+        let mut command = bare(program);
         command.env("LC_ALL", "C").current_dir(dir).process_group(0);
         self.account.assume(&mut command);
         command

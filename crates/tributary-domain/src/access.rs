@@ -12,21 +12,69 @@ use subtle::ConstantTimeEq;
 pub enum Scope {
     /// Formance's connector: reads, payouts and transfers.
     Connector,
+    /// Of these, reads alone.
+    Read,
+    /// And payouts and transfers alone.
+    Pay,
     /// The push API.
     Ingest,
     Admin,
 }
 
 impl Scope {
-    pub const ALL: [Self; 3] = [Self::Connector, Self::Ingest, Self::Admin];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Connector, Self::Read, Self::Pay, Self::Ingest, Self::Admin];
 
     /// The name in tables and files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connector => "connector",
+            Self::Read => "read",
+            Self::Pay => "pay",
             Self::Ingest => "ingest",
             Self::Admin => "admin",
         }
+    }
+
+    /// Whether a key of this scope opens what needs `needed`.
+    pub fn opens(self, needed: Self) -> bool {
+        self == needed || (self == Self::Connector && matches!(needed, Self::Read | Self::Pay))
+    }
+}
+
+/// What a key is called among those of its provider: 1 to 63 lower-case letters, digits, `.`, `-` and
+/// `_`, of which the first is a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for KeyName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for KeyName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let fits = (1..=63).contains(&name.len())
+            && name.bytes().all(|byte| plain(byte) || b".-_".contains(&byte))
+            && name.bytes().next().is_some_and(plain);
+        if fits {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(format!(
+            "{name:?} is no name of a key: take 1 to 63 lower-case letters, digits, . - and _, the first a letter or digit"
+        ))
     }
 }
 
@@ -82,5 +130,49 @@ const BURST: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
 impl Default for RequestLimit {
     fn default() -> Self {
         Self { per_second: PER_SECOND, burst: BURST }
+    }
+}
+
+/// How many payments one key may order of one process: few, as people and payrolls order them. What is
+/// beyond is asked again, and moves no money meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PaymentLimit(pub RequestLimit);
+
+const PAYMENTS_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("it is not zero");
+const PAYMENTS_BURST: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
+
+impl Default for PaymentLimit {
+    fn default() -> Self {
+        Self(RequestLimit { per_second: PAYMENTS_PER_SECOND, burst: PAYMENTS_BURST })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connector_reads_and_pays_and_every_other_scope_opens_itself_alone() {
+        use Scope::{Admin, Connector, Ingest, Pay, Read};
+        for (scope, opened) in [
+            (Connector, &[Connector, Read, Pay][..]),
+            (Read, &[Read]),
+            (Pay, &[Pay]),
+            (Ingest, &[Ingest]),
+            (Admin, &[Admin]),
+        ] {
+            let opens: Vec<Scope> = Scope::ALL.into_iter().filter(|needed| scope.opens(*needed)).collect();
+            assert_eq!(opens, opened, "{scope:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_keys_are_plain() {
+        for name in ["formance", "2026-01", "a.b_c", &"x".repeat(63)] {
+            assert_eq!(name.parse::<KeyName>().unwrap().as_str(), name);
+        }
+        for name in ["", "-a", "A", "a b", "a/b", "a:b", "\u{1b}[0m", "é", &"x".repeat(64)] {
+            assert!(name.parse::<KeyName>().is_err(), "{name:?}");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod asset;
 mod balance;
 mod formance_version;
 mod id;
+mod json_budget;
 mod metadata;
 mod order;
 mod origin;
@@ -18,13 +19,14 @@ mod text;
 mod timestamp;
 mod transaction;
 
-pub use access::{ApiKeyDigest, RequestLimit, Scope};
+pub use access::{ApiKeyDigest, KeyName, PaymentLimit, RequestLimit, Scope};
 pub use account::{Account, Beneficiary};
 pub use amount::Amount;
 pub use asset::Asset;
 pub use balance::{Balance, Balances};
 pub use formance_version::FormanceVersion;
 pub use id::{ProviderName, RecordId, served_id_to_original};
+pub use json_budget::{JsonBudget, TooCostly};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
 pub use order::{
     OrderChange, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,

@@ -9,6 +9,9 @@ use super::RecordError;
 /// The most that the metadata of one record may take as JSON text, in bytes.
 pub const METADATA_MAX_BYTES: usize = 64 * 1024;
 
+/// How the keys begin that Tributary writes.
+const RESERVED: &str = "tributary.";
+
 /// A flat map of text. Keys that begin with `tributary.` are written by Tributary itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
@@ -35,6 +38,18 @@ impl Metadata {
         Ok(metadata)
     }
 
+    /// Fails where it holds a key that only Tributary writes.
+    pub fn require_foreign(&self) -> Result<(), RecordError> {
+        match self.0.keys().find(|key| key.starts_with(RESERVED)) {
+            Some(key) => Err(RecordError::new(
+                "metadata",
+                format!("{key:?} is reserved: Tributary itself writes the keys that begin with {RESERVED:?}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The map.
     pub fn as_map(&self) -> &BTreeMap<String, String> {
         &self.0
     }

@@ -1,6 +1,6 @@
 //! The canonical record: the connector's own field names, for everything that is ingested.
 
-use super::{Account, Balances, Beneficiary, Resource, Transaction};
+use super::{Account, Balances, Beneficiary, JsonBudget, Resource, Transaction};
 
 /// Why a record cannot be taken. Its text says what is wrong with which field.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -19,6 +19,9 @@ impl From<serde_json::Error> for RecordError {
         Self(error.to_string())
     }
 }
+
+/// What a record may cost: much more than one that fits into the tables.
+const BUDGET: JsonBudget = JsonBudget { values: 400_000, depth: 32, digits: 1_000 };
 
 /// A record of any kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,17 +45,27 @@ impl Record {
 }
 
 /// Takes the canonical JSON of a record of `resource`: an object. (A list of values in the right order
-/// would pass for one, too.)
+/// would pass for one, too.) One that costs more to read than any record has to is refused unread, and
+/// so is metadata that only Tributary writes: Formance could not tell the two apart.
 pub fn parse_record(resource: Resource, json: &[u8]) -> Result<Record, RecordError> {
     if json.trim_ascii_start().first() != Some(&b'{') {
         return Err(RecordError("a record is a JSON object".to_owned()));
     }
-    match resource {
+    BUDGET.check(json).map_err(|why| RecordError(format!("the record cannot be read: {why}")))?;
+    let record = match resource {
         Resource::Accounts => Account::from_json(json).map(Record::Account),
         Resource::Balances => Balances::from_json(json).map(Record::Balances),
         Resource::Beneficiaries => Beneficiary::from_json(json).map(Record::Beneficiary),
         Resource::Transactions => Transaction::from_json(json).map(Record::Transaction),
-    }
+    }?;
+    match &record {
+        Record::Account(account) | Record::Beneficiary(Beneficiary(account)) => {
+            account.metadata.require_foreign()
+        }
+        Record::Transaction(transaction) => transaction.metadata.require_foreign(),
+        Record::Balances(_) => Ok(()),
+    }?;
+    Ok(record)
 }
 
 #[cfg(test)]
@@ -65,6 +78,43 @@ mod tests {
         for json in [account, "null", "1", "", "\"acc_1\""] {
             let error = parse_record(Resource::Accounts, json.as_bytes()).unwrap_err();
             assert_eq!(error.to_string(), "a record is a JSON object", "{json}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_costs_too_much_is_refused_unread() {
+        let account = |more: &str| {
+            format!(
+                r#"{{"id":"a","accountName":"Main","createdAt":"2026-03-01T12:00:00Z","metadata":{more}}}"#
+            )
+        };
+        let keys: String = (0..1_000_000).map(|n| format!("\"k{n}\":\"\",")).collect();
+        for (more, told) in [
+            ("9".repeat(1_000_000), "more than 1000 digits"),
+            (format!("{}{}", "[".repeat(100_000), "]".repeat(100_000)), "deeper than 32 levels"),
+            (format!("{{{keys}\"z\":\"\"}}"), "more than 400000 values"),
+        ] {
+            let error = parse_record(Resource::Accounts, account(&more).as_bytes()).unwrap_err();
+            assert!(error.to_string().contains(told), "{told}: {error}");
+        }
+    }
+
+    #[test]
+    fn metadata_that_only_tributary_writes_is_refused_in_every_kind_of_record() {
+        let metadata = r#""createdAt":"2026-03-01T12:00:00Z","metadata":{"tributary.reason":"x","a":"b"}"#;
+        for (resource, fields) in [
+            (Resource::Accounts, r#""id":"a","accountName":"Main""#),
+            (Resource::Beneficiaries, r#""id":"a","ownerName":"Ann""#),
+            (
+                Resource::Transactions,
+                r#""id":"t","type":"OTHER","status":"PENDING","currency":"JPY","amount":"1""#,
+            ),
+        ] {
+            let record = format!("{{{fields},{metadata}}}");
+            let error = parse_record(resource, record.as_bytes()).unwrap_err().to_string();
+            assert!(error.starts_with("metadata: \"tributary.reason\" is reserved"), "{error}");
+            let other = record.replace("tributary.reason", "tributary");
+            assert!(parse_record(resource, other.as_bytes()).is_ok(), "{other}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its polite end.
 
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,6 +18,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
+use super::super::client::Peer;
 use super::activity::Activity;
 use super::crowd::Seat;
 use super::stream::{LINGER, PoliteStream};
@@ -24,6 +26,8 @@ use super::{Draining, Shared};
 
 /// As much of a request's head is read, at most.
 const HEAD_MAX_BYTES: usize = 64 * 1024;
+/// And so many headers.
+const HEADERS_MAX: usize = 100;
 /// How often the other side of HTTP/2 is asked whether it is still there, and how long it may take.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PONG_LIMIT: Duration = Duration::from_secs(20);
@@ -31,12 +35,13 @@ const PONG_LIMIT: Duration = Duration::from_secs(20);
 const STREAMS_MAX: u32 = 100;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Seat, shared: Shared) {
+pub(super) async fn serve(stream: TcpStream, peer: IpAddr, activity: Activity, place: Seat, shared: Shared) {
     let Shared { app, draining, abandon, limits, lingering, .. } = shared.clone();
     let place = Arc::new(place);
     let stream = PoliteStream::new(stream, activity.clone(), Arc::clone(&place), shared);
     let app = TowerToHyperService::new(app);
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
         // HTTP/2 has other ways to say so
         let may_say_close = request.version() <= Version::HTTP_11;
         activity.asked();
@@ -83,13 +88,14 @@ pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Seat, sh
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // its own limit of time would count idle connections in, and close them without a word
-    builder.http1().header_read_timeout(None).max_buf_size(HEAD_MAX_BYTES);
+    builder.http1().header_read_timeout(None).max_buf_size(HEAD_MAX_BYTES).max_headers(HEADERS_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PONG_LIMIT)
-        .max_concurrent_streams(STREAMS_MAX);
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_header_list_size(HEAD_MAX_BYTES as u32);
     builder
 }
 

@@ -23,6 +23,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +35,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::client::Trusted;
+use crate::supervision;
 use activity::Activity;
 use crowd::{Crowd, Seat};
-pub use socket::{Listening, SocketError};
+pub use socket::{Handed, Listening, OPERATOR, SocketError};
 
 /// How far a stop has come. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -78,6 +81,10 @@ pub struct ConnectionLimits {
     /// How many may be open. Beyond, a new one takes the place of one on which nothing is asked, and
     /// waits where all are being answered.
     pub most: usize,
+    /// How many of them may come from one address (of IPv6: from one /64), unless a trusted proxy has it.
+    /// Beyond, a new one takes the place of another one of the address on which nothing is asked, and
+    /// is refused where all are being answered.
+    pub each: usize,
     /// For how long a client may take to send the head of a request, from its first byte on; and may
     /// take nothing of an answer.
     pub head: Duration,
@@ -88,11 +95,16 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     /// For 1,024 open files. Go's client, which is Formance's, keeps idle connections for 90 s.
     fn default() -> Self {
-        Self { most: 512, head: Duration::from_secs(30), idle: Duration::from_secs(120) }
+        Self { most: 512, each: 256, head: Duration::from_secs(30), idle: Duration::from_secs(120) }
     }
 }
 
 impl ConnectionLimits {
+    /// Those of the listener for operators, to which few come.
+    pub fn for_operators() -> Self {
+        Self { most: 64, each: 64, ..Self::default() }
+    }
+
     /// How many files connections may take: those that have a place, and those that gave theirs up
     /// and are still being answered so.
     pub fn files(&self) -> usize {
@@ -113,6 +125,8 @@ pub struct Serving {
     shared: Shared,
     /// Ends the acceptor.
     close: CancellationToken,
+    /// Cancelled when it has ended, for whatever reason.
+    ended: CancellationToken,
     acceptor: JoinHandle<()>,
 }
 
@@ -122,6 +136,8 @@ struct Shared {
     app: Router,
     draining: Draining,
     limits: ConnectionLimits,
+    /// Proxies, behind whose addresses there are many clients.
+    trusted: Trusted,
     crowd: Crowd,
     /// How many may linger that gave their place up.
     lingering: Arc<Semaphore>,
@@ -131,41 +147,74 @@ struct Shared {
 }
 
 impl Shared {
-    /// Serves `stream` as soon as there is a place, and at the latest once `hurry` is cancelled.
-    async fn serve(&self, stream: TcpStream, hurry: &CancellationToken) {
+    /// Serves `stream`, which comes from `peer`, as soon as there is a place, and at the latest once
+    /// `hurry` is cancelled. Refuses it where its address has more than its share.
+    async fn serve(&self, stream: TcpStream, peer: IpAddr, hurry: &CancellationToken) {
         let activity = Activity::default();
-        let place = self.crowd.enter(&activity, hurry).await;
-        self.spawn(stream, activity, place);
+        match self.crowd.enter(&activity, self.origin(peer), hurry).await {
+            Some(place) => self.spawn(stream, peer, activity, place),
+            None => self.refuse(stream),
+        }
     }
 
     /// Serves `stream` in any case.
-    fn serve_late(&self, stream: TcpStream) {
+    fn serve_late(&self, stream: TcpStream, peer: IpAddr) {
         let activity = Activity::default();
-        let place = self.crowd.admit_late(&activity);
-        self.spawn(stream, activity, place);
+        let place = self.crowd.admit_late(&activity, self.origin(peer));
+        self.spawn(stream, peer, activity, place);
     }
 
-    fn spawn(&self, stream: TcpStream, activity: Activity, place: Seat) {
-        self.connections.spawn(connection::serve(stream, activity, place, self.clone()));
+    fn spawn(&self, stream: TcpStream, peer: IpAddr, activity: Activity, place: Seat) {
+        self.connections.spawn(connection::serve(stream, peer, activity, place, self.clone()));
+    }
+
+    /// Whose share a connection counts for; nobody's behind a proxy.
+    fn origin(&self, peer: IpAddr) -> Option<IpAddr> {
+        (!self.trusted.holds(peer)).then(|| crowd::origin(peer))
+    }
+
+    /// Tells a client to come later, unless too many are being told something.
+    fn refuse(&self, stream: TcpStream) {
+        if let Ok(extra) = Arc::clone(&self.lingering).try_acquire_owned() {
+            self.connections.spawn(stream::refuse(stream, extra));
+        }
     }
 }
 
 impl Serving {
-    /// Serves `app` on `listening` from now on. `draining` follows how a stop goes on.
-    pub fn start(listening: Listening, app: Router, draining: Draining, limits: ConnectionLimits) -> Self {
+    /// Serves `app` on `listening` from now on. `draining` is told how a stop goes on; `trusted` are the
+    /// proxies in front.
+    pub fn start(
+        listening: Listening,
+        app: Router,
+        draining: Draining,
+        limits: ConnectionLimits,
+        trusted: Trusted,
+    ) -> Self {
         let listening = Arc::new(listening);
         let shared = Shared {
             app,
             draining,
             limits,
-            crowd: Crowd::new(limits.most),
+            trusted,
+            crowd: Crowd::new(limits.most, limits.each),
             lingering: Arc::new(Semaphore::new(limits.lingering())),
             connections: TaskTracker::new(),
             abandon: CancellationToken::new(),
         };
-        let close = CancellationToken::new();
-        let acceptor = tokio::spawn(accept(Arc::clone(&listening), shared.clone(), close.clone()));
-        Self { listening, shared, close, acceptor }
+        let (close, ended) = (CancellationToken::new(), CancellationToken::new());
+        let accepting = accept(Arc::clone(&listening), shared.clone(), close.clone());
+        let says_so = ended.clone().drop_guard();
+        let acceptor = tokio::spawn(async move {
+            let _says_so = says_so;
+            accepting.await;
+        });
+        Self { listening, shared, close, ended, acceptor }
+    }
+
+    /// Waits until no connection is accepted any more: before [`Serving::stop`], because of a fault.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// The socket, to be handed on.
@@ -191,7 +240,7 @@ impl Serving {
             tracing::error!("accepting connections ended with a panic");
         }
         if why != Stop::Replaced {
-            listening.take_queued(|stream| shared.serve_late(stream));
+            listening.take_queued(|stream, peer| shared.serve_late(stream, peer));
         }
         drop(listening);
         shared.end(why, begun, patience).await;
@@ -218,7 +267,8 @@ impl Shared {
 
 /// Takes connections until `close`. One that was taken is served whatever happens.
 async fn accept(listening: Arc<Listening>, shared: Shared, close: CancellationToken) {
-    while let Some(stream) = close.run_until_cancelled(listening.accept()).await {
-        shared.serve(stream, &close).await;
+    while let Some((stream, peer)) = close.run_until_cancelled(listening.accept()).await {
+        supervision::spring("accept");
+        shared.serve(stream, peer, &close).await;
     }
 }

@@ -1,10 +1,10 @@
-//! The socket that is listened on: bound here, or handed over by whoever started the process.
+//! The sockets that are listened on: bound here, or handed over by whoever started the process.
 //!
 //! A handed-over socket has one accept queue, whichever process takes from it: nothing in it is
 //! lost as long as somebody holds the socket.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -21,12 +21,42 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Why there is no socket to listen on.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    #[error("cannot listen on {address}: {error}; choose another address with --listen")]
+    #[error("cannot listen on {address}: {error}; choose another address with --listen or --operator-listen")]
     Bind { address: SocketAddr, error: io::Error },
-    #[error("cannot take over the socket of LISTEN_FDS: {0}")]
+    #[error("cannot take over a socket of LISTEN_FDS: {0}")]
     Handed(io::Error),
-    #[error("LISTEN_FDS hands over {0} sockets; one is needed, to listen on")]
-    Several(usize),
+    #[error(
+        "LISTEN_FDS hands over {sockets} sockets, called {names:?} by LISTEN_FDNAMES; at most one may be called \
+         \"operator\" (FileDescriptorName=operator in its unit), and one anything else"
+    )]
+    Unclear { sockets: usize, names: String },
+}
+
+/// What the socket of the operators' listener is called among those that are handed over.
+pub const OPERATOR: &str = "operator";
+
+/// The sockets that a process was handed over.
+#[derive(Debug, Default)]
+pub struct Handed {
+    /// For everybody.
+    pub public: Option<Listening>,
+    /// For operators.
+    pub operator: Option<Listening>,
+}
+
+impl Handed {
+    /// Takes what there is (`LISTEN_FDS`), by `names` as `LISTEN_FDNAMES` has them: `a:b`.
+    pub fn take(mut handed: ListenFd, names: &str) -> Result<Self, SocketError> {
+        let (sockets, mut taken) = (handed.len(), Self::default());
+        for (number, name) in (0..sockets).zip(names.split(':').chain(std::iter::repeat(""))) {
+            let place = if name == OPERATOR { &mut taken.operator } else { &mut taken.public };
+            if place.is_some() {
+                return Err(SocketError::Unclear { sockets, names: names.to_owned() });
+            }
+            *place = Listening::handed_over(&mut handed, number).map_err(SocketError::Handed)?;
+        }
+        Ok(taken)
+    }
 }
 
 /// A socket that listens.
@@ -48,24 +78,15 @@ impl Listening {
         Ok(Self { listener })
     }
 
-    /// Takes what the process was handed over, if anything (`LISTEN_FDS`).
-    pub fn handed_over(mut handed: ListenFd) -> Result<Option<Self>, SocketError> {
-        match handed.len() {
-            0 => return Ok(None),
-            1 => {}
-            several => return Err(SocketError::Several(several)),
+    fn handed_over(handed: &mut ListenFd, number: usize) -> io::Result<Option<Self>> {
+        let Some(listener) = handed.take_tcp_listener(number)? else { return Ok(None) };
+        if !SockRef::from(&listener).is_listener()? {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
         }
-        let mut taken = || {
-            let Some(listener) = handed.take_tcp_listener(0)? else { return Ok(None) };
-            if !SockRef::from(&listener).is_listener()? {
-                return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
-            }
-            fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-            listener.set_nonblocking(true)?;
-            TcpListener::from_std(listener).map(Some)
-        };
-        let listener = taken().map_err(SocketError::Handed)?;
-        Ok(listener.map(|listener| Self { listener }))
+        fcntl(&listener, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        Ok(Some(Self { listener }))
     }
 
     /// The address that is listened on.
@@ -78,11 +99,11 @@ impl Listening {
         Ok(nix::unistd::dup(&self.listener)?)
     }
 
-    /// The next connection, however long it takes.
-    pub(super) async fn accept(&self) -> TcpStream {
+    /// The next connection and where it comes from, however long it takes.
+    pub(super) async fn accept(&self) -> (TcpStream, IpAddr) {
         loop {
             match self.listener.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok((stream, peer)) => return (stream, peer.ip().to_canonical()),
                 Err(error) if of_one_connection(&error) => {}
                 Err(error) => {
                     tracing::error!(%error, "cannot accept connections; trying again");
@@ -93,15 +114,15 @@ impl Listening {
     }
 
     /// Takes every connection that waits in the queue by now.
-    pub(super) fn take_queued(&self, mut take: impl FnMut(TcpStream)) {
+    pub(super) fn take_queued(&self, mut take: impl FnMut(TcpStream, IpAddr)) {
         // asks the kernel itself: the runtime may not have heard yet of what came last
         let mut taken = || -> io::Result<()> {
             let listener = std::net::TcpListener::from(self.listener.as_fd().try_clone_to_owned()?);
             loop {
                 match listener.accept() {
-                    Ok((stream, _)) => {
+                    Ok((stream, peer)) => {
                         stream.set_nonblocking(true)?;
-                        take(TcpStream::from_std(stream)?);
+                        take(TcpStream::from_std(stream)?, peer.ip().to_canonical());
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                     Err(error) if of_one_connection(&error) => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
@@ -24,6 +24,22 @@ fn dismissal(why: &str) -> Vec<u8> {
     let body = format!(r#"{{"Title":"Request Timeout","Detail":"{why}; try again"}}"#);
     let head = "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close";
     format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// Tells a client that its address has too many connections, and waits until it has hung up, as with
+/// a dismissal. Formance asks again after a 429.
+pub(super) async fn refuse(mut stream: TcpStream, _extra: OwnedSemaphorePermit) {
+    let body =
+        r#"{"Title":"Too many requests","Detail":"too many connections from this address; try again"}"#;
+    let head = "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close";
+    let text = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let telling = async {
+        stream.write_all(text.as_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    // whoever does not listen is not waited for any longer
+    let _ = tokio::time::timeout(LINGER, telling).await;
 }
 
 /// The stream of a connection that ends politely: one that is idle, or whose request does not come to

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::{ConnectionLimits, Draining, Listening, Patience, Serving, Stop};
+use super::{ConnectionLimits, Draining, Listening, Patience, Serving, Stop, Trusted};
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: t\r\n\r\n";
 const PATIENCE: Patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(20) };
@@ -49,7 +49,13 @@ fn start_with(limits: ConnectionLimits) -> Server {
     let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listening.address().unwrap().to_string();
     let draining = Draining::default();
-    Server { serving: Serving::start(listening, app, draining.clone(), limits), draining, address, came, go }
+    Server {
+        serving: Serving::start(listening, app, draining.clone(), limits, Trusted::default()),
+        draining,
+        address,
+        came,
+        go,
+    }
 }
 
 async fn connect(address: &str) -> TcpStream {
@@ -279,7 +285,7 @@ async fn a_head_that_does_not_end_is_told_408_and_an_idle_connection_too_each_af
 
 #[tokio::test]
 async fn no_limit_cuts_off_a_request_that_has_arrived() {
-    let server = limited(ConnectionLimits { most: 2, head: SHORT, idle: SHORT });
+    let server = limited(ConnectionLimits { most: 2, each: 3, head: SHORT, idle: SHORT });
     let mut slow = connect(&server.address).await;
     send(&mut slow, "GET /slow HTTP/1.1\r\nHost: t\r\n\r\n").await;
     server.came.notified().await;
@@ -299,7 +305,7 @@ async fn no_limit_cuts_off_a_request_that_has_arrived() {
 
 #[tokio::test]
 async fn whoever_asks_finds_a_place_however_many_only_hold_theirs() {
-    let server = limited(ConnectionLimits { most: 10, head: HOUR, idle: HOUR });
+    let server = limited(ConnectionLimits { most: 10, each: 10, head: HOUR, idle: HOUR });
     let mut idle = connect(&server.address).await;
     send(&mut idle, REQUEST).await;
     read_until(&mut idle, "hello").await;
@@ -326,7 +332,7 @@ async fn whoever_asks_finds_a_place_however_many_only_hold_theirs() {
 #[tokio::test]
 async fn http2_connections_on_which_nothing_is_asked_end_after_their_limit_too() {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let server = limited(ConnectionLimits { most: 10, head: HOUR, idle: SHORT });
+    let server = limited(ConnectionLimits { most: 10, each: 10, head: HOUR, idle: SHORT });
     let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
     let url = |path: &str| format!("http://{}{path}", server.address);
     assert_eq!(client.get(url("/")).send().await.unwrap().text().await.unwrap(), "hello");
@@ -363,7 +369,7 @@ async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
     let address = listening.address().unwrap().to_string();
     let app = Router::new().route("/", get(endless));
     let limits = ConnectionLimits { head: SHORT, ..ConnectionLimits::default() };
-    let serving = Serving::start(listening, app, Draining::default(), limits);
+    let serving = Serving::start(listening, app, Draining::default(), limits, Trusted::default());
     let mut client = connect(&address).await;
     send(&mut client, REQUEST).await;
     came.notified().await;

@@ -1,6 +1,7 @@
 //! The application over a database of its own, called in-process.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,11 +13,11 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::feed::Publisher;
-use tributary::http::{AppState, Draining, RequestLimits, ServedProvider, app, new_api_key};
+use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
 use tributary::payments::{Payments, Settings};
+use tributary::store::api_keys::NewKey;
 use tributary::store::{self, api_keys};
-use tributary_domain::ProviderName;
-use tributary_domain::{ApiKeyDigest, Scope};
+use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
 /// published but by [`TestApp::publish`] or a publisher that the test starts.
@@ -28,6 +29,8 @@ pub struct TestApp {
     /// Of the service: what it does for the application.
     pub service: PgPool,
     pub router: Router,
+    /// What is served to operators.
+    pub operator: Router,
     pub provider: Provider,
     pub connector_key: String,
     pub ingest_key: String,
@@ -94,14 +97,17 @@ impl TestApp {
         (connector_key, ingest_key): (String, String),
         payments: Payments,
     ) -> Self {
-        let served = ServedProvider::from(provider.clone());
+        let mut served = ServedProvider::from(provider.clone());
+        if served.payment_limit == PaymentLimit::default() {
+            // tests order faster than people do
+            let most = NonZeroU32::new(10_000).unwrap();
+            served.payment_limit = PaymentLimit(RequestLimit { per_second: most, burst: most });
+        }
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
-        let limits = RequestLimits::default();
-        let draining = Draining::default();
-        let state = AppState { pool: service.clone(), providers, payments, limits, draining, metrics: None };
-        let router = app(Arc::new(state));
-        Self { url, pool, service, router, provider, connector_key, ingest_key }
+        let state = Arc::new(AppState::new(service.clone(), providers, payments));
+        let (router, operator) = (app(Arc::clone(&state)), operator_app(state));
+        Self { url, pool, service, router, operator, provider, connector_key, ingest_key }
     }
 
     /// Closes every connection to the database.
@@ -147,6 +153,11 @@ impl TestApp {
     /// Calls with `key`.
     pub async fn call(&self, request: Request<Body>) -> Response {
         self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    /// Calls what is served to operators.
+    pub async fn call_operator(&self, request: Request<Body>) -> Response {
+        self.operator.clone().oneshot(request).await.unwrap()
     }
 
     /// GET as the connector would; gives status and body.
@@ -232,7 +243,10 @@ fn nobody_pays(pool: &PgPool) -> Payments {
 /// Makes a key in the database.
 pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) -> String {
     let (id, key) = new_api_key();
-    api_keys::create(pool, id, provider, scope.as_str(), ApiKeyDigest::of(&key).as_bytes()).await.unwrap();
+    let name = format!("test-{}", id.simple()).parse().unwrap();
+    let digest = ApiKeyDigest::of(&key);
+    let new = NewKey { id, provider, name: &name, scope, digest: &digest, expires_at: None };
+    assert!(api_keys::create(&mut pool.acquire().await.unwrap(), new).await.unwrap());
     key
 }
 

@@ -40,7 +40,7 @@ impl Place {
         let mut command = Command::new(program);
         command.args(args).current_dir(&self.0).env_remove("DATABASE_URL").env("TRIBUTARY_LOG", "warn");
         // there is no proxy that would have to notice a stop
-        command.env("TRIBUTARY_LAME_DUCK", "0s");
+        command.env("TRIBUTARY_LAME_DUCK", "0s").env("TRIBUTARY_OPERATOR_LISTEN", "127.0.0.1:0");
         command.stdin(Stdio::null()).kill_on_drop(true);
         command
     }
@@ -90,16 +90,26 @@ impl Place {
     }
 
     async fn start(&self, program: &Path, set: impl FnOnce(&mut Command)) -> (Child, String) {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let address = format!("127.0.0.1:{port}");
+        let [address, operator] = free_addresses();
+        std::fs::write(self.operator_file(&address), &operator).unwrap();
         // the flag goes before the variable
-        let mut command = self.command_of(program, &["serve", "--listen", &address]);
+        let mut command =
+            self.command_of(program, &["serve", "--listen", &address, "--operator-listen", &operator]);
         command.env("TRIBUTARY_LISTEN", "127.0.0.1:1");
         set(&mut command);
         as_the_service(&mut command).await;
         let server = command.spawn().unwrap();
         self.until_up(&address).await;
         (server, address)
+    }
+
+    fn operator_file(&self, address: &str) -> PathBuf {
+        self.0.join(format!("operator-of-{}", address.replace(':', "-")))
+    }
+
+    /// Where operators look at the server that serves at `address`.
+    pub fn operator(&self, address: &str) -> String {
+        std::fs::read_to_string(self.operator_file(address)).unwrap()
     }
 
     /// Waits until a server is up at `address`.
@@ -126,6 +136,13 @@ impl Drop for Place {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).ok();
     }
+}
+
+/// Addresses on which nobody listens now.
+pub fn free_addresses<const N: usize>() -> [String; N] {
+    // all at once, so that they differ
+    let sockets = [(); N].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    sockets.map(|socket| socket.local_addr().unwrap().to_string())
 }
 
 /// Reads the log of a process, which is piped, until `text` is in it.

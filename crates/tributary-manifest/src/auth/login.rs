@@ -73,15 +73,16 @@ impl LoginGrant {
 
     /// The token of an answer that is a success.
     pub async fn read(&self, incoming: &Incoming) -> Result<Granted, TokenError> {
-        let body = incoming.body.as_deref().unwrap_or_default();
+        let (filters, sent_at) = (Arc::clone(&self.filters), incoming.sent_at);
+        let body = incoming.body.clone().unwrap_or_default();
+        let found = self
+            .cage
+            .run(move |deadline| Ok(jq::parse(&body).ok().map(|json| filters.find(json, sent_at, deadline))));
         // neither the answer nor what a filter says of it is repeated: both may hold the token
-        let json = jq::parse(body).map_err(|_| TokenError::Passing {
+        let found = found.await.map_err(ClientError::Rules)?.ok_or_else(|| TokenError::Passing {
             why: "the answer to the login cannot be read".to_owned(),
             wait: None,
         })?;
-        let (filters, sent_at) = (Arc::clone(&self.filters), incoming.sent_at);
-        let found = self.cage.run(move |deadline| Ok(filters.find(json, sent_at, deadline)));
-        let found = found.await.map_err(ClientError::Rules)?;
         let (value, parsed) = found.map_err(|field| ClientError::Refused {
             request: self.shown(),
             status: incoming.status.as_u16(),

@@ -65,6 +65,39 @@ async fn an_error_in_an_answer_of_200_is_an_error() {
 }
 
 #[tokio::test]
+async fn an_answer_that_costs_too_much_to_read_is_refused_at_once_and_the_file_can_allow_more() {
+    // 2 MiB of zeros are a million values
+    let zeros = || answer(200, &[], format!("[{}0]", "0,".repeat(1 << 20)));
+    let (error, requests, _) = outcome(zeros, "answers: { max_mib: 3 }", "[]").await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("more than 393216 values") && error.contains("answers.max_mib"), "{error}");
+    assert_eq!(requests, 1, "the same request would be answered with the same");
+    let (error, ..) = outcome(zeros, "answers: { max_mib: 2 }", "[]").await;
+    assert!(error.unwrap_err().to_string().contains("more than 2097152 bytes"));
+    assert!(outcome(zeros, "answers: { max_mib: 16 }", "[]").await.0.is_ok());
+    let long = || answer(200, &[], format!("[{}]", "9".repeat(1 << 20)));
+    assert!(outcome(long, "", "[]").await.0.unwrap_err().to_string().contains("more than 1000 digits"));
+}
+
+#[tokio::test]
+async fn a_small_packed_answer_that_unpacks_to_very_much_is_not_unpacked() {
+    use std::io::Write as _;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        packed.write_all(&vec![b' '; 1 << 20]).unwrap();
+    }
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < 70_000, "{}", packed.len());
+    let bomb = move || {
+        let body = axum::body::Body::from(packed.clone());
+        Response::builder().header("content-encoding", "gzip").body(body).unwrap()
+    };
+    let (error, requests, _) = outcome(bomb, "", "[]").await;
+    assert!(error.unwrap_err().to_string().contains("more than 16777216 bytes"));
+    assert_eq!(requests, 1);
+}
+
+#[tokio::test]
 async fn the_rules_of_a_stream_come_before_those_of_the_source_and_both_before_the_usual() {
     let source = "errors: [{ when: { status: [404] }, do: fatal, reason: gone for good }]";
     let skip = "[{ when: { status: [404] }, do: skip_partition }]";

@@ -7,7 +7,7 @@ use reqwest::{StatusCode, Url};
 
 use super::Client;
 use super::rules::{Decision, Evidence, Rules};
-use crate::jq;
+use crate::jq::{self, NotJson};
 use crate::manifest::Action;
 use crate::wire::{Again, Answer, ClientError, Failed, Incoming, Request, retry};
 
@@ -43,7 +43,7 @@ impl Client {
             let limit = self.transport.largest_answer();
             return Ok(Meaning::last(ClientError::TooLarge { request: request.redacted(), limit }));
         }
-        let json = read_json(&mut incoming).await;
+        let json = self.read_json(&mut incoming).await?;
         if let Some(decision) = self.decide(rules, &incoming, &json).await? {
             return Ok(self.decided(request, decision, &incoming));
         }
@@ -53,7 +53,13 @@ impl Client {
         let Incoming { headers, sent_at, .. } = incoming;
         Ok(match json {
             Ok(json) => Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at }),
-            Err(why) => Meaning::again(Again::broken(why)),
+            Err(why @ NotJson::Malformed(_)) => {
+                Meaning::again(Again::broken(format!("the answer cannot be used: {why}")))
+            }
+            // the same request would be answered with the same
+            Err(NotJson::TooCostly(why)) => {
+                Meaning::last(ClientError::TooCostly { request: request.redacted(), why })
+            }
         })
     }
 
@@ -62,7 +68,7 @@ impl Client {
         &self,
         rules: &Rules,
         incoming: &Incoming,
-        json: &Result<Val, String>,
+        json: &Result<Val, NotJson>,
     ) -> Result<Option<Decision>, ClientError> {
         let rules = [rules.clone(), self.rules.clone()];
         let evidence = Evidence {
@@ -122,17 +128,18 @@ impl Client {
         let refused = ClientError::Refused { request: request.redacted(), status: status.as_u16(), excerpt };
         if status == StatusCode::UNAUTHORIZED { Meaning::Renew(refused) } else { Meaning::last(refused) }
     }
-}
 
-/// The JSON of an answer. Reading a large one takes long enough to hold up other tasks. The body
-/// stays for what is no JSON.
-async fn read_json(incoming: &mut Incoming) -> Result<Val, String> {
-    let body = incoming.body.take().unwrap_or_default();
-    if body.is_empty() && incoming.status == StatusCode::NO_CONTENT {
-        return Ok(Val::Null);
+    /// The JSON of an answer, read in the cage: a large one takes long enough to hold up other tasks,
+    /// and as much memory as only a few at a time may take. The body stays for what is no JSON.
+    async fn read_json(&self, incoming: &mut Incoming) -> Result<Result<Val, NotJson>, ClientError> {
+        let body = incoming.body.take().unwrap_or_default();
+        if body.is_empty() && incoming.status == StatusCode::NO_CONTENT {
+            return Ok(Ok(Val::Null));
+        }
+        let budget = self.budget;
+        let read = self.cage.run(move |_| Ok((jq::parse_within(budget, &body), body)));
+        let (json, body) = read.await.map_err(ClientError::Unread)?;
+        incoming.body = Some(body);
+        Ok(json)
     }
-    let read = tokio::task::spawn_blocking(move || (jq::parse(&body), body)).await;
-    let Ok((parsed, body)) = read else { return Err("the answer could not be read".to_owned()) };
-    incoming.body = Some(body);
-    parsed.map_err(|error| format!("the answer cannot be used: {error}"))
 }

@@ -16,6 +16,7 @@ pub use rules::{Evidence, Rules};
 
 use super::auth::Authenticator;
 use super::cage::Cage;
+use super::jq;
 use super::manifest::Manifest;
 #[cfg(test)]
 use super::wire::Clock;
@@ -23,6 +24,7 @@ use super::wire::{
     Again, Answer, Attempts, Cassette, ClientError, Failed, Gate, Incoming, Outgoing, PaymentError, Reach,
     Request, SendError, Shared, Tap, Transport,
 };
+use tributary_domain::JsonBudget;
 
 /// How long a payment's answer waits for another token to be got.
 const RENEWAL_LIMIT: Duration = Duration::from_secs(2);
@@ -38,6 +40,8 @@ pub struct Client {
     rules: Rules,
     cage: Arc<Cage>,
     attempts: u32,
+    /// What an answer may hold.
+    budget: JsonBudget,
 }
 
 impl Client {
@@ -58,6 +62,7 @@ impl Client {
                 .map_err(|(field, why)| format!("{field}: {why}"))?,
             cage,
             attempts: manifest.retry.attempts,
+            budget: JsonBudget { values: manifest.answers.values(), ..jq::BUDGET },
         })
     }
 

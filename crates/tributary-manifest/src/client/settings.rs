@@ -18,15 +18,17 @@ use crate::wire::{Network, Pace, Redactor, Shared, Transport, explain};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence in the middle of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// The largest answer that is read, unpacked, in bytes.
-const LARGEST_ANSWER: usize = 64 << 20;
 
 /// The way to the provider, with everything of `manifest` that holds for all requests.
 pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transport, String> {
+    if !(1..=256).contains(&manifest.answers.max_mib) {
+        return Err("answers.max_mib: take 1 to 256".to_owned());
+    }
     let pace = Pace::new(&manifest.rate_limit, shared)?;
     let usual = http_client(&manifest.tls, &[b"h2", b"http/1.1"])?;
     let once = http_client(&manifest.tls, &[b"http/1.1"])?;
-    let network = Network::new(usual, once, LARGEST_ANSWER).map_err(|error| unusable(manifest, error))?;
+    let network =
+        Network::new(usual, once, manifest.answers.bytes()).map_err(|error| unusable(manifest, error))?;
     let hidden = manifest.headers.values().cloned().chain(auth::secrets(manifest));
     Ok(Transport::new(network, pace, Redactor::new(hidden)))
 }

@@ -18,7 +18,7 @@ use jaq_core::data::JustLut;
 use jaq_core::{Ctx, Vars};
 use jaq_json::Val;
 
-pub use json::{parse, to_json};
+pub use json::{BUDGET, NotJson, parse, parse_within, to_json};
 use programs::Program;
 pub use yielded::{boolean, holds, scalar, text, token_of};
 

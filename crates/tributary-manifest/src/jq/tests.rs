@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use super::json::{DEEPEST, NotJson};
+use tributary_domain::TooCostly;
+
+use super::json::{BUDGET, NotJson};
 use super::*;
 
 fn limits() -> Limits {
@@ -112,8 +114,13 @@ fn only_strict_json_of_a_sane_depth_is_read() {
         assert!(matches!(parse(body.as_bytes()), Err(NotJson::Malformed(_))), "{body}");
     }
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
-    assert!(parse(nested(DEEPEST).as_bytes()).is_ok());
-    assert_eq!(parse(nested(DEEPEST + 1).as_bytes()), Err(NotJson::TooDeep));
-    assert_eq!(parse("[".repeat(10_000_000).as_bytes()), Err(NotJson::TooDeep));
+    let too_deep = NotJson::TooCostly(TooCostly::Depth(BUDGET.depth));
+    assert!(parse(nested(BUDGET.depth).as_bytes()).is_ok());
+    assert_eq!(parse(nested(BUDGET.depth + 1).as_bytes()), Err(too_deep.clone()));
+    assert_eq!(parse("[".repeat(10_000_000).as_bytes()), Err(too_deep));
+    let long = "9".repeat(1_000_000);
+    assert_eq!(parse(long.as_bytes()), Err(NotJson::TooCostly(TooCostly::Digits(BUDGET.digits))));
+    let many = format!("[{}0]", "0,".repeat(BUDGET.values));
+    assert_eq!(parse(many.as_bytes()), Err(NotJson::TooCostly(TooCostly::Values(BUDGET.values))));
     assert!(parse(format!(r#"["\"{}"]"#, "[".repeat(1_000)).as_bytes()).is_ok());
 }

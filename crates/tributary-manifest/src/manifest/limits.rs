@@ -1,4 +1,4 @@
-//! `rate_limit:` and `retry:`: how often requests may be sent.
+//! `rate_limit:`, `retry:` and `answers:`: how often requests may be sent, and how much comes back.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,5 +47,32 @@ pub struct Retry {
 impl Default for Retry {
     fn default() -> Self {
         Self { attempts: 6 }
+    }
+}
+
+/// How much one answer may hold.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Answers {
+    /// The largest answer that is read, unpacked, in MiB, 1 to 256; 16 if not given. For each of them it
+    /// may hold 131072 texts, numbers, lists and objects: as many as of 8 bytes each.
+    pub max_mib: u16,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self { max_mib: 16 }
+    }
+}
+
+impl Answers {
+    /// The largest answer, in bytes.
+    pub fn bytes(self) -> usize {
+        usize::from(self.max_mib) << 20
+    }
+
+    /// How many values it may hold.
+    pub fn values(self) -> usize {
+        self.bytes() / 8
     }
 }

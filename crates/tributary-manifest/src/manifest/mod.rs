@@ -30,7 +30,7 @@ pub use auth::{
 };
 pub use errors::{Action, ErrorRule, Wait, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
-pub use limits::{RateLimit, Retry};
+pub use limits::{Answers, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
 pub use payment::{PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
@@ -67,6 +67,9 @@ pub struct Manifest {
     /// How often a request that failed for a passing reason is sent.
     #[serde(default)]
     pub retry: Retry,
+    /// How much one answer may hold; 16 MiB if not given.
+    #[serde(default)]
+    pub answers: Answers,
     /// What answers mean, before the usual meaning and after the rules of their stream.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::budget::{Closed, SharedError};
 use crate::cage::CageError;
+use tributary_domain::TooCostly;
 
 /// Why a request has no usable answer. Shows the path and the names of its query parameters,
 /// never their values, headers or tokens.
@@ -18,8 +19,16 @@ pub enum ClientError {
     #[error("{request} cannot be asked for: {why}")]
     Unaskable { request: String, why: String },
     /// The answer is larger than what is read.
-    #[error("{request} was answered with more than {limit} bytes")]
+    #[error(
+        "{request} was answered with more than {limit} bytes; ask for smaller pages, or raise answers.max_mib"
+    )]
     TooLarge { request: String, limit: usize },
+    /// To read the answer would cost too much.
+    #[error("{request} was answered with too much: {why}; ask for smaller pages, or raise answers.max_mib")]
+    TooCostly { request: String, why: TooCostly },
+    /// The answer cannot be read.
+    #[error("an answer cannot be read: {0}")]
+    Unread(CageError),
     /// No attempt worked.
     #[error("{request} failed {attempts} times; the last time: {last}")]
     Failed { request: String, attempts: u32, last: String },

@@ -1,0 +1,272 @@
+//! A serving process: everything that it does, put together, and its end.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Provider, Source};
+use crate::feed::Publisher;
+use crate::http::{
+    self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
+};
+use crate::payments::{Payer, Payments, Settings, audit};
+use crate::supervision::{Part, Parts};
+use crate::sync::{Housekeeper, Instance, Scheduler};
+use crate::telemetry::{self, Gauges, Metrics};
+use tributary_domain::ProviderName;
+use tributary_manifest::Period;
+
+/// How long a stop waits for runs of the background to end, once no request is left.
+const RUNS_END: Duration = Duration::from_secs(25);
+/// And for the publisher, which goes last.
+const PUBLISHER_ENDS: Duration = Duration::from_secs(5);
+
+impl From<Provider> for ServedProvider {
+    /// The provider as its file declares it.
+    fn from(declared: Provider) -> Self {
+        Self {
+            pulled: !matches!(declared.source, Source::Push),
+            webhook: declared.compiled().and_then(|compiled| compiled.webhook().cloned()),
+            formance: declared.formance,
+            keys: declared.keys,
+            limit: declared.limit,
+            payment_limit: declared.payment_limit,
+        }
+    }
+}
+
+/// Everything that a serving process does, ready to run.
+pub struct Service {
+    publisher: Publisher,
+    housekeeper: Housekeeper,
+    schedulers: Vec<Scheduler>,
+    payments: Payments,
+    audit: audit::Watch,
+    state: Arc<AppState>,
+    recorded: PrometheusHandle,
+}
+
+/// The sockets that a server listens on.
+pub struct Listeners {
+    /// For Formance, whoever pushes, and FSPs that call.
+    pub public: Listening,
+    /// For operators.
+    pub operator: Listening,
+}
+
+impl Service {
+    /// Makes ready to serve `providers`, behind the proxies that are `trusted`. Once in a process: it
+    /// records metrics from then on.
+    pub fn new(
+        pool: &PgPool,
+        providers: Vec<Provider>,
+        instance: &Instance,
+        trusted: Trusted,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let recorded = telemetry::start_metrics()?;
+        telemetry::begin_counters(providers.iter(), &http::routes());
+        let (schedulers, payers) = pulled(pool, &providers, instance);
+        let names: Vec<ProviderName> = providers.iter().map(|provider| provider.name.clone()).collect();
+        let housekeeper = Housekeeper::new(pool.clone(), keeping(&providers));
+        let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
+        let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
+        let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
+        let state = AppState {
+            trusted,
+            metrics: Some(Metrics::new(recorded.clone(), Gauges::new(pool.clone(), names))),
+            ..AppState::new(pool.clone(), served.collect(), payments.clone())
+        };
+        Ok(Self {
+            publisher: Publisher::new(pool.clone(), paces),
+            housekeeper,
+            schedulers,
+            payments,
+            audit: audit::Watch::new(pool.clone()),
+            state: Arc::new(state),
+            recorded,
+        })
+    }
+
+    /// What to watch the runs of the first provider that is pulled by, and how many of them its
+    /// first full sync takes.
+    #[cfg(feature = "standin")]
+    pub fn progress(&self) -> Option<(Arc<crate::sync::SyncProgress>, u64)> {
+        self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
+    }
+
+    /// Begins to serve on `listeners`, and with everything that goes on behind it. `limits` are those
+    /// of the public one.
+    pub fn start(self, listeners: Listeners, limits: ConnectionLimits) -> std::io::Result<Running> {
+        let Listeners { public, operator } = listeners;
+        let (stop_runs, stop_publisher) = (CancellationToken::new(), CancellationToken::new());
+        let (mut runs, mut publisher) = (JoinSet::new(), JoinSet::new());
+        let Self { state, recorded, payments, .. } = self;
+        let keep = |part| (state.parts.clone(), part);
+        keep_going(&mut publisher, keep(Part::Publisher), &stop_publisher, self.publisher, Publisher::run);
+        keep_going(&mut publisher, keep(Part::Metrics), &stop_publisher, recorded, upkeep);
+        keep_going(&mut runs, keep(Part::Housekeeping), &stop_runs, self.housekeeper, Housekeeper::run);
+        let worker = payments.worker();
+        keep_going(&mut runs, keep(Part::Payments), &stop_runs, worker, crate::payments::Worker::run);
+        keep_going(&mut runs, keep(Part::Audit), &stop_runs, self.audit, audit::Watch::run);
+        for scheduler in self.schedulers {
+            let part = Part::Sync(scheduler.provider().clone());
+            keep_going(&mut runs, keep(part), &stop_runs, scheduler, Scheduler::run);
+        }
+        tracing::info!(address = %public.address()?, operator_address = %operator.address()?,
+            providers = state.providers.len(), "serving");
+        let (draining, trusted) = (state.draining.clone(), state.trusted.clone());
+        let app = http::app(Arc::clone(&state));
+        let public = Serving::start(public, app, draining, limits, trusted.clone());
+        // with a stop of its own: nobody is to leave the other one earlier because of it
+        let app = http::operator_app(state);
+        let limits = ConnectionLimits::for_operators();
+        let operator = Serving::start(operator, app, Draining::default(), limits, trusted);
+        Ok(Running { public, operator, payments, runs, stop_runs, publisher, stop_publisher })
+    }
+}
+
+/// What pulls those of `providers` that are pulled, and who pays there.
+fn pulled(
+    pool: &PgPool,
+    providers: &[Provider],
+    instance: &Instance,
+) -> (Vec<Scheduler>, HashMap<ProviderName, Payer>) {
+    let (mut schedulers, mut payers) = (Vec::new(), HashMap::new());
+    for provider in providers {
+        for warning in &provider.warnings {
+            tracing::warn!(provider = %provider.name, "{warning}");
+        }
+        if let Some(compiled) = provider.compiled() {
+            let payer = Payer { apis: compiled.payments(), policy: provider.payments.clone() };
+            payers.insert(provider.name.clone(), payer);
+            schedulers.push(Scheduler::new(pool.clone(), Arc::clone(compiled), instance.clone()));
+        }
+    }
+    (schedulers, payers)
+}
+
+/// For how long raw records are kept.
+fn keeping(providers: &[Provider]) -> Vec<(ProviderName, Option<Period>)> {
+    let keeping = providers.iter().map(|provider| match &provider.source {
+        Source::Pull(manifest) => (provider.name.clone(), manifest.keep_raw),
+        // what is there of a provider that is not pulled just now is left alone
+        Source::Push | Source::Unset => (provider.name.clone(), Some(Period::LONGEST)),
+    });
+    keeping.collect()
+}
+
+/// Has `run` of `worker` go on until `stop`, whatever happens.
+fn keep_going<T, W>(
+    tasks: &mut JoinSet<()>,
+    (parts, part): (Parts, Part),
+    stop: &CancellationToken,
+    worker: T,
+    run: fn(T, CancellationToken) -> W,
+) where
+    T: Clone + Send + Sync + 'static,
+    W: Future<Output = ()> + Send + 'static,
+{
+    let until = stop.clone();
+    tasks.spawn(parts.keep(part, stop.clone(), move || run(worker.clone(), until.clone())));
+}
+
+/// A server at work.
+pub struct Running {
+    public: Serving,
+    operator: Serving,
+    payments: Payments,
+    runs: JoinSet<()>,
+    stop_runs: CancellationToken,
+    publisher: JoinSet<()>,
+    stop_publisher: CancellationToken,
+}
+
+impl Running {
+    /// The sockets that it serves on: the public one, and the operators'.
+    pub fn sockets(&self) -> [&Listening; 2] {
+        [self.public.listening(), self.operator.listening()]
+    }
+
+    /// Waits until one of them accepts no connections any more, which only a fault does. There is
+    /// nothing left to do then but to end, for whoever looks after the process to start another.
+    pub async fn deaf(&self) {
+        tokio::select! {
+            () = self.public.ended() => {}
+            () = self.operator.ended() => {}
+        }
+    }
+
+    /// Ends it: requests first, then what they may have set going, and last the publisher, which
+    /// carries on what both of them committed. `hurry` ends the lame duck's time early.
+    pub async fn stop(mut self, why: Stop, patience: Patience, hurry: impl Future<Output = ()>) {
+        tracing::info!(?why, "stopping: requests that were accepted are finished first");
+        let hurried = CancellationToken::new();
+        let hurrying = async {
+            hurry.await;
+            hurried.cancel();
+            std::future::pending().await
+        };
+        let stopping = async {
+            let public = self.public.stop(why, patience, hurried.cancelled());
+            tokio::join!(public, self.operator.stop(why, patience, hurried.cancelled()))
+        };
+        tokio::select! {
+            ((), ()) = stopping => {}
+            () = hurrying => {}
+        }
+        self.stop_runs.cancel();
+        join_within(RUNS_END, &mut self.runs).await;
+        // requests of payments go on when nobody waits for them any more
+        if tokio::time::timeout(RUNS_END, self.payments.drained()).await.is_err() {
+            tracing::warn!(
+                "a payment is still under way: another instance, or the next start, continues with it"
+            );
+        }
+        self.stop_publisher.cancel();
+        join_within(PUBLISHER_ENDS, &mut self.publisher).await;
+        tracing::info!("stopped");
+    }
+}
+
+/// Waits for `tasks`; whatever is left after `limit` is dropped where it stands.
+async fn join_within(limit: Duration, tasks: &mut JoinSet<()>) {
+    if tokio::time::timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
+        tracing::warn!("stopped background work that did not end within {} s", limit.as_secs());
+        tasks.abort_all();
+    }
+}
+
+/// Histograms gather samples until somebody drains them.
+async fn upkeep(recorded: PrometheusHandle, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(Duration::from_secs(5))).await.is_some() {
+        recorded.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_served_is_what_the_file_was_compiled_to() {
+        let file = "
+provider: acme
+source:
+  base_url: https://bank.example
+  auth: { bearer: token }
+  every: 1m
+  webhook: { check: { header: { name: X-Secret, value: s3cret } }, triggers: [{ stream: all }] }
+  streams:
+    - { name: all, resource: accounts, request: { path: /all }, records: '.[]', map: . }
+";
+        let provider = Provider::parse(file, &|_| None).unwrap();
+        let compiled = Arc::clone(provider.compiled().unwrap());
+        let served = ServedProvider::from(provider);
+        assert!(Arc::ptr_eq(&served.webhook.unwrap(), compiled.webhook().unwrap()));
+    }
+}
