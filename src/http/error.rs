@@ -134,7 +134,10 @@ impl From<StoreError> for ApiError {
                 tracing::warn!(%error, "the database is not available");
                 Self::Unavailable("the database is not available; try again".into())
             }
-            StoreError::Failed(_) | StoreError::Schema(_) => {
+            StoreError::Failed(_)
+            | StoreError::Schema(_)
+            | StoreError::Unprotected(_)
+            | StoreError::Sealed(_) => {
                 tracing::error!(%error, "a request failed in the database");
                 Self::Internal
             }

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::StoreError;
+use super::sealing::{self, Cell, Resealed};
+use crate::encryption::{Keyring, Place};
 use tributary_domain::{Origin, ProviderName, Resource};
 
 /// A record as it came, and why it was refused.
@@ -38,6 +40,20 @@ impl RefusedRecord {
             Self::Unmapped(origin) => Some(origin),
         }
     }
+
+    fn digest(&self) -> [u8; 32] {
+        sealing::digest(self.raw(), self.origin().and_then(|origin| origin.identity.as_deref()))
+    }
+}
+
+/// Runs `with` on the column `raw` or `parent` of the row of a record's digest.
+fn cell<T>(
+    (provider, resource, digest): (&str, &str, &[u8]),
+    column: &'static str,
+    with: impl FnOnce(Cell<'_>) -> T,
+) -> T {
+    let row: &[&[u8]] = &[resource.as_bytes(), digest];
+    with(Cell { place: Place { table: "quarantine", column, provider, row }, what: "a record in quarantine" })
 }
 
 /// A record in quarantine.
@@ -59,6 +75,8 @@ struct Row {
     id: i64,
     provider: String,
     resource: String,
+    raw_digest: Vec<u8>,
+    key_id: Option<String>,
     raw: Vec<u8>,
     reason: String,
     attempts: i32,
@@ -70,6 +88,18 @@ struct Row {
     asked_at: Option<String>,
     identity: Option<Vec<u8>>,
     vanished: bool,
+}
+
+impl Row {
+    fn open(mut self, keys: &Keyring) -> Result<Quarantined, StoreError> {
+        let (raw, parent) = (std::mem::take(&mut self.raw), self.parent.take());
+        let at = (self.provider.as_str(), self.resource.as_str(), self.raw_digest.as_slice());
+        let key_id = self.key_id.as_deref();
+        let raw = cell(at, "raw", |cell| cell.open(keys, key_id, raw))?;
+        let parent = parent.map(|parent| cell(at, "parent", |cell| cell.open(keys, key_id, parent)));
+        let parent = parent.transpose()?;
+        Ok(Self { raw, parent, ..self }.into())
+    }
 }
 
 impl From<Row> for Quarantined {
@@ -101,37 +131,53 @@ pub struct Which<'a> {
     pub resource: Option<Resource>,
 }
 
-/// Keeps `refused`; a record that is there already counts another attempt.
+/// Keeps `refused`, encrypted if `keys` say so; a record that is there already counts another attempt.
 pub async fn keep(
     connection: &mut PgConnection,
+    keys: &Keyring,
     provider: &ProviderName,
     resource: Resource,
     refused: &[Refused],
 ) -> Result<(), StoreError> {
-    let raw: Vec<&[u8]> = refused.iter().map(|refused| refused.record.raw()).collect();
+    let digests: Vec<[u8; 32]> = refused.iter().map(|refused| refused.record.digest()).collect();
+    let (mut raw, mut parents) = (Vec::with_capacity(refused.len()), Vec::with_capacity(refused.len()));
+    let mut key_id = None;
+    for (refused, digest) in refused.iter().zip(&digests) {
+        let at = (provider.as_str(), resource.as_str(), digest.as_slice());
+        let record = cell(at, "raw", |cell| cell.seal_record(keys, refused.record.raw()))?;
+        key_id = record.key_id;
+        raw.push(record.bytes);
+        let parent = refused.record.origin().map(|origin| origin.parent.as_slice());
+        let parent = parent.map(|parent| cell(at, "parent", |cell| cell.seal_record(keys, parent)));
+        parents.push(parent.transpose()?.map(|parent| parent.bytes));
+    }
+    let raw: Vec<&[u8]> = raw.iter().map(AsRef::as_ref).collect();
+    let parents: Vec<Option<&[u8]>> = parents.iter().map(Option::as_deref).collect();
+    let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
     // a reason may quote the record, NUL and all
     let reasons: Vec<String> =
         refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
     let origins = || refused.iter().map(|refused| refused.record.origin());
     let streams: Vec<_> = origins().map(|origin| Some(origin?.stream.as_str())).collect();
     let partitions: Vec<_> = origins().map(|origin| Some(origin?.partition.as_str())).collect();
-    let parents: Vec<_> = origins().map(|origin| Some(origin?.parent.as_slice())).collect();
     let asked_at: Vec<_> = origins().map(|origin| Some(origin?.asked_at.as_str())).collect();
     let identities: Vec<_> = origins().map(|origin| origin?.identity.as_deref()).collect();
     let vanished: Vec<_> = origins().map(|origin| origin.is_some_and(|origin| origin.vanished)).collect();
     sqlx::query!(
         r"insert into quarantine as q
-           (provider, resource, raw, reason, stream, partition, parent, asked_at, identity, vanished)
-         select distinct on (digest) $1, $2, raw, reason, stream, partition, parent, asked_at, identity, vanished
-         from (select sha256(raw || coalesce('\x00'::bytea || identity, '')) as digest, *
-               from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
-                           $9::bytea[], $10::boolean[])
-                 u (raw, reason, stream, partition, parent, asked_at, identity, vanished)) r
-         order by digest
+           (provider, resource, raw_digest, key_id, raw, reason, stream, partition, parent, asked_at, identity,
+            vanished)
+         select distinct on (r.digest) $1, $2, r.digest, $12, r.raw, r.reason, r.stream, r.partition, r.parent,
+                r.asked_at, r.identity, r.vanished
+         from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::bytea[],
+                     $10::boolean[], $11::bytea[])
+           r (raw, reason, stream, partition, parent, asked_at, identity, vanished, digest)
+         order by r.digest
          on conflict on constraint quarantine_record_key do update
          set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = excluded.reason,
-             stream = excluded.stream, partition = excluded.partition, parent = excluded.parent,
-             asked_at = excluded.asked_at, vanished = excluded.vanished",
+             key_id = excluded.key_id, raw = excluded.raw, stream = excluded.stream,
+             partition = excluded.partition, parent = excluded.parent, asked_at = excluded.asked_at,
+             vanished = excluded.vanished",
         provider.as_str(),
         resource.as_str(),
         &raw as _,
@@ -141,7 +187,9 @@ pub async fn keep(
         &parents as _,
         &asked_at as _,
         &identities as _,
-        &vanished
+        &vanished,
+        &digests as _,
+        key_id
     )
     .execute(connection)
     .await?;
@@ -151,13 +199,14 @@ pub async fn keep(
 /// Up to `most` records with ids above `after`, in the order of their ids.
 pub async fn list(
     pool: &PgPool,
+    keys: &Keyring,
     which: Which<'_>,
     after: i64,
     most: u32,
 ) -> Result<Vec<Quarantined>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
+        "select id, provider, resource, raw_digest, key_id, raw, reason, attempts, first_seen, last_seen, stream, partition,
                 parent, asked_at, identity, vanished
          from quarantine
          where ($1::text is null or provider = $1) and ($2::text is null or resource = $2) and id > $3
@@ -169,21 +218,21 @@ pub async fn list(
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(Quarantined::from).collect())
+    rows.into_iter().map(|row| row.open(keys)).collect()
 }
 
 /// The record of this id.
-pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Quarantined>, StoreError> {
+pub async fn find(pool: &PgPool, keys: &Keyring, id: i64) -> Result<Option<Quarantined>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
+        "select id, provider, resource, raw_digest, key_id, raw, reason, attempts, first_seen, last_seen, stream, partition,
                 parent, asked_at, identity, vanished
          from quarantine where id = $1",
         id
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(Quarantined::from))
+    row.map(|row| row.open(keys)).transpose()
 }
 
 /// Takes those of `ids` that are still there out of the caller's reach, until its transaction
@@ -252,16 +301,69 @@ pub async fn free(
     raw: &[&[u8]],
     identities: &[Option<&[u8]>],
 ) -> Result<u64, StoreError> {
+    let digests: Vec<[u8; 32]> =
+        raw.iter().zip(identities).map(|(raw, identity)| sealing::digest(raw, *identity)).collect();
+    let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
     let gone = sqlx::query!(
-        r"delete from quarantine where provider = $1 and resource = $2 and stream is not null
-           and raw_digest in (select sha256(raw || coalesce('\x00'::bytea || identity, ''))
-                              from unnest($3::bytea[], $4::bytea[]) r (raw, identity))",
+        "delete from quarantine where provider = $1 and resource = $2 and stream is not null
+           and raw_digest = any ($3::bytea[])",
         provider.as_str(),
         resource.as_str(),
-        raw as _,
-        identities as _
+        &digests as _
     )
     .execute(connection)
     .await?;
     Ok(gone.rows_affected())
+}
+
+/// Encrypts up to `most` records with ids above `after` with the first of `keys` that are not yet: those
+/// that are encrypted, and the others where records are to be. Moves `after` on; gives `None` where there
+/// are no more.
+pub async fn reseal(
+    pool: &PgPool,
+    keys: &Keyring,
+    after: &mut i64,
+    most: u32,
+) -> Result<Option<Resealed>, StoreError> {
+    let mut transaction = super::begin(pool).await?;
+    let rows = sqlx::query!(
+        "select id, provider, resource, raw_digest, key_id, raw, parent from quarantine
+         where id > $1 and key_id is distinct from $2 and (key_id is not null or $3)
+         order by id limit $4 for update skip locked",
+        *after,
+        keys.ids().next(),
+        keys.encrypts_records(),
+        i64::from(most)
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    *after = last.id;
+    let mut done = Resealed::default();
+    for row in rows {
+        let at = (row.provider.as_str(), row.resource.as_str(), row.raw_digest.as_slice());
+        let resealed = |column, bytes| {
+            cell(at, column, |cell| cell.seal(keys, &cell.open(keys, row.key_id.as_deref(), bytes)?))
+        };
+        let parent = row.parent.map(|parent| resealed("parent", parent)).transpose();
+        let (raw, parent) = match (resealed("raw", row.raw), parent) {
+            (Ok(raw), Ok(parent)) => (raw, parent),
+            (Err(error), _) | (_, Err(error)) => {
+                done.skip(error)?;
+                continue;
+            }
+        };
+        sqlx::query!(
+            "update quarantine set key_id = $2, raw = $3, parent = $4 where id = $1",
+            row.id,
+            raw.key_id,
+            &*raw.bytes,
+            parent.as_ref().map(|parent| &*parent.bytes)
+        )
+        .execute(&mut *transaction)
+        .await?;
+        done.changed += 1;
+    }
+    transaction.commit().await?;
+    Ok(Some(done))
 }
