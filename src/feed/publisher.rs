@@ -10,7 +10,7 @@ use sqlx::postgres::PgListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::database::within;
+use crate::store::database::soon;
 use crate::store::feeds::{Pace, Publication};
 use crate::store::{StoreError, changes, feeds};
 use tributary_domain::{FeedName, ProviderName};
@@ -19,9 +19,6 @@ use tributary_domain::{FeedName, ProviderName};
 const TICK: Duration = Duration::from_secs(1);
 /// Changes moved by one statement: some 100 ms of work under the feed's lock.
 const BATCH: i32 = 5_000;
-/// How long the publisher waits for the database before it takes the connection for dead. A
-/// publication that only was slow commits all the same, and is not done twice.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// With a backlog and no room, entries gather at least this long before they are published.
 const GATHER: Duration = Duration::from_millis(50);
 /// A clock that is this far behind what was issued is told to an operator. Less is what a
@@ -91,9 +88,9 @@ impl Publisher {
         let listening = async {
             let mut listener = PgListener::connect_with(&self.pool).await?;
             listener.listen(changes::CHANNEL).await?;
-            Ok(listener)
+            Ok::<_, StoreError>(listener)
         };
-        match within(ANSWER_LIMIT, listening).await {
+        match soon(listening).await {
             Ok(listener) => Some(listener),
             Err(error) => {
                 tracing::warn!(%error, "cannot listen for changes; looking every second");
@@ -114,7 +111,7 @@ impl Publisher {
 
     async fn look_at_queue(&mut self) {
         let providers: Vec<ProviderName> = self.providers.keys().cloned().collect();
-        let backlogs = match within(ANSWER_LIMIT, changes::backlogs(&self.pool, &providers)).await {
+        let backlogs = match soon(changes::backlogs(&self.pool, &providers)).await {
             Ok(backlogs) => backlogs,
             Err(error) => {
                 tracing::error!(%error, "cannot look at the queue of changes");
@@ -153,7 +150,8 @@ impl Publisher {
     async fn publish_one(&self, provider: &ProviderName, feed: FeedName) -> Option<Duration> {
         let pace = *self.providers.get(provider)?;
         let publication = feeds::publish(&self.pool, provider, feed, pace, BATCH);
-        match within(ANSWER_LIMIT, publication).await {
+        // one that only was slow commits all the same, and is not done twice
+        match soon(publication).await {
             Ok(done) => {
                 report_publication(provider, feed, &done);
                 if done.more { Some(Duration::ZERO) } else { done.retry_after.map(|wait| wait.max(GATHER)) }

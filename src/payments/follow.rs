@@ -11,6 +11,7 @@ use super::points::Point;
 use super::{send, view};
 use crate::records::{self, Seen};
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Order};
 use tributary_domain::{OrderState, PaymentState};
 use tributary_manifest::Looked;
@@ -72,13 +73,15 @@ impl Due<'_> {
     async fn found(&self, state: &PaymentState, next: Duration) -> Result<(), StoreError> {
         let (pool, order) = (&self.executor.pool, self.order);
         let act = Act { actor: &self.executor.owner, what: "found at the provider" };
-        match records::seen(pool, order.id, order.attempt, state, act).await? {
+        match soon(records::seen(pool, order.id, order.attempt, state, act)).await? {
             Seen::Contradiction => {
                 self.park("a look at the provider found another payment, or its opposite").await?;
                 self.later(None).await
             }
             // where it is still open, and still ours
-            Seen::Changed | Seen::Unchanged => payment_orders::look_again(pool, order.id, next, act).await,
+            Seen::Changed | Seen::Unchanged => {
+                soon(payment_orders::look_again(pool, order.id, next, act)).await
+            }
         }
     }
 
@@ -118,7 +121,7 @@ impl Due<'_> {
             // none of the requests made a payment, and the last one was refused
             Some(reason) => {
                 let act = Act { actor: &executor.owner, what: "refused, and not found at the provider" };
-                payment_orders::failed(&executor.pool, order.id, token, reason, act).await.map(|_| ())
+                soon(payment_orders::failed(&executor.pool, order.id, token, reason, act)).await.map(|_| ())
             }
             None => self.send_again("it is not found there").await,
         }

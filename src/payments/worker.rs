@@ -15,6 +15,7 @@ use super::follow;
 use super::intake::Payments;
 use crate::records;
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::payment_orders::{self, Claim};
 use tributary_domain::OrderState;
 
@@ -70,7 +71,7 @@ impl Worker {
 
     async fn tick(&self, running: &mut JoinSet<()>) -> Result<usize, StoreError> {
         let executor = &self.executor;
-        let lost = payment_orders::expire(&executor.pool, &executor.owner).await?;
+        let lost = soon(payment_orders::expire(&executor.pool, &executor.owner)).await?;
         if lost > 0 {
             tracing::error!(
                 lost,
@@ -86,7 +87,7 @@ impl Worker {
         };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),
-            room => payment_orders::claim_due(&executor.pool, &names, room, claim).await?,
+            room => soon(payment_orders::claim_due(&executor.pool, &names, room, claim)).await?,
         };
         let claimed = orders.len();
         for order in orders {
@@ -99,7 +100,7 @@ impl Worker {
             });
         }
         for provider in executor.payers.keys() {
-            if let Err(error) = records::release(&executor.pool, provider).await {
+            if let Err(error) = soon(records::release(&executor.pool, provider)).await {
                 tracing::error!(%provider, %error, "held records could not be decided about");
             }
         }
@@ -107,7 +108,7 @@ impl Worker {
     }
 
     async fn count(&self) {
-        let Ok(counts) = payment_orders::open_counts(&self.executor.pool).await else { return };
+        let Ok(counts) = soon(payment_orders::open_counts(&self.executor.pool)).await else { return };
         for provider in self.executor.payers.keys() {
             for state in OrderState::ALL.into_iter().filter(|state| !state.has_ended()) {
                 let mut of = counts.iter().filter(|(p, s, _)| p == provider && *s == state);
