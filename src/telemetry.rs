@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Provider, Source};
+use crate::sync::FORGETTING;
 use tributary_domain::{FeedName, Resource};
 use tributary_manifest::Warning;
 
@@ -84,6 +85,10 @@ fn describe() {
     describe_gauge!("tributary_sync_breaker_open", "1 while a group is paused since its runs keep failing");
     describe_gauge!("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded");
     describe_gauge!("tributary_quarantine_records", "Records in quarantine");
+    describe_counter!(
+        "tributary_deleted_rows_total",
+        "Rows deleted as they were past their retention, by table"
+    );
     describe_gauge!("tributary_open_payments", "Payouts and transfers that have not ended, by state");
     describe_counter!("tributary_payment_alarms_total", "Payments that a person has to look at");
 }
@@ -98,6 +103,9 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
         .increment(0);
     }
     counter!("tributary_rate_limited_total").increment(0);
+    for table in FORGETTING {
+        counter!("tributary_deleted_rows_total", "table" => table).increment(0);
+    }
     for declared in providers {
         let provider = declared.name.to_string();
         for feed in FeedName::ALL {

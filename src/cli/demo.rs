@@ -17,7 +17,7 @@ use super::{CommandResult, Common};
 use crate::config::Provider;
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
 use crate::store::{self, api_keys};
-use crate::sync::{Instance, Progress};
+use crate::sync::{Instance, Progress, Retention};
 use tributary_domain::{KeyDigest, Scope};
 use tributary_manifest::Period;
 use tributary_standin::kit;
@@ -63,7 +63,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
 
     let listening = Listening::bind(args.listen)?;
     let address = listening.address()?;
-    let server = Server::new(pool, vec![provider], &Instance::default())?;
+    let server = Server::new(pool, vec![provider], &Instance::default(), Retention::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;

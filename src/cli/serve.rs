@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::database::Database;
 use super::handover::Launch;
 use super::signals::Signals;
-use super::{CommandResult, Common, files, notify};
+use super::{CommandResult, Common, encryption, files, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{
     self, AppState, ConnectionLimits, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop,
 };
 use crate::payments::{Payer, Payments, Settings};
-use crate::sync::{Housekeeper, Instance, Scheduler};
+use crate::sync::{Cared, Housekeeper, Instance, Retention, Scheduler};
 use crate::telemetry;
 use tributary_manifest::Period;
 
@@ -64,10 +64,20 @@ pub struct ServeArgs {
     /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     pub lease: Duration,
+    /// For how long it is kept what was read, when and how it went: 30d.
+    #[arg(long, env = "TRIBUTARY_KEEP_RUNS", default_value = "30d", value_name = "TIME", value_parser = period)]
+    pub keep_runs: Period,
+    /// For how long requests to pay are kept that were refused: 90d.
+    #[arg(long, env = "TRIBUTARY_KEEP_REFUSALS", default_value = "90d", value_name = "TIME", value_parser = period)]
+    pub keep_refusals: Period,
+}
+
+fn period(text: &str) -> Result<Period, String> {
+    Period::try_from(text.to_owned())
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    Ok(Period::try_from(text.to_owned())?.as_duration())
+    Ok(period(text)?.as_duration())
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
@@ -81,6 +91,10 @@ fn connections(text: &str) -> Result<usize, String> {
 }
 
 impl ServeArgs {
+    fn retention(&self) -> Retention {
+        Retention { runs: self.keep_runs, refusals: self.keep_refusals }
+    }
+
     fn connection_limits(&self) -> ConnectionLimits {
         ConnectionLimits { most: self.connections, head: self.head_time, idle: self.idle_time }
     }
@@ -108,7 +122,9 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     // before anything is started that would inherit the socket, and keep it open after our end
     let handed = launch.take_handed()?;
     files::allow(args.connection_limits().files() + args.database_connections as usize)?;
-    let database = Database::open_migrated(common, args.database_connections).await?;
+    let mut database = Database::open_migrated(common, args.database_connections).await?;
+    database.outlive_silence();
+    encryption::require(&providers)?;
     let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
     result
@@ -121,7 +137,7 @@ async fn serve(
     (mut launch, handed): (Launch, Option<Listening>),
     mut signals: Signals,
 ) -> CommandResult {
-    let server = Server::new(pool, providers, &Instance::new(args.lease))?;
+    let server = Server::new(pool, providers, &Instance::new(args.lease), args.retention())?;
     let listening = match handed {
         Some(handed) => handed,
         None => Listening::bind(args.listen)?,
@@ -168,11 +184,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Makes ready to serve `providers`.
+    /// Makes ready to serve `providers`, and to delete what is past `retention`.
     pub fn new(
         pool: &PgPool,
         providers: Vec<Provider>,
         instance: &Instance,
+        retention: Retention,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
         telemetry::begin_counters(providers.iter(), &http::routes());
@@ -188,12 +205,7 @@ impl Server {
                 schedulers.push(Scheduler::new(pool.clone(), Arc::clone(compiled), instance.clone()));
             }
         }
-        let keeping = providers.iter().map(|provider| match &provider.source {
-            Source::Pull(manifest) => (provider.name.clone(), manifest.keep_raw),
-            // what is there of a provider that is not pulled just now is left alone
-            Source::Push | Source::Unset => (provider.name.clone(), Some(Period::LONGEST)),
-        });
-        let housekeeper = Housekeeper::new(pool.clone(), keeping.collect());
+        let housekeeper = Housekeeper::new(pool.clone(), providers.iter().map(cared).collect(), retention);
         let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
         let served = served.collect();
@@ -283,6 +295,22 @@ async fn join_within(limit: Duration, tasks: &mut JoinSet<()>) {
     if tokio::time::timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!("stopped what did not end within {} s", limit.as_secs());
         tasks.abort_all();
+    }
+}
+
+/// What the housekeeper has to know of a provider.
+fn cared(declared: &Provider) -> Cared {
+    let provider = declared.name.clone();
+    match &declared.source {
+        Source::Pull(manifest) => Cared {
+            provider,
+            raw: manifest.keep_raw,
+            longest_budget: manifest.rate_limit.budgets.iter().map(|budget| budget.per).max(),
+        },
+        // what is there of a provider that is not pulled just now is left alone
+        Source::Push | Source::Unset => {
+            Cared { provider, raw: Some(Period::LONGEST), longest_budget: Some(Period::LONGEST) }
+        }
     }
 }
 

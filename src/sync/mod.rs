@@ -17,7 +17,8 @@ mod warned;
 
 pub use breaker::PATIENCE;
 pub use foreground::{Busy, Order, Synced, run_once};
-pub use housekeeping::Housekeeper;
+pub use held::HeldLease;
+pub use housekeeping::{Cared, FORGETTING, Housekeeper, Retention};
 pub use instance::Instance;
 pub use progress::Progress;
 pub use puller::{Puller, RunOutcome, Work};
