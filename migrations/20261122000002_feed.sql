@@ -37,6 +37,8 @@ create table feed (
   published_at timestamptz not null,
   id text not null,
   body json not null,
+  -- since when its names and metadata are empty: erase_record, the only change that there is
+  erased_at timestamptz,
   constraint feed_pkey primary key (provider, resource, position),
   constraint feed_published_at_key unique (provider, resource, published_at)
 );

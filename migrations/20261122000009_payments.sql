@@ -61,6 +61,8 @@ create table payment_orders (
   looks integer not null default 0,
   approved_by text,
   updated_at timestamptz not null default clock_timestamp(),
+  -- since when description, metadata and reasons are empty for good: erase_record
+  erased_at timestamptz,
 
   constraint payment_orders_idempotency_key unique (provider, kind, idempotency_key),
   constraint payment_orders_provider_key unique (provider, provider_key),
@@ -116,7 +118,9 @@ create table payment_audit (
   what text not null,
   before jsonb,
   after jsonb,
-  at timestamptz not null default clock_timestamp()
+  at timestamptz not null default clock_timestamp(),
+  -- since when before and after are empty: erase_record, the only change that there is
+  erased_at timestamptz
 );
 create index payment_audit_order_idx on payment_audit (order_id, id);
 
@@ -155,6 +159,9 @@ create index held_records_id_idx on held_records (provider, id);
 create function refuse_change() returns trigger
 language plpgsql as $$
 begin
+  if tg_op = 'UPDATE' and is_erasure(tg_table_name, to_jsonb(old), to_jsonb(new)) then
+    return new;
+  end if;
   raise exception 'rows of % are never changed or deleted', tg_table_name
     using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
 end $$;
@@ -175,6 +182,15 @@ language plpgsql as $$
 declare
   now_at timestamptz := clock_timestamp();
 begin
+  if is_erasure(tg_table_name, to_jsonb(old), to_jsonb(new)) then
+    return new;
+  end if;
+  if old.erased_at is not null then
+    new.erased_at := old.erased_at;
+    new.provider_metadata := '{}';
+    new.reason := null;
+    new.refusal := null;
+  end if;
   if (new.id, new.provider, new.kind, new.idempotency_key, new.fingerprint, new.asset, new.amount,
       new.source_account_id, new.destination_account_id, new.description, new.metadata, new.created_at)
      is distinct from
@@ -219,6 +235,11 @@ begin
     where is_now -> w.key is distinct from w.value and w.key <> 'updated_at';
     if was is null then
       return null;
+    end if;
+    if new.erased_at is distinct from old.erased_at then
+      -- what went must not be written down once more
+      was := null;
+      is_now := null;
     end if;
   end if;
   insert into payment_audit (order_id, provider, actor, what, before, after)
