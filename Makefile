@@ -90,7 +90,7 @@ migrate: ## Bring the database that DATABASE_URL names up to date
 	cargo run --locked -- migrate
 
 .PHONY: up
-up: ## Build and start Tributary and PostgreSQL in containers (PROFILE=demo: and an FSP's stand-in)
+up: ## Build and start Tributary and PostgreSQL in containers (PROFILE=demo: and a provider's stand-in)
 	@.ci/up.sh $(PROFILE)
 
 .PHONY: logs

@@ -14,7 +14,7 @@ use tributary::config::{Provider, Source};
 use tributary::store;
 use tributary::sync::{RunOutcome, run_once};
 use tributary_domain::Origin;
-use tributary_manifest::{CompiledProvider, EachPage, Manifest, Page, Period};
+use tributary_manifest::{CompiledProvider, EachPage, Manifest, Period, RecordPage};
 use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary_standin::{mercury::Mercury, square::Square};
 
@@ -82,7 +82,7 @@ async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, r
 /// Records a second that the mapping of transactions alone takes.
 async fn jq(compiled: &CompiledProvider) -> Result<f64> {
     let mut kept: HashMap<String, Vec<Origin>> = HashMap::new();
-    let mut keep = EachPage(|page: Page| kept.entry(page.stream).or_default().extend(page.raw));
+    let mut keep = EachPage(|page: RecordPage| kept.entry(page.stream).or_default().extend(page.raw));
     compiled.run(&mut keep).await.map_err(|error| error.to_string())?;
     let raw = kept.into_values().max_by_key(Vec::len).ok_or("the stand-in has no records")?;
     let count = raw.len();

@@ -15,8 +15,8 @@ create table changes (
   backfill boolean not null,
   body jsonb not null,
   staged_at timestamptz not null default clock_timestamp(),
-  -- set while the change waits for its parent
-  parked_at timestamptz,
+  -- since when the change waits for its parent; null while it is ready
+  waits_since timestamptz,
   -- waited long enough: goes without its parent
   orphan boolean not null default false
 ) with (
@@ -25,8 +25,8 @@ create table changes (
   autovacuum_vacuum_insert_threshold = -1, autovacuum_vacuum_cost_delay = 0,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000
 );
-create index changes_queue_idx on changes (provider, resource, seq) where parked_at is null;
-create index changes_parked_parent_idx on changes (provider, parent_id) where parked_at is not null;
+create index changes_queue_idx on changes (provider, resource, seq) where waits_since is null;
+create index changes_waiting_parent_idx on changes (provider, parent_id) where waits_since is not null;
 create index changes_id_idx on changes (provider, resource, id);
 
 -- Published for ever: dense positions, unique ascending timestamps, the body as served.
@@ -61,7 +61,7 @@ create table feeds (
   -- the life of the database that it was last seen in: timeline and object ids
   life text not null,
   -- set while a first full sync runs, so that accounts go out in the provider's date order
-  held boolean not null default false,
+  awaits_first_sync boolean not null default false,
   created_at timestamptz not null default clock_timestamp(),
   constraint feeds_pkey primary key (provider, resource)
 );

@@ -27,18 +27,18 @@ create function writes_backfill() returns boolean
 language sql stable parallel safe
 return coalesce(nullif(current_setting('tributary.backfill', true), '')::boolean, false);
 
--- The states that a transaction must have passed through before this one, where nobody told them
--- after `told`: a provider that is asked now and then hides states. Formance takes the first row of
+-- The statuses that a transaction must have passed through between `previous` and this one, though
+-- none of them was reported: a provider that is asked now and then hides some. Formance takes the first row of
 -- a payment for its amount, and only later ones move it: a refund that is the first row would take
 -- nothing off.
-create function untold_statuses(is_child boolean, told text, status text) returns text[]
+create function implied_statuses(is_child boolean, previous text, status text) returns text[]
 language sql immutable parallel safe
 return case
-  when told = status then '{}'
-  when told is null and not is_child then case status
+  when previous = status then '{}'
+  when previous is null and not is_child then case status
     when 'REFUNDED' then '{SUCCEEDED}' when 'CAPTURE' then '{AUTHORISATION}'
     when 'REFUND_REVERSED' then '{SUCCEEDED,REFUNDED}' else '{}' end
-  when status = 'REFUND_REVERSED' and told is distinct from 'REFUNDED' then '{REFUNDED}'
+  when status = 'REFUND_REVERSED' and previous is distinct from 'REFUNDED' then '{REFUNDED}'
   else '{}'
 end::text[];
 
@@ -77,7 +77,7 @@ begin
     where n.related_transaction_id is not null
       and q.provider = n.provider and q.kind = n.type and q.idempotency_key = n.related_transaction_id
     limit 1) o on true
-  cross join lateral unnest(untold_statuses(n.related_transaction_id is not null, null, n.status) || n.status)
+  cross join lateral unnest(implied_statuses(n.related_transaction_id is not null, null, n.status) || n.status)
     with ordinality s (status, step)
   order by n.id, s.step;
   perform pg_notify('tributary_changes', p.provider || '/transactions')
@@ -106,7 +106,7 @@ begin
     where n.related_transaction_id is not null
       and q.provider = n.provider and q.kind = n.type and q.idempotency_key = n.related_transaction_id
     limit 1) p on true
-  cross join lateral unnest(untold_statuses(n.related_transaction_id is not null, o.status, n.status) || n.status)
+  cross join lateral unnest(implied_statuses(n.related_transaction_id is not null, o.status, n.status) || n.status)
     with ordinality s (status, step)
   where (n.status, n.asset, n.amount, n.source_account_id, n.destination_account_id, n.metadata)
         is distinct from

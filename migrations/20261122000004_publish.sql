@@ -38,29 +38,29 @@ return greatest(f.floor,
   case when life <> f.life then greatest(at, date_trunc('second', f.last_at) + interval '1 second') end);
 
 -- Children whose parent has no entry yet wait aside; those that waited too long go without.
-create function park_children(p_provider text, p_batch integer, p_parent_wait interval, at timestamptz)
+create function set_children_aside(p_provider text, p_batch integer, p_parent_wait interval, at timestamptz)
 returns integer
 language plpgsql as $$
 declare
-  parked integer;
+  set_aside integer;
 begin
-  update changes c set parked_at = null, orphan = true
-  where c.provider = p_provider and c.parked_at is not null and c.id in (
+  update changes c set waits_since = null, orphan = true
+  where c.provider = p_provider and c.waits_since is not null and c.id in (
     select late.id from changes late
-    where late.provider = p_provider and late.parked_at < at - p_parent_wait);
+    where late.provider = p_provider and late.waits_since < at - p_parent_wait);
 
   with batch as materialized (
     select seq, id, parent_id, orphan from changes
-    where provider = p_provider and resource = 'transactions' and parked_at is null
+    where provider = p_provider and resource = 'transactions' and waits_since is null
     order by seq limit p_batch)
-  update changes c set parked_at = at
+  update changes c set waits_since = at
   from batch b
   where c.seq = b.seq and b.parent_id is not null and not b.orphan
     and not exists (select from batch p where p.id = b.parent_id)
     and not exists (select from feed e
       where e.provider = p_provider and e.resource = 'transactions' and e.id in (b.parent_id, b.id));
-  get diagnostics parked = row_count;
-  return parked;
+  get diagnostics set_aside = row_count;
+  return set_aside;
 end $$;
 
 create type publication as (
@@ -81,7 +81,7 @@ language sql as $$
     -- a child is ready once its parent has an entry, or it has one itself, or its parent goes
     -- ahead of it now and no earlier state of it still waits
     select * from changes c
-    where c.provider = f.provider and c.resource = f.resource and c.parked_at is null
+    where c.provider = f.provider and c.resource = f.resource and c.waits_since is null
       and (c.parent_id is null or c.orphan
         or exists (select from feed e
           where e.provider = f.provider and e.resource = f.resource and e.id in (c.parent_id, c.id))
@@ -90,7 +90,7 @@ language sql as $$
                 and p.seq < c.seq and p.parent_id is null)
             and not exists (select from changes w
               where w.provider = f.provider and w.resource = f.resource and w.id = c.id
-                and w.parked_at is not null)))
+                and w.waits_since is not null)))
     order by c.seq limit room
   ), family as (
     -- a child carries its parent's type, and within a family createdAt never goes back; by
@@ -112,7 +112,7 @@ language sql as $$
     select r.*, first_value(r.latest_created_at)
              over (partition by r.id, r.body ->> 'status' order by r.seq) as status_created_at
     from running r
-  ), settled as (
+  ), dated as (
     -- a status that its id had before keeps the date it was served with then: under another
     -- date, Formance would take it for news and move the money again
     select s.*, case when s.latest_created_at = s.created_at then s.created_at else coalesce((
@@ -124,7 +124,7 @@ language sql as $$
   ), stamped as (
     select s.*, s.i * spacing + greatest(lo,
       max(case when not s.backfill then at - expected * spacing end) over (order by s.i)) as published_at
-    from settled s
+    from dated s
   ), taken as (
     delete from changes where seq = any (array(select seq from stamped))
   ), remembered as (
@@ -150,7 +150,7 @@ returns setof feed
 language sql as $$
   with batch as (
     select *, created_at <= lo or created_at > at as late from changes
-    where provider = f.provider and resource = f.resource and parked_at is null
+    where provider = f.provider and resource = f.resource and waits_since is null
     order by created_at, seq limit room
   ), numbered as (
     select *, row_number() over (order by late, created_at, seq) as i from batch
@@ -188,9 +188,9 @@ language sql stable
 return (
   select case when n <= exact_up_to then n else (
     select max(seq) - min(seq) + 1 from changes
-    where provider = p_provider and resource = p_resource and parked_at is null) end
+    where provider = p_provider and resource = p_resource and waits_since is null) end
   from (select count(*) as n from (
-    select from changes where provider = p_provider and resource = p_resource and parked_at is null
+    select from changes where provider = p_provider and resource = p_resource and waits_since is null
     limit exact_up_to + 1) q) counted);
 
 create function publish(
@@ -204,23 +204,23 @@ declare
   life_now text := database_life();
   floor_now timestamptz := feed_floor(f, life_now, at);
   lo timestamptz := greatest(f.last_at, floor_now);
-  parked integer := 0;
+  set_aside integer := 0;
   spacing interval;
   room bigint;
   issued_at timestamptz;
   result publication := (0, false, 0, null, null);
 begin
-  if f.held then
+  if f.awaits_first_sync then
     return result;
   end if;
-  -- what a consumer may be told must survive a crash, whatever the session's setting
+  -- what a consumer may be served must survive a crash, whatever the session's setting
   perform set_config('synchronous_commit', 'on', true);
   if (floor_now, life_now) is distinct from (f.floor, f.life) then
     update feeds set floor = floor_now, life = life_now
     where provider = p_provider and resource = p_resource;
   end if;
   if p_resource = 'transactions' then
-    parked := park_children(p_provider, p_batch, p_parent_wait, clock);
+    set_aside := set_children_aside(p_provider, p_batch, p_parent_wait, clock);
   end if;
   result.backlog := queue_length(p_provider, p_resource, p_batch);
   if result.backlog = 0 then
@@ -244,15 +244,15 @@ begin
   if result.published > 0 then
     update feeds set last_position = f.last_position + result.published, last_at = issued_at
     where provider = p_provider and resource = p_resource;
-    update changes c set parked_at = null
-    where c.provider = p_provider and c.resource = p_resource and c.parked_at is not null
+    update changes c set waits_since = null
+    where c.provider = p_provider and c.resource = p_resource and c.waits_since is not null
       and exists (select from feed e
         where e.provider = p_provider and e.resource = p_resource
           and e.id in (c.parent_id, c.id) and e.position > f.last_position);
   end if;
   result.backlog := result.backlog - result.published;
   lo := greatest(lo, issued_at);
-  result.more := parked > 0 or (result.backlog > 0 and result.published > 0 and lo + spacing <= at);
+  result.more := set_aside > 0 or (result.backlog > 0 and result.published > 0 and lo + spacing <= at);
   if result.backlog > 0 and not result.more then
     result.retry_after := greatest(lo + spacing - at, spacing);
   end if;
@@ -280,15 +280,15 @@ begin
   end if;
 end $$;
 
--- Holds a feed that has published nothing yet back; gives whether it is held.
-create function hold_new_feed(p_provider text, p_resource text) returns boolean
+-- Has a feed that has published nothing yet wait for the end of its first sync; gives whether it waits.
+create function await_first_sync(p_provider text, p_resource text) returns boolean
 language plpgsql as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
 begin
-  if f.last_position = 0 and not f.held then
-    update feeds set held = true where provider = p_provider and resource = p_resource;
+  if f.last_position = 0 and not f.awaits_first_sync then
+    update feeds set awaits_first_sync = true where provider = p_provider and resource = p_resource;
     return true;
   end if;
-  return f.held;
+  return f.awaits_first_sync;
 end $$;

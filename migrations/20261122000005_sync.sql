@@ -45,14 +45,14 @@ create table sync_run_warnings (
   constraint sync_run_warnings_pkey primary key (run, stream, kind)
 );
 
--- Streams of which an answer once told a next page, and by what the file has it found. Until then
+-- Streams of which an answer once named a next page, and by what the file has it found. Until then
 -- a full page without one is no proof that there is no other.
-create table sync_next_seen (
+create table sync_known_next (
   provider text not null,
   stream text not null,
   next text not null,
-  seen_at timestamptz not null default clock_timestamp(),
-  constraint sync_next_seen_pkey primary key (provider, stream)
+  known_since timestamptz not null default clock_timestamp(),
+  constraint sync_known_next_pkey primary key (provider, stream)
 );
 
 -- One cursor per partition of a stream (an account, a category); moved in the transaction
@@ -66,7 +66,7 @@ create table sync_cursors (
   constraint sync_cursors_pkey primary key (provider, stream, partition)
 );
 
--- Records of a provider that may still change, for APIs that do not tell of changes: they are
+-- Records of a provider that may still change, for APIs that do not report changes: they are
 -- asked for again, one by one, or found missing. Written in the transaction of their page.
 create table sync_open_records (
   provider text not null,
@@ -94,10 +94,10 @@ create table sync_leases (
   -- runs in a row that failed, and until when none is tried for that
   failures integer not null default 0,
   paused_until timestamptz,
-  -- resources whose first full read is over: a feed is held back until all groups have it
-  settled text[] not null default '{}',
+  -- resources whose first full read is over: the feed waits until all groups have it
+  first_read text[] not null default '{}',
   constraint sync_leases_pkey primary key (provider, stream_group),
-  constraint sync_leases_held_until check ((holder is null) = (expires_at is null)),
+  constraint sync_leases_holder_expires check ((holder is null) = (expires_at is null)),
   constraint sync_leases_failures_counted check (failures >= 0)
 );
 

@@ -48,7 +48,7 @@ create table request_log (
 );
 
 -- Counts a request, if all budgets (so many requests in any stretch of so long) have room for it
--- and the provider has not asked for a pause: `wait` is null then. Else tells how long to wait, and
+-- and the provider has not asked for a pause: `wait` is null then. Else says how long to wait, and
 -- whether it is a budget that is used up. A function, as each of its statements sees what others
 -- committed while it waited for the lock.
 create function take_request(

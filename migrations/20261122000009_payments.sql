@@ -21,7 +21,7 @@ create table payment_orders (
 
   state text not null constraint payment_orders_state_known check (state in
     ('recorded', 'held', 'sending', 'pending', 'succeeded', 'failed', 'unknown', 'parked')),
-  -- as Formance is told, and the createdAt that goes with it for ever
+  -- as served to Formance, and the createdAt that goes with it for ever
   status text not null default 'PENDING' constraint payment_orders_status_known
     check (status in ('PENDING', 'SUCCEEDED', 'FAILED', 'CANCELLED', 'EXPIRED', 'REFUNDED',
       'REFUNDED_FAILURE', 'REFUND_REVERSED', 'DISPUTE', 'DISPUTE_WON', 'DISPUTE_LOST',
@@ -43,8 +43,8 @@ create table payment_orders (
   -- what a repeated request was refused with: proves nothing of the one before it
   refusal text,
   provider_key text not null constraint payment_orders_provider_key_given check (provider_key <> ''),
-  -- what the provider calls the payment: the id that an answer or a look told (else the record's),
-  -- whatever else they told, and the id of the record that was recognised as the movement
+  -- what the provider calls the payment: the id that an answer or a lookup named (else the record's),
+  -- whatever else they called it, and the id of the record that was recognised as the movement
   provider_payment_id text,
   provider_reference text,
   record_id text,
@@ -58,7 +58,7 @@ create table payment_orders (
   claimed_until timestamptz,
   -- when there is something to do next without being asked
   next_at timestamptz,
-  looks integer not null default 0,
+  lookups integer not null default 0,
   approved_by text,
   updated_at timestamptz not null default clock_timestamp(),
   -- since when description, metadata and reasons are empty for good: erase_record
@@ -144,17 +144,17 @@ create index payment_refusals_last_idx on payment_refusals (last_at);
 
 -- Records of the provider that may be the movement of an order of which the provider's id is not
 -- known yet. In the order in which they came; served once that is decided.
-create table held_records (
-  seq bigint generated always as identity constraint held_records_pkey primary key,
+create table unmatched_records (
+  seq bigint generated always as identity constraint unmatched_records_pkey primary key,
   provider text not null,
   id text not null,
   record jsonb not null,
   backfill boolean not null,
   -- whether it may decide about the order: not what was pushed of a provider that is pulled
   decides boolean not null,
-  held_at timestamptz not null default clock_timestamp()
+  received_at timestamptz not null default clock_timestamp()
 );
-create index held_records_id_idx on held_records (provider, id);
+create index unmatched_records_id_idx on unmatched_records (provider, id);
 
 create function refuse_change() returns trigger
 language plpgsql as $$
@@ -174,10 +174,10 @@ create trigger payment_orders_kept before delete on payment_orders
 create trigger payment_orders_no_truncate before truncate on payment_orders
   for each statement execute function refuse_change();
 
--- What was ordered never changes. A status gets its createdAt when it is told first: the time of
+-- What was ordered never changes. A status gets its createdAt when it is reported first: the time of
 -- the change (the provider's, else ours), but at least 5 s after the status before and after the
 -- last answer, as Formance puts an order's statuses in the order of those times.
-create function settle_payment_order() returns trigger
+create function date_and_freeze_payment_order() returns trigger
 language plpgsql as $$
 declare
   now_at timestamptz := clock_timestamp();
@@ -215,8 +215,8 @@ begin
   end if;
   return new;
 end $$;
-create trigger payment_orders_settle before update on payment_orders
-  for each row execute function settle_payment_order();
+create trigger payment_orders_date_and_freeze before update on payment_orders
+  for each row execute function date_and_freeze_payment_order();
 
 -- Who changes an order says so: `set local tributary.actor`, `set local tributary.what`.
 create function payment_actor() returns text

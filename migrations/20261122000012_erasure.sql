@@ -115,10 +115,10 @@ begin
   where provider = p_provider and id = p_id and erased_at is null;
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('beneficiaries', n);
-  update held_records set record = record || '{"metadata": {}}'
+  update unmatched_records set record = record || '{"metadata": {}}'
   where provider = p_provider and id = any (moved || p_id) and record -> 'metadata' is distinct from '{}';
   get diagnostics n = row_count;
-  counts := counts || jsonb_build_object('held_records', n);
+  counts := counts || jsonb_build_object('unmatched_records', n);
 
   -- nothing is published meanwhile: what waits is erased where it waits
   perform from feeds where provider = p_provider order by resource for update;

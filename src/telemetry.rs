@@ -56,7 +56,7 @@ fn describe() {
     describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
     describe_counter!(
         "tributary_rate_limited_total",
-        "Requests answered with 429 by provider; those without a valid key have none"
+        "Requests answered with 429 by provider; those without a valid API key have none"
     );
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
@@ -64,10 +64,10 @@ fn describe() {
         "tributary_last_poll_timestamp_seconds",
         "When a consumer last asked for a page (Unix time)"
     );
-    describe_gauge!("tributary_watermark_ahead", "1 while a consumer has seen more than the feed remembers");
+    describe_gauge!("tributary_watermark_ahead", "1 while a consumer's watermark is ahead of the feed");
     describe_counter!(
         "tributary_watermarks_ahead_total",
-        "Polls of consumers that have seen more than the feed remembers"
+        "Polls of consumers whose watermark is ahead of the feed"
     );
     describe_counter!("tributary_published_total", "Versions published");
     describe_gauge!("tributary_changes_queued", "Committed changes not yet published");
@@ -90,7 +90,7 @@ fn describe() {
         "Rows deleted as they were past their retention, by table"
     );
     describe_gauge!("tributary_open_payments", "Payouts and transfers that have not ended, by state");
-    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to look at");
+    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
 }
 
 /// Has every counter that an alarm is recommended on begin at 0, for each of `providers` and `routes`
@@ -117,7 +117,7 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
             Source::Push | Source::Unset => &[],
         };
         for (stream, kind) in
-            streams.iter().flat_map(|stream| Warning::KINDS.map(|kind| (stream.name.clone(), kind)))
+            streams.iter().flat_map(|stream| Warning::KINDS.iter().map(|kind| (stream.name.clone(), *kind)))
         {
             counter!("tributary_sync_warnings_total", "provider" => provider.clone(), "stream" => stream,
                 "kind" => kind)

@@ -111,7 +111,7 @@ fn at_least_one_page(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|rows| *rows >= 100).ok_or_else(|| "it is a number from 100 on".into())
 }
 
-/// Runs the command; the exit code tells what was found.
+/// Runs the command; the exit code says what was found.
 pub async fn run(args: ConformanceArgs) -> ExitCode {
     let result = match args.naive {
         Some(ConformanceCommand::ServeNaive(args)) => serve_naive(args).await.map(|()| ExitCode::SUCCESS),
@@ -136,9 +136,9 @@ async fn check_and_print(args: ConformanceArgs) -> Result<ExitCode, CommandError
         accounts: args.account,
         ..Options::default()
     };
-    let told = Told::new();
-    let report = check(&url, key.expose_secret(), &options, &told).await;
-    told.bar.finish_and_clear();
+    let shown = CheckShown::new();
+    let report = check(&url, key.expose_secret(), &options, &shown).await;
+    shown.bar.finish_and_clear();
     let report = report?;
     print(&report, args.format);
     Ok(match report.verdict {
@@ -156,12 +156,12 @@ fn print(report: &Report, format: Format) {
 }
 
 /// Progress on standard error: a line that moves on a terminal, else one line for each part.
-struct Told {
+struct CheckShown {
     bar: ProgressBar,
     terminal: bool,
 }
 
-impl Told {
+impl CheckShown {
     fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
@@ -172,7 +172,7 @@ impl Told {
     }
 }
 
-impl Progress for Told {
+impl Progress for CheckShown {
     fn phase(&self, what: &str) {
         self.bar.set_message(what.to_owned());
         if !self.terminal {

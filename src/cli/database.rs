@@ -119,7 +119,7 @@ async fn connect_patiently(url: &str, max_connections: u32) -> Result<PgPool, Er
         match store::connect(url, max_connections).await {
             Ok(pool) => return Ok(pool),
             Err(store::StoreError::Unavailable(error)) if begun.elapsed() < PATIENCE => {
-                tracing::warn!(%error, "the database does not answer yet");
+                tracing::warn!(%error, "the database does not answer yet; waiting");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
             Err(error) => return Err(format!("cannot open the database of DATABASE_URL: {error}").into()),

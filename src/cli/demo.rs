@@ -1,4 +1,4 @@
-//! `tributary demo`: a stand-in of a bank, the adapter pulling from it, and a key to look.
+//! `tributary demo`: a stand-in of Starling Bank, the adapter pulling from it, and an API key.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::database::Database;
-use super::serve::{Server, stop_on_signal};
+use super::serve::{Service, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
 use crate::config::Provider;
-use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_key};
+use crate::http::{ConnectionLimits, Listening, Patience, Stop, new_api_key};
 use crate::store::{self, api_keys};
-use crate::sync::{Instance, Progress, Retention};
-use tributary_domain::{KeyDigest, Scope};
+use crate::sync::{Instance, Retention, SyncProgress};
+use tributary_domain::{ApiKeyDigest, Scope};
 use tributary_manifest::Period;
 use tributary_standin::kit;
 
@@ -57,13 +57,13 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     tokio::spawn(kit::serve(upstream, bank, stop.clone().cancelled_owned()));
 
     let provider = provider(&upstream_url)?;
-    let (id, key) = new_key();
-    let digest = KeyDigest::of(&key);
+    let (id, key) = new_api_key();
+    let digest = ApiKeyDigest::of(&key);
     api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
 
     let listening = Listening::bind(args.listen)?;
     let address = listening.address()?;
-    let server = Server::new(pool, vec![provider], &Instance::default(), Retention::default())?;
+    let server = Service::new(pool, vec![provider], &Instance::default(), Retention::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
@@ -92,7 +92,7 @@ fn provider(upstream_url: &str) -> Result<Provider, String> {
     Ok(provider)
 }
 
-async fn watch_first_sync(progress: &Arc<Progress>, runs: u64, expected: usize) {
+async fn watch_first_sync(progress: &Arc<SyncProgress>, runs: u64, expected: usize) {
     let bar = ProgressBar::new(expected as u64);
     let style = "First sync {bar:40} {pos}/{len} records  {per_sec}  {eta} left";
     bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));

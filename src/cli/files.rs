@@ -2,7 +2,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What is open besides connections of clients and to the database: logs, FSPs, the runtime.
+/// What is open besides connections of clients and to the database: logs, providers, the runtime.
 const OTHERS: usize = 200;
 
 /// Makes sure that `connections` may be open at once, which many systems forbid until asked.

@@ -78,7 +78,7 @@ impl Launch {
     }
 
     /// Tells the predecessor, if there is one, that this process serves now.
-    pub fn tell_predecessor(&mut self) {
+    pub fn notify_predecessor(&mut self) {
         if let Some(mut predecessor) = self.predecessor.take()
             && let Err(error) = std::io::Write::write_all(&mut predecessor, &[SERVING])
         {

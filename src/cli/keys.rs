@@ -9,32 +9,32 @@ use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, time, words};
 use super::{CommandResult, Common};
 use crate::config;
-use crate::http::new_key;
+use crate::http::new_api_key;
 use crate::store::api_keys::{self, ApiKey};
-use tributary_domain::{KeyDigest, ProviderName, Scope};
+use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
 
 #[derive(Subcommand)]
 #[command(after_help = "Example:
-  tributary keys create --provider acme --scope connector   prints the key, and nothing else, on standard output")]
+  tributary keys create --provider acme --scope connector   prints the API key, and nothing else, on standard output")]
 pub enum KeysCommand {
-    /// Make a key and print it. It is shown this once: only its digest is kept.
+    /// Make an API key and print it. It is shown this once: only its digest is kept.
     Create {
-        /// The provider that the key is for.
+        /// The provider that the API key is for.
         #[arg(long)]
         provider: ProviderName,
-        /// What the key may do.
+        /// What the API key may do.
         #[arg(long, value_parser = scope_parser())]
         scope: Scope,
     },
-    /// List keys, without their secrets.
+    /// List API keys, without their secrets.
     List {
-        /// Only the keys of this provider.
+        /// Only the API keys of this provider.
         #[arg(long)]
         provider: Option<ProviderName>,
         #[command(flatten)]
         form: OutputArgs,
     },
-    /// Revoke a key. It opens nothing from then on.
+    /// Revoke an API key. It opens nothing from then on.
     Revoke {
         /// The key's id, as `keys list` shows it.
         id: Uuid,
@@ -71,8 +71,8 @@ fn require_provider(common: &Common, provider: &ProviderName) -> CommandResult {
 async fn run_on(database: &Database, command: KeysCommand) -> CommandResult {
     match command {
         KeysCommand::Create { provider, scope } => {
-            let (id, key) = new_key();
-            let digest = KeyDigest::of(&key);
+            let (id, key) = new_api_key();
+            let digest = ApiKeyDigest::of(&key);
             api_keys::create(&database.pool, id, &provider, scope.as_str(), digest.as_bytes()).await?;
             println!("{key}");
         }
@@ -85,9 +85,10 @@ async fn run_on(database: &Database, command: KeysCommand) -> CommandResult {
         }
         KeysCommand::Revoke { id } => {
             if !api_keys::revoke(&database.pool, id).await? {
-                return Err(
-                    format!("there is no valid key {id}; `tributary keys list` shows what there is").into()
-                );
+                return Err(format!(
+                    "there is no valid API key {id}; `tributary keys list` shows what there is"
+                )
+                .into());
             }
         }
     }

@@ -38,8 +38,8 @@ use futures::FutureExt as _;
 
 use crate::telemetry::{self, LogFormat};
 
-/// Carries accounts, balances, transactions and beneficiaries from any FSP through PostgreSQL
-/// to Formance's Generic Connector: nothing lost, exactly once, in order.
+/// Carries accounts, balances, transactions and beneficiaries from any financial service provider
+/// through PostgreSQL to Formance's Generic Connector: nothing lost, exactly once, in order.
 #[derive(Parser)]
 #[command(name = "tributary", version, after_help = EXAMPLES, arg_required_else_help = true)]
 struct Cli {
@@ -50,7 +50,7 @@ struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  tributary demo                                        a bank's stand-in, the adapter and a key to try it with
+  tributary demo                                        a bank's stand-in, the adapter and an API key to try it with
   tributary serve --listen 127.0.0.1:8080 --providers providers
   tributary manifest new acme                           begin the file that connects a provider
   tributary sync acme                                   read a provider now
@@ -93,18 +93,18 @@ enum Command {
     /// Write, check and try how a provider is connected.
     #[command(subcommand)]
     Manifest(manifest::ManifestCommand),
-    /// Read a provider now, and see how far it is.
+    /// Read a provider now, with progress.
     Sync(sync::SyncArgs),
     /// List what was read, when and how it went.
     Runs(sync::RunsArgs),
-    /// Map the records that were kept again, after a change to a mapping, without any request.
+    /// Map the records that were kept once more, after a change to a mapping, without any request.
     Remap(remap::RemapArgs),
-    /// Look at records that were refused, try them again, discard them.
+    /// List records in quarantine, try them again, discard them.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
     /// Erase the data of a person; positions, times and amounts stay.
     Erase(erase::EraseArgs),
-    /// Look at payouts and transfers, approve them, and end what waits for a person.
+    /// List payouts and transfers, approve or reject them, and resolve what waits for a person.
     #[command(subcommand)]
     Payouts(payouts::PayoutsCommand),
     #[cfg(feature = "standin")]

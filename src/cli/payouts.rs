@@ -8,9 +8,9 @@ use uuid::Uuid;
 use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
 use super::{CommandResult, Common};
-use crate::store::held_records;
 use crate::store::payment_orders::{self, Order, Resolution};
-use crate::store::payment_refusals::{self, Kept};
+use crate::store::payment_refusals::{self, KeptRefusal};
+use crate::store::unmatched_records;
 use tributary_domain::{OrderState, ProviderName};
 
 #[derive(Subcommand)]
@@ -18,11 +18,11 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts list                             what is under way, held or parked
   tributary payouts list --state parked              what waits for a person
   tributary payouts list --refused                   requests that were refused, and why
-  tributary payouts show invoice-17                  an order with all that happened to it, by key or id
+  tributary payouts show invoice-17                  an order with all that happened to it, by idempotency key or id
   tributary payouts approve invoice-17 --by ann
   tributary payouts reject invoice-17 --by ann --reason \"not ours\"
   tributary payouts resolve invoice-17 --by ann --outcome succeeded --payment-id 5f0c…
-  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the bank says it never came\"")]
+  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the provider says it never arrived\"")]
 pub enum PayoutsCommand {
     /// List payouts and transfers, newest first.
     List(ListArgs),
@@ -33,14 +33,14 @@ pub enum PayoutsCommand {
         #[command(flatten)]
         form: OutputArgs,
     },
-    /// Let an order go out that is held.
+    /// Approve an order that is held: it is sent.
     Approve {
         /// The order's id, or its idempotency key.
         order: String,
         #[command(flatten)]
         by: By,
     },
-    /// Fail an order that is held, or that was never sent (the provider refuses to look at it, or
+    /// Fail an order that is held, or that was never sent (the provider does not process it, or
     /// cannot be reached). No money moves.
     Reject {
         /// The order's id, or its idempotency key.
@@ -51,7 +51,7 @@ pub enum PayoutsCommand {
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
     },
-    /// Tell what became of an order that is parked.
+    /// Decide what became of an order that is parked.
     Resolve(ResolveArgs),
 }
 
@@ -139,11 +139,13 @@ async fn list(database: &Database, args: &ListArgs) -> CommandResult {
         Output::Json => table::json(&orders.iter().map(described).collect::<Vec<_>>()),
         Output::Table => table::print(&ORDERS, orders.iter().map(row)),
     }
-    let held = held_records::count(&database.pool, args.provider.as_ref()).await?;
-    match held {
+    let waiting = unmatched_records::count(&database.pool, args.provider.as_ref()).await?;
+    match waiting {
         0 => {}
-        1 => eprintln!("1 record of a provider waits until it is known whether it shows one of these"),
-        _ => eprintln!("{held} records of providers wait until it is known whether they show one of these"),
+        1 => eprintln!("1 record waits until it is known whether it belongs to one of these"),
+        _ => {
+            eprintln!("{waiting} records wait until it is known whether they belong to one of these")
+        }
     }
     Ok(())
 }
@@ -165,7 +167,7 @@ const ORDERS: [Column; 9] = [
     words("ASSET"),
     words("ORDERED"),
     words("PROVIDER"),
-    words("KEY"),
+    words("IDEMPOTENCY KEY"),
     words("WHY"),
 ];
 
@@ -189,11 +191,11 @@ const REFUSALS: [Column; 7] = [
     words("PROVIDER"),
     words("KIND"),
     numbers("TIMES"),
-    words("KEY"),
+    words("IDEMPOTENCY KEY"),
     words("WHY"),
 ];
 
-fn refusal_row(refusal: &Kept) -> [String; 7] {
+fn refusal_row(refusal: &KeptRefusal) -> [String; 7] {
     [
         time(refusal.last_at),
         refusal.status.to_string(),
@@ -227,14 +229,14 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
         table::json(&shown);
         return Ok(());
     }
-    let field = |name: &str, value: &str| println!("{name:14} {}", printable(value));
+    let field = |name: &str, value: &str| println!("{name:16} {}", printable(value));
     let optional = |name: &str, value: &Option<String>| {
         if let Some(value) = value {
             field(name, value);
         }
     };
     field("id", &order.id.to_string());
-    field("key", &order.idempotency_key);
+    field("idempotency key", &order.idempotency_key);
     field("provider", order.provider.as_str());
     field("kind", order.kind.as_str());
     field("amount", &format!("{} {}", order.amount, order.asset));
@@ -243,7 +245,7 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
     optional("description", &order.description);
     field("ordered", &time(order.created_at));
     field("state", order.state.as_str());
-    field("told", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
+    field("status", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
     optional("reason", &order.reason);
     field("attempt", &order.attempt.to_string());
     field("sent", &sent(&order));
@@ -310,7 +312,7 @@ async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
     if !payment_orders::approve(&database.pool, order.id, who).await? {
         return Err(format!("{} is {} and not held", order.id, order.state).into());
     }
-    println!("{} goes out within a second, where an instance serves", order.id);
+    println!("{} is sent within a second, if an instance of `tributary serve` runs", order.id);
     Ok(())
 }
 
@@ -318,8 +320,12 @@ async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> Co
     let order = find(database, order).await?;
     if !payment_orders::reject(&database.pool, order.id, reason, who).await? {
         return Err(match order.state {
-            OrderState::Recorded => format!("{} is being sent just now: look again in a moment", order.id),
-            state => format!("{} is {state}: neither held, nor certainly never sent", order.id),
+            OrderState::Recorded => {
+                format!("{} is being sent at this moment: try again in a few seconds", order.id)
+            }
+            state => {
+                format!("{} is {state}: it can only be rejected while it is held or was never sent", order.id)
+            }
         }
         .into());
     }
@@ -346,7 +352,7 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
     let resolved = payment_orders::resolve(&database.pool, order.id, resolution, &args.by.by).await;
     let resolved = resolved.map_err(|error| match &args.payment_id {
         Some(id) if error.broke("payment_orders_payment_idx") => {
-            format!("{id} is the payment of another order: nothing is changed")
+            format!("{id} is the payment of another order: nothing was changed")
         }
         _ => error.to_string(),
     })?;
@@ -357,14 +363,14 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
     Ok(())
 }
 
-/// The order of an id or a key.
+/// The order of an id or an idempotency key.
 async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::error::Error + Send + Sync>> {
     let mut found = match Uuid::try_parse(order) {
         Ok(id) => payment_orders::get(&database.pool, id).await?.into_iter().collect(),
         Err(_) => Vec::new(),
     };
     if found.is_empty() {
-        found = payment_orders::of_key(&database.pool, order).await?;
+        found = payment_orders::of_idempotency_key(&database.pool, order).await?;
     }
     match found.len() {
         0 => {
@@ -375,7 +381,8 @@ async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::er
         several => {
             let which = |order: &Order| format!("{} ({} of {})", order.id, order.kind, order.provider);
             let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
-            Err(format!("{several} orders have the key {order:?}: give the id of one: {which}").into())
+            Err(format!("{several} orders have the idempotency key {order:?}: give the id of one: {which}")
+                .into())
         }
     }
 }

@@ -36,7 +36,7 @@ impl Shown {
         Self { bar, terminal, begun, last_line: std::sync::Mutex::new(begun) }
     }
 
-    /// Shows that `records` are done, and what else there is to tell.
+    /// Shows that `records` are done, and what else there is to say.
     pub fn at(&self, records: u64, more: &str) {
         self.bar.set_position(records);
         self.bar.set_message(more.to_owned());
@@ -68,7 +68,7 @@ pub fn confirm(question: &str, yes: bool) -> Result<bool, String> {
         return Ok(true);
     }
     if !std::io::stdin().is_terminal() {
-        return Err(format!("{question} Say so with --yes"));
+        return Err(format!("{question} Confirm with --yes"));
     }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();

@@ -53,7 +53,7 @@ pub enum QuarantineCommand {
         id: Option<i64>,
         #[command(flatten)]
         which: WhichArgs,
-        /// Do not ask back.
+        /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
@@ -169,9 +169,9 @@ async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Opti
         }
         None => {
             let shown = Shown::new(Some(quarantine::count(&database.pool, which).await?));
-            let tell =
+            let report =
                 |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
-            let done = replayer.replay_all(which, &tell).await;
+            let done = replayer.replay_all(which, &report).await;
             shown.end();
             done?
         }

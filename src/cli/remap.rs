@@ -10,27 +10,27 @@ use super::Common;
 use super::database::Database;
 use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
-use super::sync::{BUSY, COULD_NOT_RUN, FAILED, pulled, puller, tell_busy};
+use super::sync::{BUSY, COULD_NOT_RUN, FAILED, busy_message, pulled, puller};
 use super::table::time;
 use crate::store::leases::Holder;
-use crate::sync::{Busy, Instance, RemapOrder, RemapOutcome, Remapped};
+use crate::sync::{Busy, Instance, RemapOutcome, RemapRequest, Remapped};
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
 #[command(after_help = "Example:
   tributary remap acme --stream payments    after a change to its `map`, without any request
 
-Needs `keep_raw` in the provider's file, since when the records came. Exit code as of `tributary sync`.")]
+Needs `keep_raw` in the provider's file, set before the records came. Exit code as of `tributary sync`.")]
 pub struct RemapArgs {
     /// The provider, as its file names it.
     provider: ProviderName,
     /// Only this stream.
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
-    /// Where another instance is at it, give up instead of waiting.
+    /// If another instance is reading it, exit with code 3 instead of waiting.
     #[arg(long)]
     no_wait: bool,
-    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     lease: Duration,
 }
@@ -70,10 +70,10 @@ async fn remap(
         return Err("no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full".into());
     }
     let shown = Shown::new(Some(kept));
-    let wait = |group: &str, holder: &Holder| shown.say(&tell_busy(group, holder));
+    let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
-    let tell = |done: &Remapped| shown.at(done.read, &format!("{} changed", changed(done)));
-    let outcome = puller.remap(&RemapOrder { stream, busy, tell: &tell }, stop).await;
+    let report = |done: &Remapped| shown.at(done.read, &format!("{} changed", changed(done)));
+    let outcome = puller.remap(&RemapRequest { stream, busy, report: &report }, stop).await;
     shown.end();
     Ok(match outcome? {
         RemapOutcome::Done(done) => {
@@ -87,7 +87,7 @@ async fn remap(
         }
         RemapOutcome::Busy { group, holder } => {
             let until = time(holder.until);
-            eprintln!("tributary: {group} is being read by {}; its lease holds until {until}", holder.name);
+            eprintln!("tributary: {group} is being read by {}; its lease ends at {until}", holder.name);
             ExitCode::from(BUSY)
         }
     })

@@ -18,7 +18,8 @@ use super::{CommandResult, Common, encryption, files, notify};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{
-    self, AppState, ConnectionLimits, Draining, Limits, Listening, Patience, ServedProvider, Serving, Stop,
+    self, AppState, ConnectionLimits, Draining, Listening, Patience, RequestLimits, ServedProvider, Serving,
+    Stop,
 };
 use crate::payments::{Payer, Payments, Settings};
 use crate::sync::{Cared, Housekeeper, Instance, Retention, Scheduler};
@@ -44,24 +45,23 @@ pub struct ServeArgs {
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
           value_parser = clap::value_parser!(u32).range(4..))]
     pub database_connections: u32,
-    /// For how long a stop goes on serving, so that proxies notice: 0s, 5s.
+    /// How long to go on serving after a stop is requested, so that proxies notice: 0s, 5s.
     #[arg(long, env = "TRIBUTARY_LAME_DUCK", default_value = "5s", value_name = "TIME", value_parser = time)]
     pub lame_duck: Duration,
-    /// For how long a stop then waits for requests in flight; Formance waits 10 s for an answer.
+    /// How long to wait then for requests in flight; Formance waits 10 s for an answer.
     #[arg(long, env = "TRIBUTARY_DRAIN", default_value = "30s", value_name = "TIME", value_parser = time)]
     pub drain: Duration,
-    /// The most connections of clients. Beyond, a new one takes the place of one on which nothing is
-    /// asked.
+    /// The most connections of clients. Beyond that, a new one takes the place of an idle one.
     #[arg(long, env = "TRIBUTARY_CONNECTIONS", default_value_t = ConnectionLimits::default().most, value_name = "N",
           value_parser = connections)]
     pub connections: usize,
-    /// For how long a client may take to send the head of a request, or take nothing of an answer.
+    /// How long a client may take to send the head of a request, or may read nothing of an answer.
     #[arg(long, env = "TRIBUTARY_HEAD_TIME", default_value = "30s", value_name = "TIME", value_parser = some_time)]
     pub head_time: Duration,
-    /// For how long a connection is kept on which nothing is asked. Formance's client keeps it for 90s.
+    /// How long an idle connection is kept. Formance's client keeps it for 90s.
     #[arg(long, env = "TRIBUTARY_IDLE_TIME", default_value = "120s", value_name = "TIME", value_parser = some_time)]
     pub idle_time: Duration,
-    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     pub lease: Duration,
     /// For how long it is kept what was read, when and how it went: 30d.
@@ -82,7 +82,7 @@ fn time(text: &str) -> Result<Duration, String> {
 
 fn some_time(text: &str) -> Result<Duration, String> {
     let time = time(text)?;
-    if time.is_zero() { Err("it has to be longer than nothing".to_owned()) } else { Ok(time) }
+    if time.is_zero() { Err("it has to be longer than 0s".to_owned()) } else { Ok(time) }
 }
 
 fn connections(text: &str) -> Result<usize, String> {
@@ -103,11 +103,7 @@ impl ServeArgs {
 /// Reads the time of a lease: a second at least, as shorter ones would be lost to any hiccup.
 pub fn lease_time(text: &str) -> Result<Duration, String> {
     let time = Period::try_from(text.to_owned())?.as_duration();
-    if time < Duration::from_secs(1) {
-        Err("a lease holds for a second at least".to_owned())
-    } else {
-        Ok(time)
-    }
+    if time < Duration::from_secs(1) { Err("a lease lasts at least one second".to_owned()) } else { Ok(time) }
 }
 
 /// How long a stop waits for runs of the background to end, once no request is left.
@@ -137,18 +133,18 @@ async fn serve(
     (mut launch, handed): (Launch, Option<Listening>),
     mut signals: Signals,
 ) -> CommandResult {
-    let server = Server::new(pool, providers, &Instance::new(args.lease), args.retention())?;
+    let server = Service::new(pool, providers, &Instance::new(args.lease), args.retention())?;
     let listening = match handed {
         Some(handed) => handed,
         None => Listening::bind(args.listen)?,
     };
     let running = server.start(listening, args.connection_limits())?;
-    launch.tell_predecessor();
-    notify::tell("READY=1");
+    launch.notify_predecessor();
+    notify::send("READY=1");
     let why = signals.until_stop(&launch, running.listening()).await;
     if why != Stop::Replaced {
         // the successor is what the service manager looks after now
-        notify::tell("STOPPING=1");
+        notify::send("STOPPING=1");
     }
     let patience = Patience { lame_duck: args.lame_duck, drain: args.drain };
     running
@@ -173,7 +169,7 @@ impl From<Provider> for ServedProvider {
 }
 
 /// Everything that a serving process does, ready to run.
-pub struct Server {
+pub struct Service {
     publisher: Publisher,
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
@@ -183,7 +179,7 @@ pub struct Server {
     metrics: PrometheusHandle,
 }
 
-impl Server {
+impl Service {
     /// Makes ready to serve `providers`, and to delete what is past `retention`.
     pub fn new(
         pool: &PgPool,
@@ -215,7 +211,7 @@ impl Server {
             payments: payments.clone(),
             pool: pool.clone(),
             providers: served,
-            limits: Limits::default(),
+            limits: RequestLimits::default(),
             draining: draining.clone(),
             metrics: Some(metrics.clone()),
         };
@@ -233,7 +229,7 @@ impl Server {
     /// What to watch the runs of the first provider that is pulled by, and how many of them its
     /// first full sync takes.
     #[cfg(feature = "standin")]
-    pub fn progress(&self) -> Option<(Arc<crate::sync::Progress>, u64)> {
+    pub fn progress(&self) -> Option<(Arc<crate::sync::SyncProgress>, u64)> {
         self.schedulers.first().map(|scheduler| (scheduler.progress(), scheduler.groups() as u64))
     }
 
@@ -274,14 +270,14 @@ impl Running {
     /// Ends it: requests first, then what they may have set going, and last the publisher, which
     /// carries on what both of them committed. `hurry` ends the lame duck's time early.
     pub async fn stop(mut self, why: Stop, patience: Patience, hurry: impl Future<Output = ()>) {
-        tracing::info!(?why, "stopping: what was accepted is finished");
+        tracing::info!(?why, "stopping: requests that were accepted are finished first");
         self.serving.stop(why, patience, hurry).await;
         self.stop_runs.cancel();
         join_within(RUNS_END, &mut self.runs).await;
         // requests of payments go on when nobody waits for them any more
-        if tokio::time::timeout(RUNS_END, self.payments.settled()).await.is_err() {
+        if tokio::time::timeout(RUNS_END, self.payments.drained()).await.is_err() {
             tracing::warn!(
-                "a payment is still under way: another instance, or the next start, carries it on"
+                "a payment is still under way: another instance, or the next start, continues with it"
             );
         }
         self.stop_publisher.cancel();
@@ -293,7 +289,7 @@ impl Running {
 /// Waits for `tasks`; whatever is left after `limit` is dropped where it stands.
 async fn join_within(limit: Duration, tasks: &mut JoinSet<()>) {
     if tokio::time::timeout(limit, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
-        tracing::warn!("stopped what did not end within {} s", limit.as_secs());
+        tracing::warn!("stopped background work that did not end within {} s", limit.as_secs());
         tasks.abort_all();
     }
 }

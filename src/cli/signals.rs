@@ -42,7 +42,7 @@ impl Signals {
             }
             match self.upgrade(launch, listening).await {
                 Ok(why) => return why,
-                Err(error) => tracing::error!(%error, "no upgrade: this process goes on"),
+                Err(error) => tracing::error!(%error, "the upgrade failed: this process goes on serving"),
             }
         }
     }
@@ -58,7 +58,7 @@ impl Signals {
         match outcome {
             Ok(Stop::Replaced) => {
                 tracing::info!(%pid, "the successor serves");
-                notify::tell(&format!("MAINPID={pid}"));
+                notify::send(&format!("MAINPID={pid}"));
             }
             _ => successor.dismiss(),
         }

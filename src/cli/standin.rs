@@ -56,7 +56,7 @@ pub struct StandinArgs {
     /// Changes a second: new records, changes of status, refunds and disputes.
     #[arg(long, default_value_t = 1)]
     changes_per_second: usize,
-    /// From which everything follows.
+    /// The seed: the same one gives the same records and changes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -73,10 +73,10 @@ pub struct StarlingArgs {
     bank: BankArgs,
 }
 
-/// How large the bank is, and how busy.
+/// How large the stand-in is, and how busy.
 #[derive(Args, Clone)]
 pub struct BankArgs {
-    /// Accounts of the bank.
+    /// Accounts of the stand-in.
     #[arg(long, default_value_t = 6)]
     accounts: usize,
     /// Feed items that are there from the start.
@@ -85,7 +85,7 @@ pub struct BankArgs {
     /// Changes a second: new items and changes of status.
     #[arg(long, default_value_t = 5)]
     changes_per_second: usize,
-    /// From which everything follows.
+    /// The seed: the same one gives the same records and changes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -138,7 +138,7 @@ async fn serve(provider: &str, listen: SocketAddr, standin: Arc<Standin>) -> Com
     stop_on_signal(stop.clone())?;
     let listener = TcpListener::bind(listen).await?;
     let address = listener.local_addr()?;
-    tracing::info!(%address, provider, "the stand-in is open");
+    tracing::info!(%address, provider, "the stand-in serves");
     kit::serve(listener, standin, stop.cancelled_owned()).await?;
     Ok(())
 }

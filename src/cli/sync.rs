@@ -17,7 +17,7 @@ use crate::config::{self, Source};
 use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
-use crate::sync::{Busy, Instance, Order, Puller, RunOutcome, Synced, Warned, WarnedOf};
+use crate::sync::{Busy, Instance, Puller, RunOutcome, SyncRequest, Synced, Warned, WarnedOf};
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, Manifest};
 
@@ -34,7 +34,7 @@ pub const BUSY: u8 = 3;
   tributary sync acme --stream payments     only this stream, with those above it
   tributary sync acme --full --yes          forget the cursors first: read everything that the API goes back to
 
-Warnings (a partition that was skipped, a status that is not known, ...) are told at the end; `tributary
+Warnings (a partition that was skipped, a status that is not known, ...) are printed at the end; `tributary
 runs` shows them later. Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
 instance is at it (--no-wait).")]
 pub struct SyncArgs {
@@ -46,13 +46,13 @@ pub struct SyncArgs {
     /// Forget the cursors of the streams first.
     #[arg(long)]
     full: bool,
-    /// Do not ask back.
+    /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
-    /// Where another instance is at it, give up instead of waiting.
+    /// If another instance is reading it, exit with code 3 instead of waiting.
     #[arg(long)]
     no_wait: bool,
-    /// For how long an instance that fell silent keeps its work from the others: 30s, 5m.
+    /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     lease: Duration,
 }
@@ -111,13 +111,9 @@ pub fn puller(
     }
 }
 
-/// Tells once that another instance is at a group.
-pub fn tell_busy(group: &str, holder: &Holder) -> String {
-    format!(
-        "{group} is being read by {} (its lease holds until {}): waiting",
-        holder.name,
-        time(holder.until)
-    )
+/// Says that another instance is reading a group, and who.
+pub fn busy_message(group: &str, holder: &Holder) -> String {
+    format!("{group} is being read by {} (its lease ends at {}): waiting", holder.name, time(holder.until))
 }
 
 pub async fn run(common: &Common, args: SyncArgs) -> ExitCode {
@@ -155,9 +151,9 @@ async fn sync(
     let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
     puller.register().await?;
     let shown = Shown::new(None);
-    let wait = |group: &str, holder: &Holder| shown.say(&tell_busy(group, holder));
+    let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
-    let order = Order { stream, forget: args.full, busy };
+    let request = SyncRequest { stream, forget: args.full, busy };
     let progress = puller.progress();
     let watch = async {
         loop {
@@ -166,11 +162,11 @@ async fn sync(
         }
     };
     let synced = tokio::select! {
-        synced = puller.sync_now(&order, stop) => synced,
+        synced = puller.sync_now(&request, stop) => synced,
         () = watch => unreachable!("it watches without end"),
     };
     shown.end();
-    puller.settled().await;
+    puller.drained().await;
     Ok(report(&synced?))
 }
 
@@ -178,12 +174,12 @@ fn report(synced: &Synced) -> ExitCode {
     match synced {
         Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests, warned }) => {
             println!("{}; {requests} requests{}", brought(*tally, *quarantined), counted(warned));
-            tell_warnings(warned);
+            print_warnings(warned);
             ExitCode::SUCCESS
         }
         Synced::Ran(RunOutcome::Failed { tally, quarantined, error, warned }) => {
             println!("{}{}", brought(*tally, *quarantined), counted(warned));
-            tell_warnings(warned);
+            print_warnings(warned);
             eprintln!("tributary: {error}");
             ExitCode::from(FAILED)
         }
@@ -195,7 +191,7 @@ fn report(synced: &Synced) -> ExitCode {
         }
         Synced::Busy { group, holder } => {
             let until = time(holder.until);
-            eprintln!("tributary: {group} is being read by {}; its lease holds until {until}", holder.name);
+            eprintln!("tributary: {group} is being read by {}; its lease ends at {until}", holder.name);
             ExitCode::from(BUSY)
         }
     }
@@ -214,7 +210,7 @@ fn counted(warned: &WarnedOf) -> String {
     }
 }
 
-fn tell_warnings(warned: &WarnedOf) {
+fn print_warnings(warned: &WarnedOf) {
     for (stream, kind, Warned { times, text }) in warned.iter() {
         eprintln!("tributary: warning: {stream}: {}", in_words(kind, *times, text));
     }

@@ -4,12 +4,12 @@ use granit_parser::{Event, Marker, Parser, Span};
 
 /// Where something begins; both counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct LineColumn {
     pub line: usize,
     pub column: usize,
 }
 
-impl From<Marker> for Place {
+impl From<Marker> for LineColumn {
     fn from(marker: Marker) -> Self {
         Self { line: marker.line(), column: marker.col() + 1 }
     }
@@ -22,8 +22,8 @@ pub struct Places(Node);
 #[derive(Debug)]
 enum Node {
     /// Keys, where they stand, and what they hold.
-    Map(Vec<(String, Place, Node)>),
-    List(Vec<(Place, Node)>),
+    Map(Vec<(String, LineColumn, Node)>),
+    List(Vec<(LineColumn, Node)>),
     Text(String),
 }
 
@@ -42,7 +42,7 @@ impl Places {
     /// Where the source's `field` stands, or the one of its stream that is called `stream`; the
     /// nearest thing above it where there is no such field. Fields are written as errors write
     /// them: `paging.size.param`, `errors[0].when`.
-    pub fn of_source(&self, stream: Option<&str>, field: &str) -> Option<Place> {
+    pub fn of_source(&self, stream: Option<&str>, field: &str) -> Option<LineColumn> {
         let (mut place, mut node) = self.0.member("source")?;
         if let Some(stream) = stream {
             let (_, Node::List(streams)) = node.member("streams")? else { return Some(place) };
@@ -64,7 +64,7 @@ impl Places {
 
 impl Node {
     /// A member by its key, or an item by its number.
-    fn member(&self, name: &str) -> Option<(Place, &Self)> {
+    fn member(&self, name: &str) -> Option<(LineColumn, &Self)> {
         match self {
             Self::Map(members) => {
                 members.iter().find(|(key, ..)| key == name).map(|(_, place, node)| (*place, node))
@@ -153,7 +153,7 @@ source: # and one more
         assert_eq!(line(Some("accounts"), "paging.kind"), Some(9));
         assert_eq!(line(Some("payments"), "errors[0].do"), Some(14));
         let place = Places::of(FILE).unwrap().of_source(Some("accounts"), "paging.size.param").unwrap();
-        assert_eq!(place, Place { line: 10, column: 17 });
+        assert_eq!(place, LineColumn { line: 10, column: 17 });
     }
 
     #[test]

@@ -13,10 +13,10 @@ use serde_json::Value;
 
 use super::Lookup;
 use super::payments::PaymentsSection;
-use super::places::{Place, Places};
+use super::places::{LineColumn, Places};
 use crate::payments::Policy;
-use crate::store::feeds::Pace;
-use tributary_domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
+use crate::store::feeds::FeedPace;
+use tributary_domain::{ApiKeyDigest, FormanceVersion, ProviderName, RequestLimit, Scope};
 use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
@@ -25,14 +25,14 @@ pub struct Provider {
     pub name: ProviderName,
     pub source: Source,
     pub formance: FormanceVersion,
-    pub pace: Pace,
-    /// What each of its keys may ask of the API.
+    pub pace: FeedPace,
+    /// What each of its API keys may ask of the API.
     pub limit: RequestLimit,
     /// What may be paid.
     pub payments: Policy,
     /// Keys that the file brings, by scope.
-    pub keys: Vec<(Scope, KeyDigest)>,
-    /// What the operator has to be told: declared, but not in force.
+    pub keys: Vec<(Scope, ApiKeyDigest)>,
+    /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
     compiled: Option<Arc<CompiledProvider>>,
 }
@@ -65,7 +65,7 @@ struct ProviderFile {
     /// How changes are published.
     #[serde(default)]
     feed: FeedSection,
-    /// How many requests each key of the provider may send.
+    /// How many requests each API key of the provider may send.
     #[serde(default)]
     api: ApiSection,
     /// What may be paid through this service, and from which accounts.
@@ -97,13 +97,13 @@ struct FeedSection {
     parent_wait: Period,
 }
 
-/// What each key of the provider may ask of the API.
+/// What each API key of the provider may ask of the API.
 #[derive(Deserialize, Default, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct ApiSection {
-    /// How many requests a second a key may send in the long run, 1 to 1000000; 1000 if not given.
+    /// How many requests a second an API key may send in the long run, 1 to 1000000; 1000 if not given.
     max_requests_per_second: Option<u32>,
-    /// How many requests a key may send at once after a pause; ten times the limit of a second if not
+    /// How many requests an API key may send at once after a pause; ten times the limit of a second if not
     /// given, and never less than one call of Formance's connector may need.
     burst: Option<u32>,
 }
@@ -111,9 +111,9 @@ struct ApiSection {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct KeyEntry {
-    /// What the key opens.
+    /// What the API key opens.
     scope: Scope,
-    /// The variable of the environment that holds the key, as `${NAME}`.
+    /// The variable of the environment that holds the API key, as `${NAME}`.
     key: String,
 }
 
@@ -124,11 +124,11 @@ impl Default for FeedSection {
 }
 
 impl FeedSection {
-    fn pace(&self) -> Result<Pace, String> {
+    fn pace(&self) -> Result<FeedPace, String> {
         if !(1..=1_000_000).contains(&self.max_per_second) {
             return Err(format!("feed.max_per_second: {} is not from 1 to 1000000", self.max_per_second));
         }
-        Ok(Pace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
+        Ok(FeedPace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
     }
 }
 
@@ -140,7 +140,7 @@ const PAGE_SIZE: u32 = 100;
 impl ApiSection {
     /// The limit of a key. One call of the connector walks through the pages of a whole second,
     /// and begins anew if one of them is refused: without room for all of them it would never end.
-    fn limit(&self, pace: Pace) -> Result<RequestLimit, String> {
+    fn limit(&self, pace: FeedPace) -> Result<RequestLimit, String> {
         let default = RequestLimit::default();
         let per_second = self.max_requests_per_second.unwrap_or(default.per_second.get());
         let per_second = NonZeroU32::new(per_second)
@@ -169,15 +169,15 @@ impl Provider {
         let mut warnings = Vec::new();
         for (i, entry) in file.keys.iter().enumerate() {
             let name = entry.key.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
-                format!("keys[{i}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; no key belongs in a file")
+                format!("keys[{i}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; an API key itself does not belong in a file")
             })?;
             match lookup(name).filter(|key| !key.is_empty()) {
                 Some(key) if key.len() < 16 => {
                     return Err(format!("keys[{i}].key: the value of {name} is shorter than 16 characters"));
                 }
-                Some(key) => keys.push((entry.scope, KeyDigest::of(&key))),
+                Some(key) => keys.push((entry.scope, ApiKeyDigest::of(&key))),
                 None => warnings.push(format!(
-                    "{name} is not set: the key of scope {} is not in force",
+                    "{name} is not set: the API key of scope {} is not in force",
                     entry.scope.as_str()
                 )),
             }
@@ -267,7 +267,7 @@ fn describe_variants(schema: &mut Schema) {
 fn at_its_line(text: &str, error: &ManifestError) -> String {
     let (stream, field) = error.place();
     match Places::of(text).and_then(|places| places.of_source(stream, field)) {
-        Some(Place { line, column }) => format!("line {line}, column {column}: {error}"),
+        Some(LineColumn { line, column }) => format!("line {line}, column {column}: {error}"),
         None => error.to_string(),
     }
 }
@@ -330,7 +330,7 @@ mod tests {
         assert_eq!(provider.formance, FormanceVersion::Current);
         assert_eq!(
             provider.pace,
-            Pace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
+            FeedPace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
         );
     }
 

@@ -23,13 +23,12 @@ pub struct PageRequest {
     pub page: i64,
     /// 1 to [`PAGE_SIZE_MAX`].
     pub page_size: i64,
-    /// The position at which a link of ours told the client to go on; replaces `from` and `page`.
+    /// The position at which a link of ours has the client go on; replaces `from` and `page`.
     pub cursor: Option<i64>,
 }
 
-/// A page of a feed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct FeedPage {
     /// The bodies as served, oldest first.
     pub bodies: Vec<String>,
     /// Where the next page begins; `None` behind a short page, which is the last.
@@ -45,14 +44,14 @@ pub async fn page(
     provider: &ProviderName,
     name: FeedName,
     request: PageRequest,
-) -> Result<Page, StoreError> {
+) -> Result<FeedPage, StoreError> {
     let slice = feed::slice(pool, provider, name, start(request), request.page_size).await?;
     let watermark_ahead = match request.from {
         Some(from) => heed_watermark(pool, provider, name, from, &slice).await?,
         None => false,
     };
     let full = slice.bodies.len() as i64 == request.page_size;
-    Ok(Page { next: slice.next_position.filter(|_| full), bodies: slice.bodies, watermark_ahead })
+    Ok(FeedPage { next: slice.next_position.filter(|_| full), bodies: slice.bodies, watermark_ahead })
 }
 
 fn start(request: PageRequest) -> Start {

@@ -11,28 +11,28 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::database::soon;
-use crate::store::feeds::{Pace, Publication};
+use crate::store::feeds::{FeedPace, Publication};
 use crate::store::{StoreError, changes, feeds};
 use tributary_domain::{FeedName, ProviderName};
 
-/// How often the queue is looked at without being told to: what a lost NOTIFY costs.
+/// How often the queue is polled without a NOTIFY: what a lost one costs.
 const TICK: Duration = Duration::from_secs(1);
 /// Changes moved by one statement: some 100 ms of work under the feed's lock.
 const BATCH: i32 = 5_000;
 /// With a backlog and no room, entries gather at least this long before they are published.
 const GATHER: Duration = Duration::from_millis(50);
-/// A clock that is this far behind what was issued is told to an operator. Less is what a
+/// A clock that is this far behind what was issued is reported to an operator. Less is what a
 /// client that is up to date lifts the floor by.
 const CLOCK_BEHIND_ALARM: Duration = Duration::from_secs(2);
 
 /// The feeds to publish: every feed of these providers.
-pub type PublishedFeeds = HashMap<ProviderName, Pace>;
+pub type PublishedFeeds = HashMap<ProviderName, FeedPace>;
 
-/// Publishes the feeds of some providers until told to stop.
+/// Publishes the feeds of some providers until stopped.
 pub struct Publisher {
     pool: PgPool,
     providers: PublishedFeeds,
-    /// When each feed is to be looked at next.
+    /// When each feed is to be published next.
     due: HashMap<(ProviderName, FeedName), Instant>,
 }
 
@@ -55,7 +55,7 @@ impl Publisher {
                     if listener.is_none() {
                         listener = self.listen().await;
                     }
-                    self.look_at_queue().await;
+                    self.measure_queue().await;
                 }
                 notified = notification(&mut listener) => match notified {
                     Some(feed) => self.wake(&feed),
@@ -93,7 +93,7 @@ impl Publisher {
         match soon(listening).await {
             Ok(listener) => Some(listener),
             Err(error) => {
-                tracing::warn!(%error, "cannot listen for changes; looking every second");
+                tracing::warn!(%error, "cannot listen for changes; polling every second");
                 None
             }
         }
@@ -109,12 +109,12 @@ impl Publisher {
         }
     }
 
-    async fn look_at_queue(&mut self) {
+    async fn measure_queue(&mut self) {
         let providers: Vec<ProviderName> = self.providers.keys().cloned().collect();
         let backlogs = match soon(changes::backlogs(&self.pool, &providers)).await {
             Ok(backlogs) => backlogs,
             Err(error) => {
-                tracing::error!(%error, "cannot look at the queue of changes");
+                tracing::error!(%error, "cannot measure the queue of changes");
                 return;
             }
         };
@@ -186,7 +186,8 @@ fn report_backlog(provider: &ProviderName, feed: FeedName, backlog: Option<&chan
         .map_or(0.0, |oldest| (chrono::Utc::now() - oldest).num_milliseconds().max(0) as f64 / 1000.0);
     gauge!("tributary_changes_queued", &labels).set(backlog.map_or(0, |b| b.queued) as f64);
     gauge!("tributary_changes_oldest_age_seconds", &labels).set(age);
-    gauge!("tributary_changes_waiting_for_parent", &labels).set(backlog.map_or(0, |b| b.parked) as f64);
+    gauge!("tributary_changes_waiting_for_parent", &labels)
+        .set(backlog.map_or(0, |b| b.without_parent) as f64);
 }
 
 fn report_publication(provider: &ProviderName, feed: FeedName, done: &Publication) {
@@ -196,6 +197,6 @@ fn report_publication(provider: &ProviderName, feed: FeedName, done: &Publicatio
     gauge!("tributary_feed_clock_behind_seconds", &labels).set(behind.as_secs_f64());
     if behind > CLOCK_BEHIND_ALARM {
         tracing::error!(%provider, %feed, behind_seconds = behind.as_secs_f64(),
-            "the database clock stands below what was issued: nothing is published until it has caught up");
+            "the database clock is behind the last timestamp issued: nothing is published until it has caught up");
     }
 }

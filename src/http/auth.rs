@@ -1,5 +1,5 @@
-//! Bearer keys. A key belongs to one provider and one scope, and only its digest is kept. The
-//! key itself tells where its digest is, so that comparing is done once, in constant time.
+//! API keys, sent as bearer tokens. An API key belongs to one provider and one scope, and only its digest is kept. The
+//! key itself says where its digest is, so that comparing is done once, in constant time.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
@@ -12,25 +12,25 @@ use uuid::Uuid;
 
 use super::{ApiError, ServedProvider, SharedState};
 use crate::store::api_keys;
-use tributary_domain::{KeyDigest, ProviderName, Scope};
+use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
 
 const PREFIX: &str = "trb_";
 
-/// A new key: its id, and the secret text, of which only the digest is to be kept.
-pub fn new_key() -> (Uuid, String) {
+/// A new API key: its id, and the secret text, of which only the digest is to be kept.
+pub fn new_api_key() -> (Uuid, String) {
     let id = Uuid::new_v4();
     let mut secret = [0_u8; 32];
     OsRng.try_fill_bytes(&mut secret).expect("the operating system gives random bytes");
     (id, format!("{PREFIX}{}_{}", id.simple(), URL_SAFE_NO_PAD.encode(secret)))
 }
 
-/// The id within a key that [`new_key`] made.
-fn key_id(key: &str) -> Option<Uuid> {
+/// The id within an API key that [`new_api_key`] made.
+fn api_key_id(key: &str) -> Option<Uuid> {
     let (id, _) = key.strip_prefix(PREFIX)?.split_once('_')?;
     Uuid::try_parse(id).ok()
 }
 
-/// Who calls, as its key says.
+/// Who calls, as its API key says.
 #[derive(Debug, Clone)]
 struct Caller {
     provider: ProviderName,
@@ -41,7 +41,7 @@ async fn caller(parts: &Parts, state: &SharedState) -> Result<Caller, ApiError> 
     let limits = &state.limits;
     let stranger = || limits.unknown().take().err().unwrap_or(ApiError::Unauthorized);
     let key = bearer(parts).ok_or_else(stranger)?;
-    let digest = KeyDigest::of(key);
+    let digest = ApiKeyDigest::of(key);
     if let Some(bucket) = limits.known(&digest) {
         // before the database is asked, so that whoever asks too much costs it nothing
         bucket.take()?;
@@ -58,7 +58,7 @@ async fn caller(parts: &Parts, state: &SharedState) -> Result<Caller, ApiError> 
     Ok(caller)
 }
 
-/// The key that the request carries.
+/// The API key that the request carries.
 fn bearer(parts: &Parts) -> Option<&str> {
     let (scheme, key) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let key = key.trim();
@@ -66,11 +66,11 @@ fn bearer(parts: &Parts) -> Option<&str> {
 }
 
 /// Whose key it is; `None` for one that opens nothing.
-async fn find(key: &str, digest: &KeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
+async fn find(key: &str, digest: &ApiKeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
     if let Some(caller) = file_key(state, digest) {
         return Ok(Some(caller));
     }
-    let Some(id) = key_id(key) else { return Ok(None) };
+    let Some(id) = api_key_id(key) else { return Ok(None) };
     let stored = api_keys::find_valid(&state.pool, id).await?;
     let Some(stored) = stored.filter(|stored| digest.is(&stored.digest)) else { return Ok(None) };
     // of a later release perhaps: what is not known opens nothing
@@ -81,7 +81,7 @@ async fn find(key: &str, digest: &KeyDigest, state: &SharedState) -> Result<Opti
 }
 
 /// Looks at every key, whether one matched already or not.
-fn file_key(state: &SharedState, digest: &KeyDigest) -> Option<Caller> {
+fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
     let mut found = None;
     for (provider, served) in &state.providers {
         for (scope, key) in &served.keys {
@@ -93,7 +93,7 @@ fn file_key(state: &SharedState, digest: &KeyDigest) -> Option<Caller> {
     found
 }
 
-/// The provider that a key of one scope is for.
+/// The provider that an API key of one scope is for.
 #[derive(Debug, Clone)]
 pub struct Authorized {
     pub provider: ProviderName,
@@ -109,13 +109,13 @@ async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<
     Ok(Authorized { provider: caller.provider, served })
 }
 
-/// A caller with a key of scope `connector`.
+/// A caller with an API key of scope `connector`.
 pub struct Connector(pub Authorized);
 
-/// A caller with a key of scope `ingest`.
+/// A caller with an API key of scope `ingest`.
 pub struct Ingest(pub Authorized);
 
-/// A caller with a key of scope `admin`.
+/// A caller with an API key of scope `admin`.
 pub struct Admin(pub Authorized);
 
 impl FromRequestParts<SharedState> for Connector {

@@ -36,24 +36,24 @@ impl Room {
 
 /// A body that is in memory; it takes room until it is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct Buffered {
     pub bytes: Bytes,
     _room: OwnedSemaphorePermit,
 }
 
 /// Reads a body of `max` bytes at most into `room`. Larger ones are 413, and where there is no room
 /// left, or the rest does not come, the answer is 503.
-pub async fn read(body: Body, max: usize, room: &Room) -> Result<Held, ApiError> {
+pub async fn read(body: Body, max: usize, room: &Room) -> Result<Buffered, ApiError> {
     read_within(STALL, body, max, room).await
 }
 
-async fn read_within(stall: Duration, body: Body, max: usize, room: &Room) -> Result<Held, ApiError> {
+async fn read_within(stall: Duration, body: Body, max: usize, room: &Room) -> Result<Buffered, ApiError> {
     let too_large = || ApiError::TooLarge(format!("the body is too large; send {max} bytes at most a call"));
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > max {
         return Err(too_large());
     }
-    let mut held = room.take(0)?;
+    let mut permits = room.take(0)?;
     // what is announced is virtual memory until it comes
     let mut bytes = Vec::with_capacity(announced);
     let mut parts = body.into_data_stream();
@@ -64,13 +64,13 @@ async fn read_within(stall: Duration, body: Body, max: usize, room: &Room) -> Re
         if length > max {
             return Err(too_large());
         }
-        if length > held.num_permits() * KIB {
-            let missing = length.div_ceil(KIB) - held.num_permits();
-            held.merge(room.take(missing.max(STEP_KIB.min(announced.div_ceil(KIB))))?);
+        if length > permits.num_permits() * KIB {
+            let missing = length.div_ceil(KIB) - permits.num_permits();
+            permits.merge(room.take(missing.max(STEP_KIB.min(announced.div_ceil(KIB))))?);
         }
         bytes.extend_from_slice(&part);
     }
-    Ok(Held { bytes: bytes.into(), _room: held })
+    Ok(Buffered { bytes: bytes.into(), _room: permits })
 }
 
 #[cfg(test)]
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    async fn status(body: Body, max: usize, room: &Room) -> Result<Held, StatusCode> {
+    async fn status(body: Body, max: usize, room: &Room) -> Result<Buffered, StatusCode> {
         read(body, max, room).await.map_err(|error| error.into_response().status())
     }
 

@@ -1,4 +1,4 @@
-//! What a client is told when something is wrong: one JSON shape, `Title` and `Detail`, and
+//! What a client gets when something is wrong: one JSON shape, `Title` and `Detail`, and
 //! the status that makes Formance do the right thing. It tries 408, 421, 423, 425, 429 and 5xx
 //! again; every other 4xx is final for it. Internals are logged here and never sent.
 
@@ -19,11 +19,11 @@ use crate::store::StoreError;
 pub enum ApiError {
     /// 400: what was asked for makes no sense; the detail says which part.
     Invalid(String),
-    /// 401: no key, or not one of ours.
+    /// 401: no API key, or not one of ours.
     Unauthorized,
-    /// 401: a webhook that does not prove where it comes from. Its caller is not told why.
+    /// 401: a webhook that does not prove where it comes from. Its caller does not learn why.
     Unproven,
-    /// 403: a key of another scope.
+    /// 403: an API key of another scope.
     Forbidden(&'static str),
     /// 404.
     NotFound(String),
@@ -35,7 +35,7 @@ pub enum ApiError {
     TooEarly { retry_after: Duration },
     /// A request to pay that is refused, with its own status and title.
     Refused { status: u16, title: &'static str, detail: String },
-    /// 429: more than a key may ask; the detail says how much that is.
+    /// 429: more than an API key may ask; the detail says how much that is.
     TooManyRequests { detail: String, retry_after: Duration },
     /// 503: the same request may succeed later.
     Unavailable(String),
@@ -66,7 +66,7 @@ impl ApiError {
             Self::Unauthorized => (
                 StatusCode::UNAUTHORIZED,
                 "Unauthorized",
-                "send a valid key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
+                "send a valid API key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
                     .into(),
             ),
             Self::Unproven => (
@@ -77,7 +77,7 @@ impl ApiError {
             Self::Forbidden(needed) => (
                 StatusCode::FORBIDDEN,
                 "Forbidden",
-                format!("this needs a key of scope \"{needed}\"; the key sent has another scope"),
+                format!("this needs an API key of scope \"{needed}\"; the API key sent has another scope"),
             ),
             Self::NotFound(detail) => (StatusCode::NOT_FOUND, "Not found", detail),
             Self::MethodNotAllowed => (
@@ -89,7 +89,7 @@ impl ApiError {
             Self::TooEarly { .. } => (
                 StatusCode::TOO_EARLY,
                 "Too early",
-                "a request with the same idempotencyKey is being carried out; ask again".into(),
+                "a request with the same idempotencyKey is under way; send it again".into(),
             ),
             Self::Refused { status, title, detail } => {
                 (StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST), title, detail)
@@ -98,9 +98,11 @@ impl ApiError {
                 (StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
             }
             Self::Unavailable(detail) => (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", detail),
-            Self::Internal => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "Internal error", "it was logged; try again later".into())
-            }
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Internal error",
+                "the error was logged; try again later".into(),
+            ),
         }
     }
 }

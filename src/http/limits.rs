@@ -1,5 +1,5 @@
-//! How often may be asked. Each key has a bucket of its own, so that no consumer takes the place
-//! of another; whoever shows no valid key shares one bucket with all the others who do not. Over
+//! How often may be asked. Each API key has a bucket of its own, so that no consumer takes the place
+//! of another; whoever shows no valid API key shares one bucket with all the others who do not. Over
 //! the limit the answer is 429, the one refusal that Formance takes for "later" and not for "no".
 //! And how much may be in memory of what is being sent, by those with a key and by those without.
 
@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 
 use super::ApiError;
 use super::body::Room;
-use tributary_domain::{KeyDigest, ProviderName, RequestLimit};
+use tributary_domain::{ApiKeyDigest, ProviderName, RequestLimit};
 
-/// What all requests without a valid key share.
+/// What all requests without a valid API key share.
 const UNKNOWN: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(50).expect("it is not zero"),
     burst: NonZeroU32::new(100).expect("it is not zero"),
@@ -31,7 +31,7 @@ const PUSHES_BYTES: usize = 128 * 1024 * 1024;
 /// The bodies of webhooks that are in memory at the same time. Anybody may send them.
 const WEBHOOKS_BYTES: usize = 16 * 1024 * 1024;
 
-/// The bucket of one key, or of all who have none.
+/// The bucket of one API key, or of all who have none.
 pub struct Bucket {
     limit: RequestLimit,
     limiter: DefaultDirectRateLimiter,
@@ -45,7 +45,7 @@ impl Bucket {
         Self { limit, limiter: RateLimiter::direct(quota), provider }
     }
 
-    /// Takes one request out, or tells how long to wait.
+    /// Takes one request out, or says how long to wait.
     pub fn take(&self) -> Result<(), ApiError> {
         let Err(until) = self.limiter.check() else { return Ok(()) };
         let retry_after = until.wait_time_from(self.limiter.clock().now());
@@ -53,11 +53,11 @@ impl Bucket {
         let detail = match &self.provider {
             Some(provider) => {
                 counter!("tributary_rate_limited_total", "provider" => provider.to_string()).increment(1);
-                format!("this key may ask {per_second} times a second, and {burst} times at once")
+                format!("this API key may ask {per_second} times a second, and {burst} times at once")
             }
             None => {
                 counter!("tributary_rate_limited_total").increment(1);
-                "too many requests without a valid key".to_owned()
+                "too many requests without a valid API key".to_owned()
             }
         };
         Err(ApiError::TooManyRequests { detail, retry_after })
@@ -65,9 +65,9 @@ impl Bucket {
 }
 
 /// The buckets of one process.
-pub struct Limits {
+pub struct RequestLimits {
     /// Of the keys that were found valid, by digest: nobody else can draw from them.
-    keys: RwLock<HashMap<KeyDigest, Arc<Bucket>>>,
+    keys: RwLock<HashMap<ApiKeyDigest, Arc<Bucket>>>,
     unknown: Bucket,
     lookups: Semaphore,
     /// Of pushes, in memory at the same time.
@@ -76,7 +76,7 @@ pub struct Limits {
     webhooks: Room,
 }
 
-impl Default for Limits {
+impl Default for RequestLimits {
     fn default() -> Self {
         Self {
             keys: RwLock::default(),
@@ -88,14 +88,14 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl RequestLimits {
     /// The bucket of a key that was valid when it was last looked at.
-    pub fn known(&self, key: &KeyDigest) -> Option<Arc<Bucket>> {
+    pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<Bucket>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     /// The bucket of a valid key, made at first sight.
-    pub fn learn(&self, key: &KeyDigest, provider: &ProviderName, limit: RequestLimit) -> Arc<Bucket> {
+    pub fn learn(&self, key: &ApiKeyDigest, provider: &ProviderName, limit: RequestLimit) -> Arc<Bucket> {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         let bucket =
             keys.entry(key.clone()).or_insert_with(|| Arc::new(Bucket::new(limit, Some(provider.clone()))));
@@ -103,7 +103,7 @@ impl Limits {
     }
 
     /// A key is no longer valid.
-    pub fn forget(&self, key: &KeyDigest) {
+    pub fn forget(&self, key: &ApiKeyDigest) {
         self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
@@ -147,10 +147,10 @@ mod tests {
 
     #[test]
     fn each_key_has_its_own_bucket_until_it_is_forgotten() {
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         let (provider, one) = ("acme".parse().unwrap(), NonZeroU32::MIN);
         let limit = RequestLimit { per_second: one, burst: one };
-        let [a, b] = ["a", "b"].map(KeyDigest::of);
+        let [a, b] = ["a", "b"].map(ApiKeyDigest::of);
         assert!(limits.learn(&a, &provider, limit).take().is_ok());
         assert!(limits.known(&a).unwrap().take().is_err());
         assert!(limits.learn(&a, &provider, limit).take().is_err(), "it is the same bucket");

@@ -11,38 +11,38 @@ use sqlx::PgPool;
 
 use super::auth::Authorized;
 use super::{ApiError, version};
-use crate::feed::{PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, Page, PageRequest, page};
+use crate::feed::{FeedPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest, page};
 use tributary_domain::FeedName;
 
-/// The time that a feed is asked by: the connector's own parameter and order.
-pub struct Order {
+/// How a feed is listed: the parameter by which the connector asks for it, and sorts it.
+pub struct Listing {
     pub feed: FeedName,
     /// `createdAt` or `updatedAt`.
     pub field: &'static str,
 }
 
-pub const ACCOUNTS: Order = Order { feed: FeedName::Accounts, field: "createdAt" };
-pub const BENEFICIARIES: Order = Order { feed: FeedName::Beneficiaries, field: "createdAt" };
-pub const TRANSACTIONS: Order = Order { feed: FeedName::Transactions, field: "updatedAt" };
+pub const ACCOUNTS: Listing = Listing { feed: FeedName::Accounts, field: "createdAt" };
+pub const BENEFICIARIES: Listing = Listing { feed: FeedName::Beneficiaries, field: "createdAt" };
+pub const TRANSACTIONS: Listing = Listing { feed: FeedName::Transactions, field: "updatedAt" };
 
 /// Answers a request for a page of a feed.
 pub async fn list(
     pool: &PgPool,
     caller: &Authorized,
-    order: &Order,
+    listing: &Listing,
     query: Option<&str>,
 ) -> Result<Response, ApiError> {
-    let request = parse_query(order, query.unwrap_or_default())?;
-    let mut page = page(pool, &caller.provider, order.feed, request).await?;
-    report(caller, order, &page, request);
-    if order.feed == FeedName::Transactions {
+    let request = parse_query(listing, query.unwrap_or_default())?;
+    let mut page = page(pool, &caller.provider, listing.feed, request).await?;
+    report(caller, listing, &page, request);
+    if listing.feed == FeedName::Transactions {
         version::fold(&mut page.bodies, caller.served.formance)?;
     }
-    Ok(render(&page, order, request.page_size))
+    Ok(render(&page, listing, request.page_size))
 }
 
-fn report(caller: &Authorized, order: &Order, page: &Page, request: PageRequest) {
-    let labels = [("provider", caller.provider.to_string()), ("feed", order.feed.to_string())];
+fn report(caller: &Authorized, listing: &Listing, page: &FeedPage, request: PageRequest) {
+    let labels = [("provider", caller.provider.to_string()), ("feed", listing.feed.to_string())];
     counter!("tributary_pages_total", &labels).increment(1);
     counter!("tributary_entries_served_total", &labels).increment(page.bodies.len() as u64);
     gauge!("tributary_last_poll_timestamp_seconds", &labels).set(Utc::now().timestamp() as f64);
@@ -51,12 +51,12 @@ fn report(caller: &Authorized, order: &Order, page: &Page, request: PageRequest)
         && let Some(from) = request.from
     {
         counter!("tributary_watermarks_ahead_total", &labels).increment(1);
-        tracing::error!(provider = %caller.provider, feed = %order.feed, watermark = %from,
-            "a consumer has seen more than this feed remembers: is the database restored, or another one?");
+        tracing::error!(provider = %caller.provider, feed = %listing.feed, watermark = %from,
+            "a consumer's watermark is ahead of this feed: was the database restored, or is it another one?");
     }
 }
 
-fn render(page: &Page, order: &Order, page_size: i64) -> Response {
+fn render(page: &FeedPage, listing: &Listing, page_size: i64) -> Response {
     let length = page.bodies.iter().map(|body| body.len() + 1).sum::<usize>() + 1;
     let mut json = String::with_capacity(length);
     json.push('[');
@@ -71,7 +71,8 @@ fn render(page: &Page, order: &Order, page_size: i64) -> Response {
     if let Some(next) = page.next {
         // relative, so that it holds behind any path prefix
         let cursor = URL_SAFE_NO_PAD.encode(next.to_be_bytes());
-        let link = format!("<?cursor={cursor}&pageSize={page_size}&sort={}:asc>; rel=\"next\"", order.field);
+        let link =
+            format!("<?cursor={cursor}&pageSize={page_size}&sort={}:asc>; rel=\"next\"", listing.field);
         if let Ok(link) = HeaderValue::from_str(&link) {
             response.headers_mut().insert(header::LINK, link);
         }
@@ -79,20 +80,20 @@ fn render(page: &Page, order: &Order, page_size: i64) -> Response {
     response
 }
 
-fn parse_query(order: &Order, query: &str) -> Result<PageRequest, ApiError> {
+fn parse_query(listing: &Listing, query: &str) -> Result<PageRequest, ApiError> {
     let mut request = PageRequest { from: None, page: 1, page_size: PAGE_SIZE_DEFAULT, cursor: None };
-    let from_name = format!("{}From", order.field);
+    let from_name = format!("{}From", listing.field);
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "page" => request.page = parse_number("page", &value, i64::MAX)?,
             "pageSize" => request.page_size = parse_number("pageSize", &value, PAGE_SIZE_MAX)?,
-            "sort" => check_sort(order, &value)?,
+            "sort" => check_sort(listing, &value)?,
             "cursor" => request.cursor = Some(parse_cursor(&value)?),
             name if name == from_name => request.from = Some(parse_from(&from_name, &value)?),
             "createdAtFrom" | "updatedAtFrom" => {
                 return Err(ApiError::Invalid(format!(
                     "{name} does not filter {}; use {from_name}",
-                    order.feed
+                    listing.feed
                 )));
             }
             _ => {}
@@ -109,13 +110,13 @@ fn parse_number(name: &str, value: &str, max: i64) -> Result<i64, ApiError> {
     })
 }
 
-fn check_sort(order: &Order, value: &str) -> Result<(), ApiError> {
-    if value == format!("{}:asc", order.field) {
+fn check_sort(listing: &Listing, value: &str) -> Result<(), ApiError> {
+    if value == format!("{}:asc", listing.field) {
         return Ok(());
     }
     Err(ApiError::Invalid(format!(
         "sort has to be {}:asc, the only order there is, not {value:?}",
-        order.field
+        listing.field
     )))
 }
 

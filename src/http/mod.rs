@@ -30,14 +30,14 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::new_key;
+pub use auth::new_api_key;
 pub use error::ApiError;
-pub use limits::Limits;
+pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use serving::{ConnectionLimits, Draining, Listening, Patience, Serving, SocketError, Stop};
 
 use crate::payments::Payments;
-use tributary_domain::{FormanceVersion, KeyDigest, ProviderName, RequestLimit, Scope};
+use tributary_domain::{ApiKeyDigest, FormanceVersion, ProviderName, RequestLimit, Scope};
 use tributary_manifest::Webhook;
 
 /// What the API knows of a provider.
@@ -46,8 +46,8 @@ pub struct ServedProvider {
     /// What its Formance understands.
     pub formance: FormanceVersion,
     /// Keys that its file declares.
-    pub keys: Vec<(Scope, KeyDigest)>,
-    /// What each of its keys may ask.
+    pub keys: Vec<(Scope, ApiKeyDigest)>,
+    /// What each of its API keys may ask.
     pub limit: RequestLimit,
     /// Whether anything may be read from the provider: then what is pushed decides about no payment.
     pub pulled: bool,
@@ -62,7 +62,7 @@ pub struct AppState {
     /// Who pays.
     pub payments: Payments,
     /// What was asked so far, by key.
-    pub limits: Limits,
+    pub limits: RequestLimits,
     /// Whether the process is about to end.
     pub draining: Draining,
     /// Renders `/metrics`; `None` where nothing records (tests).

@@ -75,11 +75,11 @@ struct Info;
 fn too_many_requests() -> Response {
     let seconds = Header::builder()
         .schema(Some(Object::with_type(Type::Integer)))
-        .description(Some("Seconds after which to ask again"))
+        .description(Some("Seconds after which to send the request again"))
         .build();
     let error = ContentBuilder::new().schema(Some(Ref::from_schema_name("Error"))).build();
     ResponseBuilder::new()
-        .description("More requests than this key may send; ask again later")
+        .description("More requests than this API key may send; send it again later")
         .header("Retry-After", seconds)
         .content("application/json", error)
         .build()

@@ -20,7 +20,7 @@ async fn healthz() -> &'static str {
 /// not about to end.
 async fn readyz(State(state): State<SharedState>) -> Result<&'static str, ApiError> {
     if state.draining.has_begun() {
-        return Err(ApiError::Unavailable("this instance is about to stop; ask another one".into()));
+        return Err(ApiError::Unavailable("this instance is about to stop; use another one".into()));
     }
     database::ping(&state.pool).await?;
     Ok("ready")

@@ -1,4 +1,4 @@
-//! `POST /payouts` and `POST /transfers`: money out, once for each key.
+//! `POST /payouts` and `POST /transfers`: money out, once for each idempotency key.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use utoipa_axum::routes;
 
 use super::auth::Connector;
 use super::{ApiError, SharedState, error::ErrorBody};
-use crate::payments::{Placed, Refused};
+use crate::payments::{Placed, RefusedOrder};
 use crate::store::payment_orders::Order;
 use tributary_domain::{PaymentKind, Status};
 
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 256 * 1024;
-/// After how long a request with the same key is answered with the outcome, most of the time.
+/// After how long a request with the same idempotency key is answered with the outcome, most of the time.
 const BUSY_FOR: Duration = Duration::from_secs(2);
 
 /// What is ordered.
@@ -28,7 +28,7 @@ const BUSY_FOR: Duration = Duration::from_secs(2);
 #[schema(rename_all = "camelCase")]
 #[allow(dead_code, reason = "describes the body, which is parsed by hand for exact errors")]
 pub struct PaymentOrder {
-    /// 1 to 1,000 bytes. The same key moves money once, for ever.
+    /// 1 to 1,000 bytes. The same idempotency key moves money once, for ever.
     #[schema(min_length = 1, max_length = 1000, pattern = "^[^\\u0000]*$")]
     idempotency_key: String,
     /// Integer minor units, above zero.
@@ -52,7 +52,7 @@ pub struct PaymentOrder {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlacedPayment {
-    /// The id under which it is in `/transactions`, with `relatedTransactionID` = the key.
+    /// The id under which it is in `/transactions`, with `relatedTransactionID` = the idempotency key.
     id: String,
     idempotency_key: String,
     amount: String,
@@ -100,7 +100,7 @@ macro_rules! endpoint {
             match state.payments.place(&caller.provider, $kind, &body?).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
-                Placed::Refused(Refused { status, title, detail }) => {
+                Placed::Refused(RefusedOrder { status, title, detail }) => {
                     Err(ApiError::Refused { status, title, detail })
                 }
             }

@@ -1,5 +1,5 @@
 //! Older versions of Formance know fewer types and statuses, and a word that they do not know
-//! stops their feed. They are told the nearest word that they know; the real one stays in metadata.
+//! stops their feed. They are served the nearest status that they know; the real one stays in metadata.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub fn fold(bodies: &mut [String], formance: FormanceVersion) -> Result<(), ApiE
     }
     for body in bodies {
         *body = fold_one(body).map_err(|error| {
-            tracing::error!(%error, "a feed entry is not what was written");
+            tracing::error!(%error, "a feed entry cannot be read as it was written");
             ApiError::Internal
         })?;
     }
@@ -25,12 +25,12 @@ fn fold_one(body: &str) -> Result<String, serde_json::Error> {
     let mut entry: Value = serde_json::from_str(body)?;
     let kind: TransactionType = serde_json::from_value(entry["type"].clone())?;
     let status: Status = serde_json::from_value(entry["status"].clone())?;
-    for (field, real, told) in [
+    for (field, real, served) in [
         ("type", kind.as_str(), kind.before_v3_2().as_str()),
         ("status", status.as_str(), status.before_v3_2().as_str()),
     ] {
-        if real != told {
-            entry[field] = told.into();
+        if real != served {
+            entry[field] = served.into();
             entry["metadata"][format!("tributary.{field}")] = real.into();
         }
     }

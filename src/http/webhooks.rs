@@ -1,4 +1,4 @@
-//! `POST /webhooks/{provider}`: the provider tells that something happened. It is never believed
+//! `POST /webhooks/{provider}`: the provider reports that something happened. It is never believed
 //! as to what: the streams that its manifest names are read at the next opportunity.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use chrono::Utc;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::body::{self, Held};
+use super::body::{self, Buffered};
 use super::{ApiError, SharedState, error::ErrorBody, observe};
 use crate::store::{self, sync_tasks};
 use tributary_domain::ProviderName;
@@ -61,7 +61,7 @@ async fn take_webhook(
     for triggered in webhook.triggered(&call).await {
         let partition = triggered.partition.as_deref();
         if !sync_tasks::ask(&mut transaction, provider, &triggered.stream, partition).await? {
-            tracing::warn!(%provider, stream = triggered.stream, "a webhook asks for a stream that nobody reads yet");
+            tracing::warn!(%provider, stream = triggered.stream, "a webhook asks for a stream that no instance reads yet");
         }
     }
     transaction.commit().await?;
@@ -69,7 +69,7 @@ async fn take_webhook(
     Ok(StatusCode::ACCEPTED)
 }
 
-async fn read(body: Body, state: &SharedState) -> Result<Held, ApiError> {
+async fn read(body: Body, state: &SharedState) -> Result<Buffered, ApiError> {
     let reading = body::read(body, BODY_MAX_BYTES, state.limits.webhooks());
     let late =
         |_| ApiError::Unavailable(format!("the body did not arrive within {} s", BODY_LIMIT.as_secs()));

@@ -30,7 +30,7 @@ impl Moment {
     }
 }
 
-/// `period` after `at`, or as late as can be told.
+/// `period` after `at`, or as late as can be expressed.
 pub fn after(at: DateTime<Utc>, period: Duration) -> DateTime<Utc> {
     TimeDelta::from_std(period)
         .ok()

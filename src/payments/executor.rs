@@ -98,14 +98,14 @@ impl Executor {
         Claim { owner: &self.owner, token, time }
     }
 
-    /// The pause before something is tried again that was tried `looks` times.
-    pub fn pause(&self, looks: i32) -> Duration {
-        (self.settings.pause * (1 << looks.clamp(0, 9))).min(LONGEST_PAUSE)
+    /// The pause before something is tried again that was tried `lookups` times.
+    pub fn pause(&self, lookups: i32) -> Duration {
+        (self.settings.pause * (1 << lookups.clamp(0, 9))).min(LONGEST_PAUSE)
     }
 
     /// Gives the claim of an order back; it is due again after `next`, or not of itself.
     pub async fn later(&self, order: &Order, token: Uuid, next: Option<Duration>) -> Result<(), StoreError> {
-        let act = Act { actor: &self.owner, what: "next look scheduled" };
+        let act = Act { actor: &self.owner, what: "next lookup scheduled" };
         soon(payment_orders::later(&self.pool, order.id, token, next, act)).await
     }
 
@@ -115,8 +115,8 @@ impl Executor {
         if soon(payment_orders::park(&self.pool, order.id, token, why, act)).await? {
             metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.to_string())
                 .increment(1);
-            tracing::error!(provider = %order.provider, order = %order.id, key = order.idempotency_key, why,
-                "a payment waits for a person: see `tributary payouts show` and `resolve`");
+            tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key, why,
+                "a payment waits for a person's decision: see `tributary payouts show` and `resolve`");
         }
         Ok(())
     }

@@ -9,17 +9,17 @@ use super::elapsed::{after, left};
 use super::executor::{Executor, Route};
 use super::points::Point;
 use super::{send, view};
-use crate::records::{self, Seen};
+use crate::records::{self, Applied};
 use crate::store::StoreError;
 use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Order};
 use tributary_domain::{OrderState, PaymentState};
-use tributary_manifest::Looked;
+use tributary_manifest::LookupOutcome;
 
-/// How long a look may take: less than the claim for it holds.
-const LOOK_LIMIT: Duration = Duration::from_secs(20);
-/// The longest pause between two looks at an open payment.
-const RAREST_LOOK: Duration = Duration::from_secs(6 * 3600);
+/// How long a lookup may take: less than the claim for it lasts.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(20);
+/// The longest pause between two lookups of an open payment.
+const RAREST_LOOKUP: Duration = Duration::from_secs(6 * 3600);
 
 /// An order at which something is due.
 struct Due<'a> {
@@ -34,8 +34,8 @@ struct Due<'a> {
 pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Result<(), StoreError> {
     let Some(route) = executor.route(&order.provider, order.kind) else {
         tracing::error!(provider = %order.provider, order = %order.id,
-            "an order cannot be carried on: its provider's file no longer says how to pay");
-        return executor.later(order, token, Some(executor.pause(order.looks))).await;
+            "cannot continue with an order: its provider's file no longer has a section for it; restore that section");
+        return executor.later(order, token, Some(executor.pause(order.lookups))).await;
     };
     let due = Due { executor, route, order, token };
     match order.state {
@@ -49,17 +49,17 @@ pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Re
 }
 
 impl Due<'_> {
-    async fn look(&self) -> Option<Looked> {
+    async fn look_up(&self) -> Option<LookupOutcome> {
         let Self { executor, route, order, .. } = *self;
         let view = match view::of_order(&executor.pool, route, order).await {
             Ok(view) => view,
-            Err(why) => return Some(Looked::Failed(why)),
+            Err(why) => return Some(LookupOutcome::Failed(why)),
         };
-        let looked = route.api.look_up(&view);
-        let looked = tokio::time::timeout(LOOK_LIMIT.min(executor.settings.claim / 2), looked).await;
-        let looked = looked.unwrap_or_else(|_| Some(Looked::Failed("it took too long".to_owned())));
+        let found = route.api.look_up(&view);
+        let found = tokio::time::timeout(LOOKUP_LIMIT.min(executor.settings.claim / 2), found).await;
+        let found = found.unwrap_or_else(|_| Some(LookupOutcome::Failed("it took too long".to_owned())));
         executor.at(Point::LookedUp).await;
-        looked
+        found
     }
 
     async fn later(&self, next: Option<Duration>) -> Result<(), StoreError> {
@@ -73,49 +73,50 @@ impl Due<'_> {
     async fn found(&self, state: &PaymentState, next: Duration) -> Result<(), StoreError> {
         let (pool, order) = (&self.executor.pool, self.order);
         let act = Act { actor: &self.executor.owner, what: "found at the provider" };
-        match soon(records::seen(pool, order.id, order.attempt, state, act)).await? {
-            Seen::Contradiction => {
-                self.park("a look at the provider found another payment, or its opposite").await?;
+        match soon(records::apply(pool, order.id, order.attempt, state, act)).await? {
+            Applied::Contradiction => {
+                self.park("a lookup found another payment, or contradicted what the provider said before")
+                    .await?;
                 self.later(None).await
             }
             // where it is still open, and still ours
-            Seen::Changed | Seen::Unchanged => {
-                soon(payment_orders::look_again(pool, order.id, next, act)).await
+            Applied::Changed | Applied::Unchanged => {
+                soon(payment_orders::look_up_again(pool, order.id, next, act)).await
             }
         }
     }
 
     async fn several(&self, several: usize) -> Result<(), StoreError> {
         let key = &self.order.provider_key;
-        self.park(&format!("the provider has {several} payments under the key {key}")).await
+        self.park(&format!("the provider has {several} payments under the provider key {key}")).await
     }
 
     /// What became of a request whose outcome is unknown.
     async fn find_out(&self) -> Result<(), StoreError> {
-        let every = self.route.api.look_every().unwrap_or_default();
-        match self.look().await {
-            Some(Looked::Found(state)) => self.found(&state, every).await,
-            Some(Looked::Several(several)) => self.several(several).await,
-            Some(Looked::Failed(why)) => {
+        let every = self.route.api.lookup_every().unwrap_or_default();
+        match self.look_up().await {
+            Some(LookupOutcome::Found(state)) => self.found(&state, every).await,
+            Some(LookupOutcome::Several(several)) => self.several(several).await,
+            Some(LookupOutcome::Failed(why)) => {
                 tracing::warn!(provider = %self.route.provider, order = %self.order.id, why,
                     "cannot look up a payment of unknown outcome");
-                self.later(Some(self.executor.pause(self.order.looks))).await
+                self.later(Some(self.executor.pause(self.order.lookups))).await
             }
-            Some(Looked::Missing) => self.not_found().await,
+            Some(LookupOutcome::Missing) => self.not_found().await,
             None if self.order.refusal.is_some() => {
                 self.park("a repeated request was refused; the first one may have moved money").await
             }
-            None => self.send_again("there is no way to look for it").await,
+            None => self.send_again("its provider file has no lookup").await,
         }
     }
 
-    /// The provider has no payment under the key, or does not show it yet.
+    /// The provider has no payment under the provider key, or does not show it yet.
     async fn not_found(&self) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let settle = route.api.settle().unwrap_or_default();
-        let settled = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
-        if let Some(wait) = left(settled, order.now) {
-            return self.later(Some(wait.min(executor.pause(order.looks)))).await;
+        let shown_by = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
+        if let Some(wait) = left(shown_by, order.now) {
+            return self.later(Some(wait.min(executor.pause(order.lookups)))).await;
         }
         match &order.refusal {
             // none of the requests made a payment, and the last one was refused
@@ -127,41 +128,41 @@ impl Due<'_> {
         }
     }
 
-    /// Sends the same request under the same key, if the provider still knows the key; else leaves
-    /// the order to a person.
+    /// Sends the same request under the same provider key, if the provider still knows it; else parks
+    /// the order.
     async fn send_again(&self, why: &str) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
         let first = order.first_sent_at.unwrap_or(order.created_at);
-        let protected = route.api.key().lifetime.is_some_and(|lifetime| {
+        let protected = route.api.provider_key().lifetime.is_some_and(|lifetime| {
             let ends = after(first, lifetime.as_duration());
             // the provider has to get it in time, not only we to send it
             left(ends, order.now).is_some_and(|left| left > route.api.timeout() * 2 + executor.settings.claim)
         });
         if protected {
-            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment request is repeated under its key");
+            tracing::warn!(provider = %route.provider, order = %order.id, why, "a payment request is repeated under its provider key");
             send::send(executor, route, order, token).await;
             return Ok(());
         }
         self.park(&format!(
-            "the outcome of its request is unknown, {why}, and its key at the provider protects no more"
+            "the outcome of its request is unknown, {why}, and the provider may have forgotten its provider key"
         ))
         .await
     }
 
     /// How a payment that the provider has stands now.
     async fn follow(&self) -> Result<(), StoreError> {
-        let every = self.route.api.look_every().unwrap_or_default();
-        let next = every.mul_f64(1.5_f64.powi(self.order.looks.clamp(0, 20))).min(RAREST_LOOK.max(every));
-        match self.look().await {
-            Some(Looked::Found(state)) => self.found(&state, next).await,
-            Some(Looked::Several(several)) => self.several(several).await,
-            Some(Looked::Missing) => self.later(Some(next)).await,
-            Some(Looked::Failed(why)) => {
+        let every = self.route.api.lookup_every().unwrap_or_default();
+        let next = every.mul_f64(1.5_f64.powi(self.order.lookups.clamp(0, 20))).min(RAREST_LOOKUP.max(every));
+        match self.look_up().await {
+            Some(LookupOutcome::Found(state)) => self.found(&state, next).await,
+            Some(LookupOutcome::Several(several)) => self.several(several).await,
+            Some(LookupOutcome::Missing) => self.later(Some(next)).await,
+            Some(LookupOutcome::Failed(why)) => {
                 tracing::warn!(provider = %self.route.provider, order = %self.order.id, why,
                     "cannot look up an open payment");
                 self.later(Some(next)).await
             }
-            // the provider's records will tell
+            // the provider's records will say
             None => self.later(None).await,
         }
     }

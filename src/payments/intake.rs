@@ -1,4 +1,4 @@
-//! Takes orders: what is new is recorded and sent, what was ordered before is told as it is now.
+//! Takes orders: what is new is recorded and sent, what was ordered before is answered as it is now.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use uuid::Uuid;
 
 use super::executor::{Executor, Payer, Route, Settings};
 use super::points::Point;
-use super::{OrderRequest, follow, key, view};
+use super::{OrderRequest, follow, provider_key, view};
 use crate::store::database::{self, soon};
-use crate::store::payment_orders::{self, Again, Made, NewOrder, Order};
+use crate::store::payment_orders::{self, Made, NewOrder, NextAttempt, Order};
 use crate::store::payment_refusals::{self, Refusal};
 use crate::store::{StoreError, accounts};
 use tributary_domain::{OrderState, PaymentKind, ProviderName};
@@ -24,12 +24,12 @@ pub enum Placed {
     Order(Box<Order>),
     /// Another request is waiting for the outcome of the same order.
     Busy,
-    Refused(Refused),
+    Refused(RefusedOrder),
 }
 
 /// Why nothing is paid: nothing was sent for this request, and nothing will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedOrder {
     /// Of HTTP.
     pub status: u16,
     pub title: &'static str,
@@ -38,29 +38,29 @@ pub struct Refused {
 
 /// What ends the taking of an order early.
 #[derive(Debug)]
-enum Stop {
-    Refused(Refused),
+enum NotPlaced {
+    Refused(RefusedOrder),
     Store(StoreError),
 }
 
-impl From<StoreError> for Stop {
+impl From<StoreError> for NotPlaced {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl Stop {
+impl NotPlaced {
     fn invalid(detail: String) -> Self {
-        Self::Refused(Refused { status: 400, title: "Invalid request", detail })
+        Self::Refused(RefusedOrder { status: 400, title: "Invalid request", detail })
     }
 
     fn not_found(detail: String) -> Self {
-        Self::Refused(Refused { status: 404, title: "Not found", detail })
+        Self::Refused(RefusedOrder { status: 404, title: "Not found", detail })
     }
 
     fn too_much(sum: &str) -> Self {
         Self::invalid(format!(
-            "payments.limits: with {sum} ordered today already, it is more than a day may have"
+            "payments.limits: with {sum} ordered today already, it exceeds the limit of a day"
         ))
     }
 }
@@ -88,7 +88,7 @@ impl Payments {
     }
 
     /// Waits until every request that is under way has ended and was kept.
-    pub async fn settled(&self) {
+    pub async fn drained(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
@@ -101,28 +101,35 @@ impl Payments {
         body: &[u8],
     ) -> Result<Placed, StoreError> {
         let request = OrderRequest::parse(body);
-        let key = match &request {
+        let idempotency_key = match &request {
             Ok(request) => Some(request.idempotency_key.clone()),
             Err(invalid) => invalid.idempotency_key.clone(),
         };
         let placed = match (self.0.route(provider, kind), request) {
-            (None, _) => Err(Stop::Refused(Refused {
+            (None, _) => Err(NotPlaced::Refused(RefusedOrder {
                 status: 501,
                 title: "Not implemented",
                 detail: format!("the manifest of provider {provider} has no section `{}`", kind.section()),
             })),
-            (_, Err(invalid)) if invalid.no_such_account => Err(Stop::not_found(invalid.detail)),
-            (_, Err(invalid)) => Err(Stop::invalid(invalid.detail)),
+            (_, Err(invalid)) if invalid.no_such_account => Err(NotPlaced::not_found(invalid.detail)),
+            (_, Err(invalid)) => Err(NotPlaced::invalid(invalid.detail)),
             (Some(route), Ok(request)) => Intake { executor: &self.0, route, request }.place().await,
         };
         let refused = match placed {
             Ok(placed) => return Ok(placed),
-            Err(Stop::Store(error)) => return Err(error),
-            Err(Stop::Refused(refused)) => refused,
+            Err(NotPlaced::Store(error)) => return Err(error),
+            Err(NotPlaced::Refused(refused)) => refused,
         };
-        let Refused { status, title, detail } = &refused;
-        let refusal =
-            Refusal { provider, kind, idempotency_key: key.as_deref(), status: *status, title, detail, body };
+        let RefusedOrder { status, title, detail } = &refused;
+        let refusal = Refusal {
+            provider,
+            kind,
+            idempotency_key: idempotency_key.as_deref(),
+            status: *status,
+            title,
+            detail,
+            body,
+        };
         soon(payment_refusals::keep(&self.0.pool, refusal)).await?;
         tracing::warn!(%provider, %kind, status, detail, "a request to pay was refused");
         Ok(Placed::Refused(refused))
@@ -145,7 +152,7 @@ impl Intake<'_> {
         soon(payment_orders::find(&self.executor.pool, provider, kind, &self.request.idempotency_key)).await
     }
 
-    async fn place(&self) -> Result<Placed, Stop> {
+    async fn place(&self) -> Result<Placed, NotPlaced> {
         if let Some(order) = self.find().await? {
             return self.place_again(order).await;
         }
@@ -153,7 +160,7 @@ impl Intake<'_> {
         let (made, sending) = self.make().await?;
         match made {
             Made::Order(order) => Ok(self.first_reply(&order, sending).await?),
-            Made::TooMuch(sum) => Err(Stop::too_much(&sum)),
+            Made::TooMuch(sum) => Err(NotPlaced::too_much(&sum)),
             // another request was faster
             Made::Exists => match self.find().await? {
                 Some(order) => self.place_again(order).await,
@@ -163,23 +170,29 @@ impl Intake<'_> {
     }
 
     /// What can be found wrong before anything is recorded.
-    async fn check(&self) -> Result<(), Stop> {
+    async fn check(&self) -> Result<(), NotPlaced> {
         let Route { provider, kind, payer, api } = self.route;
         let (pool, request) = (&self.executor.pool, &self.request);
         let source = soon(accounts::find_account(pool, provider, request.source.as_str())).await?;
         let source = source.ok_or_else(|| {
-            Stop::not_found(format!("sourceAccountId: there is no account {:?}", request.source.as_str()))
+            NotPlaced::not_found(format!(
+                "sourceAccountId: there is no account {:?}",
+                request.source.as_str()
+            ))
         })?;
         let destination =
             soon(view::find_destination(pool, provider, kind, request.destination.as_str())).await?;
         let destination = destination.ok_or_else(|| {
             let id = request.destination.as_str();
-            Stop::not_found(format!("destinationAccountId: there is no account or beneficiary {id:?}"))
+            NotPlaced::not_found(format!("destinationAccountId: there is no account or beneficiary {id:?}"))
         })?;
         if request.source == request.destination {
-            return Err(Stop::invalid("destinationAccountId: is the account that pays".to_owned()));
+            return Err(NotPlaced::invalid("destinationAccountId: is the account that pays".to_owned()));
         }
-        payer.policy.check(&request.asset, request.amount, request.source.as_str()).map_err(Stop::invalid)?;
+        payer
+            .policy
+            .check(&request.asset, request.amount, request.source.as_str())
+            .map_err(NotPlaced::invalid)?;
         let order = json!({
             "key": self.provider_key(1), "idempotencyKey": request.idempotency_key, "attempt": 1,
             "amount": request.amount.to_string(), "currency": request.asset.as_str(),
@@ -189,13 +202,13 @@ impl Intake<'_> {
         });
         api.prepare(&order)
             .await
-            .map_err(|why| Stop::invalid(format!("it cannot be ordered at the provider: {why}")))?;
+            .map_err(|why| NotPlaced::invalid(format!("it cannot be ordered at the provider: {why}")))?;
         Ok(())
     }
 
     fn provider_key(&self, attempt: i32) -> String {
         let Route { provider, kind, api, .. } = self.route;
-        key::provider_key(api.key(), provider, kind, &self.request.idempotency_key, attempt)
+        provider_key::derive(api.provider_key(), provider, kind, &self.request.idempotency_key, attempt)
     }
 
     fn needs_approval(&self) -> bool {
@@ -240,12 +253,16 @@ impl Intake<'_> {
         task.await.map_err(|_| lost())?
     }
 
-    /// An order of this key is there already.
-    async fn place_again(&self, order: Order) -> Result<Placed, Stop> {
+    /// An order of this idempotency key is there already.
+    async fn place_again(&self, order: Order) -> Result<Placed, NotPlaced> {
         if order.fingerprint != self.request.fingerprint() {
             let detail =
                 format!("idempotencyKey: {:?} was used for another order", self.request.idempotency_key);
-            return Err(Stop::Refused(Refused { status: 422, title: "Key used before", detail }));
+            return Err(NotPlaced::Refused(RefusedOrder {
+                status: 422,
+                title: "Idempotency key used before",
+                detail,
+            }));
         }
         let id = order.id;
         if order.state == OrderState::Failed
@@ -255,26 +272,26 @@ impl Intake<'_> {
             let (made, sending) = self.try_anew(order).await?;
             match made {
                 Made::Order(order) => return Ok(self.first_reply(&order, sending).await?),
-                Made::TooMuch(sum) => return Err(Stop::too_much(&sum)),
+                Made::TooMuch(sum) => return Err(NotPlaced::too_much(&sum)),
                 Made::Exists => {}
             }
         }
-        let told = soon(payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner)).await?;
-        Ok(told.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
+        let reply = soon(payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner)).await?;
+        Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
     }
 
     /// Whether a request that repeats a refused order comes late enough to be a person's Retry.
     fn is_persons_wish(&self, order: &Order) -> bool {
-        let last_told = order.replied_at.unwrap_or(order.status_at);
-        (order.now - last_told).to_std().unwrap_or_default() >= self.route.payer.policy.guard
+        let last_answered = order.replied_at.unwrap_or(order.status_at);
+        (order.now - last_answered).to_std().unwrap_or_default() >= self.route.payer.policy.guard
     }
 
     /// Whether a refused order can be tried anew; where it cannot, the refusal stands.
     async fn may_try_anew(&self, order: &Order) -> Result<bool, StoreError> {
         match self.check().await {
             Ok(()) => Ok(true),
-            Err(Stop::Store(error)) => Err(error),
-            Err(Stop::Refused(Refused { detail, .. })) => {
+            Err(NotPlaced::Store(error)) => Err(error),
+            Err(NotPlaced::Refused(RefusedOrder { detail, .. })) => {
                 tracing::warn!(provider = %self.route.provider, order = %order.id, detail,
                     "a refused order cannot be retried");
                 Ok(false)
@@ -290,7 +307,7 @@ impl Intake<'_> {
         let guard = self.route.payer.policy.guard;
         let task = self.executor.tasks.spawn(async move {
             let claim = executor.claim(&api, Uuid::new_v4());
-            let again = Again {
+            let again = NextAttempt {
                 provider_key: &provider_key,
                 held,
                 guard,
@@ -315,9 +332,9 @@ impl Intake<'_> {
             let _ = tokio::time::timeout(self.executor.settings.wait, sending).await;
         }
         self.executor.at(Point::Kept).await;
-        let told =
+        let reply =
             soon(payment_orders::reply(&self.executor.pool, order.id, true, &self.executor.owner)).await?;
-        Ok(told.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
+        Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
     }
 }
 
@@ -329,7 +346,7 @@ async fn begin(executor: &Arc<Executor>, made: Made, token: Uuid) -> Begun {
             let (executor, order) = (Arc::clone(executor), order.clone());
             Some(executor.clone().tasks.spawn(async move {
                 if let Err(error) = follow::go_on(&executor, &order, token).await {
-                    tracing::error!(order = %order.id, %error, "a payment could not be carried on");
+                    tracing::error!(order = %order.id, %error, "cannot continue with a payment; it is taken up again when its claim ends");
                 }
             }))
         }
@@ -339,7 +356,7 @@ async fn begin(executor: &Arc<Executor>, made: Made, token: Uuid) -> Begun {
 }
 
 /// The task that recorded the order is gone: whether it did is not known, and the same request
-/// again will tell.
+/// again will find out.
 fn lost() -> StoreError {
     database::worker_gone()
 }

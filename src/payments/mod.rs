@@ -1,25 +1,25 @@
-//! Payouts and transfers: each key moves money once.
+//! Payouts and transfers: each idempotency key moves money once.
 //!
 //! An order is durable before the first byte of its request leaves, and every step it takes is a
 //! short transaction of its own, with none open while a request is under way. A request whose
 //! answer proves neither that the provider has the payment nor that no money moves leaves the
-//! order unknown: it is looked up, repeated only while the provider's key still protects, and
-//! else left to a person. Only a definite refusal fails an order.
+//! order unknown: it is looked up, repeated only while the provider still knows its provider key, and
+//! else parked. Only a definite refusal fails an order.
 
 mod elapsed;
 mod executor;
 mod follow;
 mod intake;
-mod key;
 mod order;
 mod points;
 mod policy;
+mod provider_key;
 mod send;
 mod view;
 mod worker;
 
 pub use executor::{Payer, Settings};
-pub use intake::{Payments, Placed, Refused};
+pub use intake::{Payments, Placed, RefusedOrder};
 pub use order::{Invalid, OrderRequest};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};

@@ -29,14 +29,14 @@ pub struct OrderRequest {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Invalid {
-    /// The key, where the body tells one.
+    /// The idempotency key, where the body has one.
     pub idempotency_key: Option<String>,
     pub detail: String,
     /// It is well formed, and names an account that cannot be one of ours.
     pub no_such_account: bool,
 }
 
-/// As [`Invalid`], of a body whose key is not looked for yet.
+/// As [`Invalid`], of a body whose idempotency key is not looked for yet.
 enum Wrong {
     Malformed(String),
     NoSuchAccount(String),
@@ -96,7 +96,7 @@ impl OrderRequest {
         let account = |field: &'static str, served: &str| {
             let unknown = |why: String| Wrong::NoSuchAccount(why);
             let original = served_id_to_original(served)
-                .ok_or_else(|| unknown(format!("{field}: {served:?} is no id of ours")))?;
+                .ok_or_else(|| unknown(format!("{field}: {served:?} is no id that was served here")))?;
             RecordId::parse(field, &original).map_err(|error| unknown(error.to_string()))
         };
         let description = body.description.filter(|description| !description.is_empty());
@@ -123,7 +123,7 @@ impl OrderRequest {
         })
     }
 
-    /// What tells one order from another under the same key: everything but the key, however the
+    /// What distinguishes one order from another under the same idempotency key: everything but the key, however the
     /// JSON was written.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut digest = Sha256::new();

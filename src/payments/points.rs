@@ -20,7 +20,6 @@ pub enum Point {
 }
 
 impl Point {
-    /// All of them.
     pub const ALL: [Self; 5] = [Self::Recorded, Self::Sending, Self::Sent, Self::Kept, Self::LookedUp];
 
     /// The name in the environment.
@@ -46,7 +45,7 @@ pub fn from_environment() -> Option<Hook> {
     let value = std::env::var("TRIBUTARY_DIE_AT").ok()?;
     let (signal, named) = match value.strip_prefix("stop:") {
         Some(named) => (Signal::SIGSTOP, named),
-        // as a machine does that loses its power: nothing is told to anybody
+        // as a machine does that loses its power: nobody gets an answer
         None => (Signal::SIGKILL, value.as_str()),
     };
     let marked = Point::ALL.into_iter().find(|point| point.as_str() == named)?;

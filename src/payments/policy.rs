@@ -44,7 +44,7 @@ impl Policy {
         }
         match self.limit(asset).and_then(|limit| limit.per_payment) {
             Some(most) if amount > most => {
-                Err(format!("payments.limits: {amount} is more than {most}, the most of one payment"))
+                Err(format!("payments.limits: {amount} is more than {most}, the limit of one payment"))
             }
             _ => Ok(()),
         }

@@ -8,7 +8,7 @@ use super::elapsed::Moment;
 use super::executor::{Executor, Route};
 use super::points::Point;
 use super::view;
-use crate::records::{self, Seen};
+use crate::records::{self, Applied};
 use crate::store::StoreError;
 use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Claim, Order};
@@ -74,7 +74,7 @@ impl Sending<'_> {
                 executor.at(Point::Sending).await;
                 // whoever slept meanwhile must not wake up and send what others sent since
                 if begun.elapsed() + timeout + MARGIN > claim.time {
-                    return Err("the process was held up".to_owned());
+                    return Err("the process was paused for too long".to_owned());
                 }
                 Ok(())
             })
@@ -88,8 +88,8 @@ impl Sending<'_> {
         match sent {
             Sent::Accepted(state) => {
                 let act = Act { actor: &executor.owner, what: "answered by the provider" };
-                let seen = records::seen(pool, order.id, order.attempt, state, act).await?;
-                if seen == Seen::Contradiction {
+                let applied = records::apply(pool, order.id, order.attempt, state, act).await?;
+                if applied == Applied::Contradiction {
                     executor.park(order, claim.token, "the provider answered with another payment").await?;
                 }
             }
@@ -100,7 +100,7 @@ impl Sending<'_> {
             }
             Sent::Unsent(why) => {
                 tracing::warn!(%provider, order = %order.id, why, "a payment was not sent; it is tried again later");
-                payment_orders::unsent(pool, order.id, claim, why, executor.pause(order.looks)).await?;
+                payment_orders::unsent(pool, order.id, claim, why, executor.pause(order.lookups)).await?;
             }
             Sent::Unknown(why) => {
                 tracing::error!(%provider, order = %order.id, why, "the outcome of a payment is unknown");

@@ -21,8 +21,8 @@ use tributary_domain::OrderState;
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
-/// How long a claim for a look holds; a request renews it.
-const LOOK_CLAIM: Duration = Duration::from_secs(45);
+/// How long a claim for a lookup lasts; a request renews it.
+const LOOKUP_CLAIM: Duration = Duration::from_secs(45);
 /// After how many ticks the open orders are counted.
 const COUNT_EVERY: u64 = 15;
 
@@ -73,17 +73,14 @@ impl Worker {
         let executor = &self.executor;
         let lost = soon(payment_orders::expire(&executor.pool, &executor.owner)).await?;
         if lost > 0 {
-            tracing::error!(
-                lost,
-                "an instance ended while it paid: the outcomes of its payments are looked up"
-            );
+            tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
         }
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
         let claim = Claim {
             owner: &executor.owner,
             token: Uuid::new_v4(),
-            time: executor.settings.claim.min(LOOK_CLAIM),
+            time: executor.settings.claim.min(LOOKUP_CLAIM),
         };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),
@@ -95,13 +92,13 @@ impl Worker {
             running.spawn(async move {
                 if let Err(error) = follow::go_on(&executor, &order, token).await {
                     // its claim ends by itself
-                    tracing::error!(order = %order.id, %error, "a payment could not be carried on");
+                    tracing::error!(order = %order.id, %error, "cannot continue with a payment; it is taken up again when its claim ends");
                 }
             });
         }
         for provider in executor.payers.keys() {
-            if let Err(error) = soon(records::release(&executor.pool, provider)).await {
-                tracing::error!(%provider, %error, "held records could not be decided about");
+            if let Err(error) = soon(records::match_waiting(&executor.pool, provider)).await {
+                tracing::error!(%provider, %error, "records that wait for an order's outcome could not be matched; trying again");
             }
         }
         Ok(claimed)

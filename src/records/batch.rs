@@ -121,12 +121,12 @@ async fn lock(
 
 /// Splits records so that no wave holds two states of a record, or two members of one payment:
 /// one statement cannot write a row twice, each state has to be tracked, and within a payment
-/// the order of what was told is kept.
+/// the order in which they were reported is kept.
 fn waves(records: &[Record]) -> Vec<Vec<&Record>> {
     let mut next: HashMap<&str, usize> = HashMap::with_capacity(records.len());
     let mut waves: Vec<Vec<&Record>> = Vec::new();
     for record in records {
-        let keys = [key(record), payment(record)];
+        let keys = [row_key(record), payment(record)];
         let wave = keys.iter().filter_map(|key| next.get(key)).max().copied().unwrap_or(0);
         next.extend(keys.map(|key| (key, wave + 1)));
         if waves.len() == wave {
@@ -138,7 +138,7 @@ fn waves(records: &[Record]) -> Vec<Vec<&Record>> {
 }
 
 /// What the record is a state of.
-pub fn key(record: &Record) -> &str {
+pub fn row_key(record: &Record) -> &str {
     match record {
         Record::Account(account) => account.id.as_str(),
         Record::Beneficiary(beneficiary) => beneficiary.0.id.as_str(),
@@ -153,7 +153,7 @@ fn payment(record: &Record) -> &str {
         Record::Transaction(transaction) => {
             transaction.related_id.as_ref().unwrap_or(&transaction.id).as_str()
         }
-        other => key(other),
+        other => row_key(other),
     }
 }
 
@@ -207,7 +207,7 @@ mod tests {
         };
         let records =
             [account("a", "1"), account("b", "1"), account("a", "2"), account("a", "3"), account("b", "2")];
-        assert_eq!(keys(&records), [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
+        assert_eq!(row_keys(&records), [vec!["a", "b"], vec!["a", "b"], vec!["a"]]);
     }
 
     #[test]
@@ -227,10 +227,10 @@ mod tests {
             transaction("p", ""),
             transaction("child", "elsewhere"),
         ];
-        assert_eq!(keys(&records), [vec!["p", "other"], vec!["p"], vec!["child"], vec!["p", "child"]]);
+        assert_eq!(row_keys(&records), [vec!["p", "other"], vec!["p"], vec!["child"], vec!["p", "child"]]);
     }
 
-    fn keys(records: &[Record]) -> Vec<Vec<&str>> {
-        waves(records).iter().map(|wave| wave.iter().map(|record| key(record)).collect()).collect()
+    fn row_keys(records: &[Record]) -> Vec<Vec<&str>> {
+        waves(records).iter().map(|wave| wave.iter().map(|record| row_key(record)).collect()).collect()
     }
 }

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 use tributary_domain::{
-    Change, OrderState, Ordered, PastAttempt, PaymentKind, Progress, Said, SaidByRecord, Transaction,
+    OrderChange, OrderState, Ordered, PastAttempt, PaymentKind, Progress, Said, SaidByRecord, Transaction,
     TransactionType, Unidentified,
 };
 
@@ -15,20 +15,20 @@ use tributary_domain::{
 pub enum Decision {
     /// It is written as it is.
     Write,
-    /// As it is, and a person has to look at it.
+    /// As it is, and a person has to check it.
     WriteLoudly(&'static str),
     /// It shows what came of an order's movement: written with the order's payment as its parent.
     Child { parent: String, kind: PaymentKind },
     /// It says of an order what is known, or follows from it; it is no transaction of its own.
     Known,
     /// It is news of an order and changes it; no transaction of its own.
-    News(Box<Change>),
-    /// It says the opposite of what was told: a person has to look. No transaction of its own.
-    Contradiction(Option<Box<Change>>),
+    News(Box<OrderChange>),
+    /// It says the opposite of what was served: a person has to decide. No transaction of its own.
+    Contradiction(Option<Box<OrderChange>>),
     /// It may be the movement of an order, or belongs to what may be: it waits until that is known.
-    Hold,
-    /// As [`Decision::Hold`], and the order is left to a person, for this reason.
-    HoldAndPark(Uuid, String),
+    Wait,
+    /// As [`Decision::Wait`], and the order is parked, for this reason.
+    WaitAndPark(Uuid, String),
     /// It is not taken, for this reason; a lie about an order is loud.
     Refuse { reason: String, loud: bool },
 }
@@ -44,7 +44,7 @@ pub struct Known {
     /// Whether there is any order, of whatever size, whose movement is not identified.
     pub some_unidentified: bool,
     /// Ids of records that wait, except where those are decided about now.
-    pub held: HashSet<String>,
+    pub unmatched: HashSet<String>,
     /// Ids that are among the transactions.
     pub written: HashSet<String>,
 }
@@ -58,8 +58,8 @@ impl Known {
         let decision = decision.or_else(|| self.child(record, decides)).or_else(|| self.waits(record));
         let decision = decision.unwrap_or(Decision::Write);
         match &decision {
-            Decision::Hold | Decision::HoldAndPark(..) => {
-                self.held.insert(record.id.as_str().to_owned());
+            Decision::Wait | Decision::WaitAndPark(..) => {
+                self.unmatched.insert(record.id.as_str().to_owned());
             }
             Decision::News(change) | Decision::Contradiction(Some(change)) => {
                 if let Some(order) = self.orders.iter_mut().find(|order| order.id == change.order.id) {
@@ -87,13 +87,13 @@ impl Known {
         }
         let another = order.names.record_id.as_deref().is_some_and(|known_as| known_as != record.id.as_str());
         if another {
-            return Some(Decision::WriteLoudly("the provider has another record of a payment already"));
+            return Some(Decision::WriteLoudly("the provider shows a second record of one payment"));
         }
         if agrees {
             return Some(self.said(order, record));
         }
         let differs = format!(
-            "the provider's record {} is of {} {}{}, and not of what was ordered",
+            "the provider's record {} has {} {}{}, which is not what was ordered",
             record.id.as_str(),
             record.amount,
             record.asset.as_str(),
@@ -101,11 +101,11 @@ impl Known {
         );
         Some(match order.state {
             // whoever sends it says first what became of that
-            OrderState::Sending => Decision::Hold,
-            OrderState::Pending | OrderState::Unknown => Decision::HoldAndPark(order.id, differs),
-            OrderState::Parked => Decision::Hold,
+            OrderState::Sending => Decision::Wait,
+            OrderState::Pending | OrderState::Unknown => Decision::WaitAndPark(order.id, differs),
+            OrderState::Parked => Decision::Wait,
             _ if order.names.has_id(record.id.as_str()) => Decision::Contradiction(None),
-            _ => Decision::WriteLoudly("a record refers to a payment and is of another amount"),
+            _ => Decision::WriteLoudly("a record refers to a payment, but has another amount"),
         })
     }
 
@@ -129,7 +129,7 @@ impl Known {
     fn said(&self, order: &Ordered, record: &Transaction) -> Decision {
         let id = record.id.as_str();
         let of_another = self.orders.iter().any(|other| other.id != order.id && other.names.has_id(id));
-        let verdict = order.told(&said_by(order, record), of_another);
+        let verdict = order.verdict_on(&said_by(order, record), of_another);
         match (verdict.contradiction, verdict.change) {
             (true, change) => Decision::Contradiction(change.map(Box::new)),
             (false, Some(change)) => Decision::News(Box::new(change)),
@@ -151,7 +151,7 @@ impl Known {
         Some(if Progress::of(record.status) <= Progress::NotMoved && agrees {
             Decision::Known
         } else if decides {
-            Decision::WriteLoudly("money moved for an attempt that the provider had refused")
+            Decision::WriteLoudly("the provider shows money that moved for an attempt that it had refused")
         } else {
             not_its_to_say(&attempt.idempotency_key, true)
         })
@@ -185,14 +185,15 @@ impl Known {
     fn waits(&self, record: &Transaction) -> Option<Decision> {
         let id = record.id.as_str();
         let related = record.related_id.as_ref().map(|related| related.as_str());
-        let belongs = self.held.contains(id) || related.is_some_and(|related| self.held.contains(related));
+        let belongs =
+            self.unmatched.contains(id) || related.is_some_and(|related| self.unmatched.contains(related));
         let is_written = |id: &str| self.written.contains(id);
         let parent_unknown =
             self.some_unidentified && related.is_some_and(|related| !is_written(id) && !is_written(related));
         let may_be = record.kind != TransactionType::Payin
             && !is_written(id)
             && self.unidentified.iter().any(|order| order.may_be(record));
-        (belongs || parent_unknown || may_be).then_some(Decision::Hold)
+        (belongs || parent_unknown || may_be).then_some(Decision::Wait)
     }
 }
 

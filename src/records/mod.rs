@@ -6,5 +6,5 @@ pub mod erase;
 mod matching;
 mod orders;
 
-pub use batch::{Batch, Written, key, write};
-pub use orders::{Seen, release, seen};
+pub use batch::{Batch, Written, row_key, write};
+pub use orders::{Applied, apply, match_waiting};

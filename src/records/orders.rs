@@ -10,7 +10,7 @@ use super::matching::{Decision, Known};
 use crate::encryption;
 use crate::store::payment_orders::{self, Act};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
-use crate::store::{self, StoreError, Tally, held_records, transactions};
+use crate::store::{self, StoreError, Tally, transactions, unmatched_records};
 use tributary_domain::{
     PaymentState, ProviderName, Record, RecordId, Resource, Said, Transaction, TransactionType, Verdict,
 };
@@ -42,15 +42,15 @@ pub(super) async fn match_to_orders(
     }
     let rows: Vec<&Transaction> = batch.records.iter().filter_map(transaction).collect();
     let mut known = read(connection, provider, &rows).await?;
-    known.held = held_records::among(connection, provider, &ids(&rows)).await?;
+    known.unmatched = unmatched_records::among(connection, provider, &ids(&rows)).await?;
     let mut matched = Matched::default();
     let mut kept = Vec::with_capacity(rows.len());
     let mut as_it_is = true;
     for (place, row) in rows.iter().enumerate() {
         let decision = known.decide(row, batch.decides);
         as_it_is &= decision == Decision::Write;
-        if matches!(decision, Decision::Hold | Decision::HoldAndPark(..)) {
-            held_records::add(connection, provider, row, batch.backfill, batch.decides).await?;
+        if matches!(decision, Decision::Wait | Decision::WaitAndPark(..)) {
+            unmatched_records::add(connection, provider, row, batch.backfill, batch.decides).await?;
         }
         match carry_out(connection, provider, row, decision).await? {
             Outcome::Written(transaction) => kept.push(Record::Transaction(transaction)),
@@ -136,14 +136,14 @@ async fn carry_out(
             Outcome::LeftOut
         }
         Decision::Contradiction(change) => {
-            alarm(provider, id, "the provider now says the opposite of what it said of a payment");
+            alarm(provider, id, "the provider now contradicts what it said before about a payment");
             if let Some(change) = change {
                 payment_orders::change(connection, &change, BY_RECORD).await?;
             }
             Outcome::LeftOut
         }
-        Decision::Hold => Outcome::Waits,
-        Decision::HoldAndPark(order, why) => {
+        Decision::Wait => Outcome::Waits,
+        Decision::WaitAndPark(order, why) => {
             if payment_orders::park_at_once(connection, order, &why, BY_RECORD).await? {
                 alarm(provider, id, &why);
             }
@@ -160,41 +160,44 @@ async fn carry_out(
 
 fn alarm(provider: &ProviderName, record: &str, why: &str) {
     metrics::counter!("tributary_payment_alarms_total", "provider" => provider.to_string()).increment(1);
-    tracing::error!(%provider, record, "{why}: a person has to look at it");
+    tracing::error!(%provider, record, "{why}: a person has to check it");
 }
 
-/// How many held records are looked at together.
-const RELEASED_AT_ONCE: i64 = 1_000;
+/// How many records that wait are matched together.
+const MATCHED_AT_ONCE: i64 = 1_000;
 
-/// Writes the records of `provider` that were held and are decided by now; gives how many still
-/// wait. One caller at a time does so, whoever else tries gets `None`.
-pub async fn release(pool: &PgPool, provider: &ProviderName) -> Result<Option<(Tally, usize)>, StoreError> {
-    if !held_records::any(pool, provider).await? {
+/// Matches the records of `provider` that waited once more, and writes those that are decided by now;
+/// gives how many still wait. One caller at a time does so, whoever else tries gets `None`.
+pub async fn match_waiting(
+    pool: &PgPool,
+    provider: &ProviderName,
+) -> Result<Option<(Tally, usize)>, StoreError> {
+    if !unmatched_records::any(pool, provider).await? {
         return Ok(Some((Tally::default(), 0)));
     }
     let mut transaction = store::begin(pool).await?;
-    if !held_records::take_turn(&mut transaction, provider).await? {
+    if !unmatched_records::take_turn(&mut transaction, provider).await? {
         return Ok(None);
     }
-    let held = held_records::oldest(&mut transaction, provider, RELEASED_AT_ONCE).await?;
-    let rows: Vec<&Transaction> = held.iter().map(|held| &held.record).collect();
+    let waiting = unmatched_records::oldest(&mut transaction, provider, MATCHED_AT_ONCE).await?;
+    let rows: Vec<&Transaction> = waiting.iter().map(|waiting| &waiting.record).collect();
     let mut known = read(&mut transaction, provider, &rows).await?;
     let mut written: BTreeMap<bool, Vec<Record>> = BTreeMap::new();
     let (mut done, mut refused) = (Vec::new(), Vec::new());
-    for held in &held {
-        let decision = known.decide(&held.record, held.decides);
-        match carry_out(&mut transaction, provider, &held.record, decision).await? {
+    for unmatched in &waiting {
+        let decision = known.decide(&unmatched.record, unmatched.decides);
+        match carry_out(&mut transaction, provider, &unmatched.record, decision).await? {
             Outcome::Waits => continue,
             Outcome::Written(record) => {
-                written.entry(held.backfill).or_default().push(Record::Transaction(record));
+                written.entry(unmatched.backfill).or_default().push(Record::Transaction(record));
             }
             Outcome::LeftOut => {}
             Outcome::Refused(reason) => {
-                let raw = held.record.to_json().to_string().into_bytes();
+                let raw = unmatched.record.to_json().to_string().into_bytes();
                 refused.push(Refused { record: RefusedRecord::Canonical(raw), reason });
             }
         }
-        done.push(held.seq);
+        done.push(unmatched.seq);
     }
     let mut tally = Tally::default();
     // history last: whatever is marked so stays marked until the commit
@@ -206,14 +209,14 @@ pub async fn release(pool: &PgPool, provider: &ProviderName) -> Result<Option<(T
         let keys = encryption::keyring();
         quarantine::keep(&mut transaction, &keys, provider, Resource::Transactions, &refused).await?;
     }
-    held_records::remove(&mut transaction, &done).await?;
+    unmatched_records::remove(&mut transaction, &done).await?;
     transaction.commit().await?;
-    Ok(Some((tally, held.len() - done.len())))
+    Ok(Some((tally, waiting.len() - done.len())))
 }
 
 /// What became of something that the provider said of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
+pub enum Applied {
     Changed,
     Unchanged,
     /// It is the opposite of what was said before, or of another payment.
@@ -221,14 +224,14 @@ pub enum Seen {
 }
 
 /// Keeps what the provider answered of the payment of an attempt. It is true whoever asked, so no
-/// claim is needed; an order never goes back from what was told.
-pub async fn seen(
+/// claim is needed; an order never goes back from a status that Formance has.
+pub async fn apply(
     pool: &PgPool,
     id: Uuid,
     attempt: i32,
     state: &PaymentState,
     act: Act<'_>,
-) -> Result<Seen, StoreError> {
+) -> Result<Applied, StoreError> {
     let said = Said {
         attempt,
         status: state.status,
@@ -241,16 +244,16 @@ pub async fn seen(
     let mut transaction = payment_orders::begin(pool, act).await?;
     let Some((order, of_another)) = payment_orders::lock(&mut transaction, id, state.id.as_deref()).await?
     else {
-        return Ok(Seen::Unchanged);
+        return Ok(Applied::Unchanged);
     };
-    let Verdict { change, contradiction } = order.told(&said, of_another);
+    let Verdict { change, contradiction } = order.verdict_on(&said, of_another);
     if let Some(change) = &change {
         payment_orders::change(&mut transaction, change, act).await?;
     }
     transaction.commit().await?;
     Ok(match (contradiction, change) {
-        (true, _) => Seen::Contradiction,
-        (false, Some(_)) => Seen::Changed,
-        (false, None) => Seen::Unchanged,
+        (true, _) => Applied::Contradiction,
+        (false, Some(_)) => Applied::Changed,
+        (false, None) => Applied::Unchanged,
     })
 }

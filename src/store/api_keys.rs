@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::StoreError;
 use tributary_domain::ProviderName;
 
-/// A key, without its secret.
+/// An API key, without its secret.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ApiKey {
     pub id: Uuid,
@@ -18,7 +18,7 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Keeps a new key.
+/// Keeps a new API key.
 pub async fn create(
     pool: &PgPool,
     id: Uuid,
@@ -38,7 +38,7 @@ pub async fn create(
     Ok(())
 }
 
-/// The key of this id, unless it was revoked.
+/// The API key of this id, unless it was revoked.
 pub async fn find_valid(pool: &PgPool, id: Uuid) -> Result<Option<ApiKey>, StoreError> {
     let key = sqlx::query_as!(
         ApiKey,
@@ -51,7 +51,7 @@ pub async fn find_valid(pool: &PgPool, id: Uuid) -> Result<Option<ApiKey>, Store
     Ok(key)
 }
 
-/// Every key, revoked ones too, of one provider or of all.
+/// Every API key, revoked ones too, of one provider or of all.
 pub async fn list(pool: &PgPool, provider: Option<&ProviderName>) -> Result<Vec<ApiKey>, StoreError> {
     let keys = sqlx::query_as!(
         ApiKey,
@@ -64,7 +64,7 @@ pub async fn list(pool: &PgPool, provider: Option<&ProviderName>) -> Result<Vec<
     Ok(keys)
 }
 
-/// Revokes a key at once; `false` where there is no such key, or it was revoked before.
+/// Revokes an API key at once; `false` where there is no such key, or it was revoked before.
 pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<bool, StoreError> {
     let revoked = sqlx::query!(
         "update api_keys set revoked_at = clock_timestamp() where id = $1 and revoked_at is null",

@@ -19,7 +19,7 @@ pub struct Backlog {
     /// Since when the oldest of them waits.
     pub oldest: Option<DateTime<Utc>>,
     /// Children that wait for their parent.
-    pub parked: i64,
+    pub without_parent: i64,
 }
 
 /// The feeds of `providers` for which changes wait.
@@ -30,10 +30,10 @@ pub async fn backlogs(pool: &PgPool, providers: &[ProviderName]) -> Result<Vec<B
         r#"select p.name as "provider!", r.name as "resource!",
                   queue_length(p.name, r.name, 10000) as "queued!",
                   (select staged_at from changes c
-                   where c.provider = p.name and c.resource = r.name and c.parked_at is null
+                   where c.provider = p.name and c.resource = r.name and c.waits_since is null
                    order by c.seq limit 1) as oldest,
                   (select count(*) from changes c
-                   where c.provider = p.name and c.resource = r.name and c.parked_at is not null) as "parked!"
+                   where c.provider = p.name and c.resource = r.name and c.waits_since is not null) as "without_parent!"
            from unnest($1::text[]) p (name)
            cross join (values ('accounts'), ('beneficiaries'), ('transactions')) r (name)
            where exists (select from changes c where c.provider = p.name and c.resource = r.name)"#,

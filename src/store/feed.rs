@@ -10,8 +10,10 @@ use tributary_domain::{FeedName, ProviderName};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Start {
     /// `skip` entries behind the first one published at or after `from` (of all, if `None`).
-    From { from: Option<DateTime<Utc>>, skip: i64 },
-    /// At this position.
+    From {
+        from: Option<DateTime<Utc>>,
+        skip: i64,
+    },
     Position(i64),
 }
 

@@ -10,7 +10,7 @@ use tributary_domain::{FeedName, ProviderName};
 
 /// How a provider's feeds are paced.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
+pub struct FeedPace {
     /// The most entries that share a second while there is room.
     pub per_second: i32,
     /// How long a child waits for its parent's first entry.
@@ -37,7 +37,7 @@ pub async fn publish(
     pool: &PgPool,
     provider: &ProviderName,
     feed: FeedName,
-    pace: Pace,
+    pace: FeedPace,
     batch: i32,
 ) -> Result<Publication, StoreError> {
     let row = sqlx::query!(
@@ -87,28 +87,31 @@ pub async fn lift_floor(
     Ok(())
 }
 
-/// Holds a feed that has published nothing yet back, until [`release`]. Gives whether it is held.
-pub async fn hold_new(
+/// Has a feed that has published nothing yet wait for [`end_first_sync`]. Gives whether it waits.
+pub async fn await_first_sync(
     connection: &mut PgConnection,
     provider: &ProviderName,
     feed: FeedName,
 ) -> Result<bool, StoreError> {
-    let held =
-        sqlx::query_scalar!(r#"select hold_new_feed($1, $2) as "held!""#, provider.as_str(), feed.as_str())
-            .fetch_one(connection)
-            .await?;
-    Ok(held)
+    let awaits = sqlx::query_scalar!(
+        r#"select await_first_sync($1, $2) as "awaits!""#,
+        provider.as_str(),
+        feed.as_str()
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(awaits)
 }
 
-/// Lets a held feed go.
-pub async fn release(
+/// Lets a feed publish that waited for the end of its first sync.
+pub async fn end_first_sync(
     connection: &mut PgConnection,
     provider: &ProviderName,
     feed: FeedName,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "with released as (
-           update feeds set held = false where provider = $1 and resource = $2 and held returning provider, resource)
+           update feeds set awaits_first_sync = false where provider = $1 and resource = $2 and awaits_first_sync returning provider, resource)
          select pg_notify('tributary_changes', provider || '/' || resource) from released",
         provider.as_str(),
         feed.as_str()

@@ -25,7 +25,7 @@ pub struct Taken {
     pub lease: Lease,
     /// Runs in a row that failed before.
     pub failures: u32,
-    /// Who held it until its time was over.
+    /// Who had it until its time was over.
     pub taken_from: Option<String>,
 }
 
@@ -59,7 +59,7 @@ pub async fn ensure(
 }
 
 /// Takes the lease of that one of `groups` which waits longest for its turn: with a task that is
-/// due, not paused, not held, and with fewer than `concurrency` groups of the provider at work.
+/// due, not paused, not taken, and with fewer than `concurrency` groups of the provider at work.
 pub async fn take_due(
     pool: &PgPool,
     provider: &ProviderName,
@@ -86,7 +86,7 @@ pub async fn take_due(
     }))
 }
 
-/// Takes the lease of `group` whether anything is due or not, unless somebody holds it: then
+/// Takes the lease of `group` whether anything is due or not, unless somebody has it: then
 /// gives who. A pause after failures ends with it.
 pub async fn take_now(
     pool: &PgPool,
@@ -97,7 +97,7 @@ pub async fn take_now(
 ) -> Result<Result<Taken, Holder>, StoreError> {
     loop {
         let before = sqlx::query!(
-            r#"select holder, expires_at, expires_at > clock_timestamp() as held from sync_leases
+            r#"select holder, expires_at, expires_at > clock_timestamp() as current from sync_leases
                where provider = $1 and stream_group = $2"#,
             provider.as_str(),
             group
@@ -106,7 +106,7 @@ pub async fn take_now(
         .await?;
         let taken_from = before.as_ref().and_then(|before| before.holder.clone());
         if let Some(before) = before
-            && let (Some(true), Some(name), Some(until)) = (before.held, before.holder, before.expires_at)
+            && let (Some(true), Some(name), Some(until)) = (before.current, before.holder, before.expires_at)
         {
             return Ok(Err(Holder { name, until }));
         }
@@ -202,15 +202,15 @@ pub async fn end(
 
 /// Notes that the group's first full read of `resource` is over, well or not; gives whether that
 /// of all `groups` is, which are those that bring such records.
-pub async fn settle(
+pub async fn finish_first_read(
     connection: &mut PgConnection,
     lease: &Lease,
     resource: Resource,
     groups: &[&str],
 ) -> Result<bool, StoreError> {
     sqlx::query!(
-        "update sync_leases set settled = settled || $4::text
-         where provider = $1 and stream_group = $2 and fence = $3 and not $4 = any(settled)",
+        "update sync_leases set first_read = first_read || $4::text
+         where provider = $1 and stream_group = $2 and fence = $3 and not $4 = any(first_read)",
         lease.provider.as_str(),
         lease.group,
         lease.fence,
@@ -218,7 +218,7 @@ pub async fn settle(
     )
     .execute(&mut *connection)
     .await?;
-    // of two groups that settle at the same time, the second one to get here sees both
+    // of two groups that finish at the same time, the second one to get here sees both
     sqlx::query!(
         "select from feeds where provider = $1 and resource = $2 for update",
         lease.provider.as_str(),
@@ -228,7 +228,7 @@ pub async fn settle(
     .await?;
     let all = sqlx::query_scalar!(
         r#"select count(*) = cardinality($2::text[]) as "all!" from sync_leases
-           where provider = $1 and stream_group = any($2) and $3 = any(settled)"#,
+           where provider = $1 and stream_group = any($2) and $3 = any(first_read)"#,
         lease.provider.as_str(),
         groups as _,
         resource.as_str()
@@ -240,7 +240,7 @@ pub async fn settle(
 
 /// How a group does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct State {
+pub struct GroupState {
     pub group: String,
     pub failures: i64,
     /// Whether none is tried for now, since too many failed.
@@ -248,9 +248,9 @@ pub struct State {
 }
 
 /// How each group of the provider does.
-pub async fn states(pool: &PgPool, provider: &ProviderName) -> Result<Vec<State>, StoreError> {
+pub async fn states(pool: &PgPool, provider: &ProviderName) -> Result<Vec<GroupState>, StoreError> {
     let states = sqlx::query_as!(
-        State,
+        GroupState,
         r#"select stream_group as "group", failures::bigint as "failures!",
                   (paused_until > clock_timestamp()) is true as "paused!"
            from sync_leases where provider = $1 order by stream_group"#,

@@ -70,7 +70,7 @@ async fn apply_pending(connection: &mut PgConnection, migrations: &Migrator) -> 
     let unknown = applied.iter().find(|version| !migrations.version_exists(**version));
     if let Some(version) = unknown.filter(|version| Some(**version) < newest) {
         return Err(StoreError::Schema(format!(
-            "cannot migrate: the database has migration {version}, which this build should know and does not"
+            "cannot migrate: the database has migration {version}, which this build does not have: use the build that has it"
         )));
     }
     let mut ours = Migrator::with_migrations(migrations.iter().cloned().collect());
@@ -99,7 +99,7 @@ async fn apply_one(
             Err(error) if !migration.no_tx && lost_a_lock(&error) && begun.elapsed() < PATIENCE => {
                 tracing::warn!(
                     version = migration.version,
-                    "the migration waits for a lock that others hold; trying again"
+                    "the migration waits for a lock of another session; trying again"
                 );
                 sleep(PAUSE).await;
             }

@@ -13,7 +13,7 @@ use tributary_domain::{PaymentKind, ProviderName};
 pub struct Refusal<'a> {
     pub provider: &'a ProviderName,
     pub kind: PaymentKind,
-    /// Where the request told one.
+    /// Where the request has one.
     pub idempotency_key: Option<&'a str>,
     pub status: u16,
     pub title: &'a str,
@@ -64,9 +64,8 @@ pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError>
     Ok(())
 }
 
-/// A refusal as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct KeptRefusal {
     pub provider: String,
     pub kind: String,
     pub idempotency_key: Option<String>,
@@ -83,9 +82,9 @@ pub async fn list(
     pool: &PgPool,
     provider: Option<&ProviderName>,
     limit: u32,
-) -> Result<Vec<Kept>, StoreError> {
+) -> Result<Vec<KeptRefusal>, StoreError> {
     let kept = sqlx::query_as!(
-        Kept,
+        KeptRefusal,
         "select provider, kind, idempotency_key, status, title, detail, body, times, last_at
          from payment_refusals where $1::text is null or provider = $1 order by last_at desc limit $2",
         provider.map(ProviderName::as_str),

@@ -13,9 +13,8 @@ use super::sealing::{Cell, Resealed};
 use crate::encryption::{self, Keyring};
 use tributary_domain::ProviderName;
 
-/// Which token.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct TokenSlot<'a> {
     pub provider: &'a ProviderName,
     /// Of the configuration that it belongs to: 32 bytes.
     pub auth_digest: &'a [u8],
@@ -30,7 +29,7 @@ struct Tokens {
 const REFRESH: &str = "refresh_token";
 const ACCESS: &str = "access_token";
 
-impl Place<'_> {
+impl TokenSlot<'_> {
     /// Runs `with` on one of the two columns.
     fn cell<T>(self, column: &'static str, with: impl FnOnce(Cell<'_>) -> T) -> T {
         let row = &[self.auth_digest];
@@ -75,17 +74,17 @@ pub struct Access {
 }
 
 /// What became of a claim.
-pub enum Claim {
+pub enum TokenClaim {
     /// There is an access token that is good.
     Kept(Access),
     /// The caller, and nobody else, may exchange this refresh token until the lease ends.
-    Granted(Lease),
+    Granted(TokenLease),
     /// Somebody else is exchanging it.
     Busy,
 }
 
 /// The right to exchange a refresh token.
-pub struct Lease {
+pub struct TokenLease {
     pub id: Uuid,
     pub refresh_token: String,
     /// How many exchanges there were before.
@@ -98,18 +97,18 @@ pub struct Lease {
 pub async fn claim(
     pool: &PgPool,
     keys: &Keyring,
-    place: Place<'_>,
+    slot: TokenSlot<'_>,
     first: &str,
     stale: Option<&str>,
     lease: Duration,
-) -> Result<Claim, StoreError> {
-    let (key_id, sealed) = place.seal(keys, REFRESH, first)?;
+) -> Result<TokenClaim, StoreError> {
+    let (key_id, sealed) = slot.seal(keys, REFRESH, first)?;
     let mut transaction = super::begin(pool).await?;
     sqlx::query!(
         "insert into provider_tokens (provider, auth_digest, key_id, refresh_token) values ($1, $2, $3, $4)
          on conflict on constraint provider_tokens_pkey do nothing",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         key_id,
         sealed
     )
@@ -119,8 +118,8 @@ pub async fn claim(
     sqlx::query!(
         "update provider_tokens set used_at = clock_timestamp()
          where provider = $1 and auth_digest = $2 and used_at < clock_timestamp() - interval '1 hour'",
-        place.provider.as_str(),
-        place.auth_digest
+        slot.provider.as_str(),
+        slot.auth_digest
     )
     .execute(&mut *transaction)
     .await?;
@@ -129,34 +128,34 @@ pub async fn claim(
                   coalesce(usable_until > clock_timestamp(), true) as "is_usable!",
                   coalesce(leased_until > clock_timestamp(), false) as "is_leased!"
            from provider_tokens where provider = $1 and auth_digest = $2 for update"#,
-        place.provider.as_str(),
-        place.auth_digest
+        slot.provider.as_str(),
+        slot.auth_digest
     )
     .fetch_one(&mut *transaction)
     .await?;
-    let tokens = place.open(keys, kept.key_id.as_deref(), kept.refresh_token, kept.access_token)?;
+    let tokens = slot.open(keys, kept.key_id.as_deref(), kept.refresh_token, kept.access_token)?;
     if let Some(token) = tokens.access.filter(|token| kept.is_usable && stale != Some(token)) {
         transaction.commit().await?;
-        return Ok(Claim::Kept(Access { token, usable_until: kept.usable_until }));
+        return Ok(TokenClaim::Kept(Access { token, usable_until: kept.usable_until }));
     }
     if kept.is_leased {
         transaction.commit().await?;
-        return Ok(Claim::Busy);
+        return Ok(TokenClaim::Busy);
     }
     let id = Uuid::new_v4();
     sqlx::query!(
         "update provider_tokens
          set lease = $3, leased_until = clock_timestamp() + make_interval(secs => $4)
          where provider = $1 and auth_digest = $2",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         id,
         lease.as_secs_f64()
     )
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(Claim::Granted(Lease { id, refresh_token: tokens.refresh, exchanges: kept.exchanges }))
+    Ok(TokenClaim::Granted(TokenLease { id, refresh_token: tokens.refresh, exchanges: kept.exchanges }))
 }
 
 /// Keeps what the exchange under `lease` brought and ends the lease. `false` where somebody else
@@ -164,20 +163,20 @@ pub async fn claim(
 pub async fn keep(
     pool: &PgPool,
     keys: &Keyring,
-    place: Place<'_>,
-    lease: &Lease,
+    slot: TokenSlot<'_>,
+    lease: &TokenLease,
     refresh_token: &str,
     access: &Access,
 ) -> Result<bool, StoreError> {
-    let (key_id, sealed_refresh) = place.seal(keys, REFRESH, refresh_token)?;
-    let (_, sealed_access) = place.seal(keys, ACCESS, &access.token)?;
+    let (key_id, sealed_refresh) = slot.seal(keys, REFRESH, refresh_token)?;
+    let (_, sealed_access) = slot.seal(keys, ACCESS, &access.token)?;
     let kept = sqlx::query!(
         "update provider_tokens
          set refresh_token = $4, access_token = $5, usable_until = $6, key_id = $7, exchanges = exchanges + 1,
              lease = null, leased_until = null, updated_at = clock_timestamp()
          where provider = $1 and auth_digest = $2 and exchanges = $3",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         lease.exchanges,
         sealed_refresh,
         sealed_access,
@@ -190,12 +189,12 @@ pub async fn keep(
 }
 
 /// Ends a lease under which nothing was exchanged.
-pub async fn release(pool: &PgPool, place: Place<'_>, lease: &Lease) -> Result<(), StoreError> {
+pub async fn release(pool: &PgPool, slot: TokenSlot<'_>, lease: &TokenLease) -> Result<(), StoreError> {
     sqlx::query!(
         "update provider_tokens set lease = null, leased_until = null
          where provider = $1 and auth_digest = $2 and lease = $3",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         lease.id
     )
     .execute(pool)
@@ -244,8 +243,8 @@ pub async fn reseal(pool: &PgPool, keys: &Keyring) -> Result<Resealed, StoreErro
     .await?;
     for row in rows {
         let provider = row.provider.parse().map_err(StoreError::Schema)?;
-        let place = Place { provider: &provider, auth_digest: &row.auth_digest };
-        match reseal_one(pool, keys, place).await {
+        let slot = TokenSlot { provider: &provider, auth_digest: &row.auth_digest };
+        match reseal_one(pool, keys, slot).await {
             Ok(changed) => done.changed += u64::from(changed),
             Err(error) => done.skip(error)?,
         }
@@ -253,25 +252,25 @@ pub async fn reseal(pool: &PgPool, keys: &Keyring) -> Result<Resealed, StoreErro
     Ok(done)
 }
 
-async fn reseal_one(pool: &PgPool, keys: &Keyring, place: Place<'_>) -> Result<bool, StoreError> {
+async fn reseal_one(pool: &PgPool, keys: &Keyring, slot: TokenSlot<'_>) -> Result<bool, StoreError> {
     let mut transaction = super::begin(pool).await?;
     let kept = sqlx::query!(
         "select key_id, refresh_token, access_token from provider_tokens
          where provider = $1 and auth_digest = $2 for update",
-        place.provider.as_str(),
-        place.auth_digest
+        slot.provider.as_str(),
+        slot.auth_digest
     )
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(kept) = kept else { return Ok(false) };
-    let tokens = place.open(keys, kept.key_id.as_deref(), kept.refresh_token, kept.access_token)?;
-    let (key_id, refresh) = place.seal(keys, REFRESH, &tokens.refresh)?;
-    let access = tokens.access.map(|access| place.seal(keys, ACCESS, &access)).transpose()?;
+    let tokens = slot.open(keys, kept.key_id.as_deref(), kept.refresh_token, kept.access_token)?;
+    let (key_id, refresh) = slot.seal(keys, REFRESH, &tokens.refresh)?;
+    let access = tokens.access.map(|access| slot.seal(keys, ACCESS, &access)).transpose()?;
     sqlx::query!(
         "update provider_tokens set key_id = $3, refresh_token = $4, access_token = $5
          where provider = $1 and auth_digest = $2",
-        place.provider.as_str(),
-        place.auth_digest,
+        slot.provider.as_str(),
+        slot.auth_digest,
         key_id,
         refresh,
         access.map(|(_, access)| access)

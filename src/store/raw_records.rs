@@ -10,7 +10,7 @@ use tributary_domain::{Origin, ProviderName};
 
 /// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct KeptRecord {
     /// Grows in the order in which records came.
     pub position: i64,
     pub origin: Origin,
@@ -97,7 +97,7 @@ pub async fn list(
     stream: &str,
     after: i64,
     most: u32,
-) -> Result<Vec<Kept>, StoreError> {
+) -> Result<Vec<KeptRecord>, StoreError> {
     let rows = sqlx::query!(
         "select position, partition, digest, key_id, record, parent, asked_at, identity, vanished from raw_records
          where provider = $1 and stream = $2 and position > $3 order by position limit $4",
@@ -117,7 +117,7 @@ pub async fn list(
         let stream = stream.to_owned();
         let origin =
             Origin { stream, partition: row.partition, record, parent, asked_at, identity, vanished };
-        Ok(Kept { position: row.position, origin })
+        Ok(KeptRecord { position: row.position, origin })
     });
     kept.collect()
 }

@@ -11,7 +11,7 @@ use tributary_domain::ProviderName;
 
 /// Why a request may not be sent, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct Delay {
     pub wait: Duration,
     /// Whether a budget is used up; else the provider asked for a pause.
     pub by_budget: bool,
@@ -23,10 +23,10 @@ pub async fn take(
     pool: &PgPool,
     provider: &ProviderName,
     budgets: &[(u32, Duration)],
-) -> Result<Option<Held>, StoreError> {
+) -> Result<Option<Delay>, StoreError> {
     let requests: Vec<i64> = budgets.iter().map(|(requests, _)| i64::from(*requests)).collect();
     let periods: Vec<PgInterval> = budgets.iter().map(|(_, period)| interval(*period)).collect();
-    let held = sqlx::query!(
+    let taken = sqlx::query!(
         r#"select (extract(epoch from wait) * 1e6)::bigint as wait_us, by_budget as "by_budget!"
            from take_request($1, $2, $3)"#,
         provider.as_str(),
@@ -35,10 +35,10 @@ pub async fn take(
     )
     .fetch_one(pool)
     .await?;
-    Ok(held.wait_us.map(|wait_us| Held {
+    Ok(taken.wait_us.map(|wait_us| Delay {
         // rounded down, it would be asked for a moment too early
         wait: Duration::from_micros(wait_us.max(0) as u64 + 1),
-        by_budget: held.by_budget,
+        by_budget: taken.by_budget,
     }))
 }
 

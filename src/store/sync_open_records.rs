@@ -1,4 +1,4 @@
-//! Table `sync_open_records`: what may still change at a provider that does not tell of changes.
+//! Table `sync_open_records`: what may still change at a provider that does not report changes.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

@@ -141,7 +141,7 @@ pub async fn add_warnings(
     Ok(())
 }
 
-/// Ends a run that was told what it sent in all, as succeeded or with what went wrong, of which
+/// Ends a run, given what it sent in all, as succeeded or with what went wrong, of which
 /// `failures` are the streams and their errors.
 pub async fn finish(
     connection: &mut PgConnection,

@@ -10,12 +10,11 @@ use tributary_manifest::{ClientError, Failure, ReadError};
 pub const PATIENCE: u32 = 3;
 /// The pause after a run that failed, where the schedule's is not shorter.
 const PAUSE: Duration = Duration::from_secs(60);
-/// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// How badly a run failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Failed {
+pub enum FailedRun {
     /// Some of it was read.
     Partly,
     /// Nothing was.
@@ -26,7 +25,7 @@ pub enum Failed {
     Closed(Duration),
 }
 
-impl Failed {
+impl FailedRun {
     /// Of a run with these failures that read something or not, at `now`.
     pub fn of(failures: &[Failure], read_something: bool, now: DateTime<Utc>) -> Self {
         let answered = |wanted: u16| failures.iter().any(|failure| failure.refusal() == Some(wanted));
@@ -51,8 +50,8 @@ impl Failed {
 ///
 /// What was read partly is read again no later than its schedule says: the part that works must
 /// not wait for the part that does not.
-pub fn after(failed: Failed, before: u32, scheduled: Option<Duration>) -> (u32, Duration) {
-    if let Failed::Closed(wait) = failed {
+pub fn after(failed: FailedRun, before: u32, scheduled: Option<Duration>) -> (u32, Duration) {
+    if let FailedRun::Closed(wait) = failed {
         // nothing is wrong: it counts neither for nor against the provider
         return (before, wait);
     }
@@ -62,9 +61,9 @@ pub fn after(failed: Failed, before: u32, scheduled: Option<Duration>) -> (u32, 
     let doubled = failures.saturating_sub(PATIENCE - 1).min(16);
     let grown = (first * 2_u32.pow(doubled)).min(PAUSE_MAX);
     match failed {
-        Failed::Partly => (failures, grown.min(scheduled)),
-        Failed::Wholly => (failures, grown),
-        Failed::Refused | Failed::Closed(_) => (failures.max(PATIENCE), PAUSE_MAX),
+        FailedRun::Partly => (failures, grown.min(scheduled)),
+        FailedRun::Wholly => (failures, grown),
+        FailedRun::Refused | FailedRun::Closed(_) => (failures.max(PATIENCE), PAUSE_MAX),
     }
 }
 
@@ -86,24 +85,24 @@ mod tests {
     #[test]
     fn pauses_grow_to_an_hour_once_patience_is_over() {
         let pauses: Vec<u64> =
-            (0..10).map(|before| after(Failed::Wholly, before, EVERY).1.as_secs()).collect();
+            (0..10).map(|before| after(FailedRun::Wholly, before, EVERY).1.as_secs()).collect();
         assert_eq!(pauses, [60, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
-        assert_eq!(after(Failed::Wholly, u32::MAX, EVERY).1, PAUSE_MAX);
-        assert_eq!(after(Failed::Wholly, 0, None).1, PAUSE);
+        assert_eq!(after(FailedRun::Wholly, u32::MAX, EVERY).1, PAUSE_MAX);
+        assert_eq!(after(FailedRun::Wholly, 0, None).1, PAUSE);
     }
 
     #[test]
     fn what_works_does_not_wait_for_what_does_not() {
-        assert!((0..100).all(|before| after(Failed::Partly, before, EVERY).1 <= Duration::from_secs(900)));
+        assert!((0..100).all(|before| after(FailedRun::Partly, before, EVERY).1 <= Duration::from_secs(900)));
     }
 
     #[test]
     fn refused_credentials_open_the_breaker_at_once() {
-        assert_eq!(after(Failed::Refused, 0, EVERY), (PATIENCE, PAUSE_MAX));
-        assert_eq!(Failed::of(&[failure(500), failure(401)], true, Utc::now()), Failed::Refused);
-        assert_eq!(Failed::of(&[failure(403)], false, Utc::now()), Failed::Refused);
-        assert_eq!(Failed::of(&[failure(403)], true, Utc::now()), Failed::Partly);
-        assert_eq!(Failed::of(&[failure(404)], false, Utc::now()), Failed::Wholly);
+        assert_eq!(after(FailedRun::Refused, 0, EVERY), (PATIENCE, PAUSE_MAX));
+        assert_eq!(FailedRun::of(&[failure(500), failure(401)], true, Utc::now()), FailedRun::Refused);
+        assert_eq!(FailedRun::of(&[failure(403)], false, Utc::now()), FailedRun::Refused);
+        assert_eq!(FailedRun::of(&[failure(403)], true, Utc::now()), FailedRun::Partly);
+        assert_eq!(FailedRun::of(&[failure(404)], false, Utc::now()), FailedRun::Wholly);
     }
 
     #[test]
@@ -111,7 +110,7 @@ mod tests {
         let refused =
             ClientError::Refused { request: "/token".to_owned(), status: 400, excerpt: String::new() };
         let no_token = failed(ClientError::NoToken(Box::new(refused)));
-        assert_eq!(Failed::of(&[no_token], false, Utc::now()), Failed::Refused);
+        assert_eq!(FailedRun::of(&[no_token], false, Utc::now()), FailedRun::Refused);
     }
 
     #[test]
@@ -119,7 +118,7 @@ mod tests {
         let now = Utc::now();
         let wait = Duration::from_secs(7200);
         let closed = ClientError::AskedToWait { until: now + wait, why: Closed::ByProvider };
-        let failed = Failed::of(&[failure(500), failed(closed)], true, now);
+        let failed = FailedRun::of(&[failure(500), failed(closed)], true, now);
         assert_eq!(after(failed, 7, EVERY), (7, wait));
     }
 }

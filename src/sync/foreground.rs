@@ -6,27 +6,26 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
-use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
-use super::{Instance, Progress, WarnedOf};
+use super::renewed_lease::RenewedLease;
+use super::{Instance, SyncProgress, WarnedOf};
 use crate::store::leases::Holder;
 use crate::store::{StoreError, Tally};
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, StreamGroup};
 
-/// How often a lease that another holds is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a lease that another has is checked.
+const RECHECK: Duration = Duration::from_millis(100);
 
 /// What to do where another instance is at a group.
 pub enum Busy<'a> {
-    /// Wait for it, and tell about it once.
+    /// Wait for it, and report that once.
     Wait(&'a (dyn Fn(&str, &Holder) + Sync)),
-    /// Give up.
     GiveUp,
 }
 
 /// What is to be read.
-pub struct Order<'a> {
+pub struct SyncRequest<'a> {
     /// Only this stream, with those above it; all without it.
     pub stream: Option<&'a str>,
     /// Forget the cursors of the streams first.
@@ -34,18 +33,22 @@ pub struct Order<'a> {
     pub busy: Busy<'a>,
 }
 
-/// How an order ended.
+/// How a request ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Synced {
     /// All groups together.
     Ran(RunOutcome),
-    /// Another instance is at this group, and the order was not to wait.
+    /// Another instance is at this group, and the request was not to wait.
     Busy { group: String, holder: Holder },
 }
 
 impl Puller {
-    /// Reads now what `order` says, group after group. A pause after failures does not count.
-    pub async fn sync_now(&self, order: &Order<'_>, stop: &CancellationToken) -> Result<Synced, StoreError> {
+    /// Reads now what `request` says, group after group. A pause after failures does not count.
+    pub async fn sync_now(
+        &self,
+        request: &SyncRequest<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Synced, StoreError> {
         let mut total = RunOutcome::Succeeded {
             tally: Tally::default(),
             quarantined: 0,
@@ -53,21 +56,21 @@ impl Puller {
             warned: WarnedOf::default(),
         };
         for group in &self.groups {
-            let names = match order.stream {
+            let names = match request.stream {
                 None => group.streams.clone(),
                 Some(stream) if group.streams.iter().any(|name| name == stream) => vec![stream.to_owned()],
                 Some(_) => continue,
             };
-            let held = tokio::select! {
-                held = self.take(group, &order.busy) => held?,
+            let lease = tokio::select! {
+                lease = self.take(group, &request.busy) => lease?,
                 () = stop.cancelled() => return Ok(Synced::Ran(RunOutcome::Interrupted)),
             };
-            let held = match held {
-                Ok(held) => held,
+            let lease = match lease {
+                Ok(lease) => lease,
                 Err(holder) => return Ok(Synced::Busy { group: group.name.clone(), holder }),
             };
-            let work = Work::Streams { names, forget: order.forget };
-            match self.run(held, &work, stop).await? {
+            let work = Work::Streams { names, forget: request.forget };
+            match self.run(lease, &work, stop).await? {
                 None => {}
                 Some(RunOutcome::Interrupted) => return Ok(Synced::Ran(RunOutcome::Interrupted)),
                 Some(outcome) => total = together(total, outcome),
@@ -81,18 +84,18 @@ impl Puller {
         &self,
         group: &StreamGroup,
         busy: &Busy<'_>,
-    ) -> Result<Result<HeldLease, Holder>, StoreError> {
-        let mut told = false;
+    ) -> Result<Result<RenewedLease, Holder>, StoreError> {
+        let mut reported = false;
         loop {
-            match HeldLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
-                Ok(held) => return Ok(Ok(held)),
+            match RenewedLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
+                Ok(lease) => return Ok(Ok(lease)),
                 Err(holder) => match busy {
                     Busy::GiveUp => return Ok(Err(holder)),
-                    Busy::Wait(tell) => {
-                        if !std::mem::replace(&mut told, true) {
-                            tell(&group.name, &holder);
+                    Busy::Wait(report) => {
+                        if !std::mem::replace(&mut reported, true) {
+                            report(&group.name, &holder);
                         }
-                        tokio::time::sleep(LOOK).await;
+                        tokio::time::sleep(RECHECK).await;
                     }
                 },
             }
@@ -141,12 +144,12 @@ pub async fn run_once(
     pool: &PgPool,
     provider: &ProviderName,
     compiled: &Arc<CompiledProvider>,
-    progress: &Arc<Progress>,
+    progress: &Arc<SyncProgress>,
 ) -> Result<RunOutcome, StoreError> {
     let mut puller = Puller::over(pool.clone(), provider.clone(), Arc::clone(compiled), Instance::default());
     puller.progress = Arc::clone(progress);
-    let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
-    match puller.sync_now(&order, &CancellationToken::new()).await? {
+    let request = SyncRequest { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
+    match puller.sync_now(&request, &CancellationToken::new()).await? {
         Synced::Ran(outcome) => Ok(outcome),
         Synced::Busy { .. } => Ok(RunOutcome::Interrupted),
     }

@@ -3,12 +3,12 @@
 
 mod breaker;
 mod foreground;
-mod held;
 mod housekeeping;
 mod instance;
 mod progress;
 mod puller;
 mod remap;
+mod renewed_lease;
 mod replay;
 mod scheduler;
 mod shared;
@@ -16,13 +16,13 @@ mod sink;
 mod warned;
 
 pub use breaker::PATIENCE;
-pub use foreground::{Busy, Order, Synced, run_once};
-pub use held::HeldLease;
+pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{Cared, FORGETTING, Housekeeper, Retention};
 pub use instance::Instance;
-pub use progress::Progress;
+pub use progress::SyncProgress;
 pub use puller::{Puller, RunOutcome, Work};
-pub use remap::{RemapFailure, RemapOrder, RemapOutcome, Remapped};
+pub use remap::{RemapFailure, RemapOutcome, RemapRequest, Remapped};
+pub use renewed_lease::RenewedLease;
 pub use replay::{Replayed, Replayer};
 pub use scheduler::Scheduler;
 pub use shared::DatabaseShared;

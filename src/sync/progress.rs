@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts of the runs of one provider since the process started.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub struct SyncProgress {
     records: AtomicU64,
     requests: AtomicU64,
     runs: AtomicU64,
 }
 
-impl Progress {
+impl SyncProgress {
     pub(super) fn add_records(&self, count: u64) {
         self.records.fetch_add(count, Ordering::Relaxed);
     }
@@ -28,7 +28,7 @@ impl Progress {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Requests that committed pages told of.
+    /// Requests that committed pages reported.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }

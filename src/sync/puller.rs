@@ -10,10 +10,10 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::breaker::{self, Failed};
-use super::held::HeldLease;
+use super::breaker::{self, FailedRun};
+use super::renewed_lease::RenewedLease;
 use super::sink::{self, DatabaseSink, SinkError};
-use super::{DatabaseShared, Instance, Progress, WarnedOf};
+use super::{DatabaseShared, Instance, SyncProgress, WarnedOf};
 use crate::store::database::{soon, within};
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
@@ -50,7 +50,7 @@ pub struct Puller {
     pub(super) groups: Vec<StreamGroup>,
     schedules: BTreeMap<String, Schedule>,
     pub(super) instance: Instance,
-    pub(super) progress: Arc<Progress>,
+    pub(super) progress: Arc<SyncProgress>,
 }
 
 impl Puller {
@@ -75,13 +75,13 @@ impl Puller {
     }
 
     /// What to watch the runs by.
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<SyncProgress> {
         Arc::clone(&self.progress)
     }
 
     /// Waits until no token is being exchanged: an exchange that has begun is finished and kept.
-    pub async fn settled(&self) {
-        self.compiled.settled().await;
+    pub async fn drained(&self) {
+        self.compiled.drained().await;
     }
 
     /// The groups of streams, each of which is read by one instance at a time.
@@ -102,18 +102,18 @@ impl Puller {
         sync_tasks::register(&self.pool, &self.provider, &scheduled.collect::<Vec<_>>()).await
     }
 
-    /// One run under the lease that is held. `None` where nothing was due after all.
+    /// One run under `lease`. `None` where nothing was due after all.
     pub(super) async fn run(
         &self,
-        held: HeldLease,
+        lease: RenewedLease,
         work: &Work,
         stop: &CancellationToken,
     ) -> Result<Option<RunOutcome>, StoreError> {
         if stop.is_cancelled() {
-            held.give_back().await?;
+            lease.give_back().await?;
             return Ok(Some(RunOutcome::Interrupted));
         }
-        let taken = held.taken();
+        let taken = lease.taken();
         if let Some(before) = &taken.taken_from {
             tracing::warn!(provider = %self.provider, group = taken.lease.group, before,
                 "took over from an instance that did not renew its lease");
@@ -121,11 +121,11 @@ impl Puller {
         let outcome = match soon(self.begin(&taken.lease, work)).await? {
             None => Some(RunOutcome::Interrupted),
             Some(begun) if begun.tasks.is_empty() && matches!(work, Work::Due) => None,
-            Some(begun) => Some(self.read(taken, begun, &held, stop).await?),
+            Some(begun) => Some(self.read(taken, begun, &lease, stop).await?),
         };
         match outcome {
-            None | Some(RunOutcome::Interrupted) => held.give_back().await?,
-            Some(_) => held.forget(),
+            None | Some(RunOutcome::Interrupted) => lease.give_back().await?,
+            Some(_) => lease.forget(),
         }
         Ok(outcome)
     }
@@ -169,7 +169,7 @@ impl Puller {
         &self,
         taken: &Taken,
         begun: Begun,
-        held: &HeldLease,
+        renewed: &RenewedLease,
         stop: &CancellationToken,
     ) -> Result<RunOutcome, StoreError> {
         let lease = &taken.lease;
@@ -177,7 +177,7 @@ impl Puller {
             DatabaseSink::new(&self.pool, lease, begun.run, &self.compiled, &self.groups, &self.progress);
         let result = tokio::select! {
             result = self.compiled.run_selected(&begun.selection, &mut sink) => result,
-            () = held.lost().cancelled_owned() => Err(RunError::Sink(SinkError::LeaseLost)),
+            () = renewed.lost().cancelled_owned() => Err(RunError::Sink(SinkError::LeaseLost)),
             () = stop.cancelled() => return Ok(RunOutcome::Interrupted),
         };
         let (tally, quarantined, read_something) = (sink.tally, sink.quarantined, sink.pages > 0);
@@ -219,8 +219,8 @@ impl Puller {
         leases::limit_silence(&mut transaction, lease).await?;
         let resources = self.groups.iter().filter(|g| g.name == lease.group).flat_map(|g| &g.resources);
         for resource in resources {
-            // also when their stream failed: what was read is not held back for what was not
-            sink::settle(&mut transaction, lease, *resource, &self.groups).await?;
+            // also when their stream failed: what was read does not wait for what was not
+            sink::finish_first_read(&mut transaction, lease, *resource, &self.groups).await?;
         }
         let requests = ended.report.as_ref().map(|report| report.requests);
         let failures = ended.failures();
@@ -257,7 +257,7 @@ struct Begun {
 struct Ended {
     report: Option<RunReport>,
     error: Option<String>,
-    failed: Option<Failed>,
+    failed: Option<FailedRun>,
 }
 
 impl Ended {
@@ -269,10 +269,10 @@ impl Ended {
         let text = Some(with_causes(&error));
         match error {
             RunError::Incomplete(report) => {
-                let failed = Failed::of(&report.failures, read_something, now);
+                let failed = FailedRun::of(&report.failures, read_something, now);
                 Self { report: Some(report), error: text, failed: Some(failed) }
             }
-            RunError::Sink(_) => Self { report: None, error: text, failed: Some(Failed::Wholly) },
+            RunError::Sink(_) => Self { report: None, error: text, failed: Some(FailedRun::Wholly) },
         }
     }
 

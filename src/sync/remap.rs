@@ -13,7 +13,7 @@ use crate::records::{self, Batch, Written};
 use crate::store::database::{LARGE, within};
 use crate::store::leases::{self, Holder, Lease};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
-use crate::store::raw_records::{self, Kept};
+use crate::store::raw_records::{self, KeptRecord};
 use crate::store::{self, StoreError, Tally, transactions};
 use tributary_domain::{Origin, Record, Resource};
 use tributary_manifest::{MappedRecord, RemapError, StreamGroup};
@@ -66,12 +66,12 @@ impl From<sqlx::Error> for RemapFailure {
     }
 }
 
-/// What is to be mapped again, and who is told how far it has come.
-pub struct RemapOrder<'a> {
+/// What is to be mapped again, and what gets the progress.
+pub struct RemapRequest<'a> {
     /// Only this stream; all without it.
     pub stream: Option<&'a str>,
     pub busy: Busy<'a>,
-    pub tell: &'a (dyn Fn(&Remapped) + Sync),
+    pub report: &'a (dyn Fn(&Remapped) + Sync),
 }
 
 impl Puller {
@@ -90,25 +90,25 @@ impl Puller {
     /// Holds the leases of the groups meanwhile, so that nothing newer is written in between.
     pub async fn remap(
         &self,
-        order: &RemapOrder<'_>,
+        request: &RemapRequest<'_>,
         stop: &CancellationToken,
     ) -> Result<RemapOutcome, RemapFailure> {
         let mut done = Remapped::default();
         for group in &self.groups {
-            let wanted = |name: &&String| order.stream.is_none_or(|stream| stream == name.as_str());
+            let wanted = |name: &&String| request.stream.is_none_or(|stream| stream == name.as_str());
             let streams: Vec<&String> = group.streams.iter().filter(wanted).collect();
             if streams.is_empty() {
                 continue;
             }
-            let held = match self.take(group, &order.busy).await? {
-                Ok(held) => held,
+            let lease = match self.take(group, &request.busy).await? {
+                Ok(lease) => lease,
                 Err(holder) => return Ok(RemapOutcome::Busy { group: group.name.clone(), holder }),
             };
             let result = tokio::select! {
-                result = self.remap_group(&held.taken().lease, group, &streams, order, &mut done) => Some(result),
+                result = self.remap_group(&lease.taken().lease, group, &streams, request, &mut done) => Some(result),
                 () = stop.cancelled() => None,
             };
-            held.give_back().await?;
+            lease.give_back().await?;
             match result {
                 Some(result) => result?,
                 None => return Ok(RemapOutcome::Interrupted(done)),
@@ -122,12 +122,12 @@ impl Puller {
         lease: &Lease,
         group: &StreamGroup,
         streams: &[&String],
-        order: &RemapOrder<'_>,
+        request: &RemapRequest<'_>,
         done: &mut Remapped,
     ) -> Result<(), RemapFailure> {
         for stream in group.streams.iter().filter(|stream| streams.contains(stream)) {
             match self.compiled.resource_of(stream) {
-                Ok(resource) => self.remap_stream(lease, stream, resource, order, done).await?,
+                Ok(resource) => self.remap_stream(lease, stream, resource, request, done).await?,
                 // it only feeds others
                 Err(RemapError::NoResource(_)) => {}
                 Err(error) => return Err(error.into()),
@@ -141,7 +141,7 @@ impl Puller {
         lease: &Lease,
         stream: &str,
         resource: Resource,
-        order: &RemapOrder<'_>,
+        request: &RemapRequest<'_>,
         done: &mut Remapped,
     ) -> Result<(), RemapFailure> {
         let last = self.last_states(stream).await?;
@@ -162,7 +162,7 @@ impl Puller {
             done.superseded += written.superseded;
             done.quarantined += written.quarantined;
             done.freed += written.freed;
-            (order.tell)(done);
+            (request.report)(done);
             after = newest;
         }
     }
@@ -172,20 +172,20 @@ impl Puller {
         &self,
         lease: &Lease,
         resource: Resource,
-        (kept, mut piece): (&[Kept], Piece),
-        last: &HashMap<String, Place>,
+        (kept, mut piece): (&[KeptRecord], Piece),
+        last: &HashMap<String, MappedAt>,
         born: &mut HashSet<String>,
     ) -> Result<Remapped, RemapFailure> {
         let mut transaction = store::begin(&self.pool).await?;
         leases::limit_silence(&mut transaction, lease).await?;
         if resource == Resource::Transactions {
-            let ids: Vec<&str> = piece.states.iter().map(|state| records::key(&state.record)).collect();
+            let ids: Vec<&str> = piece.states.iter().map(|state| records::row_key(&state.record)).collect();
             let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
             born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
         }
         let before = piece.states.len();
         piece.states.retain(|state| {
-            let id = records::key(&state.record);
+            let id = records::row_key(&state.record);
             born.contains(id) || last.get(id) == Some(&state.place)
         });
         let superseded = (before - piece.states.len()) as u64;
@@ -206,8 +206,8 @@ impl Puller {
     }
 
     /// Which state of each record came last: the only one that a record that is there already
-    /// may be brought to, as the ones before it are history that has been told.
-    async fn last_states(&self, stream: &str) -> Result<HashMap<String, Place>, RemapFailure> {
+    /// may be brought to, as the ones before it are history that has been served.
+    async fn last_states(&self, stream: &str) -> Result<HashMap<String, MappedAt>, RemapFailure> {
         let mut last = HashMap::new();
         let (keys, mut after) = (encryption::keyring(), i64::MIN);
         loop {
@@ -217,7 +217,7 @@ impl Puller {
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
             let mapped = self.compiled.map_again(origins(&kept)).await?;
             for state in sort(&kept, mapped).states {
-                last.insert(records::key(&state.record).to_owned(), state.place);
+                last.insert(records::row_key(&state.record).to_owned(), state.place);
             }
             after = newest;
         }
@@ -225,34 +225,34 @@ impl Puller {
 }
 
 /// Position of the raw record, and place among what it is mapped to.
-type Place = (i64, usize);
+type MappedAt = (i64, usize);
 
-struct State {
-    place: Place,
+struct MappedState {
+    place: MappedAt,
     record: Record,
 }
 
 /// What a batch of raw records is mapped to.
 #[derive(Default)]
 struct Piece {
-    states: Vec<State>,
+    states: Vec<MappedState>,
     refused: Vec<Refused>,
     /// Places of the raw records of which everything has its place.
     mapped: Vec<usize>,
 }
 
-fn origins(kept: &[Kept]) -> Vec<Origin> {
+fn origins(kept: &[KeptRecord]) -> Vec<Origin> {
     kept.iter().map(|kept| kept.origin.clone()).collect()
 }
 
-fn sort(kept: &[Kept], mapped: Vec<Vec<MappedRecord>>) -> Piece {
+fn sort(kept: &[KeptRecord], mapped: Vec<Vec<MappedRecord>>) -> Piece {
     let mut piece = Piece::default();
     for (index, (kept, mapped)) in kept.iter().zip(mapped).enumerate() {
         let refused_before = piece.refused.len();
         for (at, record) in mapped.into_iter().enumerate() {
             match record {
                 MappedRecord::Canonical(record) => {
-                    piece.states.push(State { place: (kept.position, at), record });
+                    piece.states.push(MappedState { place: (kept.position, at), record });
                 }
                 MappedRecord::Unmappable { origin, reason } => {
                     piece.refused.push(Refused { record: RefusedRecord::Unmapped(origin), reason });

@@ -50,11 +50,11 @@ impl<'a> Replayer<'a> {
         Self { pool, providers }
     }
 
-    /// Replays all records of `which`, in the order in which they came, and tells how far it is.
+    /// Replays all records of `which`, in the order in which they came, and reports how far it is.
     pub async fn replay_all(
         &self,
         which: Which<'_>,
-        tell: &(dyn Fn(&Replayed) + Sync),
+        report: &(dyn Fn(&Replayed) + Sync),
     ) -> Result<Replayed, StoreError> {
         let mut done = Replayed::default();
         let mut after = i64::MIN;
@@ -65,7 +65,7 @@ impl<'a> Replayer<'a> {
             let Some(newest) = records.last().map(|record| record.id) else { return Ok(done) };
             for record in records {
                 self.replay(&record, &mut done).await?;
-                tell(&done);
+                report(&done);
             }
             after = newest;
         }

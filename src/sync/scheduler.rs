@@ -9,9 +9,9 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::held::HeldLease;
 use super::puller::{Puller, RunOutcome, Work};
-use super::{Instance, Progress};
+use super::renewed_lease::RenewedLease;
+use super::{Instance, SyncProgress};
 use crate::store::StoreError;
 use crate::store::database::soon;
 use crate::store::leases;
@@ -34,7 +34,7 @@ impl Scheduler {
     }
 
     /// What to watch the runs by.
-    pub fn progress(&self) -> Arc<Progress> {
+    pub fn progress(&self) -> Arc<SyncProgress> {
         self.puller.progress()
     }
 
@@ -54,9 +54,9 @@ impl Scheduler {
             }
             while registered
                 && !stop.is_cancelled()
-                && let Some(held) = self.take().await
+                && let Some(lease) = self.take().await
             {
-                runs.spawn(run_and_report(Arc::clone(&self.puller), held, stop.clone()));
+                runs.spawn(run_and_report(Arc::clone(&self.puller), lease, stop.clone()));
             }
             let tick = TICK.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {
@@ -67,7 +67,7 @@ impl Scheduler {
             }
         }
         while runs.join_next().await.is_some() {}
-        self.puller.settled().await;
+        self.puller.drained().await;
     }
 
     async fn register(&self) -> bool {
@@ -79,7 +79,7 @@ impl Scheduler {
     }
 
     /// The lease of a group that is due, if there is one to be had.
-    async fn take(&self) -> Option<HeldLease> {
+    async fn take(&self) -> Option<RenewedLease> {
         let puller = &self.puller;
         let groups: Vec<&str> = puller.groups().iter().map(|group| group.name.as_str()).collect();
         let Instance { name, lease_time } = &puller.instance;
@@ -90,13 +90,13 @@ impl Scheduler {
             tracing::error!(provider = %puller.provider, %error, "cannot find out which syncs are due");
             None
         });
-        Some(HeldLease::new(&puller.pool, taken?))
+        Some(RenewedLease::new(&puller.pool, taken?))
     }
 }
 
-async fn run_and_report(puller: Arc<Puller>, held: HeldLease, stop: CancellationToken) {
-    let (provider, group) = (&puller.provider, held.taken().lease.group.clone());
-    let outcome: Result<_, StoreError> = puller.run(held, &Work::Due, &stop).await;
+async fn run_and_report(puller: Arc<Puller>, lease: RenewedLease, stop: CancellationToken) {
+    let (provider, group) = (&puller.provider, lease.taken().lease.group.clone());
+    let outcome: Result<_, StoreError> = puller.run(lease, &Work::Due, &stop).await;
     let label = match &outcome {
         Ok(None) => return,
         Ok(Some(RunOutcome::Interrupted)) => "interrupted",

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::encryption::{self, Keyring};
 use crate::store::database::soon;
-use crate::store::provider_tokens::{self, Access, Claim, Lease, Place};
+use crate::store::provider_tokens::{self, Access, TokenClaim, TokenLease, TokenSlot};
 use crate::store::{StoreError, request_log};
 use tributary_domain::ProviderName;
 use tributary_manifest::{
@@ -18,7 +18,7 @@ use tributary_manifest::{
 /// may take together.
 const LEASE: Duration = Duration::from_secs(120);
 /// How often is looked whether somebody else's exchange is done.
-const LOOK: Duration = Duration::from_millis(100);
+const RECHECK: Duration = Duration::from_millis(100);
 /// The longest pause between attempts to keep a token that was got.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -49,22 +49,22 @@ impl DatabaseShared {
     }
 
     async fn exchange(&self, exchange: Exchange) -> Result<AccessToken, TokenError> {
-        let place = Place { provider: &self.provider, auth_digest: exchange.key.as_bytes() };
+        let slot = TokenSlot { provider: &self.provider, auth_digest: exchange.key.as_bytes() };
         let stale = exchange.stale.as_ref().map(Secret::expose);
         let lease = loop {
             let first = exchange.first.expose();
-            let claim = provider_tokens::claim(&self.pool, &self.keys, place, first, stale, self.lease);
+            let claim = provider_tokens::claim(&self.pool, &self.keys, slot, first, stale, self.lease);
             match soon(claim).await.map_err(out_of_reach)? {
-                Claim::Kept(access) => return Ok(from_store(access)),
-                Claim::Granted(lease) => break lease,
-                Claim::Busy => tokio::time::sleep(LOOK).await,
+                TokenClaim::Kept(access) => return Ok(from_store(access)),
+                TokenClaim::Granted(lease) => break lease,
+                TokenClaim::Busy => tokio::time::sleep(RECHECK).await,
             }
         };
         match (exchange.send)(lease.refresh_token.clone().into()).await {
-            Ok(granted) => self.keep(place, &lease, granted).await,
+            Ok(granted) => self.keep(slot, &lease, granted).await,
             Err(error) => {
                 // if this fails, the lease ends by itself
-                if let Err(error) = soon(provider_tokens::release(&self.pool, place, &lease)).await {
+                if let Err(error) = soon(provider_tokens::release(&self.pool, slot, &lease)).await {
                     tracing::warn!(provider = %self.provider, %error, "the lease of a token could not be given back");
                 }
                 Err(error)
@@ -75,8 +75,8 @@ impl DatabaseShared {
     /// Keeps what was got, for as long as it takes: the token before it is spent.
     async fn keep(
         &self,
-        place: Place<'_>,
-        lease: &Lease,
+        slot: TokenSlot<'_>,
+        lease: &TokenLease,
         granted: Granted,
     ) -> Result<AccessToken, TokenError> {
         let refresh = granted.refresh.as_ref().map_or(lease.refresh_token.as_str(), Secret::expose);
@@ -84,9 +84,9 @@ impl DatabaseShared {
             token: granted.access.value.expose().to_owned(),
             usable_until: granted.access.usable_until,
         };
-        let mut pause = LOOK;
+        let mut pause = RECHECK;
         loop {
-            match soon(provider_tokens::keep(&self.pool, &self.keys, place, lease, refresh, &access)).await {
+            match soon(provider_tokens::keep(&self.pool, &self.keys, slot, lease, refresh, &access)).await {
                 Ok(true) => return Ok(granted.access),
                 Ok(false) => {
                     let why = "another instance exchanged the token meanwhile".to_owned();
@@ -116,12 +116,12 @@ impl Shared for DatabaseShared {
     fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>> {
         Box::pin(async move {
             let budgets: Vec<_> = budgets.iter().map(|budget| (budget.requests, budget.per)).collect();
-            let held =
+            let delay =
                 soon(request_log::take(&self.pool, &self.provider, &budgets)).await.map_err(out_of_reach)?;
-            Ok(match held {
+            Ok(match delay {
                 None => Admission::Go,
-                Some(held) if held.by_budget => Admission::Wait { wait: held.wait, why: Closed::ByBudget },
-                Some(held) => Admission::Wait { wait: held.wait, why: Closed::ByProvider },
+                Some(delay) if delay.by_budget => Admission::Wait { wait: delay.wait, why: Closed::ByBudget },
+                Some(delay) => Admission::Wait { wait: delay.wait, why: Closed::ByProvider },
             })
         })
     }

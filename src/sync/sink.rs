@@ -1,5 +1,5 @@
 //! Where a run's pages go: rows, cursor and counts of a page are committed together, and only
-//! while the run's lease is held.
+//! while the run has its lease.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Progress, WarnedOf, warned};
+use super::{SyncProgress, WarnedOf, warned};
 use crate::encryption;
 use crate::records::{self, Batch, Written};
 use crate::store::database::{soon, within};
@@ -19,10 +19,10 @@ use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::sync_open_records::{self, OpenRow};
 use crate::store::sync_runs::{self, Counts};
-use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_next_seen};
+use crate::store::{self, StoreError, Tally, feeds, raw_records, sync_cursors, sync_known_next};
 use tributary_domain::{FeedName, ProviderName, Record, RecordError, Resource, parse_record};
 use tributary_manifest::{
-    CompiledProvider, MappedRecord, OpenRecord, Page, PageSink, StreamGroup, Warning, Warnings,
+    CompiledProvider, MappedRecord, OpenRecord, PageSink, RecordPage, StreamGroup, Warning, Warnings,
 };
 
 /// How long the commit of a page may take at most: several times as long as whoever holds the lease
@@ -61,7 +61,7 @@ pub struct DatabaseSink<'a> {
     lease: &'a Lease,
     run: Uuid,
     groups: &'a [StreamGroup],
-    progress: &'a Progress,
+    progress: &'a SyncProgress,
     /// Streams of accounts and of beneficiaries that have not ended yet.
     open_streams: HashMap<Resource, usize>,
     /// What the run brought so far.
@@ -82,7 +82,7 @@ impl<'a> DatabaseSink<'a> {
         run: Uuid,
         compiled: &CompiledProvider,
         groups: &'a [StreamGroup],
-        progress: &'a Progress,
+        progress: &'a SyncProgress,
     ) -> Self {
         let streams: BTreeSet<&str> =
             groups.iter().filter(|group| group.name == lease.group).flat_map(streams).collect();
@@ -108,7 +108,7 @@ impl<'a> DatabaseSink<'a> {
     }
 
     /// Whether the last stream of the page's resource in this group ends with it.
-    fn ends_resource(&mut self, page: &Page) -> bool {
+    fn ends_resource(&mut self, page: &RecordPage) -> bool {
         let Some(open) = self.open_streams.get_mut(&page.resource) else { return false };
         if page.end_of_stream {
             *open = open.saturating_sub(1);
@@ -119,14 +119,14 @@ impl<'a> DatabaseSink<'a> {
     async fn write(
         &self,
         connection: &mut PgConnection,
-        page: &Page,
+        page: &RecordPage,
         batch: &Batch,
         ended: bool,
         warnings: &mut Warnings,
     ) -> Result<(Counts, WarnedOf), SinkError> {
         leases::limit_silence(connection, self.lease).await?;
-        if let Some(feed) = held_feed(page.resource).filter(|_| page.first_of_stream) {
-            feeds::hold_new(connection, self.provider(), feed).await?;
+        if let Some(feed) = first_sync_feed(page.resource).filter(|_| page.first_of_stream) {
+            feeds::await_first_sync(connection, self.provider(), feed).await?;
         }
         let Written { tally, refused } =
             records::write(connection, self.provider(), page.resource, batch).await?;
@@ -146,7 +146,7 @@ impl<'a> DatabaseSink<'a> {
             sync_cursors::save(connection, self.provider(), stream, partition, cursor).await?;
         }
         if ended {
-            settle(connection, self.lease, page.resource, self.groups).await?;
+            finish_first_read(connection, self.lease, page.resource, self.groups).await?;
         }
         let counts = Counts { tally, quarantined, requests: page.requests, warnings: warned.total() };
         sync_runs::add(connection, self.run, &page.stream, counts).await?;
@@ -171,7 +171,7 @@ impl<'a> DatabaseSink<'a> {
         sync_runs::add_warnings(connection, self.run, stream, &rows).await
     }
 
-    fn report(&mut self, page: &Page, counts: Counts) {
+    fn report(&mut self, page: &RecordPage, counts: Counts) {
         let Counts { tally, quarantined, requests, .. } = counts;
         self.tally += tally;
         self.quarantined += quarantined;
@@ -209,8 +209,8 @@ fn streams(group: &StreamGroup) -> impl Iterator<Item = &str> {
     group.streams.iter().map(String::as_str)
 }
 
-/// The feed whose first full sync is held back until its end, if the resource has one.
-fn held_feed(resource: Resource) -> Option<FeedName> {
+/// The feed that waits for the end of the first full sync, if the resource has one.
+fn first_sync_feed(resource: Resource) -> Option<FeedName> {
     match resource {
         Resource::Accounts => Some(FeedName::Accounts),
         Resource::Beneficiaries => Some(FeedName::Beneficiaries),
@@ -254,17 +254,17 @@ fn open_row(open: &OpenRecord) -> OpenRow {
 
 /// Notes that the first full read of `resource` by the lease's group is over, and lets its feed go
 /// if that of every group of `groups` that brings such records is.
-pub async fn settle(
+pub async fn finish_first_read(
     connection: &mut PgConnection,
     lease: &Lease,
     resource: Resource,
     groups: &[StreamGroup],
 ) -> Result<(), StoreError> {
-    let Some(feed) = held_feed(resource) else { return Ok(()) };
+    let Some(feed) = first_sync_feed(resource) else { return Ok(()) };
     let bringing = groups.iter().filter(|group| group.resources.contains(&resource));
     let bringing: Vec<&str> = bringing.map(|group| group.name.as_str()).collect();
-    if leases::settle(connection, lease, resource, &bringing).await? {
-        feeds::release(connection, &lease.provider, feed).await?;
+    if leases::finish_first_read(connection, lease, resource, &bringing).await? {
+        feeds::end_first_sync(connection, &lease.provider, feed).await?;
     }
     Ok(())
 }
@@ -299,12 +299,12 @@ impl PageSink for DatabaseSink<'_> {
         rows.into_iter().map(|row| open_record(row, resource).map_err(unreadable)).collect()
     }
 
-    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
-        Ok(soon(sync_next_seen::load(self.pool, self.provider(), stream, next)).await?)
+    async fn next_known(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
+        Ok(soon(sync_known_next::load(self.pool, self.provider(), stream, next)).await?)
     }
 
-    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
-        Ok(soon(sync_next_seen::save(self.pool, self.provider(), stream, next)).await?)
+    async fn note_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
+        Ok(soon(sync_known_next::save(self.pool, self.provider(), stream, next)).await?)
     }
 
     async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), SinkError> {
@@ -326,7 +326,7 @@ impl PageSink for DatabaseSink<'_> {
         Ok(())
     }
 
-    async fn page(&mut self, mut page: Page) -> Result<(), SinkError> {
+    async fn page(&mut self, mut page: RecordPage) -> Result<(), SinkError> {
         let batch = batch(std::mem::take(&mut page.records), page.history);
         let ended = self.ends_resource(&page);
         let mut warnings = page.warnings.clone();
@@ -368,7 +368,7 @@ mod tests {
         };
         let row = kept(&json!([transaction("a"), transaction("b")]));
         let open = open_record(row, Resource::Transactions).unwrap();
-        let ids: Vec<&str> = open.canonical.iter().map(records::key).collect();
+        let ids: Vec<&str> = open.canonical.iter().map(records::row_key).collect();
         assert_eq!(ids, ["a", "b"]);
         assert_eq!(open_record(open_row(&open), Resource::Transactions), Ok(open));
     }

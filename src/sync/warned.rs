@@ -1,4 +1,4 @@
-//! Warnings of a run, told in one way: to the log, to the metric, to the run that is kept, and to
+//! Warnings of a run, reported in one way: to the log, to the metric, to the run that is kept, and to
 //! whoever waits for it.
 
 use std::collections::BTreeMap;
@@ -55,7 +55,7 @@ impl WarnedOf {
     }
 }
 
-/// Tells the log and the metric of `warnings` of a partition of a stream. The log has each in
+/// Reports to the log and the metric `warnings` of a partition of a stream. The log has each in
 /// words; the metric has only kinds, so that no answer of a provider can make it grow.
 pub fn report(provider: &ProviderName, stream: &str, partition: &str, warnings: &Warnings) {
     for (warning, count) in warnings {

@@ -80,16 +80,16 @@ async fn a_rename_makes_no_entry() {
 async fn a_first_full_sync_is_held_back_until_it_ends_and_goes_out_in_the_order_of_dates() {
     let app = TestApp::new().await;
     let mut connection = app.pool.acquire().await.unwrap();
-    assert!(feeds::hold_new(&mut connection, app.name(), FeedName::Accounts).await.unwrap());
+    assert!(feeds::await_first_sync(&mut connection, app.name(), FeedName::Accounts).await.unwrap());
     app.push("accounts", &[records::account("newer", "2024-01-01T00:00:00Z")]).await;
     assert_eq!(app.publish().await, 0);
     app.push("accounts", &[records::account("older", "2014-01-01T00:00:00Z")]).await;
-    feeds::release(&mut connection, app.name(), FeedName::Accounts).await.unwrap();
+    feeds::end_first_sync(&mut connection, app.name(), FeedName::Accounts).await.unwrap();
     app.publish_all().await;
     let dates: Vec<String> = created_at(&app).await.into_iter().map(|(_, served, _)| served).collect();
     assert_eq!(dates, ["2014-01-01T00:00:00.000000Z", "2024-01-01T00:00:00.000000Z"]);
     assert!(
-        !feeds::hold_new(&mut connection, app.name(), FeedName::Accounts).await.unwrap(),
+        !feeds::await_first_sync(&mut connection, app.name(), FeedName::Accounts).await.unwrap(),
         "once is enough"
     );
 }

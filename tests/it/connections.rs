@@ -104,7 +104,7 @@ async fn a_run_that_is_dropped_in_the_middle_of_an_exchange_loses_no_token() {
     }
     let waiting = tokio::spawn(async move { run(&two).await });
     bank.hold_tokens(false);
-    one.settled().await;
+    one.drained().await;
     assert_eq!(kept(&app).await, ["refresh-1"]);
     waiting.await.unwrap().unwrap();
     run(&one).await.unwrap();
@@ -244,7 +244,7 @@ async fn a_pause_that_the_provider_asks_for_holds_for_other_instances_and_after_
     for fields in ["\nauth: none", "\nauth: none\nrate_limit: { budgets: [{ requests: 100, per: 1m }] }"] {
         let (instance, _) = instance(&app, &bank.url, fields, 2).await;
         let error = run(&instance).await.unwrap_err();
-        assert!(error.contains("no request before") && error.contains("the provider asks"), "{error}");
+        assert!(error.contains("no request before") && error.contains("the provider asked"), "{error}");
     }
     assert_eq!(bank.requests(), 1);
 }

@@ -27,7 +27,7 @@ const TABLES: [&str; 17] = [
     "families",
     "quarantine",
     "raw_records",
-    "held_records",
+    "unmatched_records",
     "sync_open_records",
     "payment_orders",
     "payment_attempts",
@@ -376,7 +376,7 @@ async fn what_may_still_change_at_the_provider_is_not_erased() {
 /// What goes with a person: columns that are emptied, and those of rows that are deleted.
 const ERASED: &str = "
     accounts.name accounts.metadata beneficiaries.name beneficiaries.metadata transactions.metadata
-    changes.body feed.body held_records.record
+    changes.body feed.body unmatched_records.record
     payment_orders.description payment_orders.metadata payment_orders.provider_metadata payment_orders.reason
     payment_orders.refusal payment_attempts.reason payment_audit.before payment_audit.after
     payment_refusals.detail payment_refusals.body raw_records.record raw_records.parent
@@ -391,7 +391,7 @@ const STAYS: &str = "
     transactions.asset transactions.source_account_id transactions.destination_account_id
     balances.provider balances.account_id balances.asset changes.provider changes.resource changes.id changes.parent_id
     feed.provider feed.resource feed.id feeds.provider feeds.resource feeds.life families.provider families.id
-    held_records.provider held_records.id erasures.provider erasures.asked_by erasures.rows
+    unmatched_records.provider unmatched_records.id erasures.provider erasures.asked_by erasures.rows
     api_keys.provider api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint
     payment_orders.asset payment_orders.source_account_id payment_orders.destination_account_id payment_orders.state
@@ -409,8 +409,8 @@ const STAYS: &str = "
     raw_records.provider raw_records.stream raw_records.partition raw_records.digest raw_records.key_id
     raw_records.asked_at raw_records.identity
     sync_cursors.provider sync_cursors.stream sync_cursors.partition sync_cursors.cursor
-    sync_leases.provider sync_leases.stream_group sync_leases.holder sync_leases.settled
-    sync_next_seen.provider sync_next_seen.stream sync_next_seen.next
+    sync_leases.provider sync_leases.stream_group sync_leases.holder sync_leases.first_read
+    sync_known_next.provider sync_known_next.stream sync_known_next.next
     sync_open_records.provider sync_open_records.stream sync_open_records.partition sync_open_records.key
     sync_run_streams.stream sync_run_warnings.stream sync_run_warnings.kind
     sync_runs.provider sync_runs.stream_group sync_runs.status

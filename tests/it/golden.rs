@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tributary::config::{Provider, Source};
 use tributary_domain::{Record, Resource, parse_record};
-use tributary_manifest::{CompiledProvider, EachPage, MappedRecord, Page};
+use tributary_manifest::{CompiledProvider, EachPage, MappedRecord, RecordPage};
 use tributary_standin::kit::{self, Clock, Standin, StandinConfig};
 
 use crate::providers::shipped::{self, Shipped};
@@ -36,7 +36,7 @@ struct Stream {
 }
 
 impl Gathered {
-    fn add(&mut self, page: Page) {
+    fn add(&mut self, page: RecordPage) {
         let empty = Stream { resource: page.resource, records: Vec::new(), rows: Vec::new() };
         let Stream { records, rows, .. } = self.0.entry(page.stream).or_insert(empty);
         records.extend(page.raw.into_iter().map(|origin| String::from_utf8(origin.record).unwrap()));

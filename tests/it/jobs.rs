@@ -8,9 +8,9 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use tributary::store::leases::{self, Lease};
 use tributary::store::sync_runs;
-use tributary::sync::{Busy, DatabaseSink, Order, Progress, RunOutcome, SinkError, Synced};
+use tributary::sync::{Busy, DatabaseSink, RunOutcome, SinkError, SyncProgress, SyncRequest, Synced};
 use tributary_domain::{Resource, parse_record};
-use tributary_manifest::{MappedRecord, Page, PageSink};
+use tributary_manifest::{MappedRecord, PageSink, RecordPage};
 
 use crate::support::jobs::{Working, count, file, instance, manifest, puller, record, stream, until};
 use crate::support::process::{Place, read_log_until, signal, stop};
@@ -83,11 +83,11 @@ async fn the_work_of_an_instance_that_died_is_taken_over_after_its_time() {
     assert!(count(&app.pool, "select fence from sync_leases").await > dead.lease.fence);
 }
 
-fn page(id: &str) -> Page {
+fn page(id: &str) -> RecordPage {
     let record = json!({"id": id, "createdAt": "2026-03-01T12:00:00Z", "type": "PAYIN", "status": "PENDING",
         "currency": "EUR/2", "amount": "1"});
     let record = parse_record(Resource::Transactions, record.to_string().as_bytes()).unwrap();
-    Page {
+    RecordPage {
         stream: "payments".to_owned(),
         resource: Resource::Transactions,
         partition: String::new(),
@@ -109,7 +109,7 @@ async fn commit(app: &TestApp, file: &str, lease: &Lease, id: &str) -> Result<()
     let mut connection = app.pool.acquire().await.unwrap();
     let run = sync_runs::begin(&mut connection, lease).await.unwrap();
     let connection = tributary_manifest::CompiledProvider::new(app.name(), &manifest(file)).unwrap();
-    let progress = Progress::default();
+    let progress = SyncProgress::default();
     let mut sink = DatabaseSink::new(&app.pool, lease, run, &connection, puller.groups(), &progress);
     sink.page(page(id)).await
 }
@@ -216,15 +216,15 @@ async fn a_sync_by_hand_waits_for_its_lease_or_says_who_has_it() {
     held.arrived().await;
     let puller = puller(&app, &file, "by hand");
     let never = tokio_util::sync::CancellationToken::new();
-    let order = |busy| Order { stream: None, forget: false, busy };
-    let refused = puller.sync_now(&order(Busy::GiveUp), &never).await.unwrap();
+    let request = |busy| SyncRequest { stream: None, forget: false, busy };
+    let refused = puller.sync_now(&request(Busy::GiveUp), &never).await.unwrap();
     let Synced::Busy { group, holder } = refused else { panic!("{refused:?}") };
     assert_eq!((group.as_str(), holder.name.as_str()), ("payments", "the other"));
     let held = std::sync::Mutex::new(Some(held));
     let answer_when_told = |_: &str, _: &leases::Holder| {
         held.lock().unwrap().take().expect("told once").answer(json!([record("a")]));
     };
-    let synced = puller.sync_now(&order(Busy::Wait(&answer_when_told)), &never).await.unwrap();
+    let synced = puller.sync_now(&request(Busy::Wait(&answer_when_told)), &never).await.unwrap();
     let Synced::Ran(RunOutcome::Succeeded { tally, .. }) = synced else { panic!("{synced:?}") };
     assert_eq!((tally.created, tally.unchanged), (1, 0), "its own run, after the other's");
     scheduler.stop().await;
@@ -291,8 +291,8 @@ async fn a_sync_that_is_dropped_anywhere_leaves_no_lease_behind() {
     let never = tokio_util::sync::CancellationToken::new();
     let puller = puller(&app, &file, "dropped");
     for microseconds in (0..20_000).step_by(500) {
-        let order = Order { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
-        let sync = puller.sync_now(&order, &never);
+        let request = SyncRequest { stream: None, forget: false, busy: Busy::Wait(&|_, _| {}) };
+        let sync = puller.sync_now(&request, &never);
         tokio::time::timeout(Duration::from_micros(microseconds), sync).await.ok();
     }
     // its leases would hold for an hour
@@ -315,9 +315,9 @@ async fn a_lease_is_given_back_however_often_the_database_refuses_it() {
     let held = upstream.hold("/payments");
     let puller = puller(&app, &file, "dropped");
     let never = tokio_util::sync::CancellationToken::new();
-    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    let request = SyncRequest { stream: None, forget: false, busy: Busy::GiveUp };
     tokio::select! {
-        synced = puller.sync_now(&order, &never) => panic!("it waits for the answer: {synced:?}"),
+        synced = puller.sync_now(&request, &never) => panic!("it waits for the answer: {synced:?}"),
         () = until(&app.pool, "select count(*) from sync_runs", 1) => {}
     }
     // the lease would hold for an hour

@@ -56,9 +56,9 @@ async fn a_new_provider_file_validates_and_a_mistake_in_it_is_named_with_its_lin
     assert_eq!(code, 0, "{text}");
     let path = place.0.join("providers/newbank.yaml");
     let (code, text) = run(&["manifest", "validate"]).await;
-    assert!(code == 0 && text.contains("newbank.yaml: right") && text.contains("NEWBANK_TOKEN"), "{text}");
+    assert!(code == 0 && text.contains("newbank.yaml: valid") && text.contains("NEWBANK_TOKEN"), "{text}");
     let (code, text) = run(&["manifest", "new", "newbank"]).await;
-    assert!(code == 2 && text.contains("is there already"), "{text}");
+    assert!(code == 2 && text.contains("exists already"), "{text}");
     let good = std::fs::read_to_string(&path).unwrap();
     for (right, wrong, at, about) in [
         ("lookback: 1h", "lookbak: 1h", "lookback: 1h", ["lookbak", "lookback"]),
@@ -155,7 +155,7 @@ async fn what_was_recorded_is_mapped_again_without_the_provider_and_compared() {
     let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&golden).unwrap()).unwrap();
     assert!(rows.iter().any(|row| row["stream"] == "transactions"), "{rows:?}");
     let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
-    assert!(code == 0 && text.contains("as they should be"), "{text}");
+    assert!(code == 0 && text.contains("the expected ones"), "{text}");
     let file = setup.place.0.join("providers/mercury.yaml");
     let manifest = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, edited(&manifest, "(.nickname // .name)", ".name")).unwrap();

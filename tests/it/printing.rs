@@ -35,9 +35,9 @@ async fn unread(place: &Place, args: &[&str]) -> (bool, String) {
 #[tokio::test]
 async fn a_command_whose_output_is_closed_ends_well_and_leaves_no_server_behind() {
     let place = Place::new("unread");
-    let new_key = ["keys", "create", "--provider", "acme", "--scope", "connector"];
+    let new_api_key = ["keys", "create", "--provider", "acme", "--scope", "connector"];
     for args in [
-        &new_key[..],
+        &new_api_key[..],
         &["keys", "list"],
         &["runs"],
         &["quarantine", "list"],

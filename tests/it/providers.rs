@@ -153,8 +153,8 @@ impl Survival for Setup {
         self.standin.advance(changes);
     }
 
-    fn settle(&self) {
-        self.standin.settle();
+    fn end_faults(&self) {
+        self.standin.end_faults();
     }
 
     fn spent(&self) -> Spent {

@@ -114,7 +114,7 @@ async fn it_tells_how_much_waits_in_which_feed_and_since_when() {
     let (metrics, _recording) = record();
     let app = TestApp::new().await;
     let mut connection = app.pool.acquire().await.unwrap();
-    feeds::hold_new(&mut connection, app.name(), FeedName::Accounts).await.unwrap();
+    feeds::await_first_sync(&mut connection, app.name(), FeedName::Accounts).await.unwrap();
     drop(connection);
     for id in ["a", "b", "c"] {
         app.push("accounts", &[records::account(id, "2026-01-01T00:00:00Z")]).await;
@@ -160,8 +160,7 @@ async fn a_clock_that_stepped_back_raises_an_alarm_and_a_moment_does_not() {
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let _logging = tracing::subscriber::set_default(subscriber);
-    let alarmed =
-        || String::from_utf8_lossy(&log.0.lock().unwrap()).contains("the database clock stands below");
+    let alarmed = || String::from_utf8_lossy(&log.0.lock().unwrap()).contains("the database clock is behind");
     let app = TestApp::new().await;
     app.push("transactions", &[records::transaction("a", "PENDING")]).await;
     app.publish().await;

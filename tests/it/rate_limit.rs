@@ -147,7 +147,7 @@ async fn s26_a_flood_without_a_valid_key_is_refused_and_hurts_nobody_with_one() 
     for key in [None, Some(made_up.as_str()), Some("nonsense")] {
         let refused = ask_until_refused(&app, "/transactions", key, StatusCode::UNAUTHORIZED);
         let (_, detail) = beside_a_flood(&app, refused).await;
-        assert_eq!(detail, "too many requests without a valid key");
+        assert_eq!(detail, "too many requests without a valid API key");
     }
     for (path, answer) in [("/openapi.json", StatusCode::OK), ("/nowhere", StatusCode::NOT_FOUND)] {
         beside_a_flood(&app, ask_until_refused(&app, path, None, answer)).await;
@@ -171,7 +171,7 @@ async fn s26_a_revoked_key_is_one_of_the_unknown() {
     assert_eq!(ask(&app, "/transactions", key).await.0, StatusCode::UNAUTHORIZED);
     let refused = ask_until_refused(&app, "/transactions", key, StatusCode::UNAUTHORIZED);
     let (_, detail) = beside_a_flood(&app, refused).await;
-    assert_eq!(detail, "too many requests without a valid key");
+    assert_eq!(detail, "too many requests without a valid API key");
 }
 
 #[tokio::test]

@@ -12,11 +12,11 @@ use tributary::encryption::Keyring;
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
-    Busy, Cared, DatabaseSink, Housekeeper, Order, Progress, Puller, RemapOrder, RemapOutcome, Remapped,
-    Replayed, Replayer, Retention, RunOutcome, Synced,
+    Busy, Cared, DatabaseSink, Housekeeper, Puller, RemapOutcome, RemapRequest, Remapped, Replayed, Replayer,
+    Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
 };
 use tributary_domain::{Origin, Resource};
-use tributary_manifest::{CompiledProvider, MappedRecord, Page, PageSink};
+use tributary_manifest::{CompiledProvider, MappedRecord, PageSink, RecordPage};
 
 use crate::support::jobs::{count, file, manifest, puller, stream};
 use crate::support::{TestApp, Upstream, edited, records};
@@ -53,9 +53,9 @@ impl Setup {
         let taken = leases::take_now(&self.app.pool, self.app.name(), "payments", "test", time);
         let lease = taken.await.unwrap().unwrap().lease;
         let run = sync_runs::begin(&mut self.app.pool.acquire().await.unwrap(), &lease).await.unwrap();
-        let (groups, progress) = (connection.groups(), Progress::default());
+        let (groups, progress) = (connection.groups(), SyncProgress::default());
         let mut sink = DatabaseSink::new(&self.app.pool, &lease, run, &connection, &groups, &progress);
-        let page = Page {
+        let page = RecordPage {
             stream: "payments".to_owned(),
             resource: Resource::Transactions,
             partition: String::new(),
@@ -75,8 +75,8 @@ impl Setup {
     }
 
     async fn remap(&self, streams: &str) -> Remapped {
-        let order = RemapOrder { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
-        let outcome = self.puller(streams).remap(&order, &CancellationToken::new()).await.unwrap();
+        let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
+        let outcome = self.puller(streams).remap(&request, &CancellationToken::new()).await.unwrap();
         let RemapOutcome::Done(done) = outcome else { panic!("{outcome:?}") };
         done
     }
@@ -189,8 +189,9 @@ async fn nothing_is_mapped_again_while_another_instance_reads() {
         .await
         .unwrap()
         .unwrap();
-    let order = RemapOrder { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
-    let outcome = setup.puller(&payments(".amount")).remap(&order, &CancellationToken::new()).await.unwrap();
+    let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
+    let outcome =
+        setup.puller(&payments(".amount")).remap(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(outcome, RemapOutcome::Busy { holder, .. } if holder.name == "the other"));
 }
 
@@ -230,13 +231,13 @@ async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
     let puller = |amount: &str| {
         puller(&setup.app, &file(&setup.upstream, "  keep_raw: 30d\n", &nameless(amount)), "by hand")
     };
-    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    let request = SyncRequest { stream: None, forget: false, busy: Busy::GiveUp };
     let coffee = json!({"date": "2026-03-01", "amount": "3", "status": "SUCCEEDED"});
     let pending = json!({"date": "2026-03-02", "amount": "9", "status": "PENDING"});
     setup.upstream.set("/statement", json!([coffee, pending, coffee]));
-    puller(".amount").sync_now(&order, &CancellationToken::new()).await.unwrap();
+    puller(".amount").sync_now(&request, &CancellationToken::new()).await.unwrap();
     setup.upstream.set("/statement", json!([coffee, coffee]));
-    puller(".amount").sync_now(&order, &CancellationToken::new()).await.unwrap();
+    puller(".amount").sync_now(&request, &CancellationToken::new()).await.unwrap();
     let states = |coffee: &str, pending: &str| {
         vec![
             ("CANCELLED".to_owned(), pending.to_owned()),
@@ -245,8 +246,8 @@ async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
         ]
     };
     assert_eq!(setup.states().await, states("3", "9"));
-    let order = RemapOrder { stream: None, busy: Busy::GiveUp, tell: &|_| {} };
-    let outcome = puller(".amount + \"00\"").remap(&order, &CancellationToken::new()).await.unwrap();
+    let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
+    let outcome = puller(".amount + \"00\"").remap(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(outcome, RemapOutcome::Done(Remapped { quarantined: 0, .. })), "{outcome:?}");
     assert_eq!(setup.states().await, states("300", "900"));
     assert_eq!(setup.upstream.asked("/statement"), 2);
@@ -258,9 +259,9 @@ async fn equal_records_that_no_mapping_took_are_replayed_each() {
     let file = |amount: &str| file(&setup.upstream, "", &nameless(amount));
     let coffee = json!({"date": "2026-03-01", "amount": "3", "status": "SUCCEEDED"});
     setup.upstream.set("/statement", json!([coffee, coffee]));
-    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    let request = SyncRequest { stream: None, forget: false, busy: Busy::GiveUp };
     let stop = CancellationToken::new();
-    puller(&setup.app, &file("error(\"no\")"), "by hand").sync_now(&order, &stop).await.unwrap();
+    puller(&setup.app, &file("error(\"no\")"), "by hand").sync_now(&request, &stop).await.unwrap();
     let done = replay(&setup, &nameless(".amount")).await;
     assert_eq!((done.freed, done.tally.created), (2, 2));
 }
@@ -276,9 +277,9 @@ async fn replay(setup: &Setup, streams: &str) -> Replayed {
 async fn records_that_no_mapping_took_are_replayed_through_the_mapping_of_now() {
     let setup = Setup::new().await;
     setup.upstream.set("/payments", json!([raw("a", "PENDING", "one"), raw("b", "PENDING", "two")]));
-    let order = Order { stream: None, forget: false, busy: Busy::GiveUp };
+    let request = SyncRequest { stream: None, forget: false, busy: Busy::GiveUp };
     let synced =
-        setup.puller(&payments(".amount")).sync_now(&order, &CancellationToken::new()).await.unwrap();
+        setup.puller(&payments(".amount")).sync_now(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(synced, Synced::Ran(RunOutcome::Succeeded { quarantined: 2, .. })), "{synced:?}");
     let same = replay(&setup, &payments(".amount")).await;
     assert_eq!((same.freed, same.refused), (0, 2), "nothing was put right");

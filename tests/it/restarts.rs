@@ -150,10 +150,10 @@ impl Scene {
         })
     }
 
-    /// Orders of which nobody knows the outcome yet: state, looks, seconds until the next, reason.
+    /// Orders of which nobody knows the outcome yet: state, lookups, seconds until the next, reason.
     async fn open_orders(&self) -> Vec<(String, i32, Option<i32>, Option<String>)> {
         sqlx::query_as(
-            "select state, looks, extract(epoch from next_at - clock_timestamp())::integer, reason
+            "select state, lookups, extract(epoch from next_at - clock_timestamp())::integer, reason
              from payment_orders where state in ('recorded', 'sending', 'unknown', 'parked')",
         )
         .fetch_all(&self.pool)

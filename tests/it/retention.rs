@@ -132,7 +132,7 @@ async fn what_waits_for_somebody_never_goes() {
     app.sql(
         "insert into quarantine (provider, resource, raw, reason, raw_digest, first_seen, last_seen)
          values ('acme', 'transactions', '{}', 'r', sha256('{}'), now() - interval '9 years', now() - interval '9 years');
-         insert into held_records (provider, id, record, backfill, decides, held_at)
+         insert into unmatched_records (provider, id, record, backfill, decides, received_at)
          values ('acme', 'h', '{}', false, true, now() - interval '9 years');
          insert into sync_open_records (provider, stream, partition, key, record, canonical, first_seen, checked_at)
          values ('acme', 's', '', 'k', '{}', '[]', now() - interval '9 years', now() - interval '9 years');
@@ -145,7 +145,7 @@ async fn what_waits_for_somebody_never_goes() {
     .await;
     let tables = [
         "quarantine",
-        "held_records",
+        "unmatched_records",
         "sync_open_records",
         "payment_orders",
         "payment_audit",

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tributary::payments::Policy;
 use tributary::store;
 use tributary::store::leases;
-use tributary::sync::{Cared, HeldLease, Housekeeper, Retention};
+use tributary::sync::{Cared, Housekeeper, RenewedLease, Retention};
 
 use crate::support::jobs::{Working, count, file, instance, record, stream, until};
 use crate::support::process::Place;
@@ -88,7 +88,7 @@ async fn a_lease_that_cannot_be_kept_alive_for_its_time_is_given_up() {
     let (_upstream, app, _) = pulled().await;
     let (proxied, proxy) = behind_proxy(&app).await;
     let one = instance("one", SECOND);
-    let held = HeldLease::take(&proxied.pool, app.name(), "g", &one).await.unwrap().unwrap();
+    let held = RenewedLease::take(&proxied.pool, app.name(), "g", &one).await.unwrap().unwrap();
     let lost = held.lost();
     proxy.fall_silent();
     tokio::time::timeout(10 * SECOND, lost.cancelled()).await.expect("its holder hears of it");

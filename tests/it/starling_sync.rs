@@ -269,7 +269,9 @@ async fn a_refused_token_fails_the_run_and_says_so_without_showing_it() {
     let outcome = run_once(&setup.app.pool, setup.app.name(), &connection, &Arc::default()).await.unwrap();
     let RunOutcome::Failed { error, .. } = outcome else { panic!("{outcome:?}") };
     assert!(error.contains("403") && !error.contains("a-wrong-token"), "{error}");
-    let held: i64 =
-        sqlx::query_scalar("select count(*) from feeds where held").fetch_one(&setup.app.pool).await.unwrap();
+    let held: i64 = sqlx::query_scalar("select count(*) from feeds where awaits_first_sync")
+        .fetch_one(&setup.app.pool)
+        .await
+        .unwrap();
     assert_eq!(held, 0, "no feed is left held back");
 }

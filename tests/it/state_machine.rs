@@ -320,7 +320,7 @@ impl World {
     }
 
     /// Everything that is open ends, everything is published and polled; then the promises.
-    async fn settle(mut self) -> Counts {
+    async fn finish(mut self) -> Counts {
         for session in 0..SESSIONS {
             self.roll_back(session).await;
         }
@@ -376,7 +376,7 @@ fn run_history(seed: u64, steps: &[Step]) -> Counts {
         for step in steps {
             world.take(step).await;
         }
-        world.settle().await
+        world.finish().await
     })
 }
 

@@ -140,7 +140,7 @@ fn paged(next: &str) -> String {
 
 #[tokio::test]
 async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
-    let setup = Setup::new("next_seen").await;
+    let setup = Setup::new("next_known").await;
     let page = |next: Option<&str>| json!({"items": [record("a"), record("b")], "next": next});
     let write = |next: &str| {
         let yaml = file(&setup.upstream, "", &paged(next));

@@ -91,7 +91,7 @@ async fn a_child_whose_parent_never_comes_goes_out_alone_in_the_end() {
     .await;
     app.publish_all().await;
     assert!(ids(&app).await.is_empty());
-    app.sql("update changes set parked_at = parked_at - interval '25 hours' where seq = (select min(seq) from changes)").await;
+    app.sql("update changes set waits_since = waits_since - interval '25 hours' where seq = (select min(seq) from changes)").await;
     app.publish_all().await;
     assert_eq!(
         served(&app, "status").await,
@@ -247,7 +247,7 @@ async fn account_ids_are_served_url_safe_wherever_they_occur_and_the_original_is
 }
 
 #[tokio::test]
-async fn parked_children_wake_when_the_publisher_runs() {
+async fn children_that_wait_wake_when_the_publisher_runs() {
     let app = TestApp::new().await;
     let stop = tokio_util::sync::CancellationToken::new();
     let publisher = tokio::spawn(app.publisher().run(stop.clone()));

@@ -12,7 +12,7 @@ use super::error::{PrivatePgError, Result};
 
 /// The user that PostgreSQL runs as.
 #[derive(Debug, Clone)]
-pub(super) enum Account {
+pub(super) enum OsAccount {
     /// The user that Tributary runs as.
     Own,
     /// Another one, since Tributary runs as root and PostgreSQL refuses to.
@@ -26,7 +26,7 @@ pub(super) enum Account {
     },
 }
 
-impl Account {
+impl OsAccount {
     /// Whoever owns the cluster; as root, for a new cluster, the system's user `postgres`, else
     /// `nobody`.
     pub(super) fn choose(cluster: &Path) -> Result<Self> {

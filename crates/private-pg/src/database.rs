@@ -12,7 +12,6 @@ use super::place::PORT;
 /// The role and owner of everything in the private PostgreSQL.
 pub(super) const ROLE: &str = "tributary";
 
-/// The database that Tributary uses.
 const DATABASE: &str = "tributary";
 
 /// How long one attempt to connect may take.

@@ -1,4 +1,4 @@
-//! What can keep the private PostgreSQL from running, told so that the reader knows what to do.
+//! What can keep the private PostgreSQL from running, put so that the reader knows what to do.
 
 use std::io;
 use std::path::PathBuf;

@@ -37,7 +37,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use self::account::Account;
+use self::account::OsAccount;
 pub use self::error::PrivatePgError;
 use self::error::Result;
 use self::locks::Lock;
@@ -102,9 +102,9 @@ impl PrivatePostgres {
     pub async fn open_with(data_dir: &Path, options: &Options) -> std::result::Result<Self, PrivatePgError> {
         let place = Place::prepare(data_dir)?;
         // Asked before the gate too: a foreigner cannot even open the lock file, but should hear why.
-        Account::choose(&place.cluster())?;
+        OsAccount::choose(&place.cluster())?;
         let _gate = Self::pass_gate(&place).await?;
-        let account = Account::choose(&place.cluster())?;
+        let account = OsAccount::choose(&place.cluster())?;
         let socket_dir = place.socket_dir(&account)?;
         let users = place.lock("users");
         // Only a holder of the gate ever takes this lock alone.
@@ -131,7 +131,7 @@ impl PrivatePostgres {
         let _gate = Self::pass_gate(&self.place).await?;
         drop(self.users);
         let Some(_alone) = Lock::try_exclusive(&self.place.lock("users"))? else {
-            tracing::debug!("the private PostgreSQL stays: others use it");
+            tracing::debug!("the private PostgreSQL goes on: other processes use it");
             return Ok(());
         };
         if server::stop(&self.place, &self.socket_dir).await? {

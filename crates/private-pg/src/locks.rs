@@ -26,14 +26,14 @@ impl Lock {
     pub(super) fn try_exclusive(path: &Path) -> Result<Option<Self>> {
         let file = open(path)?;
         let tried = file.try_lock();
-        Self::settle(file, tried, path)
+        Self::conclude(file, tried, path)
     }
 
     /// Takes the lock together with other sharers; `None` if somebody holds it alone.
     pub(super) fn try_shared(path: &Path) -> Result<Option<Self>> {
         let file = open(path)?;
         let tried = file.try_lock_shared();
-        Self::settle(file, tried, path)
+        Self::conclude(file, tried, path)
     }
 
     /// Waits until the lock is free and takes it for this holder alone. `busy` is called once if it
@@ -66,7 +66,11 @@ impl Lock {
         self.0.take().map_or_else(Stdio::null, Stdio::from)
     }
 
-    fn settle(file: File, tried: std::result::Result<(), TryLockError>, path: &Path) -> Result<Option<Self>> {
+    fn conclude(
+        file: File,
+        tried: std::result::Result<(), TryLockError>,
+        path: &Path,
+    ) -> Result<Option<Self>> {
         match tried {
             Ok(()) => Ok(Some(Self(Some(file)))),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -10,7 +10,7 @@ use super::place::Place;
 /// A log longer than this is set aside when a server starts.
 const LOG_BYTES: u64 = 10 * 1024 * 1024;
 
-/// How much of the log an error tells.
+/// How much of the log an error quotes.
 const TAIL_BYTES: u64 = 2_000;
 
 /// The log, opened for appending, and its length.

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::account::Account;
+use super::account::OsAccount;
 use super::error::{PrivatePgError, Result};
 
 /// The port that names the socket file; nothing listens on it in the network.
@@ -83,7 +83,7 @@ impl Place {
 
     /// The directory of the server's socket, created if need be; only the server's user (and root)
     /// can enter it. The same at every call as long as it exists.
-    pub(super) fn socket_dir(&self, account: &Account) -> Result<PathBuf> {
+    pub(super) fn socket_dir(&self, account: &OsAccount) -> Result<PathBuf> {
         let inside = self.data.join("postgres.socket");
         if fits_socket(&inside) {
             if !inside.is_dir() {
@@ -119,7 +119,7 @@ impl Place {
     /// The directory written down, unless it was made for another place (a copied or moved data
     /// directory brings its record along) or anybody else could have put it there since: temporary
     /// directories are emptied at times, and open to all.
-    fn recorded_socket_dir(&self, account: &Account) -> Option<PathBuf> {
+    fn recorded_socket_dir(&self, account: &OsAccount) -> Option<PathBuf> {
         let record = fs::read(self.socket_record()).ok()?;
         let end = record.iter().position(|byte| *byte == b'\n')?;
         let (dir, cluster) = (&record[..end], &record[end + 1..]);

@@ -131,7 +131,7 @@ async fn start(setup: &Setup<'_>, claim: Lock) -> Result<Started> {
     Ok(Started { child, log_from })
 }
 
-/// Removes the lock files of a server that is gone, where PostgreSQL itself could not tell.
+/// Removes the lock files of a server that is gone, where PostgreSQL itself could not find out.
 ///
 /// It takes such a file for live if its process number is in use, and in a container a restart soon
 /// gives the same numbers to others; a zombie counts too. We know more: the claim is ours, so no
@@ -157,7 +157,7 @@ fn clear_stale_lock_files(place: &Place, socket_dir: &Path) -> Result<()> {
     remove_if_there(&socket)
 }
 
-/// Whether the process lives and works in this directory; `None` where the system does not tell.
+/// Whether the process lives and works in this directory; `None` where the system does not say.
 pub(super) fn works_in(pid: Pid, dir: &Path) -> Option<bool> {
     // Only Linux has this; elsewhere, an absent file would not mean an absent process.
     if !Path::new("/proc/self/cwd").exists() {
@@ -216,7 +216,7 @@ pub(super) async fn stop(place: &Place, socket_dir: &Path) -> Result<bool> {
 
 /// Whether this number, as processes are numbered here, is that of the server: whoever listens on
 /// its socket, or works in its directory if nobody listens. It matters in a container, which numbers
-/// its own processes; only Linux has such, and tells.
+/// its own processes; only Linux has such, and shows them.
 fn is_the_server(pid: Pid, place: &Place, socket: Option<&UnixStream>) -> bool {
     if !cfg!(target_os = "linux") {
         return true;

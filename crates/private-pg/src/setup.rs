@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::process::Command;
 
 use super::Options;
-use super::account::Account;
+use super::account::OsAccount;
 use super::place::{self, Place};
 
 /// What a start needs to know.
@@ -14,7 +14,7 @@ pub(super) struct Setup<'a> {
     /// Where everything is.
     pub(super) place: &'a Place,
     /// As whom the server runs.
-    pub(super) account: &'a Account,
+    pub(super) account: &'a OsAccount,
     /// The directory of the socket.
     pub(super) socket_dir: &'a Path,
     /// What the caller chose.

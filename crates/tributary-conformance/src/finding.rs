@@ -34,7 +34,6 @@ impl Verdict {
 /// The result of one check on one part.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Which check.
     #[serde(serialize_with = "check_name")]
     pub check: Check,
     /// Of what: `accounts`, `beneficiaries`, `transactions`, `balances` or `server`.

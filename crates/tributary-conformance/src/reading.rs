@@ -19,7 +19,7 @@ pub enum Fault {
 
 /// One row as it was served.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ServedRow {
     /// The row's JSON.
     pub literal: String,
     /// What Formance makes of it.
@@ -68,7 +68,7 @@ pub fn target(kind: Kind, page: u64, page_size: usize, from: Option<&str>) -> St
 }
 
 /// Reads the body of a page. `Err` says why it is no list at all.
-pub fn rows(kind: Kind, body: &[u8]) -> Result<Vec<Seen>, String> {
+pub fn rows(kind: Kind, body: &[u8]) -> Result<Vec<ServedRow>, String> {
     let raw = Raw::parse(body).map_err(|error| format!("the body is {error}"))?;
     if raw.is_null() {
         return Ok(Vec::new());
@@ -78,13 +78,13 @@ pub fn rows(kind: Kind, body: &[u8]) -> Result<Vec<Seen>, String> {
     Ok(elements.map(|element| seen(kind, element)).collect())
 }
 
-fn seen(kind: Kind, element: Raw<'_>) -> Seen {
+fn seen(kind: Kind, element: Raw<'_>) -> ServedRow {
     let literal = String::from_utf8_lossy(element.literal()).into_owned();
     let row = row(kind, element).and_then(|row| {
         let stored = storage::check(std::slice::from_ref(&row));
         stored.map(|()| row).map_err(|rejection| Fault::Storage(rejection.to_string()))
     });
-    Seen { literal, row }
+    ServedRow { literal, row }
 }
 
 fn row(kind: Kind, element: Raw<'_>) -> Result<Row, Fault> {
@@ -95,7 +95,7 @@ fn row(kind: Kind, element: Raw<'_>) -> Result<Row, Fault> {
     row.into_row(kind).map_err(|error| Fault::Decoding(error.to_string()))
 }
 
-impl Seen {
+impl ServedRow {
     /// The row, where Formance would take it.
     pub fn ok(&self) -> Option<&Row> {
         self.row.as_ref().ok()
@@ -159,7 +159,7 @@ mod tests {
         })
     }
 
-    fn read(body: &str) -> Vec<Seen> {
+    fn read(body: &str) -> Vec<ServedRow> {
         rows(Kind::Transactions, body.as_bytes()).unwrap()
     }
 

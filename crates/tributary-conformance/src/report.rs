@@ -47,12 +47,10 @@ impl Report {
         self
     }
 
-    /// The findings of one check.
     pub fn of(&self, check: Check) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.check == check)
     }
 
-    /// The findings with one verdict.
     pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.verdict == verdict)
     }

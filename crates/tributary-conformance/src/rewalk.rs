@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::options::Options;
 use super::probe::Probe;
-use super::reading::{Seen, version_key};
+use super::reading::{ServedRow, version_key};
 use super::walk::{Walk, walk};
 use tributary_formance::Kind;
 
@@ -12,7 +12,7 @@ use tributary_formance::Kind;
 #[derive(Debug, Default)]
 pub struct Rewalk {
     /// The rows that the first walk had not seen.
-    pub new: Vec<Seen>,
+    pub new: Vec<ServedRow>,
     /// How many pages were full in the first walk and read again.
     pub compared: usize,
     /// Those of them that were not the same.
@@ -38,7 +38,7 @@ pub async fn rewalk(probe: &mut Probe<'_>, kind: Kind, options: &Options, first:
 
 fn compare(first: &Walk, second: Walk) -> Rewalk {
     let mut rewalk = Rewalk::default();
-    let full = |page: &&super::walk::Page| page.len >= super::reading::PAGE_SIZE;
+    let full = |page: &&super::walk::WalkedPage| page.len >= super::reading::PAGE_SIZE;
     for before in first.pages.iter().filter(full) {
         let now = second.pages.iter().find(|page| page.number == before.number);
         if now.is_none() && (second.broken.is_some() || second.truncated) {
@@ -52,13 +52,13 @@ fn compare(first: &Walk, second: Walk) -> Rewalk {
             rewalk.changed.push(changed(before.number, rows_before, rows_now));
         }
     }
-    let known: HashSet<_> = first.rows.iter().filter_map(Seen::ok).map(version_key).collect();
-    let is_new = |seen: &Seen| seen.ok().is_some_and(|row| !known.contains(&version_key(row)));
+    let known: HashSet<_> = first.rows.iter().filter_map(ServedRow::ok).map(version_key).collect();
+    let is_new = |seen: &ServedRow| seen.ok().is_some_and(|row| !known.contains(&version_key(row)));
     rewalk.new = second.rows.into_iter().filter(is_new).collect();
     rewalk
 }
 
-fn changed(page: u64, before: &[Seen], now: &[Seen]) -> Changed {
+fn changed(page: u64, before: &[ServedRow], now: &[ServedRow]) -> Changed {
     let differs = (0..before.len()).find(|&i| now.get(i).is_none_or(|row| !row.says_the_same(&before[i])));
     match differs {
         None if now.len() == before.len() => Changed {
@@ -72,7 +72,7 @@ fn changed(page: u64, before: &[Seen], now: &[Seen]) -> Changed {
             rows_differ: true,
         },
         Some(i) => {
-            let then = now.get(i).map_or_else(|| "nothing".to_owned(), Seen::name);
+            let then = now.get(i).map_or_else(|| "nothing".to_owned(), ServedRow::name);
             Changed {
                 what: format!("row {} of page {page} was {}, then {then}", i + 1, before[i].name()),
                 example: Some(now.get(i).unwrap_or(&before[i]).literal.clone()),
@@ -84,7 +84,7 @@ fn changed(page: u64, before: &[Seen], now: &[Seen]) -> Changed {
 
 #[cfg(test)]
 mod tests {
-    use super::super::walk::Page;
+    use super::super::walk::WalkedPage;
     use super::*;
     use crate::reading::rows;
 
@@ -95,7 +95,7 @@ mod tests {
         let mut literals: Vec<_> = (0..100).map(row).collect();
         literals[1] = second.to_owned();
         let rows = rows(Kind::Accounts, format!("[{}]", literals.join(",")).as_bytes()).unwrap();
-        let pages = vec![Page { number: 1, start: 0, len: 100, digest: [digest; 32] }];
+        let pages = vec![WalkedPage { number: 1, start: 0, len: 100, digest: [digest; 32] }];
         Walk { rows, pages, ..Walk::default() }
     }
 

@@ -39,26 +39,17 @@ pub enum CouldNotRun {
     Key,
     /// Nobody answers.
     #[error("{url} does not answer: {why}")]
-    Unreachable {
-        /// Where.
-        url: String,
-        /// Why.
-        why: String,
-    },
+    Unreachable { url: String, why: String },
     /// The key is not taken.
     #[error("{url} refuses the API key (status {status}): give the key that Formance would use")]
     KeyRefused {
-        /// Where.
         url: String,
         /// 401 or 403.
         status: u16,
     },
     /// There are no lists at this address.
     #[error("{url} answers 404 to /accounts, /beneficiaries and /transactions: is a path prefix missing?")]
-    NoApi {
-        /// Where.
-        url: String,
-    },
+    NoApi { url: String },
 }
 
 /// Checks the server at `url` with an API key. It reads only; how much, `options` bound.

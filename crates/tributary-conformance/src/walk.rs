@@ -6,16 +6,16 @@ use sha2::{Digest, Sha256};
 
 use super::options::Options;
 use super::probe::{Probe, Reply};
-use super::reading::{self, PAGE_SIZE, Seen};
+use super::reading::{self, PAGE_SIZE, ServedRow};
 use tributary_formance::Kind;
 
 /// Everything that a list held.
 #[derive(Debug, Default)]
 pub struct Walk {
     /// The rows, in the order in which they were served.
-    pub rows: Vec<Seen>,
+    pub rows: Vec<ServedRow>,
     /// The pages that they came in.
-    pub pages: Vec<Page>,
+    pub pages: Vec<WalkedPage>,
     /// Pages that were short although rows followed.
     pub short: Vec<ShortPage>,
     /// What came after the last page.
@@ -30,7 +30,7 @@ pub struct Walk {
 
 /// One page of a walk.
 #[derive(Debug)]
-pub struct Page {
+pub struct WalkedPage {
     /// Its number, from 1.
     pub number: u64,
     /// The position of its first row in the walk.
@@ -138,7 +138,7 @@ impl Walker<'_, '_> {
         len: usize,
         next: u64,
         next_len: usize,
-        first: (Reply, Vec<Seen>),
+        first: (Reply, Vec<ServedRow>),
     ) -> Option<u64> {
         let (reply, rows) = match self.ask(number).await {
             Ok(again) => again,
@@ -174,7 +174,7 @@ impl Walker<'_, '_> {
         Beyond::End
     }
 
-    async fn ask(&mut self, number: u64) -> Result<(Reply, Vec<Seen>), String> {
+    async fn ask(&mut self, number: u64) -> Result<(Reply, Vec<ServedRow>), String> {
         let target = reading::target(self.kind, number, PAGE_SIZE, None);
         let reply = self.probe.get(&target).await.map_err(|why| format!("GET {target}: {why}"))?;
         if !reply.is_success() {
@@ -184,8 +184,8 @@ impl Walker<'_, '_> {
         Ok((reply, rows))
     }
 
-    fn keep(&mut self, number: u64, reply: &Reply, rows: Vec<Seen>) {
-        let page = Page { number, start: self.walk.rows.len(), len: rows.len(), digest: digest(reply) };
+    fn keep(&mut self, number: u64, reply: &Reply, rows: Vec<ServedRow>) {
+        let page = WalkedPage { number, start: self.walk.rows.len(), len: rows.len(), digest: digest(reply) };
         self.walk.pages.push(page);
         for seen in &rows {
             let ahead = ahead(seen, reply);
@@ -208,7 +208,7 @@ fn digest(reply: &Reply) -> [u8; 32] {
 
 /// By how much a row lies ahead of the clock at the time of the answer; `Date` has whole
 /// seconds, so the second that it names is over at the latest.
-fn ahead(seen: &Seen, reply: &Reply) -> Option<Ahead> {
+fn ahead(seen: &ServedRow, reply: &Reply) -> Option<Ahead> {
     let now = i128::from(reply.date.unwrap_or(reply.arrived)) + 1;
     let nanos = seen.ok()?.watermark.unix_nanos() - now * 1_000_000_000;
     let by = Duration::from_nanos(u64::try_from(nanos.min(i128::from(u64::MAX))).ok()?);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What a key may do.
+/// What an API key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -14,12 +14,10 @@ pub enum Scope {
     Connector,
     /// The push API.
     Ingest,
-    /// Administration.
     Admin,
 }
 
 impl Scope {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Connector, Self::Ingest, Self::Admin];
 
     /// The name in tables and files.
@@ -32,11 +30,11 @@ impl Scope {
     }
 }
 
-/// SHA-256 of a key.
+/// SHA-256 of an API key.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct KeyDigest([u8; 32]);
+pub struct ApiKeyDigest([u8; 32]);
 
-impl KeyDigest {
+impl ApiKeyDigest {
     /// The digest of `key`.
     pub fn of(key: &str) -> Self {
         Self(Sha256::digest(key.as_bytes()).into())
@@ -53,9 +51,9 @@ impl KeyDigest {
     }
 }
 
-impl std::fmt::Debug for KeyDigest {
+impl std::fmt::Debug for ApiKeyDigest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("KeyDigest(..)")
+        f.write_str("ApiKeyDigest(..)")
     }
 }
 
@@ -64,11 +62,11 @@ impl std::str::FromStr for Scope {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let mut all = Self::ALL.into_iter();
-        all.find(|scope| scope.as_str() == name).ok_or_else(|| format!("{name:?} is no scope of a key"))
+        all.find(|scope| scope.as_str() == name).ok_or_else(|| format!("{name:?} is no scope of an API key"))
     }
 }
 
-/// What one key may ask of one process.
+/// What one API key may ask of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimit {
     /// Requests a second, in the long run.

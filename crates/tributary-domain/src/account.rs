@@ -1,4 +1,4 @@
-//! Accounts of one's own at the FSP, and beneficiaries to pay to.
+//! Accounts of one's own at the provider, and beneficiaries to pay to.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Metadata, RecordError, RecordId, Timestamp, text};
 
-/// An account at the FSP.
+/// An account at the provider.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Account {
     pub id: RecordId,

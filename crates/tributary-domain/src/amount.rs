@@ -26,7 +26,7 @@ impl Amount {
     }
 
     /// As [`Amount::parse`], where a negative amount is refused: of a transaction, the
-    /// direction is told by its type.
+    /// direction follows from its type.
     pub fn parse_unsigned(field: &'static str, value: &str) -> Result<Self, RecordError> {
         let amount = Self::parse(field, value)?;
         if amount.0 < 0 {

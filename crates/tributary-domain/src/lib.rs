@@ -18,7 +18,7 @@ mod text;
 mod timestamp;
 mod transaction;
 
-pub use access::{KeyDigest, RequestLimit, Scope};
+pub use access::{ApiKeyDigest, RequestLimit, Scope};
 pub use account::{Account, Beneficiary};
 pub use amount::Amount;
 pub use asset::Asset;
@@ -27,7 +27,7 @@ pub use formance_version::FormanceVersion;
 pub use id::{ProviderName, RecordId, served_id_to_original};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
 pub use order::{
-    Change, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
+    OrderChange, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
     Verdict,
 };
 pub use origin::Origin;

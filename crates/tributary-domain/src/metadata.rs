@@ -35,7 +35,6 @@ impl Metadata {
         Ok(metadata)
     }
 
-    /// The map.
     pub fn as_map(&self) -> &BTreeMap<String, String> {
         &self.0
     }

@@ -26,7 +26,6 @@ pub enum OrderState {
 }
 
 impl OrderState {
-    /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Recorded,
         Self::Held,
@@ -106,9 +105,9 @@ impl Progress {
 /// What the provider calls a payment: whatever it gave for it identifies its record.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProviderNames {
-    /// The key that was sent with the request.
-    pub key: String,
-    /// The id that an answer, a look or a record told.
+    /// The provider key that was sent with the request.
+    pub provider_key: String,
+    /// The id that an answer, a lookup or a record named.
     pub payment_id: Option<String>,
     /// Whatever else it calls it by.
     pub reference: Option<String>,
@@ -125,11 +124,11 @@ impl ProviderNames {
     /// Whether a record that refers to `reference` is of the payment.
     pub fn has_reference(&self, reference: &str) -> bool {
         let given = [&self.payment_id, &self.reference].into_iter().flatten();
-        self.key == reference || given.into_iter().any(|name| name == reference)
+        self.provider_key == reference || given.into_iter().any(|name| name == reference)
     }
 }
 
-/// What is looked at of an order when its provider says something.
+/// What is read of an order when its provider says something.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ordered {
     pub id: Uuid,
@@ -139,7 +138,7 @@ pub struct Ordered {
     pub amount: Amount,
     pub source_account_id: String,
     pub state: OrderState,
-    /// As Formance is told.
+    /// As served to Formance.
     pub status: Status,
     /// From 1 on.
     pub attempt: i32,
@@ -168,7 +167,7 @@ pub struct Unidentified {
     pub source_account_id: String,
     pub created_at: DateTime<Utc>,
     /// Whether a record that refers to something unknown may still be its movement: the order is
-    /// open, so that the provider may yet tell by what else it calls the payment.
+    /// open, so that the provider may yet say by what else it calls the payment.
     pub awaits_reference: bool,
 }
 
@@ -201,7 +200,7 @@ pub struct Said {
     pub reason: Option<String>,
 }
 
-/// What only a record tells.
+/// What only a record says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SaidByRecord {
     pub id: String,
@@ -211,23 +210,23 @@ pub struct SaidByRecord {
 
 /// How an order is to be changed by what was said.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
+pub struct OrderChange {
     /// The order as it is then.
     pub order: Ordered,
-    /// The status is another one, since then (ours, where it is not told) and for this reason.
+    /// The status is another one, since then (by our clock, where the provider names no time) and for this reason.
     pub moved: Option<(Option<DateTime<Utc>>, Option<String>)>,
     /// Whether it has ended, so that nothing is due any more.
     pub ended: bool,
-    /// Whether the looks at it are counted anew.
-    pub looked_anew: bool,
+    /// Whether its lookups are counted anew.
+    pub recount_lookups: bool,
 }
 
 /// What became of what was said.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// Nothing is news without it.
-    pub change: Option<Change>,
-    /// It is the opposite of what was said before, or of another payment: a person has to look.
+    pub change: Option<OrderChange>,
+    /// It is the opposite of what was said before, or of another payment: a person has to decide.
     pub contradiction: bool,
 }
 
@@ -242,7 +241,7 @@ impl Ordered {
     }
 
     /// What `said` changes. `of_another`: the id that it names is known to be another order's.
-    pub fn told(&self, said: &Said, of_another: bool) -> Verdict {
+    pub fn verdict_on(&self, said: &Said, of_another: bool) -> Verdict {
         let none = |contradiction| Verdict { change: None, contradiction };
         let record_updated_at = said.record.as_ref().and_then(|record| record.updated_at);
         let is_older = self.updated_at.zip(record_updated_at).is_some_and(|(known, said)| known > said);
@@ -252,19 +251,20 @@ impl Ordered {
         if of_another || self.is_other_payment(said) {
             return none(true);
         }
-        let (said_progress, told) = (Progress::of(said.status), Progress::of(self.status));
+        let (said_progress, reported) = (Progress::of(said.status), Progress::of(self.status));
         let moves = said.status != self.status
-            && (said_progress > told || (said_progress, told) == (Progress::Followed, Progress::Followed));
+            && (said_progress > reported
+                || (said_progress, reported) == (Progress::Followed, Progress::Followed));
         let mut contradiction = false;
-        if told > Progress::Open && said_progress > Progress::Open && said.status != self.status {
-            if !moves && told == Progress::Followed {
+        if reported > Progress::Open && said_progress > Progress::Open && said.status != self.status {
+            if !moves && reported == Progress::Followed {
                 // what came of it is known, what was before is said again
                 return none(false);
             }
-            // that what failed went well after all is told; FAILED of what went well is not
-            contradiction = !moves || told == Progress::NotMoved;
+            // that what failed went well after all is served; FAILED of what went well is not
+            contradiction = !moves || reported == Progress::NotMoved;
         }
-        Verdict { change: self.change(said, moves, said_progress, told), contradiction }
+        Verdict { change: self.change(said, moves, said_progress, reported), contradiction }
     }
 
     fn is_other_payment(&self, said: &Said) -> bool {
@@ -276,7 +276,13 @@ impl Ordered {
         record_differs || id_differs
     }
 
-    fn change(&self, said: &Said, moves: bool, progress: Progress, told: Progress) -> Option<Change> {
+    fn change(
+        &self,
+        said: &Said,
+        moves: bool,
+        progress: Progress,
+        reported: Progress,
+    ) -> Option<OrderChange> {
         let mut order = self.clone();
         let record_id = said.record.as_ref().map(|record| record.id.clone());
         order.names.payment_id =
@@ -300,16 +306,16 @@ impl Ordered {
             return None;
         }
         order.state = match (moves, progress) {
-            (false, _) if told > Progress::Open => self.state,
+            (false, _) if reported > Progress::Open => self.state,
             (false, _) => OrderState::Pending,
             (true, Progress::NotMoved) => OrderState::Failed,
             (true, _) => OrderState::Succeeded,
         };
-        Some(Change {
+        Some(OrderChange {
             order,
             moved: moves.then(|| (said.at, said.reason.clone())),
-            ended: moves || told > Progress::Open,
-            looked_anew: moves || self.state != OrderState::Pending,
+            ended: moves || reported > Progress::Open,
+            recount_lookups: moves || self.state != OrderState::Pending,
         })
     }
 }

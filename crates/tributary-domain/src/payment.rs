@@ -65,7 +65,7 @@ impl std::fmt::Display for PaymentKind {
 /// What is known of a payment that the provider has.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PaymentState {
-    /// The id of the provider's record of it, where it is told.
+    /// The id of the provider's record of it, where the provider names it.
     pub id: Option<String>,
     /// Whatever else the provider calls it by.
     pub reference: Option<String>,

@@ -10,7 +10,6 @@ pub enum Resource {
 }
 
 impl Resource {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Accounts, Self::Balances, Self::Beneficiaries, Self::Transactions];
 
     /// The name in paths and tables.

@@ -1,4 +1,4 @@
-//! Movements of money as the FSP reports them.
+//! Movements of money as the provider reports them.
 
 use std::collections::BTreeMap;
 
@@ -51,7 +51,7 @@ impl TransactionType {
         }
     }
 
-    /// What v3.0 and v3.1, which know no OTHER, are told.
+    /// What v3.0 and v3.1, which know no OTHER, are served.
     pub fn before_v3_2(self) -> Self {
         match self {
             Self::Other => Self::Transfer,
@@ -82,7 +82,7 @@ impl Status {
         }
     }
 
-    /// What v3.0 and v3.1, which know only PENDING, SUCCEEDED and FAILED, are told: whether
+    /// What v3.0 and v3.1, which know only PENDING, SUCCEEDED and FAILED, are served: whether
     /// the money arrived. A refund or an open dispute comes after it did.
     pub fn before_v3_2(self) -> Self {
         match self {

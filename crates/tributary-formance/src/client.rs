@@ -123,7 +123,6 @@ impl Client {
         }
     }
 
-    /// One call for the balances of an account.
     pub async fn balances(&self, account_id: &str) -> Result<Vec<Balance>, CallError> {
         let answer = self.ask(&balances::request(account_id)?).await?;
         let balances = balances::answer(&answer)?;

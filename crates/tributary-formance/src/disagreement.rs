@@ -17,7 +17,6 @@ pub enum Disagreement {
     Request {
         /// Which request, counted from 1.
         number: usize,
-        /// The model's.
         asked: String,
         /// The recorded one, or that there was none.
         recorded: String,
@@ -51,27 +50,15 @@ pub enum Disagreement {
     Row {
         /// Which row, counted from 1.
         number: usize,
-        /// The model's.
         modelled: Box<RecordedRow>,
-        /// The recorded one.
         recorded: Box<RecordedRow>,
     },
     /// The model comes to another state.
     #[error("the model's state is {modelled:?}, recorded is {recorded:?}")]
-    State {
-        /// The model's.
-        modelled: Option<Value>,
-        /// The recorded one.
-        recorded: Option<Value>,
-    },
+    State { modelled: Option<Value>, recorded: Option<Value> },
     /// The model differs on whether the next call follows at once.
     #[error("has more: the model says {modelled}, recorded is {recorded}")]
-    HasMore {
-        /// The model's.
-        modelled: bool,
-        /// The recorded one.
-        recorded: bool,
-    },
+    HasMore { modelled: bool, recorded: bool },
     /// The model differs on whether Formance stores the rows.
     #[error("storage: the model says {modelled:?}, recorded is {recorded:?}")]
     Storage {

@@ -84,7 +84,6 @@ pub enum CallError {
     Status {
         /// The HTTP status.
         status: u16,
-        /// Its class.
         class: ErrorClass,
         /// The body's `title`; empty if the body is not the error's JSON.
         title: String,

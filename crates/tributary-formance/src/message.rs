@@ -78,13 +78,11 @@ pub enum Method {
 /// A request, without the endpoint it is sent to and without its headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method.
     pub method: Method,
     /// The path below the endpoint, percent-encoded as it is sent.
     pub path: String,
     /// The query without its question mark, percent-encoded as it is sent.
     pub query: Option<String>,
-    /// The JSON body.
     pub body: Option<serde_json::Value>,
 }
 

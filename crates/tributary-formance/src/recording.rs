@@ -82,18 +82,16 @@ pub enum Input {
         account_id: String,
     },
     /// For payouts and transfers.
-    Order(Order),
+    Order(RecordedOrder),
 }
 
 /// A payout or transfer as it was ordered.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
+pub struct RecordedOrder {
     /// In minor units.
     pub amount: String,
-    /// The asset.
     pub asset: String,
-    /// What it is for.
     pub description: String,
     /// Who is paid.
     pub destination: String,
@@ -138,7 +136,6 @@ pub struct RecordedRow {
     pub status: Option<String>,
     /// In minor units.
     pub amount: Option<String>,
-    /// The asset.
     pub asset: Option<String>,
     /// The account that pays; may be given and empty.
     pub source: Option<String>,

@@ -14,7 +14,7 @@ use super::fetch::{Fetch, Progress};
 use super::initiation::{Initiation, Movement};
 use super::integer::Integer;
 use super::message::{Answer, Kind, Request};
-use super::recording::{Call, CallKind, Exchange, Input, Order, RecordedRow};
+use super::recording::{Call, CallKind, Exchange, Input, RecordedOrder, RecordedRow};
 use super::row::{Balance, Row};
 use super::state::{State, Watermark};
 use super::{balances, storage};
@@ -188,7 +188,7 @@ fn initiate(call: &Call, movement: Movement, tape: &mut Tape<'_>) -> Result<Outc
     })
 }
 
-fn initiation(order: &Order) -> Result<Initiation, Disagreement> {
+fn initiation(order: &RecordedOrder) -> Result<Initiation, Disagreement> {
     let amount = Integer::parse(&order.amount);
     Ok(Initiation {
         reference: order.reference.clone(),

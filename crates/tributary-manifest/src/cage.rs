@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::jq::FilterError;
 use threads::Threads;
+pub use threads::run_within;
 
 /// How long the filters may work on one answer.
 const FILTER_DEADLINE: Duration = Duration::from_secs(60);
@@ -55,13 +56,13 @@ struct Evaluation {
     /// When nobody waits for it any longer.
     overdue: Instant,
     /// Whether it has ended, or was left behind: whichever comes first.
-    settled: AtomicBool,
+    concluded: AtomicBool,
 }
 
 impl Evaluation {
-    /// Whether it is now settled that it has ended or was left behind, and not by somebody else.
-    fn settle(&self) -> bool {
-        !self.settled.swap(true, Ordering::AcqRel)
+    /// Notes that it has ended or was left behind; whether the caller is the first to say so.
+    fn conclude(&self) -> bool {
+        !self.concluded.swap(true, Ordering::AcqRel)
     }
 }
 
@@ -74,7 +75,7 @@ struct Occupied {
 
 impl Drop for Occupied {
     fn drop(&mut self) {
-        if !self.evaluation.settle() {
+        if !self.evaluation.conclude() {
             // it was left behind, and another one has its place
             self.place.take().into_iter().for_each(OwnedSemaphorePermit::forget);
             locked(&self.stuck).retain(|stuck| !Arc::ptr_eq(stuck, &self.evaluation));
@@ -133,7 +134,7 @@ impl Cage {
         let evaluation = Arc::new(Evaluation {
             of: stream.map(str::to_owned),
             overdue: deadline + GRACE,
-            settled: AtomicBool::new(false),
+            concluded: AtomicBool::new(false),
         });
         locked(&self.running).push(Arc::clone(&evaluation));
         let (sender, finished) = oneshot::channel();
@@ -183,7 +184,7 @@ impl Cage {
     fn next_overdue(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut running = locked(&self.running);
-        running.retain(|evaluation| !evaluation.settled.load(Ordering::Acquire));
+        running.retain(|evaluation| !evaluation.concluded.load(Ordering::Acquire));
         running
             .iter()
             .filter(|evaluation| evaluation.overdue <= now)
@@ -202,7 +203,7 @@ impl Cage {
     fn leave_behind(&self, evaluation: &Arc<Evaluation>) {
         // so that whatever ends meanwhile finds itself there
         let mut stuck = locked(&self.stuck);
-        if evaluation.settle() {
+        if evaluation.conclude() {
             stuck.push(Arc::clone(evaluation));
             self.places.add_permits(1);
         }

@@ -71,7 +71,6 @@ impl CompiledProvider {
         self.reader.client.share(shared);
     }
 
-    /// The name of the provider.
     pub fn name(&self) -> &ProviderName {
         &self.reader.provider
     }
@@ -114,8 +113,8 @@ impl CompiledProvider {
 
     /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
     /// is dropped, and is lost if the process ends before it.
-    pub async fn settled(&self) {
-        self.reader.client.settled().await;
+    pub async fn drained(&self) {
+        self.reader.client.drained().await;
     }
 
     /// How the provider is paid through.
@@ -157,15 +156,15 @@ impl CompiledProvider {
         self.reader.run_selected(selection, sink).await
     }
 
-    /// As [`CompiledProvider::run`], for a look at the selected streams: no more of each than `most`
+    /// As [`CompiledProvider::run`], for a sample of the selected streams: no more of each than `most`
     /// says.
-    pub async fn look<S: PageSink>(
+    pub async fn sample<S: PageSink>(
         &self,
         selection: &Selection,
         most: Most,
         sink: &mut S,
     ) -> Result<RunReport, RunError<S::Error>> {
-        self.reader.look(selection, most, sink).await
+        self.reader.sample(selection, most, sink).await
     }
 
     /// What the records of `stream` become.
@@ -228,6 +227,6 @@ mod tests {
         assert_eq!(read().await, Ok(()));
         let error = read().await.unwrap_err();
         assert!(error.contains("the budget of requests is used up"), "{error}");
-        assert_eq!(fake.seen().len(), 1);
+        assert_eq!(fake.received().len(), 1);
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of this layer stand on: an upstream that answers as told and remembers what it
+//! What the tests of this layer stand on: an upstream that answers as instructed and remembers what it
 //! was asked, and a sink that remembers what it was handed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,12 +16,12 @@ use reqwest::StatusCode;
 use tributary_domain::Resource;
 
 use super::client::Client;
-use super::read::{MappedRecord, OpenRecord, Page, PageSink, Warnings};
+use super::read::{MappedRecord, OpenRecord, PageSink, RecordPage, Warnings};
 use super::wire::Clock;
 
 /// A request that reached the fake.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct Received {
     pub method: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
@@ -29,7 +29,7 @@ pub struct Seen {
     pub body: Vec<u8>,
 }
 
-impl Seen {
+impl Received {
     /// The fields of a body that is a form.
     pub fn form(&self) -> BTreeMap<String, String> {
         url::form_urlencoded::parse(&self.body).into_owned().collect()
@@ -39,22 +39,22 @@ impl Seen {
 /// An upstream on a port of its own; gone when dropped.
 pub struct Fake {
     pub url: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    received: Arc<Mutex<Vec<Received>>>,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Fake {
     /// Starts an upstream; `answer` gets how many requests came before, and the request.
-    pub async fn start(answer: impl Fn(usize, &Seen) -> Response + Send + Sync + 'static) -> Self {
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let requests = Arc::clone(&seen);
+    pub async fn start(answer: impl Fn(usize, &Received) -> Response + Send + Sync + 'static) -> Self {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&received);
         let answer = Arc::new(answer);
         let app = Router::new().fallback(move |request: Request| {
             let (requests, answer) = (Arc::clone(&requests), Arc::clone(&answer));
             async move {
                 let (parts, body) = request.into_parts();
                 let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
-                let seen = Seen {
+                let received = Received {
                     method: parts.method.to_string(),
                     path: parts.uri.path().to_owned(),
                     query: query.into_owned().collect(),
@@ -63,22 +63,22 @@ impl Fake {
                 };
                 let before = {
                     let mut requests = requests.lock().unwrap();
-                    requests.push(seen.clone());
+                    requests.push(received.clone());
                     requests.len() - 1
                 };
-                answer(before, &seen)
+                answer(before, &received)
             }
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, seen, server }
+        Self { url, received, server }
     }
 
     /// An upstream that answers by path alone, and 404 where it knows none.
     pub async fn with_paths(answers: impl IntoIterator<Item = (&'static str, serde_json::Value)>) -> Self {
         let answers: BTreeMap<_, _> = answers.into_iter().collect();
-        Self::start(move |_, seen| match answers.get(seen.path.as_str()) {
+        Self::start(move |_, received| match answers.get(received.path.as_str()) {
             Some(answer) => json(answer.clone()),
             None => StatusCode::NOT_FOUND.into_response(),
         })
@@ -86,8 +86,8 @@ impl Fake {
     }
 
     /// What it was asked so far.
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+    pub fn received(&self) -> Vec<Received> {
+        self.received.lock().unwrap().clone()
     }
 }
 
@@ -113,7 +113,7 @@ pub fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> R
 
 /// A good answer that breaks off in the middle.
 pub fn cut_off() -> Response {
-    let pieces = [Ok("{\"a\":"), Err(std::io::Error::other("the line went dead"))];
+    let pieces = [Ok("{\"a\":"), Err(std::io::Error::other("the connection broke"))];
     answer(200, &[], Body::from_stream(futures::stream::iter(pieces)))
 }
 
@@ -158,10 +158,10 @@ impl Clock for Pauses {
 /// A sink that keeps everything in memory.
 #[derive(Default)]
 pub struct Memory {
-    pub pages: Vec<Page>,
+    pub pages: Vec<RecordPage>,
     pub cursors: BTreeMap<(String, String), serde_json::Value>,
     pub open: BTreeMap<(String, String, String), OpenRecord>,
-    pub next_seen: BTreeSet<(String, String)>,
+    pub next_known: BTreeSet<(String, String)>,
     /// Warnings that came with no page.
     pub warned: Vec<(String, String, Warnings)>,
 }
@@ -187,12 +187,12 @@ impl PageSink for Memory {
         Ok(self.open.iter().filter(|(key, _)| here(key)).map(|(_, open)| open.clone()).collect())
     }
 
-    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, Infallible> {
-        Ok(self.next_seen.contains(&(stream.to_owned(), next.to_owned())))
+    async fn next_known(&mut self, stream: &str, next: &str) -> Result<bool, Infallible> {
+        Ok(self.next_known.contains(&(stream.to_owned(), next.to_owned())))
     }
 
-    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), Infallible> {
-        self.next_seen.insert((stream.to_owned(), next.to_owned()));
+    async fn note_next(&mut self, stream: &str, next: &str) -> Result<(), Infallible> {
+        self.next_known.insert((stream.to_owned(), next.to_owned()));
         Ok(())
     }
 
@@ -201,7 +201,7 @@ impl PageSink for Memory {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+    async fn page(&mut self, page: RecordPage) -> Result<(), Infallible> {
         let place = |key: &str| (page.stream.clone(), page.partition.clone(), key.to_owned());
         for key in &page.closed {
             self.open.remove(&place(key));

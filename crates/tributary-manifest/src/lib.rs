@@ -1,4 +1,4 @@
-//! The provider language and its engine: a manifest tells how an FSP's API is read and how money is
+//! The provider language and its engine: a manifest says how a provider's API is read and how money is
 //! moved there, and a [`CompiledProvider`] does it. Knows only [`tributary_domain`]; who keeps rows
 //! and cursors is behind [`PageSink`].
 //!
@@ -34,13 +34,13 @@ pub use compiled::CompiledProvider;
 pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
 pub use manifest::{
-    Auth, Incremental, KeyFormat, KeyManifest, Manifest, ManifestError, PaymentManifest, RateLimit,
-    RequestManifest, Retry, Schedule, StreamManifest,
+    Auth, Incremental, Manifest, ManifestError, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest,
+    RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
 };
-pub use pay::{Looked, PaymentApi, PaymentApis, Prepared, Sent};
+pub use pay::{LookupOutcome, PaymentApi, PaymentApis, Prepared, Sent};
 pub use period::Period;
 pub use read::{
-    EachPage, Failure, MappedRecord, Most, OpenRecord, Page, PageSink, ReadError, RemapError, RunError,
+    EachPage, Failure, MappedRecord, Most, OpenRecord, PageSink, ReadError, RecordPage, RemapError, RunError,
     RunReport, Selection, StreamGroup, Wanted, Warning, Warnings,
 };
 pub use secret::Secret;

@@ -128,7 +128,7 @@ async fn accounts_and_spaces_become_accounts() {
 async fn the_balance_is_the_booked_one_and_never_newer_than_the_request_for_it() {
     let arrived = std::sync::Arc::new(std::sync::Mutex::new(Utc::now()));
     let noted = std::sync::Arc::clone(&arrived);
-    let fake = Fake::start(move |_, seen| match seen.path.as_str() {
+    let fake = Fake::start(move |_, received| match received.path.as_str() {
         ACCOUNTS => fake::json(account()),
         GOALS => fake::json(json!({"savingsGoalList": []})),
         FEED => fake::json(json!({"feedItems": []})),
@@ -323,15 +323,15 @@ async fn the_second_run_asks_for_the_hour_before_the_newest_change() {
     connection.run(&mut sink).await.unwrap();
     connection.run(&mut sink).await.unwrap();
     let asked: Vec<DateTime<Utc>> = fake
-        .seen()
+        .received()
         .iter()
-        .filter(|seen| seen.path == FEED)
-        .map(|seen| instant(&seen.query["changesSince"]).unwrap())
+        .filter(|received| received.path == FEED)
+        .map(|received| instant(&received.query["changesSince"]).unwrap())
         .collect();
     assert!(Utc::now() - TimeDelta::days(180) - asked[0] < TimeDelta::minutes(1), "{asked:?}");
     let hour_before = newest.to_utc() - TimeDelta::hours(1);
     assert!(hour_before - asked[1] < TimeDelta::milliseconds(1) && asked[1] <= hour_before, "{asked:?}");
-    assert!(fake.seen().iter().all(|seen| seen.headers["authorization"] == "Bearer token"));
+    assert!(fake.received().iter().all(|received| received.headers["authorization"] == "Bearer token"));
 }
 
 /// The sample answers that Starling publishes with its SDK, where they are at hand.
@@ -355,8 +355,8 @@ async fn the_published_samples_go_through() {
         sample("v2-get-feed-items.json"),
         sample("v2-get-payees.json"),
     );
-    let fake = Fake::start(move |_, seen| {
-        fake::json(match seen.path.strip_prefix("/api/v2/").unwrap_or_default() {
+    let fake = Fake::start(move |_, received| {
+        fake::json(match received.path.strip_prefix("/api/v2/").unwrap_or_default() {
             "accounts" => accounts.clone(),
             "payees" => payees.clone(),
             path if path == format!("accounts/{account}/balance") => balance.clone(),

@@ -1,5 +1,5 @@
 //! A provider's calls: whether they are its own, and what they set off. What they say is never
-//! taken for data: it only tells what to ask the API for.
+//! taken for data: it only says what to ask the API for.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,18 +29,18 @@ const MOST_CODES: usize = 5;
 /// From here on a number is no second of any near year, but a millisecond.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;
 
-/// Why a call is not the provider's. For the log; whoever called is not told.
+/// Why a call is not the provider's. For the log; the caller does not learn it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unproven {
     #[error("the header {0} is missing, or not as it should be")]
     Header(String),
-    #[error("the code over the body is another one")]
+    #[error("the code over the body does not match")]
     Code,
-    #[error("it brings more codes than a provider sends (at most {MOST_CODES})")]
+    #[error("it has more codes than a provider sends (at most {MOST_CODES})")]
     Codes,
-    #[error("it was sent {0} s away from now: a replay, or clocks that disagree")]
+    #[error("its timestamp is {0} s from now: a replay, or a wrong clock")]
     Replayed(i64),
-    #[error("the shared secret is another one")]
+    #[error("the shared secret does not match")]
     Secret,
 }
 
@@ -236,7 +236,7 @@ fn prove_hmac(hmac: &HmacManifest, call: &Call<'_>, now: DateTime<Utc>) -> Resul
     };
     let text = timestamp.as_ref().map_or("", |(_, text)| text.as_str());
     let code = code_of(hmac, &signed(&hmac.signed, text, call.body));
-    // every candidate is compared, so that the time tells nothing about which one is near
+    // every candidate is compared, so that the time reveals nothing about which one is near
     let proven = codes.iter().fold(false, |proven, sent| proven | bool::from(sent.ct_eq(code.as_ref())));
     if !proven {
         return Err(Unproven::Code);

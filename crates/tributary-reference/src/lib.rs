@@ -1,5 +1,5 @@
 //! The reference files that may stand beside a checkout, in `../shared` of the workspace or where
-//! `TRIBUTARY_SHARED` says: recordings of Formance, OpenAPI files of FSPs. They do not ship, so what
+//! `TRIBUTARY_SHARED` says: recordings of Formance, OpenAPI files of providers. They do not ship, so what
 //! needs them runs where they are; CI has them.
 
 use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! Stand-ins of providers: small stateful servers that answer as a real FSP does, with a ledger
+//! Stand-ins of providers: small stateful servers that answer as the real one does, with a ledger
 //! of their own that tests and the demo can compare Tributary's answers with.
 //!
 //! [`kit`] holds what they have in common; a module each holds what makes a provider itself.

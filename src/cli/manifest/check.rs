@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Error, FAILED, look};
+use super::{Error, FAILED, sample};
 use crate::cli::Common;
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, EachPage, Exchanged, Failure, Most, Tap, Wanted};
@@ -43,7 +43,7 @@ pub async fn run(common: &Common, args: &CheckArgs) -> Result<ExitCode, Error> {
         Ok(compiled.select(roots))
     };
     let sink = &mut EachPage(|_| {});
-    let failures = look(common, &args.provider, Arc::new(Lines), roots, ONE_PAGE, sink).await?.failures;
+    let failures = sample(common, &args.provider, Arc::new(Lines), roots, ONE_PAGE, sink).await?.failures;
     for failure in &failures {
         println!("{failure}{}", advice(failure));
     }
@@ -54,7 +54,7 @@ pub async fn run(common: &Common, args: &CheckArgs) -> Result<ExitCode, Error> {
     Ok(ExitCode::from(FAILED))
 }
 
-/// What to do about a failure, where it can be told.
+/// What to do about a failure, where that is known.
 fn advice(failure: &Failure) -> &'static str {
     match failure.refusal() {
         Some(401) => "\n  the provider does not know these credentials: see the variables of `auth`",

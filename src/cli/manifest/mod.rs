@@ -30,15 +30,15 @@ const COULD_NOT_RUN: u8 = 2;
 pub enum ManifestCommand {
     /// Begin a provider file, with everything that it needs and what may be left out.
     New(new::NewArgs),
-    /// Check provider files without asking anybody.
+    /// Check provider files, without any request.
     Validate(validate::ValidateArgs),
     /// Prove that the credentials work: asks once for each stream that stands alone.
     Check(check::CheckArgs),
-    /// Read a few pages and show what was asked, answered and made of it. Nothing is stored.
+    /// Read a few pages and show requests, answers and rows. Nothing is stored.
     Read(read::ReadArgs),
-    /// Read, and keep what was answered, without secrets, to be replayed.
+    /// Read, and keep the answers, without secrets, to be replayed.
     Record(read::RecordArgs),
-    /// Map what was recorded, without asking anybody, and compare it with what it should be.
+    /// Map recorded answers, without any request, and compare the rows with a golden file.
     Replay(replay::ReplayArgs),
     /// Print the JSON Schema of provider files, by which editors complete and check them.
     Schema,
@@ -65,14 +65,14 @@ pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
     })
 }
 
-/// A provider to look at, with what it needs of the database while it is used.
-struct Looked {
+/// A provider to sample, with what it needs of the database while it is used.
+struct Sampled {
     compiled: CompiledProvider,
     database: Option<Database>,
 }
 
 /// Reads what `select` names of `provider`, no more than `most` of it, into `sink`.
-async fn look<S: PageSink<Error = Infallible>>(
+async fn sample<S: PageSink<Error = Infallible>>(
     common: &Common,
     provider: &ProviderName,
     tap: Arc<dyn Tap>,
@@ -80,18 +80,18 @@ async fn look<S: PageSink<Error = Infallible>>(
     most: Most,
     sink: &mut S,
 ) -> Result<RunReport, Error> {
-    let looked = Looked::open(common, provider, tap).await?;
-    let report = match select(&looked.compiled) {
+    let sampled = Sampled::open(common, provider, tap).await?;
+    let report = match select(&sampled.compiled) {
         Ok(selection) => {
-            Ok(looked.compiled.look(&selection, most, sink).await.unwrap_or_else(RunError::report))
+            Ok(sampled.compiled.sample(&selection, most, sink).await.unwrap_or_else(RunError::report))
         }
         Err(error) => Err(error),
     };
-    looked.close().await;
+    sampled.close().await;
     report
 }
 
-impl Looked {
+impl Sampled {
     /// Connects to `provider` as its file says; `tap` sees what passes. A refresh token that can be
     /// used only once, and budgets, are kept in the database that the service itself uses.
     async fn open(common: &Common, provider: &ProviderName, tap: Arc<dyn Tap>) -> Result<Self, Error> {
@@ -108,7 +108,7 @@ impl Looked {
 
     /// Lets a token that is being exchanged be kept, and closes.
     async fn close(self) {
-        self.compiled.settled().await;
+        self.compiled.drained().await;
         if let Some(database) = self.database {
             database.close().await;
         }

@@ -34,12 +34,12 @@ pub fn run(common: &Common, args: &NewArgs) -> Result<ExitCode, Error> {
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&path);
     let mut file = file.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
-            format!("{} is there already; --print prints a new one", path.display())
+            format!("{} exists already; --print prints a new one", path.display())
         }
         _ => format!("cannot write {}: {error}", path.display()),
     })?;
     file.write_all(text.as_bytes())?;
-    println!("{} is written. Fill it in, then: tributary manifest validate", path.display());
+    println!("{} was written. Fill it in, then: tributary manifest validate", path.display());
     Ok(ExitCode::SUCCESS)
 }
 

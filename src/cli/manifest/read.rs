@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{Error, FAILED, look};
+use super::{Error, FAILED, sample};
 use crate::cli::Common;
 use tributary_domain::ProviderName;
 use tributary_manifest::{
-    CompiledProvider, EachPage, Exchanged, MappedRecord, Most, Page, Recorder, RunReport, Selection, Tap,
-    Wanted,
+    CompiledProvider, EachPage, Exchanged, MappedRecord, Most, RecordPage, Recorder, RunReport, Selection,
+    Tap, Wanted,
 };
 
 #[derive(Args)]
@@ -41,7 +41,7 @@ pub struct ReadArgs {
 #[command(after_help = "Example:
   tributary manifest record acme --to acme.cassette.json --limit-pages 3
 
-Answers hold what the provider told of its customers: take a test account, or blank it out. The
+Answers hold what the provider says of its customers: use a test account, or remove personal data. The
 secrets of the configuration are not in it.")]
 pub struct RecordArgs {
     /// The provider, as its file names it.
@@ -115,7 +115,7 @@ fn cut(text: &str, chars: usize) -> String {
 }
 
 /// Prints what is made of `page`, up to `shown` of its rows; gives how many records cannot be mapped.
-fn print(page: &Page, shown: usize) -> u64 {
+fn print(page: &RecordPage, shown: usize) -> u64 {
     let partition = if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
     println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
     for record in page.records.iter().take(shown) {
@@ -144,12 +144,12 @@ pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
     let mut unmappable = 0;
     let rows = &mut EachPage(|page| unmappable += print(&page, args.rows));
     let select = |compiled: &CompiledProvider| args.most.selection(compiled);
-    let report = look(common, &args.provider, printer, select, args.most.most(), rows).await?;
-    Ok(tell(&report, unmappable))
+    let report = sample(common, &args.provider, printer, select, args.most.most(), rows).await?;
+    Ok(print_end(&report, unmappable))
 }
 
 /// Says how it ended.
-fn tell(report: &RunReport, unmappable: u64) -> ExitCode {
+fn print_end(report: &RunReport, unmappable: u64) -> ExitCode {
     println!("\n{} requests, {} rows, {unmappable} that cannot be mapped", report.requests, report.records);
     for (warning, count) in &report.warnings {
         println!("warning, {count} times: {warning}");
@@ -166,10 +166,10 @@ pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Erro
     let tap = Arc::clone(&recorder) as Arc<dyn Tap>;
     let select = |compiled: &CompiledProvider| args.most.selection(compiled);
     let sink = &mut EachPage(|_| {});
-    let report = look(common, &args.provider, tap, select, args.most.most(), sink).await?;
+    let report = sample(common, &args.provider, tap, select, args.most.most(), sink).await?;
     let cassette = recorder.cassette(args.provider.as_str());
     std::fs::write(&args.to, serde_json::to_string_pretty(&cassette)? + "\n")
         .map_err(|error| format!("cannot write {}: {error}", args.to.display()))?;
     println!("{} answers are in {}", cassette.exchanges.len(), args.to.display());
-    Ok(tell(&report, 0))
+    Ok(print_end(&report, 0))
 }

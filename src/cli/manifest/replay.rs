@@ -10,7 +10,9 @@ use super::{Error, FAILED, file_of};
 use crate::cli::Common;
 use crate::config;
 use tributary_domain::parse_record;
-use tributary_manifest::{Cassette, CompiledProvider, EachPage, MappedRecord, Most, Page, RunError, Wanted};
+use tributary_manifest::{
+    Cassette, CompiledProvider, EachPage, MappedRecord, Most, RecordPage, RunError, Wanted,
+};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -18,7 +20,7 @@ use tributary_manifest::{Cassette, CompiledProvider, EachPage, MappedRecord, Mos
   tributary manifest replay acme.cassette.json --golden acme.rows.json
   tributary manifest replay acme.cassette.json --golden acme.rows.json --update
 
-Needs no network, no database and no secret: for CI. Exit code: 0 the rows are as they should be,
+Needs no network, no database and no secret: for CI. Exit code: 0 the rows are the expected ones,
 1 they are not or something could not be mapped, 2 it could not be tried.")]
 pub struct ReplayArgs {
     /// What `tributary manifest record` wrote.
@@ -26,10 +28,10 @@ pub struct ReplayArgs {
     /// The provider file; without it, that of the cassette's provider in the providers folder.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The rows as they should be.
+    /// The golden file: the rows that are expected.
     #[arg(long, value_name = "FILE")]
     golden: Option<PathBuf>,
-    /// Take the rows as they are now for what they should be.
+    /// Write the rows of now to the golden file.
     #[arg(long, requires = "golden")]
     update: bool,
 }
@@ -42,7 +44,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, page: Page) {
+    fn add(&mut self, page: RecordPage) {
         for record in page.records {
             let row = match record {
                 MappedRecord::Canonical(record) => record.to_json(),
@@ -88,7 +90,7 @@ async fn play(compiled: &CompiledProvider) -> (Gathered, Vec<String>) {
     let all = groups.iter().flat_map(|group| &group.streams);
     let selection = compiled.select(all.map(|name| (name.clone(), Wanted::Whole)));
     let sink = &mut EachPage(|page| gathered.add(page));
-    let report = compiled.look(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
+    let report = compiled.sample(&selection, Most::default(), sink).await.unwrap_or_else(RunError::report);
     let failures = report.failures.iter().filter(|failure| !failure.ends_cassette());
     let failures = failures.map(ToString::to_string).collect();
     (gathered, failures)
@@ -111,7 +113,7 @@ fn compare(args: &ReplayArgs, compiled: &CompiledProvider, rows: &[Value]) -> Re
         .map_err(|error| format!("{} holds no rows: {error}", golden.display()))?;
     let expected: Vec<Value> = expected.into_iter().map(|row| as_written(compiled, row)).collect();
     if expected == rows {
-        println!("The rows are as they should be.");
+        println!("The rows are the expected ones.");
         return Ok(true);
     }
     print!("{}", difference(&lines(&expected)?, &text));

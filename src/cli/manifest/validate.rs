@@ -14,7 +14,7 @@ use crate::config::{self, Provider, Source};
   tributary manifest validate                       every file of the providers folder
   tributary manifest validate providers/acme.yaml
 
-What depends on a variable that is not set (addresses, credentials) is not checked, and said so.
+What depends on a variable that is not set (addresses, credentials) is not checked, and the output says so.
 Exit code: 0 all are right, 1 one is not, 2 it could not be tried.")]
 pub struct ValidateArgs {
     /// The files; without any, all of the providers folder.
@@ -47,10 +47,10 @@ fn validate(file: &Path) -> Result<String, String> {
     let found = match &provider.source {
         Source::Pull(manifest) => {
             let names: Vec<&str> = manifest.streams.iter().map(|stream| stream.name.as_str()).collect();
-            format!("right; it pulls {}", names.join(", "))
+            format!("valid; it pulls {}", names.join(", "))
         }
-        Source::Push => "right; records are pushed in".to_owned(),
-        Source::Unset => "right as far as can be told".to_owned(),
+        Source::Push => "valid; records are pushed".to_owned(),
+        Source::Unset => "valid as far as it can be checked".to_owned(),
     };
     let notes = provider.warnings.iter().map(|warning| format!("\n  note: {warning}"));
     Ok(notes.fold(found, |found, note| found + &note))

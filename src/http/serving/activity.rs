@@ -32,10 +32,10 @@ impl Doing {
 
 /// What is under way on a connection. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Activity(Arc<State>);
+pub(super) struct Activity(Arc<UnderWay>);
 
 #[derive(Debug)]
-struct State {
+struct UnderWay {
     doing: AtomicU8,
     opened: Instant,
     /// When that began, in milliseconds since `opened`.
@@ -47,7 +47,7 @@ struct State {
 
 impl Default for Activity {
     fn default() -> Self {
-        Self(Arc::new(State {
+        Self(Arc::new(UnderWay {
             doing: AtomicU8::new(Doing::Idle as u8),
             opened: Instant::now(),
             since: AtomicU64::new(0),
@@ -58,7 +58,6 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// What it is at.
     pub fn doing(&self) -> Doing {
         Doing::ALL[usize::from(self.0.doing.load(Ordering::Acquire))]
     }

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use super::activity::Activity;
-use super::crowd::Place;
+use super::crowd::Seat;
 use super::stream::{LINGER, PoliteStream};
 use super::{Draining, Shared};
 
@@ -31,7 +31,7 @@ const PONG_LIMIT: Duration = Duration::from_secs(20);
 const STREAMS_MAX: u32 = 100;
 
 /// Serves a connection until it ends.
-pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Place, shared: Shared) {
+pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Seat, shared: Shared) {
     let Shared { app, draining, abandon, limits, lingering, .. } = shared.clone();
     let place = Arc::new(place);
     let stream = PoliteStream::new(stream, activity.clone(), Arc::clone(&place), shared);
@@ -54,27 +54,27 @@ pub(super) async fn serve(stream: TcpStream, activity: Activity, place: Place, s
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let mut http2_ends = pin!(http2_has_to_end(&activity, &draining, limits.idle));
     let mut cut = pin!(Fuse::terminated());
-    let (mut dismissed, mut asked, mut told) = (false, false, false);
+    let (mut dismissed, mut asked, mut http2_ended) = (false, false, false);
     loop {
         tokio::select! {
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(error, "a connection ended in disorder");
+                    tracing::debug!(error, "a connection ended with an error");
                 }
                 return;
             }
             // the stream dismisses the client when it is polled again
             () = draining.dismissing.cancelled(), if !dismissed => dismissed = true,
             () = activity.asked_to_leave().cancelled(), if !asked => asked = true,
-            () = http2_ends.as_mut(), if !told => {
-                told = true;
+            () = http2_ends.as_mut(), if !http2_ended => {
+                http2_ended = true;
                 // says GOAWAY, and finishes what it is at
                 connection.as_mut().graceful_shutdown();
                 if !draining.dismissing.is_cancelled() {
                     cut.set(http2_is_over(&activity, &place, &lingering, limits.idle).fuse());
                 }
             }
-            () = cut.as_mut(), if told => return,
+            () = cut.as_mut(), if http2_ended => return,
             () = abandon.cancelled() => return,
         }
     }
@@ -114,9 +114,9 @@ async fn http2_has_to_end(activity: &Activity, draining: &Draining, idle: Durati
     tokio::select! { () = quiet => {}, () = wanted => {} }
 }
 
-/// Waits until an HTTP/2 connection that was told to end may be cut off, as [`PoliteStream`] does it
+/// Waits until an HTTP/2 connection that was asked to end may be cut off, as [`PoliteStream`] does it
 /// with others.
-async fn http2_is_over(activity: &Activity, place: &Place, lingering: &Semaphore, idle: Duration) {
+async fn http2_is_over(activity: &Activity, place: &Seat, lingering: &Semaphore, idle: Duration) {
     let _extra = if activity.asked_to_leave().is_cancelled() {
         place.give_up();
         let Ok(extra) = lingering.try_acquire() else { return };

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::activity::Activity;
 
 /// How soon a connection without a place looks again, while nobody has left.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const RECHECK: Duration = Duration::from_millis(20);
 
 /// The open connections of a server. Clones share them.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ struct Members {
 
 /// A connection's place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Seat {
     crowd: Crowd,
     number: u64,
 }
@@ -43,7 +43,7 @@ impl Crowd {
 
     /// A place, as soon as there is one: waits for the end of a request where all of them are
     /// asking for something. Once `hurry` is cancelled there is a place for everybody.
-    pub async fn enter(&self, activity: &Activity, hurry: &CancellationToken) -> Place {
+    pub async fn enter(&self, activity: &Activity, hurry: &CancellationToken) -> Seat {
         loop {
             let left = self.left.notified();
             if let Some(place) = self.try_enter(activity) {
@@ -52,18 +52,18 @@ impl Crowd {
             tokio::select! {
                 () = left => {}
                 // whoever was asked to leave may have been asked something meanwhile, and stays
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                () = tokio::time::sleep(RECHECK) => {}
                 () = hurry.cancelled() => return self.admit_late(activity),
             }
         }
     }
 
     /// A place that is there for whoever was accepted before the end.
-    pub fn admit_late(&self, activity: &Activity) -> Place {
+    pub fn admit_late(&self, activity: &Activity) -> Seat {
         self.admit(&mut self.members(), activity)
     }
 
-    fn try_enter(&self, activity: &Activity) -> Option<Place> {
+    fn try_enter(&self, activity: &Activity) -> Option<Seat> {
         let mut members = self.members();
         if members.open.len() < self.most {
             return Some(self.admit(&mut members, activity));
@@ -72,11 +72,11 @@ impl Crowd {
         None
     }
 
-    fn admit(&self, members: &mut Members, activity: &Activity) -> Place {
+    fn admit(&self, members: &mut Members, activity: &Activity) -> Seat {
         let number = members.next;
         members.next += 1;
         members.open.insert(number, activity.clone());
-        Place { crowd: self.clone(), number }
+        Seat { crowd: self.clone(), number }
     }
 
     fn members(&self) -> std::sync::MutexGuard<'_, Members> {
@@ -98,7 +98,7 @@ impl Members {
     }
 }
 
-impl Place {
+impl Seat {
     /// Gives the place to others, before the connection has ended.
     pub fn give_up(&self) {
         self.crowd.members().open.remove(&self.number);
@@ -106,7 +106,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Seat {
     fn drop(&mut self) {
         self.give_up();
     }

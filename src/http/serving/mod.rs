@@ -7,13 +7,13 @@
 //!    Unless a successor has the socket already, new connections are served as before.
 //! 2. No new ones: what waits in the accept queue is taken, then the listener is let go.
 //! 3. Connections on which nothing is asked are dismissed. A client may be sending a request at this
-//!    very moment, and a plain close would answer it with a reset. So each is told 408 first, which
+//!    very moment, and a plain close would answer it with a reset. So each is answered 408 first, which
 //!    clients on an idle connection take for a close, and as the answer to a request for "again",
 //!    and is read until the client has hung up.
 //! 4. Requests in flight are waited for, up to a limit.
 //!
 //! Connections have limits ([`ConnectionLimits`]), so that strangers who open them and ask nothing
-//! cannot keep those away who do. Whoever meets one is told 408 in the same way as in step 3.
+//! cannot keep those away who do. Whoever meets one is answered 408 in the same way as in step 3.
 
 mod activity;
 mod connection;
@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use activity::Activity;
-use crowd::{Crowd, Place};
+use crowd::{Crowd, Seat};
 pub use socket::{Listening, SocketError};
 
 /// How far a stop has come. Clones share it.
@@ -94,7 +94,7 @@ impl Default for ConnectionLimits {
 
 impl ConnectionLimits {
     /// How many files connections may take: those that have a place, and those that gave theirs up
-    /// and are still being told so.
+    /// and are still being answered so.
     pub fn files(&self) -> usize {
         self.most + self.lingering()
     }
@@ -145,13 +145,13 @@ impl Shared {
         self.spawn(stream, activity, place);
     }
 
-    fn spawn(&self, stream: TcpStream, activity: Activity, place: Place) {
+    fn spawn(&self, stream: TcpStream, activity: Activity, place: Seat) {
         self.connections.spawn(connection::serve(stream, activity, place, self.clone()));
     }
 }
 
 impl Serving {
-    /// Serves `app` on `listening` from now on. `draining` is told how a stop goes on.
+    /// Serves `app` on `listening` from now on. `draining` follows how a stop goes on.
     pub fn start(listening: Listening, app: Router, draining: Draining, limits: ConnectionLimits) -> Self {
         let listening = Arc::new(listening);
         let shared = Shared {

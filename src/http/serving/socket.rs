@@ -110,7 +110,7 @@ impl Listening {
             }
         };
         if let Err(error) = taken() {
-            tracing::error!(%error, "cannot accept what waits in the queue");
+            tracing::error!(%error, "cannot accept the connections that wait in the queue");
         }
     }
 }

@@ -13,12 +13,12 @@ use tokio::time::Sleep;
 
 use super::Shared;
 use super::activity::{Activity, Doing};
-use super::crowd::Place;
+use super::crowd::Seat;
 
-/// How long a client has to hang up after it was told so.
+/// How long a client has to hang up after its connection was dismissed.
 pub(super) const LINGER: Duration = Duration::from_secs(2);
 
-/// What a client is told on a connection that is dismissed. Formance asks again after a 408;
+/// The answer to a client whose connection is dismissed. Formance asks again after a 408;
 /// Go's client, and others, take one that nobody asked for as a close.
 fn dismissal(why: &str) -> Vec<u8> {
     let body = format!(r#"{{"Title":"Request Timeout","Detail":"{why}; try again"}}"#);
@@ -34,7 +34,7 @@ pub(super) struct PoliteStream {
     stream: TcpStream,
     activity: Activity,
     shared: Shared,
-    place: Arc<Place>,
+    place: Arc<Seat>,
     /// Ends what waits for the client to send.
     patience: Option<Pin<Box<Sleep>>>,
     /// Ends what waits for the client to take what is written.
@@ -45,7 +45,7 @@ pub(super) struct PoliteStream {
 /// How far the end of a connection has come.
 struct Leaving {
     text: Vec<u8>,
-    told: usize,
+    written: usize,
     shut: bool,
     /// Held by those that have no place any more.
     extra: Option<OwnedSemaphorePermit>,
@@ -53,13 +53,13 @@ struct Leaving {
 }
 
 impl Leaving {
-    fn telling(text: Vec<u8>) -> Self {
-        Self { text, told: 0, shut: false, extra: None, until: Box::pin(tokio::time::sleep(LINGER)) }
+    fn with_answer(text: Vec<u8>) -> Self {
+        Self { text, written: 0, shut: false, extra: None, until: Box::pin(tokio::time::sleep(LINGER)) }
     }
 
-    fn poll_tell(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.told < self.text.len() {
-            self.told += ready!(Pin::new(&mut *stream).poll_write(context, &self.text[self.told..]))?;
+    fn poll_answer(&mut self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.written < self.text.len() {
+            self.written += ready!(Pin::new(&mut *stream).poll_write(context, &self.text[self.written..]))?;
         }
         if !self.shut {
             ready!(Pin::new(stream).poll_shutdown(context))?;
@@ -70,7 +70,7 @@ impl Leaving {
 }
 
 impl PoliteStream {
-    pub fn new(stream: TcpStream, activity: Activity, place: Arc<Place>, shared: Shared) -> Self {
+    pub fn new(stream: TcpStream, activity: Activity, place: Arc<Seat>, shared: Shared) -> Self {
         Self { stream, activity, shared, place, patience: None, stall: None, leaving: None }
     }
 
@@ -80,12 +80,12 @@ impl PoliteStream {
             Doing::Idle if self.shared.draining.dismissing.is_cancelled() => {
                 return Some("the server is being restarted");
             }
-            Doing::Idle => (self.shared.limits.idle, "nothing was asked for a long time"),
+            Doing::Idle => (self.shared.limits.idle, "the connection was idle for too long"),
             Doing::Head => (self.shared.limits.head, "the request did not arrive in time"),
             Doing::Request | Doing::Answered | Doing::Http2 => return None,
         };
         if self.activity.asked_to_leave().is_cancelled() {
-            return Some("others need the place of this connection");
+            return Some("there are too many connections; this one was idle");
         }
         let deadline = self.activity.since() + limit;
         let patience = self.patience.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
@@ -95,17 +95,17 @@ impl PoliteStream {
         patience.as_mut().poll(context).is_ready().then_some(why)
     }
 
-    /// The end of a connection: tells what is to be told, and waits until the client has hung up.
+    /// The end of a connection: writes what is left of the answer, and waits until the client has hung up.
     fn poll_leave(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if !self.may_linger() {
             return Poll::Ready(());
         }
         let Some(leaving) = &mut self.leaving else { return Poll::Ready(()) };
-        let told = leaving.poll_tell(&mut self.stream, context);
-        if matches!(told, Poll::Ready(Err(_))) || leaving.until.as_mut().poll(context).is_ready() {
+        let answered = leaving.poll_answer(&mut self.stream, context);
+        if matches!(answered, Poll::Ready(Err(_))) || leaving.until.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        ready!(told).ok();
+        ready!(answered).ok();
         let mut ignored = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut ignored);
@@ -127,7 +127,7 @@ impl PoliteStream {
         leaving.extra = Arc::clone(&self.shared.lingering).try_acquire_owned().ok();
         if leaving.extra.is_none() {
             let mut once = Context::from_waker(std::task::Waker::noop());
-            let _ = leaving.poll_tell(&mut self.stream, &mut once);
+            let _ = leaving.poll_answer(&mut self.stream, &mut once);
         }
         leaving.extra.is_some()
     }
@@ -165,7 +165,7 @@ impl AsyncRead for PoliteStream {
                 return read;
             }
             let Some(why) = self.has_to_leave(context) else { return Poll::Pending };
-            self.leaving = Some(Leaving::telling(dismissal(why)));
+            self.leaving = Some(Leaving::with_answer(dismissal(why)));
         }
         ready!(self.poll_leave(context));
         // as if the client had closed it: the server ends the connection in order
@@ -206,7 +206,7 @@ impl AsyncWrite for PoliteStream {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.leaving.get_or_insert_with(|| Leaving::telling(Vec::new()));
+        self.leaving.get_or_insert_with(|| Leaving::with_answer(Vec::new()));
         self.poll_leave(context).map(Ok)
     }
 }

@@ -19,7 +19,7 @@ fn order(state: OrderState, payment: Option<&str>, reference: Option<&str>) -> O
         },
         attempt: 1,
         names: ProviderNames {
-            key: "KEY".to_owned(),
+            provider_key: "KEY".to_owned(),
             payment_id: payment.map(str::to_owned),
             reference: reference.map(str::to_owned),
             record_id: None,
@@ -50,8 +50,8 @@ fn word(decision: &Decision) -> &'static str {
         Decision::Known => "known",
         Decision::News(_) => "news",
         Decision::Contradiction(_) => "contradiction",
-        Decision::Hold => "hold",
-        Decision::HoldAndPark(..) => "hold and park",
+        Decision::Wait => "wait",
+        Decision::WaitAndPark(..) => "wait and park",
         Decision::Refuse { loud: true, .. } => "refuse loudly",
         Decision::Refuse { loud: false, .. } => "refuse",
     }
@@ -84,10 +84,10 @@ fn a_record_of_another_size_is_no_news_in_any_state() {
         for (state, by_reference, by_id) in [
             (Recorded, "write", "contradiction"),
             (Held, "write", "contradiction"),
-            (Sending, "hold", "hold"),
-            (Pending, "hold and park", "hold and park"),
-            (Unknown, "hold and park", "hold and park"),
-            (Parked, "hold", "hold"),
+            (Sending, "wait", "wait"),
+            (Pending, "wait and park", "wait and park"),
+            (Unknown, "wait and park", "wait and park"),
+            (Parked, "wait", "wait"),
             (Succeeded, "write loudly", "contradiction"),
             (Failed, "write loudly", "contradiction"),
         ] {
@@ -174,9 +174,9 @@ fn a_record_that_may_be_the_movement_waits_with_all_that_belongs_to_it() {
         let mut known =
             Known { unidentified: vec![unidentified(awaits)], some_unidentified: true, ..Known::default() };
         let decision = known.decide(&record(with.clone()), true);
-        assert_eq!(decision == Decision::Hold, waits, "{with}");
+        assert_eq!(decision == Decision::Wait, waits, "{with}");
         let child = record(json!({"id": "c", "relatedTransactionID": "r", "type": "PAYIN"}));
-        assert_eq!(known.decide(&child, true), Decision::Hold, "its parent is not known yet");
+        assert_eq!(known.decide(&child, true), Decision::Wait, "its parent is not known yet");
     }
 }
 
@@ -187,7 +187,7 @@ fn a_refused_attempt_is_over_unless_money_moved() {
         idempotency_key: "k".to_owned(),
         asset: "GBP/2".to_owned(),
         amount: Amount::parse("amount", "1500").unwrap(),
-        names: ProviderNames { key: "OLD".to_owned(), ..ProviderNames::default() },
+        names: ProviderNames { provider_key: "OLD".to_owned(), ..ProviderNames::default() },
     };
     for (with, decides, expected) in [
         (json!({"status": "FAILED"}), true, "known"),

@@ -65,7 +65,7 @@ pub async fn unsent(
                         when state = 'sending' then 'unknown' else state end,
            first_sent_at = case when state = 'sending' and tries = 1 then null else first_sent_at end,
            tries = tries - case when state = 'sending' then 1 else 0 end,
-           looks = looks + 1, reason = $3, claim_owner = null, claim_token = null, claimed_until = null,
+           lookups = lookups + 1, reason = $3, claim_owner = null, claim_token = null, claimed_until = null,
            next_at = clock_timestamp() + $4::interval
          where id = $1 and claim_token = $2 and state in ('recorded', 'sending', 'unknown')",
         id,
@@ -85,7 +85,7 @@ pub async fn unknown(
     next: Duration,
 ) -> Result<bool, StoreError> {
     let change = sqlx::query!(
-        "update payment_orders set state = 'unknown', reason = $3, refusal = null, looks = 0,
+        "update payment_orders set state = 'unknown', reason = $3, refusal = null, lookups = 0,
            claim_owner = null, claim_token = null, claimed_until = null,
            next_at = clock_timestamp() + $4::interval
          where id = $1 and claim_token = $2 and state = 'sending'",

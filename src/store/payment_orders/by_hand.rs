@@ -40,7 +40,7 @@ pub enum Resolution<'a> {
     Succeeded { payment_id: Option<&'a str> },
     /// No money moved, and none will.
     Failed { reason: &'a str },
-    /// It is to be looked for at the provider again.
+    /// It is to be looked up at the provider again.
     Look,
 }
 
@@ -60,7 +60,7 @@ pub async fn resolve(
     };
     let change = sqlx::query!(
         "update payment_orders set state = $2, status = $3, reason = $4,
-           provider_payment_id = coalesce($5, provider_payment_id), looks = 0,
+           provider_payment_id = coalesce($5, provider_payment_id), lookups = 0,
            next_at = case when $2 = 'unknown' then clock_timestamp() end
          where id = $1 and state = 'parked'",
         id,

@@ -55,18 +55,17 @@ pub async fn claim_due(
     orders.into_iter().map(Order::try_from).collect()
 }
 
-/// Ends the claims of those who did not live to tell what became of their requests: nobody knows.
+/// Ends the claims of those who did not live to store what became of their requests: it is unknown.
 /// Gives how many there were.
 pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
     let change = sqlx::query!(
-        "update payment_orders set state = 'unknown', refusal = null, looks = 0, next_at = clock_timestamp(),
+        "update payment_orders set state = 'unknown', refusal = null, lookups = 0, next_at = clock_timestamp(),
            reason = 'the outcome of the request was lost',
            claim_owner = null, claim_token = null, claimed_until = null
          where id in (select id from payment_orders where state = 'sending' and claimed_until <= clock_timestamp()
                       order by id for update skip locked)"
     );
-    change_order(pool, Act { actor, what: "claim expired: its instance did not answer any more" }, change)
-        .await
+    change_order(pool, Act { actor, what: "claim expired: its instance did not renew it" }, change).await
 }
 
 /// Gives a claim back; the order is due again after `next`, or not of itself.
@@ -78,7 +77,7 @@ pub async fn later(
     act: Act<'_>,
 ) -> Result<(), StoreError> {
     let change = sqlx::query!(
-        "update payment_orders set looks = looks + 1, next_at = clock_timestamp() + $3::interval,
+        "update payment_orders set lookups = lookups + 1, next_at = clock_timestamp() + $3::interval,
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and claim_token = $2",
         id,
@@ -90,9 +89,9 @@ pub async fn later(
 }
 
 /// Has a payment that is open looked at again after `next`; nothing where it has ended.
-pub async fn look_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -> Result<(), StoreError> {
+pub async fn look_up_again(pool: &PgPool, id: Uuid, next: Duration, act: Act<'_>) -> Result<(), StoreError> {
     let change = sqlx::query!(
-        "update payment_orders set next_at = clock_timestamp() + $2::interval, looks = looks + 1,
+        "update payment_orders set next_at = clock_timestamp() + $2::interval, lookups = lookups + 1,
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and state = 'pending'",
         id,

@@ -5,7 +5,9 @@ use uuid::Uuid;
 
 use super::{Act, read, says, unreadable};
 use crate::store::StoreError;
-use tributary_domain::{Amount, Change, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified};
+use tributary_domain::{
+    Amount, OrderChange, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified,
+};
 
 /// Whether anything was ever ordered at the provider.
 pub async fn any(connection: &mut PgConnection, provider: &ProviderName) -> Result<bool, StoreError> {
@@ -51,7 +53,7 @@ impl TryFrom<OrderedRow> for Ordered {
             source_account_id: row.source_account_id,
             attempt: row.attempt,
             names: ProviderNames {
-                key: row.provider_key,
+                provider_key: row.provider_key,
                 payment_id: row.provider_payment_id,
                 reference: row.provider_reference,
                 record_id: row.record_id,
@@ -153,7 +155,7 @@ pub async fn past_attempts_named(
             asset: row.asset,
             amount: Amount::parse("amount", &row.amount).map_err(unreadable)?,
             names: ProviderNames {
-                key: row.provider_key,
+                provider_key: row.provider_key,
                 payment_id: row.provider_payment_id,
                 reference: row.provider_reference,
                 record_id: row.record_id,
@@ -214,9 +216,13 @@ pub async fn unidentified(
 
 /// Makes a change of an order that the caller's transaction has locked. Of one that is under way,
 /// whoever looked last says when to look again.
-pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>) -> Result<(), StoreError> {
+pub async fn change(
+    connection: &mut PgConnection,
+    change: &OrderChange,
+    act: Act<'_>,
+) -> Result<(), StoreError> {
     says(connection, act).await?;
-    let Change { order, moved, ended, looked_anew } = change;
+    let OrderChange { order, moved, ended, recount_lookups } = change;
     let (at, reason) = moved.clone().unwrap_or_default();
     sqlx::query!(
         "update payment_orders set
@@ -226,7 +232,7 @@ pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>
            provider_payment_id = $7, provider_reference = $8, record_id = $9, provider_updated_at = $10,
            provider_metadata = $11, refusal = null, claim_owner = null, claim_token = null, claimed_until = null,
            next_at = case when $12 then null else coalesce(next_at, clock_timestamp()) end,
-           looks = case when $13 then 0 else looks end
+           lookups = case when $13 then 0 else lookups end
          where id = $1",
         order.id,
         order.state.as_str(),
@@ -240,7 +246,7 @@ pub async fn change(connection: &mut PgConnection, change: &Change, act: Act<'_>
         order.updated_at,
         order.metadata,
         ended,
-        looked_anew
+        recount_lookups
     )
     .execute(connection)
     .await?;

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::StoreError;
 use tributary_domain::{Amount, OrderState, PaymentKind, ProviderName, Status};
 
-/// An order as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Order {
     pub id: Uuid,
@@ -35,7 +34,7 @@ pub struct Order {
     pub served_metadata: serde_json::Value,
     pub created_at: DateTime<Utc>,
     pub state: OrderState,
-    /// As Formance is told.
+    /// As served to Formance.
     pub status: Status,
     /// The `createdAt` that goes with the status.
     pub status_at: DateTime<Utc>,
@@ -51,7 +50,7 @@ pub struct Order {
     pub provider_payment_id: Option<String>,
     pub provider_reference: Option<String>,
     pub claim_token: Option<Uuid>,
-    pub looks: i32,
+    pub lookups: i32,
     pub approved_by: Option<String>,
     /// The database's clock when this was read.
     pub now: DateTime<Utc>,
@@ -89,7 +88,7 @@ struct Row {
     provider_payment_id: Option<String>,
     provider_reference: Option<String>,
     claim_token: Option<Uuid>,
-    looks: i32,
+    lookups: i32,
     approved_by: Option<String>,
     now: DateTime<Utc>,
 }
@@ -129,7 +128,7 @@ impl TryFrom<Row> for Order {
             provider_payment_id: row.provider_payment_id,
             provider_reference: row.provider_reference,
             claim_token: row.claim_token,
-            looks: row.looks,
+            lookups: row.lookups,
             approved_by: row.approved_by,
             now: row.now,
         })
@@ -160,7 +159,7 @@ macro_rules! order_query {
               o.state as "state!", o.status as "status!", o.status_at as "status_at!", o.reason, o.replied_at,
               o.answer_by, o.attempt as "attempt!", o.tries as "tries!", o.first_sent_at, o.last_sent_at,
               o.refusal, o.provider_key as "provider_key!", o.provider_payment_id, o.provider_reference,
-              o.claim_token, o.looks as "looks!", o.approved_by, clock_timestamp() as "now!" "# + $tail
+              o.claim_token, o.lookups as "lookups!", o.approved_by, clock_timestamp() as "now!" "# + $tail
             $(, $argument)*
         )
     };
@@ -174,9 +173,9 @@ mod place;
 
 pub use attempt::{failed, refused, sending, unknown, unsent};
 pub use by_hand::{Audited, Resolution, approve, audit, reject, resolve};
-pub use due::{claim_due, expire, later, look_again, open_counts, park, park_at_once};
+pub use due::{claim_due, expire, later, look_up_again, open_counts, park, park_at_once};
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
-pub use place::{Again, Made, NewOrder, make, reply, retry};
+pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};
 
 /// Who changes an order, and what it is that happens: for the audit.
 #[derive(Debug, Clone, Copy)]
@@ -236,26 +235,25 @@ async fn fetch(
     order.map(Order::try_from).transpose()
 }
 
-/// The order of a key.
+/// The order of an idempotency key.
 pub async fn find(
     pool: &PgPool,
     provider: &ProviderName,
     kind: PaymentKind,
-    key: &str,
+    idempotency_key: &str,
 ) -> Result<Option<Order>, StoreError> {
     let order = order_query!(
         "select",
         "from payment_orders o where o.provider = $1 and o.kind = $2 and o.idempotency_key = $3",
         provider.as_str(),
         kind.as_str(),
-        key
+        idempotency_key
     )
     .fetch_optional(pool)
     .await?;
     order.map(Order::try_from).transpose()
 }
 
-/// The order of this id.
 pub async fn get(pool: &PgPool, id: Uuid) -> Result<Option<Order>, StoreError> {
     let order =
         order_query!("select", "from payment_orders o where o.id = $1", id).fetch_optional(pool).await?;
@@ -284,12 +282,12 @@ pub async fn list(
     orders.into_iter().map(Order::try_from).collect()
 }
 
-/// The orders of this key of Formance's: of several providers, or a payout and a transfer.
-pub async fn of_key(pool: &PgPool, key: &str) -> Result<Vec<Order>, StoreError> {
+/// The orders of this idempotency key: of several providers, or a payout and a transfer.
+pub async fn of_idempotency_key(pool: &PgPool, idempotency_key: &str) -> Result<Vec<Order>, StoreError> {
     let orders = order_query!(
         "select",
         "from payment_orders o where o.idempotency_key = $1 order by o.created_at",
-        key
+        idempotency_key
     )
     .fetch_all(pool)
     .await?;

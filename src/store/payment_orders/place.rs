@@ -1,4 +1,4 @@
-//! An order is placed, told to who placed it, and tried anew after a refusal.
+//! An order is placed, answered, and tried anew after a refusal.
 
 use std::time::Duration;
 
@@ -9,7 +9,6 @@ use super::{Act, Claim, Order, begin, fetch};
 use crate::store::{StoreError, interval};
 use tributary_domain::{PaymentKind, ProviderName};
 
-/// What is ordered.
 #[derive(Debug, Clone)]
 pub struct NewOrder<'a> {
     pub id: Uuid,
@@ -36,9 +35,9 @@ pub struct NewOrder<'a> {
 #[derive(Debug)]
 pub enum Made {
     Order(Box<Order>),
-    /// There is one of this key.
+    /// There is one of this idempotency key.
     Exists,
-    /// It would be more than a day's worth; tells what was ordered already.
+    /// It would exceed the limit of a day; with what was ordered already.
     TooMuch(String),
 }
 
@@ -142,11 +141,11 @@ async fn over_the_day(
     Ok(sum.over.then_some(sum.sum))
 }
 
-/// The order as a request is answered with it. Unless it is the `first`, nothing is told while the
+/// The order as a request is answered with it. Unless it is the `first`, there is no answer while the
 /// first may still be waiting for the outcome: `None`. What changes later is dated after this.
 pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<Option<Order>, StoreError> {
     let mut transaction = begin(pool, Act { actor, what: "answered a request" }).await?;
-    let told = sqlx::query_scalar!(
+    let answered = sqlx::query_scalar!(
         "update payment_orders o set replied_at = clock_timestamp()
            where o.id = $1 and ($2 or o.state not in ('recorded', 'sending') or o.answer_by is null
              or o.answer_by <= clock_timestamp())
@@ -156,14 +155,14 @@ pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<
     )
     .fetch_optional(&mut *transaction)
     .await?;
-    let order = fetch(&mut transaction, told).await?;
+    let order = fetch(&mut transaction, answered).await?;
     transaction.commit().await?;
     Ok(order)
 }
 
 /// Another attempt of an order that was refused.
 #[derive(Debug, Clone, Copy)]
-pub struct Again<'a> {
+pub struct NextAttempt<'a> {
     pub provider_key: &'a str,
     /// Whether a person has to approve it first.
     pub held: bool,
@@ -180,10 +179,10 @@ pub struct Again<'a> {
 pub async fn retry(
     pool: &PgPool,
     order: &Order,
-    again: Again<'_>,
+    again: NextAttempt<'_>,
     claim: Claim<'_>,
 ) -> Result<Made, StoreError> {
-    let Again { provider_key, held, guard, wait, per_day } = again;
+    let NextAttempt { provider_key, held, guard, wait, per_day } = again;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "retried after a refusal" }).await?;
     let size = Size {
         provider: order.provider.as_str(),
@@ -221,7 +220,7 @@ pub async fn retry(
              status = 'PENDING', reason = null, tries = 0, first_sent_at = null, last_sent_at = null,
              refusal = null, provider_payment_id = null, provider_reference = null, record_id = null,
              provider_metadata = '{}',
-             provider_updated_at = null, approved_by = null, looks = 0,
+             provider_updated_at = null, approved_by = null, lookups = 0,
              claim_owner = case when $3 then null else $4 end,
              claim_token = case when $3 then null else $5::uuid end,
              claimed_until = case when $3 then null else clock_timestamp() + $6::interval end,

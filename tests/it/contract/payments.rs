@@ -14,14 +14,14 @@ use tributary::payments::{Payer, Payments, Policy};
 use tributary::sync::{DatabaseShared, run_once};
 use tributary_domain::Asset;
 use tributary_formance::kept::InitiationStatus;
-use tributary_formance::recording::{Call, CallKind, Input, Order};
+use tributary_formance::recording::{Call, CallKind, Input, RecordedOrder};
 use tributary_formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
 use tributary_manifest::CompiledProvider;
 
 use crate::support::till::{Formance, now, quick};
 use crate::support::{TestApp, records};
 
-/// What the FSP has, by key: kind and request.
+/// What the provider has, by provider key: kind and request.
 type Desk = Arc<Mutex<BTreeMap<String, (String, Value)>>>;
 
 async fn pay(
@@ -81,7 +81,7 @@ source:
     )
 }
 
-fn recorded() -> Vec<(Movement, Order, Vec<tributary_formance::recording::Exchange>)> {
+fn recorded() -> Vec<(Movement, RecordedOrder, Vec<tributary_formance::recording::Exchange>)> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("crates/tributary-formance/tests/fixtures/traces-selection.jsonl");
     let calls = std::fs::read_to_string(file).unwrap();
@@ -94,7 +94,7 @@ fn recorded() -> Vec<(Movement, Order, Vec<tributary_formance::recording::Exchan
     ordered.collect()
 }
 
-fn initiation(order: &Order, reference: &str) -> Initiation {
+fn initiation(order: &RecordedOrder, reference: &str) -> Initiation {
     Initiation {
         reference: reference.to_owned(),
         amount: Integer::parse(&order.amount).unwrap(),
@@ -147,7 +147,7 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
         );
         assert!(formance.kept.initiate(&reference, now()));
         let outcome = formance.client.create(*movement, &initiation(order, &reference)).await;
-        formance.kept.settle(&reference, &outcome, now());
+        formance.kept.conclude(&reference, &outcome, now());
         match outcome {
             Ok(row) => {
                 assert_eq!(row.payment().status, PaymentStatus::Pending);

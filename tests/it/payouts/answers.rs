@@ -63,8 +63,8 @@ async fn s19_fifty_requests_of_one_key_on_two_instances_move_money_once() {
     assert_eq!(till.moved("k").await, 1);
     let (status, answer) = post(&one, &body).await;
     assert_eq!((status, answer["id"].as_str()), (StatusCode::CREATED, Some(ids[0])));
-    first.settled().await;
-    second.settled().await;
+    first.drained().await;
+    second.drained().await;
 }
 
 #[tokio::test]
@@ -105,7 +105,7 @@ async fn s20_the_same_key_is_the_same_order_only_with_the_same_content() {
     let (status, answer) = post_to(&app, "/transfers", transfer.to_string()).await;
     assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{answer}");
     assert!(answer["Detail"].as_str().unwrap().contains("transfers"));
-    payments.settled().await;
+    payments.drained().await;
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ async fn what_is_approved_goes_out_and_the_audit_says_who_agreed() {
     desk.till.carry_on(&desk.payments, "k", &["pending"]).await;
     assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (1, 1));
     let shown = desk.says(&["show", "k"]).await;
-    for part in ["approved by    ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"] {
+    for part in ["approved by      ann", "  ann: approved\n", "state: held -> recorded", "one: about to send"]
+    {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.till.bank.move_payment(&desk.till.bank_keys("k").await[0], Status::Succeeded);
@@ -45,7 +46,7 @@ async fn what_is_rejected_fails_with_the_reason_and_nothing_is_sent() {
         (&"FAILED".into(), &"not ours".into())
     );
     let shown = desk.says(&["show", "k"]).await;
-    for part in ["reason         not ours", "sent           not yet", "  ann: rejected\n"] {
+    for part in ["reason           not ours", "sent             not yet", "  ann: rejected\n"] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.payments.worker().run_once().await.unwrap();
@@ -85,14 +86,14 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
     desk.park("k", PaymentFault::ErrorAfter).await;
     desk.till.sync().await;
     let (_, _, waiting) = desk.run(&["list"]).await;
-    assert!(waiting.contains("1 record of a provider waits"), "{waiting}");
+    assert!(waiting.contains("1 record waits"), "{waiting}");
     let item = desk.till.bank.movements()[0].id.clone();
     let succeeded = ["--by", "ann", "--outcome", "succeeded", "--payment-id", &item];
     desk.says(&[&["resolve", "k"], &succeeded[..]].concat()).await;
     let shown = desk.says(&["show", "k"]).await;
     assert!(shown.contains("  ann: resolved as succeeded\n") && shown.contains(&item), "{shown}");
     desk.payments.worker().run_once().await.unwrap();
-    assert_eq!(number(&desk.app.pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(&desk.app.pool, "select count(*) from unmatched_records").await, 0);
     assert_eq!(desk.shows("k").await, (PaymentStatus::Succeeded, InitiationStatus::Processed));
     // what the bank tells of it from now on is news of the same payment
     for (told, shown) in [
@@ -119,7 +120,7 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
 async fn what_failed_can_be_ordered_again_as_another_attempt() {
     let mut desk = Desk::open("payouts_failed", Duration::ZERO, as_shipped).await;
     desk.park("k", PaymentFault::ErrorBefore).await;
-    let reason = "the bank says it never came";
+    let reason = "the provider says it never arrived";
     desk.says(&["resolve", "k", "--by", "ann", "--outcome", "failed", "--reason", reason]).await;
     assert_eq!(desk.shows("k").await, (PaymentStatus::Failed, InitiationStatus::Failed));
     assert!(desk.listed(&["list", "--state", "failed"], "k").await.unwrap().ends_with(reason));
@@ -129,9 +130,12 @@ async fn what_failed_can_be_ordered_again_as_another_attempt() {
     assert!(keys.len() == 2 && keys[0] != keys[1], "{keys:?}");
     assert_eq!((desk.till.bank.payment_requests(), desk.till.moved("k").await), (2, 1));
     let shown = desk.says(&["show", "k"]).await;
-    for part in
-        ["attempt        2", "ann: resolved as failed", &format!("reason: {reason} -> -"), "attempt: 1 -> 2"]
-    {
+    for part in [
+        "attempt          2",
+        "ann: resolved as failed",
+        &format!("reason: {reason} -> -"),
+        "attempt: 1 -> 2",
+    ] {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
     desk.till.bank.move_payment(&keys[1], Status::Succeeded);

@@ -160,15 +160,15 @@ async fn an_order_is_shown_by_key_or_id_with_everything_that_happened() {
     assert_eq!(desk.says(&["show", &desk.id("k").await]).await, shown);
     let bank_key = desk.till.bank_keys("k").await.remove(0);
     for line in [
-        "key            k",
-        "amount         800 GBP/2",
-        &format!("from           {}", desk.till.account),
-        &format!("to             {}", desk.till.payees[0]),
-        "description    rent state          succeeded",
-        "state          failed",
-        "reason         [secret] may not [2J ",
-        "attempt        1",
-        &format!("provider key   {bank_key}"),
+        "idempotency key  k",
+        "amount           800 GBP/2",
+        &format!("from             {}", desk.till.account),
+        &format!("to               {}", desk.till.payees[0]),
+        "description      rent state          succeeded",
+        "state            failed",
+        "reason           [secret] may not [2J ",
+        "attempt          1",
+        &format!("provider key     {bank_key}"),
         "    state: recorded",
         "    state: recorded -> sending",
         "    state: sending -> failed",
@@ -177,7 +177,7 @@ async fn an_order_is_shown_by_key_or_id_with_everything_that_happened() {
         assert!(shown.lines().any(|shown| shown == line), "{line:?} in\n{shown}");
     }
     assert!(
-        shown.contains("told           FAILED since 20") && shown.contains("sent           20"),
+        shown.contains("status           FAILED since 20") && shown.contains("sent             20"),
         "{shown}"
     );
     let happened = ["recorded", "about to send", "refused by the provider", "answered a request"];
@@ -203,7 +203,7 @@ async fn a_mistake_is_answered_with_what_is_wrong_and_changes_nothing() {
         (1, "reject nothing --by ann --reason x", "there is no order"),
         (1, "resolve nothing --by ann --outcome look", "there is no order"),
         (1, "approve sent --by ann", "is pending and not held"),
-        (1, "reject lost --by ann --reason x", "is parked: neither held"),
+        (1, "reject lost --by ann --reason x", "is parked: it can only be rejected"),
         (1, "resolve sent --by ann --outcome failed --reason x", "is pending and not parked"),
         (1, "resolve held --by ann --outcome look", "is held and not parked"),
         (1, "resolve lost --by ann --outcome look --reason x", "--reason is for --outcome failed"),

@@ -80,7 +80,7 @@ impl Tables {
             if let Err(error) = &outcome {
                 assert!(!error.class().is_final(), "{key}: {error}");
             } else if !lost {
-                self.kept.lock().unwrap().settle(key, &outcome, now());
+                self.kept.lock().unwrap().conclude(key, &outcome, now());
                 return;
             }
             tokio::time::sleep(Duration::from_millis(rng.random_range(1..80))).await;
@@ -241,9 +241,11 @@ async fn histories(till: Till, orders: usize) {
     let pool = &till.app.pool;
     let again = number(pool, "select count(*) from payment_attempts").await;
     let lost = number(pool, "select count(*) from payment_audit where what = 'outcome unknown'").await;
-    let expired =
-        number(pool, "select count(*) from payment_audit where what = 'claim expired: its instance did not answer any more'")
-            .await;
+    let expired = number(
+        pool,
+        "select count(*) from payment_audit where what = 'claim expired: its instance did not renew it'",
+    )
+    .await;
     let resent = number(pool, "select count(*) from payment_orders where tries > 1").await;
     let [dead, held_up] = [&fate.died, &fate.held_up].map(|count| count.load(Ordering::Relaxed));
     println!(
@@ -260,7 +262,7 @@ async fn histories(till: Till, orders: usize) {
         till.bank.payment_faults()
     );
     assert!(failed as i64 + again > 0 && lost > 0 && expired > 0 && resent > 0 && dead > 0 && held_up > 0);
-    assert_eq!(number(pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(pool, "select count(*) from unmatched_records").await, 0);
     assert_eq!(number(pool, "select count(*) from payment_orders where state = 'parked'").await, 0);
 }
 

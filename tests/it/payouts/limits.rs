@@ -30,7 +30,7 @@ async fn more_than_a_payment_or_a_day_may_have_is_refused() {
     let (app, _) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     let refused = formance.pay(&till.initiation("much", 2001)).await.unwrap_err();
-    assert!(refused.to_string().contains("the most of one payment"), "{refused}");
+    assert!(refused.to_string().contains("the limit of one payment"), "{refused}");
     for (key, pence) in [("a", 1000), ("b", 1000), ("c", 900)] {
         formance.pay(&till.initiation(key, pence)).await.unwrap();
     }
@@ -53,7 +53,7 @@ async fn what_has_to_be_approved_waits_for_a_person() {
     assert_eq!(formance.shows("yes"), (PaymentStatus::Pending, InitiationStatus::Processing));
     payments.worker().run_once().await.unwrap();
     assert_eq!((till.bank.payment_requests(), till.state("yes").await.as_str()), (0, "held"));
-    let id = |key| payment_orders::of_key(&app.pool, key);
+    let id = |key| payment_orders::of_idempotency_key(&app.pool, key);
     let (yes, no) = (id("yes").await.unwrap()[0].id, id("no").await.unwrap()[0].id);
     assert!(payment_orders::approve(&app.pool, yes, "ann").await.unwrap());
     assert!(!payment_orders::approve(&app.pool, yes, "ann").await.unwrap(), "once");
@@ -72,7 +72,7 @@ async fn what_was_never_sent_can_be_rejected_and_what_may_have_been_cannot() {
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     let reject = async |key: &str| {
-        let id = payment_orders::of_key(&app.pool, key).await.unwrap()[0].id;
+        let id = payment_orders::of_idempotency_key(&app.pool, key).await.unwrap()[0].id;
         payment_orders::reject(&app.pool, id, "never mind", "ann").await.unwrap()
     };
     // the bank looks at nothing
@@ -125,8 +125,8 @@ async fn an_order_that_nobody_can_find_out_about_waits_for_a_person() {
     till.sync().await;
     assert_eq!(till.state("paid").await, "pending");
     // and a person of the other
-    let gone = payment_orders::of_key(&app.pool, "gone").await.unwrap()[0].id;
-    let failed = Resolution::Failed { reason: "the bank says it never came" };
+    let gone = payment_orders::of_idempotency_key(&app.pool, "gone").await.unwrap()[0].id;
+    let failed = Resolution::Failed { reason: "the provider says it never arrived" };
     assert!(payment_orders::resolve(&app.pool, gone, failed, "ann").await.unwrap());
     formance.poll(&app).await;
     assert_eq!(formance.shows("gone"), (PaymentStatus::Failed, InitiationStatus::Failed));

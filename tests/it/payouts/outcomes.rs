@@ -116,7 +116,7 @@ async fn s21_whoever_was_held_up_before_the_first_byte_sends_nothing_when_it_wak
     let survivors = till.payments("survivor", quick());
     till.carry_on(&survivors, "k", &["pending"]).await;
     assert_eq!(till.bank.payment_requests(), 1);
-    sleeper.settled().await;
+    sleeper.drained().await;
     assert_eq!((till.bank.payment_requests(), till.moved("k").await), (1, 1));
 }
 

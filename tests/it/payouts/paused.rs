@@ -110,7 +110,7 @@ impl Pair {
             Ok(row) => assert_eq!(row.payment().status.to_string(), "PENDING"),
             Err(error) => assert!(!error.class().is_final(), "{error}"),
         }
-        self.formance.kept.settle("k", &late, now());
+        self.formance.kept.conclude("k", &late, now());
         // it does to the end whatever it still does
         stop(self.first).await;
         assert_eq!((self.bank.payment_requests(), self.bank.movements().len()), (requests, 1));
@@ -157,7 +157,7 @@ async fn stopped_while_the_bank_works(name: &str, fault: PaymentFault, requests:
     signal(&pair.first, Signal::SIGSTOP);
     wait_for("a stop", async || state_of(&pair.first) == 'T').await;
     assert_eq!(pair.state().await, "sending", "it stopped before it could keep an outcome");
-    pair.second_takes_over("claim expired: its instance did not answer any more").await;
+    pair.second_takes_over("claim expired: its instance did not renew it").await;
     signal(&pair.first, Signal::SIGCONT);
     pair.ends_with_one_payment(requests).await;
 }
@@ -190,8 +190,8 @@ async fn stopped_before_the_first_byte(point: Point, how: &str, says: &str) {
 
 #[tokio::test]
 async fn s21_sigstop_right_before_the_first_byte() {
-    let lost = "claim expired: its instance did not answer any more";
-    stopped_before_the_first_byte(Point::Sending, lost, "the process was held up").await;
+    let lost = "claim expired: its instance did not renew it";
+    stopped_before_the_first_byte(Point::Sending, lost, "the process was paused for too long").await;
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ async fn the_records_of_each_provider_move_its_orders_on_and_show_one_payment() 
         }
         let moved = till.movements("k").await;
         assert_eq!(moved.iter().map(|moved| moved.amount_minor).collect::<Vec<_>>(), [1501]);
-        payments.settled().await;
+        payments.drained().await;
     }
 }
 
@@ -70,7 +70,7 @@ async fn a_database_that_forgot_an_order_does_not_pay_it_twice() {
         let till = open(shipped, movement).await;
         let (app, first) = till.instance("one", quick());
         till.formance(&app).await.pay(&till.initiation("k", 1501)).await.unwrap();
-        first.settled().await;
+        first.drained().await;
         // a backup from before the order is put back, and the order is sent again
         let restored = till.anew().await;
         let (app, payments) = restored.instance("two", quick());
@@ -169,7 +169,7 @@ async fn half_a_list_proves_nothing_of_an_order() {
     formance.pay(&till.initiation("k", 1501)).await.unwrap();
     // so much else happens that the payment is not on the page that is looked at
     till.bank.advance(4_000);
-    let looked = "select count(*) from payment_orders where looks >= 4 and state = 'unknown'";
+    let looked = "select count(*) from payment_orders where lookups >= 4 and state = 'unknown'";
     while number(&app.pool, looked).await == 0 {
         assert_eq!(till.state("k").await, "unknown");
         payments.worker().run_once().await.unwrap();

@@ -102,14 +102,14 @@ async fn a_pushed_record_that_waits_stays_a_pushed_one() {
     let item = till.bank.movements()[0].id.clone();
     // it names no order, but may be the movement of this one, and bears its id
     app.push("transactions", &[lie(&till, json!({"id": item, "orderReference": null})).await]).await;
-    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 1);
+    assert_eq!(number(&app.pool, "select count(*) from unmatched_records").await, 1);
     till.sync().await;
     till.carry_on(&payments, "k", &["pending"]).await;
     payments.worker().run_once().await.unwrap();
     till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
     till.sync().await;
     payments.worker().run_once().await.unwrap();
-    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(&app.pool, "select count(*) from unmatched_records").await, 0);
     assert_eq!(number(&app.pool, "select count(*) from quarantine").await, 1);
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
@@ -149,13 +149,13 @@ async fn a_record_of_another_amount_leaves_the_order_to_a_person() {
     assert_eq!(till.state("k").await, "parked");
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
-    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 1, "the record waits, too");
+    assert_eq!(number(&app.pool, "select count(*) from unmatched_records").await, 1, "the record waits, too");
     app.sql(&format!(
         "update payment_orders set state = 'succeeded', status = 'SUCCEEDED', provider_payment_id = '{item}'"
     ))
     .await;
     payments.worker().run_once().await.unwrap();
-    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(&app.pool, "select count(*) from unmatched_records").await, 0);
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
     assert_eq!(formance.kept.payments().iter().filter(|payment| payment.key.identity == item).count(), 0);

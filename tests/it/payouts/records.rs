@@ -103,7 +103,7 @@ async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
     till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
     formance.pay(&till.initiation("k", 1500)).await.unwrap();
     till.sync().await;
-    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 1);
+    assert_eq!(number(&app.pool, "select count(*) from unmatched_records").await, 1);
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
     // a look finds it; what waited is news of the order
@@ -111,7 +111,7 @@ async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
     till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
     till.sync().await;
     payments.worker().run_once().await.unwrap();
-    assert_eq!(number(&app.pool, "select count(*) from held_records").await, 0);
+    assert_eq!(number(&app.pool, "select count(*) from unmatched_records").await, 0);
     till.sync().await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));

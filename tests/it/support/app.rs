@@ -13,11 +13,11 @@ use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::encryption::{self, Keyring};
 use tributary::feed::Publisher;
-use tributary::http::{AppState, Draining, Limits, ServedProvider, app, new_key};
+use tributary::http::{AppState, Draining, RequestLimits, ServedProvider, app, new_api_key};
 use tributary::payments::{Payments, Settings};
 use tributary::store::{self, api_keys};
 use tributary_domain::ProviderName;
-use tributary_domain::{KeyDigest, Scope};
+use tributary_domain::{ApiKeyDigest, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
 /// published but by [`TestApp::publish`] or a publisher that the test starts.
@@ -91,7 +91,7 @@ impl TestApp {
         let served = ServedProvider::from(provider.clone());
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
-        let limits = Limits::default();
+        let limits = RequestLimits::default();
         let draining = Draining::default();
         let state = AppState { pool: pool.clone(), providers, payments, limits, draining, metrics: None };
         let router = app(Arc::new(state));
@@ -113,11 +113,11 @@ impl TestApp {
         self.publisher().publish_now().await.unwrap()
     }
 
-    /// Publishes until nothing waits but parked children: waits for room in the clock.
+    /// Publishes until nothing waits but children without their parent: waits for room in the clock.
     pub async fn publish_all(&self) {
         loop {
             self.publish().await;
-            let left: i64 = sqlx::query_scalar("select count(*) from changes where parked_at is null")
+            let left: i64 = sqlx::query_scalar("select count(*) from changes where waits_since is null")
                 .fetch_one(&self.pool)
                 .await
                 .unwrap();
@@ -213,8 +213,8 @@ fn nobody_pays(pool: &PgPool) -> Payments {
 
 /// Makes a key in the database.
 pub async fn new_test_key(pool: &PgPool, provider: &ProviderName, scope: Scope) -> String {
-    let (id, key) = new_key();
-    api_keys::create(pool, id, provider, scope.as_str(), KeyDigest::of(&key).as_bytes()).await.unwrap();
+    let (id, key) = new_api_key();
+    api_keys::create(pool, id, provider, scope.as_str(), ApiKeyDigest::of(&key).as_bytes()).await.unwrap();
     key
 }
 

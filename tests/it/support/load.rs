@@ -122,7 +122,7 @@ async fn call(request: RequestBuilder, tally: &Tally) -> bool {
             Some(_) => &tally.rejected,
             None if error.is_timeout() => &tally.again,
             None if is_refused(error) => &tally.refused,
-            None if is_told_before(error) => &tally.again,
+            None if is_goaway(error) => &tally.again,
             None => &tally.reset,
         },
     };
@@ -143,7 +143,7 @@ fn is_refused(error: &reqwest::Error) -> bool {
 /// The 408 that goes before the end of an idle connection came before the request was on its way.
 /// hyper gives up then; Go's client, which Formance is, drops the connection and takes another, or
 /// takes the 408 for the answer.
-fn is_told_before(error: &reqwest::Error) -> bool {
+fn is_goaway(error: &reqwest::Error) -> bool {
     causes(error).any(|error| error.to_string() == "received unexpected message from connection")
 }
 

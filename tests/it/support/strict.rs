@@ -21,7 +21,7 @@ pub struct Strict {
 }
 
 struct Inner {
-    seen: Mutex<Seen>,
+    tokens: Mutex<Tokens>,
     /// How many requests an access token is good for.
     uses: usize,
     /// Whether answers of the token endpoint are let through.
@@ -33,7 +33,7 @@ struct Inner {
 }
 
 #[derive(Default)]
-struct Seen {
+struct Tokens {
     exchanges: usize,
     refresh: String,
     spent: HashSet<String>,
@@ -55,9 +55,9 @@ impl Strict {
     }
 
     async fn start_with(first: &str, uses: usize, retry_after: Option<&'static str>) -> Self {
-        let seen = Seen { refresh: first.to_owned(), ..Seen::default() };
+        let tokens = Tokens { refresh: first.to_owned(), ..Tokens::default() };
         let state = Arc::new(Inner {
-            seen: Mutex::new(seen),
+            tokens: Mutex::new(tokens),
             uses,
             open: watch::Sender::new(true),
             exchanging: watch::Sender::new(0),
@@ -83,23 +83,23 @@ impl Strict {
 
     /// The refresh token that is good now, unless a spent one was sent.
     pub fn refresh_token(&self) -> Option<String> {
-        let seen = self.state.seen.lock().unwrap();
-        (!seen.dead).then(|| seen.refresh.clone())
+        let tokens = self.state.tokens.lock().unwrap();
+        (!tokens.dead).then(|| tokens.refresh.clone())
     }
 
     /// How often a refresh token was exchanged.
     pub fn exchanges(&self) -> usize {
-        self.state.seen.lock().unwrap().exchanges
+        self.state.tokens.lock().unwrap().exchanges
     }
 
     /// How many requests arrived, those for tokens included.
     pub fn requests(&self) -> usize {
-        self.state.seen.lock().unwrap().arrivals.len()
+        self.state.tokens.lock().unwrap().arrivals.len()
     }
 
     /// The most requests that arrived within any stretch of `period`.
     pub fn most_within(&self, period: Duration) -> usize {
-        let arrivals = self.state.seen.lock().unwrap().arrivals.clone();
+        let arrivals = self.state.tokens.lock().unwrap().arrivals.clone();
         let within =
             |from: &Instant| arrivals.iter().filter(|at| **at >= *from && **at < *from + period).count();
         arrivals.iter().map(within).max().unwrap_or_default()
@@ -107,7 +107,7 @@ impl Strict {
 }
 
 async fn token(State(state): State<Arc<Inner>>, body: String) -> Response {
-    state.seen.lock().unwrap().arrivals.push(Instant::now());
+    state.tokens.lock().unwrap().arrivals.push(Instant::now());
     let form: BTreeMap<_, _> = url::form_urlencoded::parse(body.as_bytes()).collect();
     let answer = exchange(&state, &form["refresh_token"]);
     state.exchanging.send_modify(|begun| *begun += 1);
@@ -117,28 +117,28 @@ async fn token(State(state): State<Arc<Inner>>, body: String) -> Response {
 }
 
 fn exchange(state: &Inner, refresh: &str) -> Response {
-    let mut seen = state.seen.lock().unwrap();
-    if seen.dead || seen.refresh != refresh {
-        seen.dead |= seen.spent.contains(refresh);
-        if seen.dead {
-            seen.access.clear();
+    let mut tokens = state.tokens.lock().unwrap();
+    if tokens.dead || tokens.refresh != refresh {
+        tokens.dead |= tokens.spent.contains(refresh);
+        if tokens.dead {
+            tokens.access.clear();
         }
         return (StatusCode::BAD_REQUEST, Json(json!({ "error": "invalid_grant" }))).into_response();
     }
-    seen.exchanges += 1;
-    seen.spent.insert(refresh.to_owned());
-    seen.refresh = format!("refresh-{}", seen.exchanges);
-    let access = format!("access-{}", seen.exchanges);
+    tokens.exchanges += 1;
+    tokens.spent.insert(refresh.to_owned());
+    tokens.refresh = format!("refresh-{}", tokens.exchanges);
+    let access = format!("access-{}", tokens.exchanges);
     // as many providers do: a new access token ends the one before
-    seen.access.clear();
-    seen.access.insert(access.clone(), state.uses);
-    let answer = json!({ "access_token": access, "refresh_token": seen.refresh, "expires_in": 2400 });
+    tokens.access.clear();
+    tokens.access.insert(access.clone(), state.uses);
+    let answer = json!({ "access_token": access, "refresh_token": tokens.refresh, "expires_in": 2400 });
     Json(answer).into_response()
 }
 
 async fn records(State(state): State<Arc<Inner>>, request: Request) -> Response {
-    let mut seen = state.seen.lock().unwrap();
-    seen.arrivals.push(Instant::now());
+    let mut tokens = state.tokens.lock().unwrap();
+    tokens.arrivals.push(Instant::now());
     if let Some(retry_after) = state.retry_after {
         return (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, retry_after)]).into_response();
     }
@@ -147,7 +147,7 @@ async fn records(State(state): State<Arc<Inner>>, request: Request) -> Response 
     }
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    match seen.access.get_mut(token) {
+    match tokens.access.get_mut(token) {
         Some(uses) if *uses > 0 => {
             *uses -= 1;
             Json(json!([])).into_response()

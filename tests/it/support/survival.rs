@@ -24,7 +24,7 @@ pub trait Survival {
     fn fail(&self, rng: &mut SmallRng);
     fn live_on(&self, changes: usize);
     /// Ends all faults and shows what was late.
-    fn settle(&self);
+    fn end_faults(&self);
     fn spent(&self) -> Spent;
     /// The kinds of faults that have not happened yet.
     fn missing(&self) -> Vec<&'static str>;
@@ -49,7 +49,7 @@ pub trait Survival {
     /// Syncs until a run that began when all was quiet has read everything: the first one may
     /// go on with walks that were begun before.
     async fn sync_to_the_end(&self) {
-        self.settle();
+        self.end_faults();
         for _ in 0..2 {
             let outcome = self.sync(0).await;
             assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");

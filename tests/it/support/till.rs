@@ -361,7 +361,7 @@ impl Formance {
     /// One request of the connector; what comes of it is kept.
     pub async fn send(&mut self, initiation: &Initiation) -> Result<Row, CallError> {
         let outcome = self.client.create(self.movement, initiation).await;
-        self.kept.settle(&initiation.reference, &outcome, now());
+        self.kept.conclude(&initiation.reference, &outcome, now());
         outcome
     }
 
@@ -397,7 +397,7 @@ impl Formance {
 
     /// Status of the only payment of `key`, and of its initiation.
     pub fn shows(&self, key: &str) -> (PaymentStatus, tributary_formance::kept::InitiationStatus) {
-        let of_key: Vec<_> = self
+        let of_idempotency_key: Vec<_> = self
             .kept
             .payments()
             .iter()
@@ -408,9 +408,9 @@ impl Formance {
                     })
             })
             .collect();
-        assert_eq!(of_key.len(), 1, "one payment of {key}: {of_key:#?}");
+        assert_eq!(of_idempotency_key.len(), 1, "one payment of {key}: {of_idempotency_key:#?}");
         let initiation = self.kept.initiation(key).expect("it was ordered");
-        (of_key[0].status(), initiation.status())
+        (of_idempotency_key[0].status(), initiation.status())
     }
 }
 

@@ -1,4 +1,4 @@
-//! An FSP's API of a few fixed answers, that can be told to wait or to fail.
+//! A provider's API of a few fixed answers, that can be told to wait or to fail.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};

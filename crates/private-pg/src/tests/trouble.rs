@@ -62,7 +62,7 @@ async fn a_process_number_that_was_used_again_does_not_pass_for_a_server() {
 
     let mut innocent = Command::new("sleep");
     innocent.arg("1000").current_dir("/").kill_on_drop(true);
-    Account::choose(&place.cluster()).unwrap().assume(&mut innocent);
+    OsAccount::choose(&place.cluster()).unwrap().assume(&mut innocent);
     let mut innocent = innocent.spawn().unwrap();
     let number = innocent.id().unwrap();
     fs::write(place.cluster().join("postmaster.pid"), format!("{number}\n")).unwrap();
@@ -79,7 +79,7 @@ async fn a_process_number_that_was_used_again_does_not_pass_for_a_server() {
 async fn a_server_started_by_hand_is_not_touched() {
     let scratch = Scratch::new();
     let pg = open(&scratch.data()).await;
-    let (place, account) = (pg.place.clone(), Account::choose(&pg.place.cluster()).unwrap());
+    let (place, account) = (pg.place.clone(), OsAccount::choose(&pg.place.cluster()).unwrap());
     pg.close().await.unwrap();
 
     let elsewhere = scratch.path().join("elsewhere");

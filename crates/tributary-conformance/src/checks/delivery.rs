@@ -8,7 +8,7 @@ use crate::evidence::List;
 use crate::finding::Finding;
 use crate::options::Options;
 use crate::polls::{Ending, Polled};
-use crate::reading::{Seen, version_key};
+use crate::reading::{ServedRow, version_key};
 use crate::text::{count, grouped};
 use tributary_formance::GoTime;
 
@@ -26,7 +26,7 @@ pub fn drains(list: &List, _: &Options) -> Option<Finding> {
 
 pub fn nothing_lost(list: &List, _: &Options) -> Option<Finding> {
     let check = Check::NothingLost;
-    let all: Vec<&Seen> = list.walk.rows.iter().chain(&list.rewalk.new).collect();
+    let all: Vec<&ServedRow> = list.walk.rows.iter().chain(&list.rewalk.new).collect();
     if all.is_empty() {
         return Some(Finding::skipped(check, list.subject(), "there are no rows"));
     }
@@ -46,9 +46,9 @@ pub fn nothing_lost(list: &List, _: &Options) -> Option<Finding> {
 }
 
 /// What one loop never gets, with how many rows that is.
-fn lost(list: &List, polled: &Polled, all: &[&Seen]) -> Option<(usize, Finding)> {
+fn lost(list: &List, polled: &Polled, all: &[&ServedRow]) -> Option<(usize, Finding)> {
     let times: HashSet<GoTime> = polled.got.keys().map(|key| key.at).collect();
-    let late: HashSet<_> = late_rows(list).filter_map(Seen::ok).map(version_key).collect();
+    let late: HashSet<_> = late_rows(list).filter_map(ServedRow::ok).map(version_key).collect();
     let mut reasons: HashMap<&str, usize> = HashMap::new();
     let mut tally = Tally::default();
     for seen in all {
@@ -79,9 +79,10 @@ fn lost(list: &List, polled: &Polled, all: &[&Seen]) -> Option<(usize, Finding)>
 }
 
 /// Rows that the second walk found at or below what the first had already seen.
-fn late_rows(list: &List) -> impl Iterator<Item = &Seen> {
+fn late_rows(list: &List) -> impl Iterator<Item = &ServedRow> {
     let served = list.rows().map(|row| row.watermark).max();
-    let below = move |seen: &&Seen| seen.ok().is_some_and(|row| served.is_some_and(|at| row.watermark <= at));
+    let below =
+        move |seen: &&ServedRow| seen.ok().is_some_and(|row| served.is_some_and(|at| row.watermark <= at));
     list.rewalk.new.iter().filter(below)
 }
 

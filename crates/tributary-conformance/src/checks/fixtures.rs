@@ -32,7 +32,6 @@ pub fn transactions(rows: &[Value]) -> List {
     list(Kind::Transactions, rows)
 }
 
-/// A list of accounts.
 pub fn accounts(rows: &[Value]) -> List {
     list(Kind::Accounts, rows)
 }

@@ -13,7 +13,7 @@ mod fixtures;
 use super::evidence::List;
 use super::finding::Finding;
 use super::options::Options;
-use super::reading::Seen;
+use super::reading::ServedRow;
 
 /// A check of one list; `None` where it does not concern that list.
 type ListCheck = fn(&List, &Options) -> Option<Finding>;
@@ -55,7 +55,7 @@ struct Tally {
 
 impl Tally {
     /// Counts; `what` says it in a sentence.
-    fn add(&mut self, seen: &Seen, what: impl FnOnce() -> String) {
+    fn add(&mut self, seen: &ServedRow, what: impl FnOnce() -> String) {
         self.count += 1;
         if self.first.is_none() {
             self.first = Some((what(), seen.literal.clone()));

@@ -8,12 +8,12 @@ use crate::catalogue::Check;
 use crate::evidence::List;
 use crate::finding::Finding;
 use crate::options::Options;
-use crate::reading::{Seen, payment_key};
+use crate::reading::{ServedRow, payment_key};
 use crate::text::count;
 use tributary_formance::{GoTime, Kind, PaymentStatus, PaymentType, Row};
 
 /// The transactions of the walk that Formance would take; `None` for other lists.
-fn rows(list: &List) -> Option<Vec<(&Seen, &Row)>> {
+fn rows(list: &List) -> Option<Vec<(&ServedRow, &Row)>> {
     let rows = list.walk.rows.iter().filter_map(|seen| Some((seen, seen.ok()?)));
     (list.kind == Kind::Transactions).then(|| rows.collect())
 }

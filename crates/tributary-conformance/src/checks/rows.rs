@@ -5,7 +5,7 @@ use crate::catalogue::Check;
 use crate::evidence::List;
 use crate::finding::Finding;
 use crate::options::Options;
-use crate::reading::{Fault, Seen};
+use crate::reading::{Fault, ServedRow};
 use crate::text::count;
 
 pub fn lists_answer(list: &List, _: &Options) -> Option<Finding> {
@@ -17,7 +17,7 @@ pub fn lists_answer(list: &List, _: &Options) -> Option<Finding> {
 }
 
 pub fn decoded(list: &List, _: &Options) -> Option<Finding> {
-    let fault = |seen: &Seen| match &seen.row {
+    let fault = |seen: &ServedRow| match &seen.row {
         Err(Fault::Decoding(why)) => Some(why.clone()),
         _ => None,
     };
@@ -25,14 +25,14 @@ pub fn decoded(list: &List, _: &Options) -> Option<Finding> {
 }
 
 pub fn stored(list: &List, _: &Options) -> Option<Finding> {
-    let fault = |seen: &Seen| match &seen.row {
+    let fault = |seen: &ServedRow| match &seen.row {
         Err(Fault::Storage(why)) => Some(why.clone()),
         _ => None,
     };
     Some(faults(list, Check::RowsStored, "are refused", fault))
 }
 
-fn faults(list: &List, check: Check, verb: &str, fault: impl Fn(&Seen) -> Option<String>) -> Finding {
+fn faults(list: &List, check: Check, verb: &str, fault: impl Fn(&ServedRow) -> Option<String>) -> Finding {
     let total = list.walk.rows.len();
     if total == 0 {
         return Finding::skipped(check, list.subject(), "there are no rows");

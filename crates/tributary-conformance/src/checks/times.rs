@@ -7,7 +7,7 @@ use crate::catalogue::Check;
 use crate::evidence::List;
 use crate::finding::Finding;
 use crate::options::Options;
-use crate::reading::{PAGE_SIZE, Seen, version_key};
+use crate::reading::{PAGE_SIZE, ServedRow, version_key};
 use crate::text::count;
 use tributary_formance::{GoTime, Row};
 
@@ -17,7 +17,7 @@ const CROWDED: usize = 400;
 const OVERCROWDED: usize = 10_000;
 
 /// The rows that Formance would take, each version once however often it was served.
-fn versions(list: &List) -> impl Iterator<Item = (&Seen, &Row)> {
+fn versions(list: &List) -> impl Iterator<Item = (&ServedRow, &Row)> {
     let mut known = HashSet::new();
     list.walk
         .rows
@@ -28,7 +28,7 @@ fn versions(list: &List) -> impl Iterator<Item = (&Seen, &Row)> {
 
 pub fn ascend(list: &List, _: &Options) -> Option<Finding> {
     let check = Check::TimestampsAscend;
-    let mut sharing: HashMap<i128, (usize, &Seen)> = HashMap::new();
+    let mut sharing: HashMap<i128, (usize, &ServedRow)> = HashMap::new();
     let mut back = Tally::default();
     let mut last: Option<GoTime> = None;
     for (seen, row) in versions(list) {
@@ -55,7 +55,7 @@ pub fn ascend(list: &List, _: &Options) -> Option<Finding> {
     }))
 }
 
-fn shared(list: &List, sharing: &HashMap<i128, (usize, &Seen)>) -> Option<Finding> {
+fn shared(list: &List, sharing: &HashMap<i128, (usize, &ServedRow)>) -> Option<Finding> {
     let groups = sharing.values().filter(|(rows, _)| *rows > 1);
     let rows: usize = groups.clone().map(|(rows, _)| rows).sum();
     let (largest, example) = groups.max_by_key(|(rows, _)| *rows)?;
@@ -72,7 +72,7 @@ fn shared(list: &List, sharing: &HashMap<i128, (usize, &Seen)>) -> Option<Findin
 
 pub fn crowded(list: &List, _: &Options) -> Option<Finding> {
     let check = Check::CrowdedSeconds;
-    let mut seconds: HashMap<i64, (usize, &Seen)> = HashMap::new();
+    let mut seconds: HashMap<i64, (usize, &ServedRow)> = HashMap::new();
     for (seen, row) in versions(list) {
         seconds.entry(row.watermark.unix_seconds()).or_insert((0, seen)).0 += 1;
     }

@@ -15,7 +15,6 @@ macro_rules! defects {
         }
 
         impl Defect {
-            /// All of them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The name on the command line.

@@ -116,13 +116,14 @@ async fn balances(State(server): Shared, headers: HeaderMap, Path(id): Path<Stri
     if !server.is_allowed(&headers) {
         return server.error(StatusCode::UNAUTHORIZED, "send the key");
     }
-    let held = server.world.lock().unwrap_or_else(PoisonError::into_inner).balances(&id, now());
-    let held = held.filter(|held| !held.amounts.is_empty() || server.config.defect != Defect::Balances404);
-    let Some(held) = held else {
+    let known = server.world.lock().unwrap_or_else(PoisonError::into_inner).balances(&id, now());
+    let known =
+        known.filter(|known| !known.amounts.is_empty() || server.config.defect != Defect::Balances404);
+    let Some(known) = known else {
         return server.error(StatusCode::NOT_FOUND, "there is no such account");
     };
     let amounts =
-        held.amounts.iter().map(|(asset, amount)| json!({"currency": asset, "amount": amount.to_string()}));
+        known.amounts.iter().map(|(asset, amount)| json!({"currency": asset, "amount": amount.to_string()}));
     let amounts: Vec<Value> = amounts.collect();
-    Json(json!({"id": id, "accountID": id, "at": print_time(held.at), "balances": amounts})).into_response()
+    Json(json!({"id": id, "accountID": id, "at": print_time(known.at), "balances": amounts})).into_response()
 }

@@ -192,11 +192,11 @@ impl World {
 
     /// The balances of an account: its time and amounts; `None` where there is no such account.
     /// Those of the first account change with every request.
-    pub fn balances(&mut self, account: &str, now: i64) -> Option<Held> {
+    pub fn balances(&mut self, account: &str, now: i64) -> Option<AccountBalances> {
         let number =
             self.lists[&Kind::Accounts].iter().position(|entry| entry.row["id"] == account)? as i64 + 1;
         if number == seed::EMPTY_ACCOUNT {
-            return Some(Held { at: self.begin, amounts: Vec::new() });
+            return Some(AccountBalances { at: self.begin, amounts: Vec::new() });
         }
         let mut at = self.begin + number;
         let mut amount = 1_000 * number as u64;
@@ -209,13 +209,13 @@ impl World {
             at = changed_at;
             amount += self.balance.1;
         }
-        Some(Held { at, amounts: vec![("EUR/2", amount), ("USD/2", 5)] })
+        Some(AccountBalances { at, amounts: vec![("EUR/2", amount), ("USD/2", 5)] })
     }
 }
 
 /// What an account holds.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct AccountBalances {
     /// Microseconds since 1970.
     pub at: i64,
     /// Assets and amounts, in minor units.

@@ -16,20 +16,20 @@ const SUBJECT: &str = "balances";
 
 /// The balances of some accounts at one time.
 pub struct Balances {
-    accounts: Vec<Account>,
+    accounts: Vec<ProbedAccount>,
     /// How many accounts there would have been.
     of: usize,
 }
 
-struct Account {
+struct ProbedAccount {
     id: String,
     /// What came; `Err` says why Formance cannot take it.
-    held: Result<Held, String>,
+    read: Result<ReadBalances, String>,
     /// What was asked.
     target: String,
 }
 
-struct Held {
+struct ReadBalances {
     at: Option<GoTime>,
     /// By how many seconds `at` lies ahead of the server's clock.
     ahead: i64,
@@ -56,16 +56,16 @@ pub async fn ask(probe: &mut Probe<'_>, ids: &[String], options: &Options) -> Ba
         let Ok(request) = balances::request(id) else { continue };
         let query = request.query.map(|query| format!("?{query}")).unwrap_or_default();
         let target = format!("{}{query}", request.path);
-        let held = match probe.get(&target).await {
+        let read = match probe.get(&target).await {
             Err(why) => Err(why),
-            Ok(reply) => held(&reply, id),
+            Ok(reply) => read(&reply, id),
         };
-        accounts.push(Account { id: id.clone(), held, target });
+        accounts.push(ProbedAccount { id: id.clone(), read, target });
     }
     Balances { accounts, of: ids.len() }
 }
 
-fn held(reply: &Reply, id: &str) -> Result<Held, String> {
+fn read(reply: &Reply, id: &str) -> Result<ReadBalances, String> {
     let rows = balances::answer(&reply.answer()).map_err(|error| error.to_string())?;
     storage::check_balances(&rows).map_err(|rejection| rejection.to_string())?;
     let mut amounts = BTreeMap::new();
@@ -83,7 +83,7 @@ fn held(reply: &Reply, id: &str) -> Result<Held, String> {
     let at = rows.first().map(|row| row.at).or_else(|| at_of_none(&reply.body));
     let clock = reply.date.unwrap_or(reply.arrived) + 1;
     let ahead = at.map_or(0, |at| at.unix_seconds() - clock);
-    Ok(Held { at, ahead, amounts })
+    Ok(ReadBalances { at, ahead, amounts })
 }
 
 /// The `at` of a reply without balances, which the connector does not look at.
@@ -96,13 +96,13 @@ fn at_of_none(body: &[u8]) -> Option<GoTime> {
 /// Whether each account answers with what Formance takes.
 pub fn answered(balances: &Balances) -> Finding {
     let check = Check::BalancesAnswer;
-    let bad: Vec<_> = balances.accounts.iter().filter(|account| account.held.is_err()).collect();
+    let bad: Vec<_> = balances.accounts.iter().filter(|account| account.read.is_err()).collect();
     let total = count(balances.accounts.len(), "account");
     match bad.first() {
         None if balances.accounts.is_empty() => Finding::skipped(check, SUBJECT, "there are no accounts"),
         None => Finding::ok(check, SUBJECT, format!("{total} of {} asked", balances.of)),
         Some(first) => {
-            let why = first.held.as_ref().err().map(String::as_str).unwrap_or_default();
+            let why = first.read.as_ref().err().map(String::as_str).unwrap_or_default();
             let seen = format!("{} of {total} fail; the first is {:?}: {why}", bad.len(), first.id);
             Finding::fail(check, SUBJECT, seen).with_example(format!("GET {}", first.target))
         }
@@ -116,7 +116,7 @@ pub fn at(first: &Balances, second: &Balances, options: &Options) -> Finding {
     let mut changes = 0;
     let mut dateless = None;
     for (before, now) in first.accounts.iter().zip(&second.accounts) {
-        let (Ok(old), Ok(new)) = (&before.held, &now.held) else { continue };
+        let (Ok(old), Ok(new)) = (&before.read, &now.read) else { continue };
         let changed = old.amounts != new.amounts;
         changes += usize::from(changed);
         let wrong = match (old.at, new.at) {
@@ -137,7 +137,7 @@ pub fn at(first: &Balances, second: &Balances, options: &Options) -> Finding {
             let seen = format!("account {:?}, which has no balances, answers without `at`", account.id);
             Finding::warning(check, SUBJECT, seen).with_example(format!("GET {}", account.target))
         }
-        None if first.accounts.iter().all(|account| account.held.is_err()) => {
+        None if first.accounts.iter().all(|account| account.read.is_err()) => {
             Finding::skipped(check, SUBJECT, "no account answered")
         }
         None => Finding::ok(check, SUBJECT, format!("{} changed meanwhile", count(changes, "account"))),

@@ -15,7 +15,7 @@ fn body(account: &str, at: &str, balances: &[(&str, &str)]) -> String {
 }
 
 fn account(body: &str) -> Balances {
-    let account = Account { id: "a".into(), held: held(&reply(body), "a"), target: "/a".into() };
+    let account = ProbedAccount { id: "a".into(), read: read(&reply(body), "a"), target: "/a".into() };
     Balances { accounts: vec![account], of: 1 }
 }
 

@@ -6,7 +6,7 @@ use super::page_size::read;
 use crate::catalogue::Check;
 use crate::finding::Finding;
 use crate::probe::{Key, Probe, Reply};
-use crate::reading::{PAGE_SIZE, Seen, target, version_key, whole_second};
+use crate::reading::{PAGE_SIZE, ServedRow, target, version_key, whole_second};
 use crate::text::count;
 use crate::walk::Walk;
 use tributary_formance::{GoTime, Kind, Row};
@@ -39,16 +39,16 @@ pub async fn from(
 
 /// An entry, and what came when the list was asked from its time.
 struct Asked<'w> {
-    seen: &'w Seen,
+    seen: &'w ServedRow,
     row: &'w Row,
     /// From its whole second, as Formance asks.
-    second: Result<Vec<Seen>, String>,
+    second: Result<Vec<ServedRow>, String>,
     /// From its very time.
-    exact: Result<Vec<Seen>, String>,
+    exact: Result<Vec<ServedRow>, String>,
 }
 
 /// Some entries spread over the walk that are within the first page of their second.
-fn samples(walk: &Walk) -> Result<Vec<(&Seen, &Row)>, &'static str> {
+fn samples(walk: &Walk) -> Result<Vec<(&ServedRow, &Row)>, &'static str> {
     let rows: Vec<_> = walk.rows.iter().filter_map(|seen| Some((seen, seen.ok()?))).collect();
     if rows.is_empty() {
         return Err("there are no rows");
@@ -72,21 +72,21 @@ fn samples(walk: &Walk) -> Result<Vec<(&Seen, &Row)>, &'static str> {
     }
 }
 
-async fn ask<'w>(probe: &mut Probe<'_>, kind: Kind, (seen, row): (&'w Seen, &'w Row)) -> Asked<'w> {
+async fn ask<'w>(probe: &mut Probe<'_>, kind: Kind, (seen, row): (&'w ServedRow, &'w Row)) -> Asked<'w> {
     let second = ask_from(probe, kind, &whole_second(row.watermark)).await;
     let exact = ask_from(probe, kind, &row.watermark.to_string()).await;
     Asked { seen, row, second, exact }
 }
 
-async fn ask_from(probe: &mut Probe<'_>, kind: Kind, from: &str) -> Result<Vec<Seen>, String> {
+async fn ask_from(probe: &mut Probe<'_>, kind: Kind, from: &str) -> Result<Vec<ServedRow>, String> {
     let target = target(kind, 1, PAGE_SIZE, Some(from));
     read(kind, probe.get(&target).await).map_err(|why| format!("GET {target}: {why}"))
 }
 
 fn inclusive(kind: Kind, asked: &[Asked<'_>]) -> Finding {
     let (check, subject) = (Check::FromInclusive, kind.as_str());
-    let lacks = |rows: &[Seen], row: &Row| {
-        !rows.iter().filter_map(Seen::ok).any(|found| version_key(found) == version_key(row))
+    let lacks = |rows: &[ServedRow], row: &Row| {
+        !rows.iter().filter_map(ServedRow::ok).any(|found| version_key(found) == version_key(row))
     };
     let mut exclusive = None;
     for asked in asked {
@@ -125,7 +125,7 @@ fn filters(kind: Kind, asked: &[Asked<'_>]) -> Finding {
     let (check, subject) = (Check::FromFilters, kind.as_str());
     for asked in asked {
         let from = asked.row.watermark.unix_seconds();
-        let older = |seen: &&Seen| seen.ok().is_some_and(|row| row.watermark.unix_seconds() < from);
+        let older = |seen: &&ServedRow| seen.ok().is_some_and(|row| row.watermark.unix_seconds() < from);
         let rows = asked.second.as_deref().unwrap_or_default();
         if let Some(first) = rows.iter().find(older) {
             let older = rows.iter().filter(older).count();
@@ -151,7 +151,7 @@ async fn instants(probe: &mut Probe<'_>, kind: Kind, walk: &Walk, asked: &[Asked
     };
     if let Some(wrong) = wrong {
         let served_in_utc =
-            |seen: &Seen| seen.ok().is_none_or(|row| row.watermark.to_string().ends_with('Z'));
+            |seen: &ServedRow| seen.ok().is_none_or(|row| row.watermark.to_string().ends_with('Z'));
         return match walk.rows.iter().all(served_in_utc) {
             true => {
                 let seen = format!("{wrong} (harmless as long as every time is served with Z)");
@@ -172,7 +172,7 @@ async fn instants(probe: &mut Probe<'_>, kind: Kind, walk: &Walk, asked: &[Asked
 }
 
 /// Whether a later answer holds what an earlier one did: a page that was short may have grown.
-fn begins_with(later: &[Seen], earlier: &[Seen]) -> bool {
+fn begins_with(later: &[ServedRow], earlier: &[ServedRow]) -> bool {
     later.len() >= earlier.len() && earlier.iter().zip(later).all(|(a, b)| a.says_the_same(b))
 }
 

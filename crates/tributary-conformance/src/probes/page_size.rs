@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::catalogue::Check;
 use crate::finding::Finding;
 use crate::probe::{Key, Probe, Reply};
-use crate::reading::{self, PAGE_SIZE, Seen};
+use crate::reading::{self, PAGE_SIZE, ServedRow};
 use crate::text::{count, grouped};
 use crate::walk::Walk;
 use tributary_formance::Kind;
@@ -102,7 +102,7 @@ async fn large(probe: &mut Probe<'_>, kind: Kind, at_least: usize) -> Finding {
 }
 
 /// The rows of an answer, or why there are none.
-pub fn read(kind: Kind, reply: Result<Reply, String>) -> Result<Vec<Seen>, String> {
+pub fn read(kind: Kind, reply: Result<Reply, String>) -> Result<Vec<ServedRow>, String> {
     let reply = reply?;
     if !reply.is_success() {
         return Err(format!("status {}", reply.status));

@@ -21,7 +21,7 @@ fn order(state: OrderState, status: Status) -> Ordered {
         state,
         status,
         attempt: 1,
-        names: ProviderNames { key: "KEY".to_owned(), ..ProviderNames::default() },
+        names: ProviderNames { provider_key: "KEY".to_owned(), ..ProviderNames::default() },
         updated_at: None,
         metadata: serde_json::json!({}),
     }
@@ -31,7 +31,7 @@ fn said(status: Status) -> Said {
     Said { attempt: 1, status, at: None, payment_id: None, reference: None, record: None, reason: None }
 }
 
-/// What was told, what is said now; what is told then, and whether a person has to look.
+/// What was served, what is said now; what is served then, and whether a person has to look.
 #[test]
 fn an_order_never_goes_back_from_what_was_told() {
     use Status::{Cancelled, Dispute, Failed, Pending, Refunded, Succeeded};
@@ -51,7 +51,7 @@ fn an_order_never_goes_back_from_what_was_told() {
             _ => OrderState::Succeeded,
         };
         let then = STATUSES.map(|now| {
-            let verdict = order(state, told).told(&said(now), false);
+            let verdict = order(state, told).verdict_on(&said(now), false);
             let status = verdict.change.map_or(told, |change| change.order.status);
             format!("{}{}", if verdict.contradiction { "!" } else { "" }, status.as_str())
         });
@@ -69,7 +69,7 @@ fn what_is_open_becomes_what_the_provider_says() {
             (Status::Succeeded, OrderState::Succeeded),
             (Status::Refunded, OrderState::Succeeded),
         ] {
-            let change = order(state, Status::Pending).told(&said(status), false).change;
+            let change = order(state, Status::Pending).verdict_on(&said(status), false).change;
             if state == Pending && status == Status::Pending {
                 assert_eq!(change, None, "it is known already");
                 continue;
@@ -89,17 +89,17 @@ fn words_of_another_attempt_or_of_an_older_state_are_no_news() {
     };
     let known = Ordered { updated_at: at(10), ..order(OrderState::Pending, Status::Pending) };
     let none = Verdict { change: None, contradiction: false };
-    assert_eq!(known.told(&by_record(at(9)), false), none);
-    assert_eq!(known.told(&Said { attempt: 2, ..said(Status::Succeeded) }, false), none);
-    assert!(known.told(&by_record(at(10)), false).change.is_some());
-    assert!(known.told(&by_record(None), false).change.is_some());
+    assert_eq!(known.verdict_on(&by_record(at(9)), false), none);
+    assert_eq!(known.verdict_on(&Said { attempt: 2, ..said(Status::Succeeded) }, false), none);
+    assert!(known.verdict_on(&by_record(at(10)), false).change.is_some());
+    assert!(known.verdict_on(&by_record(None), false).change.is_some());
 }
 
 #[test]
 fn another_payment_is_a_contradiction_and_another_name_of_the_same_is_not() {
     let named = |payment: Option<&str>, reference: Option<&str>, record: Option<&str>| Ordered {
         names: ProviderNames {
-            key: "KEY".to_owned(),
+            provider_key: "KEY".to_owned(),
             payment_id: payment.map(str::to_owned),
             reference: reference.map(str::to_owned),
             record_id: record.map(str::to_owned),
@@ -121,13 +121,13 @@ fn another_payment_is_a_contradiction_and_another_name_of_the_same_is_not() {
         (named(Some("p"), None, Some("r")), shows("r"), false),
         (named(Some("p"), None, Some("r")), shows("s"), true),
     ] {
-        assert_eq!(known.told(&said, false).contradiction, contradicts, "{:?} {said:?}", known.names);
-        assert!(known.told(&said, true).contradiction, "it is another order's");
+        assert_eq!(known.verdict_on(&said, false).contradiction, contradicts, "{:?} {said:?}", known.names);
+        assert!(known.verdict_on(&said, true).contradiction, "it is another order's");
     }
-    let change = named(Some("p"), None, None).told(&shows("r"), false).change.unwrap();
+    let change = named(Some("p"), None, None).verdict_on(&shows("r"), false).change.unwrap();
     let names = change.order.names;
     assert_eq!((names.payment_id.as_deref(), names.record_id.as_deref()), (Some("p"), Some("r")));
-    let change = named(None, None, None).told(&shows("r"), false).change.unwrap();
+    let change = named(None, None, None).verdict_on(&shows("r"), false).change.unwrap();
     let names = change.order.names;
     assert_eq!((names.payment_id.as_deref(), names.record_id.as_deref()), (Some("r"), Some("r")));
 }

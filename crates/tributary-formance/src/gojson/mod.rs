@@ -36,7 +36,6 @@ pub enum JsonError {
     /// A time field holds what Go cannot read as a time.
     #[error("{field}: {source}")]
     Time {
-        /// The field.
         field: String,
         /// What is wrong with the time.
         source: TimeError,
@@ -44,7 +43,6 @@ pub enum JsonError {
     /// A field with a closed list of values holds another one.
     #[error("{value:?} is not a valid {field}")]
     Enum {
-        /// The field.
         field: String,
         /// The value found (empty for `null`).
         value: String,

@@ -32,7 +32,6 @@ pub struct KeptAccount {
     pub metadata: TextMap,
 }
 
-/// The table of accounts.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Accounts {
     list: Vec<KeptAccount>,

@@ -27,9 +27,7 @@ pub struct KeptBalance {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("account {account_reference}: {asset} at {at} is {kept}, and {refused} collides with it")]
 pub struct BalanceCollision {
-    /// The account.
     pub account_reference: String,
-    /// The asset.
     pub asset: String,
     /// The time that both amounts claim.
     pub at: GoTime,
@@ -42,7 +40,6 @@ pub struct BalanceCollision {
 /// Account and asset.
 type Key = (String, String);
 
-/// The table of balances.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Balances {
     histories: HashMap<Key, Vec<KeptBalance>>,

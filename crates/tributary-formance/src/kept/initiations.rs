@@ -61,7 +61,6 @@ impl KeptInitiation {
     }
 }
 
-/// The table of initiations.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Initiations {
     by_reference: HashMap<String, KeptInitiation>,

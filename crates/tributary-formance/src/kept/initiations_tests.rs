@@ -20,7 +20,7 @@ fn payout(status: &str, second: u8) -> Row {
 fn ordered(outcome: &Result<Row, CallError>) -> Kept {
     let mut kept = Kept::default();
     assert!(kept.initiate("ref-1", noon(STORED - 1)));
-    kept.settle("ref-1", outcome, noon(STORED));
+    kept.conclude("ref-1", outcome, noon(STORED));
     kept
 }
 
@@ -130,7 +130,7 @@ fn a_final_failure_fails_the_initiation_and_every_other_leaves_it_processing() {
     for passing in [failure(425), failure(500), failure(503), no_answer(ErrorClass::RequestTimeout)] {
         let mut kept = ordered(&passing);
         assert_eq!(status(&kept), InitiationStatus::Processing, "{passing:?}");
-        kept.settle("ref-1", &Ok(payout("SUCCEEDED", 8)), noon(STORED + 1));
+        kept.conclude("ref-1", &Ok(payout("SUCCEEDED", 8)), noon(STORED + 1));
         assert_eq!(status(&kept), InitiationStatus::Processed, "{passing:?}");
     }
     assert!(ordered(&failure(400)).payments().is_empty());
@@ -142,7 +142,7 @@ fn only_a_failed_initiation_is_sent_again() {
     assert!(kept.initiate("ref-1", noon(20)));
     assert_eq!(status(&kept), InitiationStatus::Processing);
     assert!(!kept.initiate("ref-1", noon(21)), "it is under way");
-    kept.settle("ref-1", &Ok(payout("SUCCEEDED", 21)), noon(22));
+    kept.conclude("ref-1", &Ok(payout("SUCCEEDED", 21)), noon(22));
     assert!(!kept.initiate("ref-1", noon(23)), "it is done");
     assert_eq!(status(&kept), InitiationStatus::Processed);
 }
@@ -151,7 +151,7 @@ fn only_a_failed_initiation_is_sent_again() {
 fn a_refused_reply_of_201_can_be_retried_into_the_same_payment() {
     let mut kept = replied("FAILED");
     assert!(kept.initiate("ref-1", noon(20)));
-    kept.settle("ref-1", &Ok(payout("SUCCEEDED", 21)), noon(22));
+    kept.conclude("ref-1", &Ok(payout("SUCCEEDED", 21)), noon(22));
     assert_eq!(status(&kept), InitiationStatus::Processed);
     assert_eq!(kept.payments().len(), 1);
     assert_eq!(kept.initiation("ref-1").unwrap().payments, [kept.payments()[0].key.clone()]);

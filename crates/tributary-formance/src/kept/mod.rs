@@ -79,7 +79,7 @@ impl Kept {
     ///
     /// # Panics
     /// If there is no such initiation.
-    pub fn settle(&mut self, reference: &str, outcome: &Result<Row, CallError>, at: GoTime) {
+    pub fn conclude(&mut self, reference: &str, outcome: &Result<Row, CallError>, at: GoTime) {
         match outcome {
             Ok(reply) => {
                 self.payments.take(reply);

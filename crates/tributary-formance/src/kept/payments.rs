@@ -133,7 +133,6 @@ impl KeptPayment {
     }
 }
 
-/// The table of payments.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Payments {
     list: Vec<KeptPayment>,

@@ -39,7 +39,7 @@ impl AssertionSigner {
     /// error names the field that is wrong.
     pub fn new(described: &Assertion, client_id: &str, token_url: &str) -> Result<Self, String> {
         if described.lifetime.as_duration().is_zero() {
-            return Err("auth.oauth2.assertion.lifetime: is nothing".to_owned());
+            return Err("auth.oauth2.assertion.lifetime: has to be longer than 0s".to_owned());
         }
         let random = SystemRandom::new();
         let text = pem::load(KEY_FIELD, &described.private_key)?;

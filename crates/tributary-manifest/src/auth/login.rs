@@ -14,7 +14,7 @@ use crate::cage::Cage;
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
 use crate::manifest::{Expiry, Login, LoginMethod};
 use crate::secret::Secret;
-use crate::wire::retry::told_wait;
+use crate::wire::retry::parse_wait;
 use crate::wire::{AccessToken, ClientError, Granted, Incoming, Method, Outgoing, TokenError};
 
 /// A login request, and where its answer holds the token.
@@ -43,7 +43,7 @@ impl LoginGrant {
         let (lifetime, expires_in) = match &described.expires_in {
             None => (None, None),
             Some(Expiry::After(period)) => (Some(period.as_duration()), None),
-            Some(Expiry::Told(code)) => (None, Some(filter("auth.login.expires_in", code)?)),
+            Some(Expiry::Filter(code)) => (None, Some(filter("auth.login.expires_in", code)?)),
         };
         Ok(Self {
             request: Outgoing {
@@ -82,12 +82,12 @@ impl LoginGrant {
         let (filters, sent_at) = (Arc::clone(&self.filters), incoming.sent_at);
         let found = self.cage.run(move |deadline| Ok(filters.find(json, sent_at, deadline)));
         let found = found.await.map_err(ClientError::Rules)?;
-        let (value, told) = found.map_err(|field| ClientError::Refused {
+        let (value, parsed) = found.map_err(|field| ClientError::Refused {
             request: self.shown(),
             status: incoming.status.as_u16(),
             excerpt: format!("{field} finds nothing in the answer"),
         })?;
-        let usable_until = usable_until(sent_at, told.or(self.lifetime));
+        let usable_until = usable_until(sent_at, parsed.or(self.lifetime));
         Ok(Granted { access: AccessToken { value, usable_until }, refresh: None })
     }
 }
@@ -106,14 +106,14 @@ impl Filters {
             Ok(jq::scalar(&found).filter(|text| !text.is_empty()))
         };
         let token = run(&self.token).ok().flatten().ok_or("auth.login.token")?;
-        let told = match &self.expires_in {
+        let parsed = match &self.expires_in {
             None => None,
             Some(filter) => {
-                let told = run(filter).ok().flatten().ok_or("auth.login.expires_in")?;
-                Some(told_wait(&told, sent_at).ok_or("auth.login.expires_in")?)
+                let parsed = run(filter).ok().flatten().ok_or("auth.login.expires_in")?;
+                Some(parse_wait(&parsed, sent_at).ok_or("auth.login.expires_in")?)
             }
         };
-        Ok((token.into(), told))
+        Ok((token.into(), parsed))
     }
 }
 

@@ -61,7 +61,7 @@ impl Authenticator {
             Proof::Basic(basic) => {
                 let user = given("auth.basic.user", &basic.user)?;
                 if user.contains(':') {
-                    return Err("auth.basic.user: has no place for a colon".to_owned());
+                    return Err("auth.basic.user: must not contain a colon".to_owned());
                 }
                 Ready::Header(AUTHORIZATION, header_value("auth.basic", &basic_value(user, &basic.password))?)
             }
@@ -135,9 +135,9 @@ impl Authenticator {
     }
 
     /// Waits until no token is being exchanged.
-    pub async fn settled(&self) {
+    pub async fn drained(&self) {
         if let Ready::Token { source, .. } = &self.proof {
-            source.settled().await;
+            source.drained().await;
         }
     }
 }
@@ -195,7 +195,6 @@ fn basic_value(user: &str, password: &Secret) -> Secret {
     Secret::from(format!("Basic {pair}"))
 }
 
-/// The name of a header.
 pub fn header_name(field: &str, name: &str) -> Result<HeaderName, String> {
     HeaderName::try_from(name).map_err(|_| format!("{field}: {name:?} is no header name"))
 }
@@ -219,7 +218,7 @@ fn endpoint(field: &str, text: &str, base: &Url) -> Result<Url, String> {
         return Err(format!("{field}: has to begin with https:// or /"));
     }
     if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
-        return Err(format!("{field}: has no place for a user, a password and #"));
+        return Err(format!("{field}: must not contain a user, a password or #"));
     }
     Ok(url)
 }

@@ -12,7 +12,7 @@ use super::token::usable_until;
 use super::{Surroundings, basic_value, endpoint, given, header_value};
 use crate::manifest::{self, ClientAuth, OAuth2};
 use crate::secret::Secret;
-use crate::wire::retry::told_wait;
+use crate::wire::retry::parse_wait;
 use crate::wire::{AccessToken, ClientError, Granted, Incoming, Method, Outgoing, TokenError, TokenKey};
 
 /// What RFC 7523 calls an assertion that is a JWT.
@@ -132,18 +132,18 @@ impl OAuth2Grant {
             wait: None,
         })?;
         let Some(access) = answer.access_token.filter(|token| !token.is_empty()) else {
-            let told = answer.error.into_iter().chain(answer.error_description);
-            let told = told.collect::<Vec<_>>().join(": ");
-            let excerpt = if told.is_empty() { "there is no access_token in it".to_owned() } else { told };
+            let words = answer.error.into_iter().chain(answer.error_description);
+            let words = words.collect::<Vec<_>>().join(": ");
+            let excerpt = if words.is_empty() { "there is no access_token in it".to_owned() } else { words };
             let status = incoming.status.as_u16();
             return Err(ClientError::Refused { request: self.shown(), status, excerpt }.into());
         };
-        let told = match answer.expires_in {
-            Some(serde_json::Value::String(told)) => told_wait(&told, incoming.sent_at),
-            Some(serde_json::Value::Number(told)) => told_wait(&told.to_string(), incoming.sent_at),
+        let parsed = match answer.expires_in {
+            Some(serde_json::Value::String(wait)) => parse_wait(&wait, incoming.sent_at),
+            Some(serde_json::Value::Number(wait)) => parse_wait(&wait.to_string(), incoming.sent_at),
             _ => None,
         };
-        let usable_until = usable_until(incoming.sent_at, told.or(self.lifetime));
+        let usable_until = usable_until(incoming.sent_at, parsed.or(self.lifetime));
         Ok(Granted {
             access: AccessToken { value: access.into(), usable_until },
             refresh: answer.refresh_token.filter(|token| !token.is_empty()).map(Secret::from),
@@ -155,18 +155,19 @@ fn client_auth(described: &OAuth2) -> Result<ClientAuth, String> {
     if described.client_id.is_empty() {
         return Err("auth.oauth2.client_id: is empty".to_owned());
     }
-    let told = described.client_auth.unwrap_or(match (&described.assertion, &described.client_secret) {
-        (Some(_), _) => ClientAuth::Assertion,
-        (None, Some(_)) => ClientAuth::Basic,
-        (None, None) => ClientAuth::None,
-    });
-    if described.assertion.is_some() && told != ClientAuth::Assertion {
+    let client_auth =
+        described.client_auth.unwrap_or(match (&described.assertion, &described.client_secret) {
+            (Some(_), _) => ClientAuth::Assertion,
+            (None, Some(_)) => ClientAuth::Basic,
+            (None, None) => ClientAuth::None,
+        });
+    if described.assertion.is_some() && client_auth != ClientAuth::Assertion {
         return Err("auth.oauth2.assertion: is for client_auth: assertion".to_owned());
     }
-    if described.client_secret.is_some() && !matches!(told, ClientAuth::Basic | ClientAuth::Body) {
+    if described.client_secret.is_some() && !matches!(client_auth, ClientAuth::Basic | ClientAuth::Body) {
         return Err("auth.oauth2.client_secret: is for client_auth: basic or body".to_owned());
     }
-    Ok(told)
+    Ok(client_auth)
 }
 
 /// Id and secret are encoded as in a form before they become user and password (RFC 6749, 2.3.1).

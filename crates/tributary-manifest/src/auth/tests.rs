@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::client::{Client, Rules};
-use crate::fake::{self, Fake, Pauses, Seen, answer};
+use crate::fake::{self, Fake, Pauses, Received, answer};
 use crate::manifest::Manifest;
 use crate::wire::{ClientError, InMemory, Request, Target};
 
@@ -41,22 +41,22 @@ async fn ask(client: &Client) -> Result<(), ClientError> {
 }
 
 /// The first request as the API sees it with this auth.
-async fn seen(auth: &str) -> Seen {
+async fn received(auth: &str) -> Received {
     let fake = Fake::start(|_, _| fake::json(json!([]))).await;
     ask(&connect(&fake.url, auth).unwrap()).await.unwrap();
-    fake.seen().remove(0)
+    fake.received().remove(0)
 }
 
 /// An API whose tokens are `token-0`, `token-1`, …, of which only the last is good.
-async fn token_api(token_answer: impl Fn(usize, &Seen) -> Response + Send + Sync + 'static) -> Fake {
+async fn token_api(token_answer: impl Fn(usize, &Received) -> Response + Send + Sync + 'static) -> Fake {
     let given = AtomicUsize::new(0);
-    Fake::start(move |_, seen| match seen.path.as_str() {
-        "/token" => token_answer(given.fetch_add(1, Ordering::SeqCst), seen),
+    Fake::start(move |_, received| match received.path.as_str() {
+        "/token" => token_answer(given.fetch_add(1, Ordering::SeqCst), received),
         _ => {
             let good = format!("Bearer token-{}", given.load(Ordering::SeqCst).wrapping_sub(1));
-            match seen.headers.get("authorization").is_some_and(|value| *value == good) {
+            match received.headers.get("authorization").is_some_and(|value| *value == good) {
                 true => fake::json(json!([])),
-                false => answer(401, &[], format!("{:?}", seen.headers.get("authorization"))),
+                false => answer(401, &[], format!("{:?}", received.headers.get("authorization"))),
             }
         }
     })
@@ -67,8 +67,8 @@ fn token(number: usize) -> Response {
     fake::json(json!({ "access_token": format!("token-{number}"), "expires_in": 2400 }))
 }
 
-fn token_requests(fake: &Fake) -> Vec<Seen> {
-    fake.seen().into_iter().filter(|seen| seen.path == "/token").collect()
+fn token_requests(fake: &Fake) -> Vec<Received> {
+    fake.received().into_iter().filter(|received| received.path == "/token").collect()
 }
 
 const CLIENT: &str = "{ oauth2: { grant: client_credentials, token_url: /token, client_id: me:1, \
@@ -76,25 +76,26 @@ const CLIENT: &str = "{ oauth2: { grant: client_credentials, token_url: /token, 
 
 #[tokio::test]
 async fn fixed_proofs_go_where_the_api_looks_for_them() {
-    let header =
-        |seen: &Seen, name: &str| seen.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    let basic = seen("{ basic: { user: me, password: '${SECRET}' } }").await;
+    let header = |received: &Received, name: &str| {
+        received.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    };
+    let basic = received("{ basic: { user: me, password: '${SECRET}' } }").await;
     assert_eq!(header(&basic, "authorization").unwrap(), "Basic bWU6aHVudGVyMi1odW50ZXIy");
-    let keyed = seen("{ header: { name: X-Api-Key, value: 'Key ${SECRET}' } }").await;
+    let keyed = received("{ header: { name: X-Api-Key, value: 'Key ${SECRET}' } }").await;
     assert_eq!(header(&keyed, "x-api-key").unwrap(), "Key hunter2-hunter2");
-    let query = seen("{ query: { name: key, value: '${SECRET}' } }").await;
+    let query = received("{ query: { name: key, value: '${SECRET}' } }").await;
     assert_eq!((query.query["key"].as_str(), query.query["since"].as_str()), ("hunter2-hunter2", "a b"));
-    let none = seen("none").await;
+    let none = received("none").await;
     assert_eq!((header(&none, "authorization"), header(&none, "x-version").unwrap().as_str()), (None, "v7"));
 }
 
 #[tokio::test]
 async fn a_link_that_repeats_the_key_gets_it_once_and_errors_show_it_never() {
-    let fake = Fake::start(|_, seen| answer(403, &[], format!("no: {:?}", seen.query))).await;
+    let fake = Fake::start(|_, received| answer(403, &[], format!("no: {:?}", received.query))).await;
     let client = connect(&fake.url, "{ query: { name: key, value: 'a&${SECRET}' } }").unwrap();
     let link = format!("{}/feed?key=old&page=2", fake.url).parse().unwrap();
     let error = client.send(&Request::to(Target::Absolute(link)), &Rules::default()).await.unwrap_err();
-    assert_eq!(fake.seen()[0].query["key"], "a&hunter2-hunter2");
+    assert_eq!(fake.received()[0].query["key"], "a&hunter2-hunter2");
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
 }
 
@@ -126,7 +127,7 @@ async fn a_token_is_got_once_for_all_and_again_shortly_before_it_expires() {
 
 #[tokio::test]
 async fn a_refused_token_is_replaced_once_per_request() {
-    let fake = Fake::start(|before, seen| match seen.path.as_str() {
+    let fake = Fake::start(|before, received| match received.path.as_str() {
         "/token" => token(before),
         _ => answer(401, &[], "you said token-0 and token-2"),
     })
@@ -135,15 +136,15 @@ async fn a_refused_token_is_replaced_once_per_request() {
     let error = ask(&client).await.unwrap_err();
     assert!(matches!(error, ClientError::Refused { status: 401, .. }), "{error:?}");
     assert!(error.to_string().contains("you said [secret] and [secret]"), "{error}");
-    let paths: Vec<String> = fake.seen().iter().map(|seen| seen.path.clone()).collect();
+    let paths: Vec<String> = fake.received().iter().map(|received| received.path.clone()).collect();
     assert_eq!(paths, ["/token", "/feed", "/token", "/feed"]);
 }
 
 #[tokio::test]
 async fn a_rotating_refresh_token_is_never_sent_twice() {
-    let fake = token_api(|number, seen| {
+    let fake = token_api(|number, received| {
         let expected = if number == 0 { "first".to_owned() } else { format!("refresh-{}", number - 1) };
-        match seen.form()["refresh_token"] == expected {
+        match received.form()["refresh_token"] == expected {
             true => fake::json(json!({
                 "access_token": format!("token-{number}"), "expires_in": "60",
                 "refresh_token": format!("refresh-{number}"),
@@ -160,7 +161,7 @@ async fn a_rotating_refresh_token_is_never_sent_twice() {
         pauses.pass(Duration::from_secs(60));
     }
     let sent: Vec<String> =
-        token_requests(&fake).iter().map(|seen| seen.form()["refresh_token"].clone()).collect();
+        token_requests(&fake).iter().map(|received| received.form()["refresh_token"].clone()).collect();
     assert_eq!(sent, ["first", "refresh-0", "refresh-1", "refresh-2"]);
     assert_eq!(token_requests(&fake)[0].form()["client_id"], "me");
 }
@@ -190,7 +191,7 @@ async fn a_token_endpoint_that_fails_for_a_moment_is_asked_again_and_a_refusal_i
         let error = ask(&connect(&fake.url, CLIENT).unwrap()).await.unwrap_err();
         let expected = format!("there is no access token: POST /token was answered with {status}: {said}");
         assert_eq!(error.to_string(), expected);
-        assert_eq!(fake.seen().len(), 1, "nothing else is sent, and not again");
+        assert_eq!(fake.received().len(), 1, "nothing else is sent, and not again");
     }
 }
 
@@ -202,7 +203,7 @@ async fn a_token_endpoint_that_asks_to_wait_long_is_left_alone() {
         let error = ask(&client).await.unwrap_err();
         assert!(matches!(error, ClientError::AskedToWait { .. }), "{error:?}");
     }
-    assert_eq!(fake.seen().len(), 1);
+    assert_eq!(fake.received().len(), 1);
 }
 
 fn assertion_auth(algorithm: &str, key_file: &std::path::Path) -> String {
@@ -222,14 +223,14 @@ fn key_file(name: &str, pem: &str) -> std::path::PathBuf {
     path
 }
 
-async fn assertion(algorithm: &str, name: &str, pem: &str) -> (String, Seen) {
+async fn assertion(algorithm: &str, name: &str, pem: &str) -> (String, Received) {
     let fake = token_api(|_, _| fake::json(json!({ "access_token": "token-0" }))).await;
     let file = key_file(name, pem);
     let client = connect(&fake.url, &assertion_auth(algorithm, &file)).unwrap();
     std::fs::remove_file(file).unwrap();
     ask(&client).await.unwrap();
-    let seen = token_requests(&fake).remove(0);
-    (seen.form()["client_assertion"].clone(), seen)
+    let received = token_requests(&fake).remove(0);
+    (received.form()["client_assertion"].clone(), received)
 }
 
 fn verified(jwt: &str, algorithm: &'static dyn signature::VerificationAlgorithm, key: &[u8]) -> [Value; 2] {
@@ -244,7 +245,7 @@ fn verified(jwt: &str, algorithm: &'static dyn signature::VerificationAlgorithm,
 #[tokio::test]
 async fn a_client_proves_itself_with_a_signed_assertion() {
     let pair = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let (jwt, seen) = assertion("ES256", "es256.pem", &pair.serialize_pem()).await;
+    let (jwt, received) = assertion("ES256", "es256.pem", &pair.serialize_pem()).await;
     let [header, claims] =
         verified(&jwt, &signature::ECDSA_P256_SHA256_FIXED, rcgen::PublicKeyData::der_bytes(&pair));
     assert_eq!(header, json!({ "alg": "ES256", "typ": "JWT", "kid": "k1" }));
@@ -252,8 +253,8 @@ async fn a_client_proves_itself_with_a_signed_assertion() {
     assert_eq!(claims["aud"], "https://bank.example");
     let (from, to) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
     assert!((Utc::now().timestamp() - from).abs() < 60 && to - from == 120);
-    assert_eq!(seen.headers.get("authorization"), None);
-    let form = seen.form();
+    assert_eq!(received.headers.get("authorization"), None);
+    let form = received.form();
     assert_eq!(form["client_assertion_type"], "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
     assert_eq!((form["refresh_token"].as_str(), form["tenant"].as_str()), ("first", "t1"));
 }
@@ -275,7 +276,7 @@ async fn assertions_are_signed_with_rsa_and_edwards_keys_too() {
 
 #[tokio::test]
 async fn a_login_of_the_apis_own_making_gives_a_token_for_a_header_of_its_own() {
-    let fake = Fake::start(|before, seen| match seen.path.as_str() {
+    let fake = Fake::start(|before, received| match received.path.as_str() {
         "/login" => fake::json(json!({ "session": { "token": format!("token-{before}"), "until":
             (Utc::now() + chrono::TimeDelta::minutes(30)).format("%Y-%m-%dT%H:%M:%S%z").to_string() } })),
         _ => fake::json(json!([])),
@@ -290,18 +291,18 @@ async fn a_login_of_the_apis_own_making_gives_a_token_for_a_header_of_its_own() 
     ask(&client).await.unwrap();
     pauses.pass(Duration::from_secs(29 * 60 + 30));
     ask(&client).await.unwrap();
-    let seen = fake.seen();
-    let paths: Vec<&str> = seen.iter().map(|seen| seen.path.as_str()).collect();
+    let received = fake.received();
+    let paths: Vec<&str> = received.iter().map(|received| received.path.as_str()).collect();
     assert_eq!(paths, ["/login", "/feed", "/feed", "/login", "/feed"]);
     assert_eq!(
-        (seen[0].method.as_str(), &seen[0].headers["x-client"]),
-        ("POST", &seen[3].headers["x-client"])
+        (received[0].method.as_str(), &received[0].headers["x-client"]),
+        ("POST", &received[3].headers["x-client"])
     );
-    assert_eq!(seen[0].headers["x-client"], "hunter2-hunter2");
-    let body: Value = serde_json::from_slice(&seen[0].body).unwrap();
+    assert_eq!(received[0].headers["x-client"], "hunter2-hunter2");
+    let body: Value = serde_json::from_slice(&received[0].body).unwrap();
     assert_eq!(body, json!({ "user": "me", "pins": ["hunter2-hunter2", 1] }));
     assert_eq!(
-        (&seen[1].headers["x-session"], &seen[4].headers["x-session"]),
+        (&received[1].headers["x-session"], &received[4].headers["x-session"]),
         (&"S token-0".parse().unwrap(), &"S token-3".parse().unwrap())
     );
 }
@@ -311,8 +312,8 @@ async fn a_request_is_signed_as_the_api_checks_it_beside_another_proof() {
     let auth = "{ bearer: tok, hmac: { algorithm: sha256, key: '${SECRET}', encoding: hex, \
                 sign: \"{timestamp}\\n{method}\\n{path}?{query}\\n{body}{nonce}\", \
                 headers: { X-Sign: 'v1={signature}', X-Time: '{timestamp}', X-Nonce: '{nonce}', X-Key: k1 } } }";
-    let seen = seen(auth).await;
-    let header = |name: &str| seen.headers[name].to_str().unwrap();
+    let received = received(auth).await;
+    let header = |name: &str| received.headers[name].to_str().unwrap();
     assert_eq!((header("authorization"), header("x-key")), ("Bearer tok", "k1"));
     let signed = format!("{}\nGET\n/feed?since=a+b\n{}", header("x-time"), header("x-nonce"));
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"hunter2-hunter2");

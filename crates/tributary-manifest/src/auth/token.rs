@@ -62,7 +62,7 @@ impl TokenSource {
     }
 
     /// Waits until no exchange is under way.
-    pub async fn settled(&self) {
+    pub async fn drained(&self) {
         self.exchanges.close();
         self.exchanges.wait().await;
         self.exchanges.reopen();

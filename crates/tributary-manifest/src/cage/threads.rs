@@ -3,6 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SendError, Sender, channel};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 /// Filters are run by recursion: enough for any sane one, in bytes.
 const STACK: usize = 16 << 20;
@@ -11,6 +12,22 @@ const MOST_IDLE: usize = 8;
 
 /// Those of the process.
 pub static SHARED: LazyLock<Arc<Threads>> = LazyLock::new(Arc::default);
+
+/// Runs `work` on such a thread, and waits for it: `None` where it has no result within `limit`. It
+/// is left behind then, as nothing can stop it.
+pub fn run_within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (sender, result) = channel();
+    let started = SHARED.run(move || {
+        let result = work();
+        // nobody listens any more if it was too late
+        move || drop(sender.send(result))
+    });
+    started.ok()?;
+    result.recv_timeout(limit).ok()
+}
 
 /// Threads that run one job after the other.
 #[derive(Debug, Default)]

@@ -1,4 +1,4 @@
-//! What answers lead to: rules for errors, and what providers tell of their limits.
+//! What answers lead to: rules for errors, and what providers say of their limits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -43,7 +43,7 @@ async fn outcome(
     let answered = client.send(&feed(), &rules(of_stream)).await.map(|answer| answer.json.to_string());
     (
         answered,
-        fake.seen().len(),
+        fake.received().len(),
         pauses.taken().iter().map(|pause| pause.as_secs_f64().round() as u64).collect(),
     )
 }
@@ -95,11 +95,11 @@ async fn a_rule_that_asks_for_another_token_without_one_to_get_is_final() {
 #[tokio::test]
 async fn a_rule_can_ask_for_another_token_and_then_the_request_succeeds() {
     let given = AtomicUsize::new(0);
-    let fake = Fake::start(move |_, seen| match seen.path.as_str() {
+    let fake = Fake::start(move |_, received| match received.path.as_str() {
         "/token" => {
             fake::json(json!({ "access_token": format!("t-{}", given.fetch_add(1, Ordering::SeqCst)) }))
         }
-        _ if seen.headers["authorization"] == "Bearer t-1" => fake::json(json!([])),
+        _ if received.headers["authorization"] == "Bearer t-1" => fake::json(json!([])),
         _ => answer(200, &[], r#"{"error":"TOKEN_EXPIRED"}"#),
     })
     .await;
@@ -111,7 +111,7 @@ async fn a_rule_can_ask_for_another_token_and_then_the_request_succeeds() {
     let manifest = serde_saphyr::from_str(&yaml).unwrap();
     let client = Client::new(&manifest, Arc::new(InMemory::default()), Arc::default()).unwrap();
     client.send(&feed(), &Rules::default()).await.unwrap();
-    assert_eq!(fake.seen().len(), 4);
+    assert_eq!(fake.received().len(), 4);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn a_request_to_which_nobody_answers_well_leaves_after_its_attempts_even_i
     Pauses::of(&mut client);
     let error = client.send(&feed(), &Rules::default()).await.unwrap_err();
     assert!(matches!(error, ClientError::Failed { attempts: 4, .. }), "{error:?}");
-    assert_eq!(fake.seen().len(), 4);
+    assert_eq!(fake.received().len(), 4);
 }
 
 #[tokio::test]

@@ -1,9 +1,9 @@
 //! Sends the requests of one provider: with proof of who sends them, at its pace, again where
 //! that helps, and without ever showing a secret.
 
+mod meaning;
 mod rules;
 mod settings;
-mod verdict;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use std::time::Duration;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 
+use meaning::Meaning;
 pub use rules::{Evidence, Rules};
-use verdict::Verdict;
 
 use super::auth::Authenticator;
 use super::cage::Cage;
@@ -99,12 +99,12 @@ impl Client {
 
     /// Waits until no token is being exchanged: an exchange goes on when the run that needed it
     /// is dropped, and is lost if the process ends before it.
-    pub async fn settled(&self) {
-        self.auth.settled().await;
+    pub async fn drained(&self) {
+        self.auth.drained().await;
     }
 
     /// Sends `request` until there is a JSON answer, the attempts are used up, or it is clear
-    /// that asking again is of no use. `rules` tell what answers mean, before the rules of the
+    /// that asking again is of no use. `rules` say what answers mean, before the rules of the
     /// source and the usual meaning.
     pub async fn send(&self, request: &Request, rules: &Rules) -> Result<Answer, ClientError> {
         let unaskable = |why| ClientError::Unaskable { request: request.redacted(), why };
@@ -116,13 +116,13 @@ impl Client {
             let now = self.transport.clock.now();
             self.auth.stamp(&mut outgoing, token.as_ref(), now).map_err(unaskable)?;
             let failed = match self.attempt(request, &url, outgoing, rules).await? {
-                Verdict::Answered(answer) => return Ok(answer),
-                Verdict::Renew(_) if self.auth.is_renewable() && refused.is_none() => {
+                Meaning::Answered(answer) => return Ok(answer),
+                Meaning::Renew(_) if self.auth.is_renewable() && refused.is_none() => {
                     refused = token;
                     continue;
                 }
-                Verdict::Renew(error) => Failed::Final(error),
-                Verdict::Failed(failed) => failed,
+                Meaning::Renew(error) => Failed::Final(error),
+                Meaning::Failed(failed) => failed,
             };
             attempts.after(failed, &self.transport, || request.redacted()).await?;
         }
@@ -134,10 +134,10 @@ impl Client {
         url: &Url,
         outgoing: Outgoing,
         rules: &Rules,
-    ) -> Result<Verdict, ClientError> {
+    ) -> Result<Meaning, ClientError> {
         match self.transport.send(outgoing).await {
             Ok(incoming) => self.judge(request, url, incoming, rules).await,
-            Err(SendError::Broken(why)) => Ok(Verdict::Failed(Failed::Again(Again::broken(why)))),
+            Err(SendError::Broken(why)) => Ok(Meaning::Failed(Failed::Again(Again::broken(why)))),
             Err(SendError::Unsent(error)) => Err(error),
             // it has waited for as long as a run waits
             Err(SendError::Closed { wait, why }) => Err(self.transport.asked_to_wait(wait, why)),

@@ -30,7 +30,7 @@ async fn pay(
         Box::pin(async move { if open { Ok(()) } else { Err("the order is another's".to_owned()) } })
     };
     let sent = client.send_payment(&request, Duration::from_secs(5), &gate).await;
-    (sent.map(|incoming| incoming.status.as_u16()), fake.seen().len())
+    (sent.map(|incoming| incoming.status.as_u16()), fake.received().len())
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::jq::{self, Filter, Limits, Scope};
 use crate::manifest::{Action, ErrorRule, Wait};
-use crate::wire::retry::told_wait;
+use crate::wire::retry::parse_wait;
 
 /// Rules in the order in which they are tried.
 #[derive(Debug, Clone, Default)]
@@ -80,11 +80,10 @@ impl Rules {
             None => None,
             Some(WaitFrom::Period(period)) => Some(*period),
             Some(WaitFrom::Header(name)) => {
-                evidence.headers.get(name).and_then(|told| told_wait(told.to_str().ok()?, evidence.now))
+                evidence.headers.get(name).and_then(|parsed| parse_wait(parsed.to_str().ok()?, evidence.now))
             }
-            Some(WaitFrom::Body(filter)) => {
-                run(filter, evidence, deadline).and_then(|told| told_wait(&jq::scalar(&told)?, evidence.now))
-            }
+            Some(WaitFrom::Body(filter)) => run(filter, evidence, deadline)
+                .and_then(|parsed| parse_wait(&jq::scalar(&parsed)?, evidence.now)),
         };
         Some(Decision { action: rule.action, wait, reason: rule.reason.clone() })
     }

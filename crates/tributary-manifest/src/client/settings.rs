@@ -1,11 +1,14 @@
 //! From the fields of a manifest to what sends requests. Each error names its field, and repeats
 //! nothing of what may be a secret.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{Certificate, Identity, Url, redirect};
+use rustls::ClientConfig;
+use rustls::crypto::CryptoProvider;
+use rustls_platform_verifier::Verifier;
 
 use crate::auth::{self, Authenticator, Surroundings};
 use crate::cage::Cage;
@@ -21,8 +24,9 @@ const LARGEST_ANSWER: usize = 64 << 20;
 /// The way to the provider, with everything of `manifest` that holds for all requests.
 pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transport, String> {
     let pace = Pace::new(&manifest.rate_limit, shared)?;
-    let builders = [http_client(&manifest.tls)?, http_client(&manifest.tls)?];
-    let network = Network::new(builders, LARGEST_ANSWER).map_err(|error| unusable(manifest, error))?;
+    let usual = http_client(&manifest.tls, &[b"h2", b"http/1.1"])?;
+    let once = http_client(&manifest.tls, &[b"http/1.1"])?;
+    let network = Network::new(usual, once, LARGEST_ANSWER).map_err(|error| unusable(manifest, error))?;
     let hidden = manifest.headers.values().cloned().chain(auth::secrets(manifest));
     Ok(Transport::new(network, pace, Redactor::new(hidden)))
 }
@@ -44,9 +48,10 @@ pub fn authenticator(
     Authenticator::new(manifest, &surroundings)
 }
 
-/// What sends the requests: TLS by rustls with ring, no redirects.
-fn http_client(tls: &Tls) -> Result<reqwest::ClientBuilder, String> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
+/// What sends the requests: TLS by rustls with ring, no redirects. `protocols` are offered to the
+/// server, in this order.
+fn http_client(tls: &Tls, protocols: &[&[u8]]) -> Result<reqwest::ClientBuilder, String> {
+    if CryptoProvider::get_default().is_none() {
         // another thread may install it first; either way there is one afterwards
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -56,7 +61,13 @@ fn http_client(tls: &Tls) -> Result<reqwest::ClientBuilder, String> {
         .gzip(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT);
-    if let Some(identity) = identity(tls)? {
+    let identity = identity(tls)?;
+    if tls.ca.is_none() && identity.is_none() {
+        let mut config = system_tls()?;
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+        return Ok(builder.tls_backend_preconfigured(config));
+    }
+    if let Some(identity) = identity {
         builder = builder.identity(identity);
     }
     if let Some(ca) = &tls.ca {
@@ -66,6 +77,25 @@ fn http_client(tls: &Tls) -> Result<reqwest::ClientBuilder, String> {
         builder = builder.tls_certs_merge(roots);
     }
     Ok(builder)
+}
+
+/// TLS with the roots that the system trusts. They are read once and shared by all providers that
+/// bring nothing of their own: reading them takes longer than all else of a provider.
+fn system_tls() -> Result<ClientConfig, String> {
+    static SYSTEM: OnceLock<ClientConfig> = OnceLock::new();
+    if let Some(config) = SYSTEM.get() {
+        return Ok(config.clone());
+    }
+    let unusable = |error: rustls::Error| format!("the certificates that this system trusts: {error}");
+    let provider = CryptoProvider::get_default().ok_or("TLS has no cryptography")?;
+    let verifier = Verifier::new(Arc::clone(provider)).map_err(unusable)?;
+    let config = ClientConfig::builder_with_provider(Arc::clone(provider))
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .map_err(unusable)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    Ok(SYSTEM.get_or_init(|| config).clone())
 }
 
 fn unusable(manifest: &Manifest, error: reqwest::Error) -> String {
@@ -88,7 +118,7 @@ fn identity(tls: &Tls) -> Result<Option<Identity>, String> {
         pem.push('\n');
         pem.push_str(auth::load_pem("tls.key", key)?.expose());
     }
-    // reqwest would tell the contents of what it cannot read
+    // reqwest would repeat the contents of what it cannot read
     let identity = Identity::from_pem(pem.as_bytes())
         .map_err(|_| "tls.identity: has to hold a certificate and, there or in key, its private key")?;
     Ok(Some(identity))
@@ -105,7 +135,7 @@ pub fn base_url(text: &str) -> Result<Url, String> {
         return Err("base_url: holds a user or password; secrets belong into auth or headers".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err("base_url: has no place for ? and #".to_owned());
+        return Err("base_url: must not contain ? or #".to_owned());
     }
     Ok(url)
 }

@@ -45,13 +45,13 @@ async fn a_request_carries_token_headers_and_encoded_query_below_the_base() {
     let answer = client(&format!("{}/prefix/", fake.url)).send(&request(), &Rules::default()).await.unwrap();
     assert_eq!(answer.json.to_string(), r#"{"ok":true}"#);
     assert!(answer.sent_at >= before && answer.sent_at <= Utc::now());
-    let seen = &fake.seen()[0];
-    assert_eq!(seen.path, "/prefix/v2/feed");
-    assert_eq!(seen.query["since"], "2026&x=1");
-    assert_eq!(seen.headers["authorization"], format!("Bearer {TOKEN}"));
-    assert_eq!(seen.headers["x-api-key"], KEY);
-    assert_eq!(seen.headers["accept"], "application/json");
-    assert!(seen.headers["user-agent"].to_str().unwrap().starts_with("tributary/"));
+    let received = &fake.received()[0];
+    assert_eq!(received.path, "/prefix/v2/feed");
+    assert_eq!(received.query["since"], "2026&x=1");
+    assert_eq!(received.headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(received.headers["x-api-key"], KEY);
+    assert_eq!(received.headers["accept"], "application/json");
+    assert!(received.headers["user-agent"].to_str().unwrap().starts_with("tributary/"));
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn a_long_retry_after_ends_the_requests_instead_of_burning_attempts() {
         let wait = (until - Utc::now()).num_seconds();
         assert!((7_190..=7_200).contains(&wait), "{wait}");
     }
-    assert_eq!((fake.seen().len(), client.sent(), pauses.taken().len()), (1, 1, 0));
+    assert_eq!((fake.received().len(), client.sent(), pauses.taken().len()), (1, 1, 0));
 }
 
 #[tokio::test]
@@ -125,7 +125,7 @@ async fn a_failure_that_does_not_pass_ends_after_the_attempts_with_the_last_reas
     let error = result.unwrap_err().to_string();
     assert!(error.contains("GET /v2/feed?since=… failed 4 times") && error.contains("502"), "{error}");
     assert!(error.contains("bad gateway, sorry"), "{error}");
-    assert_eq!((fake.seen().len(), pauses.len()), (4, 3));
+    assert_eq!((fake.received().len(), pauses.len()), (4, 3));
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn what_asking_again_does_not_change_is_final_and_explained() {
         let error = result.unwrap_err();
         assert!(matches!(error, ClientError::Refused { status: found, .. } if found == status), "{error:?}");
         assert!(error.to_string().contains(body), "{error}");
-        assert_eq!((fake.seen().len(), pauses.len()), (1, 0));
+        assert_eq!((fake.received().len(), pauses.len()), (1, 0));
     }
 }
 
@@ -163,7 +163,7 @@ async fn redirects_are_not_followed_since_they_could_take_the_token_elsewhere() 
     let fake = Fake::start(|_, _| answer(302, &[("location", "/elsewhere")], "")).await;
     let (result, _) = ask(&fake).await;
     assert!(result.unwrap_err().to_string().contains("redirects are not followed"));
-    assert_eq!(fake.seen().len(), 1);
+    assert_eq!(fake.received().len(), 1);
 }
 
 #[tokio::test]
@@ -214,7 +214,7 @@ async fn a_packed_answer_is_measured_unpacked() {
     Arc::get_mut(&mut client.transport).unwrap().limit_answers(100_000);
     let error = client.send(&request(), &Rules::default()).await.unwrap_err();
     assert!(matches!(error, ClientError::TooLarge { limit: 100_000, .. }), "{error:?}");
-    assert_eq!(fake.seen().len(), 2, "a large answer is not asked for again");
+    assert_eq!(fake.received().len(), 2, "a large answer is not asked for again");
 }
 
 #[tokio::test]
@@ -252,12 +252,15 @@ async fn a_query_can_be_a_body_and_its_headers_replace_the_usual_ones() {
     let found = client.send(&search, &Rules::default()).await.unwrap();
     assert_eq!(found.headers["x-next"], "p2");
     assert_eq!(found.url.path(), "/v2/feed");
-    for seen in fake.seen() {
-        assert_eq!((seen.method.as_str(), seen.body.as_slice()), ("POST", b"{\"from\":1}".as_slice()));
-        assert_eq!(seen.headers["content-type"], "application/json");
-        assert_eq!(seen.headers["accept"], "application/hal+json");
+    for received in fake.received() {
+        assert_eq!(
+            (received.method.as_str(), received.body.as_slice()),
+            ("POST", b"{\"from\":1}".as_slice())
+        );
+        assert_eq!(received.headers["content-type"], "application/json");
+        assert_eq!(received.headers["accept"], "application/hal+json");
     }
-    assert_eq!(fake.seen().len(), 2);
+    assert_eq!(fake.received().len(), 2);
 }
 
 #[tokio::test]
@@ -267,12 +270,12 @@ async fn links_are_followed_with_the_token_and_never_to_a_host_that_nobody_named
     let client = client(&format!("{}/prefix", fake.url));
     let to = |url: &str| Request::to(Target::Absolute(format!("{url}/next?page=2").parse().unwrap()));
     client.send(&to(&fake.url), &Rules::default()).await.unwrap();
-    let seen = &fake.seen()[0];
-    assert_eq!((seen.path.as_str(), seen.query["page"].as_str()), ("/next", "2"));
-    assert!(seen.headers.contains_key("authorization"));
+    let received = &fake.received()[0];
+    assert_eq!((received.path.as_str(), received.query["page"].as_str()), ("/next", "2"));
+    assert!(received.headers.contains_key("authorization"));
     let error = client.send(&to(&elsewhere.url), &Rules::default()).await.unwrap_err();
     assert!(matches!(error, ClientError::Unaskable { .. }), "{error:?}");
-    assert!(elsewhere.seen().is_empty());
+    assert!(elsewhere.received().is_empty());
 }
 
 #[tokio::test]

@@ -6,39 +6,24 @@
 mod iso4217;
 mod json;
 mod money;
+mod programs;
 mod time;
 pub mod yielded;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use jaq_core::data::JustLut;
-use jaq_core::load::{self, Arena, File, Loader};
-use jaq_core::{Compiler, Ctx, Vars, native};
+use jaq_core::{Ctx, Vars};
 use jaq_json::Val;
 
 pub use json::{parse, to_json};
+use programs::Program;
 pub use yielded::{boolean, holds, scalar, text, token_of};
 
 /// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
 const MESSAGE_BYTES: usize = 300;
-
-/// What no filter of a manifest may call: what reads the surroundings, writes to the log or
-/// ends the process.
-const FORBIDDEN: [&str; 12] = [
-    "env",
-    "now",
-    "halt",
-    "halt_error",
-    "debug",
-    "debug_empty",
-    "stderr",
-    "stderr_empty",
-    "localtime",
-    "strflocaltime",
-    "input",
-    "inputs",
-];
 
 /// Why a filter failed, and which.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +73,7 @@ impl Limits {
 
 /// A compiled filter.
 pub struct Filter {
-    program: jaq_core::Filter<JustLut<Val>>,
+    program: Arc<Program>,
     stream: String,
     field: &'static str,
     code: String,
@@ -108,7 +93,7 @@ impl Filter {
         functions: &str,
         code: &str,
     ) -> Result<Self, FilterError> {
-        let program = compile(&format!("{functions}\n{code}")).map_err(|message| FilterError {
+        let program = programs::compile(&format!("{functions}\n{code}")).map_err(|message| FilterError {
             stream: stream.to_owned(),
             field,
             message: shorten(message),
@@ -129,7 +114,7 @@ impl Filter {
         for output in self.program.id.run((context, input)) {
             let output = output.map_err(|exception| match exception.get_err() {
                 Ok(error) => self.error(error.to_string()),
-                Err(_) => self.error("left the filter by other means than a value".to_owned()),
+                Err(_) => self.error("ended the filter without a value".to_owned()),
             })?;
             if outputs.len() == limits.outputs {
                 return Err(self.error(format!("yields more than {} values", limits.outputs)));
@@ -148,60 +133,9 @@ impl Filter {
         outputs.pop().ok_or_else(|| self.error("yields nothing".to_owned()))
     }
 
-    /// An error of this filter.
     pub fn error(&self, message: String) -> FilterError {
         FilterError { stream: self.stream.clone(), field: self.field, message: shorten(message) }
     }
-}
-
-fn compile(code: &str) -> Result<jaq_core::Filter<JustLut<Val>>, String> {
-    let allowed = |name: &str| !FORBIDDEN.contains(&name);
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-    let natives = jaq_core::funs()
-        .chain(jaq_std::funs())
-        .chain(jaq_json::funs())
-        .filter(|(name, ..)| allowed(name))
-        .chain(money::filters().into_iter().chain(time::filters()).map(native::run));
-
-    let arena = Arena::default();
-    let loader = Loader::new(definitions.filter(|definition| allowed(definition.name)));
-    let modules = loader.load(&arena, File { code, path: () }).map_err(explain_load)?;
-    load::import(&modules, |_| Err("no files can be read here".to_owned())).map_err(explain_load)?;
-    Compiler::default()
-        .with_funs(natives)
-        .with_global_vars(["$now", "$parent", "$identity"])
-        .compile(modules)
-        .map_err(|errors| {
-            let undefined = errors.into_iter().flat_map(|(_, undefined)| undefined);
-            join(undefined.map(|(name, kind)| format!("undefined {} {name}", kind.as_str())))
-        })
-}
-
-fn explain_load(errors: load::Errors<&str, ()>) -> String {
-    join(errors.into_iter().flat_map(|(_, error)| match error {
-        load::Error::Io(errors) => {
-            errors.into_iter().map(|(path, why)| format!("{path}: {why}")).collect::<Vec<_>>()
-        }
-        load::Error::Lex(errors) => {
-            errors.into_iter().map(|(wanted, at)| expected(wanted.as_str(), at)).collect()
-        }
-        load::Error::Parse(errors) => {
-            errors.into_iter().map(|(wanted, at)| expected(wanted.as_str(), at)).collect()
-        }
-    }))
-}
-
-fn expected(wanted: &str, at: &str) -> String {
-    let line = at.lines().next().unwrap_or_default();
-    if line.is_empty() {
-        format!("expected {wanted} at the end")
-    } else {
-        format!("expected {wanted} at {line:?}")
-    }
-}
-
-fn join(messages: impl Iterator<Item = String>) -> String {
-    messages.collect::<Vec<_>>().join("; ")
 }
 
 fn shorten(mut message: String) -> String {

@@ -5,7 +5,7 @@ use jaq_json::Val;
 use super::{Filter, FilterError};
 
 /// The token that `filter` yielded as `value`, `None` for null and for the empty text. A number is
-/// told by the digits that the provider wrote. Anything else would be taken for no token, which is
+/// in the digits that the provider wrote. Anything else would be taken for no token, which is
 /// an error instead.
 pub fn token_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
     use jaq_json::Num::{BigInt, Dec, Float, Int};

@@ -61,7 +61,7 @@ pub enum Action {
     Fatal,
 }
 
-/// Where the time to wait is told: in seconds, or as a date.
+/// Where the time to wait is found: in seconds, or as a date.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Wait {

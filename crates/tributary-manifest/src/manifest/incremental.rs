@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Order, RequestManifest};
+use super::{RequestManifest, SortOrder};
 use crate::period::Period;
 
 /// How a stream asks only for what is new. Nothing here has a silent default: each wrong guess
@@ -29,7 +29,7 @@ pub enum Incremental {
         /// How far back the first walk goes, and the furthest that any does.
         start: Period,
     },
-    /// The API tells what happened, oldest first, and goes on behind an event. Each event names
+    /// The API lists what happened, oldest first, and goes on behind an event. Each event names
     /// a record, which is then read (`detail` is required).
     EventFeed {
         /// jq on an event: its id.
@@ -63,7 +63,7 @@ pub struct WindowManifest {
     /// refuses to go beyond.
     pub start: Period,
     /// In which order the API lists within a window.
-    pub order: Order,
+    pub order: SortOrder,
     /// The longest window that the API answers, which is never exceeded; needs `to`. Without it,
     /// one window reaches to now.
     #[serde(default)]

@@ -58,13 +58,13 @@ pub enum LoginMethod {
 pub enum Expiry {
     After(Period),
     /// jq on the answer: seconds, or a time.
-    Told(String),
+    Filter(String),
 }
 
 impl From<String> for Expiry {
     fn from(text: String) -> Self {
         // no length of time is a filter: jq has no numbers with units
-        Period::try_from(text.clone()).map_or(Self::Told(text), Self::After)
+        Period::try_from(text.clone()).map_or(Self::Filter(text), Self::After)
     }
 }
 

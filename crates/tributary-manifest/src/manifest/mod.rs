@@ -1,4 +1,4 @@
-//! The `source:` part of a provider file: how one FSP's API is pulled. `docs/manifest.md`
+//! The `source:` part of a provider file: how one provider's API is pulled. `docs/manifest.md`
 //! explains the fields to those who write one.
 
 use std::collections::BTreeMap;
@@ -32,8 +32,8 @@ pub use errors::{Action, ErrorRule, Wait, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
 pub use limits::{RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
-pub use paging::{Next, Order, Paging, Place, Size, Stop};
-pub use payment::{KeyFormat, KeyManifest, PaymentManifest};
+pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
+pub use payment::{PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Method, RequestManifest, StreamManifest};
 pub use tls::Tls;
@@ -43,7 +43,7 @@ pub use webhook::{
 };
 pub use wrong::{ManifestError, field};
 
-/// How one FSP's API is pulled. Call [`Manifest::interpolated`] before use.
+/// How one provider's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {

@@ -17,7 +17,7 @@ pub enum Paging {
         first: u64,
         /// How many records a page holds.
         size: Size,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
@@ -30,53 +30,53 @@ pub enum Paging {
         param: String,
         /// How many records a page holds.
         size: Size,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
         #[serde(default)]
         more: Option<String>,
     },
-    /// The answer tells a token with which the next page is asked for.
+    /// The answer names a token with which the next page is asked for.
     Cursor {
         /// The parameter, header or member of the body that takes the token.
         param: String,
         /// Where the token goes: `query` (the default), `header` or `body`.
         #[serde(default)]
-        place: Place,
-        /// Where the answer tells the token of the next page.
+        place: CursorPlace,
+        /// Where the answer names the token of the next page.
         next: Next,
         /// Whether a page begins with the record that its token names (`inclusive`) or behind it.
         bound: Bound,
         /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
         #[serde(default)]
         more: Option<String>,
-        /// Whether a first page that is full and tells no next page can be everything, in a stream
-        /// of which no answer ever told a next page.
+        /// Whether a first page that is full and names no next page can be everything, in a stream
+        /// of which no answer ever named a next page.
         #[serde(default)]
         may_end_full: bool,
     },
-    /// The answer tells the URL of the next page.
+    /// The answer names the URL of the next page.
     NextUrl {
-        /// Where the answer tells the URL of the next page, which may be relative.
+        /// Where the answer names the URL of the next page, which may be relative.
         next: Next,
         /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
         #[serde(default)]
         more: Option<String>,
-        /// Whether a first page that is full and tells no next page can be everything, in a stream
-        /// of which no answer ever told a next page.
+        /// Whether a first page that is full and names no next page can be everything, in a stream
+        /// of which no answer ever named a next page.
         #[serde(default)]
         may_end_full: bool,
     },
@@ -91,10 +91,10 @@ pub enum Paging {
         /// How the parameter writes the time.
         format: TimeFormat,
         /// In which order the API lists: `newest_first` or `oldest_first`.
-        order: Order,
+        order: SortOrder,
         /// How many records a page holds, at least 2.
         size: Size,
-        /// What tells that a page was the last one.
+        /// What shows that a page was the last one.
         stop: Stop,
         /// jq on the answer: true where it says that there is another page, else false; not asked if
         /// not given.
@@ -114,7 +114,7 @@ pub struct Size {
     pub value: usize,
 }
 
-/// What tells that a page was the last one.
+/// What shows that a page was the last one.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
@@ -122,13 +122,13 @@ pub enum Stop {
     ShortPage,
     /// It holds no record.
     EmptyPage,
-    /// It tells no next page. A cursor or URL that is absent, null or empty always ends.
+    /// It names no next page. A cursor or URL that is absent, null or empty always ends.
     NoNext,
     /// jq on the answer: true at the last page, false or null before it.
     When(String),
 }
 
-/// Where the answer tells how to go on.
+/// Where the answer names the next page.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
@@ -143,7 +143,7 @@ pub enum Next {
 /// Where a token goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
+pub enum CursorPlace {
     #[default]
     Query,
     Header,
@@ -154,7 +154,7 @@ pub enum Place {
 /// In which order an API lists records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Order {
+pub enum SortOrder {
     NewestFirst,
     OldestFirst,
     /// In no order that could be relied on.

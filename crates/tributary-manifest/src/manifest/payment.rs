@@ -22,18 +22,18 @@ pub struct PaymentManifest {
     /// is that field of what `prepare` gives.
     pub request: RequestManifest,
     /// The key that the provider knows the payment by.
-    pub key: KeyManifest,
+    pub key: ProviderKeyManifest,
     /// How long the answer may take, at most 60s; 20s if not given. After that the outcome is unknown.
     #[serde(default = "timeout")]
     pub timeout: Period,
     /// jq on the answer of a success (`$parent` is the record): `id`, `reference`, `status`,
-    /// `reason` and `at`, each where the answer tells it.
+    /// `reason` and `at`, each where the answer has it.
     pub answer: String,
     /// The provider's statuses, and what they are in Formance's terms; one that is not listed
     /// counts as PENDING.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
-    /// Statuses besides 2xx with which the provider tells of the payment, such as 409 where it knows
+    /// Statuses besides 2xx with which the provider reports the payment, such as 409 where it knows
     /// the key: `answer` reads these, too.
     #[serde(default)]
     pub accepted: Vec<u16>,
@@ -54,10 +54,10 @@ pub struct PaymentManifest {
 /// The key by which the provider recognises a request that it has seen before.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct KeyManifest {
+pub struct ProviderKeyManifest {
     /// How the key is written; `text` if not given.
     #[serde(default)]
-    pub format: KeyFormat,
+    pub format: ProviderKeyFormat,
     /// How many characters a `text` may have, 16 to 200.
     #[serde(default = "key_length")]
     pub max_length: usize,
@@ -70,7 +70,7 @@ pub struct KeyManifest {
 /// What a key looks like.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyFormat {
+pub enum ProviderKeyFormat {
     /// Capital letters and the digits 2 to 7.
     #[default]
     Text,
@@ -92,7 +92,7 @@ pub struct LookupManifest {
     pub missing: Vec<u16>,
     /// How long after a request a payment that it made is found at the latest.
     pub settle: Period,
-    /// The pause between two looks at a payment that is open, which grows with its age; 1m if not
+    /// The pause between two lookups of a payment that is open, which grows with its age; 1m if not
     /// given.
     #[serde(default = "every")]
     pub every: Period,

@@ -102,7 +102,7 @@ impl TryFrom<String> for CronTimes {
         let times = Self { cron: Box::new(cron) };
         match times.after(DateTime::UNIX_EPOCH) {
             Some(_) => Ok(times),
-            None => Err(explain("it never comes".to_owned())),
+            None => Err(explain("there is no such date".to_owned())),
         }
     }
 }

@@ -118,8 +118,8 @@ pub struct Detail {
 pub struct Identity {
     /// jq on a record: its own id, or null where it has none.
     pub id: String,
-    /// jq on a record: the fields, as an array, that tell it from others and never change; the
-    /// date must be one of them. Equal ones are told apart by how many there are.
+    /// jq on a record: the fields, as an array, that distinguish it from others and never change; the
+    /// date must be one of them. Equal ones are distinguished by counting them.
     pub fields: String,
 }
 

@@ -10,13 +10,13 @@ use serde_json::Value;
 use tributary_domain::{PaymentKind, PaymentState};
 
 use super::compile::PaymentPlans;
-use super::outcome::{Looked, Sent};
+use super::outcome::{LookupOutcome, Sent};
 use super::plan::PaymentPlan;
 use super::probe;
 use crate::cage::Cage;
 use crate::client::{Client, Rules};
 use crate::jq::{self, FilterError, Limits, Scope};
-use crate::manifest::KeyManifest;
+use crate::manifest::ProviderKeyManifest;
 use crate::wire::{ClientError, Gate, PaymentError, Request};
 
 /// How much of a reason is kept, in characters.
@@ -70,8 +70,8 @@ impl std::fmt::Debug for PaymentApi {
 }
 
 impl PaymentApi {
-    /// What the key looks like, and for how long it protects.
-    pub fn key(&self) -> &KeyManifest {
+    /// How the provider key is written, and for how long the provider knows it.
+    pub fn provider_key(&self) -> &ProviderKeyManifest {
         &self.plan.key
     }
 
@@ -86,8 +86,8 @@ impl PaymentApi {
         self.plan.lookup.as_ref().map(|lookup| lookup.settle)
     }
 
-    /// The pause between two looks at an open payment.
-    pub fn look_every(&self) -> Option<Duration> {
+    /// The pause between two lookups of an open payment.
+    pub fn lookup_every(&self) -> Option<Duration> {
         self.plan.lookup.as_ref().map(|lookup| lookup.every)
     }
 
@@ -123,7 +123,7 @@ impl PaymentApi {
         let sent =
             judged.await.unwrap_or_else(|why| Sent::Unknown(format!("answered with {status}, but {why}")));
         match sent {
-            Sent::Accepted(state) => Sent::Accepted(self.told(state)),
+            Sent::Accepted(state) => Sent::Accepted(self.presentable(state)),
             Sent::Refused(why) => Sent::Refused(self.shown(&why)),
             Sent::Unsent(why) => Sent::Unsent(self.shown(&why)),
             Sent::Unknown(why) => Sent::Unknown(self.shown(&why)),
@@ -131,17 +131,17 @@ impl PaymentApi {
     }
 
     /// Looks for the payment of `order`; `None` where the manifest does not say how.
-    pub async fn look_up(&self, order: &Value) -> Option<Looked> {
+    pub async fn look_up(&self, order: &Value) -> Option<LookupOutcome> {
         self.plan.lookup.as_ref()?;
-        let looked = self.try_look_up(order).await.unwrap_or_else(Looked::Failed);
-        Some(match looked {
-            Looked::Found(state) => Looked::Found(self.told(state)),
-            Looked::Failed(why) => Looked::Failed(self.shown(&why)),
-            Looked::Several(_) | Looked::Missing => looked,
+        let found = self.try_look_up(order).await.unwrap_or_else(LookupOutcome::Failed);
+        Some(match found {
+            LookupOutcome::Found(state) => LookupOutcome::Found(self.presentable(state)),
+            LookupOutcome::Failed(why) => LookupOutcome::Failed(self.shown(&why)),
+            LookupOutcome::Several(_) | LookupOutcome::Missing => found,
         })
     }
 
-    async fn try_look_up(&self, order: &Value) -> Result<Looked, String> {
+    async fn try_look_up(&self, order: &Value) -> Result<LookupOutcome, String> {
         let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
         let (record, request) = self
             .filters(move |plan, deadline| {
@@ -159,7 +159,7 @@ impl PaymentApi {
             Err(ClientError::Refused { status, .. })
                 if self.plan.lookup.as_ref().is_some_and(|lookup| lookup.missing.contains(&status)) =>
             {
-                return Ok(Looked::Missing);
+                return Ok(LookupOutcome::Missing);
             }
             Err(error) => return Err(error.to_string()),
         };
@@ -180,7 +180,7 @@ impl PaymentApi {
         self.client.redact(said).replace('\0', " ").chars().take(REASON_CHARS).collect()
     }
 
-    fn told(&self, state: PaymentState) -> PaymentState {
+    fn presentable(&self, state: PaymentState) -> PaymentState {
         PaymentState { reason: state.reason.map(|reason| self.shown(&reason)), ..state }
     }
 }

@@ -72,7 +72,7 @@ fn compile(
         return Err(wrong(section, "key.max_length", "take 16 to 200"));
     }
     if !described.accepted.iter().all(|status| (400..500).contains(status) && !matches!(status, 408 | 429)) {
-        let why = "2xx is accepted anyway; besides, only a 4xx other than 408 and 429 can tell of a payment";
+        let why = "2xx is accepted anyway; besides, only a 4xx other than 408 and 429 can report a payment";
         return Err(wrong(section, "accepted", why));
     }
     let timeout = described.timeout.as_duration();

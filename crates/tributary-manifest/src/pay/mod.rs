@@ -8,7 +8,7 @@ mod probe;
 
 pub use api::{PaymentApi, PaymentApis, Prepared};
 pub use compile::PaymentPlans;
-pub use outcome::{Looked, Sent};
+pub use outcome::{LookupOutcome, Sent};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What became of an order, or of a look for a payment.
+//! What became of an order, or of a lookup of a payment.
 
 use tributary_domain::PaymentState;
 
@@ -15,9 +15,9 @@ pub enum Sent {
     Unknown(String),
 }
 
-/// What became of a look for a payment.
+/// What became of a lookup of a payment.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Looked {
+pub enum LookupOutcome {
     Found(PaymentState),
     /// More than one goes by the key.
     Several(usize),

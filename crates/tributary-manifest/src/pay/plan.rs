@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use tributary_domain::{PaymentState, RecordId, Status};
 
-use super::outcome::{Looked, Sent};
+use super::outcome::{LookupOutcome, Sent};
 use crate::client::{Evidence, Rules};
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
-use crate::manifest::{Action, KeyManifest};
+use crate::manifest::{Action, ProviderKeyManifest};
 use crate::plan::RequestTemplate;
 use crate::wire::Incoming;
 
@@ -32,7 +32,7 @@ pub struct PaymentPlan {
     pub rules: Rules,
     pub reason: Option<Filter>,
     pub lookup: Option<PaymentLookup>,
-    pub key: KeyManifest,
+    pub key: ProviderKeyManifest,
     pub timeout: Duration,
 }
 
@@ -47,10 +47,10 @@ pub struct PaymentLookup {
     pub every: Duration,
 }
 
-/// What a filter tells of a payment.
+/// What a filter yields of a payment.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
+struct Reported {
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
@@ -87,7 +87,7 @@ impl PaymentPlan {
         };
         match self.rules.decide(&evidence, deadline).map(|decision| decision.action) {
             Some(Action::Fatal) => {
-                let told = self.reason.as_ref().and_then(|filter| {
+                let reported = self.reason.as_ref().and_then(|filter| {
                     let reason = filter.run_one(
                         evidence.body.clone(),
                         &Scope::at(sent_at, record),
@@ -96,7 +96,7 @@ impl PaymentPlan {
                     jq::scalar(&reason.ok()?).filter(|text| !text.trim().is_empty())
                 });
                 return Sent::Refused(
-                    told.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}")),
+                    reported.unwrap_or_else(|| format!("the provider refused it with {status}: {excerpt}")),
                 );
             }
             Some(_) => return Sent::Unsent(format!("answered with {status}: {excerpt}")),
@@ -105,45 +105,48 @@ impl PaymentPlan {
         if !status.is_success() && !self.accepted.contains(&status.as_u16()) {
             return Sent::Unknown(format!("answered with {status}: {excerpt}"));
         }
-        let told = json.map_err(|error| error.to_string()).and_then(|json| {
-            let told = self.answer.run_one(json, &Scope::at(sent_at, record), Limits::one(deadline));
-            self.state(&told.map_err(|error| error.to_string())?)
+        let reported = json.map_err(|error| error.to_string()).and_then(|json| {
+            let reported = self.answer.run_one(json, &Scope::at(sent_at, record), Limits::one(deadline));
+            self.state(&reported.map_err(|error| error.to_string())?)
         });
-        match told {
+        match reported {
             Ok(state) => Sent::Accepted(state),
             Err(why) => Sent::Unknown(format!("answered with {status}, but {why}")),
         }
     }
 
-    pub fn found(&self, json: Val, record: Val, deadline: Instant) -> Result<Looked, FilterError> {
-        let Some(lookup) = &self.lookup else { return Ok(Looked::Failed("there is no lookup".to_owned())) };
-        let told = lookup.payment.run(
+    pub fn found(&self, json: Val, record: Val, deadline: Instant) -> Result<LookupOutcome, FilterError> {
+        let Some(lookup) = &self.lookup else {
+            return Ok(LookupOutcome::Failed("there is no lookup".to_owned()));
+        };
+        let reported = lookup.payment.run(
             json,
             &Scope::at(Utc::now(), record),
             Limits { outputs: MOST_FOUND, deadline },
         )?;
-        Ok(match told.as_slice() {
-            [] => Looked::Missing,
-            [one] => self.state(one).map_or_else(Looked::Failed, Looked::Found),
-            several => Looked::Several(several.len()),
+        Ok(match reported.as_slice() {
+            [] => LookupOutcome::Missing,
+            [one] => self.state(one).map_or_else(LookupOutcome::Failed, LookupOutcome::Found),
+            several => LookupOutcome::Several(several.len()),
         })
     }
 
-    fn state(&self, told: &Val) -> Result<PaymentState, String> {
-        let told: Told = serde_json::from_slice(&jq::to_json(told)).map_err(|error| error.to_string())?;
-        if let Some(id) = &told.id {
+    fn state(&self, reported: &Val) -> Result<PaymentState, String> {
+        let reported: Reported =
+            serde_json::from_slice(&jq::to_json(reported)).map_err(|error| error.to_string())?;
+        if let Some(id) = &reported.id {
             RecordId::parse("id", id).map_err(|error| error.to_string())?;
         }
-        let status = told.status.as_deref().map_or(Status::Pending, |status| {
+        let status = reported.status.as_deref().map_or(Status::Pending, |status| {
             let known = serde_json::from_value(Value::from(status)).ok();
             self.status_map.get(status).copied().or(known).unwrap_or(Status::Pending)
         });
-        let at = told.at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+        let at = reported.at.as_deref().and_then(|at| DateTime::parse_from_rfc3339(at).ok());
         Ok(PaymentState {
-            id: told.id,
-            reference: told.reference.filter(|reference| !reference.contains('\0')),
+            id: reported.id,
+            reference: reported.reference.filter(|reference| !reference.contains('\0')),
             status,
-            reason: told.reason,
+            reason: reported.reason,
             at: at.map(|at| at.with_timezone(&Utc)),
         })
     }

@@ -1,7 +1,7 @@
 //! Makes the request of a sample order, to see before any money moves that it carries the key: a
 //! request that is repeated without one moves the money again.
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::Utc;
@@ -9,6 +9,7 @@ use jaq_json::Val;
 use serde_json::{Map, Value, json};
 
 use super::plan::PaymentPlan;
+use crate::cage;
 use crate::jq::{self, Limits, Scope};
 use crate::manifest::PaymentManifest;
 use crate::wire::{Request, Target};
@@ -16,8 +17,6 @@ use tributary_domain::PaymentKind;
 
 /// How long the filters of all samples may take.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
-/// Filters are run by recursion: enough for any sane one, in bytes.
-const PROBE_STACK: usize = 16 << 20;
 /// Of both formats that a key may have; nothing else in a sample looks like it.
 const SAMPLE_KEY: &str = "5A3K3Y00-5A3K-4EY0-8A3K-5A3K3Y5A3K3Y";
 /// Assets that providers pay in; the first that a file takes is the sample's.
@@ -104,23 +103,15 @@ fn names_key(text: &str) -> bool {
 /// there is none.
 fn first_carries(plan: &Arc<PaymentPlan>, samples: Vec<Value>) -> Option<bool> {
     let plan = Arc::clone(plan);
-    let (sender, found) = mpsc::channel();
     let deadline = Instant::now() + PROBE_LIMIT;
-    let thread = std::thread::Builder::new().name("probe".to_owned()).stack_size(PROBE_STACK);
-    // one that never ends is left behind
-    thread
-        .spawn(move || {
-            let carries = samples.iter().find_map(|sample| {
-                let order = jq::parse(sample.to_string().as_bytes()).ok()?;
-                let record = plan.record(order, deadline).ok()?;
-                let request = plan
-                    .request
-                    .build(&record, &Scope::at(Utc::now(), Val::Null), Limits::one(deadline))
-                    .ok()?;
-                Some(carries(&request, SAMPLE_KEY))
-            });
-            let _ = sender.send(carries);
+    let carries = cage::run_within(PROBE_LIMIT + Duration::from_secs(1), move || {
+        samples.iter().find_map(|sample| {
+            let order = jq::parse(sample.to_string().as_bytes()).ok()?;
+            let record = plan.record(order, deadline).ok()?;
+            let scope = Scope::at(Utc::now(), Val::Null);
+            let request = plan.request.build(&record, &scope, Limits::one(deadline)).ok()?;
+            Some(carries(&request, SAMPLE_KEY))
         })
-        .ok()?;
-    found.recv_timeout(PROBE_LIMIT + Duration::from_secs(1)).ok().flatten()
+    });
+    carries.flatten()
 }

@@ -12,7 +12,7 @@ use tributary_domain::Resource;
 
 use super::window::{Descending, Window};
 use super::{
-    Events, IdentityPlan, Kind, Lookup, ManifestError, Output, Pager, Parent, RequestTemplate,
+    Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, RequestTemplate,
     RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
 };
 
@@ -197,34 +197,39 @@ impl Compiler<'_> {
 
     fn pager(&self, paging: Option<&Paging>) -> Result<Pager, ManifestError> {
         let Some(paging) = paging else {
-            let (kind, stop) = (Kind::Single, pager::Stop::NoNext);
+            let (kind, stop) = (PagerKind::Single, pager::PageEnd::NoNext);
             return Ok(Pager { kind, stop, size: None, more: None, may_end_full: false });
         };
         let (kind, stop, size, more) = match paging {
             Paging::Page { param, first, size, stop, more } => {
-                (Kind::Page { param: param.clone(), first: *first }, stop, Some(size), more)
+                (PagerKind::Page { param: param.clone(), first: *first }, stop, Some(size), more)
             }
             Paging::Offset { param, size, stop, more } => {
-                (Kind::Offset { param: param.clone() }, stop, Some(size), more)
+                (PagerKind::Offset { param: param.clone() }, stop, Some(size), more)
             }
             Paging::Cursor { param, place, next, bound, size, stop, more, .. } => {
                 let (param, next) = (param.clone(), self.next(next)?);
-                (Kind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
+                (PagerKind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
             }
             Paging::NextUrl { next, size, stop, more, .. } => {
-                (Kind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
+                (PagerKind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
             }
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("paging.field", field)?;
                 let (bound, format, order) = (*bound, *format, *order);
-                (Kind::Keyset { param: param.clone(), field, bound, format, order }, stop, Some(size), more)
+                (
+                    PagerKind::Keyset { param: param.clone(), field, bound, format, order },
+                    stop,
+                    Some(size),
+                    more,
+                )
             }
         };
         let stop = match stop {
-            manifest::Stop::ShortPage => pager::Stop::ShortPage,
-            manifest::Stop::EmptyPage => pager::Stop::EmptyPage,
-            manifest::Stop::NoNext => pager::Stop::NoNext,
-            manifest::Stop::When(when) => pager::Stop::When(self.filter("paging.stop.when", when)?),
+            manifest::Stop::ShortPage => pager::PageEnd::ShortPage,
+            manifest::Stop::EmptyPage => pager::PageEnd::EmptyPage,
+            manifest::Stop::NoNext => pager::PageEnd::NoNext,
+            manifest::Stop::When(when) => pager::PageEnd::When(self.filter("paging.stop.when", when)?),
         };
         let more = more.as_ref().map(|more| self.filter("paging.more", more)).transpose()?;
         let may_end_full = match paging {
@@ -234,11 +239,11 @@ impl Compiler<'_> {
         Ok(Pager { kind, stop, size: size.cloned(), more, may_end_full })
     }
 
-    fn next(&self, next: &Next) -> Result<pager::Next, ManifestError> {
+    fn next(&self, next: &Next) -> Result<pager::NextSource, ManifestError> {
         Ok(match next {
-            Next::Body(filter) => pager::Next::Body(self.filter("paging.next", filter)?),
-            Next::Header(name) => pager::Next::Header(name.clone()),
-            Next::Link => pager::Next::Link,
+            Next::Body(filter) => pager::NextSource::Body(self.filter("paging.next", filter)?),
+            Next::Header(name) => pager::NextSource::Header(name.clone()),
+            Next::Link => pager::NextSource::Link,
         })
     }
 }

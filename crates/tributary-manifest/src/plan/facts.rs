@@ -1,8 +1,8 @@
-//! What a page tells besides its records.
+//! What a page says besides its records.
 
 use chrono::{DateTime, Utc};
 
-/// What tells how to go on after a page.
+/// What says how to go on after a page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PageFacts {
     pub count: usize,
@@ -10,7 +10,7 @@ pub struct PageFacts {
     pub times: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Records without such a time.
     pub undated: u64,
-    /// The token or URL of the next page that the body tells.
+    /// The token or URL of the next page that the body names.
     pub next: Option<String>,
     /// Whether the rule of `stop` says that this is the last page.
     pub stop: bool,

@@ -1,6 +1,6 @@
 //! Combinations that would lose or double records. Each is refused with its reason.
 
-use crate::manifest::{Incremental, Order, Paging, Place, Stop, StreamManifest, WindowManifest};
+use crate::manifest::{CursorPlace, Incremental, Paging, SortOrder, Stop, StreamManifest, WindowManifest};
 
 use super::window::Window;
 use super::{ManifestError, field};
@@ -12,7 +12,7 @@ pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
         if let Err((member, why)) = paging_alone(paging) {
             return refuse(member, why);
         }
-        if let Paging::Cursor { place: Place::Body, .. } = paging
+        if let Paging::Cursor { place: CursorPlace::Body, .. } = paging
             && described.request.body.is_none()
         {
             return refuse("paging.place", "body needs a request.body that takes the cursor");
@@ -48,7 +48,7 @@ fn paging_alone(paging: &Paging) -> Result<(), Hazard> {
             return Err(("paging.first", "pages begin with 0 or 1; a later one skips records"));
         }
         Paging::Page { size, stop, .. } | Paging::Offset { size, stop, .. } => (true, Some(size), stop),
-        Paging::Keyset { order: Order::Any, .. } => {
+        Paging::Keyset { order: SortOrder::Any, .. } => {
             return Err((
                 "paging.order",
                 "has to be newest_first or oldest_first: the next page begins at the last record's time",
@@ -61,10 +61,10 @@ fn paging_alone(paging: &Paging) -> Result<(), Hazard> {
     };
     match stop {
         Stop::NoNext if counted => {
-            return Err(("paging.stop", "no_next is for a cursor or URL that the answer tells"));
+            return Err(("paging.stop", "no_next is for a cursor or URL that the answer names"));
         }
         Stop::ShortPage if size.is_none() => {
-            return Err(("paging.stop", "short_page needs a size: nothing else tells which page is short"));
+            return Err(("paging.stop", "short_page needs a size: nothing else shows which page is short"));
         }
         _ => {}
     }
@@ -105,14 +105,14 @@ fn window_alone(window: &WindowManifest) -> Result<(), Hazard> {
 fn together(described: &StreamManifest) -> Result<(), Hazard> {
     let numbered = matches!(described.paging, Some(Paging::Page { .. } | Paging::Offset { .. }));
     match &described.incremental {
-        Some(Incremental::UpdatedWindow(window)) if numbered && window.order != Order::NewestFirst => {
+        Some(Incremental::UpdatedWindow(window)) if numbered && window.order != SortOrder::NewestFirst => {
             return Err((
                 "paging.kind",
                 "page and offset lose records here: one that changes during the walk moves to the end, and the others slide over the page cut. Use a cursor or keyset, or newest_first",
             ));
         }
         Some(Incremental::CreatedWindow(window) | Incremental::DateWindow(window))
-            if numbered && window.order == Order::Any =>
+            if numbered && window.order == SortOrder::Any =>
         {
             return Err((
                 "incremental.order",
@@ -120,7 +120,7 @@ fn together(described: &StreamManifest) -> Result<(), Hazard> {
             ));
         }
         Some(Incremental::CreatedWindow(_)) if described.refresh.is_none() => {
-            return Err(("refresh", "is missing: what changes after its creation would never be seen"));
+            return Err(("refresh", "is missing: what changes after its creation would never be read"));
         }
         Some(Incremental::EventFeed { .. }) if described.detail.is_none() => {
             return Err(("detail", "is missing: an event only names the record"));

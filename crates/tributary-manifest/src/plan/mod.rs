@@ -19,7 +19,7 @@ use tributary_domain::{Resource, Status};
 
 pub use super::manifest::ManifestError;
 pub use facts::PageFacts;
-pub use pager::{Kind, Next, Pager, Step, Stop};
+pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
 pub use position::{Position, Token, Walk};
 pub use request::{RequestError, RequestTemplate, RequestTemplateError};
 pub use strategy::{Events, Strategy};
@@ -61,7 +61,7 @@ pub struct Lookup {
 pub struct IdentityPlan {
     /// The record's own id, where it has one.
     pub id: Filter,
-    /// What else tells records apart.
+    /// What else distinguishes records.
     pub fields: Filter,
 }
 
@@ -114,7 +114,7 @@ impl Stream {
     /// Whether a position is kept for its partitions.
     pub fn keeps_position(&self) -> bool {
         self.output.is_some()
-            && !(matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, Kind::Single))
+            && !(matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, PagerKind::Single))
     }
 
     /// Whether a run that was killed goes on at its page. Not where others need all records of a

@@ -7,23 +7,23 @@ use serde_json::Value;
 use super::facts::PageFacts;
 use super::position::{Token, Walk};
 use crate::jq::Filter;
-use crate::manifest::{Bound, Order, Place, Size, TimeFormat};
+use crate::manifest::{Bound, CursorPlace, Size, SortOrder, TimeFormat};
 use crate::wire::{Request, Target};
 
 /// How a stream is divided into pages.
 #[derive(Debug)]
 pub struct Pager {
-    pub kind: Kind,
-    pub stop: Stop,
+    pub kind: PagerKind,
+    pub stop: PageEnd,
     pub size: Option<Size>,
     /// Whether the answer says that there is another page.
     pub more: Option<Filter>,
-    /// Whether a first page that is full and tells no next page can be everything.
+    /// Whether a first page that is full and names no next page can be everything.
     pub may_end_full: bool,
 }
 
 #[derive(Debug)]
-pub enum Kind {
+pub enum PagerKind {
     /// One answer is everything.
     Single,
     Page {
@@ -35,33 +35,33 @@ pub enum Kind {
     },
     Cursor {
         param: String,
-        place: Place,
-        next: Next,
+        place: CursorPlace,
+        next: NextSource,
         bound: Bound,
     },
     NextUrl {
-        next: Next,
+        next: NextSource,
     },
     Keyset {
         param: String,
         field: Filter,
         bound: Bound,
         format: TimeFormat,
-        order: Order,
+        order: SortOrder,
     },
 }
 
-/// Where the answer tells how to go on.
+/// Where the answer names the next page.
 #[derive(Debug)]
-pub enum Next {
+pub enum NextSource {
     Body(Filter),
     Header(String),
     Link,
 }
 
-/// What tells that a page was the last one.
+/// What shows that a page was the last one.
 #[derive(Debug)]
-pub enum Stop {
+pub enum PageEnd {
     ShortPage,
     EmptyPage,
     NoNext,
@@ -84,31 +84,34 @@ impl Pager {
             set_query(request, param, value.to_string());
         }
         match (&self.kind, token) {
-            (Kind::Single, _) | (Kind::Cursor { .. } | Kind::NextUrl { .. } | Kind::Keyset { .. }, None) => {}
-            (Kind::Page { param, first }, None) => set_query(request, param, first.to_string()),
-            (Kind::Offset { param }, None) => set_query(request, param, "0".to_owned()),
-            (Kind::Page { param, .. } | Kind::Offset { param }, Some(Token::Number(number))) => {
+            (PagerKind::Single, _)
+            | (PagerKind::Cursor { .. } | PagerKind::NextUrl { .. } | PagerKind::Keyset { .. }, None) => {}
+            (PagerKind::Page { param, first }, None) => set_query(request, param, first.to_string()),
+            (PagerKind::Offset { param }, None) => set_query(request, param, "0".to_owned()),
+            (PagerKind::Page { param, .. } | PagerKind::Offset { param }, Some(Token::Number(number))) => {
                 set_query(request, param, number.to_string());
             }
-            (Kind::Cursor { param, place, .. }, Some(Token::Text(text))) => match place {
-                Place::Query => set_query(request, param, text.clone()),
-                Place::Header => {
+            (PagerKind::Cursor { param, place, .. }, Some(Token::Text(text))) => match place {
+                CursorPlace::Query => set_query(request, param, text.clone()),
+                CursorPlace::Header => {
                     let name = HeaderName::try_from(param)
                         .map_err(|_| format!("paging.param: {param:?} is no header"))?;
                     let value =
                         HeaderValue::try_from(text).map_err(|_| "the cursor fits in no header".to_owned())?;
                     request.headers.insert(name, value);
                 }
-                Place::Body => set_member(request, param, text)?,
+                CursorPlace::Body => set_member(request, param, text)?,
             },
-            (Kind::NextUrl { .. }, Some(Token::Url(url))) => {
+            (PagerKind::NextUrl { .. }, Some(Token::Url(url))) => {
                 let url = Url::parse(url).map_err(|error| format!("the URL of the next page: {error}"))?;
                 request.target = Target::Absolute(url);
             }
-            (Kind::Keyset { param, format, .. }, Some(Token::Time(time))) => {
+            (PagerKind::Keyset { param, format, .. }, Some(Token::Time(time))) => {
                 set_query(request, param, format.write(*time));
             }
-            (_, Some(token)) => return Err(format!("the cursor that was kept is of other pages: {token:?}")),
+            (_, Some(token)) => {
+                return Err(format!("the stored cursor belongs to another kind of paging: {token:?}"));
+            }
         }
         Ok(())
     }
@@ -122,9 +125,9 @@ impl Pager {
         headers: &HeaderMap,
         url: &Url,
     ) -> Result<Step, String> {
-        let told = self.told(facts, headers)?;
-        let silent = self.tells_next() && told.is_none();
-        match self.step(walk, facts, told, url)? {
+        let named = self.named_next(facts, headers)?;
+        let silent = self.names_next() && named.is_none();
+        match self.step(walk, facts, named, url)? {
             Step::End if facts.more == Some(true) && silent => Err(format!(
                 "paging.next: finds no next page, but the answer says by paging.more that there is one: {CHECK}"
             )),
@@ -137,12 +140,12 @@ impl Pager {
     }
 
     /// Refuses to take the end after the page of `walk.token` that held `facts` for granted: a
-    /// first page that is full and tells no next page looks the same as one whose next page was
-    /// looked for in the wrong place. `next_seen` says that this stream did tell one before.
-    pub fn prove_end(&self, walk: &Walk, facts: &PageFacts, next_seen: bool) -> Result<(), String> {
+    /// first page that is full and names no next page looks the same as one whose next page was
+    /// looked for in the wrong place. `next_known` says that this stream did name one before.
+    pub fn prove_end(&self, walk: &Walk, facts: &PageFacts, next_known: bool) -> Result<(), String> {
         let full = self.size.as_ref().is_some_and(|size| facts.count >= size.value);
-        let proven = facts.more == Some(false) || facts.stop || next_seen || self.may_end_full;
-        if !self.tells_next() || walk.token.is_some() || !full || proven {
+        let proven = facts.more == Some(false) || facts.stop || next_known || self.may_end_full;
+        if !self.names_next() || walk.token.is_some() || !full || proven {
             return Ok(());
         }
         Err(format!(
@@ -152,44 +155,44 @@ impl Pager {
         ))
     }
 
-    /// Whether answers tell how to go on.
-    pub fn tells_next(&self) -> bool {
-        matches!(self.kind, Kind::Cursor { .. } | Kind::NextUrl { .. })
+    /// Whether answers name the next page.
+    pub fn names_next(&self) -> bool {
+        matches!(self.kind, PagerKind::Cursor { .. } | PagerKind::NextUrl { .. })
     }
 
-    /// By what answers tell how to go on, as the file has it.
+    /// By what answers name the next page, as the file has it.
     pub fn next_text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Cursor { next, .. } | Kind::NextUrl { next } => Some(match next {
-                Next::Body(filter) => filter.code(),
-                Next::Header(name) => name,
-                Next::Link => "link",
+            PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next } => Some(match next {
+                NextSource::Body(filter) => filter.code(),
+                NextSource::Header(name) => name,
+                NextSource::Link => "link",
             }),
             _ => None,
         }
     }
 
-    fn step(&self, walk: &Walk, facts: &PageFacts, told: Option<String>, url: &Url) -> Result<Step, String> {
-        if matches!(self.kind, Kind::Single) || self.stops(facts, told.is_some()) {
+    fn step(&self, walk: &Walk, facts: &PageFacts, named: Option<String>, url: &Url) -> Result<Step, String> {
+        if matches!(self.kind, PagerKind::Single) || self.stops(facts, named.is_some()) {
             return Ok(Step::End);
         }
         let repeated = facts.count > 0 && walk.fingerprint.as_ref() == Some(&facts.fingerprint);
         let token = match &self.kind {
-            Kind::Single => return Ok(Step::End),
+            PagerKind::Single => return Ok(Step::End),
             // a page without records cannot be followed by one with some, unless a rule says so
-            Kind::Page { .. } | Kind::Offset { .. } if facts.count == 0 => {
+            PagerKind::Page { .. } | PagerKind::Offset { .. } if facts.count == 0 => {
                 return Err("a page is empty, but the rule in `stop` does not end it there".to_owned());
             }
             // an API that does not look at the parameter answers its first page for ever
-            Kind::Page { param, .. } | Kind::Offset { param } if repeated => {
+            PagerKind::Page { param, .. } | PagerKind::Offset { param } if repeated => {
                 return Err(format!(
                     "paging.param: the page before came again, as if the API did not know {param:?}: \
                      what lies behind it cannot be read"
                 ));
             }
-            Kind::Page { first, .. } => Token::Number(number(walk).unwrap_or(*first) + 1),
-            Kind::Offset { .. } => Token::Number(number(walk).unwrap_or(0) + facts.count as u64),
-            Kind::Cursor { bound, .. } => match told.map(Token::Text) {
+            PagerKind::Page { first, .. } => Token::Number(number(walk).unwrap_or(*first) + 1),
+            PagerKind::Offset { .. } => Token::Number(number(walk).unwrap_or(0) + facts.count as u64),
+            PagerKind::Cursor { bound, .. } => match named.map(Token::Text) {
                 None => return Ok(Step::End),
                 Some(token) if Some(&token) == walk.token.as_ref() => {
                     // the page of an inclusive cursor begins with the record that it names
@@ -198,52 +201,52 @@ impl Pager {
                 }
                 Some(token) => token,
             },
-            Kind::NextUrl { .. } => {
-                match told.map(|told| url.join(&told).map(|url| Token::Url(url.into()))) {
+            PagerKind::NextUrl { .. } => {
+                match named.map(|named| url.join(&named).map(|url| Token::Url(url.into()))) {
                     None => return Ok(Step::End),
                     Some(Err(error)) => return Err(format!("the URL of the next page: {error}")),
                     Some(Ok(token)) if Some(&token) == walk.token.as_ref() => return Err(circle()),
                     Some(Ok(token)) => token,
                 }
             }
-            Kind::Keyset { .. } => return self.keyset(walk, facts),
+            PagerKind::Keyset { .. } => return self.keyset(walk, facts),
         };
         if repeated { Err(circle()) } else { Ok(Step::Go(token)) }
     }
 
-    fn stops(&self, facts: &PageFacts, told: bool) -> bool {
+    fn stops(&self, facts: &PageFacts, named: bool) -> bool {
         match &self.stop {
-            Stop::ShortPage => self.size.as_ref().is_some_and(|size| facts.count < size.value),
-            Stop::EmptyPage => facts.count == 0,
-            Stop::NoNext => !told,
-            Stop::When(_) => facts.stop,
+            PageEnd::ShortPage => self.size.as_ref().is_some_and(|size| facts.count < size.value),
+            PageEnd::EmptyPage => facts.count == 0,
+            PageEnd::NoNext => !named,
+            PageEnd::When(_) => facts.stop,
         }
     }
 
-    /// The token or URL that the answer tells.
-    pub fn told(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
+    /// The token or URL that the answer names.
+    pub fn named_next(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
         let next = match &self.kind {
-            Kind::Cursor { next, .. } | Kind::NextUrl { next } => next,
+            PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next } => next,
             _ => return Ok(None),
         };
         let name = match next {
-            Next::Body(_) => return Ok(facts.next.clone().filter(|text| !text.is_empty())),
-            Next::Header(name) => name,
-            Next::Link => "link",
+            NextSource::Body(_) => return Ok(facts.next.clone().filter(|text| !text.is_empty())),
+            NextSource::Header(name) => name,
+            NextSource::Link => "link",
         };
         let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
         let values = values.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))?;
-        let told = match next {
-            Next::Link => values.into_iter().find_map(link),
+        let named = match next {
+            NextSource::Link => values.into_iter().find_map(link),
             _ => values.first().map(|value| (*value).to_owned()),
         };
-        Ok(told.filter(|text| !text.is_empty()))
+        Ok(named.filter(|text| !text.is_empty()))
     }
 
     /// The next page begins at the time of this one's last record, so that others of the same
     /// time are not skipped; those already seen come again.
     fn keyset(&self, walk: &Walk, facts: &PageFacts) -> Result<Step, String> {
-        let Kind::Keyset { bound, format, order, .. } = &self.kind else { return Ok(Step::End) };
+        let PagerKind::Keyset { bound, format, order, .. } = &self.kind else { return Ok(Step::End) };
         let Some((earliest, latest)) = facts.keys else {
             return if facts.count == 0 {
                 Ok(Step::End)
@@ -255,7 +258,7 @@ impl Pager {
             Some(Token::Time(time)) => Some(*time),
             _ => None,
         };
-        let (next, progress) = if *order == Order::OldestFirst {
+        let (next, progress) = if *order == SortOrder::OldestFirst {
             let next = format.floor(latest);
             let next = if *bound == Bound::Exclusive { next - format.unit() } else { next };
             (next, before.is_none_or(|before| next > before))
@@ -267,15 +270,15 @@ impl Pager {
         if progress {
             return Ok(Step::Go(Token::Time(next)));
         }
-        Err(format!("more records share the time {} than fit on a page", format.write(earliest)))
+        Err(format!("more records than fit on a page share the time {}", format.write(earliest)))
     }
 }
 
 /// What to do about a `next` that finds nothing.
-const CHECK: &str = "hold it against an answer (`tributary manifest read` shows them)";
+const CHECK: &str = "compare it with an answer (`tributary manifest read` shows them)";
 
 fn circle() -> String {
-    "the pages go in a circle: the API tells a next page that was read already".to_owned()
+    "the pages go in a circle: the API names a next page that was read already".to_owned()
 }
 
 fn number(walk: &Walk) -> Option<u64> {

@@ -49,7 +49,7 @@ pub struct Walk {
 pub enum Token {
     /// The number of the page, or of the records before it.
     Number(u64),
-    /// What the page before told.
+    /// What the page before said.
     Text(String),
     Url(String),
     /// The time at which the page before ended.

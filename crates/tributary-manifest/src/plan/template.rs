@@ -67,7 +67,7 @@ impl PathTemplate {
             return Err("has to begin with one /");
         }
         if text.contains(['?', '#', '\\']) {
-            return Err("has no place for ?, # and \\");
+            return Err("must not contain ?, # or \\");
         }
         Ok(Self { parts: parse(text)? })
     }

@@ -25,8 +25,8 @@ pub struct Fetched {
     pub step: Step,
     /// Whether it lies wholly behind what was read before.
     pub old: bool,
-    /// Whether it told a next page.
-    pub tells_next: bool,
+    /// Whether it named a next page.
+    pub names_next: bool,
 }
 
 /// The page that is asked for.
@@ -37,8 +37,8 @@ pub struct Wanted<'a> {
     /// The position from which the walk began.
     pub position: &'a Position,
     pub walk: &'a Walk,
-    /// Whether an answer of the stream ever told a next page.
-    pub next_seen: bool,
+    /// Whether an answer of the stream ever named a next page.
+    pub next_known: bool,
 }
 
 /// Which lookup of a stream is meant.
@@ -51,20 +51,20 @@ impl Reader {
         wanted: Wanted<'_>,
         occurrences: &mut Occurrences,
     ) -> Result<Fetched, ReadError> {
-        let Wanted { stream, partition, position, walk, next_seen } = wanted;
+        let Wanted { stream, partition, position, walk, next_known } = wanted;
         let Answer { json, headers, url, sent_at, .. } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
-        let (task, seen) = (Arc::clone(stream), scope.clone());
+        let (task, of_request) = (Arc::clone(stream), scope.clone());
         let Extract { mut records, facts } = self
-            .evaluate(&stream.name, move |deadline| extract::extract(&task, json, &seen, deadline))
+            .evaluate(&stream.name, move |deadline| extract::extract(&task, json, &of_request, deadline))
             .await?;
         let pager = &stream.pager;
         let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
         let old = stream.is_old(position, walk, &facts);
         if step == Step::End && !old {
-            pager.prove_end(walk, &facts, next_seen).map_err(ReadError::Paging)?;
+            pager.prove_end(walk, &facts, next_known).map_err(ReadError::Paging)?;
         }
-        let tells_next = pager.told(&facts, &headers).map_err(ReadError::Paging)?.is_some();
+        let names_next = pager.named_next(&facts, &headers).map_err(ReadError::Paging)?.is_some();
         let mut missing = 0;
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, records, &scope).await?;
@@ -79,7 +79,7 @@ impl Reader {
                 *reading.warnings.entry(warning).or_default() += times;
             }
         }
-        Ok(Fetched { reading, facts, step, old, tells_next })
+        Ok(Fetched { reading, facts, step, old, names_next })
     }
 
     async fn answer(&self, wanted: Wanted<'_>) -> Result<Answer, ReadError> {

@@ -1,4 +1,4 @@
-//! From an answer to its records, and to what tells how to go on. Nothing here waits.
+//! From an answer to its records, and to what says how to go on. Nothing here waits.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
 use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, token_of};
-use crate::plan::{Kind, Next, PageFacts, Stop, Strategy, Stream};
+use crate::plan::{NextSource, PageEnd, PageFacts, PagerKind, Strategy, Stream};
 use crate::time::instant;
 
 /// The most records in one answer.
@@ -20,7 +20,7 @@ pub struct Extract {
     pub facts: PageFacts,
 }
 
-/// Finds the records of `answer` and what tells how to go on.
+/// Finds the records of `answer` and what says how to go on.
 pub fn extract(
     stream: &Stream,
     answer: Val,
@@ -29,16 +29,16 @@ pub fn extract(
 ) -> Result<Extract, FilterError> {
     let one = Limits::one(deadline);
     let mut facts = PageFacts::default();
-    if let Kind::Cursor { next: Next::Body(next), .. } | Kind::NextUrl { next: Next::Body(next) } =
-        &stream.pager.kind
+    if let PagerKind::Cursor { next: NextSource::Body(next), .. }
+    | PagerKind::NextUrl { next: NextSource::Body(next) } = &stream.pager.kind
     {
         facts.next = token_of(next, &next.run_one(answer.clone(), scope, one)?)?;
     }
-    if let Stop::When(stop) = &stream.pager.stop {
+    if let PageEnd::When(stop) = &stream.pager.stop {
         facts.stop = match stop.run_one(answer.clone(), scope, one)? {
             // what is not there does not end anything
             Val::Null => false,
-            told => boolean(stop, &told)?,
+            given => boolean(stop, &given)?,
         };
     }
     if let Some(more) = &stream.pager.more {
@@ -68,7 +68,7 @@ fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: 
             let mark = events.mark.run_one(record.clone(), scope, limits);
             match mark.and_then(|id| token_of(&events.mark, &id)) {
                 Ok(Some(mark)) => facts.mark = Some(mark),
-                // one that cannot be told is read all the same, and once more in the next run
+                // one of which that cannot be found out is read all the same, and once more in the next run
                 Ok(None) | Err(_) => facts.unmarked += 1,
             }
             None
@@ -81,7 +81,7 @@ fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: 
             None => facts.undated += 1,
         }
     }
-    if let Kind::Keyset { field, .. } = &stream.pager.kind
+    if let PagerKind::Keyset { field, .. } = &stream.pager.kind
         && let Some(at) = time(field, record, scope, limits)
     {
         facts.keys = Some(widened(facts.keys, at));

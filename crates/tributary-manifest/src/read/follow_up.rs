@@ -143,7 +143,7 @@ fn due(
 }
 
 /// The records that are not listed any more, as cancelled. `origin` is where they
-/// come from, but for what tells them apart.
+/// come from, but for what distinguishes them.
 fn vanished(open: Vec<OpenRecord>, origin: &Origin, keeps_raw: bool) -> Reading {
     let mut reading = Reading::default();
     for OpenRecord { key, record, canonical, .. } in open {

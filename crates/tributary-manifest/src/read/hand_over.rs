@@ -1,7 +1,7 @@
 //! Hands what was read to the sink, in pages.
 
 use super::mapping::Reading;
-use super::page::{MappedRecord, Page, PageSink};
+use super::page::{MappedRecord, PageSink, RecordPage};
 use super::partition::Partition;
 use super::report::Warnings;
 use super::run::Run;
@@ -38,10 +38,10 @@ impl<S: PageSink> Run<'_, S> {
         let (mut open, mut closed, mut raw) = (Some(open), Some(closed), Some(raw));
         self.count(&records, &warnings);
         loop {
-            let rest = records.split_off(records.len().min(Page::MOST_RECORDS));
+            let rest = records.split_off(records.len().min(RecordPage::MOST_RECORDS));
             let last = rest.is_empty();
             let sent = self.reader.client.sent();
-            let page = Page {
+            let page = RecordPage {
                 stream: stream.name.clone(),
                 resource: output.resource,
                 partition: partition.key.clone(),

@@ -149,7 +149,7 @@ pub(super) fn origin(stream: &Stream, partition: &str, record: &Val, scope: &Sco
 }
 
 impl Output {
-    /// What `record` becomes, and what is odd about it. `origin` tells where it comes from, for what
+    /// What `record` becomes, and what is odd about it. `origin` says where it comes from, for what
     /// has no place.
     pub(super) fn map_one(
         &self,

@@ -14,7 +14,7 @@ mod run;
 mod selection;
 mod walk;
 
-pub use page::{EachPage, MappedRecord, OpenRecord, Page, PageSink};
+pub use page::{EachPage, MappedRecord, OpenRecord, PageSink, RecordPage};
 pub use reader::Reader;
 pub use remap::RemapError;
 pub use report::{Failure, ReadError, RunError, RunReport, Warning, Warnings};

@@ -28,16 +28,17 @@ pub trait PageSink: Send {
         partition: &str,
     ) -> impl Future<Output = Result<Vec<OpenRecord>, Self::Error>> + Send;
 
-    /// Whether an answer of this stream was ever seen to tell a next page by `next`, in whichever
+    /// Whether an answer of this stream ever named a next page by `next`, in whichever
     /// partition and run.
-    fn next_seen(
+    fn next_known(
         &mut self,
         stream: &str,
         next: &str,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 
-    /// Notes for good that an answer of this stream told a next page by `next`.
-    fn saw_next(&mut self, stream: &str, next: &str) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Notes for good that an answer of this stream named a next page by `next`.
+    fn note_next(&mut self, stream: &str, next: &str)
+    -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Takes warnings that come with no page.
     fn warn(
@@ -49,13 +50,13 @@ pub trait PageSink: Send {
 
     /// Commits the records of `page`, what is open of them and, where it has one, its cursor: all
     /// or nothing, in one database transaction.
-    fn page(&mut self, page: Page) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    fn page(&mut self, page: RecordPage) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// Shows each page to a function and keeps nothing: each run reads from the beginning.
 pub struct EachPage<F>(pub F);
 
-impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
+impl<F: FnMut(RecordPage) + Send> PageSink for EachPage<F> {
     type Error = Infallible;
 
     async fn cursor(&mut self, _: &str, _: &str) -> Result<Option<serde_json::Value>, Infallible> {
@@ -66,11 +67,11 @@ impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
         Ok(Vec::new())
     }
 
-    async fn next_seen(&mut self, _: &str, _: &str) -> Result<bool, Infallible> {
+    async fn next_known(&mut self, _: &str, _: &str) -> Result<bool, Infallible> {
         Ok(false)
     }
 
-    async fn saw_next(&mut self, _: &str, _: &str) -> Result<(), Infallible> {
+    async fn note_next(&mut self, _: &str, _: &str) -> Result<(), Infallible> {
         Ok(())
     }
 
@@ -78,15 +79,15 @@ impl<F: FnMut(Page) + Send> PageSink for EachPage<F> {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), Infallible> {
+    async fn page(&mut self, page: RecordPage) -> Result<(), Infallible> {
         self.0(page);
         Ok(())
     }
 }
 
-/// A piece of what one request answered, at most [`Page::MOST_RECORDS`] records.
+/// A piece of what one request answered, at most [`RecordPage::MOST_RECORDS`] records.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Page {
+pub struct RecordPage {
     pub stream: String,
     pub resource: Resource,
     /// Which account, category, ... of the stream; empty where it has only one.
@@ -108,13 +109,13 @@ pub struct Page {
     pub end_of_stream: bool,
     /// The requests sent since the page before, of whatever stream.
     pub requests: u64,
-    /// What was odd about the records of this answer, and how often; told with its first page.
+    /// What was odd about the records of this answer, and how often; reported with its first page.
     pub warnings: Warnings,
     /// The records as they came, in order; empty unless the manifest says `keep_raw`.
     pub raw: Vec<Origin>,
 }
 
-impl Page {
+impl RecordPage {
     /// The most records that one page holds.
     pub const MOST_RECORDS: usize = 5_000;
 }
@@ -130,7 +131,7 @@ pub struct OpenRecord {
     pub canonical: Vec<Record>,
     /// The time by which the API filters.
     pub at: Option<DateTime<Utc>>,
-    /// When it was seen open for the first and for the last time; told by the sink.
+    /// When it was seen open for the first and for the last time, as the sink has it.
     pub first_seen: Option<DateTime<Utc>>,
     pub checked_at: Option<DateTime<Utc>>,
 }

@@ -45,7 +45,7 @@ impl Reader {
     }
 
     /// Reads no more of the selected streams than `most` into `sink`.
-    pub async fn look<S: PageSink>(
+    pub async fn sample<S: PageSink>(
         &self,
         selection: &Selection,
         most: Most,
@@ -54,7 +54,6 @@ impl Reader {
         Run::new(self, sink).only(selection).at_most(most).finish().await
     }
 
-    /// The stream of this name.
     pub fn stream(&self, name: &str) -> Option<&Arc<Stream>> {
         self.streams.iter().find(|stream| stream.name == name)
     }

@@ -16,12 +16,12 @@ use super::report::ReadError;
 use crate::jq::{self, FilterError, Limits, Scope};
 use crate::plan::Stream;
 
-/// Why records cannot be mapped again. Of single records, [`MappedRecord::Unmappable`] tells.
+/// Why records cannot be mapped again. For single records there is [`MappedRecord::Unmappable`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RemapError {
     #[error("the manifest has no stream {0:?} any more")]
     NoStream(String),
-    #[error("the stream {0:?} has no resource: its records become nothing")]
+    #[error("the stream {0:?} has no resource: its records are not mapped to anything")]
     NoResource(String),
     #[error("a record that was kept is not JSON: {0}")]
     Broken(String),

@@ -9,7 +9,10 @@ use crate::plan::RequestError;
 use crate::wire::ClientError;
 
 /// Something odd that does not stop a record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error, strum::IntoStaticStr, strum::VariantNames,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Warning {
     #[error("status {0:?} is not in the status_map and was taken as OTHER")]
     UnmappedStatus(String),
@@ -26,42 +29,23 @@ pub enum Warning {
     #[error("a pending record is not listed any more and is served as CANCELLED")]
     Vanished,
     #[error("a partition was skipped: {0}")]
+    #[strum(serialize = "partition_skipped")]
     Skipped(String),
     #[error("a walk began anew: {0}")]
+    #[strum(serialize = "walk_begun_anew")]
     BegunAnew(String),
-    #[error("a record has no place in Formance as it is and went to quarantine")]
+    #[error("a record that Formance would reject went to quarantine")]
+    #[strum(serialize = "quarantined")]
     Refused,
 }
 
 impl Warning {
     /// Every kind that there is.
-    pub const KINDS: [&'static str; 10] = [
-        "unmapped_status",
-        "no_cursor",
-        "no_mark",
-        "not_there",
-        "gone",
-        "given_up",
-        "vanished",
-        "partition_skipped",
-        "walk_begun_anew",
-        "quarantined",
-    ];
+    pub const KINDS: &'static [&'static str] = <Self as strum::VariantNames>::VARIANTS;
 
     /// What kind of warning it is: one of a few words, whatever a provider says.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::UnmappedStatus(_) => "unmapped_status",
-            Self::NoCursor => "no_cursor",
-            Self::NoMark => "no_mark",
-            Self::NotThere => "not_there",
-            Self::Gone => "gone",
-            Self::GivenUp => "given_up",
-            Self::Vanished => "vanished",
-            Self::Skipped(_) => "partition_skipped",
-            Self::BegunAnew(_) => "walk_begun_anew",
-            Self::Refused => "quarantined",
-        }
+        self.into()
     }
 }
 
@@ -122,7 +106,7 @@ pub enum ReadError {
     Filter(#[from] FilterError),
     #[error(transparent)]
     Request(#[from] RequestError),
-    #[error("the cursor that was kept cannot be read: {0}")]
+    #[error("the stored cursor cannot be read: {0}")]
     Cursor(String),
     #[error("{0}")]
     Paging(String),
@@ -149,7 +133,7 @@ impl RunError<Infallible> {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError<E: std::error::Error + 'static> {
     /// What was read could not be kept; the run ended there.
-    #[error("what was read could not be kept")]
+    #[error("what was read could not be stored")]
     Sink(#[source] E),
     /// Something could not be read; everything else was.
     #[error("not everything could be read: {}", listed(&.0.failures))]

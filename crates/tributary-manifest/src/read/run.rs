@@ -61,10 +61,10 @@ pub struct Run<'a, S> {
     pub(super) deferred: Vec<Deferred>,
     /// Streams of which something could not be read, or was not selected.
     partial: HashSet<usize>,
-    /// Whether an answer of a stream ever told a next page, by place; only of those looked at.
-    next_seen: HashMap<usize, bool>,
+    /// Whether an answer of a stream ever named a next page, by place; only of those read.
+    next_known: HashMap<usize, bool>,
     sent_before: u64,
-    /// Requests that pages already told of.
+    /// Requests that pages already reported.
     pub(super) counted: u64,
 }
 
@@ -81,7 +81,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             read: HashMap::new(),
             deferred: Vec::new(),
             partial: HashSet::new(),
-            next_seen: HashMap::new(),
+            next_known: HashMap::new(),
             sent_before: sent,
             counted: sent,
         }
@@ -157,7 +157,7 @@ impl<'a, S: PageSink> Run<'a, S> {
         for Deferred { index, partition, position } in std::mem::take(&mut self.deferred) {
             if self.is_whole(index) {
                 let stream = Arc::clone(&self.reader.streams[index]);
-                // its end was told already
+                // its end was reported already
                 let mut pages =
                     Pages { first: false, last_partition: false, complete: false, history: false };
                 self.hand_over(&stream, &partition, Reading::default(), Some(position), &mut pages, false)
@@ -175,7 +175,7 @@ impl<'a, S: PageSink> Run<'a, S> {
         !self.partial.contains(&index) && children.into_iter().all(|child| self.is_whole(child))
     }
 
-    /// The partitions of a stream that can be told, and whether these are all.
+    /// The partitions of a stream that can be named, and whether these are all.
     async fn partitions(&mut self, index: usize, stream: &Arc<Stream>) -> (Vec<Partition>, bool) {
         let Some(parent) = &stream.parent else { return (vec![Partition::whole()], true) };
         let read = self.read.get(&parent.index).expect("a parent is read before its children");
@@ -204,22 +204,22 @@ impl<'a, S: PageSink> Run<'a, S> {
         (partitions, complete)
     }
 
-    /// Whether an answer of the stream ever told a next page; asked of the sink once in a run.
-    pub(super) async fn next_seen(&mut self, index: usize, stream: &Stream) -> Result<bool, S::Error> {
+    /// Whether an answer of the stream ever named a next page; asked of the sink once in a run.
+    pub(super) async fn next_known(&mut self, index: usize, stream: &Stream) -> Result<bool, S::Error> {
         let Some(next) = stream.pager.next_text() else { return Ok(false) };
-        if let Some(seen) = self.next_seen.get(&index) {
+        if let Some(seen) = self.next_known.get(&index) {
             return Ok(*seen);
         }
-        let seen = self.sink.next_seen(&stream.name, next).await?;
-        self.next_seen.insert(index, seen);
+        let seen = self.sink.next_known(&stream.name, next).await?;
+        self.next_known.insert(index, seen);
         Ok(seen)
     }
 
-    /// Notes that an answer of the stream told a next page.
-    pub(super) async fn saw_next(&mut self, index: usize, stream: &Stream) -> Result<(), S::Error> {
+    /// Notes that an answer of the stream named a next page.
+    pub(super) async fn note_next(&mut self, index: usize, stream: &Stream) -> Result<(), S::Error> {
         let Some(next) = stream.pager.next_text() else { return Ok(()) };
-        self.sink.saw_next(&stream.name, next).await?;
-        self.next_seen.insert(index, true);
+        self.sink.note_next(&stream.name, next).await?;
+        self.next_known.insert(index, true);
         Ok(())
     }
 

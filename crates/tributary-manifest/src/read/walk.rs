@@ -160,9 +160,9 @@ impl<S: PageSink> Run<'_, S> {
         partition: &Partition,
         course: &mut Course,
     ) -> Result<Result<Option<(Reading, Step, bool)>, ReadError>, S::Error> {
-        let next_seen = self.next_seen(index, stream).await?;
-        let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_seen };
-        let Fetched { mut reading, facts, step, old, tells_next } =
+        let next_known = self.next_known(index, stream).await?;
+        let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_known };
+        let Fetched { mut reading, facts, step, old, names_next } =
             match self.reader.page(wanted, &mut course.occurrences).await {
                 Ok(fetched) => fetched,
                 Err(error) if course.may_begin_anew(&error) => {
@@ -173,8 +173,8 @@ impl<S: PageSink> Run<'_, S> {
                 }
                 Err(error) => return Ok(Err(error)),
             };
-        if tells_next && !next_seen {
-            self.saw_next(index, stream).await?;
+        if names_next && !next_known {
+            self.note_next(index, stream).await?;
         }
         course.pass(facts);
         reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));

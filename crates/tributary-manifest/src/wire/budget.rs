@@ -21,7 +21,7 @@ pub enum Admission {
 /// Why no request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Closed {
-    #[error("the provider asks for none")]
+    #[error("the provider asked for a pause")]
     ByProvider,
     #[error("the budget of requests is used up")]
     ByBudget,
@@ -29,5 +29,5 @@ pub enum Closed {
 
 /// What is shared cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("what the instances share is out of reach: {0}")]
+#[error("the database, where instances share budgets and tokens, is not available: {0}")]
 pub struct SharedError(pub String);

@@ -8,13 +8,11 @@ use futures::future::BoxFuture;
 
 /// Tells the time and waits.
 pub trait Clock: Send + Sync {
-    /// The time now.
     fn now(&self) -> DateTime<Utc>;
     /// Waits for as long as `pause`.
     fn sleep(&self, pause: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The clock of the system.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

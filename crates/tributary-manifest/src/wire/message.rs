@@ -34,6 +34,6 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// What was asked, without what proves who asks: what a relative link is relative to.
     pub url: Url,
-    /// When the request was sent that got it: what the answer tells is at least as new.
+    /// When the request was sent that got it: what the answer says is at least as new.
     pub sent_at: DateTime<Utc>,
 }

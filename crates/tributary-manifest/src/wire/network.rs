@@ -20,9 +20,8 @@ pub struct Network {
 }
 
 impl Network {
-    /// Over what two equal `builders` build.
-    pub fn new(builders: [ClientBuilder; 2], largest_answer: usize) -> reqwest::Result<Self> {
-        let [usual, once] = builders;
+    /// `once` is to build what sends payments: it is made to send nothing twice of itself.
+    pub fn new(usual: ClientBuilder, once: ClientBuilder, largest_answer: usize) -> reqwest::Result<Self> {
         let once = once
             .retry(reqwest::retry::never())
             // a kept connection may be closed by the other end just when it is used

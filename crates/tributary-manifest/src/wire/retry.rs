@@ -40,7 +40,7 @@ pub fn pauses() -> ExponentialBackoff {
 pub fn asked_pause(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     match header(RETRY_AFTER.as_str()) {
-        Some(told) => told_wait(told, now),
+        Some(text) => parse_wait(text, now),
         None => remaining(headers).is_none_or(|remaining| remaining == 0).then(|| reset(headers, now))?,
     }
 }
@@ -50,7 +50,7 @@ pub fn used_up(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     (remaining(headers)? == 0).then(|| reset(headers, now))?
 }
 
-/// The headers by which providers tell how many requests are left, and until when.
+/// The headers by which providers say how many requests are left, and until when.
 const LIMIT_HEADERS: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
 
 fn remaining(headers: &HeaderMap) -> Option<u64> {
@@ -58,7 +58,7 @@ fn remaining(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn reset(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    told_wait(limit_header(headers, "reset")?, now)
+    parse_wait(limit_header(headers, "reset")?, now)
 }
 
 fn limit_header<'a>(headers: &'a HeaderMap, what: &str) -> Option<&'a str> {
@@ -72,26 +72,26 @@ const FIRST_TIME_MS: f64 = 1e11;
 /// Longer waits are a mistake, in seconds.
 const LONGEST_TOLD: f64 = 366.0 * 86_400.0;
 
-/// The wait that `told` is, seen at `now`: seconds, a date of HTTP, a time of RFC 3339, or seconds
+/// The wait that `text` is at `now`: seconds, a date of HTTP, a time of RFC 3339, or seconds
 /// or milliseconds since 1970. `None` for nothing, zero and the past.
-pub fn told_wait(told: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let told = told.trim();
-    let seconds = match told.parse::<f64>() {
+pub fn parse_wait(text: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let text = text.trim();
+    let seconds = match text.parse::<f64>() {
         Ok(number) if number >= FIRST_TIME_MS => (number - now.timestamp_millis() as f64) / 1_000.0,
         Ok(number) if number >= FIRST_TIME => number - now.timestamp_millis() as f64 / 1_000.0,
         Ok(number) => number,
-        Err(_) => (instant(told)? - now).num_milliseconds() as f64 / 1_000.0,
+        Err(_) => (instant(text)? - now).num_milliseconds() as f64 / 1_000.0,
     };
     (seconds > 0.0 && seconds <= LONGEST_TOLD).then(|| Duration::from_secs_f64(seconds))
 }
 
-fn instant(told: &str) -> Option<DateTime<Utc>> {
-    if let Ok(date) = httpdate::parse_http_date(told) {
+fn instant(text: &str) -> Option<DateTime<Utc>> {
+    if let Ok(date) = httpdate::parse_http_date(text) {
         return Some(date.into());
     }
-    let time = DateTime::parse_from_rfc3339(told);
+    let time = DateTime::parse_from_rfc3339(text);
     // offsets without a colon are common
-    let time = time.or_else(|_| DateTime::parse_from_str(told, "%Y-%m-%dT%H:%M:%S%.f%z"));
+    let time = time.or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"));
     time.ok().map(|time| time.with_timezone(&Utc))
 }
 

@@ -32,7 +32,7 @@ impl AccessToken {
 pub struct TokenKey([u8; 32]);
 
 impl TokenKey {
-    /// The key of what `parts` tell.
+    /// The key of what `parts` say.
     pub fn of(parts: &[&str]) -> Self {
         let mut digest = Sha256::new();
         for part in parts {
@@ -84,7 +84,7 @@ pub struct Exchange {
 
 /// What everybody who pulls one provider has in common.
 pub trait Shared: Send + Sync {
-    /// Takes one request out of every budget, or tells how long there is none in one of them,
+    /// Takes one request out of every budget, or says how long there is none in one of them,
     /// or until when the provider wants none at all.
     fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>>;
 

@@ -19,7 +19,6 @@ pub struct Exchanged {
     pub answer: Answered,
 }
 
-/// An answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answered {
@@ -29,7 +28,7 @@ pub struct Answered {
     pub body: String,
 }
 
-/// Sees every exchange for records. Exchanges for tokens are told by their outcome only.
+/// Sees every exchange for records. Of exchanges for tokens, it sees only the outcome.
 pub trait Tap: Send + Sync {
     /// A request was answered, after so long.
     fn exchanged(&self, exchanged: &Exchanged, took: Duration);

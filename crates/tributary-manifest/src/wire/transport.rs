@@ -237,7 +237,7 @@ impl Transport {
             },
         };
         if let (Some(tap), Some(outgoing)) = (&self.tap, seen) {
-            self.tell(&**tap, &outgoing, &incoming, begun.elapsed(), purpose);
+            self.show(&**tap, &outgoing, &incoming, begun.elapsed(), purpose);
         }
         if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
             self.close_for(wait).await.map_err(|error| SendError::Unsent(error.into()))?;
@@ -250,7 +250,7 @@ impl Transport {
         ClientError::NotRecorded { request: format!("{} {url}", outgoing.method.as_str()) }
     }
 
-    fn tell(
+    fn show(
         &self,
         tap: &dyn Tap,
         outgoing: &Outgoing,

@@ -10,7 +10,6 @@ use super::times::Given;
 
 /// The path and the parameters of a request.
 pub struct Asked {
-    /// The path.
     pub path: String,
     /// The scheme and host that the client used, for links in the answer.
     pub origin: String,

@@ -194,7 +194,6 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
     Some((id.to_owned(), secret.to_owned()))
 }
 
-/// The token endpoint.
 pub(super) async fn token(State(standin): State<Arc<Standin>>, request: Request) -> Result<Json, Refusal> {
     let asked = Grant::read(request).await.ok_or(Refusal::BadGrant("the request cannot be read"))?;
     let now_us = standin.now_us();

@@ -20,7 +20,6 @@ use super::times::DAY_US;
 pub struct Account {
     /// The provider's id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// What it is kept in.
     pub currency: &'static Currency,
@@ -37,7 +36,6 @@ pub struct Account {
 pub struct Beneficiary {
     /// The provider's id.
     pub id: String,
-    /// The name.
     pub name: String,
     /// When it was entered, in microseconds.
     pub created_at_us: i64,
@@ -73,7 +71,6 @@ impl Shown {
 pub struct Item {
     /// Its position in the ledger: later records have higher ones.
     pub number: usize,
-    /// What it is.
     pub kind: &'static Kind,
     /// The position of its account.
     pub account: usize,
@@ -103,7 +100,6 @@ impl Item {
         &self.ids[..self.current().id]
     }
 
-    /// The current version.
     pub fn current(&self) -> &Version {
         self.versions.last().expect("a record is born with a version")
     }

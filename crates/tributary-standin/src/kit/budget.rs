@@ -19,7 +19,6 @@ pub struct Limit {
 /// The stand-in counts, also what it refuses; it answers all the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Spent {
-    /// Requests in all.
     pub requests: u64,
     /// The most requests in any window; 0 where no limit is declared.
     pub most_in_window: u64,

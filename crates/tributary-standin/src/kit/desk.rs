@@ -60,7 +60,6 @@ impl PaymentFault {
 pub enum OnDuplicate {
     /// It is told of the first one's payment.
     Replay,
-    /// It is refused.
     Refuse,
     /// The key is forgotten: the money moves again.
     Forget,

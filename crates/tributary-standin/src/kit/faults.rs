@@ -43,7 +43,6 @@ pub struct Faults {
     pub last_page_again: Option<When>,
     /// Changes that readers get to see late. The balance shows them at once.
     pub late: Option<When>,
-    /// How late.
     pub late_by: Late,
     /// Records that get another id when they are booked.
     pub new_id_when_booked: Option<When>,
@@ -118,7 +117,7 @@ impl Fired {
 
 /// What happens to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Treatment {
     Answer,
     TokenExpired,
     RateLimited(RetryAfter),
@@ -158,29 +157,29 @@ impl FaultBoard {
     }
 
     /// What happens to a request for this path, and how long it waits first.
-    pub fn judge(&self, path: &str, has_error_in_200: bool) -> (Option<Duration>, Verdict) {
+    pub fn judge(&self, path: &str, has_error_in_200: bool) -> (Option<Duration>, Treatment) {
         let board = &mut *self.lock();
         let faults = &board.faults;
         let delay = (faults.latency_milliseconds > 0)
             .then(|| Duration::from_millis(u64::from(faults.latency_milliseconds)));
         board.fired.delayed += u64::from(delay.is_some());
         let verdict = if board.expiries.hits(faults.expired_token.as_ref(), path) {
-            Verdict::TokenExpired
+            Treatment::TokenExpired
         } else if board.rate_limits.hits(faults.rate_limited.as_ref(), path) {
             let retry_after = RetryAfter::in_turn(&faults.retry_after, board.rate_limits.hits - 1);
             board.fired.count_rate_limited(retry_after);
-            Verdict::RateLimited(retry_after)
+            Treatment::RateLimited(retry_after)
         } else if board.server_errors.hits(faults.server_error.as_ref(), path) {
             board.fired.server_errors += 1;
             let turn = (board.server_errors.hits - 1).checked_rem(faults.server_statuses.len() as u64);
-            Verdict::ServerError(turn.map_or(500, |place| faults.server_statuses[place as usize]))
+            Treatment::ServerError(turn.map_or(500, |place| faults.server_statuses[place as usize]))
         } else if has_error_in_200 && board.errors_in_200.hits(faults.error_in_200.as_ref(), path) {
             board.fired.errors_in_200 += 1;
-            Verdict::ErrorIn200
+            Treatment::ErrorIn200
         } else if board.cuts.hits(faults.cut_body.as_ref(), path) {
-            Verdict::CutBody
+            Treatment::CutBody
         } else {
-            Verdict::Answer
+            Treatment::Answer
         };
         (delay, verdict)
     }
@@ -216,7 +215,7 @@ impl FaultBoard {
         self.lock().faults.ties
     }
 
-    /// How late the change being made is seen, if it is.
+    /// How late the change being made becomes visible, if it does.
     pub fn lateness_of_change(&self, kind: &str) -> Option<Late> {
         let board = &mut *self.lock();
         board.late.hits(board.faults.late.as_ref(), kind).then_some(board.faults.late_by)

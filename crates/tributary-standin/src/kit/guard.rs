@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::cut::cut;
-use super::faults::Verdict;
+use super::faults::Treatment;
 use super::refusal::Refusal;
 use super::{Json, Standin};
 
@@ -37,16 +37,16 @@ async fn fault(standin: &Arc<Standin>, path: &str, request: Request, next: Next)
         tokio::time::sleep(delay).await;
     }
     match verdict {
-        Verdict::Answer => next.run(request).await,
-        Verdict::TokenExpired => {
+        Treatment::Answer => next.run(request).await,
+        Treatment::TokenExpired => {
             standin.tokens().kill();
             standin.faults.count_expired_token();
             Refusal::TokenExpired.into_response()
         }
-        Verdict::RateLimited(retry_after) => Refusal::RateLimited(retry_after).into_response(),
-        Verdict::ServerError(status) => Refusal::Server(status).into_response(),
-        Verdict::ErrorIn200 => error_in_200.unwrap_or(Json::Null).into_response(),
-        Verdict::CutBody => {
+        Treatment::RateLimited(retry_after) => Refusal::RateLimited(retry_after).into_response(),
+        Treatment::ServerError(status) => Refusal::Server(status).into_response(),
+        Treatment::ErrorIn200 => error_in_200.unwrap_or(Json::Null).into_response(),
+        Treatment::CutBody => {
             let standin = Arc::clone(standin);
             cut(worded(&standin, next.run(request).await), move || standin.faults.count_cut_body()).await
         }

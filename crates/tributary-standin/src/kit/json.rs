@@ -15,7 +15,6 @@ pub enum Json {
     Bool(bool),
     /// A number, as it is to be written.
     Number(Box<RawValue>),
-    /// A string.
     Text(String),
     /// An array.
     List(Vec<Json>),

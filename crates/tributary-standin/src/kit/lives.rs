@@ -11,7 +11,7 @@ pub struct Kind {
     /// How often, among all kinds, such a record is born of itself; 0 for what only comes as the
     /// child or twin of another.
     pub weight: u32,
-    /// Which way the money goes, seen from the account.
+    /// Which way the money goes, from the point of view of the account.
     pub way: Way,
     /// The smallest and the largest amount in minor units, both above 0; a child gets a part of
     /// its parent's.
@@ -31,9 +31,7 @@ pub struct Kind {
 /// The other side of a movement between two accounts.
 #[derive(Debug)]
 pub struct Twin {
-    /// Its kind.
     pub kind: &'static str,
-    /// Where it is.
     pub to: TwinAccount,
 }
 
@@ -48,7 +46,7 @@ pub enum TwinAccount {
     Space,
 }
 
-/// Which way the money goes, seen from the account.
+/// Which way the money goes, from the point of view of the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// Into the account.
@@ -62,7 +60,6 @@ pub enum Way {
 pub struct Move {
     /// From this status ...
     pub from: &'static str,
-    /// ... to that one.
     pub to: &'static str,
     /// How often, among all moves from there of the same pace.
     pub weight: u32,

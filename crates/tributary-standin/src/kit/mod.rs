@@ -73,7 +73,7 @@ pub use page::Page;
 pub use refusal::Refusal;
 pub use serve::{Running, router, serve, start};
 pub use truth::{Expected, ExpectedAccount, Truth};
-pub use view::{Booking, Seen, View};
+pub use view::{Booking, View, Visible};
 pub use when::{RetryAfter, When};
 
 use auth::Tokens;
@@ -142,7 +142,7 @@ impl Standin {
 
     /// Ends all faults and shows readers what they were to see late: from here on, an adapter
     /// that reads everything holds the [`Truth`].
-    pub fn settle(&self) {
+    pub fn end_faults(&self) {
         self.set_faults(Faults::default());
         self.show_all();
     }

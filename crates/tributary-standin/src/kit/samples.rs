@@ -21,7 +21,7 @@ pub struct Shape {
     types: BTreeSet<&'static str>,
     fields: BTreeMap<String, Shape>,
     elements: Option<Box<Shape>>,
-    /// Objects seen here, and in how many each field was: fields in all of them are required.
+    /// Objects found here, and in how many each field was: fields in all of them are required.
     objects: usize,
     times_seen: usize,
 }

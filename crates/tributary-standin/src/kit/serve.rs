@@ -103,7 +103,7 @@ async fn set_faults(State(standin): Shared, Plain(faults): Plain<Faults>) -> Sta
 }
 
 async fn settle(State(standin): Shared) -> StatusCode {
-    standin.settle();
+    standin.end_faults();
     StatusCode::NO_CONTENT
 }
 

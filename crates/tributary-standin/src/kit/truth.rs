@@ -43,7 +43,6 @@ pub struct Expected {
 /// An account with what it holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ExpectedAccount {
-    /// Its name.
     pub name: String,
     /// The asset, such as `EUR/2`.
     pub asset: String,

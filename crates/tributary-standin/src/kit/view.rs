@@ -16,10 +16,10 @@ pub struct View<'a> {
 
 /// A record as readers see it: up to some version.
 #[derive(Clone, Copy)]
-pub struct Seen<'a> {
+pub struct Visible<'a> {
     /// The record.
     pub item: &'a Item,
-    /// The position of the version seen.
+    /// The position of the visible version.
     pub upto: usize,
     account: &'a Account,
 }
@@ -59,24 +59,24 @@ impl View<'_> {
     }
 
     /// The records of these kinds that readers see, oldest first.
-    pub fn records(&self, kinds: &[&str]) -> Vec<Seen<'_>> {
+    pub fn records(&self, kinds: &[&str]) -> Vec<Visible<'_>> {
         self.records_where(|item| kinds.contains(&item.kind.name))
     }
 
     /// The records of an account (by position) that readers see, oldest first.
-    pub fn records_of(&self, account: usize) -> Vec<Seen<'_>> {
+    pub fn records_of(&self, account: usize) -> Vec<Visible<'_>> {
         self.records_where(|item| item.account == account)
     }
 
-    fn records_where(&self, is_asked_for: impl Fn(&Item) -> bool) -> Vec<Seen<'_>> {
+    fn records_where(&self, is_asked_for: impl Fn(&Item) -> bool) -> Vec<Visible<'_>> {
         let mut missed = 0;
         let asked_for = self.books.items.iter().filter(|item| is_asked_for(item));
-        let seen = asked_for.filter_map(|item| {
-            let seen = self.seen(item);
-            missed += u64::from(seen.is_none_or(|seen| seen.upto + 1 < item.versions.len()));
-            seen
+        let visible = asked_for.filter_map(|item| {
+            let visible = self.visible(item);
+            missed += u64::from(visible.is_none_or(|visible| visible.upto + 1 < item.versions.len()));
+            visible
         });
-        let records = seen.collect();
+        let records = visible.collect();
         if missed > 0 {
             self.standin.faults.count_shown_late(missed);
         }
@@ -84,18 +84,18 @@ impl View<'_> {
     }
 
     /// The record with this current id, if it is of one of these kinds and readers see it.
-    pub fn record(&self, kinds: &[&str], id: &str) -> Option<Seen<'_>> {
+    pub fn record(&self, kinds: &[&str], id: &str) -> Option<Visible<'_>> {
         self.record_where(id, |item| kinds.contains(&item.kind.name))
     }
 
     /// The record with this current id, if it is of this account (by position) and readers see it.
-    pub fn record_of(&self, account: usize, id: &str) -> Option<Seen<'_>> {
+    pub fn record_of(&self, account: usize, id: &str) -> Option<Visible<'_>> {
         self.record_where(id, |item| item.account == account)
     }
 
-    fn record_where(&self, id: &str, is_asked_for: impl Fn(&Item) -> bool) -> Option<Seen<'_>> {
+    fn record_where(&self, id: &str, is_asked_for: impl Fn(&Item) -> bool) -> Option<Visible<'_>> {
         let item = self.books.find(id).filter(|item| is_asked_for(item))?;
-        self.seen(item).filter(|seen| seen.id() == id)
+        self.visible(item).filter(|visible| visible.id() == id)
     }
 
     /// What the client wrote of a record that was ordered.
@@ -104,21 +104,21 @@ impl View<'_> {
     }
 
     /// The record at this position, as the one who ordered it is told of it.
-    pub(crate) fn ordered(&self, record: usize) -> Seen<'_> {
+    pub(crate) fn ordered(&self, record: usize) -> Visible<'_> {
         let item = &self.books.items[record];
-        Seen { item, upto: item.versions.len() - 1, account: &self.books.accounts[item.account] }
+        Visible { item, upto: item.versions.len() - 1, account: &self.books.accounts[item.account] }
     }
 
-    fn seen<'s>(&'s self, item: &'s Item) -> Option<Seen<'s>> {
+    fn visible<'s>(&'s self, item: &'s Item) -> Option<Visible<'s>> {
         let changes = self.books.log.len() as u64;
         let is_shown =
             |version: &Version| version.shown.from_us <= self.now_us && version.shown.from_change <= changes;
         let upto = item.versions.iter().rposition(is_shown)?;
-        Some(Seen { item, upto, account: &self.books.accounts[item.account] })
+        Some(Visible { item, upto, account: &self.books.accounts[item.account] })
     }
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Visible<'a> {
     /// The id at this version.
     pub fn id(&self) -> &'a str {
         &self.item.ids[self.version().id]
@@ -162,7 +162,6 @@ impl<'a> Seen<'a> {
         bookings
     }
 
-    /// Its account.
     pub fn account(&self) -> &'a Account {
         self.account
     }

@@ -60,7 +60,7 @@ impl When {
 /// How far one fault's schedule has come.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
-    seen: u64,
+    visible: u64,
     /// How often the fault has hit.
     pub hits: u64,
 }
@@ -72,9 +72,9 @@ impl Schedule {
         let Some(when) = when.filter(counts) else {
             return false;
         };
-        self.seen += 1;
-        let drawn = ids::hash(when.seed, "chance", self.seen) % 1_000 < u64::from(when.per_mille);
-        let hit = drawn && self.hits < when.at_most && self.seen.is_multiple_of(when.every);
+        self.visible += 1;
+        let drawn = ids::hash(when.seed, "chance", self.visible) % 1_000 < u64::from(when.per_mille);
+        let hit = drawn && self.hits < when.at_most && self.visible.is_multiple_of(when.every);
         self.hits += u64::from(hit);
         hit
     }

@@ -2,7 +2,7 @@
 //! one account by offset, those of all by cursor, recipients, payments to them, and transfers.
 //!
 //! Nothing can be asked for by the time of its last change: what changes after it was created is
-//! only seen by who asks for it again.
+//! visible only to who asks for it again.
 
 mod lives;
 mod payments;
@@ -20,7 +20,6 @@ use axum::http::StatusCode;
 use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Way, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
-/// Mercury.
 pub struct Mercury;
 
 static PROFILE: Profile = Profile {

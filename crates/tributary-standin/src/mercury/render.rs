@@ -1,6 +1,6 @@
 //! The bodies of the API.
 
-use crate::kit::{Account, Balance, Beneficiary, Json, Seen, View, names, object, times};
+use crate::kit::{Account, Balance, Beneficiary, Json, View, Visible, names, object, times};
 
 /// Dollars as a JSON number of two decimals.
 fn dollars(account: &Account, amount_minor: i64) -> Json {
@@ -40,56 +40,56 @@ pub fn recipient(one: &Beneficiary) -> Json {
     }
 }
 
-pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let kind = match seen.item.kind.name {
+pub fn transaction(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let kind = match visible.item.kind.name {
         "internalTransferIn" => "internalTransfer",
         kind => kind,
     };
-    let (counterparty_id, counterparty) = counterparty(view, seen);
-    let note = [Some(seen.item), seen.item.twin.map(|twin| &view.items[twin])];
+    let (counterparty_id, counterparty) = counterparty(view, visible);
+    let note = [Some(visible.item), visible.item.twin.map(|twin| &view.items[twin])];
     let note = note.into_iter().flatten().find_map(|item| view.note(item)?.text);
-    let failed_at = seen.reached_at_us(&["failed", "blocked"]);
+    let failed_at = visible.reached_at_us(&["failed", "blocked"]);
     object! {
-        "accountId": seen.account().id.as_str(),
-        "amount": dollars(seen.account(), seen.item.signed_minor()),
+        "accountId": visible.account().id.as_str(),
+        "amount": dollars(visible.account(), visible.item.signed_minor()),
         "attachments": Vec::new(),
-        "bankDescription": seen.item.traits.is_multiple_of(3).then(|| format!("{counterparty}; REF {}", seen.item.traits % 100_000)),
+        "bankDescription": visible.item.traits.is_multiple_of(3).then(|| format!("{counterparty}; REF {}", visible.item.traits % 100_000)),
         "compliantWithReceiptPolicy": true,
         "counterpartyId": counterparty_id,
         "counterpartyName": counterparty,
         "counterpartyNickname": Json::Null,
-        "createdAt": times::micros(seen.created_at_us()),
+        "createdAt": times::micros(visible.created_at_us()),
         "currencyExchangeInfo": Json::Null,
-        "dashboardLink": format!("https://app.mercury.com/transactions/{}", seen.id()),
+        "dashboardLink": format!("https://app.mercury.com/transactions/{}", visible.id()),
         "details": Json::Object(Vec::new()),
-        "estimatedDeliveryDate": times::micros(seen.created_at_us() + times::DAY_US),
+        "estimatedDeliveryDate": times::micros(visible.created_at_us() + times::DAY_US),
         "externalMemo": Json::Null,
         "failedAt": failed_at.map(times::micros),
         "feeId": Json::Null,
         "hasGeneratedReceipt": false,
-        "id": seen.id(),
+        "id": visible.id(),
         "kind": kind,
         "note": note,
-        "postedAt": seen.reached_at_us(&["sent"]).map(times::micros),
+        "postedAt": visible.reached_at_us(&["sent"]).map(times::micros),
         "reasonForFailure": failed_at.map(|_| "The receiving bank refused the payment"),
-        "status": seen.status(),
+        "status": visible.status(),
     }
 }
 
 /// The id and the name of the other side: the other account, a recipient, or somebody else.
-fn counterparty(view: &View<'_>, seen: &Seen<'_>) -> (String, String) {
-    if let Some(twin) = seen.item.twin {
+fn counterparty(view: &View<'_>, visible: &Visible<'_>) -> (String, String) {
+    if let Some(twin) = visible.item.twin {
         let other = &view.accounts[view.items[twin].account];
         return (other.id.clone(), other.name.clone());
     }
     let recipients = view.beneficiaries.len() as u64;
-    match seen.item.kind.name {
+    match visible.item.kind.name {
         "externalTransfer" if recipients > 0 => {
-            let one = &view.beneficiaries[(seen.item.traits % recipients) as usize];
+            let one = &view.beneficiaries[(visible.item.traits % recipients) as usize];
             (one.id.clone(), one.name.clone())
         }
         _ => {
-            let name = names::business(seen.item.traits);
+            let name = names::business(visible.item.traits);
             (crate::kit::ids::uuid(0, name, 0).to_string(), name.to_owned())
         }
     }

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use super::lives::ALL;
 use super::{payments, render};
 use crate::kit::times::{DAY_US, Given};
-use crate::kit::{Asked, Json, Page, Refusal, Seen, Standin, object};
+use crate::kit::{Asked, Json, Page, Refusal, Standin, Visible, object};
 
 type Bank = State<Arc<Standin>>;
 type Answer = Result<Json, Refusal>;
@@ -61,14 +61,14 @@ async fn account_transactions(State(bank): Bank, Path(id): Path<String>, asked: 
     let is_ascending = asked.text("order") == Some("asc");
     let (limit, offset) = (asked.limit("limit", 500, MOST)?, asked.number("offset", 0)?.unwrap_or(0));
     let mut rows = view.records_of(account);
-    rows.retain(|seen| filter.takes(seen));
-    rows.sort_by_key(|seen| (seen.created_at_us(), seen.item.number));
+    rows.retain(|visible| filter.takes(visible));
+    rows.sort_by_key(|visible| (visible.created_at_us(), visible.item.number));
     if !is_ascending {
         rows.reverse();
     }
     let page = bank.counted_page(&asked.path, rows.len(), offset, limit);
     let total = rows.len();
-    let body: Json = rows[page.rows].iter().map(|seen| render::transaction(&view, seen)).collect();
+    let body: Json = rows[page.rows].iter().map(|visible| render::transaction(&view, visible)).collect();
     Ok(object! { "total": total, "transactions": body })
 }
 
@@ -78,17 +78,17 @@ async fn transactions(State(bank): Bank, asked: Asked) -> Answer {
     let filter = Filter::of(&asked, None)?;
     let accounts: Option<Vec<&str>> = asked.text("accountId").map(|ids| ids.split(',').collect());
     let mut rows = view.records(ALL);
-    rows.retain(|seen| {
-        let is_of_account = accounts.as_ref().is_none_or(|ids| ids.contains(&seen.account().id.as_str()));
-        is_of_account && filter.takes(seen)
+    rows.retain(|visible| {
+        let is_of_account = accounts.as_ref().is_none_or(|ids| ids.contains(&visible.account().id.as_str()));
+        is_of_account && filter.takes(visible)
     });
-    rows.sort_by_key(|seen| (seen.created_at_us(), seen.item.number));
+    rows.sort_by_key(|visible| (visible.created_at_us(), visible.item.number));
     if asked.text("order") == Some("desc") {
         rows.reverse();
     }
-    let ids: Vec<&str> = rows.iter().map(Seen::id).collect();
+    let ids: Vec<&str> = rows.iter().map(Visible::id).collect();
     let (page, links) = cursor_page(&bank, &asked, &ids)?;
-    let body: Json = rows[page.rows].iter().map(|seen| render::transaction(&view, seen)).collect();
+    let body: Json = rows[page.rows].iter().map(|visible| render::transaction(&view, visible)).collect();
     Ok(object! { "transactions": body, "page": links })
 }
 
@@ -96,7 +96,7 @@ async fn transaction(State(bank): Bank, Path((account, id)): Path<(String, Strin
     let view = bank.view();
     let account = view.find_account(&account).ok_or(Refusal::NotFound("account"))?;
     view.record_of(account, &id)
-        .map(|seen| render::transaction(&view, &seen))
+        .map(|visible| render::transaction(&view, &visible))
         .ok_or(Refusal::NotFound("transaction"))
 }
 
@@ -120,12 +120,12 @@ impl<'a> Filter<'a> {
         })
     }
 
-    fn takes(&self, seen: &Seen<'_>) -> bool {
-        let posted_us = seen.reached_at_us(&["sent"]);
-        (self.start_us..=self.end_us).contains(&seen.created_at_us())
+    fn takes(&self, visible: &Visible<'_>) -> bool {
+        let posted_us = visible.reached_at_us(&["sent"]);
+        (self.start_us..=self.end_us).contains(&visible.created_at_us())
             && self.posted_start_us.is_none_or(|start| posted_us.is_some_and(|at| at >= start))
             && self.posted_end_us.is_none_or(|end| posted_us.is_some_and(|at| at <= end))
-            && self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&seen.status()))
+            && self.statuses.as_ref().is_none_or(|statuses| statuses.contains(&visible.status()))
     }
 }
 

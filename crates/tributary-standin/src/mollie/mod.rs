@@ -19,7 +19,6 @@ use axum::http::StatusCode;
 use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
-/// Mollie.
 pub struct Mollie;
 
 static PROFILE: Profile = Profile {

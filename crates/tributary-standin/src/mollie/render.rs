@@ -2,7 +2,7 @@
 
 use crate::kit::money::Currency;
 use crate::kit::times::seconds_offset;
-use crate::kit::{Account, Balance, Booking, Json, Seen, View, names, object};
+use crate::kit::{Account, Balance, Booking, Json, View, Visible, names, object};
 
 pub fn amount(currency: &Currency, amount_minor: i64) -> Json {
     object! { "currency": currency.code, "value": currency.decimal(amount_minor) }
@@ -12,41 +12,41 @@ pub fn link(href: String) -> Json {
     object! { "href": href, "type": "application/hal+json" }
 }
 
-fn own_amount(seen: &Seen<'_>) -> Json {
-    amount(seen.account().currency, seen.item.amount_minor)
+fn own_amount(visible: &Visible<'_>) -> Json {
+    amount(visible.account().currency, visible.item.amount_minor)
 }
 
-fn time_of(seen: &Seen<'_>, status: &str) -> Option<String> {
-    seen.reached_at_us(&[status]).map(seconds_offset)
+fn time_of(visible: &Visible<'_>, status: &str) -> Option<String> {
+    visible.reached_at_us(&[status]).map(seconds_offset)
 }
 
-pub fn payment(view: &View<'_>, seen: &Seen<'_>, origin: &str) -> Json {
-    let currency = seen.account().currency;
-    let id = seen.id();
+pub fn payment(view: &View<'_>, visible: &Visible<'_>, origin: &str) -> Json {
+    let currency = visible.account().currency;
+    let id = visible.id();
     let body = object! {
         "resource": "payment",
         "id": id,
         "mode": "live",
-        "createdAt": seconds_offset(seen.created_at_us()),
-        "amount": own_amount(seen),
-        "description": format!("Order #{}", seen.item.traits % 100_000),
-        "method": METHODS[(seen.item.traits % METHODS.len() as u64) as usize],
-        "status": seen.status(),
-        "isCancelable": matches!(seen.status(), "open" | "authorized"),
+        "createdAt": seconds_offset(visible.created_at_us()),
+        "amount": own_amount(visible),
+        "description": format!("Order #{}", visible.item.traits % 100_000),
+        "method": METHODS[(visible.item.traits % METHODS.len() as u64) as usize],
+        "status": visible.status(),
+        "isCancelable": matches!(visible.status(), "open" | "authorized"),
         "profileId": "pfl_larkspur",
         "sequenceType": "oneoff",
-        "settlementAmount": (seen.status() == "paid").then(|| own_amount(seen)),
-        "authorizedAt": time_of(seen, "authorized"),
-        "paidAt": time_of(seen, "paid"),
-        "canceledAt": time_of(seen, "canceled"),
-        "expiredAt": time_of(seen, "expired"),
-        "failedAt": time_of(seen, "failed"),
+        "settlementAmount": (visible.status() == "paid").then(|| own_amount(visible)),
+        "authorizedAt": time_of(visible, "authorized"),
+        "paidAt": time_of(visible, "paid"),
+        "canceledAt": time_of(visible, "canceled"),
+        "expiredAt": time_of(visible, "expired"),
+        "failedAt": time_of(visible, "failed"),
         "customerId": view.beneficiaries.first().map(|one| one.id.as_str()),
     };
-    let refunded_minor = taken_by(view, seen, "refund");
-    let charged_back_minor = taken_by(view, seen, "chargeback");
-    let body = if seen.status() == "paid" {
-        let left_minor = seen.item.amount_minor - refunded_minor;
+    let refunded_minor = taken_by(view, visible, "refund");
+    let charged_back_minor = taken_by(view, visible, "chargeback");
+    let body = if visible.status() == "paid" {
+        let left_minor = visible.item.amount_minor - refunded_minor;
         body.with("amountRefunded", amount(currency, refunded_minor))
             .with("amountRemaining", amount(currency, left_minor))
             .with("amountChargedBack", (charged_back_minor > 0).then(|| amount(currency, charged_back_minor)))
@@ -59,32 +59,32 @@ pub fn payment(view: &View<'_>, seen: &Seen<'_>, origin: &str) -> Json {
 static METHODS: [&str; 4] = ["ideal", "creditcard", "klarna", "banktransfer"];
 
 /// What the children of this kind took, if any did.
-fn taken_by(view: &View<'_>, seen: &Seen<'_>, kind: &str) -> i64 {
-    if seen.item.taken_minor == 0 {
+fn taken_by(view: &View<'_>, visible: &Visible<'_>, kind: &str) -> i64 {
+    if visible.item.taken_minor == 0 {
         return 0;
     }
-    let children = view.items.iter().filter(|item| item.parent == Some(seen.item.number));
+    let children = view.items.iter().filter(|item| item.parent == Some(visible.item.number));
     children.filter(|item| item.kind.name == kind).map(|item| item.amount_minor).sum()
 }
 
-fn payment_id<'a>(view: &'a View<'_>, seen: &Seen<'_>) -> Option<&'a str> {
-    seen.item.parent.map(|parent| view.items[parent].id())
+fn payment_id<'a>(view: &'a View<'_>, visible: &Visible<'_>) -> Option<&'a str> {
+    visible.item.parent.map(|parent| view.items[parent].id())
 }
 
-pub fn refund(view: &View<'_>, seen: &Seen<'_>, origin: &str) -> Json {
-    let payment = payment_id(view, seen);
+pub fn refund(view: &View<'_>, visible: &Visible<'_>, origin: &str) -> Json {
+    let payment = payment_id(view, visible);
     let links = object! {
-        "self": link(format!("{origin}/v2/payments/{}/refunds/{}", payment.unwrap_or_default(), seen.id())),
+        "self": link(format!("{origin}/v2/payments/{}/refunds/{}", payment.unwrap_or_default(), visible.id())),
         "payment": link(format!("{origin}/v2/payments/{}", payment.unwrap_or_default())),
     };
     object! {
         "resource": "refund",
-        "id": seen.id(),
+        "id": visible.id(),
         "mode": "live",
-        "amount": own_amount(seen),
-        "settlementAmount": amount(seen.account().currency, -seen.item.amount_minor),
-        "status": seen.status(),
-        "createdAt": seconds_offset(seen.created_at_us()),
+        "amount": own_amount(visible),
+        "settlementAmount": amount(visible.account().currency, -visible.item.amount_minor),
+        "status": visible.status(),
+        "createdAt": seconds_offset(visible.created_at_us()),
         "description": "Returned goods",
         "metadata": Json::Null,
         "paymentId": payment,
@@ -92,40 +92,40 @@ pub fn refund(view: &View<'_>, seen: &Seen<'_>, origin: &str) -> Json {
     }
 }
 
-pub fn chargeback(view: &View<'_>, seen: &Seen<'_>, origin: &str) -> Json {
-    let payment = payment_id(view, seen);
+pub fn chargeback(view: &View<'_>, visible: &Visible<'_>, origin: &str) -> Json {
+    let payment = payment_id(view, visible);
     let links = object! { "payment": link(format!("{origin}/v2/payments/{}", payment.unwrap_or_default())) };
     object! {
         "resource": "chargeback",
-        "id": seen.id(),
-        "amount": own_amount(seen),
-        "settlementAmount": amount(seen.account().currency, -seen.item.amount_minor),
-        "createdAt": seconds_offset(seen.created_at_us()),
+        "id": visible.id(),
+        "amount": own_amount(visible),
+        "settlementAmount": amount(visible.account().currency, -visible.item.amount_minor),
+        "createdAt": seconds_offset(visible.created_at_us()),
         "reason": object! { "code": "AC01", "description": "Account identifier incorrect" },
         "paymentId": payment,
-        "reversedAt": time_of(seen, "reversed"),
+        "reversedAt": time_of(visible, "reversed"),
         "_links": links,
     }
 }
 
-pub fn payout(_: &View<'_>, seen: &Seen<'_>, origin: &str) -> Json {
-    let reason = matches!(seen.status(), "canceled" | "failed").then(|| {
-        object! { "code": seen.status(), "message": format!("The payout has {}.", seen.status()) }
+pub fn payout(_: &View<'_>, visible: &Visible<'_>, origin: &str) -> Json {
+    let reason = matches!(visible.status(), "canceled" | "failed").then(|| {
+        object! { "code": visible.status(), "message": format!("The payout has {}.", visible.status()) }
     });
     object! {
         "resource": "payout",
-        "id": seen.id(),
-        "balanceId": seen.account().id.as_str(),
-        "amount": own_amount(seen),
-        "description": format!("Payout to {}", names::business(seen.item.traits)),
-        "status": seen.status(),
+        "id": visible.id(),
+        "balanceId": visible.account().id.as_str(),
+        "amount": own_amount(visible),
+        "description": format!("Payout to {}", names::business(visible.item.traits)),
+        "status": visible.status(),
         "statusReason": reason,
-        "createdAt": seconds_offset(seen.created_at_us()),
-        "initiatedAt": time_of(seen, "initiated"),
-        "completedAt": time_of(seen, "completed"),
-        "canceledAt": time_of(seen, "canceled"),
+        "createdAt": seconds_offset(visible.created_at_us()),
+        "initiatedAt": time_of(visible, "initiated"),
+        "completedAt": time_of(visible, "completed"),
+        "canceledAt": time_of(visible, "canceled"),
         "mode": "live",
-        "_links": object! { "self": link(format!("{origin}/v2/payouts/{}", seen.id())) },
+        "_links": object! { "self": link(format!("{origin}/v2/payouts/{}", visible.id())) },
     }
 }
 
@@ -150,13 +150,13 @@ pub fn balance(account: &Account, balance: Balance, origin: &str) -> Json {
 /// A movement of a balance, with its id.
 pub struct Movement<'a> {
     pub id: String,
-    pub seen: Seen<'a>,
+    pub visible: Visible<'a>,
     pub booking: Booking,
 }
 
 pub fn movement(view: &View<'_>, movement: &Movement<'_>) -> Json {
-    let Movement { seen, booking, .. } = movement;
-    let (kind, context, name) = match (seen.item.kind.name, !booking.is_undone) {
+    let Movement { visible, booking, .. } = movement;
+    let (kind, context, name) = match (visible.item.kind.name, !booking.is_undone) {
         ("payment", _) => ("payment", "payment", "paymentId"),
         ("refund", true) => ("refund", "refund", "refundId"),
         ("refund", false) => ("returned-refund", "returned-refund", "refundId"),
@@ -165,9 +165,9 @@ pub fn movement(view: &View<'_>, movement: &Movement<'_>) -> Json {
         (_, true) => ("outgoing-transfer", "outgoing-transfer", "transferId"),
         (_, false) => ("returned-transfer", "returned-transfer", "transferId"),
     };
-    let currency = seen.account().currency;
-    let mut about = Json::Object(Vec::new()).with(name, seen.id());
-    if let Some(payment) = payment_id(view, seen) {
+    let currency = visible.account().currency;
+    let mut about = Json::Object(Vec::new()).with(name, visible.id());
+    if let Some(payment) = payment_id(view, visible) {
         about = about.with("paymentId", payment);
     }
     object! {

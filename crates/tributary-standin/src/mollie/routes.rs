@@ -7,11 +7,11 @@ use axum::extract::{Path, State};
 use axum::routing::get;
 
 use super::render::{self, Movement, link};
-use crate::kit::{Asked, Fsp as _, Json, Refusal, Seen, Standin, View, object};
+use crate::kit::{Asked, Fsp as _, Json, Refusal, Standin, View, Visible, object};
 
 type Shared = State<Arc<Standin>>;
 type Answer = Result<Json, Refusal>;
-type Render = fn(&View<'_>, &Seen<'_>, &str) -> Json;
+type Render = fn(&View<'_>, &Visible<'_>, &str) -> Json;
 
 pub fn routes() -> Router<Arc<Standin>> {
     Router::new()
@@ -51,22 +51,22 @@ fn list(shared: &Standin, asked: &Asked, resource: &Resource, parent: Option<&st
     let mut rows = view.records(&[resource.kind]);
     if let Some(id) = parent {
         let payment = view.record(&["payment"], id).ok_or(Refusal::NotFound("payment"))?;
-        rows.retain(|seen| seen.item.parent == Some(payment.item.number));
+        rows.retain(|visible| visible.item.parent == Some(payment.item.number));
     }
     if let Some(balance) = asked.text("balanceId").filter(|_| resource.kind == "payout") {
-        rows.retain(|seen| seen.account().id == balance);
+        rows.retain(|visible| visible.account().id == balance);
     }
     if !(resource.sorts && asked.text("sort") == Some("asc")) {
         rows.reverse();
     }
-    let ids: Vec<&str> = rows.iter().map(Seen::id).collect();
+    let ids: Vec<&str> = rows.iter().map(Visible::id).collect();
     paged(shared, asked, resource.embedded, &ids, |row| (resource.render)(&view, &rows[row], &asked.origin))
 }
 
 fn one(shared: &Standin, asked: &Asked, resource: &Resource, id: &str) -> Answer {
     let view = shared.view();
-    let seen = view.record(&[resource.kind], id).ok_or(Refusal::NotFound(resource.kind))?;
-    Ok((resource.render)(&view, &seen, &asked.origin))
+    let visible = view.record(&[resource.kind], id).ok_or(Refusal::NotFound(resource.kind))?;
+    Ok((resource.render)(&view, &visible, &asked.origin))
 }
 
 async fn payment(State(shared): Shared, Path(id): Path<String>, asked: Asked) -> Answer {
@@ -113,13 +113,13 @@ async fn movements(State(shared): Shared, Path(id): Path<String>, asked: Asked) 
     let account = find_balance(&view, &id)?;
     let kinds = ["payment", "refund", "chargeback", "payout"];
     let mut rows: Vec<Movement<'_>> = Vec::new();
-    for seen in view.records(&kinds).into_iter().filter(|seen| seen.item.account == account) {
-        rows.extend(seen.bookings().into_iter().map(|booking| {
+    for visible in view.records(&kinds).into_iter().filter(|visible| visible.item.account == account) {
+        rows.extend(visible.bookings().into_iter().map(|booking| {
             let id = super::Mollie.id("movement", view.seed(), booking.number);
-            Movement { id, seen, booking }
+            Movement { id, visible, booking }
         }));
     }
-    rows.sort_by_key(|row| std::cmp::Reverse((row.booking.at_us, row.seen.item.number)));
+    rows.sort_by_key(|row| std::cmp::Reverse((row.booking.at_us, row.visible.item.number)));
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     paged(&shared, &asked, "balance_transactions", &ids, |row| render::movement(&view, &rows[row]))
 }

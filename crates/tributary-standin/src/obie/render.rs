@@ -3,7 +3,7 @@
 
 use crate::kit::money::Currency;
 use crate::kit::times::{DAY_US, seconds_offset};
-use crate::kit::{Account, Balance, Beneficiary, Json, Seen, ids, names, object};
+use crate::kit::{Account, Balance, Beneficiary, Json, Visible, ids, names, object};
 
 fn amount(currency: &Currency, amount_minor: i64) -> Json {
     object! { "Amount": currency.decimal(amount_minor.abs()), "Currency": currency.code }
@@ -65,27 +65,27 @@ pub fn beneficiary(account: &Account, one: &Beneficiary) -> Json {
 }
 
 /// The day by which a transaction is listed, in microseconds.
-pub fn booking_day_us(seen: &Seen<'_>) -> i64 {
-    let at_us = seen.reached_at_us(&["Booked"]).unwrap_or_else(|| seen.created_at_us());
+pub fn booking_day_us(visible: &Visible<'_>) -> i64 {
+    let at_us = visible.reached_at_us(&["Booked"]).unwrap_or_else(|| visible.created_at_us());
     at_us.div_euclid(DAY_US) * DAY_US
 }
 
 /// `has_id` says whether this account tells ids.
-pub fn transaction(seen: &Seen<'_>, has_id: bool) -> Json {
-    let information = match seen.item.kind.name {
+pub fn transaction(visible: &Visible<'_>, has_id: bool) -> Json {
+    let information = match visible.item.kind.name {
         "fee" => "Account fee",
-        _ => names::business(seen.item.traits),
+        _ => names::business(visible.item.traits),
     };
-    let signed_minor = seen.item.signed_minor();
+    let signed_minor = visible.item.signed_minor();
     let code = object! { "Code": "PMT", "Issuer": "Fenland Bank" };
     object! {
-        "AccountId": seen.account().id.as_str(),
-        "TransactionId": has_id.then(|| seen.id()),
-        "Amount": amount(seen.account().currency, signed_minor),
+        "AccountId": visible.account().id.as_str(),
+        "TransactionId": has_id.then(|| visible.id()),
+        "Amount": amount(visible.account().currency, signed_minor),
         "CreditDebitIndicator": indicator(signed_minor),
-        "Status": seen.status(),
-        "TransactionMutability": if seen.status() == "Booked" { "Immutable" } else { "Mutable" },
-        "BookingDateTime": seconds_offset(booking_day_us(seen)),
+        "Status": visible.status(),
+        "TransactionMutability": if visible.status() == "Booked" { "Immutable" } else { "Mutable" },
+        "BookingDateTime": seconds_offset(booking_day_us(visible)),
         "TransactionInformation": information,
         "ProprietaryBankTransactionCode": code,
     }

@@ -71,20 +71,25 @@ async fn transactions(State(bank): Bank, Path(id): Path<String>, asked: Asked) -
     let from_us = time(&asked, "fromBookingDateTime")?.unwrap_or(i64::MIN);
     let to_us = time(&asked, "toBookingDateTime")?.unwrap_or(i64::MAX);
     let mut rows = view.records_of(account);
-    rows.retain(|seen| seen.status() != DROPPED && (from_us..=to_us).contains(&render::booking_day_us(seen)));
-    rows.sort_by_key(|seen| Reverse((render::booking_day_us(seen), seen.item.number)));
+    rows.retain(|visible| {
+        visible.status() != DROPPED && (from_us..=to_us).contains(&render::booking_day_us(visible))
+    });
+    rows.sort_by_key(|visible| Reverse((render::booking_day_us(visible), visible.item.number)));
     let start = match asked.text("after") {
         Some(text) => {
             let (day, number) = after(text)?;
-            rows.partition_point(|seen| (render::booking_day_us(seen), seen.item.number) >= (day, number))
+            rows.partition_point(|visible| {
+                (render::booking_day_us(visible), visible.item.number) >= (day, number)
+            })
         }
         None => 0,
     };
     let page = bank.named_page(&asked.path, rows.len(), start, PAGE_ROWS);
     let last = page.next.and_then(|next| next.checked_sub(1)).map(|last| &rows[last]);
-    let next = last.map(|seen| format!("{}_{}", date(render::booking_day_us(seen)), seen.item.number));
+    let next =
+        last.map(|visible| format!("{}_{}", date(render::booking_day_us(visible)), visible.item.number));
     let pages = rows.len().div_ceil(PAGE_ROWS).max(1);
-    let body = rows[page.rows].iter().map(|seen| render::transaction(seen, account % 2 == 0)).collect();
+    let body = rows[page.rows].iter().map(|visible| render::transaction(visible, account % 2 == 0)).collect();
     Ok(answer(&asked, "Transaction", body, next, pages))
 }
 

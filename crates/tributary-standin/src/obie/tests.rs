@@ -77,12 +77,12 @@ async fn the_lists_hold_the_ledger_but_for_what_was_dropped() {
 async fn every_other_account_tells_no_ids_and_holds_equal_rows() {
     let standin = open(&Obie);
     let ids = account_ids(&standin).await;
-    let mut seen = BTreeMap::<String, usize>::new();
+    let mut visible = BTreeMap::<String, usize>::new();
     for row in walk(&standin, &format!("{BASE}/accounts/{}/transactions", ids[1])).await {
         assert!(row.get("TransactionId").is_none());
-        *seen.entry(row.to_string()).or_default() += 1;
+        *visible.entry(row.to_string()).or_default() += 1;
     }
-    assert!(seen.values().any(|&times| times > 1), "no two rows are equal");
+    assert!(visible.values().any(|&times| times > 1), "no two rows are equal");
     let with_ids = walk(&standin, &format!("{BASE}/accounts/{}/transactions", ids[0])).await;
     each_once(with_ids.iter().map(|row| text(row, "/TransactionId").to_owned()).collect());
 }
@@ -116,9 +116,9 @@ async fn a_page_holds_its_place_while_rows_come() {
     let first = get(&standin, &path).await.ok();
     let next = text(&first, "/Links/Next").strip_prefix("http://standin").unwrap().to_owned();
     let second = get(&standin, &next).await.ok();
-    let seen: Vec<&str> = before[..25].iter().map(|row| text(row, "/TransactionId")).collect();
+    let visible: Vec<&str> = before[..25].iter().map(|row| text(row, "/TransactionId")).collect();
     let rows = second["Data"]["Transaction"].as_array().unwrap();
-    assert!(rows.iter().all(|row| !seen.contains(&text(row, "/TransactionId"))));
+    assert!(rows.iter().all(|row| !visible.contains(&text(row, "/TransactionId"))));
 }
 
 #[tokio::test]

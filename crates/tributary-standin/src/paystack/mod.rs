@@ -21,7 +21,6 @@ use axum::http::StatusCode;
 use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
-/// Paystack.
 pub struct Paystack;
 
 static PROFILE: Profile = Profile {

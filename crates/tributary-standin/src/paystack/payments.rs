@@ -61,9 +61,9 @@ pub async fn verify(
 ) -> Result<Json, Refusal> {
     let view = shared.view();
     let rows = view.records(&["transfer"]);
-    let seen = rows.iter().find(|seen| render::transfer_reference(&view, seen) == reference);
-    let seen = seen.ok_or(Refusal::NotFound("transfer"))?;
-    Ok(fetched("Transfer retrieved", render::transfer_verified(&view, seen)))
+    let visible = rows.iter().find(|visible| render::transfer_reference(&view, visible) == reference);
+    let visible = visible.ok_or(Refusal::NotFound("transfer"))?;
+    Ok(fetched("Transfer retrieved", render::transfer_verified(&view, visible)))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The bodies of the API. What has no value is `null`, and much is there in two spellings.
 
 use crate::kit::times::{DAY_US, millis};
-use crate::kit::{Beneficiary, Booking, Json, Seen, View, ids, names, object};
+use crate::kit::{Beneficiary, Booking, Json, View, Visible, ids, names, object};
 
 const INTEGRATION: i64 = 463_433;
 const REQUEST: i64 = 1_068_403;
@@ -15,46 +15,46 @@ fn number(id: &str) -> Json {
     Json::number(id.to_owned())
 }
 
-fn reference(seen: &Seen<'_>) -> String {
-    format!("ref_{:016x}", seen.item.traits)
+fn reference(visible: &Visible<'_>) -> String {
+    format!("ref_{:016x}", visible.item.traits)
 }
 
 /// The reference of a transfer: the client's own, where one gave it.
-pub fn transfer_reference(view: &View<'_>, seen: &Seen<'_>) -> String {
-    view.note(seen.item).map_or_else(|| reference(seen), |note| note.key)
+pub fn transfer_reference(view: &View<'_>, visible: &Visible<'_>) -> String {
+    view.note(visible.item).map_or_else(|| reference(visible), |note| note.key)
 }
 
-pub fn transaction(_: &View<'_>, seen: &Seen<'_>) -> Json {
-    charge(seen)
+pub fn transaction(_: &View<'_>, visible: &Visible<'_>) -> Json {
+    charge(visible)
         .with("ip_address", "102.89.23.1")
         .with("metadata", Json::Null)
-        .with("fees", seen.item.amount_minor / 66)
-        .with("customer", payer(seen))
-        .with("requested_amount", seen.item.amount_minor)
+        .with("fees", visible.item.amount_minor / 66)
+        .with("customer", payer(visible))
+        .with("requested_amount", visible.item.amount_minor)
         .with("source", Json::Null)
         .with("connect", Json::Null)
 }
 
 /// What a transaction and the one within a dispute have in common.
-fn charge(seen: &Seen<'_>) -> Json {
-    let paid_at = seen.reached_at_us(&["success"]).map(millis);
-    let gateway_response = match seen.status() {
+fn charge(visible: &Visible<'_>) -> Json {
+    let paid_at = visible.reached_at_us(&["success"]).map(millis);
+    let gateway_response = match visible.status() {
         "success" | "reversed" => "Successful",
         "failed" => "Declined",
         _ => "The transaction was not completed",
     };
     object! {
-        "id": number(seen.id()),
+        "id": number(visible.id()),
         "domain": "live",
-        "status": seen.status(),
-        "reference": reference(seen),
-        "amount": seen.item.amount_minor,
+        "status": visible.status(),
+        "reference": reference(visible),
+        "amount": visible.item.amount_minor,
         "message": Json::Null,
         "gateway_response": gateway_response,
         "paid_at": paid_at.clone(),
-        "created_at": millis(seen.created_at_us()),
-        "channel": CHANNELS[(seen.item.traits % CHANNELS.len() as u64) as usize],
-        "currency": seen.account().currency.code,
+        "created_at": millis(visible.created_at_us()),
+        "channel": CHANNELS[(visible.item.traits % CHANNELS.len() as u64) as usize],
+        "currency": visible.account().currency.code,
         "log": Json::Null,
         "fees_split": Json::Null,
         "authorization": authorization(),
@@ -63,7 +63,7 @@ fn charge(seen: &Seen<'_>) -> Json {
         "subaccount": empty(),
         "order_id": Json::Null,
         "paidAt": paid_at,
-        "createdAt": millis(seen.created_at_us()),
+        "createdAt": millis(visible.created_at_us()),
         "pos_transaction_data": Json::Null,
     }
 }
@@ -88,72 +88,72 @@ fn authorization() -> Json {
     }
 }
 
-fn payer(seen: &Seen<'_>) -> Json {
-    let name = names::person(seen.item.traits);
+fn payer(visible: &Visible<'_>) -> Json {
+    let name = names::person(visible.item.traits);
     let (first_name, last_name) = name.split_once(' ').unwrap_or((&name, ""));
     object! {
-        "id": (seen.item.traits % 90_000_000) as i64,
+        "id": (visible.item.traits % 90_000_000) as i64,
         "first_name": first_name,
         "last_name": last_name,
         "email": "payer@example.com",
         "phone": Json::Null,
         "metadata": Json::Null,
-        "customer_code": format!("CUS_{:x}", seen.item.traits),
+        "customer_code": format!("CUS_{:x}", visible.item.traits),
         "risk_action": "default",
     }
 }
 
 /// The payer as refunds and disputes show him, whose metadata is text.
-fn customer(seen: &Seen<'_>) -> Json {
-    payer(seen).without("metadata").with("metadata", "{}").with("international_format_phone", "+234")
+fn customer(visible: &Visible<'_>) -> Json {
+    payer(visible).without("metadata").with("metadata", "{}").with("international_format_phone", "+234")
 }
 
-pub fn transfer(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    what_is_transferred(view, seen)
+pub fn transfer(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    what_is_transferred(view, visible)
         .with("request", REQUEST)
-        .with("recipient", recipient_of(view, seen).map(|to| recipient(view, to)))
+        .with("recipient", recipient_of(view, visible).map(|to| recipient(view, to)))
         .with("session", session())
         .with("fee_charged", 0_i64)
         .with("fees_breakdown", Json::Null)
 }
 
 /// A transfer as the answer to its order has it.
-pub fn transfer_ordered(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    what_is_transferred(view, seen)
+pub fn transfer_ordered(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    what_is_transferred(view, visible)
         .with("transfersessionid", Vec::new())
         .with("transfertrials", Vec::new())
         .with("request", REQUEST)
-        .with("recipient", recipient_of(view, seen).map(recipient_number))
+        .with("recipient", recipient_of(view, visible).map(recipient_number))
 }
 
 /// A transfer as the look by its reference has it.
-pub fn transfer_verified(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let recipient = recipient_of(view, seen).map(|to| recipient(view, to).without("isDeleted"));
-    what_is_transferred(view, seen)
+pub fn transfer_verified(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let recipient = recipient_of(view, visible).map(|to| recipient(view, to).without("isDeleted"));
+    what_is_transferred(view, visible)
         .with("recipient", recipient)
         .with("session", session())
         .with("gateway_response", Json::Null)
 }
 
-fn what_is_transferred(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let text = view.note(seen.item).and_then(|note| note.text);
+fn what_is_transferred(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let text = view.note(visible.item).and_then(|note| note.text);
     object! {
-        "amount": seen.item.amount_minor,
-        "createdAt": millis(seen.created_at_us()),
-        "currency": seen.account().currency.code,
+        "amount": visible.item.amount_minor,
+        "createdAt": millis(visible.created_at_us()),
+        "currency": visible.account().currency.code,
         "domain": "live",
         "failures": Json::Null,
-        "id": number(seen.id()),
+        "id": number(visible.id()),
         "integration": INTEGRATION,
         "reason": text.unwrap_or_else(|| "Supplies".to_owned()),
-        "reference": transfer_reference(view, seen),
+        "reference": transfer_reference(view, visible),
         "source": "balance",
         "source_details": Json::Null,
-        "status": seen.status(),
+        "status": visible.status(),
         "titan_code": Json::Null,
-        "transfer_code": transfer_code(seen),
+        "transfer_code": transfer_code(visible),
         "transferred_at": Json::Null,
-        "updatedAt": millis(seen.updated_at_us()),
+        "updatedAt": millis(visible.updated_at_us()),
     }
 }
 
@@ -161,14 +161,14 @@ fn session() -> Json {
     object! { "provider": Json::Null, "id": Json::Null }
 }
 
-fn recipient_of<'v>(view: &'v View<'_>, seen: &Seen<'_>) -> Option<&'v Beneficiary> {
+fn recipient_of<'v>(view: &'v View<'_>, visible: &Visible<'_>) -> Option<&'v Beneficiary> {
     let recipients = view.beneficiaries.len() as u64;
-    seen.item.traits.checked_rem(recipients).map(|place| &view.beneficiaries[place as usize])
+    visible.item.traits.checked_rem(recipients).map(|place| &view.beneficiaries[place as usize])
 }
 
 /// The other name of a transfer.
-pub fn transfer_code(seen: &Seen<'_>) -> String {
-    format!("TRF_{}", ids::letters(seen.item.traits, "code", 0, 15).to_lowercase())
+pub fn transfer_code(visible: &Visible<'_>) -> String {
+    format!("TRF_{}", ids::letters(visible.item.traits, "code", 0, 15).to_lowercase())
 }
 
 /// The other id of a recipient.
@@ -204,30 +204,30 @@ pub fn recipient(_: &View<'_>, one: &Beneficiary) -> Json {
     }
 }
 
-pub fn refund(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let payment = seen.item.parent.map(|parent| &view.items[parent]);
+pub fn refund(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let payment = visible.item.parent.map(|parent| &view.items[parent]);
     object! {
         "integration": INTEGRATION,
         "transaction": payment.map(|payment| number(payment.id())),
         "dispute": Json::Null,
         "settlement": Json::Null,
-        "id": number(seen.id()),
+        "id": number(visible.id()),
         "domain": "live",
-        "currency": seen.account().currency.code,
-        "amount": seen.item.amount_minor,
-        "status": seen.status(),
+        "currency": visible.account().currency.code,
+        "amount": visible.item.amount_minor,
+        "status": visible.status(),
         "refunded_at": Json::Null,
         "refunded_by": "ops@example.com",
         "customer_note": "Refund for goods",
         "merchant_note": "Returned goods",
-        "deducted_amount": if seen.item.kind.is_booked(seen.status()) { seen.item.amount_minor } else { 0 },
-        "fully_deducted": i64::from(seen.item.kind.is_booked(seen.status())),
-        "createdAt": millis(seen.created_at_us()),
+        "deducted_amount": if visible.item.kind.is_booked(visible.status()) { visible.item.amount_minor } else { 0 },
+        "fully_deducted": i64::from(visible.item.kind.is_booked(visible.status())),
+        "createdAt": millis(visible.created_at_us()),
         "bank_reference": Json::Null,
         "transaction_reference": payment.map(|payment| format!("ref_{:016x}", payment.traits)),
         "reason": "REFUND",
-        "customer": customer(seen),
-        "refund_type": if payment.is_some_and(|one| one.amount_minor == seen.item.amount_minor) { "full" } else { "partial" },
+        "customer": customer(visible),
+        "refund_type": if payment.is_some_and(|one| one.amount_minor == visible.item.amount_minor) { "full" } else { "partial" },
         "transaction_amount": payment.map(|payment| payment.amount_minor),
         "initiated_by": "ops@example.com",
         "refund_channel": "migs",
@@ -236,12 +236,13 @@ pub fn refund(view: &View<'_>, seen: &Seen<'_>) -> Json {
     }
 }
 
-pub fn dispute(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let (status, resolution) = match seen.status().split_once(", ") {
+pub fn dispute(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let (status, resolution) = match visible.status().split_once(", ") {
         Some((status, resolution)) => (status, Some(resolution)),
-        None => (seen.status(), None),
+        None => (visible.status(), None),
     };
-    let payment = seen.item.parent.and_then(|parent| view.record(&["transaction"], view.items[parent].id()));
+    let payment =
+        visible.item.parent.and_then(|parent| view.record(&["transaction"], view.items[parent].id()));
     let transaction = payment.map(|payment| {
         charge(&payment)
             .with("ip_address", "102.89.23.1")
@@ -252,35 +253,35 @@ pub fn dispute(view: &View<'_>, seen: &Seen<'_>) -> Json {
             .with("fees_breakdown", Json::Null)
             .with("connect", Json::Null)
     });
-    let opened = object! { "status": "awaiting-merchant-feedback", "by": "bank@example.com", "createdAt": millis(seen.created_at_us()) };
+    let opened = object! { "status": "awaiting-merchant-feedback", "by": "bank@example.com", "createdAt": millis(visible.created_at_us()) };
     object! {
-        "id": number(seen.id()),
-        "refund_amount": seen.item.amount_minor,
-        "currency": seen.account().currency.code,
+        "id": number(visible.id()),
+        "refund_amount": visible.item.amount_minor,
+        "currency": visible.account().currency.code,
         "status": status,
         "resolution": resolution,
         "domain": "live",
         "transaction": transaction,
         "transaction_reference": Json::Null,
         "category": "chargeback",
-        "customer": customer(seen),
+        "customer": customer(visible),
         "bin": "408408",
         "last4": "4081",
-        "dueAt": millis(seen.created_at_us() + 7 * DAY_US),
-        "resolvedAt": resolution.map(|_| millis(seen.updated_at_us())),
+        "dueAt": millis(visible.created_at_us() + 7 * DAY_US),
+        "resolvedAt": resolution.map(|_| millis(visible.updated_at_us())),
         "evidence": Json::Null,
         "attachments": Json::Null,
         "note": Json::Null,
         "history": vec![opened],
         "messages": Vec::new(),
-        "createdAt": millis(seen.created_at_us()),
-        "updatedAt": millis(seen.updated_at_us()),
+        "createdAt": millis(visible.created_at_us()),
+        "updatedAt": millis(visible.updated_at_us()),
     }
 }
 
 /// A row of the ledger: what a balance changed by, and what it came to.
-pub fn ledger_row(seen: &Seen<'_>, booking: &Booking, balance_minor: i64) -> Json {
-    let model = match seen.item.kind.name {
+pub fn ledger_row(visible: &Visible<'_>, booking: &Booking, balance_minor: i64) -> Json {
+    let model = match visible.item.kind.name {
         "transaction" => "Transaction",
         "transfer" => "Transfer",
         "refund" => "Refund",
@@ -290,12 +291,12 @@ pub fn ledger_row(seen: &Seen<'_>, booking: &Booking, balance_minor: i64) -> Jso
         "integration": INTEGRATION,
         "domain": "live",
         "balance": balance_minor,
-        "currency": seen.account().currency.code,
+        "currency": visible.account().currency.code,
         "difference": booking.signed_minor,
         "reason": if booking.is_undone { "Reversal" } else { "Movement" },
         "model_responsible": model,
-        "model_row": number(seen.id()),
-        "id": (ids::hash(0, seen.id(), booking.number) % 9_000_000_000_000) as i64,
+        "model_row": number(visible.id()),
+        "id": (ids::hash(0, visible.id(), booking.number) % 9_000_000_000_000) as i64,
         "createdAt": millis(booking.at_us),
         "updatedAt": millis(booking.at_us),
     }

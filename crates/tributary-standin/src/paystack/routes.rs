@@ -8,11 +8,11 @@ use axum::routing::get;
 
 use super::{payments, render};
 use crate::kit::times::Given;
-use crate::kit::{Asked, Json, Refusal, Seen, Standin, View, object};
+use crate::kit::{Asked, Json, Refusal, Standin, View, Visible, object};
 
 type Shared = State<Arc<Standin>>;
 type Answer = Result<Json, Refusal>;
-type Render = fn(&View<'_>, &Seen<'_>) -> Json;
+type Render = fn(&View<'_>, &Visible<'_>) -> Json;
 
 /// Rows of a page where a client does not say, and at most.
 const USUAL: usize = 50;
@@ -69,19 +69,19 @@ fn list(
     let at = |given: Given| given.at_us;
     let window = from.map_or(i64::MIN, at)..to.map_or(i64::MAX, at);
     let mut rows = view.records(kinds);
-    rows.retain(|seen| {
-        let shown = seen.status().split(", ").next();
-        window.contains(&seen.created_at_us()) && (status.is_none() || shown == status)
+    rows.retain(|visible| {
+        let shown = visible.status().split(", ").next();
+        window.contains(&visible.created_at_us()) && (status.is_none() || shown == status)
     });
-    rows.sort_by_key(|seen| std::cmp::Reverse((seen.created_at_us(), seen.item.number)));
-    let keys: Vec<usize> = rows.iter().map(|seen| seen.item.number).collect();
+    rows.sort_by_key(|visible| std::cmp::Reverse((visible.created_at_us(), visible.item.number)));
+    let keys: Vec<usize> = rows.iter().map(|visible| visible.item.number).collect();
     let mut answer = paged(shared, asked, message, &keys, |row| render(&view, &rows[row]))?;
     if kinds == ["transaction"] && asked.text("use_cursor") != Some("true") {
-        let volume_minor: i64 = rows.iter().map(|seen| seen.item.amount_minor).sum();
+        let volume_minor: i64 = rows.iter().map(|visible| visible.item.amount_minor).sum();
         answer = in_meta(answer, "total_volume", volume_minor.into());
     }
     if kinds == ["refund"] {
-        let failed = rows.iter().filter(|seen| seen.status() == "failed").count();
+        let failed = rows.iter().filter(|visible| visible.status() == "failed").count();
         answer = in_meta(answer, "failedRefundCount", failed.into());
     }
     Ok(answer)
@@ -105,8 +105,8 @@ pub(super) fn fetched(message: &str, data: Json) -> Json {
 
 fn one(shared: &Standin, kind: &'static str, id: &str, render: Render) -> Answer {
     let view = shared.view();
-    let seen = view.record(&[kind], id).ok_or(Refusal::NotFound(kind))?;
-    Ok(fetched("Retrieved", render(&view, &seen)))
+    let visible = view.record(&[kind], id).ok_or(Refusal::NotFound(kind))?;
+    Ok(fetched("Retrieved", render(&view, &visible)))
 }
 
 async fn transaction(State(shared): Shared, Path(id): Path<String>) -> Answer {
@@ -124,9 +124,10 @@ async fn dispute(State(shared): Shared, Path(id): Path<String>) -> Answer {
 /// By its id or by its code.
 async fn transfer(State(shared): Shared, Path(code): Path<String>) -> Answer {
     let view = shared.view();
-    let by_code = || view.records(&["transfer"]).into_iter().find(|seen| render::transfer_code(seen) == code);
-    let seen = view.record(&["transfer"], &code).or_else(by_code).ok_or(Refusal::NotFound("transfer"))?;
-    Ok(fetched("Transfer retrieved", render::transfer(&view, &seen)))
+    let by_code =
+        || view.records(&["transfer"]).into_iter().find(|visible| render::transfer_code(visible) == code);
+    let visible = view.record(&["transfer"], &code).or_else(by_code).ok_or(Refusal::NotFound("transfer"))?;
+    Ok(fetched("Transfer retrieved", render::transfer(&view, &visible)))
 }
 
 async fn recipients(State(shared): Shared, asked: Asked) -> Answer {
@@ -146,17 +147,17 @@ async fn balance(State(shared): Shared) -> Answer {
 
 async fn ledger(State(shared): Shared, asked: Asked) -> Answer {
     let view = shared.view();
-    let seen = view.records(&["transaction", "transfer", "refund", "dispute"]);
-    let mut bookings: Vec<_> = seen
+    let visible = view.records(&["transaction", "transfer", "refund", "dispute"]);
+    let mut bookings: Vec<_> = visible
         .iter()
-        .flat_map(|seen| seen.bookings().into_iter().map(move |booking| (seen, booking)))
+        .flat_map(|visible| visible.bookings().into_iter().map(move |booking| (visible, booking)))
         .collect();
-    bookings.sort_by_key(|(seen, booking)| (booking.at_us, seen.item.number));
+    bookings.sort_by_key(|(visible, booking)| (booking.at_us, visible.item.number));
     let mut balances: Vec<i64> = view.accounts.iter().map(|account| account.opening_minor).collect();
     let mut rows = Vec::with_capacity(bookings.len());
-    for (seen, booking) in &bookings {
-        balances[seen.item.account] += booking.signed_minor;
-        rows.push(render::ledger_row(seen, booking, balances[seen.item.account]));
+    for (visible, booking) in &bookings {
+        balances[visible.item.account] += booking.signed_minor;
+        rows.push(render::ledger_row(visible, booking, balances[visible.item.account]));
     }
     rows.reverse();
     let keys: Vec<usize> = (0..rows.len()).rev().collect();

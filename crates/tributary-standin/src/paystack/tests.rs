@@ -133,8 +133,8 @@ async fn a_cursor_holds_its_place_where_a_page_number_slips() {
     standin.set_faults(grow());
     let first = get(&standin, "/transaction?page=1&per_page=20").await.ok();
     let second = get(&standin, "/transaction?page=2&per_page=20").await.ok();
-    let seen = ids(first["data"].as_array().unwrap());
-    assert!(ids(second["data"].as_array().unwrap()).iter().any(|id| seen.contains(id)));
+    let visible = ids(first["data"].as_array().unwrap());
+    assert!(ids(second["data"].as_array().unwrap()).iter().any(|id| visible.contains(id)));
 }
 
 #[tokio::test]

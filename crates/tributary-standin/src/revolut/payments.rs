@@ -106,12 +106,12 @@ fn key(request_id: String) -> Result<String, Refusal> {
 
 fn state(shared: &Standin, paid: &Paid) -> Result<Json, Refusal> {
     let view = shared.view();
-    let seen = view.ordered(paid.record);
+    let visible = view.ordered(paid.record);
     let answer = object! {
         "id": render::transaction_id(view.seed(), paid.record),
-        "state": seen.status(),
-        "created_at": micros(seen.created_at_us()),
-        "completed_at": seen.reached_at_us(&["completed"]).map(micros),
+        "state": visible.status(),
+        "created_at": micros(visible.created_at_us()),
+        "completed_at": visible.reached_at_us(&["completed"]).map(micros),
     };
     Ok(answer.without_nulls())
 }

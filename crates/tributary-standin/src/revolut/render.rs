@@ -3,7 +3,7 @@
 
 use crate::kit::money::Currency;
 use crate::kit::times::micros;
-use crate::kit::{Account, Balance, Beneficiary, Item, Json, Seen, View, ids, names, object};
+use crate::kit::{Account, Balance, Beneficiary, Item, Json, View, Visible, ids, names, object};
 
 fn amount(currency: &Currency, amount_minor: i64) -> Json {
     Json::number(currency.shortest(amount_minor))
@@ -52,32 +52,32 @@ pub fn counterparty(one: &Beneficiary) -> Json {
     }
 }
 
-pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let kind = match seen.item.kind.name {
+pub fn transaction(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let kind = match visible.item.kind.name {
         "payment" => "transfer",
         kind => kind,
     };
     let merchant = kind.starts_with("card_").then(|| {
         object! {
-            "name": names::business(seen.item.traits),
+            "name": names::business(visible.item.traits),
             "city": "London",
             "category_code": "5999",
             "country": "GB",
         }
     });
-    let ordered = view.note(seen.item);
-    let related = seen.item.parent.map(|parent| transaction_id(view.seed(), parent));
-    let legs = [Some(seen.item), seen.item.twin.map(|twin| &view.items[twin])];
-    let legs: Json = legs.into_iter().flatten().map(|item| leg(view, seen, item)).collect();
+    let ordered = view.note(visible.item);
+    let related = visible.item.parent.map(|parent| transaction_id(view.seed(), parent));
+    let legs = [Some(visible.item), visible.item.twin.map(|twin| &view.items[twin])];
+    let legs: Json = legs.into_iter().flatten().map(|item| leg(view, visible, item)).collect();
     object! {
-        "id": transaction_id(view.seed(), seen.item.number),
+        "id": transaction_id(view.seed(), visible.item.number),
         "type": kind,
         "request_id": ordered.as_ref().map(|note| note.key.clone()),
-        "state": seen.status(),
-        "reason_code": matches!(seen.status(), "declined" | "failed").then_some("insufficient_balance"),
-        "created_at": micros(seen.created_at_us()),
-        "updated_at": micros(seen.updated_at_us()),
-        "completed_at": seen.reached_at_us(&["completed"]).map(micros),
+        "state": visible.status(),
+        "reason_code": matches!(visible.status(), "declined" | "failed").then_some("insufficient_balance"),
+        "created_at": micros(visible.created_at_us()),
+        "updated_at": micros(visible.updated_at_us()),
+        "completed_at": visible.reached_at_us(&["completed"]).map(micros),
         "merchant": merchant,
         "related_transaction_id": related,
         "reference": (kind == "transfer").then(|| ordered.and_then(|note| note.text).unwrap_or_else(|| "Supplies".to_owned())),
@@ -86,10 +86,10 @@ pub fn transaction(view: &View<'_>, seen: &Seen<'_>) -> Json {
     .without_nulls()
 }
 
-fn leg(view: &View<'_>, seen: &Seen<'_>, item: &Item) -> Json {
+fn leg(view: &View<'_>, visible: &Visible<'_>, item: &Item) -> Json {
     let account = &view.accounts[item.account];
-    // the first leg bears the id of the version seen
-    let id = if item.number == seen.item.number { seen.id() } else { item.id() };
+    // the first leg bears the id of the visible version
+    let id = if item.number == visible.item.number { visible.id() } else { item.id() };
     object! {
         "leg_id": id,
         "account_id": account.id.as_str(),

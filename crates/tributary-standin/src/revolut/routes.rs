@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 
 use super::{payments, render};
-use crate::kit::{Asked, Json, Refusal, Seen, Standin, View};
+use crate::kit::{Asked, Json, Refusal, Standin, View, Visible};
 
 type Shared = State<Arc<Standin>>;
 type Answer = Result<Json, Refusal>;
@@ -39,9 +39,9 @@ async fn account(State(shared): Shared, Path(id): Path<String>) -> Answer {
 }
 
 /// Whether a transaction has a leg in an account.
-fn touches(view: &View<'_>, seen: &Seen<'_>, account: &str) -> bool {
-    let twin = seen.item.twin.map(|twin| view.items[twin].account);
-    [Some(seen.item.account), twin].into_iter().flatten().any(|number| view.accounts[number].id == account)
+fn touches(view: &View<'_>, visible: &Visible<'_>, account: &str) -> bool {
+    let twin = visible.item.twin.map(|twin| view.items[twin].account);
+    [Some(visible.item.account), twin].into_iter().flatten().any(|number| view.accounts[number].id == account)
 }
 
 /// Newest first. `from` is part of the window of times of creation, `to` is not.
@@ -51,25 +51,25 @@ async fn transactions(State(shared): Shared, asked: Asked) -> Answer {
     let to_us = asked.time("to")?.map_or(i64::MAX, |given| given.at_us);
     let count = asked.limit("count", 100, 1_000)?;
     let mut rows = view.records(FIRST_LEGS);
-    rows.retain(|seen| {
-        let kind = match seen.item.kind.name {
+    rows.retain(|visible| {
+        let kind = match visible.item.kind.name {
             "payment" => "transfer",
             kind => kind,
         };
-        (from_us..to_us).contains(&seen.created_at_us())
+        (from_us..to_us).contains(&visible.created_at_us())
             && asked.text("type").is_none_or(|wanted| wanted == kind)
-            && asked.text("account").is_none_or(|account| touches(&view, seen, account))
+            && asked.text("account").is_none_or(|account| touches(&view, visible, account))
     });
-    rows.sort_by_key(|seen| std::cmp::Reverse((seen.created_at_us(), seen.item.number)));
+    rows.sort_by_key(|visible| std::cmp::Reverse((visible.created_at_us(), visible.item.number)));
     let page = shared.counted_page(&asked.path, rows.len(), 0, count);
-    Ok(rows[page.rows].iter().map(|seen| render::transaction(&view, seen)).collect())
+    Ok(rows[page.rows].iter().map(|visible| render::transaction(&view, visible)).collect())
 }
 
 async fn transaction(State(shared): Shared, Path(id): Path<String>) -> Answer {
     let view = shared.view();
     let rows = view.records(FIRST_LEGS);
-    let seen = rows.iter().find(|seen| render::transaction_id(view.seed(), seen.item.number) == id);
-    seen.map(|seen| render::transaction(&view, seen)).ok_or(Refusal::NotFound("transaction"))
+    let visible = rows.iter().find(|visible| render::transaction_id(view.seed(), visible.item.number) == id);
+    visible.map(|visible| render::transaction(&view, visible)).ok_or(Refusal::NotFound("transaction"))
 }
 
 /// Newest first, those created before a time.

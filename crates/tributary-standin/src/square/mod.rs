@@ -3,7 +3,7 @@
 //!
 //! Payments and refunds can be asked for by the time of their last change, oldest first. What has
 //! no value is left out of an answer, also an empty list. A seller has no balance here: of the
-//! [`Truth`](super::kit::Truth) of an account only its id, name and asset can be seen.
+//! [`Truth`](super::kit::Truth) of an account only its id, name and asset can be read.
 
 mod lives;
 mod render;
@@ -20,7 +20,6 @@ use axum::http::StatusCode;
 use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
-/// Square.
 pub struct Square;
 
 static PROFILE: Profile = Profile {

@@ -10,11 +10,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::render;
 use crate::kit::times::{DAY_US, Given};
-use crate::kit::{Asked, Json, Refusal, Seen, Standin, View, object};
+use crate::kit::{Asked, Json, Refusal, Standin, View, Visible, object};
 
 type Shared = State<Arc<Standin>>;
 type Answer = Result<Json, Refusal>;
-type Render = fn(&View<'_>, &Seen<'_>) -> Json;
+type Render = fn(&View<'_>, &Visible<'_>) -> Json;
 
 /// The most rows of a page; who asks for more gets as many.
 const MOST: usize = 100;
@@ -45,20 +45,24 @@ async fn locations(State(shared): Shared) -> Answer {
 async fn payments(State(shared): Shared, asked: Asked) -> Answer {
     let view = shared.view();
     let location = asked.text("location_id").or(view.accounts.first().map(|account| account.id.as_str()));
-    let rows =
-        view.records(&["payment"]).into_iter().filter(|seen| Some(seen.account().id.as_str()) == location);
+    let rows = view
+        .records(&["payment"])
+        .into_iter()
+        .filter(|visible| Some(visible.account().id.as_str()) == location);
     let rows = Window::of(&asked, view.now_us())?.rows(rows);
-    answer(&shared, &asked, "payments", rows, MOST, |seen| render::payment(&view, seen))
+    answer(&shared, &asked, "payments", rows, MOST, |visible| render::payment(&view, visible))
 }
 
 /// Of all locations unless one is named.
 async fn refunds(State(shared): Shared, asked: Asked) -> Answer {
     let view = shared.view();
     let of_location = of_location(&asked);
-    let has_status = |seen: &Seen<'_>| asked.text("status").is_none_or(|status| status == seen.status());
-    let rows = view.records(&["refund"]).into_iter().filter(|seen| of_location(seen) && has_status(seen));
+    let has_status =
+        |visible: &Visible<'_>| asked.text("status").is_none_or(|status| status == visible.status());
+    let rows =
+        view.records(&["refund"]).into_iter().filter(|visible| of_location(visible) && has_status(visible));
     let rows = Window::of(&asked, view.now_us())?.rows(rows);
-    answer(&shared, &asked, "refunds", rows, MOST, |seen| render::refund(&view, seen))
+    answer(&shared, &asked, "refunds", rows, MOST, |visible| render::refund(&view, visible))
 }
 
 /// All there are: neither a time nor a number of rows can be asked for.
@@ -66,35 +70,38 @@ async fn disputes(State(shared): Shared, asked: Asked) -> Answer {
     let view = shared.view();
     let of_location = of_location(&asked);
     let states: Option<Vec<&str>> = asked.text("states").map(|states| states.split(',').collect());
-    let has_state = |seen: &Seen<'_>| states.as_ref().is_none_or(|states| states.contains(&seen.status()));
-    let rows = view.records(&["dispute"]).into_iter().filter(|seen| of_location(seen) && has_state(seen));
+    let has_state =
+        |visible: &Visible<'_>| states.as_ref().is_none_or(|states| states.contains(&visible.status()));
+    let rows =
+        view.records(&["dispute"]).into_iter().filter(|visible| of_location(visible) && has_state(visible));
     let window =
         Window { begin_us: i64::MIN, end_us: i64::MAX, updated: None, by_update: false, ascends: false };
     let rows = window.rows(rows);
-    answer(&shared, &asked, "disputes", rows, DISPUTES_PER_PAGE, |seen| render::dispute(&view, seen))
+    answer(&shared, &asked, "disputes", rows, DISPUTES_PER_PAGE, |visible| render::dispute(&view, visible))
 }
 
 /// Of the main location unless another is named.
 async fn payouts(State(shared): Shared, asked: Asked) -> Answer {
     let view = shared.view();
     let location = asked.text("location_id").or(view.accounts.first().map(|account| account.id.as_str()));
-    let has_status = |seen: &Seen<'_>| asked.text("status").is_none_or(|status| status == seen.status());
+    let has_status =
+        |visible: &Visible<'_>| asked.text("status").is_none_or(|status| status == visible.status());
     let rows = view.records(&["payout"]).into_iter();
-    let rows = rows.filter(|seen| Some(seen.account().id.as_str()) == location && has_status(seen));
+    let rows = rows.filter(|visible| Some(visible.account().id.as_str()) == location && has_status(visible));
     let window = Window { updated: None, by_update: false, ..Window::of(&asked, view.now_us())? };
-    answer(&shared, &asked, "payouts", window.rows(rows), MOST, |seen| render::payout(&view, seen))
+    answer(&shared, &asked, "payouts", window.rows(rows), MOST, |visible| render::payout(&view, visible))
 }
 
 async fn payout_entries(State(shared): Shared, Path(id): Path<String>) -> Answer {
     let view = shared.view();
-    let seen = view.record(&["payout"], &id).ok_or(Refusal::NotFound("payout"))?;
-    Ok(object! { "payout_entries": render::payout_entries(&seen) })
+    let visible = view.record(&["payout"], &id).ok_or(Refusal::NotFound("payout"))?;
+    Ok(object! { "payout_entries": render::payout_entries(&visible) })
 }
 
 fn one(shared: &Standin, kind: &'static str, id: &str, render: Render) -> Answer {
     let view = shared.view();
-    let seen = view.record(&[kind], id).ok_or(Refusal::NotFound(kind))?;
-    Ok(Json::Object(vec![(kind, render(&view, &seen))]))
+    let visible = view.record(&[kind], id).ok_or(Refusal::NotFound(kind))?;
+    Ok(Json::Object(vec![(kind, render(&view, &visible))]))
 }
 
 async fn payment(State(shared): Shared, Path(id): Path<String>) -> Answer {
@@ -126,9 +133,9 @@ async fn bank_accounts(State(shared): Shared, asked: Asked) -> Answer {
     Ok(object! { "bank_accounts": (!rows.is_empty()).then_some(rows), "cursor": next }.without_nulls())
 }
 
-fn of_location(asked: &Asked) -> impl Fn(&Seen<'_>) -> bool {
+fn of_location(asked: &Asked) -> impl Fn(&Visible<'_>) -> bool {
     let location = asked.text("location_id").map(str::to_owned);
-    move |seen| location.as_ref().is_none_or(|location| *location == seen.account().id)
+    move |visible| location.as_ref().is_none_or(|location| *location == visible.account().id)
 }
 
 /// Which rows are asked for, and in which order. Beginnings are part of their window, ends are
@@ -142,7 +149,7 @@ struct Window {
 }
 
 /// The rows of a list in its order, each with the time that it goes by.
-type Rows<'a> = (Vec<(i64, Seen<'a>)>, bool);
+type Rows<'a> = (Vec<(i64, Visible<'a>)>, bool);
 
 impl Window {
     fn of(asked: &Asked, now_us: i64) -> Result<Self, Refusal> {
@@ -164,14 +171,16 @@ impl Window {
         })
     }
 
-    fn rows<'a>(&self, all: impl Iterator<Item = Seen<'a>>) -> Rows<'a> {
-        let takes = |seen: &Seen<'_>| {
-            (self.begin_us..self.end_us).contains(&seen.created_at_us())
-                && self.updated.is_none_or(|(begin, end)| (begin..end).contains(&seen.updated_at_us()))
+    fn rows<'a>(&self, all: impl Iterator<Item = Visible<'a>>) -> Rows<'a> {
+        let takes = |visible: &Visible<'_>| {
+            (self.begin_us..self.end_us).contains(&visible.created_at_us())
+                && self.updated.is_none_or(|(begin, end)| (begin..end).contains(&visible.updated_at_us()))
         };
-        let time = |seen: &Seen<'_>| if self.by_update { seen.updated_at_us() } else { seen.created_at_us() };
-        let mut rows: Vec<_> = all.filter(takes).map(|seen| (time(&seen), seen)).collect();
-        rows.sort_by_key(|(at_us, seen)| (*at_us, seen.item.number));
+        let time = |visible: &Visible<'_>| {
+            if self.by_update { visible.updated_at_us() } else { visible.created_at_us() }
+        };
+        let mut rows: Vec<_> = all.filter(takes).map(|visible| (time(&visible), visible)).collect();
+        rows.sort_by_key(|(at_us, visible)| (*at_us, visible.item.number));
         if !self.ascends {
             rows.reverse();
         }
@@ -187,10 +196,10 @@ fn answer(
     name: &'static str,
     (rows, ascends): Rows<'_>,
     most: usize,
-    render: impl Fn(&Seen<'_>) -> Json,
+    render: impl Fn(&Visible<'_>) -> Json,
 ) -> Answer {
     let limit = asked.number("limit", 1)?.unwrap_or(most).min(most);
-    let key = |(at_us, seen): &(i64, Seen<'_>)| (*at_us, seen.item.number);
+    let key = |(at_us, visible): &(i64, Visible<'_>)| (*at_us, visible.item.number);
     let start = match cursor(asked)? {
         Some(last) if ascends => rows.partition_point(|row| key(row) <= last),
         Some(last) => rows.partition_point(|row| key(row) >= last),
@@ -198,7 +207,7 @@ fn answer(
     };
     let page = shared.named_page(&asked.path, rows.len(), start, limit);
     let last = page.next.and_then(|next| next.checked_sub(1)).map(|last| key(&rows[last]));
-    let body: Vec<Json> = rows[page.rows].iter().map(|(_, seen)| render(seen)).collect();
+    let body: Vec<Json> = rows[page.rows].iter().map(|(_, visible)| render(visible)).collect();
     let body = (!body.is_empty()).then_some(body);
     let answer = Json::Object(Vec::new()).with(name, body);
     Ok(answer.with("cursor", last.map(|(at_us, number)| cursor_after(at_us, number))).without_nulls())

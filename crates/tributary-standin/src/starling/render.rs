@@ -5,7 +5,7 @@ use super::lives::{FROM_ACCOUNT, INTO_GOAL};
 use super::people::{MERCHANTS, Merchant, SENDERS};
 use crate::kit::money::Currency;
 use crate::kit::times::{DAY_US, MILLISECOND_US, date, millis};
-use crate::kit::{Fsp, Item, Json, Seen, View, Way, ids, object};
+use crate::kit::{Fsp, Item, Json, View, Visible, Way, ids, object};
 
 fn money(currency: &Currency, minor: i64) -> Json {
     object! { "currency": currency.code, "minorUnits": minor }
@@ -128,8 +128,8 @@ pub fn transaction_us(item: &Item) -> i64 {
     item.created_at_us() - lead_us(item)
 }
 
-pub fn feed_item(view: &View<'_>, seen: &Seen<'_>) -> Json {
-    let (item, currency) = (seen.item, seen.account().currency);
+pub fn feed_item(view: &View<'_>, visible: &Visible<'_>) -> Json {
+    let (item, currency) = (visible.item, visible.account().currency);
     let side = OtherSide::of(view, item);
     let [sub_uid, sub_name, sort_code, number] = side.sub_entity;
     let source_amount = match side.charged_in {
@@ -139,22 +139,22 @@ pub fn feed_item(view: &View<'_>, seen: &Seen<'_>) -> Json {
         }
         _ => money(currency, item.amount_minor),
     };
-    let settled_us = seen.reached_at_us(&["SETTLED"]);
+    let settled_us = visible.reached_at_us(&["SETTLED"]);
     let settled_us = settled_us.map(|at_us| (at_us - lead_us(item)).max(transaction_us(item)));
     let use_of_card = ["ONLINE", "CONTACTLESS", "CHIP_AND_PIN", "APPLE_PAY"][(item.traits >> 8) as usize % 4];
     let note = (item.traits >> 16).is_multiple_of(24).then_some("To be claimed back \u{2013} ask \"Ann\"");
     object! {
-        "feedItemUid": seen.id(),
+        "feedItemUid": visible.id(),
         "categoryUid": category_uid(view, item.account),
         "amount": money(currency, item.amount_minor),
         "sourceAmount": source_amount,
         "direction": if item.kind.way == Way::In { "IN" } else { "OUT" },
-        "updatedAt": millis(seen.updated_at_us()),
+        "updatedAt": millis(visible.updated_at_us()),
         "transactionTime": millis(transaction_us(item)),
         "settlementTime": settled_us.map(millis),
         "source": if item.kind.name == FROM_ACCOUNT { INTO_GOAL } else { item.kind.name },
         "sourceSubType": (item.kind.name == "MASTER_CARD").then_some(use_of_card),
-        "status": seen.status(),
+        "status": visible.status(),
         "counterPartyType": side.kind,
         "counterPartyUid": side.uid,
         "counterPartyName": side.name,

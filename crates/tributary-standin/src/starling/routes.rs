@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::{get, put};
 
 use super::{payments, render};
-use crate::kit::{Asked, Json, Refusal, Seen, Standin, View, long_list, object};
+use crate::kit::{Asked, Json, Refusal, Standin, View, Visible, long_list, object};
 
 type Bank = State<Arc<Standin>>;
 type Answer = Result<Json, Refusal>;
@@ -65,25 +65,25 @@ async fn payees(State(bank): Bank) -> Json {
 
 async fn changed_items(State(bank): Bank, Path(place): Place, asked: Asked) -> Result<Response, Refusal> {
     let since_us = time(&asked, "changesSince")?;
-    feed_items(&bank, &place, |seen| seen.updated_at_us() >= since_us)
+    feed_items(&bank, &place, |visible| visible.updated_at_us() >= since_us)
 }
 
 async fn items_between(State(bank): Bank, Path(place): Place, asked: Asked) -> Result<Response, Refusal> {
     let min_us = time(&asked, "minTransactionTimestamp")?;
     let max_us = time(&asked, "maxTransactionTimestamp")?;
-    feed_items(&bank, &place, |seen| (min_us..=max_us).contains(&render::transaction_us(seen.item)))
+    feed_items(&bank, &place, |visible| (min_us..=max_us).contains(&render::transaction_us(visible.item)))
 }
 
 fn feed_items(
     bank: &Standin,
     (account, category): &(String, String),
-    is_asked_for: impl Fn(&Seen<'_>) -> bool,
+    is_asked_for: impl Fn(&Visible<'_>) -> bool,
 ) -> Result<Response, Refusal> {
     let view = bank.view();
     let mut rows = view.records_of(find_category(&view, account, category)?);
     rows.retain(is_asked_for);
-    rows.sort_by_key(|seen| Reverse((render::transaction_us(seen.item), seen.item.number)));
-    Ok(long_list("feedItems", rows.iter().map(|seen| render::feed_item(&view, seen))))
+    rows.sort_by_key(|visible| Reverse((render::transaction_us(visible.item), visible.item.number)));
+    Ok(long_list("feedItems", rows.iter().map(|visible| render::feed_item(&view, visible))))
 }
 
 async fn feed_item(
@@ -92,8 +92,8 @@ async fn feed_item(
 ) -> Answer {
     let view = bank.view();
     let place = find_category(&view, &account, &category)?;
-    let seen = view.record_of(place, &id).ok_or(Refusal::NotFound("Feed item"))?;
-    Ok(render::feed_item(&view, &seen))
+    let visible = view.record_of(place, &id).ok_or(Refusal::NotFound("Feed item"))?;
+    Ok(render::feed_item(&view, &visible))
 }
 
 fn find_account(view: &View<'_>, id: &str) -> Result<usize, Refusal> {

@@ -8,24 +8,24 @@ fn size(value: usize) -> Option<Size> {
     Some(Size { param: Some("limit".to_owned()), value })
 }
 
-fn pager(kind: Kind, stop: Stop, size: Option<Size>) -> Pager {
+fn pager(kind: PagerKind, stop: PageEnd, size: Option<Size>) -> Pager {
     Pager { kind, stop, size, more: None, may_end_full: false }
 }
 
-fn page(stop: Stop) -> Pager {
-    pager(Kind::Page { param: "page".to_owned(), first: 1 }, stop, size(2))
+fn page(stop: PageEnd) -> Pager {
+    pager(PagerKind::Page { param: "page".to_owned(), first: 1 }, stop, size(2))
 }
 
-fn cursor(bound: Bound, place: Place) -> Pager {
-    let next = Next::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
-    let kind = Kind::Cursor { param: "after".to_owned(), place, next, bound };
-    pager(kind, Stop::NoNext, None)
+fn cursor(bound: Bound, place: CursorPlace) -> Pager {
+    let next = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
+    let kind = PagerKind::Cursor { param: "after".to_owned(), place, next, bound };
+    pager(kind, PageEnd::NoNext, None)
 }
 
-fn keyset(bound: Bound, order: Order, format: TimeFormat) -> Pager {
+fn keyset(bound: Bound, order: SortOrder, format: TimeFormat) -> Pager {
     let field = Filter::compile("s", "paging.field", "", ".at").unwrap();
-    let kind = Kind::Keyset { param: "to".to_owned(), field, bound, format, order };
-    pager(kind, Stop::ShortPage, size(2))
+    let kind = PagerKind::Keyset { param: "to".to_owned(), field, bound, format, order };
+    pager(kind, PageEnd::ShortPage, size(2))
 }
 
 fn walk(token: Option<Token>, fingerprint: Option<&str>) -> Walk {
@@ -64,7 +64,7 @@ fn pair(name: &str, value: &str) -> (String, String) {
 
 #[test]
 fn pages_are_counted_until_one_is_short() {
-    let pager = page(Stop::ShortPage);
+    let pager = page(PageEnd::ShortPage);
     assert_eq!(asked(&pager, None)[1..], [pair("limit", "2"), pair("page", "1")]);
     assert_eq!(after(&pager, &walk(None, None), &facts(2, "a", None)), Ok(Step::Go(Token::Number(2))));
     assert_eq!(asked(&pager, Some(Token::Number(2)))[2], pair("page", "2"));
@@ -73,7 +73,7 @@ fn pages_are_counted_until_one_is_short() {
 
 #[test]
 fn offsets_grow_by_what_was_there_and_not_by_what_was_asked_for() {
-    let pager = pager(Kind::Offset { param: "skip".to_owned() }, Stop::EmptyPage, size(100));
+    let pager = pager(PagerKind::Offset { param: "skip".to_owned() }, PageEnd::EmptyPage, size(100));
     assert_eq!(after(&pager, &walk(None, None), &facts(97, "a", None)), Ok(Step::Go(Token::Number(97))));
     let second = walk(Some(Token::Number(97)), Some("a"));
     assert_eq!(after(&pager, &second, &facts(100, "b", None)), Ok(Step::Go(Token::Number(197))));
@@ -83,25 +83,25 @@ fn offsets_grow_by_what_was_there_and_not_by_what_was_asked_for() {
 #[test]
 fn a_counted_page_that_comes_again_is_an_error_and_not_the_end() {
     let repeated = walk(Some(Token::Number(2)), Some("a"));
-    let never = Stop::When(Filter::compile("s", "paging.stop.when", "", "false").unwrap());
-    for stop in [Stop::ShortPage, Stop::EmptyPage, never] {
+    let never = PageEnd::When(Filter::compile("s", "paging.stop.when", "", "false").unwrap());
+    for stop in [PageEnd::ShortPage, PageEnd::EmptyPage, never] {
         let error = after(&page(stop), &repeated, &facts(2, "a", None)).unwrap_err();
         assert!(error.contains("paging.param") && error.contains("\"page\""), "{error}");
     }
-    let offset = pager(Kind::Offset { param: "skip".to_owned() }, Stop::EmptyPage, size(2));
+    let offset = pager(PagerKind::Offset { param: "skip".to_owned() }, PageEnd::EmptyPage, size(2));
     assert!(after(&offset, &repeated, &facts(2, "a", None)).unwrap_err().contains("skip"));
 }
 
 #[test]
 fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() {
     let first = walk(None, None);
-    let of = |size| Pager { size, ..cursor(Bound::Exclusive, Place::Query) };
+    let of = |size| Pager { size, ..cursor(Bound::Exclusive, CursorPlace::Query) };
     let full = facts(2, "a", None);
     let error = of(size(2)).prove_end(&first, &full, false).unwrap_err();
     assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
     let more = |more| PageFacts { more: Some(more), ..full.clone() };
     assert!(of(size(2)).prove_end(&first, &more(true), false).is_err());
-    for (pager, walk, facts, seen) in [
+    for (pager, walk, facts, received) in [
         (of(size(2)), first.clone(), full.clone(), true),
         (of(size(2)), first.clone(), more(false), false),
         (of(size(2)), first.clone(), PageFacts { stop: true, ..full.clone() }, false),
@@ -109,29 +109,32 @@ fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() 
         (of(None), first.clone(), full.clone(), false),
         (of(size(2)), super::tests::walk(Some(Token::Text("x".into())), None), full.clone(), false),
         (Pager { may_end_full: true, ..of(size(2)) }, first.clone(), full.clone(), false),
-        (page(Stop::ShortPage), first.clone(), full.clone(), false),
+        (page(PageEnd::ShortPage), first.clone(), full.clone(), false),
     ] {
-        assert_eq!(pager.prove_end(&walk, &facts, seen), Ok(()), "{pager:?}");
+        assert_eq!(pager.prove_end(&walk, &facts, received), Ok(()), "{pager:?}");
     }
 }
 
 #[test]
 fn no_walk_ends_where_the_answer_says_that_there_is_more() {
     let more = |facts: PageFacts| PageFacts { more: Some(true), ..facts };
-    let error = after(&cursor(Bound::Exclusive, Place::Query), &walk(None, None), &more(facts(1, "a", None)));
+    let error =
+        after(&cursor(Bound::Exclusive, CursorPlace::Query), &walk(None, None), &more(facts(1, "a", None)));
     assert!(error.unwrap_err().contains("paging.next"));
-    for pager in [page(Stop::ShortPage), keyset(Bound::Exclusive, Order::NewestFirst, TimeFormat::Micros)] {
+    for pager in
+        [page(PageEnd::ShortPage), keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros)]
+    {
         let error = after(&pager, &walk(None, None), &more(facts(1, "a", None))).unwrap_err();
         assert!(error.contains("paging.stop"), "{error}");
     }
     let told = more(facts(1, "a", Some("n")));
-    let go = after(&cursor(Bound::Exclusive, Place::Query), &walk(None, None), &told);
+    let go = after(&cursor(Bound::Exclusive, CursorPlace::Query), &walk(None, None), &told);
     assert_eq!(go, Ok(Step::Go(Token::Text("n".into()))));
 }
 
 #[test]
 fn a_cursor_goes_where_the_api_wants_it_and_ends_where_there_is_none() {
-    let pager = cursor(Bound::Exclusive, Place::Query);
+    let pager = cursor(Bound::Exclusive, CursorPlace::Query);
     assert_eq!(asked(&pager, Some(Token::Text("x y".into())))[1], pair("after", "x y"));
     for next in [None, Some("")] {
         assert_eq!(after(&pager, &walk(None, None), &facts(2, "a", next)), Ok(Step::End));
@@ -140,11 +143,13 @@ fn a_cursor_goes_where_the_api_wants_it_and_ends_where_there_is_none() {
     assert_eq!(go, Ok(Step::Go(Token::Text("n".into()))), "an empty page may be followed by others");
     let mut request = Request::get("/x".to_owned(), vec![]);
     request.body = Some(br#"{"limit":2,"after":null}"#.to_vec());
-    cursor(Bound::Exclusive, Place::Body).apply(Some(&Token::Text("t".into())), &mut request).unwrap();
+    cursor(Bound::Exclusive, CursorPlace::Body).apply(Some(&Token::Text("t".into())), &mut request).unwrap();
     let body: Value = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
     assert_eq!(body, serde_json::json!({"limit": 2, "after": "t"}));
     let mut request = Request::get("/x".to_owned(), vec![]);
-    cursor(Bound::Exclusive, Place::Header).apply(Some(&Token::Text("t".into())), &mut request).unwrap();
+    cursor(Bound::Exclusive, CursorPlace::Header)
+        .apply(Some(&Token::Text("t".into())), &mut request)
+        .unwrap();
     assert_eq!(request.headers["after"], "t");
 }
 
@@ -152,11 +157,11 @@ fn a_cursor_goes_where_the_api_wants_it_and_ends_where_there_is_none() {
 fn a_cursor_that_does_not_move_ends_only_where_it_names_the_last_record() {
     let stuck = walk(Some(Token::Text("last".into())), Some("a"));
     let told = facts(1, "b", Some("last"));
-    assert_eq!(after(&cursor(Bound::Inclusive, Place::Query), &stuck, &told), Ok(Step::End));
+    assert_eq!(after(&cursor(Bound::Inclusive, CursorPlace::Query), &stuck, &told), Ok(Step::End));
     for (pager, told) in [
-        (cursor(Bound::Exclusive, Place::Query), told),
-        (cursor(Bound::Inclusive, Place::Query), facts(2, "b", Some("last"))),
-        (cursor(Bound::Exclusive, Place::Query), facts(2, "a", Some("other"))),
+        (cursor(Bound::Exclusive, CursorPlace::Query), told),
+        (cursor(Bound::Inclusive, CursorPlace::Query), facts(2, "b", Some("last"))),
+        (cursor(Bound::Exclusive, CursorPlace::Query), facts(2, "a", Some("other"))),
     ] {
         assert!(after(&pager, &stuck, &told).unwrap_err().contains("circle"));
     }
@@ -164,11 +169,11 @@ fn a_cursor_that_does_not_move_ends_only_where_it_names_the_last_record() {
 
 #[test]
 fn the_url_of_the_next_page_may_be_relative_and_may_stand_in_a_header() {
-    let body = Next::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
-    let by_body = pager(Kind::NextUrl { next: body }, Stop::NoNext, None);
+    let body = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
+    let by_body = pager(PagerKind::NextUrl { next: body }, PageEnd::NoNext, None);
     let next = after(&by_body, &walk(None, None), &facts(2, "a", Some("?page=2")));
     assert_eq!(next, Ok(Step::Go(Token::Url("https://bank.example/v2/payments?page=2".into()))));
-    let pager = pager(Kind::NextUrl { next: Next::Link }, Stop::NoNext, None);
+    let pager = pager(PagerKind::NextUrl { next: NextSource::Link }, PageEnd::NoNext, None);
     let header = r#"<https://bank.example/a,b?p=1>; rel="prev", <https://bank.example/a,b?p=3>; title="x"; rel="last next""#;
     let headers = HeaderMap::from_iter([(reqwest::header::LINK, header.parse().unwrap())]);
     let next = pager.next(&walk(None, None), &facts(2, "a", None), &headers, &url());
@@ -181,12 +186,12 @@ fn a_keyset_goes_on_so_that_records_of_the_same_time_come_again_and_none_is_skip
     let last = instant("2026-03-01T12:00:00.1235Z").unwrap();
     let page = PageFacts { keys: Some((last, last)), ..facts(2, "a", None) };
     for (bound, order, format, token) in [
-        (Bound::Exclusive, Order::NewestFirst, TimeFormat::Millis, "2026-03-01T12:00:00.124Z"),
-        (Bound::Inclusive, Order::NewestFirst, TimeFormat::Millis, "2026-03-01T12:00:00.124Z"),
-        (Bound::Exclusive, Order::NewestFirst, TimeFormat::Micros, "2026-03-01T12:00:00.123501Z"),
-        (Bound::Inclusive, Order::NewestFirst, TimeFormat::Micros, "2026-03-01T12:00:00.123500Z"),
-        (Bound::Inclusive, Order::OldestFirst, TimeFormat::Seconds, "2026-03-01T12:00:00Z"),
-        (Bound::Exclusive, Order::OldestFirst, TimeFormat::Seconds, "2026-03-01T11:59:59Z"),
+        (Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Millis, "2026-03-01T12:00:00.124Z"),
+        (Bound::Inclusive, SortOrder::NewestFirst, TimeFormat::Millis, "2026-03-01T12:00:00.124Z"),
+        (Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros, "2026-03-01T12:00:00.123501Z"),
+        (Bound::Inclusive, SortOrder::NewestFirst, TimeFormat::Micros, "2026-03-01T12:00:00.123500Z"),
+        (Bound::Inclusive, SortOrder::OldestFirst, TimeFormat::Seconds, "2026-03-01T12:00:00Z"),
+        (Bound::Exclusive, SortOrder::OldestFirst, TimeFormat::Seconds, "2026-03-01T11:59:59Z"),
     ] {
         let pager = keyset(bound, order, format);
         let Ok(Step::Go(token_after)) = after(&pager, &walk(None, None), &page) else { panic!("it goes on") };
@@ -200,7 +205,7 @@ fn a_keyset_goes_on_so_that_records_of_the_same_time_come_again_and_none_is_skip
 
 #[test]
 fn more_records_of_one_time_than_fit_on_a_page_are_an_error_and_not_an_end() {
-    let pager = keyset(Bound::Exclusive, Order::NewestFirst, TimeFormat::Micros);
+    let pager = keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros);
     let last = instant("2026-03-01T12:00:00Z").unwrap();
     let page = PageFacts { keys: Some((last, last)), ..facts(2, "b", None) };
     let Ok(Step::Go(token)) = after(&pager, &walk(None, None), &page) else { panic!("it goes on") };
@@ -211,5 +216,5 @@ fn more_records_of_one_time_than_fit_on_a_page_are_an_error_and_not_an_end() {
 #[test]
 fn a_cursor_of_another_kind_of_pages_is_refused() {
     let mut request = Request::get("/x".to_owned(), vec![]);
-    assert!(page(Stop::ShortPage).apply(Some(&Token::Text("x".into())), &mut request).is_err());
+    assert!(page(PageEnd::ShortPage).apply(Some(&Token::Text("x".into())), &mut request).is_err());
 }

@@ -5,7 +5,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::walk_tests::{bank, connection, failure, ids, query, watermark};
-use crate::fake::{self, Fake, Memory, Seen};
+use crate::fake::{self, Fake, Memory, Received};
 
 /// A feed of pages of 50 with `paging` as its further fields.
 fn feed(paging: &str) -> String {
@@ -39,8 +39,8 @@ fn row(number: usize) -> Value {
 
 /// So many rows in pages of 50 by a cursor.
 async fn rows(count: usize) -> Fake {
-    bank(move |seen| {
-        let from: usize = seen.query.get("after").map_or(0, |after| after.parse().unwrap());
+    bank(move |received| {
+        let from: usize = received.query.get("after").map_or(0, |after| after.parse().unwrap());
         let until = count.min(from + 50);
         let more = until < count;
         let items: Vec<Value> = (from..until).map(row).collect();
@@ -96,10 +96,10 @@ async fn a_next_that_was_seen_once_is_remembered_for_the_stream_and_only_for_its
     assert!(error.contains("paging.next"), "{error}");
 }
 
-/// Five rows in pages of two; what tells the next page is written by `next`.
+/// Five rows in pages of two; what names the next page is written by `next`.
 async fn numbered(next: fn(usize) -> String) -> Fake {
-    bank(move |seen| {
-        let asked = seen.query.get("after").cloned();
+    bank(move |received| {
+        let asked = received.query.get("after").cloned();
         let page =
             asked.map_or(0, |asked| (0..3).find(|page| next(*page).trim_matches('"') == asked).unwrap());
         let items: Vec<Value> = (2 * page..5.min(2 * page + 2)).map(row).collect();
@@ -156,13 +156,13 @@ async fn what_should_say_whether_there_is_more_has_to_say_yes_or_no() {
 #[tokio::test]
 async fn an_api_that_ignores_the_number_of_the_page_is_not_read_as_if_it_had_one() {
     let ignoring =
-        |_: &Seen| -> Response { fake::json(json!({"items": (0..50).map(row).collect::<Vec<_>>()})) };
+        |_: &Received| -> Response { fake::json(json!({"items": (0..50).map(row).collect::<Vec<_>>()})) };
     for kind in ["kind: page, param: page, first: 1", "kind: offset, param: skip"] {
         for stop in ["short_page", "empty_page"] {
             let fake = bank(ignoring).await;
             let error = refused(&fake, &feed(&format!("{kind}, size: {{ value: 50 }}, stop: {stop}"))).await;
             assert!(error.contains("paging.param"), "{error}");
-            assert_eq!(fake.seen().len(), 2);
+            assert_eq!(fake.received().len(), 2);
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::compiled::CompiledProvider;
 use crate::edited::edited;
 use crate::fake::{self, Fake, Memory};
 use crate::manifest::Manifest;
-use crate::read::{OpenRecord, Page, Warnings};
+use crate::read::{OpenRecord, RecordPage, Warnings};
 use tributary_domain::{ProviderName, Resource};
 
 const MANIFEST: &str = r#"
@@ -197,7 +197,7 @@ async fn a_partition_is_read_once_and_one_without_a_key_is_reported() {
     let failures = failures(connection(&fake.url).run(&mut sink).await.unwrap_err());
     assert_eq!(failures.len(), 2, "one of wallets, one of balances: {failures:?}");
     assert!(failures[0].contains("partition of stream wallets"), "{failures:?}");
-    assert_eq!(fake.seen().len(), 4);
+    assert_eq!(fake.received().len(), 4);
     assert_eq!(sink.reasons("accounts").len(), 1, "the nameless account itself is set aside");
 }
 
@@ -255,12 +255,12 @@ impl PageSink for Breaking {
         Ok(self.memory.open_records(stream, resource, partition).await.unwrap())
     }
 
-    async fn next_seen(&mut self, stream: &str, next: &str) -> Result<bool, Full> {
-        Ok(self.memory.next_seen(stream, next).await.unwrap())
+    async fn next_known(&mut self, stream: &str, next: &str) -> Result<bool, Full> {
+        Ok(self.memory.next_known(stream, next).await.unwrap())
     }
 
-    async fn saw_next(&mut self, stream: &str, next: &str) -> Result<(), Full> {
-        self.memory.saw_next(stream, next).await.unwrap();
+    async fn note_next(&mut self, stream: &str, next: &str) -> Result<(), Full> {
+        self.memory.note_next(stream, next).await.unwrap();
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl PageSink for Breaking {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> Result<(), Full> {
+    async fn page(&mut self, page: RecordPage) -> Result<(), Full> {
         if self.pages_left == 0 {
             let Some(reached) = self.hangs.take() else { return Err(Full) };
             reached.send(()).unwrap();
@@ -319,7 +319,7 @@ async fn the_cursor_goes_on_from_the_newest_change_never_back_and_never_into_the
         json!([change("older", 120)]),
         json!([change("newest", 60), {"id": "undated", "at": null}, {"id": "no-time", "at": "yesterday"}]),
     ]);
-    let fake = Fake::start(move |_, seen| match seen.path.as_str() {
+    let fake = Fake::start(move |_, received| match received.path.as_str() {
         "/accounts" => fake::json(json!([{"id": "a"}])),
         "/accounts/a/wallets" => fake::json(json!(["wa"])),
         "/wallets/wa/feed" => fake::json(answers.lock().unwrap().pop().unwrap()),
@@ -341,7 +341,8 @@ async fn the_cursor_goes_on_from_the_newest_change_never_back_and_never_into_the
     assert_eq!(cursors[1], cursors[0], "an older answer does not take it back");
     assert!(cursors[2] > cursors[1] && cursors[2] <= Utc::now(), "{cursors:?}");
     assert_eq!(reports[0].warnings, [(Warning::NoCursor, 2)].into());
-    let asked: Vec<String> = fake.seen().iter().filter_map(|seen| seen.query.get("since").cloned()).collect();
+    let asked: Vec<String> =
+        fake.received().iter().filter_map(|received| received.query.get("since").cloned()).collect();
     for (asked, cursor) in asked[1..].iter().zip(&cursors) {
         let asked = chrono::DateTime::parse_from_rfc3339(asked).unwrap().to_utc();
         let lookback = *cursor - asked - chrono::TimeDelta::hours(1);
@@ -355,6 +356,6 @@ async fn a_cursor_that_is_no_time_stops_its_partition_instead_of_skipping() {
     let mut sink = Memory::default();
     sink.cursors.insert(("feed".to_owned(), "wa".to_owned()), json!(17));
     let failures = failures(connection(&fake.url).run(&mut sink).await.unwrap_err());
-    assert_eq!(failures, ["feed (wa): the cursor that was kept cannot be read: 17"]);
-    assert!(fake.seen().iter().all(|seen| seen.path != "/wallets/wa/feed"));
+    assert_eq!(failures, ["feed (wa): the stored cursor cannot be read: 17"]);
+    assert!(fake.received().iter().all(|received| received.path != "/wallets/wa/feed"));
 }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::compiled::CompiledProvider;
-use crate::fake::{self, Fake, Memory, Seen};
+use crate::fake::{self, Fake, Memory, Received};
 use crate::plan::Position;
-use crate::read::{OpenRecord, Page, Warnings};
+use crate::read::{OpenRecord, RecordPage, Warnings};
 use tributary_domain::{ProviderName, Resource};
 
 /// A manifest with the stream `feed`, of which `lines` are given.
@@ -32,8 +32,8 @@ fn connection_of(url: &str, streams: &str) -> CompiledProvider {
 }
 
 /// An upstream whose answer may be changed between two runs.
-pub(super) async fn bank(answer: impl Fn(&Seen) -> Response + Send + Sync + 'static) -> Fake {
-    Fake::start(move |_, seen| answer(seen)).await
+pub(super) async fn bank(answer: impl Fn(&Received) -> Response + Send + Sync + 'static) -> Fake {
+    Fake::start(move |_, received| answer(received)).await
 }
 
 fn minutes_ago(minutes: i64) -> String {
@@ -41,7 +41,7 @@ fn minutes_ago(minutes: i64) -> String {
 }
 
 pub(super) fn query(fake: &Fake, param: &str) -> Vec<String> {
-    fake.seen().iter().map(|seen| seen.query.get(param).cloned().unwrap_or_default()).collect()
+    fake.received().iter().map(|received| received.query.get(param).cloned().unwrap_or_default()).collect()
 }
 
 pub(super) fn ids(sink: &Memory) -> Vec<String> {
@@ -79,12 +79,12 @@ impl PageSink for Killed<'_> {
         Ok(self.memory.open_records(stream, resource, partition).await.unwrap())
     }
 
-    async fn next_seen(&mut self, stream: &str, next: &str) -> std::io::Result<bool> {
-        Ok(self.memory.next_seen(stream, next).await.unwrap())
+    async fn next_known(&mut self, stream: &str, next: &str) -> std::io::Result<bool> {
+        Ok(self.memory.next_known(stream, next).await.unwrap())
     }
 
-    async fn saw_next(&mut self, stream: &str, next: &str) -> std::io::Result<()> {
-        self.memory.saw_next(stream, next).await.unwrap();
+    async fn note_next(&mut self, stream: &str, next: &str) -> std::io::Result<()> {
+        self.memory.note_next(stream, next).await.unwrap();
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl PageSink for Killed<'_> {
         Ok(())
     }
 
-    async fn page(&mut self, page: Page) -> std::io::Result<()> {
+    async fn page(&mut self, page: RecordPage) -> std::io::Result<()> {
         self.pages = self.pages.checked_sub(1).ok_or_else(|| std::io::Error::other("killed"))?;
         self.memory.page(page).await.unwrap();
         Ok(())
@@ -115,8 +115,8 @@ const CURSOR: &str = r#"
 "#;
 
 /// Three pages of two records each.
-fn three_pages(seen: &Seen) -> Response {
-    let page = seen.query.get("after").map_or(0, |after| after.parse().unwrap());
+fn three_pages(received: &Received) -> Response {
+    let page = received.query.get("after").map_or(0, |after| after.parse().unwrap());
     let items: Vec<_> =
         (0..2).map(|n| json!({"id": format!("{page}-{n}"), "at": minutes_ago(30 - 10 * page)})).collect();
     fake::json(json!({"items": items, "next": (page < 2).then(|| (page + 1).to_string())}))
@@ -148,12 +148,12 @@ async fn a_killed_run_goes_on_at_its_page_and_only_the_end_of_the_walk_moves_the
 async fn a_page_that_the_api_forgot_makes_the_walk_begin_anew() {
     let expired = Arc::new(Mutex::new(false));
     let forgot = Arc::clone(&expired);
-    let fake = bank(move |seen| match seen.query.contains_key("after") && *forgot.lock().unwrap() {
+    let fake = bank(move |received| match received.query.contains_key("after") && *forgot.lock().unwrap() {
         true => {
             *forgot.lock().unwrap() = false;
             (StatusCode::BAD_REQUEST, "the cursor has expired").into_response()
         }
-        false => three_pages(seen),
+        false => three_pages(received),
     })
     .await;
     let connection = connection(&fake.url, CURSOR);
@@ -171,15 +171,15 @@ async fn a_page_that_the_api_forgot_makes_the_walk_begin_anew() {
 
 #[tokio::test]
 async fn pages_that_go_in_a_circle_fail_loudly_and_move_no_watermark() {
-    let fake = bank(|seen| {
-        let page: u64 = seen.query.get("after").map_or(0, |after| after.parse().unwrap());
+    let fake = bank(|received| {
+        let page: u64 = received.query.get("after").map_or(0, |after| after.parse().unwrap());
         fake::json(json!({"items": [{"id": page.to_string(), "at": minutes_ago(5)}], "next": ((page + 1) % 3).to_string()}))
     })
     .await;
     let mut memory = Memory::default();
     let error = failure(connection(&fake.url, CURSOR).run(&mut memory).await);
     assert!(error.contains("circle"), "{error}");
-    assert!(fake.seen().len() < 10);
+    assert!(fake.received().len() < 10);
     assert_eq!(watermark(&memory, ""), None);
 }
 
@@ -195,8 +195,8 @@ async fn without_a_filter_the_newest_are_read_until_a_whole_page_is_old() {
     let newest = Arc::new(Mutex::new(10_i64));
     let count = Arc::clone(&newest);
     // record n is from 10 minutes times (20 - n) ago
-    let fake = bank(move |seen| {
-        let page: i64 = seen.query["page"].parse().unwrap();
+    let fake = bank(move |received| {
+        let page: i64 = received.query["page"].parse().unwrap();
         let newest = *count.lock().unwrap();
         let numbers = (0..newest).rev().skip(2 * page as usize).take(2);
         fake::json(numbers.map(|n| json!({"id": n.to_string(), "at": minutes_ago(10 * (20 - n))})).collect())
@@ -210,7 +210,7 @@ async fn without_a_filter_the_newest_are_read_until_a_whole_page_is_old() {
     let before = watermark(&memory, "");
     connection.run(&mut Killed { memory: &mut memory, pages: 1 }).await.unwrap_err();
     assert_eq!(watermark(&memory, ""), before, "a walk that did not end has not read what lies behind");
-    let asked = fake.seen().len();
+    let asked = fake.received().len();
     connection.run(&mut memory).await.unwrap();
     let mut read = ids(&memory)[10..].to_vec();
     read.sort_by_key(|id| id.parse::<i64>().unwrap());
@@ -251,14 +251,14 @@ async fn what_is_open_is_asked_for_again_one_by_one_until_it_is_not() {
         ("c", json!({"id": "c", "at": minutes_ago(30), "status": "SUCCEEDED"})),
     ])));
     let bank_side = Arc::clone(&ledger);
-    let fake = bank(move |seen| {
+    let fake = bank(move |received| {
         let ledger = bank_side.lock().unwrap();
-        match seen.path.strip_prefix("/feed/") {
+        match received.path.strip_prefix("/feed/") {
             Some(id) => {
                 ledger.get(id).map_or(StatusCode::NOT_FOUND.into_response(), |r| fake::json(r.clone()))
             }
             None => {
-                let since: DateTime<Utc> = seen.query["since"].parse().unwrap();
+                let since: DateTime<Utc> = received.query["since"].parse().unwrap();
                 let listed =
                     |r: &&Value| r["at"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap() >= since;
                 fake::json(ledger.values().filter(listed).cloned().collect())
@@ -270,20 +270,20 @@ async fn what_is_open_is_asked_for_again_one_by_one_until_it_is_not() {
     let mut memory = Memory::default();
     connection.run(&mut memory).await.unwrap();
     assert_eq!(
-        (fake.seen().len(), memory.open.len()),
+        (fake.received().len(), memory.open.len()),
         (1, 2),
         "what was listed a moment ago is not asked for"
     );
     ledger.lock().unwrap().get_mut("a").unwrap()["status"] = json!("FAILED");
     ledger.lock().unwrap().remove("b");
     let report = connection.run(&mut memory).await.unwrap();
-    let paths: Vec<_> = fake.seen()[1..].iter().map(|seen| seen.path.clone()).collect();
+    let paths: Vec<_> = fake.received()[1..].iter().map(|received| received.path.clone()).collect();
     assert_eq!(paths, ["/feed", "/feed/a", "/feed/b"]);
     assert_eq!(memory.records("feed").last().unwrap()["status"], "FAILED");
     assert_eq!(report.warnings, [(Warning::Gone, 1)].into());
     assert_eq!(memory.open.len(), 0);
     connection.run(&mut memory).await.unwrap();
-    assert_eq!(fake.seen().len(), 5, "nothing is open any more");
+    assert_eq!(fake.received().len(), 5, "nothing is open any more");
 }
 
 const WEAK: &str = r#"
@@ -322,10 +322,10 @@ async fn records_without_ids_are_counted_and_a_pending_one_that_vanishes_is_canc
 
 #[tokio::test]
 async fn events_are_read_on_behind_the_last_one_and_name_what_is_read() {
-    let fake = bank(|seen| match seen.path.strip_prefix("/payments/") {
+    let fake = bank(|received| match received.path.strip_prefix("/payments/") {
         Some(id) => fake::json(json!({"id": id})),
         None => {
-            let after: usize = seen.query.get("after").map_or(0, |after| after.parse().unwrap());
+            let after: usize = received.query.get("after").map_or(0, |after| after.parse().unwrap());
             let events =
                 [(1, "p"), (2, "q"), (3, "p"), (4, "r")].into_iter().filter(|(event, _)| *event > after);
             fake::json(
@@ -350,8 +350,9 @@ async fn events_are_read_on_behind_the_last_one_and_name_what_is_read() {
     connection.run(&mut memory).await.unwrap();
     connection.run(&mut memory).await.unwrap();
     assert_eq!(ids(&memory)[2..], ["p", "r"]);
-    let events = fake.seen().into_iter().filter(|seen| seen.path == "/events");
-    let after: Vec<_> = events.map(|seen| seen.query.get("after").cloned().unwrap_or_default()).collect();
+    let events = fake.received().into_iter().filter(|received| received.path == "/events");
+    let after: Vec<_> =
+        events.map(|received| received.query.get("after").cloned().unwrap_or_default()).collect();
     assert_eq!(after, ["", "2", "2", "4", "4"]);
 }
 
@@ -383,9 +384,9 @@ async fn a_parent_moves_its_watermark_only_once_its_children_were_read() {
     let broken = Arc::new(Mutex::new(true));
     let bank_side = Arc::clone(&broken);
     let at = minutes_ago(30);
-    let fake = bank(move |seen| match seen.path.as_str() {
+    let fake = bank(move |received| match received.path.as_str() {
         "/payouts" => {
-            let since: DateTime<Utc> = seen.query["since"].parse().unwrap();
+            let since: DateTime<Utc> = received.query["since"].parse().unwrap();
             let listed = at.parse::<DateTime<Utc>>().unwrap() >= since;
             fake::json(if listed { json!([{"id": "po", "at": at}]) } else { json!([]) })
         }
@@ -406,7 +407,9 @@ async fn a_parent_moves_its_watermark_only_once_its_children_were_read() {
 
 #[tokio::test]
 async fn a_long_stretch_is_read_window_by_window_and_each_counts() {
-    let fake = bank(|seen| fake::json(json!([{"id": seen.query["to"], "at": seen.query["from"]}]))).await;
+    let fake =
+        bank(|received| fake::json(json!([{"id": received.query["to"], "at": received.query["from"]}])))
+            .await;
     let connection = connection(
         &fake.url,
         r#"
@@ -440,7 +443,7 @@ async fn a_long_stretch_is_read_window_by_window_and_each_counts() {
 
 #[tokio::test]
 async fn a_partition_that_is_skipped_is_told_also_of_a_stream_that_hands_over_nothing() {
-    let fake = bank(|seen| match seen.path.as_str() {
+    let fake = bank(|received| match received.path.as_str() {
         "/accounts" => fake::json(json!([{"id": "a"}, {"id": "b"}])),
         "/accounts/a/wallets" => StatusCode::FORBIDDEN.into_response(),
         "/accounts/b/wallets" => fake::json(json!([{"id": "w"}])),
@@ -468,7 +471,7 @@ async fn a_partition_that_is_skipped_is_told_also_of_a_stream_that_hands_over_no
 
 #[tokio::test]
 async fn a_record_that_is_only_named_and_not_there_is_told() {
-    let fake = bank(|seen| match seen.path.as_str() {
+    let fake = bank(|received| match received.path.as_str() {
         "/events" => fake::json(json!([{"event": 1, "payment": "p"}, {"payment": "q"}])),
         "/payments/p" => StatusCode::NOT_FOUND.into_response(),
         _ => fake::json(json!({"id": "q"})),

@@ -127,7 +127,7 @@ async fn what_is_late_is_seen_after_its_time_or_after_as_many_changes() {
     let late_by = Late { milliseconds: 5_000, changes: 0 };
     standin.set_faults(Faults { late: Some(When::every(1)), late_by, ..Faults::default() });
     standin.advance(30);
-    assert_eq!(page(&standin, ALL).await.0, before, "neither new records nor new statuses are seen");
+    assert_eq!(page(&standin, ALL).await.0, before, "neither new records nor new statuses are visible");
     assert!(standin.fired().shown_late >= 20);
     clock.advance(Duration::from_millis(4_999));
     assert_eq!(page(&standin, ALL).await.0, before);
@@ -178,7 +178,7 @@ async fn settling_ends_the_faults_and_shows_everything() {
     });
     standin.advance(50);
     assert_eq!(get(&standin, ALL).await.status, 500);
-    standin.settle();
+    standin.end_faults();
     assert_eq!(page(&standin, ALL).await.0.len(), standin.truth().transactions.len());
 }
 

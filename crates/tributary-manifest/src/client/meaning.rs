@@ -1,0 +1,138 @@
+//! What an answer leads to: by the rules of its stream, by those of the source, or as usual.
+
+use std::time::Instant;
+
+use jaq_json::Val;
+use reqwest::{StatusCode, Url};
+
+use super::Client;
+use super::rules::{Decision, Evidence, Rules};
+use crate::jq;
+use crate::manifest::Action;
+use crate::wire::{Again, Answer, ClientError, Failed, Incoming, Request, retry};
+
+/// What an answer, or the lack of one, leads to.
+pub enum Meaning {
+    Answered(Answer),
+    Failed(Failed),
+    /// Get another token, then send it again; if that was done already, the error stands.
+    Renew(ClientError),
+}
+
+impl Meaning {
+    fn again(again: Again) -> Self {
+        Self::Failed(Failed::Again(again))
+    }
+
+    fn last(error: ClientError) -> Self {
+        Self::Failed(Failed::Final(error))
+    }
+}
+
+impl Client {
+    /// What the answer `incoming` to `request`, which went to `url`, leads to.
+    pub(super) async fn judge(
+        &self,
+        request: &Request,
+        url: &Url,
+        mut incoming: Incoming,
+        rules: &Rules,
+    ) -> Result<Meaning, ClientError> {
+        let status = incoming.status;
+        if status.is_success() && incoming.body.is_none() {
+            let limit = self.transport.largest_answer();
+            return Ok(Meaning::last(ClientError::TooLarge { request: request.redacted(), limit }));
+        }
+        let json = read_json(&mut incoming).await;
+        if let Some(decision) = self.decide(rules, &incoming, &json).await? {
+            return Ok(self.decided(request, decision, &incoming));
+        }
+        if !status.is_success() {
+            return Ok(self.usual(request, &incoming));
+        }
+        let Incoming { headers, sent_at, .. } = incoming;
+        Ok(match json {
+            Ok(json) => Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at }),
+            Err(why) => Meaning::again(Again::broken(why)),
+        })
+    }
+
+    /// What the rules of the stream and then those of the source decide.
+    async fn decide(
+        &self,
+        rules: &Rules,
+        incoming: &Incoming,
+        json: &Result<Val, String>,
+    ) -> Result<Option<Decision>, ClientError> {
+        let rules = [rules.clone(), self.rules.clone()];
+        let evidence = Evidence {
+            status: incoming.status,
+            headers: incoming.headers.clone(),
+            body: json.clone().unwrap_or_else(|_| {
+                let body = incoming.body.as_deref().unwrap_or_default();
+                Val::from(String::from_utf8_lossy(body).into_owned())
+            }),
+            now: self.transport.clock.now(),
+        };
+        let filters = rules.iter().any(|rules| rules.need_filters(incoming.status));
+        let decide = move |deadline| rules.iter().find_map(|rules| rules.decide(&evidence, deadline));
+        if !filters {
+            return Ok(decide(Instant::now()));
+        }
+        self.cage.run(move |deadline| Ok(decide(deadline))).await.map_err(ClientError::Rules)
+    }
+
+    fn decided(&self, request: &Request, decision: Decision, incoming: &Incoming) -> Meaning {
+        let status = incoming.status;
+        let reason = match decision.reason {
+            Some(reason) => reason,
+            // records are nothing for a log
+            None if status.is_success() => "a rule for errors holds".to_owned(),
+            None => self.transport.excerpt(incoming),
+        };
+        let again = |wait, closes| {
+            let why = format!("it was answered with {status}: {reason}");
+            Meaning::again(Again { why, wait, closes })
+        };
+        let shown = request.redacted();
+        let refused = |excerpt| ClientError::Refused { request: shown, status: status.as_u16(), excerpt };
+        let asked = || retry::asked_pause(&incoming.headers, self.transport.clock.now());
+        match decision.action {
+            Action::Retry => again(decision.wait, false),
+            Action::RateLimited => again(decision.wait.or_else(asked), true),
+            Action::RefreshToken => Meaning::Renew(refused(reason)),
+            Action::SkipPartition => {
+                Meaning::last(ClientError::SkipPartition { request: request.redacted(), reason })
+            }
+            Action::ResetPaging => {
+                Meaning::last(ClientError::ResetPaging { request: request.redacted(), reason })
+            }
+            Action::Fatal => Meaning::last(refused(reason)),
+        }
+    }
+
+    /// What HTTP says that a refusal means.
+    fn usual(&self, request: &Request, incoming: &Incoming) -> Meaning {
+        let (status, excerpt) = (incoming.status, self.transport.excerpt(incoming));
+        if retry::is_passing(status) {
+            let wait = retry::asked_pause(&incoming.headers, self.transport.clock.now());
+            let why = format!("it was answered with {status}: {excerpt}");
+            return Meaning::again(Again { why, wait, closes: true });
+        }
+        let refused = ClientError::Refused { request: request.redacted(), status: status.as_u16(), excerpt };
+        if status == StatusCode::UNAUTHORIZED { Meaning::Renew(refused) } else { Meaning::last(refused) }
+    }
+}
+
+/// The JSON of an answer. Reading a large one takes long enough to hold up other tasks. The body
+/// stays for what is no JSON.
+async fn read_json(incoming: &mut Incoming) -> Result<Val, String> {
+    let body = incoming.body.take().unwrap_or_default();
+    if body.is_empty() && incoming.status == StatusCode::NO_CONTENT {
+        return Ok(Val::Null);
+    }
+    let read = tokio::task::spawn_blocking(move || (jq::parse(&body), body)).await;
+    let Ok((parsed, body)) = read else { return Err("the answer could not be read".to_owned()) };
+    incoming.body = Some(body);
+    parsed.map_err(|error| format!("the answer cannot be used: {error}"))
+}
