@@ -55,7 +55,10 @@ impl Publisher {
                     if listener.is_none() {
                         listener = self.listen().await;
                     }
-                    self.measure_queue().await;
+                    if !self.measure_queue().await {
+                        // what it listens on may be as silent, and would never say so
+                        listener = None;
+                    }
                 }
                 notified = notification(&mut listener) => match notified {
                     Some(feed) => self.wake(&feed),
@@ -109,13 +112,14 @@ impl Publisher {
         }
     }
 
-    async fn measure_queue(&mut self) {
+    /// Whether the database told.
+    async fn measure_queue(&mut self) -> bool {
         let providers: Vec<ProviderName> = self.providers.keys().cloned().collect();
         let backlogs = match soon(changes::backlogs(&self.pool, &providers)).await {
             Ok(backlogs) => backlogs,
             Err(error) => {
                 tracing::error!(%error, "cannot measure the queue of changes");
-                return;
+                return false;
             }
         };
         for provider in &providers {
@@ -128,6 +132,7 @@ impl Publisher {
         for backlog in backlogs {
             self.wake(&format!("{}/{}", backlog.provider, backlog.resource));
         }
+        true
     }
 
     async fn publish_due(&mut self, stop: &CancellationToken) {

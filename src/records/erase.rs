@@ -1,6 +1,8 @@
 //! Erases the data of a person: finds what was kept as it came, which the database cannot search, and
 //! leaves the rest to the database.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -11,6 +13,8 @@ use crate::store::quarantine::{self, Which};
 use crate::store::{self, StoreError, raw_records};
 use tributary_domain::ProviderName;
 
+/// How long it may take, of a provider with very many transactions; in most cases, moments.
+const LIMIT: Duration = Duration::from_secs(630);
 /// Rows that are looked through together.
 const BATCH: u32 = 1_000;
 
@@ -98,7 +102,7 @@ pub async fn erase(
 ) -> Result<Vec<Erased>, StoreError> {
     let Found { raw, quarantine, refusals, .. } = found;
     let Wanted { provider, id, with_payments, .. } = wanted;
-    within(LARGE, async {
+    within(LIMIT, async {
         let mut transaction = store::begin(pool).await?;
         let erasure = Erasure { provider, id, with_payments, raw, quarantine, refusals };
         let erased = erasures::erase(&mut transaction, erasure).await?;

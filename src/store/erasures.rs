@@ -1,6 +1,6 @@
 //! Erasing the data of a person: the function that does it, and what has to be looked through for it.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Executor, PgConnection, PgPool};
 
 use super::StoreError;
 use tributary_domain::ProviderName;
@@ -34,6 +34,8 @@ pub const ORDER_ENDED: &str = "erasures_order_ended";
 /// Erases, in the caller's transaction, and leaves a trace of it without any of the data. Breaks
 /// [`ORDER_ENDED`] while an order of it is open: what it says has still to be sent.
 pub async fn erase(connection: &mut PgConnection, erasure: Erasure<'_>) -> Result<Vec<Erased>, StoreError> {
+    // all transactions are looked through, for those from or to somebody
+    connection.execute("set local statement_timeout = '10min'").await?;
     let erased = sqlx::query_as!(
         Erased,
         r#"select what as "table!", rows as "rows!" from erase_record($1, $2, $3, $4, $5, $6)"#,
@@ -44,13 +46,15 @@ pub async fn erase(connection: &mut PgConnection, erasure: Erasure<'_>) -> Resul
         erasure.quarantine,
         erasure.refusals
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     Ok(erased)
 }
 
 /// How many transactions and orders that are not erased name `id` as the account that pays or is paid.
 pub async fn naming(pool: &PgPool, provider: &ProviderName, id: &str) -> Result<(i64, i64), StoreError> {
+    let mut transaction = super::begin(pool).await?;
+    transaction.execute("set local statement_timeout = '10min'").await?;
     let naming = sqlx::query!(
         r#"select (select count(*) from transactions
                    where provider = $1 and erased_at is null and $2 in (source_account_id, destination_account_id)
@@ -61,7 +65,7 @@ pub async fn naming(pool: &PgPool, provider: &ProviderName, id: &str) -> Result<
         provider.as_str(),
         id
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *transaction)
     .await?;
     Ok((naming.transactions, naming.orders))
 }
