@@ -22,7 +22,7 @@ use crate::http::{
     Stop,
 };
 use crate::payments::{Payer, Payments, Settings};
-use crate::sync::{Cared, Housekeeper, Instance, Retention, Scheduler};
+use crate::sync::{Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
 use crate::telemetry;
 use tributary_manifest::Period;
 
@@ -201,7 +201,8 @@ impl Service {
                 schedulers.push(Scheduler::new(pool.clone(), Arc::clone(compiled), instance.clone()));
             }
         }
-        let housekeeper = Housekeeper::new(pool.clone(), providers.iter().map(cared).collect(), retention);
+        let housekeeper =
+            Housekeeper::new(pool.clone(), providers.iter().map(provider_retention).collect(), retention);
         let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
         let served = served.collect();
@@ -295,17 +296,17 @@ async fn join_within(limit: Duration, tasks: &mut JoinSet<()>) {
 }
 
 /// What the housekeeper has to know of a provider.
-fn cared(declared: &Provider) -> Cared {
+fn provider_retention(declared: &Provider) -> ProviderRetention {
     let provider = declared.name.clone();
     match &declared.source {
-        Source::Pull(manifest) => Cared {
+        Source::Pull(manifest) => ProviderRetention {
             provider,
             raw: manifest.keep_raw,
             longest_budget: manifest.rate_limit.budgets.iter().map(|budget| budget.per).max(),
         },
         // what is there of a provider that is not pulled just now is left alone
         Source::Push | Source::Unset => {
-            Cared { provider, raw: Some(Period::LONGEST), longest_budget: Some(Period::LONGEST) }
+            ProviderRetention { provider, raw: Some(Period::LONGEST), longest_budget: Some(Period::LONGEST) }
         }
     }
 }

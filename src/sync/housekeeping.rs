@@ -44,9 +44,9 @@ impl Default for Retention {
     }
 }
 
-/// A provider that is looked after.
+/// What is kept of a provider that is looked after.
 #[derive(Debug, Clone)]
-pub struct Cared {
+pub struct ProviderRetention {
     pub provider: ProviderName,
     /// For how long records are kept as they came; not at all without it.
     pub raw: Option<Period>,
@@ -61,22 +61,22 @@ pub const FORGETTING: [&str; 5] =
 /// Looks after providers.
 pub struct Housekeeper {
     pool: PgPool,
-    providers: Vec<Cared>,
+    providers: Vec<ProviderRetention>,
     retention: Retention,
 }
 
 impl Housekeeper {
     /// Looks after `providers`.
-    pub fn new(pool: PgPool, providers: Vec<Cared>, retention: Retention) -> Self {
+    pub fn new(pool: PgPool, providers: Vec<ProviderRetention>, retention: Retention) -> Self {
         Self { pool, providers, retention }
     }
 
     /// Works until `stop`.
     pub async fn run(self, stop: CancellationToken) {
         for tick in 0_u64.. {
-            for cared in &self.providers {
-                if let Err(error) = soon(self.report(&cared.provider)).await {
-                    tracing::warn!(provider = %cared.provider, %error, "cannot read how recent runs went");
+            for of_provider in &self.providers {
+                if let Err(error) = soon(self.report(&of_provider.provider)).await {
+                    tracing::warn!(provider = %of_provider.provider, %error, "cannot read how recent runs went");
                 }
             }
             if tick % TICKS_OF_FORGETTING == 0
@@ -112,7 +112,7 @@ impl Housekeeper {
     /// and tokens that nobody uses; and refusals. What waits for somebody is never among it.
     pub async fn forget(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let pool = &self.pool;
-        for Cared { provider, raw, longest_budget } in &self.providers {
+        for ProviderRetention { provider, raw, longest_budget } in &self.providers {
             let before = now - raw.unwrap_or(Period::from_seconds(0)).as_delta();
             in_pieces("raw_records", || raw_records::forget(pool, provider, before, FORGET_BATCH)).await?;
             let before = now - self.retention.runs.as_delta();

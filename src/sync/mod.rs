@@ -17,7 +17,7 @@ mod warned;
 
 pub use breaker::PATIENCE;
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
-pub use housekeeping::{Cared, FORGETTING, Housekeeper, Retention};
+pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
 pub use instance::Instance;
 pub use progress::SyncProgress;
 pub use puller::{Puller, RunOutcome, Work};

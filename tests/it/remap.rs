@@ -12,8 +12,8 @@ use tributary::encryption::Keyring;
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
-    Busy, Cared, DatabaseSink, Housekeeper, Puller, RemapOutcome, RemapRequest, Remapped, Replayed, Replayer,
-    Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
+    Busy, DatabaseSink, Housekeeper, ProviderRetention, Puller, RemapOutcome, RemapRequest, Remapped,
+    Replayed, Replayer, Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
 };
 use tributary_domain::{Origin, Resource};
 use tributary_manifest::{CompiledProvider, MappedRecord, PageSink, RecordPage};
@@ -202,8 +202,8 @@ async fn raw_records_go_when_their_time_is_over() {
     setup.app.sql("update raw_records set kept_at = now() - interval '31 days' where position = (select min(position) from raw_records)").await;
     let month = tributary_manifest::Period::from_seconds(30 * 86_400);
     let housekeeper = |raw| {
-        let cared = Cared { provider: setup.app.name().clone(), raw, longest_budget: None };
-        Housekeeper::new(setup.app.pool.clone(), vec![cared], Retention::default())
+        let of_provider = ProviderRetention { provider: setup.app.name().clone(), raw, longest_budget: None };
+        Housekeeper::new(setup.app.pool.clone(), vec![of_provider], Retention::default())
     };
     housekeeper(Some(month)).forget(Utc::now()).await.unwrap();
     let keys = Keyring::default();

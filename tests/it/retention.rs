@@ -1,7 +1,7 @@
 //! What is past its retention goes, in small pieces; what is younger, or waits for somebody, stays.
 
 use chrono::{TimeDelta, Utc};
-use tributary::sync::{Cared, Housekeeper, Retention};
+use tributary::sync::{Housekeeper, ProviderRetention, Retention};
 use tributary_manifest::Period;
 
 use crate::support::TestApp;
@@ -12,8 +12,8 @@ fn days(days: u32) -> Period {
 }
 
 fn housekeeper(app: &TestApp, raw: Option<Period>, longest_budget: Option<Period>) -> Housekeeper {
-    let cared = Cared { provider: app.name().clone(), raw, longest_budget };
-    Housekeeper::new(app.pool.clone(), vec![cared], Retention::default())
+    let of_provider = ProviderRetention { provider: app.name().clone(), raw, longest_budget };
+    Housekeeper::new(app.pool.clone(), vec![of_provider], Retention::default())
 }
 
 /// What a column of text has, sorted.

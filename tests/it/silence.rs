@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tributary::payments::Policy;
 use tributary::store;
 use tributary::store::leases;
-use tributary::sync::{Cared, Housekeeper, RenewedLease, Retention};
+use tributary::sync::{Housekeeper, ProviderRetention, RenewedLease, Retention};
 
 use crate::support::jobs::{Working, count, file, instance, record, stream, until};
 use crate::support::process::Place;
@@ -106,8 +106,8 @@ async fn a_lease_that_cannot_be_kept_alive_for_its_time_is_given_up() {
 async fn the_housekeeper_goes_on_when_a_silent_database_answers_again() {
     let app = TestApp::new().await;
     let (proxied, proxy) = behind_proxy(&app).await;
-    let cared = Cared { provider: app.name().clone(), raw: None, longest_budget: None };
-    let housekeeper = Housekeeper::new(proxied.pool.clone(), vec![cared], Retention::default());
+    let of_provider = ProviderRetention { provider: app.name().clone(), raw: None, longest_budget: None };
+    let housekeeper = Housekeeper::new(proxied.pool.clone(), vec![of_provider], Retention::default());
     housekeeper.forget(Utc::now()).await.unwrap();
     app.sql(
         "insert into sync_runs (id, provider, stream_group, started_at, finished_at, status)
