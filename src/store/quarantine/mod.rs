@@ -1,11 +1,16 @@
 //! Table `quarantine`: records that no page may hold.
 
+mod reseal;
+mod row;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+pub use self::reseal::reseal;
+use self::row::{Row, cell};
 use super::StoreError;
-use super::sealing::{self, Cell, Resealed};
-use crate::encryption::{Keyring, Place};
+use super::sealing;
+use crate::encryption::Keyring;
 use tributary_domain::{Origin, ProviderName, Resource};
 
 /// A record as it came, and why it was refused.
@@ -46,16 +51,6 @@ impl RefusedRecord {
     }
 }
 
-/// Runs `with` on the column `raw` or `parent` of the row of a record's digest.
-fn cell<T>(
-    (provider, resource, digest): (&str, &str, &[u8]),
-    column: &'static str,
-    with: impl FnOnce(Cell<'_>) -> T,
-) -> T {
-    let row: &[&[u8]] = &[resource.as_bytes(), digest];
-    with(Cell { place: Place { table: "quarantine", column, provider, row }, what: "a record in quarantine" })
-}
-
 /// A record in quarantine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quarantined {
@@ -67,61 +62,6 @@ pub struct Quarantined {
     pub attempts: i32,
     pub first_seen: DateTime<Utc>,
     pub last_seen: DateTime<Utc>,
-}
-
-/// A row of the table. Stream, partition, parent and time are all there or none of them is
-/// (`quarantine_origin_whole`).
-struct Row {
-    id: i64,
-    provider: String,
-    resource: String,
-    raw_digest: Vec<u8>,
-    key_id: Option<String>,
-    raw: Vec<u8>,
-    reason: String,
-    attempts: i32,
-    first_seen: DateTime<Utc>,
-    last_seen: DateTime<Utc>,
-    stream: Option<String>,
-    partition: Option<String>,
-    parent: Option<Vec<u8>>,
-    asked_at: Option<String>,
-    identity: Option<Vec<u8>>,
-    vanished: bool,
-}
-
-impl Row {
-    fn open(mut self, keys: &Keyring) -> Result<Quarantined, StoreError> {
-        let (raw, parent) = (std::mem::take(&mut self.raw), self.parent.take());
-        let at = (self.provider.as_str(), self.resource.as_str(), self.raw_digest.as_slice());
-        let key_id = self.key_id.as_deref();
-        let raw = cell(at, "raw", |cell| cell.open(keys, key_id, raw))?;
-        let parent = parent.map(|parent| cell(at, "parent", |cell| cell.open(keys, key_id, parent)));
-        let parent = parent.transpose()?;
-        Ok(Self { raw, parent, ..self }.into())
-    }
-}
-
-impl From<Row> for Quarantined {
-    fn from(row: Row) -> Self {
-        let Row { id, provider, resource, reason, attempts, first_seen, last_seen, .. } = row;
-        let record = match (row.stream, row.partition, row.parent, row.asked_at) {
-            (Some(stream), Some(partition), Some(parent), Some(asked_at)) => {
-                let (record, identity, vanished) = (row.raw, row.identity, row.vanished);
-                RefusedRecord::Unmapped(Origin {
-                    stream,
-                    partition,
-                    record,
-                    parent,
-                    asked_at,
-                    identity,
-                    vanished,
-                })
-            }
-            _ => RefusedRecord::Canonical(row.raw),
-        };
-        Self { id, provider, resource, record, reason, attempts, first_seen, last_seen }
-    }
 }
 
 /// Which records of the quarantine.
@@ -314,56 +254,4 @@ pub async fn free(
     .execute(connection)
     .await?;
     Ok(gone.rows_affected())
-}
-
-/// Encrypts up to `most` records with ids above `after` with the first of `keys` that are not yet: those
-/// that are encrypted, and the others where records are to be. Moves `after` on; gives `None` where there
-/// are no more.
-pub async fn reseal(
-    pool: &PgPool,
-    keys: &Keyring,
-    after: &mut i64,
-    most: u32,
-) -> Result<Option<Resealed>, StoreError> {
-    let mut transaction = super::begin(pool).await?;
-    let rows = sqlx::query!(
-        "select id, provider, resource, raw_digest, key_id, raw, parent from quarantine
-         where id > $1 and key_id is distinct from $2 and (key_id is not null or $3)
-         order by id limit $4 for update skip locked",
-        *after,
-        keys.ids().next(),
-        keys.encrypts_records(),
-        i64::from(most)
-    )
-    .fetch_all(&mut *transaction)
-    .await?;
-    let Some(last) = rows.last() else { return Ok(None) };
-    *after = last.id;
-    let mut done = Resealed::default();
-    for row in rows {
-        let at = (row.provider.as_str(), row.resource.as_str(), row.raw_digest.as_slice());
-        let resealed = |column, bytes| {
-            cell(at, column, |cell| cell.seal(keys, &cell.open(keys, row.key_id.as_deref(), bytes)?))
-        };
-        let parent = row.parent.map(|parent| resealed("parent", parent)).transpose();
-        let (raw, parent) = match (resealed("raw", row.raw), parent) {
-            (Ok(raw), Ok(parent)) => (raw, parent),
-            (Err(error), _) | (_, Err(error)) => {
-                done.skip(error)?;
-                continue;
-            }
-        };
-        sqlx::query!(
-            "update quarantine set key_id = $2, raw = $3, parent = $4 where id = $1",
-            row.id,
-            raw.key_id,
-            &*raw.bytes,
-            parent.as_ref().map(|parent| &*parent.bytes)
-        )
-        .execute(&mut *transaction)
-        .await?;
-        done.changed += 1;
-    }
-    transaction.commit().await?;
-    Ok(Some(done))
 }
