@@ -39,6 +39,8 @@ create table accounts (
   -- the provider's own time of this state; an older state never replaces a newer one
   provider_updated_at timestamptz,
   updated_at timestamptz not null default clock_timestamp(),
+  -- since when its name and metadata are empty for good: erase_record
+  erased_at timestamptz,
   constraint accounts_pkey primary key (provider, id)
 );
 create index accounts_updated_at_idx on accounts (provider, updated_at);
@@ -51,6 +53,8 @@ create table beneficiaries (
   metadata jsonb not null default '{}' constraint beneficiaries_metadata_flat check (is_flat_metadata(metadata)),
   provider_updated_at timestamptz,
   updated_at timestamptz not null default clock_timestamp(),
+  -- since when its name and metadata are empty for good: erase_record
+  erased_at timestamptz,
   constraint beneficiaries_pkey primary key (provider, id)
 );
 create index beneficiaries_updated_at_idx on beneficiaries (provider, updated_at);
@@ -76,6 +80,8 @@ create table transactions (
   metadata jsonb not null default '{}' constraint transactions_metadata_flat check (is_flat_metadata(metadata)),
   provider_updated_at timestamptz,
   updated_at timestamptz not null default clock_timestamp(),
+  -- since when its name and metadata are empty for good: erase_record
+  erased_at timestamptz,
   constraint transactions_pkey primary key (provider, id)
 );
 create index transactions_updated_at_idx on transactions (provider, updated_at);

@@ -37,6 +37,8 @@ create table feed (
   published_at timestamptz not null,
   id text not null,
   body json not null,
+  -- since when its names and metadata are empty: erase_record, the only change that there is
+  erased_at timestamptz,
   constraint feed_pkey primary key (provider, resource, position),
   constraint feed_published_at_key unique (provider, resource, published_at)
 );
@@ -99,6 +101,9 @@ return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 create function refuse_change() returns trigger
 language plpgsql as $$
 begin
+  if tg_op = 'UPDATE' and is_erasure(tg_table_name, to_jsonb(old), to_jsonb(new)) then
+    return new;
+  end if;
   raise exception 'rows of % are never changed or deleted', tg_table_name
     using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
 end $$;

@@ -111,6 +111,8 @@ begin
   where (n.status, n.asset, n.amount, n.source_account_id, n.destination_account_id, n.metadata)
         is distinct from
         (o.status, o.asset, o.amount, o.source_account_id, o.destination_account_id, o.metadata)
+    -- to erase is no news
+    and n.erased_at is not distinct from o.erased_at
   order by n.id, s.step;
   if found then
     perform pg_notify('tributary_changes', p.provider || '/transactions')
@@ -139,6 +141,11 @@ begin
       using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_identity_frozen',
             hint = 'delete the row and insert another, if it really is another one';
   end if;
+  new.erased_at := coalesce(old.erased_at, new.erased_at);
+  if new.erased_at is not null then
+    new.name := '';
+    new.metadata := '{}';
+  end if;
   new.updated_at := case when (new.name, new.metadata) is distinct from (old.name, old.metadata)
                          then clock_timestamp() else old.updated_at end;
   return new;
@@ -152,6 +159,10 @@ begin
     raise exception 'provider, id, related_transaction_id, type and created_at of a transaction never change'
       using errcode = 'integrity_constraint_violation', constraint = 'transactions_identity_frozen',
             hint = 'Formance keys payments and adjustments on them: leave them out of the update';
+  end if;
+  new.erased_at := coalesce(old.erased_at, new.erased_at);
+  if new.erased_at is not null then
+    new.metadata := '{}';
   end if;
   new.updated_at := case
     when (new.status, new.asset, new.amount, new.source_account_id, new.destination_account_id, new.metadata)

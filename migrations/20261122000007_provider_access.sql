@@ -1,8 +1,9 @@
 -- What the instances that pull one provider share: its refresh token, and how much may be asked.
 
--- The refresh token that is valid now, and the access token that came with it. Both are secrets:
--- whoever reads this table can act for the account holder. `auth_digest` stands for the
--- configuration, the first refresh token included: a newly configured one begins a row of its own.
+-- The refresh token that is valid now, and the access token that came with it. Both are secrets, and
+-- encrypted with a key that is not in the database: whoever reads this table cannot act for the account
+-- holder. `auth_digest` stands for the configuration, the first refresh token included: a newly
+-- configured one begins a row of its own.
 --
 -- Who exchanges the token holds a lease meanwhile, and no transaction: a lost connection must not
 -- let another instance send a single-use token that was sent already. The new token is written,
@@ -10,8 +11,10 @@
 create table provider_tokens (
   provider text not null,
   auth_digest bytea not null constraint provider_tokens_digest_sha256 check (octet_length(auth_digest) = 32),
-  refresh_token text not null,
-  access_token text,
+  -- the tokens' bytes, encrypted with the key of this id; without one they are as they came
+  key_id text,
+  refresh_token bytea not null,
+  access_token bytea,
   -- when the access token is no longer used; null where it is good until it is refused
   usable_until timestamptz,
   -- counts exchanges, so that a late result does not replace a later one
@@ -19,6 +22,8 @@ create table provider_tokens (
   lease uuid,
   leased_until timestamptz,
   updated_at timestamptz not null default clock_timestamp(),
+  -- when somebody last asked for it, to the hour: what nobody uses while another is used is forgotten
+  used_at timestamptz not null default clock_timestamp(),
   constraint provider_tokens_pkey primary key (provider, auth_digest),
   constraint provider_tokens_lease_ends check ((lease is null) = (leased_until is null))
 );

@@ -7,6 +7,8 @@ create table quarantine (
   provider text not null,
   resource text not null constraint quarantine_resource_known
     check (resource in ('accounts', 'balances', 'beneficiaries', 'transactions')),
+  -- raw and parent are encrypted with the key of this id; without one they are as they came
+  key_id text,
   raw bytea not null,
   reason text not null,
   attempts integer not null default 1,
@@ -20,8 +22,9 @@ create table quarantine (
   asked_at text,
   identity bytea,
   vanished boolean not null default false,
-  raw_digest bytea not null
-    generated always as (sha256(raw || coalesce('\x00'::bytea || identity, ''))) stored,
+  -- sha256 of the record as it came, and of its identity: encrypted, the same record is never the
+  -- same bytes
+  raw_digest bytea not null constraint quarantine_digest_sha256 check (octet_length(raw_digest) = 32),
   constraint quarantine_record_key unique (provider, resource, raw_digest),
   constraint quarantine_origin_whole check (num_nulls(stream, partition, parent, asked_at) in (0, 4))
 );
@@ -34,7 +37,9 @@ create table raw_records (
   provider text not null,
   stream text not null,
   partition text not null,
-  digest bytea not null,
+  digest bytea not null constraint raw_records_digest_sha256 check (octet_length(digest) = 32),
+  -- record and parent are encrypted with the key of this id; without one they are as they came
+  key_id text,
   record bytea not null,
   parent bytea not null,
   -- $now: when the request was sent that got the record

@@ -70,6 +70,8 @@ create table payment_orders (
   -- how often it came to wait for a person: what was agreed to in an earlier round counts no more
   round integer not null default 0,
   updated_at timestamptz not null default clock_timestamp(),
+  -- since when description, metadata and reasons are empty for good: erase_record
+  erased_at timestamptz,
 
   constraint payment_orders_idempotency_key unique (provider, kind, idempotency_key),
   constraint payment_orders_provider_key unique (provider, provider_key),
@@ -165,6 +167,15 @@ language plpgsql as $$
 declare
   now_at timestamptz := clock_timestamp();
 begin
+  if is_erasure(tg_table_name, to_jsonb(old), to_jsonb(new)) then
+    return new;
+  end if;
+  if old.erased_at is not null then
+    new.erased_at := old.erased_at;
+    new.provider_metadata := '{}';
+    new.reason := null;
+    new.refusal := null;
+  end if;
   if (new.id, new.provider, new.kind, new.idempotency_key, new.fingerprint, new.asset, new.amount,
       new.source_account_id, new.destination_account_id, new.description, new.metadata, new.created_at,
       new.placed_by)

@@ -78,6 +78,7 @@ declare
   chained boolean := tg_op = 'UPDATE' and old.position is null and new.position is not null
     and to_jsonb(new) - '{position,hash}'::text[] = to_jsonb(old) - '{position,hash}'::text[];
   erased boolean := tg_op = 'UPDATE' and old.erased_at is null and new.erased_at is not null
+    and new.before is null and new.after is null
     and to_jsonb(new) - '{before,after,salt,erased_at}'::text[]
       = to_jsonb(old) - '{before,after,salt,erased_at}'::text[];
 begin
@@ -148,6 +149,11 @@ begin
     where is_now -> w.key is distinct from w.value;
     if was is null then
       return null;
+    end if;
+    if new.erased_at is distinct from old.erased_at then
+      -- what went must not be written down once more
+      was := null;
+      is_now := null;
     end if;
   end if;
   insert into payment_audit (order_id, provider, actor, what, before, after)

@@ -44,7 +44,7 @@ begin
   end if;
   if not 'tributary_operator' = any (missing) then
     grant execute on function approve_payment_order, reject_payment_order, resolve_payment_order,
-      fail_payment_order to tributary_operator;
+      fail_payment_order, erase_record to tributary_operator;
   end if;
   if not 'tributary_writer' = any (missing) then
     grant insert, update, delete on accounts, beneficiaries, transactions, balances to tributary_writer;

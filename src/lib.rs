@@ -3,6 +3,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod encryption;
 pub mod feed;
 pub mod http;
 pub mod payments;

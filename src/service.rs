@@ -16,7 +16,7 @@ use crate::http::{
 };
 use crate::payments::{Payer, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
-use crate::sync::{Housekeeper, Instance, Scheduler};
+use crate::sync::{Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
 use crate::telemetry::{self, Gauges, Metrics};
 use tributary_domain::ProviderName;
 use tributary_manifest::Period;
@@ -60,19 +60,21 @@ pub struct Listeners {
 }
 
 impl Service {
-    /// Makes ready to serve `providers`, behind the proxies that are `trusted`. Once in a process: it
-    /// records metrics from then on.
+    /// Makes ready to serve `providers`, behind the proxies that are `trusted`, and to delete what is past
+    /// `retention`. Once in a process: it records metrics from then on.
     pub fn new(
         pool: &PgPool,
         providers: Vec<Provider>,
         instance: &Instance,
+        retention: Retention,
         trusted: Trusted,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let recorded = telemetry::start_metrics()?;
         telemetry::begin_counters(providers.iter(), &http::routes());
         let (schedulers, payers) = pulled(pool, &providers, instance);
         let names: Vec<ProviderName> = providers.iter().map(|provider| provider.name.clone()).collect();
-        let housekeeper = Housekeeper::new(pool.clone(), keeping(&providers));
+        let kept = providers.iter().map(provider_retention).collect();
+        let housekeeper = Housekeeper::new(pool.clone(), kept, retention);
         let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
         let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
@@ -150,14 +152,20 @@ fn pulled(
     (schedulers, payers)
 }
 
-/// For how long raw records are kept.
-fn keeping(providers: &[Provider]) -> Vec<(ProviderName, Option<Period>)> {
-    let keeping = providers.iter().map(|provider| match &provider.source {
-        Source::Pull(manifest) => (provider.name.clone(), manifest.keep_raw),
+/// What the housekeeper has to know of a provider.
+fn provider_retention(declared: &Provider) -> ProviderRetention {
+    let provider = declared.name.clone();
+    match &declared.source {
+        Source::Pull(manifest) => ProviderRetention {
+            provider,
+            raw: manifest.keep_raw,
+            longest_budget: manifest.rate_limit.budgets.iter().map(|budget| budget.per).max(),
+        },
         // what is there of a provider that is not pulled just now is left alone
-        Source::Push | Source::Unset => (provider.name.clone(), Some(Period::LONGEST)),
-    });
-    keeping.collect()
+        Source::Push | Source::Unset => {
+            ProviderRetention { provider, raw: Some(Period::LONGEST), longest_budget: Some(Period::LONGEST) }
+        }
+    }
 }
 
 /// Has `run` of `worker` go on until `stop`, whatever happens.

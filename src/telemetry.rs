@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 pub use gauges::Gauges;
 
 use crate::config::{Provider, Source};
+use crate::sync::FORGETTING;
 use tributary_domain::{FeedName, Resource};
 use tributary_manifest::Warning;
 
@@ -100,6 +101,10 @@ fn describe() {
     describe_gauge!("tributary_payment_audit_rows", "Rows of the audit of payments");
     describe_gauge!("tributary_payment_audit_head", "The first 12 hex digits of the hash of its last row");
     describe_counter!("tributary_payment_audit_alarms_total", "Times that the audit had lost what it had");
+    describe_counter!(
+        "tributary_deleted_rows_total",
+        "Rows deleted as they were past their retention, by table"
+    );
     describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
     describe_counter!("tributary_task_panics_total", "Tasks that panicked, or ended without being stopped");
 }
@@ -115,6 +120,9 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
     }
     counter!("tributary_rate_limited_total").increment(0);
     counter!("tributary_payment_audit_alarms_total").increment(0);
+    for table in FORGETTING {
+        counter!("tributary_deleted_rows_total", "table" => table).increment(0);
+    }
     for declared in providers {
         let provider = declared.name.to_string();
         for feed in FeedName::ALL {

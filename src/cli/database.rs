@@ -5,15 +5,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use super::Common;
-use crate::store::{self, migrate::require_schema};
+use super::{Common, encryption};
+use crate::store::{self, database, migrate::require_schema};
 use private_pg::PrivatePostgres;
 
 /// An open database. Close it, so that a private server stops with its last user.
 pub struct Database {
     pub pool: PgPool,
     private: Option<(PathBuf, PrivatePostgres)>,
+    /// Looks whether the database goes on answering.
+    watching: Option<JoinHandle<()>>,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -33,14 +37,19 @@ pub enum Login<'a> {
 }
 
 impl Database {
-    /// Opens the database with a pool of `max_connections`. The private one is brought up to
-    /// date at once, as nobody else looks after it.
+    /// Opens the database with a pool of `max_connections`, and gives the process the keys for what is
+    /// encrypted in it. The private one is brought up to date at once, as nobody else looks after it.
+    /// If the database falls silent, the command ends ([`until_silent`]).
     pub async fn open(common: &Common, login: Login<'_>, max_connections: u32) -> Result<Self, Error> {
         if let Some(url) = &common.database_url {
-            return Ok(Self { pool: connect_patiently(url, max_connections).await?, private: None });
+            encryption::install(None)?;
+            let pool = connect_patiently(url, max_connections).await?;
+            let watching = Some(tokio::spawn(watch(pool.clone())));
+            return Ok(Self { pool, private: None, watching });
         }
         let private = PrivatePostgres::open(&common.data).await?;
         left_open().push(common.data.clone());
+        encryption::install(Some(&common.data))?;
         let owner = store::connect(&private.url(), max_connections).await?;
         store::migrate(&owner).await?;
         let name = match login {
@@ -57,7 +66,7 @@ impl Database {
                     .map_err(|error| format!("cannot open the private PostgreSQL as {name}: {error}"))?
             }
         };
-        Ok(Self { pool, private: Some((common.data.clone(), private)) })
+        Ok(Self { pool, private: Some((common.data.clone(), private)), watching: None })
     }
 
     /// As [`Database::open`], where the schema has to be there already.
@@ -74,14 +83,40 @@ impl Database {
         Ok(database)
     }
 
+    /// For a process that goes on by itself when the database answers again.
+    pub fn outlive_silence(&mut self) {
+        if let Some(watching) = self.watching.take() {
+            watching.abort();
+        }
+    }
+
     /// Lets go of the database.
-    pub async fn close(self) {
+    pub async fn close(mut self) {
+        self.outlive_silence();
         self.pool.close().await;
         if let Some((data, private)) = self.private {
             left_open().retain(|open| *open != data);
             close(private).await;
         }
     }
+}
+
+/// Cancelled once the database of a command has fallen silent.
+static SILENT: std::sync::LazyLock<CancellationToken> = std::sync::LazyLock::new(CancellationToken::new);
+
+async fn watch(pool: PgPool) {
+    let error = database::silence(&pool).await;
+    tracing::debug!(%error, "the database fell silent");
+    SILENT.cancel();
+}
+
+/// Ends once the database of the command that runs has not answered for 30 s, with what to tell whoever
+/// typed it: what the command waits for may never come.
+pub async fn until_silent() -> Error {
+    SILENT.cancelled().await;
+    "the database of DATABASE_URL has not answered for 30 s. What was committed stands; is it up, and the network to it? \
+     Then run the command again"
+        .into()
 }
 
 /// The data folders whose private PostgreSQL was opened and not closed.

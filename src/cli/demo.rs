@@ -18,7 +18,7 @@ use crate::config::Provider;
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
 use crate::store;
-use crate::sync::{Instance, SyncProgress};
+use crate::sync::{Instance, Retention, SyncProgress};
 use tributary_domain::Scope;
 use tributary_manifest::Period;
 use tributary_standin::kit;
@@ -81,7 +81,8 @@ async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken)
     let listeners =
         Listeners { public: Listening::bind(args.listen)?, operator: Listening::bind(args.operator_listen)? };
     let addresses = [listeners.public.address()?, listeners.operator.address()?];
-    let server = Service::new(pool, vec![provider], &Instance::default(), Trusted::default())?;
+    let (instance, retention) = (Instance::default(), Retention::default());
+    let server = Service::new(pool, vec![provider], &instance, retention, Trusted::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listeners, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;

@@ -9,6 +9,8 @@ mod conformance;
 mod database;
 #[cfg(feature = "standin")]
 mod demo;
+mod encryption;
+mod erase;
 mod files;
 mod handover;
 mod health;
@@ -83,6 +85,9 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Bring the schema of the database up to this build.
     Migrate,
+    /// Look after the keys with which tokens and records are encrypted.
+    #[command(subcommand)]
+    Encryption(encryption::EncryptionCommand),
     /// Make, list and revoke API keys.
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -101,6 +106,8 @@ enum Command {
     /// Check that the audit of payments is as it was written.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Erase the data of a person; positions, times and amounts stay.
+    Erase(erase::EraseArgs),
     /// List payouts and transfers, approve or reject them, and resolve what waits for a person.
     #[command(subcommand)]
     Payouts(payouts::PayoutsCommand),
@@ -180,7 +187,13 @@ async fn run_to_the_end(
     cli: Cli,
     launch: handover::Launch,
 ) -> Result<ExitCode, Box<dyn std::error::Error + Send + Sync>> {
-    let ended = AssertUnwindSafe(run(cli, launch)).catch_unwind().await;
+    let ended = AssertUnwindSafe(async {
+        tokio::select! {
+            ended = run(cli, launch) => ended,
+            error = database::until_silent() => Err(error),
+        }
+    });
+    let ended = ended.catch_unwind().await;
     database::close_left_open().await;
     ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
@@ -193,6 +206,7 @@ async fn run(
     let result = match cli.command {
         Command::Serve(args) => serve::run(&common, args, launch).await,
         Command::Migrate => migrate::run(&common).await,
+        Command::Encryption(command) => encryption::run(&common, command).await,
         Command::Keys(command) => keys::run(&common, command).await,
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
@@ -200,6 +214,7 @@ async fn run(
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
         Command::Audit(command) => return Ok(audit::run(&common, command).await),
+        Command::Erase(args) => erase::run(&common, args).await,
         Command::Payouts(command) => payouts::run(&common, command).await,
         #[cfg(feature = "standin")]
         Command::Demo(args) => demo::run(&common, args).await,

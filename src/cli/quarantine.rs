@@ -10,6 +10,7 @@ use super::progress::{Shown, confirm};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
 use crate::config;
+use crate::encryption;
 use crate::store::quarantine::{self, Quarantined, Which};
 use crate::sync::{Replayed, Replayer};
 use tributary_domain::{Origin, ProviderName, Resource};
@@ -111,7 +112,7 @@ fn described(record: &Quarantined) -> serde_json::Value {
 
 async fn list(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
     let all = quarantine::count(&database.pool, which).await?;
-    let records = quarantine::list(&database.pool, which, i64::MIN, limit).await?;
+    let records = quarantine::list(&database.pool, &encryption::keyring(), which, i64::MIN, limit).await?;
     match form.output {
         Output::Json => table::json(&records.iter().map(described).collect::<Vec<_>>()),
         Output::Table => table::print(&RECORDS, records.iter().map(row)),
@@ -124,7 +125,9 @@ async fn list(database: &Database, which: Which<'_>, limit: u32, form: OutputArg
 }
 
 async fn find(database: &Database, id: i64) -> Result<Quarantined, String> {
-    let found = quarantine::find(&database.pool, id).await.map_err(|error| error.to_string())?;
+    let found = quarantine::find(&database.pool, &encryption::keyring(), id)
+        .await
+        .map_err(|error| error.to_string())?;
     found.ok_or_else(|| {
         format!("there is no record {id} in quarantine; `tributary quarantine list` shows what there is")
     })

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::database::{Database, Login};
 use super::handover::Launch;
 use super::signals::Signals;
-use super::{CommandResult, Common, files, notify};
+use super::{CommandResult, Common, encryption, files, notify};
 use crate::config::{self, Provider};
 use crate::http::{ConnectionLimits, ForwardedHeader, Handed, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
-use crate::sync::Instance;
+use crate::sync::{Instance, Retention};
 use tributary_manifest::Period;
 
 #[derive(Args)]
@@ -77,10 +77,20 @@ pub struct ServeArgs {
     /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     pub lease: Duration,
+    /// For how long it is kept what was read, when and how it went: 30d.
+    #[arg(long, env = "TRIBUTARY_KEEP_RUNS", default_value = "30d", value_name = "TIME", value_parser = period)]
+    pub keep_runs: Period,
+    /// For how long requests to pay are kept that were refused: 90d.
+    #[arg(long, env = "TRIBUTARY_KEEP_REFUSALS", default_value = "90d", value_name = "TIME", value_parser = period)]
+    pub keep_refusals: Period,
+}
+
+fn period(text: &str) -> Result<Period, String> {
+    Period::try_from(text.to_owned())
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    Ok(Period::try_from(text.to_owned())?.as_duration())
+    Ok(period(text)?.as_duration())
 }
 
 fn some_time(text: &str) -> Result<Duration, String> {
@@ -108,6 +118,10 @@ fn networks(text: &str) -> Result<Networks, String> {
 }
 
 impl ServeArgs {
+    fn retention(&self) -> Retention {
+        Retention { runs: self.keep_runs, refusals: self.keep_refusals }
+    }
+
     fn connection_limits(&self) -> ConnectionLimits {
         let each = self.connections_per_address.unwrap_or(self.connections / 2);
         ConnectionLimits { most: self.connections, each, head: self.head_time, idle: self.idle_time }
@@ -128,7 +142,9 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     let handed = launch.take_handed()?;
     let connections = args.connection_limits().files() + ConnectionLimits::for_operators().files();
     files::allow(connections + args.database_connections as usize)?;
-    let database = Database::open_migrated(common, Login::Service, args.database_connections).await?;
+    let mut database = Database::open_migrated(common, Login::Service, args.database_connections).await?;
+    database.outlive_silence();
+    encryption::require(&providers)?;
     let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
     result
@@ -142,7 +158,8 @@ async fn serve(
     mut signals: Signals,
 ) -> CommandResult {
     let trusted = Trusted::new(args.trusted_proxies.0.clone(), args.forwarded_header);
-    let server = Service::new(pool, providers, &Instance::new(args.lease), trusted)?;
+    let instance = Instance::new(args.lease);
+    let server = Service::new(pool, providers, &instance, args.retention(), trusted)?;
     let listening = |handed: Option<Listening>, address| match handed {
         Some(handed) => Ok(handed),
         None => Listening::bind(address),

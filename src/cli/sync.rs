@@ -12,7 +12,7 @@ use super::database::{Database, Login};
 use super::progress::{Shown, confirm};
 use super::serve::{lease_time, stop_on_signal};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
-use super::{CommandResult, Common};
+use super::{CommandResult, Common, encryption};
 use crate::config::{self, Source};
 use crate::store::Tally;
 use crate::store::leases::Holder;
@@ -96,7 +96,10 @@ pub fn puller(
     stream: Option<&str>,
     instance: Instance,
 ) -> Result<Puller, Error> {
-    let (_, compiled) = pulled(common, name)?;
+    let (manifest, compiled) = pulled(common, name)?;
+    if manifest.refreshes() {
+        encryption::require_key(name)?;
+    }
     let puller = Puller::new(database.pool.clone(), compiled, instance);
     let streams: Vec<&str> =
         puller.groups().iter().flat_map(|group| &group.streams).map(String::as_str).collect();

@@ -10,7 +10,7 @@ use sqlx::postgres::PgListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::database::within;
+use crate::store::database::soon;
 use crate::store::feeds::{FeedPace, Publication};
 use crate::store::{StoreError, changes, feeds};
 use tributary_domain::{FeedName, ProviderName};
@@ -19,9 +19,6 @@ use tributary_domain::{FeedName, ProviderName};
 const TICK: Duration = Duration::from_secs(1);
 /// Changes moved by one statement: some 100 ms of work under the feed's lock.
 const BATCH: i32 = 5_000;
-/// How long the publisher waits for the database before it takes the connection for dead. A
-/// publication that only was slow commits all the same, and is not done twice.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// With a backlog and no room, entries gather at least this long before they are published.
 const GATHER: Duration = Duration::from_millis(50);
 /// A clock that is this far behind what was issued is reported to an operator. Less is what a
@@ -59,7 +56,10 @@ impl Publisher {
                     if listener.is_none() {
                         listener = self.listen().await;
                     }
-                    self.measure_queue().await;
+                    if !self.measure_queue().await {
+                        // what it listens on may be as silent, and would never say so
+                        listener = None;
+                    }
                 }
                 notified = notification(&mut listener) => match notified {
                     Some(feed) => self.wake(&feed),
@@ -92,9 +92,9 @@ impl Publisher {
         let listening = async {
             let mut listener = PgListener::connect_with(&self.pool).await?;
             listener.listen(changes::CHANNEL).await?;
-            Ok(listener)
+            Ok::<_, StoreError>(listener)
         };
-        match within(ANSWER_LIMIT, listening).await {
+        match soon(listening).await {
             Ok(listener) => Some(listener),
             Err(error) => {
                 tracing::warn!(%error, "cannot listen for changes; polling every second");
@@ -113,18 +113,20 @@ impl Publisher {
         }
     }
 
-    async fn measure_queue(&mut self) {
+    /// Whether the database told.
+    async fn measure_queue(&mut self) -> bool {
         let providers: Vec<ProviderName> = self.providers.keys().cloned().collect();
-        let backlogs = match within(ANSWER_LIMIT, changes::backlogs(&self.pool, &providers)).await {
+        let backlogs = match soon(changes::backlogs(&self.pool, &providers)).await {
             Ok(backlogs) => backlogs,
             Err(error) => {
                 tracing::error!(%error, "cannot measure the queue of changes");
-                return;
+                return false;
             }
         };
         for backlog in backlogs {
             self.wake(&format!("{}/{}", backlog.provider, backlog.resource));
         }
+        true
     }
 
     async fn publish_due(&mut self, stop: &CancellationToken) {
@@ -147,7 +149,8 @@ impl Publisher {
     async fn publish_one(&self, provider: &ProviderName, feed: FeedName) -> Option<Duration> {
         let pace = *self.providers.get(provider)?;
         let publication = feeds::publish(&self.pool, provider, feed, pace, BATCH);
-        match within(ANSWER_LIMIT, publication).await {
+        // one that only was slow commits all the same, and is not done twice
+        match soon(publication).await {
             Ok(done) => {
                 report_publication(provider, feed, &done);
                 if done.more { Some(Duration::ZERO) } else { done.retry_after.map(|wait| wait.max(GATHER)) }

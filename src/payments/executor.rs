@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::points::{self, Point};
 use super::policy::Policy;
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Claim, Order};
 use tributary_domain::{PaymentKind, ProviderName};
 use tributary_manifest::{PaymentApi, PaymentApis};
@@ -105,13 +106,13 @@ impl Executor {
     /// Gives the claim of an order back; it is due again after `next`, or not of itself.
     pub async fn later(&self, order: &Order, token: Uuid, next: Option<Duration>) -> Result<(), StoreError> {
         let act = Act { actor: &self.owner, what: "next lookup scheduled" };
-        payment_orders::later(&self.pool, order.id, token, next, act).await
+        soon(payment_orders::later(&self.pool, order.id, token, next, act)).await
     }
 
     /// Leaves the order to a person, loudly.
     pub async fn park(&self, order: &Order, token: Uuid, why: &str) -> Result<(), StoreError> {
         let act = Act { actor: &self.owner, what: "parked for a person" };
-        if payment_orders::park(&self.pool, order.id, token, why, act).await? {
+        if soon(payment_orders::park(&self.pool, order.id, token, why, act)).await? {
             metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.to_string())
                 .increment(1);
             tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key, why,

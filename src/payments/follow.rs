@@ -11,6 +11,7 @@ use super::points::Point;
 use super::{send, view};
 use crate::records::{self, Applied};
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Order};
 use tributary_domain::{OrderState, PaymentState};
 use tributary_manifest::LookupOutcome;
@@ -72,7 +73,7 @@ impl Due<'_> {
     async fn found(&self, state: &PaymentState, next: Duration) -> Result<(), StoreError> {
         let (pool, order) = (&self.executor.pool, self.order);
         let act = Act { actor: &self.executor.owner, what: "found at the provider" };
-        match records::apply(pool, order.id, order.attempt, state, act).await? {
+        match soon(records::apply(pool, order.id, order.attempt, state, act)).await? {
             Applied::Contradiction => {
                 self.park("a lookup found another payment, or contradicted what the provider said before")
                     .await?;
@@ -80,7 +81,7 @@ impl Due<'_> {
             }
             // where it is still open, and still ours
             Applied::Changed | Applied::Unchanged => {
-                payment_orders::look_up_again(pool, order.id, next, act).await
+                soon(payment_orders::look_up_again(pool, order.id, next, act)).await
             }
         }
     }
@@ -121,7 +122,7 @@ impl Due<'_> {
             // none of the requests made a payment, and the last one was refused
             Some(reason) => {
                 let act = Act { actor: &executor.owner, what: "refused, and not found at the provider" };
-                payment_orders::failed(&executor.pool, order.id, token, reason, act).await.map(|_| ())
+                soon(payment_orders::failed(&executor.pool, order.id, token, reason, act)).await.map(|_| ())
             }
             None => self.send_again("it is not found there").await,
         }

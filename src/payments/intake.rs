@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::executor::{Executor, Payer, Route, Settings};
 use super::points::Point;
 use super::{OrderRequest, follow, provider_key, view};
+use crate::store::database::{self, soon};
 use crate::store::payment_orders::{self, Made, NewOrder, NextAttempt, Order};
 use crate::store::payment_refusals::{self, Refusal};
-use crate::store::{StoreError, accounts, database};
+use crate::store::{StoreError, accounts};
 use tributary_domain::{OrderState, PaymentKind, ProviderName};
 
 /// What a request to pay is answered with.
@@ -132,7 +133,7 @@ impl Payments {
             detail,
             body,
         };
-        payment_refusals::keep(&self.0.pool, refusal).await?;
+        soon(payment_refusals::keep(&self.0.pool, refusal)).await?;
         tracing::warn!(%provider, %kind, status, detail, "a request to pay was refused");
         Ok(Placed::Refused(refused))
     }
@@ -152,7 +153,7 @@ type Begun = (Made, Option<JoinHandle<()>>);
 impl Intake<'_> {
     async fn find(&self) -> Result<Option<Order>, StoreError> {
         let Route { provider, kind, .. } = self.route;
-        payment_orders::find(&self.executor.pool, provider, kind, &self.request.idempotency_key).await
+        soon(payment_orders::find(&self.executor.pool, provider, kind, &self.request.idempotency_key)).await
     }
 
     async fn place(&self) -> Result<Placed, NotPlaced> {
@@ -176,14 +177,15 @@ impl Intake<'_> {
     async fn check(&self) -> Result<(), NotPlaced> {
         let Route { provider, kind, payer, api } = self.route;
         let (pool, request) = (&self.executor.pool, &self.request);
-        let source = accounts::find_account(pool, provider, request.source.as_str()).await?;
+        let source = soon(accounts::find_account(pool, provider, request.source.as_str())).await?;
         let source = source.ok_or_else(|| {
             NotPlaced::not_found(format!(
                 "sourceAccountId: there is no account {:?}",
                 request.source.as_str()
             ))
         })?;
-        let destination = view::find_destination(pool, provider, kind, request.destination.as_str()).await?;
+        let destination =
+            soon(view::find_destination(pool, provider, kind, request.destination.as_str())).await?;
         let destination = destination.ok_or_else(|| {
             let id = request.destination.as_str();
             NotPlaced::not_found(format!("destinationAccountId: there is no account or beneficiary {id:?}"))
@@ -250,7 +252,7 @@ impl Intake<'_> {
                 per_day: per_day.as_deref(),
             };
             let claim = executor.claim(&api, Uuid::new_v4());
-            let made = payment_orders::make(&executor.pool, &order, claim).await?;
+            let made = soon(payment_orders::make(&executor.pool, &order, claim)).await?;
             let token = claim.token;
             Ok(begin(&executor, made, token).await)
         });
@@ -280,7 +282,7 @@ impl Intake<'_> {
                 Made::Exists => {}
             }
         }
-        let reply = payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner).await?;
+        let reply = soon(payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner)).await?;
         Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
     }
 
@@ -320,7 +322,7 @@ impl Intake<'_> {
                 wait: executor.settings.wait,
                 per_day: per_day.as_deref(),
             };
-            let made = payment_orders::retry(&executor.pool, &order, again, claim).await?;
+            let made = soon(payment_orders::retry(&executor.pool, &order, again, claim)).await?;
             let token = claim.token;
             Ok(begin(&executor, made, token).await)
         });
@@ -338,7 +340,8 @@ impl Intake<'_> {
             let _ = tokio::time::timeout(self.executor.settings.wait, sending).await;
         }
         self.executor.at(Point::Kept).await;
-        let reply = payment_orders::reply(&self.executor.pool, order.id, true, &self.executor.owner).await?;
+        let reply =
+            soon(payment_orders::reply(&self.executor.pool, order.id, true, &self.executor.owner)).await?;
         Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
     }
 }

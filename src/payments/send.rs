@@ -10,6 +10,7 @@ use super::points::Point;
 use super::view;
 use crate::records::{self, Applied};
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Claim, Order};
 use tributary_manifest::{Prepared, Sent};
 
@@ -37,7 +38,7 @@ pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, t
     executor.at(Point::Sent).await;
     let begun = Moment::now();
     loop {
-        match sending.keep(&sent).await {
+        match soon(sending.keep(&sent)).await {
             Ok(()) => return,
             Err(error) if begun.elapsed() < claim.time => {
                 tracing::error!(order = %order.id, %error, "the outcome of a payment cannot be stored yet; trying again");
@@ -66,7 +67,7 @@ impl Sending<'_> {
         let gate = move || -> futures::future::BoxFuture<'_, Result<(), String>> {
             Box::pin(async move {
                 let begun = Moment::now();
-                let ours = payment_orders::sending(&executor.pool, id, claim).await;
+                let ours = soon(payment_orders::sending(&executor.pool, id, claim)).await;
                 if !ours.map_err(|error| error.to_string())? {
                     return Err("another instance works on it".to_owned());
                 }

@@ -10,6 +10,7 @@ use super::elapsed::after;
 use super::executor::Route;
 use crate::store::StoreError;
 use crate::store::accounts::{self, Party};
+use crate::store::database::soon;
 use crate::store::payment_orders::Order;
 use tributary_domain::{PaymentKind, ProviderName};
 
@@ -24,8 +25,9 @@ pub(super) async fn of_order(
 ) -> Result<serde_json::Value, String> {
     let Route { provider, kind, api, .. } = route;
     let fault = |error: StoreError| error.to_string();
-    let source = accounts::find_account(pool, provider, &order.source_account_id).await.map_err(fault)?;
-    let destination = find_destination(pool, provider, kind, &order.destination_account_id).await;
+    let source = soon(accounts::find_account(pool, provider, &order.source_account_id));
+    let source = source.await.map_err(fault)?;
+    let destination = soon(find_destination(pool, provider, kind, &order.destination_account_id)).await;
     let destination = destination.map_err(fault)?;
     let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
     let shown_after = api.timeout() + api.settle().unwrap_or_default();

@@ -14,6 +14,7 @@ use super::follow;
 use super::intake::Payments;
 use crate::records;
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::payment_orders::{self, Claim};
 use crate::supervision::{self, Part};
 
@@ -67,7 +68,7 @@ impl Worker {
 
     async fn tick(&self, running: &mut JoinSet<()>) -> Result<usize, StoreError> {
         let executor = &self.executor;
-        let lost = payment_orders::expire(&executor.pool, &executor.owner).await?;
+        let lost = soon(payment_orders::expire(&executor.pool, &executor.owner)).await?;
         if lost > 0 {
             tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
         }
@@ -80,7 +81,7 @@ impl Worker {
         };
         let orders = match u32::try_from(room).unwrap_or_default() {
             0 => Vec::new(),
-            room => payment_orders::claim_due(&executor.pool, &names, room, claim).await?,
+            room => soon(payment_orders::claim_due(&executor.pool, &names, room, claim)).await?,
         };
         let claimed = orders.len();
         for order in orders {
@@ -93,7 +94,7 @@ impl Worker {
             });
         }
         for provider in executor.payers.keys() {
-            if let Err(error) = records::match_waiting(&executor.pool, provider).await {
+            if let Err(error) = soon(records::match_waiting(&executor.pool, provider)).await {
                 tracing::error!(%provider, %error, "records that wait for an order's outcome could not be matched; trying again");
             }
         }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 
 use super::orders::{self, Matched};
+use crate::encryption;
 use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{StoreError, Tally, accounts, balances, transactions};
 use tributary_domain::{Account, Balances, ProviderName, Record, Resource, Transaction};
@@ -55,7 +56,8 @@ pub async fn write(
             }
             _ => None,
         });
-        quarantine::keep(connection, provider, resource, &lies.collect::<Vec<_>>()).await?;
+        let lies: Vec<_> = lies.collect();
+        quarantine::keep(connection, &encryption::keyring(), provider, resource, &lies).await?;
     }
     Ok(Written { tally, refused })
 }
@@ -92,7 +94,7 @@ async fn write_records(
         tally += write_wave(connection, provider, resource, &wave).await?;
     }
     if !refused.is_empty() {
-        quarantine::keep(connection, provider, resource, refused).await?;
+        quarantine::keep(connection, &encryption::keyring(), provider, resource, refused).await?;
     }
     Ok(tally)
 }

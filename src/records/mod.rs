@@ -2,6 +2,7 @@
 //! again or taken out of the quarantine is matched to the orders to pay and written, together.
 
 mod batch;
+pub mod erase;
 mod matching;
 mod orders;
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::batch::{self, Batch};
 use super::matching::{Decision, Known};
+use crate::encryption;
 use crate::store::payment_orders::{self, Act};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::{self, StoreError, Tally, transactions, unmatched_records};
@@ -205,7 +206,8 @@ pub async fn match_waiting(
         tally += batch::write_decided(&mut transaction, provider, Resource::Transactions, &batch).await?;
     }
     if !refused.is_empty() {
-        quarantine::keep(&mut transaction, provider, Resource::Transactions, &refused).await?;
+        let keys = encryption::keyring();
+        quarantine::keep(&mut transaction, &keys, provider, Resource::Transactions, &refused).await?;
     }
     unmatched_records::remove(&mut transaction, &done).await?;
     transaction.commit().await?;

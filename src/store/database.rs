@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{Connection, Executor, PgPool, Postgres, Transaction};
+use tokio::time::Instant;
+
+use super::protection;
 
 /// What a statement or a connection failed with. The layers above decide by its kind; its
 /// text is for logs and never for a client.
@@ -22,6 +25,12 @@ pub enum StoreError {
     /// The schema of the database is not the one that this build needs.
     #[error("{0}")]
     Schema(String),
+    /// The connection is not protected as it has to be; the text says what to write into the URL.
+    #[error("{0}")]
+    Unprotected(String),
+    /// What is kept encrypted cannot be read, or may not be kept: its key is not here.
+    #[error("{0}")]
+    Sealed(String),
 }
 
 impl StoreError {
@@ -80,35 +89,75 @@ pub fn worker_gone() -> StoreError {
 
 /// How long a connection that is given back to the pool may take to show that it lives.
 const RETURN_LIMIT: Duration = Duration::from_secs(2);
+/// How long a small piece of work may take: no more than a few statements on a few rows.
+const SOON: Duration = Duration::from_secs(10);
+/// How long a large one may take: a batch of records, a deletion of many rows. More than the server
+/// grants a statement, so that it is the server that ends one that only is slow.
+pub const LARGE: Duration = Duration::from_secs(75);
+/// How often whoever waits for the database looks whether it lives, and for how long it may be silent.
+const LOOK: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// Waits for `work` on the database, but not for ever: a network that goes silent says nothing
-/// of it, and PostgreSQL's own limits do not reach through it.
-pub async fn within<T>(
+/// of it, and PostgreSQL's own limits do not reach through it. What was asked for may have been done
+/// all the same, as after any lost answer.
+pub fn within<T, E: From<StoreError>>(
     limit: Duration,
-    work: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    match tokio::time::timeout(limit, work).await {
-        Ok(done) => done,
-        Err(_) => Err(StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))),
+    work: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>> {
+    // in a box, as futures of futures of futures grow large otherwise
+    let limited = tokio::time::timeout(limit, Box::pin(work));
+    async { limited.await.unwrap_or_else(|_| Err(silent().into())) }
+}
+
+/// As [`within`], of work that takes moments where nothing is wrong; gives up after 10 s.
+pub fn soon<T, E: From<StoreError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = Result<T, E>> {
+    within(SOON, work)
+}
+
+fn silent() -> StoreError {
+    StoreError::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+}
+
+/// Ends once the database has not answered for 30 s, on a connection of `pool` besides the one that
+/// works: for work that may take long, such as a migration, and must not wait for a dead network.
+pub async fn silence(pool: &PgPool) -> StoreError {
+    let mut heard = Instant::now();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match within(LOOK, ping(pool)).await {
+            Ok(()) => heard = Instant::now(),
+            Err(error) if heard.elapsed() >= SILENCE => return error,
+            Err(_) => {}
+        }
     }
 }
 
-/// A pool of at most `max_connections` connections to `url`. Statements that outlast 60 s are
-/// cut by the server, and a wait for a free connection ends after 3 s: Formance waits 10.
+/// What each session begins with. The server's limits come first: a statement, a wait for a lock
+/// (unless the database or the role says another) and a transaction that its client forgot. Then
+/// how soon the server notices that a client is gone, whose locks it would else hold for hours.
+const BEGIN_SESSION: &str = "
+    set application_name = 'tributary'; set timezone = 'UTC';
+    set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s';
+    select set_config('lock_timeout', '30s', false) where current_setting('lock_timeout') = '0';
+    set tcp_keepalives_idle = 30; set tcp_keepalives_interval = 10; set tcp_keepalives_count = 3;
+    set tcp_user_timeout = '60s';
+    set default_transaction_isolation = 'read committed'; set jit = off";
+
+/// A pool of at most `max_connections` connections to `url`. Statements that outlast 60 s, and waits
+/// for a lock that outlast 30 s, are cut by the server, and a wait for a free connection ends after
+/// 3 s: Formance waits 10. A server on another machine has to prove who it is, unless the URL says
+/// otherwise (`sslmode`).
 pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreError> {
-    let options: PgConnectOptions = url.parse()?;
+    let options = protection::options(url)?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(3))
         .after_connect(|connection, _| {
             Box::pin(async move {
-                connection
-                    .execute(
-                        "set application_name = 'tributary'; set timezone = 'UTC';
-                         set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s';
-                         set default_transaction_isolation = 'read committed'; set jit = off",
-                    )
-                    .await?;
+                connection.execute(BEGIN_SESSION).await?;
                 Ok(())
             })
         })
@@ -120,8 +169,9 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreErr
                 Ok(true)
             })
         })
-        .connect_with(options.statement_cache_capacity(200))
-        .await?;
+        .connect_with(options.clone().statement_cache_capacity(200))
+        .await
+        .map_err(|error| protection::explain(&options, error))?;
     Ok(pool)
 }
 

@@ -7,6 +7,8 @@ pub mod balances;
 
 pub mod changes;
 pub mod database;
+pub mod encrypted;
+pub mod erasures;
 pub mod feed;
 pub mod feeds;
 pub mod leases;
@@ -16,11 +18,13 @@ pub mod payment_orders;
 pub mod unmatched_records;
 
 pub mod payment_refusals;
+mod protection;
 pub mod provider_tokens;
 pub mod quarantine;
 pub mod raw_records;
 pub mod request_log;
 pub mod roles;
+mod sealing;
 pub mod sync_cursors;
 pub mod sync_known_next;
 pub mod sync_open_records;
@@ -30,6 +34,7 @@ pub mod transactions;
 
 pub use database::{StoreError, begin, connect};
 pub use migrate::migrate;
+pub use sealing::Resealed;
 
 /// A length of time as PostgreSQL takes it.
 fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {

@@ -94,3 +94,16 @@ pub async fn list(
     .await?;
     Ok(kept)
 }
+
+/// Forgets up to `most` refusals that last happened before `before`; gives how many.
+pub async fn forget(pool: &PgPool, before: DateTime<Utc>, most: u32) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "delete from payment_refusals where id in (
+           select id from payment_refusals where last_at < $1 order by last_at limit $2)",
+        before,
+        i64::from(most)
+    )
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

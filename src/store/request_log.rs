@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
 
@@ -53,6 +54,27 @@ pub async fn close_for(pool: &PgPool, provider: &ProviderName, wait: Duration) -
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Forgets up to `most` requests of the provider that were counted before `before`; gives how many.
+/// Requests that are counted do so themselves, but of a provider that is asked no more nobody would.
+pub async fn forget(
+    pool: &PgPool,
+    provider: &ProviderName,
+    before: DateTime<Utc>,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "delete from request_log l using (
+           select number from request_log where provider = $1 order by number limit $3) oldest
+         where l.provider = $1 and l.number = oldest.number and l.at < $2",
+        provider.as_str(),
+        before,
+        i64::from(most)
+    )
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
 }
 
 fn interval(period: Duration) -> PgInterval {

@@ -233,13 +233,21 @@ pub async fn warnings(pool: &PgPool, run: Uuid) -> Result<Vec<RunWarning>, Store
     Ok(warnings)
 }
 
-/// Forgets runs of the provider that began more than `days` ago; gives how many.
-pub async fn forget_older(pool: &PgPool, provider: &ProviderName, days: i32) -> Result<u64, StoreError> {
+/// Forgets up to `most` runs of the provider that ended before `before`, with their streams and
+/// warnings; gives how many.
+pub async fn forget(
+    pool: &PgPool,
+    provider: &ProviderName,
+    before: DateTime<Utc>,
+    most: u32,
+) -> Result<u64, StoreError> {
     let forgotten = sqlx::query!(
-        "delete from sync_runs
-         where provider = $1 and status <> 'running' and started_at < now() - make_interval(days => $2)",
+        "delete from sync_runs where id in (
+           select id from sync_runs
+           where provider = $1 and started_at < $2 and finished_at < $2 order by started_at limit $3)",
         provider.as_str(),
-        days
+        before,
+        i64::from(most)
     )
     .execute(pool)
     .await?;

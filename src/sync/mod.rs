@@ -17,11 +17,12 @@ mod warned;
 
 pub use breaker::PATIENCE;
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
-pub use housekeeping::Housekeeper;
+pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
 pub use instance::Instance;
 pub use progress::SyncProgress;
 pub use puller::{Puller, RunOutcome, Work};
 pub use remap::{RemapFailure, RemapOutcome, RemapRequest, Remapped};
+pub use renewed_lease::RenewedLease;
 pub use replay::{Replayed, Replayer};
 pub use scheduler::Scheduler;
 pub use shared::DatabaseShared;

@@ -14,6 +14,7 @@ use super::breaker::{self, FailedRun};
 use super::renewed_lease::RenewedLease;
 use super::sink::{self, DatabaseSink, SinkError};
 use super::{DatabaseShared, Instance, SyncProgress, WarnedOf};
+use crate::store::database::{soon, within};
 use crate::store::leases::{self, Lease, Taken};
 use crate::store::sync_tasks::{self, Scheduled, Task};
 use crate::store::{self, StoreError, Tally, sync_cursors, sync_runs};
@@ -117,7 +118,7 @@ impl Puller {
             tracing::warn!(provider = %self.provider, group = taken.lease.group, before,
                 "took over from an instance that did not renew its lease");
         }
-        let outcome = match self.begin(&taken.lease, work).await? {
+        let outcome = match soon(self.begin(&taken.lease, work)).await? {
             None => Some(RunOutcome::Interrupted),
             Some(begun) if begun.tasks.is_empty() && matches!(work, Work::Due) => None,
             Some(begun) => Some(self.read(taken, begun, &lease, stop).await?),
@@ -188,7 +189,7 @@ impl Puller {
         };
         let requests = ended.report.as_ref().map_or(0, |report| report.requests);
         let error = ended.error.clone();
-        if !self.end(taken, begun, ended).await? {
+        if !within(sink::page_limit(lease), self.end(taken, begun, ended)).await? {
             return Ok(self.lost(lease));
         }
         self.progress.add_run();
@@ -200,7 +201,7 @@ impl Puller {
 
     fn lost(&self, lease: &Lease) -> RunOutcome {
         tracing::warn!(provider = %self.provider, group = lease.group,
-            "this instance lost its lease: it did not renew it in time, and another instance took over");
+            "this instance lost its lease: it could not renew it in time, and another instance may have taken over");
         RunOutcome::Interrupted
     }
 

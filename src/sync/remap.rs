@@ -7,8 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::foreground::Busy;
 use super::puller::Puller;
-use super::sink::SinkError;
+use super::sink::{SinkError, page_limit};
+use crate::encryption;
 use crate::records::{self, Batch, Written};
+use crate::store::database::{LARGE, within};
 use crate::store::leases::{self, Holder, Lease};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
 use crate::store::raw_records::{self, KeptRecord};
@@ -78,7 +80,7 @@ impl Puller {
         let mut kept = 0;
         for name in self.groups.iter().flat_map(|group| &group.streams) {
             if stream.is_none_or(|stream| stream == name) {
-                kept += raw_records::count(&self.pool, &self.provider, name).await?;
+                kept += within(LARGE, raw_records::count(&self.pool, &self.provider, name)).await?;
             }
         }
         Ok(kept)
@@ -145,57 +147,73 @@ impl Puller {
         let last = self.last_states(stream).await?;
         // ids that this brings: their earlier states are news
         let mut born = HashSet::new();
-        let mut after = i64::MIN;
+        let (keys, mut after) = (encryption::keyring(), i64::MIN);
         loop {
-            let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
+            let kept =
+                within(LARGE, raw_records::list(&self.pool, &keys, &self.provider, stream, after, BATCH))
+                    .await?;
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(()) };
             let mapped = self.compiled.map_again(origins(&kept)).await?;
-            let mut piece = sort(&kept, mapped);
-            let mut transaction = store::begin(&self.pool).await?;
-            leases::limit_silence(&mut transaction, lease).await?;
-            if resource == Resource::Transactions {
-                let ids: Vec<&str> =
-                    piece.states.iter().map(|state| records::row_key(&state.record)).collect();
-                let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
-                born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
-            }
-            let before = piece.states.len();
-            piece.states.retain(|state| {
-                let id = records::row_key(&state.record);
-                born.contains(id) || last.get(id) == Some(&state.place)
-            });
-            let superseded = (before - piece.states.len()) as u64;
-            let records = piece.states.into_iter().map(|state| state.record).collect();
-            let batch = Batch { records, refused: piece.refused, backfill: true, decides: true };
-            let Written { tally, refused } =
-                records::write(&mut transaction, &self.provider, resource, &batch).await?;
-            let quarantined = (batch.refused.len() + refused.len()) as u64;
-            let mapped = || piece.mapped.iter().map(|index| &kept[*index].origin);
-            let raw: Vec<&[u8]> = mapped().map(|origin| origin.record.as_slice()).collect();
-            let identities: Vec<Option<&[u8]>> = mapped().map(|origin| origin.identity.as_deref()).collect();
-            let freed =
-                quarantine::free(&mut transaction, &self.provider, resource, &raw, &identities).await?;
-            if !leases::confirm(&mut transaction, lease).await? {
-                return Err(SinkError::LeaseLost.into());
-            }
-            transaction.commit().await?;
+            let piece = sort(&kept, mapped);
+            let written = self.write_again(lease, resource, (&kept, piece), &last, &mut born);
+            let written = within(page_limit(lease), written).await?;
             done.read += kept.len() as u64;
-            done.tally += tally;
-            done.superseded += superseded;
-            done.quarantined += quarantined;
-            done.freed += freed;
+            done.tally += written.tally;
+            done.superseded += written.superseded;
+            done.quarantined += written.quarantined;
+            done.freed += written.freed;
             (request.report)(done);
             after = newest;
         }
+    }
+
+    /// Writes what a batch of kept records is mapped to now, under `lease`.
+    async fn write_again(
+        &self,
+        lease: &Lease,
+        resource: Resource,
+        (kept, mut piece): (&[KeptRecord], Piece),
+        last: &HashMap<String, MappedAt>,
+        born: &mut HashSet<String>,
+    ) -> Result<Remapped, RemapFailure> {
+        let mut transaction = store::begin(&self.pool).await?;
+        leases::limit_silence(&mut transaction, lease).await?;
+        if resource == Resource::Transactions {
+            let ids: Vec<&str> = piece.states.iter().map(|state| records::row_key(&state.record)).collect();
+            let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
+            born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
+        }
+        let before = piece.states.len();
+        piece.states.retain(|state| {
+            let id = records::row_key(&state.record);
+            born.contains(id) || last.get(id) == Some(&state.place)
+        });
+        let superseded = (before - piece.states.len()) as u64;
+        let records = piece.states.into_iter().map(|state| state.record).collect();
+        let batch = Batch { records, refused: piece.refused, backfill: true, decides: true };
+        let Written { tally, refused } =
+            records::write(&mut transaction, &self.provider, resource, &batch).await?;
+        let quarantined = (batch.refused.len() + refused.len()) as u64;
+        let mapped = || piece.mapped.iter().map(|index| &kept[*index].origin);
+        let raw: Vec<&[u8]> = mapped().map(|origin| origin.record.as_slice()).collect();
+        let identities: Vec<Option<&[u8]>> = mapped().map(|origin| origin.identity.as_deref()).collect();
+        let freed = quarantine::free(&mut transaction, &self.provider, resource, &raw, &identities).await?;
+        if !leases::confirm(&mut transaction, lease).await? {
+            return Err(SinkError::LeaseLost.into());
+        }
+        transaction.commit().await?;
+        Ok(Remapped { tally, superseded, quarantined, freed, ..Remapped::default() })
     }
 
     /// Which state of each record came last: the only one that a record that is there already
     /// may be brought to, as the ones before it are history that has been served.
     async fn last_states(&self, stream: &str) -> Result<HashMap<String, MappedAt>, RemapFailure> {
         let mut last = HashMap::new();
-        let mut after = i64::MIN;
+        let (keys, mut after) = (encryption::keyring(), i64::MIN);
         loop {
-            let kept = raw_records::list(&self.pool, &self.provider, stream, after, BATCH).await?;
+            let kept =
+                within(LARGE, raw_records::list(&self.pool, &keys, &self.provider, stream, after, BATCH))
+                    .await?;
             let Some(newest) = kept.last().map(|kept| kept.position) else { return Ok(last) };
             let mapped = self.compiled.map_again(origins(&kept)).await?;
             for state in sort(&kept, mapped).states {

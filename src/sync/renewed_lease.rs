@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Instance;
 use crate::store::StoreError;
+use crate::store::database::{soon, within};
 use crate::store::leases::{self, Holder, Lease, Taken};
 use tributary_domain::ProviderName;
 
@@ -42,7 +43,7 @@ impl RenewedLease {
         // a task goes on when nobody waits for it any more, and then drops what it took
         let taking = tokio::spawn(async move {
             let Instance { name, lease_time } = &instance;
-            let taken = leases::take_now(&pool, &provider, &group, name, *lease_time).await?;
+            let taken = soon(leases::take_now(&pool, &provider, &group, name, *lease_time)).await?;
             Ok(taken.map(|taken| Self::new(&pool, taken)))
         });
         taking.await.expect("taking a lease does not panic, and nobody aborts it")
@@ -62,14 +63,15 @@ impl RenewedLease {
         &self.taken
     }
 
-    /// Cancelled once the lease is known to have passed to another.
+    /// Cancelled once the lease is known to have passed to another, or may have: it could not be
+    /// kept alive for all of its time.
     pub fn lost(&self) -> CancellationToken {
         self.lost.clone()
     }
 
     /// Gives the lease back at once.
     pub async fn give_back(mut self) -> Result<(), StoreError> {
-        leases::give_back(&self.pool, &self.taken.lease).await?;
+        soon(leases::give_back(&self.pool, &self.taken.lease)).await?;
         self.open = false;
         Ok(())
     }
@@ -93,7 +95,7 @@ impl Drop for RenewedLease {
 /// Gives a lease back however often the database is not available, until its time is over anyway.
 async fn give_back_in_the_end(pool: PgPool, lease: Lease) {
     let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
-    while let Err(error) = leases::give_back(&pool, &lease).await {
+    while let Err(error) = soon(leases::give_back(&pool, &lease)).await {
         if begun.elapsed() + pause > lease.time {
             tracing::warn!(%error, group = lease.group, "a lease passes on only when its time is over");
             return;
@@ -104,15 +106,22 @@ async fn give_back_in_the_end(pool: PgPool, lease: Lease) {
 }
 
 async fn renew(pool: PgPool, lease: Lease, lost: CancellationToken) {
+    let mut confirmed_at = Instant::now();
     loop {
         tokio::time::sleep(lease.time / RENEWALS).await;
-        let confirmed = async {
+        let begun = Instant::now();
+        let confirming = async {
             let mut connection = pool.acquire().await?;
             leases::confirm(&mut connection, &lease).await
         };
-        match confirmed.await {
-            Ok(true) => {}
+        // a connection that went silent must not keep the next sign of life from another one
+        match within(lease.time / RENEWALS, confirming).await {
+            Ok(true) => confirmed_at = begun,
             Ok(false) => return lost.cancel(),
+            Err(error) if confirmed_at.elapsed() > lease.time => {
+                tracing::error!(%error, group = lease.group, "a lease could not be kept alive for all of its time");
+                return lost.cancel();
+            }
             // whoever takes it over meanwhile is found out with the next page
             Err(error) => tracing::warn!(%error, group = lease.group, "cannot renew a lease; trying again"),
         }

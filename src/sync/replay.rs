@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
+use crate::encryption;
 use crate::records::{self, Batch, Written};
+use crate::store::database::{LARGE, soon, within};
 use crate::store::quarantine::{self, Quarantined, RefusedRecord, Which};
 use crate::store::{self, StoreError, Tally};
 use tributary_domain::{ProviderName, Record, Resource, parse_record};
@@ -57,7 +59,9 @@ impl<'a> Replayer<'a> {
         let mut done = Replayed::default();
         let mut after = i64::MIN;
         loop {
-            let records = quarantine::list(self.pool, which, after, BATCH).await?;
+            let records =
+                within(LARGE, quarantine::list(self.pool, &encryption::keyring(), which, after, BATCH))
+                    .await?;
             let Some(newest) = records.last().map(|record| record.id) else { return Ok(done) };
             for record in records {
                 self.replay(&record, &mut done).await?;
@@ -71,7 +75,7 @@ impl<'a> Replayer<'a> {
     /// it stays with the reason of now.
     pub async fn replay(&self, record: &Quarantined, done: &mut Replayed) -> Result<(), StoreError> {
         let refusal = match self.mapped(record).await {
-            Ok(mapped) => match self.write(record, mapped).await {
+            Ok(mapped) => match within(LARGE, self.write(record, mapped)).await {
                 Ok(Freed::Written(tally)) => {
                     done.tally += tally;
                     done.freed += 1;
@@ -85,7 +89,8 @@ impl<'a> Replayer<'a> {
             },
             Err(reason) => reason,
         };
-        quarantine::refuse_again(&mut *self.pool.acquire().await?, record.id, &refusal).await?;
+        soon(async { quarantine::refuse_again(&mut *self.pool.acquire().await?, record.id, &refusal).await })
+            .await?;
         done.refused += 1;
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::puller::{Puller, RunOutcome, Work};
 use super::renewed_lease::RenewedLease;
 use super::{Instance, SyncProgress};
 use crate::store::StoreError;
+use crate::store::database::soon;
 use crate::store::leases;
 use crate::supervision::{self, Part};
 use tributary_domain::ProviderName;
@@ -81,7 +82,7 @@ impl Scheduler {
     }
 
     async fn register(&self) -> bool {
-        let registered = self.puller.register().await;
+        let registered = soon(self.puller.register()).await;
         if let Err(error) = &registered {
             tracing::error!(provider = %self.puller.provider, %error, "cannot schedule; trying again");
         }
@@ -95,7 +96,8 @@ impl Scheduler {
         let Instance { name, lease_time } = &puller.instance;
         let taken =
             leases::take_due(&puller.pool, &puller.provider, &groups, self.concurrency, name, *lease_time);
-        let taken = taken.await.unwrap_or_else(|error| {
+        // one that is taken and not heard of passes on when its time is over
+        let taken = soon(taken).await.unwrap_or_else(|error| {
             tracing::error!(provider = %puller.provider, %error, "cannot find out which syncs are due");
             None
         });

@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 
+use crate::encryption::{self, Keyring};
+use crate::store::database::soon;
 use crate::store::provider_tokens::{self, Access, TokenClaim, TokenLease, TokenSlot};
 use crate::store::{StoreError, request_log};
 use tributary_domain::ProviderName;
@@ -25,12 +27,19 @@ pub struct DatabaseShared {
     pool: PgPool,
     provider: ProviderName,
     lease: Duration,
+    keys: Keyring,
 }
 
 impl DatabaseShared {
-    /// What the instances that pull `provider` share in the database of `pool`.
+    /// What the instances that pull `provider` share in the database of `pool`; tokens encrypted with
+    /// the keys of this process.
     pub fn new(pool: PgPool, provider: ProviderName) -> Self {
-        Self { pool, provider, lease: LEASE }
+        Self { pool, provider, lease: LEASE, keys: encryption::keyring() }
+    }
+
+    /// With tokens encrypted with `keys`.
+    pub fn with_keys(self, keys: Keyring) -> Self {
+        Self { keys, ..self }
     }
 
     /// With exchanges claimed for another length of time: longer than an answer may take, as
@@ -43,9 +52,9 @@ impl DatabaseShared {
         let slot = TokenSlot { provider: &self.provider, auth_digest: exchange.key.as_bytes() };
         let stale = exchange.stale.as_ref().map(Secret::expose);
         let lease = loop {
-            let claim =
-                provider_tokens::claim(&self.pool, slot, exchange.first.expose(), stale, self.lease).await;
-            match claim.map_err(out_of_reach)? {
+            let first = exchange.first.expose();
+            let claim = provider_tokens::claim(&self.pool, &self.keys, slot, first, stale, self.lease);
+            match soon(claim).await.map_err(out_of_reach)? {
                 TokenClaim::Kept(access) => return Ok(from_store(access)),
                 TokenClaim::Granted(lease) => break lease,
                 TokenClaim::Busy => tokio::time::sleep(RECHECK).await,
@@ -55,7 +64,7 @@ impl DatabaseShared {
             Ok(granted) => self.keep(slot, &lease, granted).await,
             Err(error) => {
                 // if this fails, the lease ends by itself
-                if let Err(error) = provider_tokens::release(&self.pool, slot, &lease).await {
+                if let Err(error) = soon(provider_tokens::release(&self.pool, slot, &lease)).await {
                     tracing::warn!(provider = %self.provider, %error, "the lease of a token could not be given back");
                 }
                 Err(error)
@@ -77,7 +86,7 @@ impl DatabaseShared {
         };
         let mut pause = RECHECK;
         loop {
-            match provider_tokens::keep(&self.pool, slot, lease, refresh, &access).await {
+            match soon(provider_tokens::keep(&self.pool, &self.keys, slot, lease, refresh, &access)).await {
                 Ok(true) => return Ok(granted.access),
                 Ok(false) => {
                     let why = "another instance exchanged the token meanwhile".to_owned();
@@ -108,7 +117,7 @@ impl Shared for DatabaseShared {
         Box::pin(async move {
             let budgets: Vec<_> = budgets.iter().map(|budget| (budget.requests, budget.per)).collect();
             let delay =
-                request_log::take(&self.pool, &self.provider, &budgets).await.map_err(out_of_reach)?;
+                soon(request_log::take(&self.pool, &self.provider, &budgets)).await.map_err(out_of_reach)?;
             Ok(match delay {
                 None => Admission::Go,
                 Some(delay) if delay.by_budget => Admission::Wait { wait: delay.wait, why: Closed::ByBudget },
@@ -119,7 +128,7 @@ impl Shared for DatabaseShared {
 
     fn close_for(&self, wait: Duration) -> BoxFuture<'_, Result<(), SharedError>> {
         Box::pin(async move {
-            request_log::close_for(&self.pool, &self.provider, wait).await.map_err(out_of_reach)
+            soon(request_log::close_for(&self.pool, &self.provider, wait)).await.map_err(out_of_reach)
         })
     }
 

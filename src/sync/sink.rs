@@ -2,6 +2,7 @@
 //! while the run has its lease.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
 use chrono::Utc;
 use metrics::counter;
@@ -11,7 +12,9 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{SyncProgress, WarnedOf, warned};
+use crate::encryption;
 use crate::records::{self, Batch, Written};
+use crate::store::database::{soon, within};
 use crate::store::leases::{self, Lease};
 use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::sync_open_records::{self, OpenRow};
@@ -21,6 +24,14 @@ use tributary_domain::{FeedName, ProviderName, Record, RecordError, Resource, pa
 use tributary_manifest::{
     CompiledProvider, MappedRecord, OpenRecord, PageSink, RecordPage, StreamGroup, Warning, Warnings,
 };
+
+/// How long the commit of a page may take at most: several times as long as whoever holds the lease
+/// may be silent, and long enough for a page that had to wait for others.
+pub fn page_limit(lease: &Lease) -> Duration {
+    (lease.time * 4).max(LEAST_PAGE_LIMIT)
+}
+
+const LEAST_PAGE_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why a page was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -128,7 +139,8 @@ impl<'a> DatabaseSink<'a> {
         let (stream, partition) = (&page.stream, &page.partition);
         sync_open_records::save(connection, self.provider(), stream, partition, &open, &page.closed).await?;
         if !page.raw.is_empty() {
-            raw_records::keep(connection, self.provider(), stream, partition, &page.raw).await?;
+            let keys = encryption::keyring();
+            raw_records::keep(connection, &keys, self.provider(), stream, partition, &page.raw).await?;
         }
         if let Some(cursor) = &page.cursor {
             sync_cursors::save(connection, self.provider(), stream, partition, cursor).await?;
@@ -265,8 +277,11 @@ impl PageSink for DatabaseSink<'_> {
         stream: &str,
         partition: &str,
     ) -> Result<Option<serde_json::Value>, SinkError> {
-        let mut connection = self.pool.acquire().await?;
-        Ok(sync_cursors::load(&mut connection, self.provider(), stream, partition).await?)
+        soon(async {
+            let mut connection = self.pool.acquire().await?;
+            Ok(sync_cursors::load(&mut connection, self.provider(), stream, partition).await?)
+        })
+        .await
     }
 
     async fn open_records(
@@ -275,31 +290,37 @@ impl PageSink for DatabaseSink<'_> {
         resource: Resource,
         partition: &str,
     ) -> Result<Vec<OpenRecord>, SinkError> {
-        let mut connection = self.pool.acquire().await?;
-        let rows = sync_open_records::load(&mut connection, self.provider(), stream, partition).await?;
+        let rows = within(page_limit(self.lease), async {
+            let mut connection = self.pool.acquire().await?;
+            sync_open_records::load(&mut connection, self.provider(), stream, partition).await
+        });
+        let rows = rows.await?;
         let unreadable = |(key, error)| SinkError::OpenRecord { stream: stream.to_owned(), key, error };
         rows.into_iter().map(|row| open_record(row, resource).map_err(unreadable)).collect()
     }
 
     async fn next_known(&mut self, stream: &str, next: &str) -> Result<bool, SinkError> {
-        Ok(sync_known_next::load(self.pool, self.provider(), stream, next).await?)
+        Ok(soon(sync_known_next::load(self.pool, self.provider(), stream, next)).await?)
     }
 
     async fn note_next(&mut self, stream: &str, next: &str) -> Result<(), SinkError> {
-        Ok(sync_known_next::save(self.pool, self.provider(), stream, next).await?)
+        Ok(soon(sync_known_next::save(self.pool, self.provider(), stream, next)).await?)
     }
 
     async fn warn(&mut self, stream: &str, partition: &str, warnings: Warnings) -> Result<(), SinkError> {
         let warned = WarnedOf::new(stream, partition, &warnings);
-        let mut transaction = store::begin(self.pool).await?;
-        leases::limit_silence(&mut transaction, self.lease).await?;
-        let counts = Counts { warnings: warned.total(), ..Counts::default() };
-        sync_runs::add(&mut transaction, self.run, stream, counts).await?;
-        self.keep(&mut transaction, stream, &warned).await?;
-        if !leases::confirm(&mut transaction, self.lease).await? {
-            return Err(SinkError::LeaseLost);
-        }
-        transaction.commit().await?;
+        soon(async {
+            let mut transaction = store::begin(self.pool).await?;
+            leases::limit_silence(&mut transaction, self.lease).await?;
+            let counts = Counts { warnings: warned.total(), ..Counts::default() };
+            sync_runs::add(&mut transaction, self.run, stream, counts).await?;
+            self.keep(&mut transaction, stream, &warned).await?;
+            if !leases::confirm(&mut transaction, self.lease).await? {
+                return Err(SinkError::LeaseLost);
+            }
+            Ok(transaction.commit().await?)
+        })
+        .await?;
         warned::report(self.provider(), stream, partition, &warnings);
         self.warned.append(warned);
         Ok(())
@@ -309,9 +330,13 @@ impl PageSink for DatabaseSink<'_> {
         let batch = batch(std::mem::take(&mut page.records), page.history);
         let ended = self.ends_resource(&page);
         let mut warnings = page.warnings.clone();
-        let mut transaction = store::begin(self.pool).await?;
-        let (counts, warned) = self.write(&mut transaction, &page, &batch, ended, &mut warnings).await?;
-        transaction.commit().await?;
+        let (counts, warned) = within(page_limit(self.lease), async {
+            let mut transaction = store::begin(self.pool).await?;
+            let written = self.write(&mut transaction, &page, &batch, ended, &mut warnings).await?;
+            transaction.commit().await?;
+            Ok::<_, SinkError>(written)
+        })
+        .await?;
         self.report(&page, counts);
         warned::report(self.provider(), &page.stream, &page.partition, &warnings);
         self.warned.append(warned);

@@ -1,5 +1,7 @@
 //! The commands, typed as a person would type them, on the private PostgreSQL.
 
+use std::os::unix::fs::PermissionsExt;
+
 use crate::support::process::{FILE_KEY, Place, stop};
 
 async fn status(address: &str, path: &str, key: &str) -> (u16, String) {
@@ -15,6 +17,8 @@ async fn keys_are_made_listed_and_revoked_whether_the_server_runs_or_not() {
     let create = |name| ["keys", "create", "--provider", "acme", "--name", name, "--scope", "connector"];
     let before = place.stdout(&create("before")).await;
     assert_eq!(before.lines().count(), 1, "the key alone is on standard output");
+    let key_file = std::fs::metadata(place.0.join("data/encryption.key")).unwrap();
+    assert_eq!(key_file.permissions().mode() & 0o777, 0o600, "the key for tokens is its owner's alone");
     let (server, address) = place.serve(None).await;
     let during = place.stdout(&create("during")).await;
     for key in [before.trim(), during.trim(), FILE_KEY] {

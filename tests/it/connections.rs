@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tributary::encryption::Place;
 use tributary::store;
 use tributary::sync::DatabaseShared;
 use tributary_domain::ProviderName;
@@ -12,6 +13,7 @@ use tributary_manifest::{
     AccessToken, CompiledProvider, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
 };
 
+use crate::support::app::test_keys;
 use crate::support::{Strict, TestApp, edited};
 
 const ROTATING: &str = "
@@ -49,10 +51,14 @@ async fn run(compiled: &CompiledProvider) -> Result<(), String> {
 }
 
 async fn kept(app: &TestApp) -> Vec<String> {
-    sqlx::query_scalar("select refresh_token from provider_tokens order by updated_at")
-        .fetch_all(&app.pool)
-        .await
-        .unwrap()
+    let sql = "select auth_digest, key_id, refresh_token from provider_tokens order by updated_at";
+    let rows: Vec<(Vec<u8>, String, Vec<u8>)> = sqlx::query_as(sql).fetch_all(&app.pool).await.unwrap();
+    let opened = rows.into_iter().map(|(digest, key_id, token)| {
+        let row: &[&[u8]] = &[&digest];
+        let place = Place { table: "provider_tokens", column: "refresh_token", provider: "acme", row };
+        String::from_utf8(test_keys().open(place, &key_id, &token).unwrap()).unwrap()
+    });
+    opened.collect()
 }
 
 #[tokio::test]

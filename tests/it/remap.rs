@@ -5,13 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tributary::encryption::Keyring;
 use tributary::store::quarantine::{self, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
-    Busy, DatabaseSink, Housekeeper, Puller, RemapOutcome, RemapRequest, Remapped, Replayed, Replayer,
-    RunOutcome, SyncProgress, SyncRequest, Synced,
+    Busy, DatabaseSink, Housekeeper, ProviderRetention, Puller, RemapOutcome, RemapRequest, Remapped,
+    Replayed, Replayer, Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
 };
 use tributary_domain::{Origin, Resource};
 use tributary_manifest::{CompiledProvider, MappedRecord, PageSink, RecordPage};
@@ -198,13 +200,18 @@ async fn raw_records_go_when_their_time_is_over() {
     let setup = Setup::new().await;
     setup.came(&payments(".amount"), &[raw("old", "PENDING", "1"), raw("new", "PENDING", "1")]).await;
     setup.app.sql("update raw_records set kept_at = now() - interval '31 days' where position = (select min(position) from raw_records)").await;
-    let housekeeper = Housekeeper::new(setup.app.pool.clone(), vec![]);
     let month = tributary_manifest::Period::from_seconds(30 * 86_400);
-    housekeeper.forget(setup.app.name(), Some(month)).await.unwrap();
-    let left = raw_records::list(&setup.app.pool, setup.app.name(), "payments", i64::MIN, 10).await.unwrap();
+    let housekeeper = |raw| {
+        let of_provider = ProviderRetention { provider: setup.app.name().clone(), raw, longest_budget: None };
+        Housekeeper::new(setup.app.pool.clone(), vec![of_provider], Retention::default())
+    };
+    housekeeper(Some(month)).forget(Utc::now()).await.unwrap();
+    let keys = Keyring::default();
+    let left =
+        raw_records::list(&setup.app.pool, &keys, setup.app.name(), "payments", i64::MIN, 10).await.unwrap();
     assert_eq!(left.len(), 1);
     assert!(String::from_utf8_lossy(&left[0].origin.record).contains("new"));
-    housekeeper.forget(setup.app.name(), None).await.unwrap();
+    housekeeper(None).forget(Utc::now()).await.unwrap();
     assert_eq!(count(&setup.app.pool, "select count(*) from raw_records").await, 0, "none are kept any more");
 }
 
@@ -279,7 +286,7 @@ async fn records_that_no_mapping_took_are_replayed_through_the_mapping_of_now() 
     let done = replay(&setup, &payments("if .amount == \"one\" then \"1\" else .amount end")).await;
     assert_eq!((done.freed, done.refused, done.tally.created), (1, 1, 1));
     assert_eq!(setup.stored().await, [row("a", "PENDING", "1")]);
-    let left = quarantine::list(&setup.app.pool, Which::default(), 0, 10).await.unwrap();
+    let left = quarantine::list(&setup.app.pool, &Keyring::default(), Which::default(), 0, 10).await.unwrap();
     assert_eq!((left.len(), left[0].attempts), (1, 3), "the other one stays, and its attempts are counted");
     assert_eq!(setup.upstream.asked("/payments"), 1);
 }
@@ -312,6 +319,6 @@ async fn a_record_that_the_database_refuses_stays_in_quarantine_and_does_not_sto
     let done = replay(&setup, &payments("\"1\"")).await;
     assert_eq!((done.freed, done.refused), (1, 1));
     assert_eq!(setup.stored().await, [row("b", "PENDING", "1")]);
-    let left = quarantine::list(&setup.app.pool, Which::default(), 0, 10).await.unwrap();
+    let left = quarantine::list(&setup.app.pool, &Keyring::default(), Which::default(), 0, 10).await.unwrap();
     assert!(left.len() == 1 && left[0].reason.contains("no_a"), "{left:?}");
 }

@@ -181,8 +181,8 @@ pub struct NextAttempt<'a> {
     pub per_day: Option<&'a str>,
 }
 
-/// Begins another attempt of an order that was refused: [`Made::Exists`] where it is too early, or
-/// somebody else began one.
+/// Begins another attempt of an order that was refused: [`Made::Exists`] where it is too early,
+/// somebody else began one, or what was ordered is erased and cannot be sent any more.
 pub async fn retry(
     pool: &PgPool,
     order: &Order,
@@ -211,7 +211,7 @@ pub async fn retry(
          select id, attempt, provider, provider_key, provider_payment_id, provider_reference, record_id, status,
            reason, first_sent_at
          from payment_orders
-         where id = $1 and state = 'failed' and attempt = $2
+         where id = $1 and state = 'failed' and attempt = $2 and erased_at is null
            and coalesce(replied_at, status_at) + $3::interval <= clock_timestamp()
          for update",
         order.id,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
+use tributary::encryption::{self, Keyring};
 use tributary::feed::Publisher;
 use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
 use tributary::payments::{Payments, Settings};
@@ -84,6 +85,7 @@ impl TestApp {
     }
 
     async fn assemble(url: String, pool: PgPool, service: PgPool, provider: Provider) -> Self {
+        encryption::install(test_keys());
         let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
         let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
         let payments = nobody_pays(&service);
@@ -234,6 +236,14 @@ impl TestApp {
 async fn connect_service(url: &str) -> PgPool {
     store::connect(&super::logins::service(url).await, 10).await.unwrap()
 }
+
+/// The keys of the test process, which encrypt tokens; records stay as they came.
+pub fn test_keys() -> Keyring {
+    Keyring::parse(TEST_KEYS).unwrap()
+}
+
+/// As TRIBUTARY_ENCRYPTION_KEYS has them.
+pub const TEST_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Payments of providers that cannot pay.
 fn nobody_pays(pool: &PgPool) -> Payments {

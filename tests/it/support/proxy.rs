@@ -135,6 +135,22 @@ impl Proxy {
         *self.shared.choose.lock().unwrap() = Box::new(choose);
     }
 
+    /// From now on nothing is heard of what a client sends, on any connection, nor of the connections.
+    pub fn fall_silent(&self) {
+        self.shared.count_many(Fault::BlackHole.kind(), 0);
+        self.choose(|_| Some(Fault::BlackHole));
+    }
+
+    /// Waits until `count` faults of this kind have happened.
+    pub async fn until_fired(&self, kind: &str, count: u64) {
+        let fired = async {
+            while self.fired(kind) < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), fired).await.expect("the fault happens");
+    }
+
     /// No faults from now on; those under way go on.
     pub fn heal(&self) {
         self.choose(|_| None);

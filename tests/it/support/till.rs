@@ -183,9 +183,14 @@ impl Till {
 
     /// The payments of another instance.
     pub fn payments(&self, name: &str, settings: Settings) -> Payments {
+        self.payments_over(&self.pool, name, settings)
+    }
+
+    /// As [`Till::payments`], of one that reaches its database by `pool`.
+    pub fn payments_over(&self, pool: &PgPool, name: &str, settings: Settings) -> Payments {
         let payer = Payer { apis: self.connection.payments(), policy: self.policy.clone() };
         let payers = HashMap::from([(self.app.name().clone(), payer)]);
-        Payments::new(self.pool.clone(), name.to_owned(), payers, settings)
+        Payments::new(pool.clone(), name.to_owned(), payers, settings)
     }
 
     /// Another instance, which serves the API.

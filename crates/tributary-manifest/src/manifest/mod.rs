@@ -126,9 +126,12 @@ impl Manifest {
     /// Whether instances have something in common besides the records: a budget, or a token that
     /// only one of them may exchange.
     pub fn shares(&self) -> bool {
-        let refreshes = matches!(&self.auth.proof,
-            Proof::OAuth2(oauth2) if oauth2.grant == OAuth2Grant::RefreshToken);
-        refreshes || !self.rate_limit.budgets.is_empty()
+        self.refreshes() || !self.rate_limit.budgets.is_empty()
+    }
+
+    /// Whether it exchanges refresh tokens, which have to be kept.
+    pub fn refreshes(&self) -> bool {
+        matches!(&self.auth.proof, Proof::OAuth2(oauth2) if oauth2.grant == OAuth2Grant::RefreshToken)
     }
 
     /// The definitions that every filter can call: those of money, by the provider's own decimals,

@@ -1,9 +1,16 @@
 //! Table `quarantine`: records that no page may hold.
 
+mod reseal;
+mod row;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+pub use self::reseal::reseal;
+use self::row::{Row, cell};
 use super::StoreError;
+use super::sealing;
+use crate::encryption::Keyring;
 use tributary_domain::{Origin, ProviderName, Resource};
 
 /// A record as it came, and why it was refused.
@@ -38,6 +45,10 @@ impl RefusedRecord {
             Self::Unmapped(origin) => Some(origin),
         }
     }
+
+    fn digest(&self) -> [u8; 32] {
+        sealing::digest(self.raw(), self.origin().and_then(|origin| origin.identity.as_deref()))
+    }
 }
 
 /// A record in quarantine.
@@ -53,47 +64,6 @@ pub struct Quarantined {
     pub last_seen: DateTime<Utc>,
 }
 
-/// A row of the table. Stream, partition, parent and time are all there or none of them is
-/// (`quarantine_origin_whole`).
-struct Row {
-    id: i64,
-    provider: String,
-    resource: String,
-    raw: Vec<u8>,
-    reason: String,
-    attempts: i32,
-    first_seen: DateTime<Utc>,
-    last_seen: DateTime<Utc>,
-    stream: Option<String>,
-    partition: Option<String>,
-    parent: Option<Vec<u8>>,
-    asked_at: Option<String>,
-    identity: Option<Vec<u8>>,
-    vanished: bool,
-}
-
-impl From<Row> for Quarantined {
-    fn from(row: Row) -> Self {
-        let Row { id, provider, resource, reason, attempts, first_seen, last_seen, .. } = row;
-        let record = match (row.stream, row.partition, row.parent, row.asked_at) {
-            (Some(stream), Some(partition), Some(parent), Some(asked_at)) => {
-                let (record, identity, vanished) = (row.raw, row.identity, row.vanished);
-                RefusedRecord::Unmapped(Origin {
-                    stream,
-                    partition,
-                    record,
-                    parent,
-                    asked_at,
-                    identity,
-                    vanished,
-                })
-            }
-            _ => RefusedRecord::Canonical(row.raw),
-        };
-        Self { id, provider, resource, record, reason, attempts, first_seen, last_seen }
-    }
-}
-
 /// Which records of the quarantine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Which<'a> {
@@ -101,37 +71,53 @@ pub struct Which<'a> {
     pub resource: Option<Resource>,
 }
 
-/// Keeps `refused`; a record that is there already counts another attempt.
+/// Keeps `refused`, encrypted if `keys` say so; a record that is there already counts another attempt.
 pub async fn keep(
     connection: &mut PgConnection,
+    keys: &Keyring,
     provider: &ProviderName,
     resource: Resource,
     refused: &[Refused],
 ) -> Result<(), StoreError> {
-    let raw: Vec<&[u8]> = refused.iter().map(|refused| refused.record.raw()).collect();
+    let digests: Vec<[u8; 32]> = refused.iter().map(|refused| refused.record.digest()).collect();
+    let (mut raw, mut parents) = (Vec::with_capacity(refused.len()), Vec::with_capacity(refused.len()));
+    let mut key_id = None;
+    for (refused, digest) in refused.iter().zip(&digests) {
+        let at = (provider.as_str(), resource.as_str(), digest.as_slice());
+        let record = cell(at, "raw", |cell| cell.seal_record(keys, refused.record.raw()))?;
+        key_id = record.key_id;
+        raw.push(record.bytes);
+        let parent = refused.record.origin().map(|origin| origin.parent.as_slice());
+        let parent = parent.map(|parent| cell(at, "parent", |cell| cell.seal_record(keys, parent)));
+        parents.push(parent.transpose()?.map(|parent| parent.bytes));
+    }
+    let raw: Vec<&[u8]> = raw.iter().map(AsRef::as_ref).collect();
+    let parents: Vec<Option<&[u8]>> = parents.iter().map(Option::as_deref).collect();
+    let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
     // a reason may quote the record, NUL and all
     let reasons: Vec<String> =
         refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
     let origins = || refused.iter().map(|refused| refused.record.origin());
     let streams: Vec<_> = origins().map(|origin| Some(origin?.stream.as_str())).collect();
     let partitions: Vec<_> = origins().map(|origin| Some(origin?.partition.as_str())).collect();
-    let parents: Vec<_> = origins().map(|origin| Some(origin?.parent.as_slice())).collect();
     let asked_at: Vec<_> = origins().map(|origin| Some(origin?.asked_at.as_str())).collect();
     let identities: Vec<_> = origins().map(|origin| origin?.identity.as_deref()).collect();
     let vanished: Vec<_> = origins().map(|origin| origin.is_some_and(|origin| origin.vanished)).collect();
     sqlx::query!(
         r"insert into quarantine as q
-           (provider, resource, raw, reason, stream, partition, parent, asked_at, identity, vanished)
-         select distinct on (digest) $1, $2, raw, reason, stream, partition, parent, asked_at, identity, vanished
-         from (select sha256(raw || coalesce('\x00'::bytea || identity, '')) as digest, *
-               from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[],
-                           $9::bytea[], $10::boolean[])
-                 u (raw, reason, stream, partition, parent, asked_at, identity, vanished)) r
-         order by digest
+           (provider, resource, raw_digest, key_id, raw, reason, stream, partition, parent, asked_at, identity,
+            vanished)
+         select distinct on (r.digest) $1, $2, r.digest, $12, r.raw, r.reason, r.stream, r.partition, r.parent,
+                r.asked_at, r.identity, r.vanished
+         from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::bytea[],
+                     $10::boolean[], $11::bytea[])
+           r (raw, reason, stream, partition, parent, asked_at, identity, vanished, digest)
+         order by r.digest
          on conflict on constraint quarantine_record_key do update
          set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = excluded.reason,
-             stream = excluded.stream, partition = excluded.partition, parent = excluded.parent,
-             asked_at = excluded.asked_at, vanished = excluded.vanished",
+             key_id = excluded.key_id, raw = excluded.raw, stream = excluded.stream,
+             partition = excluded.partition, parent = excluded.parent, asked_at = excluded.asked_at,
+             vanished = excluded.vanished",
         provider.as_str(),
         resource.as_str(),
         &raw as _,
@@ -141,7 +127,9 @@ pub async fn keep(
         &parents as _,
         &asked_at as _,
         &identities as _,
-        &vanished
+        &vanished,
+        &digests as _,
+        key_id
     )
     .execute(connection)
     .await?;
@@ -151,13 +139,14 @@ pub async fn keep(
 /// Up to `most` records with ids above `after`, in the order of their ids.
 pub async fn list(
     pool: &PgPool,
+    keys: &Keyring,
     which: Which<'_>,
     after: i64,
     most: u32,
 ) -> Result<Vec<Quarantined>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
+        "select id, provider, resource, raw_digest, key_id, raw, reason, attempts, first_seen, last_seen, stream, partition,
                 parent, asked_at, identity, vanished
          from quarantine
          where ($1::text is null or provider = $1) and ($2::text is null or resource = $2) and id > $3
@@ -169,21 +158,21 @@ pub async fn list(
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(Quarantined::from).collect())
+    rows.into_iter().map(|row| row.open(keys)).collect()
 }
 
 /// The record of this id.
-pub async fn find(pool: &PgPool, id: i64) -> Result<Option<Quarantined>, StoreError> {
+pub async fn find(pool: &PgPool, keys: &Keyring, id: i64) -> Result<Option<Quarantined>, StoreError> {
     let row = sqlx::query_as!(
         Row,
-        "select id, provider, resource, raw, reason, attempts, first_seen, last_seen, stream, partition,
+        "select id, provider, resource, raw_digest, key_id, raw, reason, attempts, first_seen, last_seen, stream, partition,
                 parent, asked_at, identity, vanished
          from quarantine where id = $1",
         id
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(Quarantined::from))
+    row.map(|row| row.open(keys)).transpose()
 }
 
 /// Takes those of `ids` that are still there out of the caller's reach, until its transaction
@@ -252,14 +241,15 @@ pub async fn free(
     raw: &[&[u8]],
     identities: &[Option<&[u8]>],
 ) -> Result<u64, StoreError> {
+    let digests: Vec<[u8; 32]> =
+        raw.iter().zip(identities).map(|(raw, identity)| sealing::digest(raw, *identity)).collect();
+    let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
     let gone = sqlx::query!(
-        r"delete from quarantine where provider = $1 and resource = $2 and stream is not null
-           and raw_digest in (select sha256(raw || coalesce('\x00'::bytea || identity, ''))
-                              from unnest($3::bytea[], $4::bytea[]) r (raw, identity))",
+        "delete from quarantine where provider = $1 and resource = $2 and stream is not null
+           and raw_digest = any ($3::bytea[])",
         provider.as_str(),
         resource.as_str(),
-        raw as _,
-        identities as _
+        &digests as _
     )
     .execute(connection)
     .await?;
