@@ -30,7 +30,8 @@ done
 cat <<END
 
 Tributary   http://$address   (healthy)
-PostgreSQL  $(compose port db 5432), user tributary, database tributary
+PostgreSQL  $(compose port db 5432), database tributary, logins tributary_owner, tributary_service and ${TRIBUTARY_OPERATOR:-operator}
+Keys        docker compose run --rm migrate keys create --provider NAME --scope connector
 Log         make logs
 Stop        make down   (the data stays, in a volume)
 END

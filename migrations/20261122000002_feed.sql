@@ -94,3 +94,35 @@ end $$;
 create function rfc3339(at timestamptz) returns text
 language sql stable parallel safe
 return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+
+-- For tables that only grow. Grants say the same; this holds for the owner, too.
+create function refuse_change() returns trigger
+language plpgsql as $$
+begin
+  raise exception 'rows of % are never changed or deleted', tg_table_name
+    using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
+end $$;
+
+-- What was published stays as it was served: positions and times are promises, and Formance has it.
+create trigger feed_append_only before update or delete on feed
+  for each row execute function refuse_change();
+create trigger feed_no_truncate before truncate on feed
+  for each statement execute function refuse_change();
+
+-- The clock of a feed only moves on.
+create function keep_feed_clock() returns trigger
+language plpgsql as $$
+begin
+  if (new.provider, new.resource, new.created_at) is distinct from (old.provider, old.resource, old.created_at)
+     or new.last_position < old.last_position or new.last_at < old.last_at or new.floor < old.floor then
+    raise exception 'the clock of a feed never goes back: positions and times were promised'
+      using errcode = 'integrity_constraint_violation', constraint = 'feeds_moves_on';
+  end if;
+  return new;
+end $$;
+create trigger feeds_moves_on before update on feeds
+  for each row execute function keep_feed_clock();
+create trigger feeds_kept before delete on feeds
+  for each row execute function refuse_change();
+create trigger feeds_no_truncate before truncate on feeds
+  for each statement execute function refuse_change();

@@ -1,6 +1,7 @@
 -- The publisher: moves what has committed from `changes` to `feed`, gives it the next dense
 -- positions and unique ascending timestamps. One statement, so the feeds row lock ends with it
--- even when the caller is stopped or killed; any number of callers may compete.
+-- even when the caller is stopped or killed; any number of callers may compete. Nobody else writes
+-- the feed: whoever may publish need not be allowed to write the tables.
 
 -- Which life of the database this is. It changes when the server starts (a restored backup starts
 -- one), when a standby is promoted (a new timeline of the log), and when a dump is restored into
@@ -196,7 +197,8 @@ return (
 create function publish(
   p_provider text, p_resource text, p_per_second integer, p_batch integer, p_parent_wait interval)
 returns publication
-language plpgsql set jit = off set plan_cache_mode = force_custom_plan as $$
+language plpgsql security definer set search_path = public, pg_temp
+set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
   clock timestamptz := clock_timestamp();
@@ -267,7 +269,7 @@ end $$;
 create function lift_floor(
   p_provider text, p_resource text, p_watermark timestamptz, p_ahead_max interval)
 returns void
-language plpgsql as $$
+language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
   clock timestamptz := clock_timestamp();
@@ -282,7 +284,7 @@ end $$;
 
 -- Has a feed that has published nothing yet wait for the end of its first sync; gives whether it waits.
 create function await_first_sync(p_provider text, p_resource text) returns boolean
-language plpgsql as $$
+language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);
 begin

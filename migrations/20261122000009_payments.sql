@@ -59,7 +59,16 @@ create table payment_orders (
   -- when there is something to do next without being asked
   next_at timestamptz,
   lookups integer not null default 0,
-  approved_by text,
+  -- which API key placed it (`key:…` of the table, `file:provider/scope` of a provider's file) or,
+  -- where it was written with SQL, which login; and the one that last had it tried anew
+  placed_by text not null default 'login:' || session_user
+    constraint payment_orders_placed_by_given check (placed_by <> ''),
+  retried_by text,
+  -- how many persons have to approve each attempt; 0 where it goes out by itself
+  approvals_needed integer not null default 0
+    constraint payment_orders_approvals_needed_bounded check (approvals_needed between 0 and 10),
+  -- how often it came to wait for a person: what was agreed to in an earlier round counts no more
+  round integer not null default 0,
   updated_at timestamptz not null default clock_timestamp(),
 
   constraint payment_orders_idempotency_key unique (provider, kind, idempotency_key),
@@ -107,19 +116,6 @@ create index payment_attempts_reference_idx on payment_attempts (provider, provi
   where provider_reference is not null;
 create index payment_attempts_record_idx on payment_attempts (provider, record_id) where record_id is not null;
 
--- Every change of every order: who, what, before, after.
-create table payment_audit (
-  id bigint generated always as identity constraint payment_audit_pkey primary key,
-  order_id uuid not null,
-  provider text not null,
-  actor text not null,
-  what text not null,
-  before jsonb,
-  after jsonb,
-  at timestamptz not null default clock_timestamp()
-);
-create index payment_audit_order_idx on payment_audit (order_id, id);
-
 -- Requests that were refused: Formance's user sees no more than "unexpected status code".
 create table payment_refusals (
   id bigint generated always as identity constraint payment_refusals_pkey primary key,
@@ -152,15 +148,9 @@ create table unmatched_records (
 );
 create index unmatched_records_id_idx on unmatched_records (provider, id);
 
-create function refuse_change() returns trigger
-language plpgsql as $$
-begin
-  raise exception 'rows of % are never changed or deleted', tg_table_name
-    using errcode = 'integrity_constraint_violation', constraint = tg_table_name || '_append_only';
-end $$;
-create trigger payment_audit_append_only before update or delete on payment_audit
+create trigger payment_attempts_append_only before update or delete on payment_attempts
   for each row execute function refuse_change();
-create trigger payment_audit_no_truncate before truncate on payment_audit
+create trigger payment_attempts_no_truncate before truncate on payment_attempts
   for each statement execute function refuse_change();
 create trigger payment_orders_kept before delete on payment_orders
   for each row execute function refuse_change();
@@ -176,10 +166,12 @@ declare
   now_at timestamptz := clock_timestamp();
 begin
   if (new.id, new.provider, new.kind, new.idempotency_key, new.fingerprint, new.asset, new.amount,
-      new.source_account_id, new.destination_account_id, new.description, new.metadata, new.created_at)
+      new.source_account_id, new.destination_account_id, new.description, new.metadata, new.created_at,
+      new.placed_by)
      is distinct from
      (old.id, old.provider, old.kind, old.idempotency_key, old.fingerprint, old.asset, old.amount,
-      old.source_account_id, old.destination_account_id, old.description, old.metadata, old.created_at) then
+      old.source_account_id, old.destination_account_id, old.description, old.metadata, old.created_at,
+      old.placed_by) then
     raise exception 'what was ordered never changes'
       using errcode = 'integrity_constraint_violation', constraint = 'payment_orders_order_frozen';
   end if;
@@ -201,33 +193,6 @@ begin
 end $$;
 create trigger payment_orders_date_and_freeze before update on payment_orders
   for each row execute function date_and_freeze_payment_order();
-
--- Who changes an order says so: `set local tributary.actor`, `set local tributary.what`.
-create function payment_actor() returns text
-language sql stable
-return coalesce(nullif(current_setting('tributary.actor', true), ''), 'sql ' || session_user);
-
-create function audit_payment_order() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
-declare
-  was jsonb := case when tg_op = 'UPDATE' then to_jsonb(old) end;
-  is_now jsonb := to_jsonb(new);
-begin
-  if was is not null then
-    select jsonb_object_agg(w.key, w.value), jsonb_object_agg(w.key, is_now -> w.key) into was, is_now
-    from jsonb_each(was) w
-    where is_now -> w.key is distinct from w.value and w.key <> 'updated_at';
-    if was is null then
-      return null;
-    end if;
-  end if;
-  insert into payment_audit (order_id, provider, actor, what, before, after)
-  values (new.id, new.provider, payment_actor(),
-          coalesce(nullif(current_setting('tributary.what', true), ''), lower(tg_op)), was, is_now);
-  return null;
-end $$;
-create trigger payment_orders_audit after insert or update on payment_orders
-  for each row execute function audit_payment_order();
 
 -- The order as it is shown in /transactions.
 create function show_payment_order() returns trigger

@@ -85,6 +85,9 @@ fn describe() {
     describe_gauge!("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded");
     describe_gauge!("tributary_quarantine_records", "Records in quarantine");
     describe_gauge!("tributary_open_payments", "Payouts and transfers that have not ended, by state");
+    describe_gauge!("tributary_payment_audit_rows", "Rows of the audit of payments");
+    describe_gauge!("tributary_payment_audit_head", "The first 12 hex digits of the hash of its last row");
+    describe_counter!("tributary_payment_audit_alarms_total", "Times that the audit had lost what it had");
     describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
 }
 
@@ -98,6 +101,7 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
         .increment(0);
     }
     counter!("tributary_rate_limited_total").increment(0);
+    counter!("tributary_payment_audit_alarms_total").increment(0);
     for declared in providers {
         let provider = declared.name.to_string();
         for feed in FeedName::ALL {

@@ -21,23 +21,52 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// How long a command waits for a database that is only just starting.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// As whom a command uses the private PostgreSQL. DATABASE_URL says so itself.
+#[derive(Debug, Clone, Copy)]
+pub enum Login<'a> {
+    /// Whoever migrates, and makes keys.
+    Owner,
+    /// The service, which may do no more than its work takes.
+    Service,
+    /// A person who decides about payments.
+    Person(&'a str),
+}
+
 impl Database {
     /// Opens the database with a pool of `max_connections`. The private one is brought up to
     /// date at once, as nobody else looks after it.
-    pub async fn open(common: &Common, max_connections: u32) -> Result<Self, Error> {
+    pub async fn open(common: &Common, login: Login<'_>, max_connections: u32) -> Result<Self, Error> {
         if let Some(url) = &common.database_url {
             return Ok(Self { pool: connect_patiently(url, max_connections).await?, private: None });
         }
         let private = PrivatePostgres::open(&common.data).await?;
         left_open().push(common.data.clone());
-        let pool = store::connect(&private.url(), max_connections).await?;
-        store::migrate(&pool).await?;
+        let owner = store::connect(&private.url(), max_connections).await?;
+        store::migrate(&owner).await?;
+        let name = match login {
+            Login::Owner => None,
+            Login::Service => Some(store::roles::make_service(&owner).await?),
+            Login::Person(name) => Some(name),
+        };
+        let pool = match name {
+            None => owner,
+            Some(name) => {
+                owner.close().await;
+                store::connect(&private.url_as(name), max_connections)
+                    .await
+                    .map_err(|error| format!("cannot open the private PostgreSQL as {name}: {error}"))?
+            }
+        };
         Ok(Self { pool, private: Some((common.data.clone(), private)) })
     }
 
     /// As [`Database::open`], where the schema has to be there already.
-    pub async fn open_migrated(common: &Common, max_connections: u32) -> Result<Self, Error> {
-        let database = Self::open(common, max_connections).await?;
+    pub async fn open_migrated(
+        common: &Common,
+        login: Login<'_>,
+        max_connections: u32,
+    ) -> Result<Self, Error> {
+        let database = Self::open(common, login, max_connections).await?;
         if let Err(error) = require_schema(&database.pool).await {
             database.close().await;
             return Err(error.into());

@@ -10,7 +10,7 @@ use sqlx::{Executor, PgPool};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::database::Database;
+use super::database::{Database, Login};
 use super::serve::{Service, stop_on_signal};
 use super::standin::BankArgs;
 use super::{CommandResult, Common};
@@ -23,6 +23,8 @@ use tributary_manifest::Period;
 use tributary_standin::kit;
 
 const MANIFEST: &str = include_str!("../../providers/starling.yaml");
+/// As the manifest names it.
+const PROVIDER: &str = "starling";
 const TOKEN: &str = "demo";
 
 #[derive(Args)]
@@ -42,25 +44,39 @@ pub async fn run(common: &Common, args: DemoArgs) -> CommandResult {
     // never the database of somebody's service: the demo starts from nothing each time
     let own = Common { database_url: None, data: common.data.join("demo"), ..common.clone() };
     eprintln!("Starting a private PostgreSQL in {} …", own.data.display());
-    let database = Database::open(&own, 16).await?;
-    let result = show(&database.pool, args, stop).await;
-    database.close().await;
+    let owner = Database::open(&own, Login::Owner, 2).await?;
+    // whatever becomes of it: the private PostgreSQL stops with the last of the two
+    let begun = begin_anew(&owner.pool).await;
+    let result = match begun {
+        Ok(key) => {
+            let database = Database::open(&own, Login::Service, 16).await?;
+            let result = show(&database.pool, args, &key, stop).await;
+            database.close().await;
+            result
+        }
+        Err(error) => Err(error),
+    };
+    owner.close().await;
     result
 }
 
-async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> CommandResult {
-    pool.execute("drop schema public cascade; create schema public").await?;
-    store::migrate(pool).await?;
+/// Forgets the last demo; gives a key for this one.
+async fn begin_anew(owner: &PgPool) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    owner.execute("drop schema public cascade; create schema public").await?;
+    store::migrate(owner).await?;
+    let (id, key) = new_api_key();
+    let digest = ApiKeyDigest::of(&key);
+    api_keys::create(owner, id, &PROVIDER.parse()?, Scope::Connector.as_str(), digest.as_bytes()).await?;
+    Ok(key)
+}
+
+async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken) -> CommandResult {
     let upstream = TcpListener::bind("127.0.0.1:0").await?;
     let upstream_url = format!("http://{}", upstream.local_addr()?);
     let bank = args.bank.open(TOKEN)?;
     tokio::spawn(kit::serve(upstream, bank, stop.clone().cancelled_owned()));
 
     let provider = provider(&upstream_url)?;
-    let (id, key) = new_api_key();
-    let digest = ApiKeyDigest::of(&key);
-    api_keys::create(pool, id, &provider.name, Scope::Connector.as_str(), digest.as_bytes()).await?;
-
     let listening = Listening::bind(args.listen)?;
     let address = listening.address()?;
     let server = Service::new(pool, vec![provider], &Instance::default())?;
@@ -68,7 +84,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
     let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled() {
-        print_how_to_try(&address, &upstream_url, &key);
+        print_how_to_try(&address, &upstream_url, key);
     }
     stop.cancelled().await;
     let patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(5) };

@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::database::Database;
+use super::database::{Database, Login};
 use super::table::{self, Column, Output, OutputArgs, time, words};
 use super::{CommandResult, Common};
 use crate::config;
@@ -49,7 +49,7 @@ pub async fn run(common: &Common, command: KeysCommand) -> CommandResult {
     if let KeysCommand::Create { provider, .. } = &command {
         require_provider(common, provider)?;
     }
-    let database = Database::open_migrated(common, 2).await?;
+    let database = Database::open_migrated(common, Login::Owner, 2).await?;
     let result = run_on(&database, command).await;
     database.close().await;
     result

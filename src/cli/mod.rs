@@ -3,6 +3,7 @@
 #[macro_use]
 mod output;
 
+mod audit;
 #[cfg(feature = "conformance")]
 mod conformance;
 mod database;
@@ -97,6 +98,9 @@ enum Command {
     /// List records in quarantine, try them again, discard them.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Check that the audit of payments is as it was written.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// List payouts and transfers, approve or reject them, and resolve what waits for a person.
     #[command(subcommand)]
     Payouts(payouts::PayoutsCommand),
@@ -176,6 +180,7 @@ async fn run(
         Command::Runs(args) => sync::runs(&common, args).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
+        Command::Audit(command) => return Ok(audit::run(&common, command).await),
         Command::Payouts(command) => payouts::run(&common, command).await,
         #[cfg(feature = "standin")]
         Command::Demo(args) => demo::run(&common, args).await,

@@ -5,12 +5,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::database::Database;
+use super::database::{Database, Login};
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
 use super::{CommandResult, Common};
-use crate::store::payment_orders::{self, Order, Resolution};
+use crate::store::payment_orders::{self, Decided, Order, Resolution};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::unmatched_records;
+use crate::store::{StoreError, payment_audit};
 use tributary_domain::{OrderState, ProviderName};
 
 #[derive(Subcommand)]
@@ -19,10 +20,12 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts list --state parked              what waits for a person
   tributary payouts list --refused                   requests that were refused, and why
   tributary payouts show invoice-17                  an order with all that happened to it, by idempotency key or id
-  tributary payouts approve invoice-17 --by ann
-  tributary payouts reject invoice-17 --by ann --reason \"not ours\"
-  tributary payouts resolve invoice-17 --by ann --outcome succeeded --payment-id 5f0c…
-  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the provider says it never arrived\"")]
+  tributary payouts approve invoice-17
+  tributary payouts reject invoice-17 --reason \"not ours\"
+  tributary payouts resolve invoice-17 --outcome succeeded --payment-id 5f0c…
+  tributary payouts resolve invoice-17 --outcome failed --reason \"the provider says it never arrived\"
+
+Who decides is the login of DATABASE_URL, a member of tributary_operator; in the private PostgreSQL, of --login.")]
 pub enum PayoutsCommand {
     /// List payouts and transfers, newest first.
     List(ListArgs),
@@ -33,12 +36,13 @@ pub enum PayoutsCommand {
         #[command(flatten)]
         form: OutputArgs,
     },
-    /// Approve an order that is held: it is sent.
+    /// Approve an order that is held. It is sent when as many persons have approved it as its provider's file
+    /// asks for; whoever placed it is none of them.
     Approve {
         /// The order's id, or its idempotency key.
         order: String,
         #[command(flatten)]
-        by: By,
+        by: Person,
     },
     /// Fail an order that is held, or that was never sent (the provider does not process it, or
     /// cannot be reached). No money moves.
@@ -46,7 +50,7 @@ pub enum PayoutsCommand {
         /// The order's id, or its idempotency key.
         order: String,
         #[command(flatten)]
-        by: By,
+        by: Person,
         /// Why, for the person who ordered it.
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
@@ -77,10 +81,11 @@ pub struct ListArgs {
 }
 
 #[derive(Args)]
-pub struct By {
-    /// Who decides; it is kept in the audit.
-    #[arg(long, env = "USER", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    by: String,
+pub struct Person {
+    /// Who decides, in the private PostgreSQL: a login in tributary_operator, whose password is in PGPASSWORD
+    /// or a password file. DATABASE_URL names the login itself.
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    login: Option<String>,
 }
 
 #[derive(Args)]
@@ -98,7 +103,7 @@ pub struct ResolveArgs {
     #[arg(long, required_if_eq("outcome", "failed"), value_parser = NonEmptyStringValueParser::new())]
     reason: Option<String>,
     #[command(flatten)]
-    by: By,
+    by: Person,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -116,17 +121,34 @@ fn state_parser() -> impl TypedValueParser<Value = OrderState> {
 }
 
 pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
-    let database = Database::open_migrated(common, 4).await?;
-    let result = match command {
-        PayoutsCommand::List(args) if args.refused => refused(&database, &args).await,
-        PayoutsCommand::List(args) => list(&database, &args).await,
-        PayoutsCommand::Show { order, form } => show(&database, &order, form).await,
-        PayoutsCommand::Approve { order, by } => approve(&database, &order, &by.by).await,
-        PayoutsCommand::Reject { order, by, reason } => reject(&database, &order, &by.by, &reason).await,
-        PayoutsCommand::Resolve(args) => resolve(&database, &args).await,
+    let database = Database::open_migrated(common, login(common, &command)?, 4).await?;
+    let result = match &command {
+        PayoutsCommand::List(args) if args.refused => refused(&database, args).await,
+        PayoutsCommand::List(args) => list(&database, args).await,
+        PayoutsCommand::Show { order, form } => show(&database, order, *form).await,
+        PayoutsCommand::Approve { order, .. } => approve(&database, order).await,
+        PayoutsCommand::Reject { order, reason, .. } => reject(&database, order, reason).await,
+        PayoutsCommand::Resolve(args) => resolve(&database, args).await,
     };
     database.close().await;
     result
+}
+
+/// As whom the command uses the private PostgreSQL.
+fn login<'a>(common: &Common, command: &'a PayoutsCommand) -> Result<Login<'a>, String> {
+    let person = match command {
+        PayoutsCommand::List(_) | PayoutsCommand::Show { .. } => return Ok(Login::Owner),
+        PayoutsCommand::Approve { by, .. } | PayoutsCommand::Reject { by, .. } => by,
+        PayoutsCommand::Resolve(args) => &args.by,
+    };
+    match (&person.login, &common.database_url) {
+        (Some(_), Some(_)) => {
+            Err("--login is for the private PostgreSQL: DATABASE_URL names the login".to_owned())
+        }
+        (None, None) => Err("say who decides, with --login: a login in tributary_operator".to_owned()),
+        (Some(login), None) => Ok(Login::Person(login)),
+        (None, Some(_)) => Ok(Login::Owner),
+    }
 }
 
 async fn list(database: &Database, args: &ListArgs) -> CommandResult {
@@ -217,12 +239,13 @@ fn described(order: &Order) -> Value {
         "reason": order.reason, "attempt": order.attempt, "tries": order.tries,
         "first_sent_at": order.first_sent_at, "last_sent_at": order.last_sent_at,
         "provider_key": order.provider_key, "provider_payment_id": order.provider_payment_id,
-        "provider_reference": order.provider_reference, "approved_by": order.approved_by})
+        "provider_reference": order.provider_reference, "placed_by": order.placed_by,
+        "approvals_needed": order.approvals_needed, "approved_by": order.approved_by})
 }
 
 async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResult {
     let order = find(database, order).await?;
-    let audit = payment_orders::audit(&database.pool, order.id).await?;
+    let audit = payment_audit::of_order(&database.pool, order.id).await?;
     if form.output == Output::Json {
         let mut shown = described(&order);
         shown["audit"] = json!(audit);
@@ -243,7 +266,7 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
     field("from", &order.source_account_id);
     field("to", &order.destination_account_id);
     optional("description", &order.description);
-    field("ordered", &time(order.created_at));
+    field("ordered", &format!("{} by {}", time(order.created_at), order.placed_by));
     field("state", order.state.as_str());
     field("status", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
     optional("reason", &order.reason);
@@ -252,6 +275,9 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
     field("provider key", &order.provider_key);
     optional("provider id", &order.provider_payment_id);
     optional("provider ref", &order.provider_reference);
+    if order.approvals_needed > 1 {
+        field("approvals", &format!("{} persons have to approve", order.approvals_needed));
+    }
     optional("approved by", &order.approved_by);
     println!();
     for change in audit {
@@ -275,7 +301,7 @@ fn sent(order: &Order) -> String {
 }
 
 /// What was ordered, which never changes and is shown above.
-const ORDERED: [&str; 13] = [
+const ORDERED: [&str; 14] = [
     "id",
     "provider",
     "kind",
@@ -288,7 +314,8 @@ const ORDERED: [&str; 13] = [
     "description",
     "metadata",
     "created_at",
-    "updated_at",
+    "placed_by",
+    "approvals_needed",
 ];
 
 /// A line for each member that a change set, or made another.
@@ -307,18 +334,32 @@ fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
     after.iter().filter_map(line).collect()
 }
 
-async fn approve(database: &Database, order: &str, who: &str) -> CommandResult {
+/// What the database refused a decision with, in its own words.
+fn said(error: StoreError) -> String {
+    error.refusal().map_or_else(|| error.to_string(), str::to_owned)
+}
+
+async fn approve(database: &Database, order: &str) -> CommandResult {
     let order = find(database, order).await?;
-    if !payment_orders::approve(&database.pool, order.id, who).await? {
-        return Err(format!("{} is {} and not held", order.id, order.state).into());
+    let decided = payment_orders::approve(&database.pool, order.id).await.map_err(|error| {
+        match error.broke("payment_approvals_pkey") {
+            true => format!("{}: you have approved it already", order.id),
+            false => said(error),
+        }
+    })?;
+    match decided {
+        None => return Err(format!("there is no order {} any more", order.id).into()),
+        Some(Decided { state: OrderState::Held, agreed, needed }) => {
+            println!("{} is approved by {agreed} of {needed} persons", order.id);
+        }
+        Some(_) => println!("{} is sent within a second, if an instance of `tributary serve` runs", order.id),
     }
-    println!("{} is sent within a second, if an instance of `tributary serve` runs", order.id);
     Ok(())
 }
 
-async fn reject(database: &Database, order: &str, who: &str, reason: &str) -> CommandResult {
+async fn reject(database: &Database, order: &str, reason: &str) -> CommandResult {
     let order = find(database, order).await?;
-    if !payment_orders::reject(&database.pool, order.id, reason, who).await? {
+    if !payment_orders::reject(&database.pool, order.id, reason).await.map_err(said)? {
         return Err(match order.state {
             OrderState::Recorded => {
                 format!("{} is being sent at this moment: try again in a few seconds", order.id)
@@ -346,15 +387,18 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
     let order = find(database, &args.order).await?;
     let resolution = match args.outcome {
         Outcome::Succeeded => Resolution::Succeeded { payment_id: args.payment_id.as_deref() },
-        Outcome::Failed => Resolution::Failed { reason: args.reason.as_deref().unwrap_or_default() },
+        Outcome::Failed => {
+            let reason = args.reason.as_deref().unwrap_or_default();
+            return resolve_as_failed(database, &order, reason).await;
+        }
         Outcome::Look => Resolution::Look,
     };
-    let resolved = payment_orders::resolve(&database.pool, order.id, resolution, &args.by.by).await;
+    let resolved = payment_orders::resolve(&database.pool, order.id, resolution).await;
     let resolved = resolved.map_err(|error| match &args.payment_id {
         Some(id) if error.broke("payment_orders_payment_idx") => {
             format!("{id} is the payment of another order: nothing was changed")
         }
-        _ => error.to_string(),
+        _ => said(error),
     })?;
     if !resolved {
         return Err(format!("{} is {} and not parked", order.id, order.state).into());
@@ -363,7 +407,26 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
     Ok(())
 }
 
-/// The order of an id or an idempotency key.
+async fn resolve_as_failed(database: &Database, order: &Order, reason: &str) -> CommandResult {
+    let decided =
+        payment_orders::fail(&database.pool, order.id, reason).await.map_err(|error| {
+            match error.broke("payment_approvals_pkey") {
+                true => format!("{}: you have said so already, another person has to agree", order.id),
+                false => said(error),
+            }
+        })?;
+    match decided {
+        None => return Err(format!("there is no order {} any more", order.id).into()),
+        Some(Decided { state: OrderState::Failed, .. }) => println!("{} is resolved", order.id),
+        Some(Decided { agreed, needed, .. }) => println!(
+            "{} has failed for {agreed} of {needed} persons: another one has to say so, too, as it may be paid \
+             again then; or have it looked up (--outcome look), and say so again if it is not found",
+            order.id
+        ),
+    }
+    Ok(())
+}
+
 async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::error::Error + Send + Sync>> {
     let mut found = match Uuid::try_parse(order) {
         Ok(id) => payment_orders::get(&database.pool, id).await?.into_iter().collect(),

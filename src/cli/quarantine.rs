@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::database::Database;
+use super::database::{Database, Login};
 use super::progress::{Shown, confirm};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
@@ -75,7 +75,7 @@ impl WhichArgs {
 }
 
 pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
-    let database = Database::open_migrated(common, 4).await?;
+    let database = Database::open_migrated(common, Login::Service, 4).await?;
     let result = match command {
         QuarantineCommand::List { which, limit, form } => list(&database, which.which(), limit, form).await,
         QuarantineCommand::Show { id, form } => show(&database, id, form).await,

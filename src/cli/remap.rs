@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::Common;
-use super::database::Database;
+use super::database::{Database, Login};
 use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
 use super::sync::{BUSY, COULD_NOT_RUN, FAILED, busy_message, pulled, puller};
@@ -51,7 +51,7 @@ async fn try_run(common: &Common, args: RemapArgs) -> Result<ExitCode, Error> {
     pulled(common, &args.provider)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let database = Database::open_migrated(common, 4).await?;
+    let database = Database::open_migrated(common, Login::Service, 4).await?;
     let result = remap(common, &database, &args, &stop).await;
     database.close().await;
     result

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::database::Database;
+use super::database::{Database, Login};
 use super::handover::Launch;
 use super::signals::Signals;
 use super::{CommandResult, Common, files, notify};
@@ -21,7 +21,7 @@ use crate::http::{
     self, AppState, ConnectionLimits, Draining, Listening, Patience, RequestLimits, ServedProvider, Serving,
     Stop,
 };
-use crate::payments::{Payer, Payments, Settings};
+use crate::payments::{Payer, Payments, Settings, audit};
 use crate::sync::{Housekeeper, Instance, Scheduler};
 use crate::telemetry;
 use tributary_manifest::Period;
@@ -104,7 +104,7 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     // before anything is started that would inherit the socket, and keep it open after our end
     let handed = launch.take_handed()?;
     files::allow(args.connection_limits().files() + args.database_connections as usize)?;
-    let database = Database::open_migrated(common, args.database_connections).await?;
+    let database = Database::open_migrated(common, Login::Service, args.database_connections).await?;
     let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
     result
@@ -158,6 +158,7 @@ pub struct Service {
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
     payments: Payments,
+    audit: audit::Watch,
     state: Arc<AppState>,
     draining: Draining,
     metrics: PrometheusHandle,
@@ -208,6 +209,7 @@ impl Service {
             housekeeper,
             schedulers,
             payments,
+            audit: audit::Watch::new(pool.clone()),
             state: Arc::new(state),
             draining,
             metrics,
@@ -229,6 +231,7 @@ impl Service {
         publisher.spawn(upkeep(self.metrics, stop_publisher.clone()));
         runs.spawn(self.housekeeper.run(stop_runs.clone()));
         runs.spawn(self.payments.worker().run(stop_runs.clone()));
+        runs.spawn(self.audit.run(stop_runs.clone()));
         for scheduler in self.schedulers {
             runs.spawn(scheduler.run(stop_runs.clone()));
         }

@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::database::Database;
+use super::database::{Database, Login};
 use super::progress::{Shown, confirm};
 use super::serve::{lease_time, stop_on_signal};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
@@ -132,7 +132,7 @@ async fn try_run(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
     }
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
-    let database = Database::open_migrated(common, 4).await?;
+    let database = Database::open_migrated(common, Login::Service, 4).await?;
     let result = sync(common, &database, &args, &stop).await;
     database.close().await;
     result
@@ -220,7 +220,7 @@ fn in_words(kind: &str, times: impl std::fmt::Display, text: &str) -> String {
 
 /// Lists what ran.
 pub async fn runs(common: &Common, args: RunsArgs) -> CommandResult {
-    let database = Database::open_migrated(common, 2).await?;
+    let database = Database::open_migrated(common, Login::Service, 2).await?;
     let result = list(&database, &args).await;
     database.close().await;
     result

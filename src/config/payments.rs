@@ -39,6 +39,10 @@ struct LimitEntry {
     /// not given.
     #[serde(default)]
     require_approval_above: Option<String>,
+    /// How many persons have to approve such a payment, 1 to 10; 1 if not given.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10))]
+    approvals: Option<u8>,
 }
 
 /// A refusal is dated up to 5 s after the answer before it; what follows it has to be later.
@@ -65,10 +69,22 @@ impl PaymentsSection {
                 text.map(|text| Amount::parse_unsigned(field, &text)).transpose().map_err(wrong)
             };
             let asset = Asset::parse("asset", &entry.asset).map_err(wrong)?;
+            match entry.approvals {
+                Some(_) if entry.require_approval_above.is_none() => {
+                    return Err(format!(
+                        "payments.limits[{i}].approvals: say above which amount, by require_approval_above"
+                    ));
+                }
+                Some(persons) if !(1..=10).contains(&persons) => {
+                    return Err(format!("payments.limits[{i}].approvals: take 1 to 10 persons"));
+                }
+                _ => {}
+            }
             let limit = AssetLimit {
                 per_payment: amount("per_payment", entry.per_payment)?,
                 per_day: amount("per_day", entry.per_day)?,
                 require_approval_above: amount("require_approval_above", entry.require_approval_above)?,
+                approvals: entry.approvals,
             };
             if limits.insert(asset.as_str().to_owned(), limit).is_some() {
                 return Err(format!("payments.limits[{i}].asset: {} is listed twice", asset.as_str()));

@@ -430,6 +430,14 @@ mod tests {
             (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "payments.limits[0].per_day"),
             ("{ limits: [{ asset: pounds }] }", "payments.limits[0].asset"),
             ("{ limits: [{ asset: JPY }, { asset: JPY }] }", "listed twice"),
+            (
+                "{ limits: [{ asset: JPY, approvals: 2 }] }",
+                "payments.limits[0].approvals: say above which amount",
+            ),
+            (
+                "{ limits: [{ asset: JPY, require_approval_above: '5', approvals: 0 }] }",
+                "payments.limits[0].approvals: take 1 to 10",
+            ),
             ("{ retry_guard: 5s }", "payments.retry_guard: take at least 12s"),
             ("{ limits: [{ asset: JPY, per_year: '1' }] }", "per_year"),
         ] {

@@ -35,6 +35,8 @@ fn api_key_id(key: &str) -> Option<Uuid> {
 struct Caller {
     provider: ProviderName,
     scope: Scope,
+    /// As [`Authorized::key`].
+    key: String,
 }
 
 async fn caller(parts: &Parts, state: &SharedState) -> Result<Caller, ApiError> {
@@ -77,7 +79,7 @@ async fn find(key: &str, digest: &ApiKeyDigest, state: &SharedState) -> Result<O
     let Ok(scope) = stored.scope.parse::<Scope>() else { return Ok(None) };
     // the key of a provider whose file was taken away opens nothing
     let provider = stored.provider.parse().ok().filter(|provider| state.providers.contains_key(provider));
-    Ok(provider.map(|provider| Caller { provider, scope }))
+    Ok(provider.map(|provider| Caller { provider, scope, key: format!("key:{id}") }))
 }
 
 /// Looks at every key, whether one matched already or not.
@@ -86,7 +88,8 @@ fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
     for (provider, served) in &state.providers {
         for (scope, key) in &served.keys {
             if key.is(digest.as_bytes()) {
-                found = Some(Caller { provider: provider.clone(), scope: *scope });
+                let key = format!("file:{provider}/{}", scope.as_str());
+                found = Some(Caller { provider: provider.clone(), scope: *scope, key });
             }
         }
     }
@@ -97,6 +100,8 @@ fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
 #[derive(Debug, Clone)]
 pub struct Authorized {
     pub provider: ProviderName,
+    /// Which API key it is: `key:ID` of the table, `file:PROVIDER/SCOPE` of a provider's file.
+    pub key: String,
     pub served: ServedProvider,
 }
 
@@ -106,7 +111,7 @@ async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<
         return Err(ApiError::Forbidden(needed.as_str()));
     }
     let served = state.providers.get(&caller.provider).cloned().ok_or(ApiError::Unauthorized)?;
-    Ok(Authorized { provider: caller.provider, served })
+    Ok(Authorized { provider: caller.provider, key: caller.key, served })
 }
 
 /// A caller with an API key of scope `connector`.

@@ -136,7 +136,7 @@ impl From<StoreError> for ApiError {
                 tracing::warn!(%error, "the database is not available");
                 Self::Unavailable("the database is not available; try again".into())
             }
-            StoreError::Failed(_) | StoreError::Schema(_) => {
+            StoreError::Failed(_) | StoreError::Forbidden(_) | StoreError::Schema(_) => {
                 tracing::error!(%error, "a request failed in the database");
                 Self::Internal
             }

@@ -97,7 +97,7 @@ macro_rules! endpoint {
             Connector(caller): Connector,
             body: Result<Bytes, BytesRejection>,
         ) -> Result<(StatusCode, Json<PlacedPayment>), ApiError> {
-            match state.payments.place(&caller.provider, $kind, &body?).await? {
+            match state.payments.place(&caller.provider, $kind, &body?, &caller.key).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
                 Placed::Refused(RefusedOrder { status, title, detail }) => {

@@ -92,12 +92,13 @@ impl Payments {
         self.0.tasks.wait().await;
     }
 
-    /// Takes the `body` of a request to pay. Whatever is refused is kept for the operator.
+    /// Takes the `body` of a request to pay, which the API key `placed_by` makes. Whatever is refused is kept for the operator.
     pub async fn place(
         &self,
         provider: &ProviderName,
         kind: PaymentKind,
         body: &[u8],
+        placed_by: &str,
     ) -> Result<Placed, StoreError> {
         let request = OrderRequest::parse(body);
         let idempotency_key = match &request {
@@ -112,7 +113,9 @@ impl Payments {
             })),
             (_, Err(invalid)) if invalid.no_such_account => Err(NotPlaced::not_found(invalid.detail)),
             (_, Err(invalid)) => Err(NotPlaced::invalid(invalid.detail)),
-            (Some(route), Ok(request)) => Intake { executor: &self.0, route, request }.place().await,
+            (Some(route), Ok(request)) => {
+                Intake { executor: &self.0, route, request, placed_by }.place().await
+            }
         };
         let refused = match placed {
             Ok(placed) => return Ok(placed),
@@ -140,6 +143,7 @@ struct Intake<'a> {
     executor: &'a Arc<Executor>,
     route: Route<'a>,
     request: OrderRequest,
+    placed_by: &'a str,
 }
 
 /// An order as it was made, and its request if it goes out at once.
@@ -209,8 +213,8 @@ impl Intake<'_> {
         provider_key::derive(api.provider_key(), provider, kind, &self.request.idempotency_key, attempt)
     }
 
-    fn needs_approval(&self) -> bool {
-        self.route.payer.policy.needs_approval(&self.request.asset, self.request.amount)
+    fn approvals(&self) -> u8 {
+        self.route.payer.policy.approvals(&self.request.asset, self.request.amount)
     }
 
     fn per_day(&self) -> Option<String> {
@@ -222,7 +226,8 @@ impl Intake<'_> {
         let Route { kind, api, .. } = self.route;
         let (executor, api) = (Arc::clone(self.executor), api.clone());
         let (provider, request) = (self.route.provider.clone(), self.request.clone());
-        let (provider_key, held, per_day) = (self.provider_key(1), self.needs_approval(), self.per_day());
+        let (provider_key, approvals, per_day) = (self.provider_key(1), self.approvals(), self.per_day());
+        let placed_by = self.placed_by.to_owned();
         let task = self.executor.tasks.spawn(async move {
             let amount = request.amount.to_string();
             let metadata = json!(request.metadata.as_map());
@@ -239,7 +244,8 @@ impl Intake<'_> {
                 description: request.description.as_deref(),
                 metadata: &metadata,
                 provider_key: &provider_key,
-                held,
+                placed_by: &placed_by,
+                approvals,
                 wait: executor.settings.wait,
                 per_day: per_day.as_deref(),
             };
@@ -301,13 +307,15 @@ impl Intake<'_> {
     async fn try_anew(&self, order: Order) -> Result<Begun, StoreError> {
         let (executor, api) = (Arc::clone(self.executor), self.route.api.clone());
         let provider_key = self.provider_key(order.attempt.saturating_add(1));
-        let (held, per_day) = (self.needs_approval(), self.per_day());
+        let (approvals, per_day) = (self.approvals(), self.per_day());
+        let retried_by = self.placed_by.to_owned();
         let guard = self.route.payer.policy.guard;
         let task = self.executor.tasks.spawn(async move {
             let claim = executor.claim(&api, Uuid::new_v4());
             let again = NextAttempt {
                 provider_key: &provider_key,
-                held,
+                retried_by: &retried_by,
+                approvals,
                 guard,
                 wait: executor.settings.wait,
                 per_day: per_day.as_deref(),

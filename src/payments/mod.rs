@@ -6,6 +6,7 @@
 //! order unknown: it is looked up, repeated only while the provider still knows its provider key, and
 //! else parked. Only a definite refusal fails an order.
 
+pub mod audit;
 mod elapsed;
 mod executor;
 mod follow;

@@ -23,8 +23,10 @@ pub struct AssetLimit {
     pub per_payment: Option<Amount>,
     /// A day of UTC.
     pub per_day: Option<Amount>,
-    /// Above this, a person has to approve.
+    /// Above this, persons have to approve.
     pub require_approval_above: Option<Amount>,
+    /// How many persons, 1 to 10; 1 where it is not said.
+    pub approvals: Option<u8>,
 }
 
 impl Policy {
@@ -50,10 +52,13 @@ impl Policy {
         }
     }
 
-    /// Whether a person has to approve it first.
-    pub fn needs_approval(&self, asset: &Asset, amount: Amount) -> bool {
-        let above = self.limit(asset).and_then(|limit| limit.require_approval_above);
-        above.is_some_and(|above| amount > above)
+    /// How many persons have to approve it first; 0 where it goes out by itself.
+    pub fn approvals(&self, asset: &Asset, amount: Amount) -> u8 {
+        let limit = self.limit(asset);
+        match limit.and_then(|limit| limit.require_approval_above) {
+            Some(above) if amount > above => limit.and_then(|limit| limit.approvals).unwrap_or(1),
+            _ => 0,
+        }
     }
 
     /// The most of an asset in a day.
@@ -84,6 +89,7 @@ mod tests {
             per_payment: Some(amount("1000")),
             per_day: Some(amount("5000")),
             require_approval_above: Some(amount("500")),
+            approvals: Some(2),
         };
         let policy = Policy {
             limits: BTreeMap::from([("GBP/2".to_owned(), limit)]),
@@ -99,8 +105,8 @@ mod tests {
             let refused = policy.check(&asset(currency), amount(units), source).unwrap_err();
             assert!(refused.contains(why), "{refused}");
         }
-        assert!(policy.needs_approval(&asset("GBP/2"), amount("501")));
-        assert!(!policy.needs_approval(&asset("GBP/2"), amount("500")));
+        assert_eq!(policy.approvals(&asset("GBP/2"), amount("501")), 2);
+        assert_eq!(policy.approvals(&asset("GBP/2"), amount("500")), 0);
         assert_eq!(Policy::default().check(&asset("JPY"), amount("1"), "x"), Ok(()));
     }
 }

@@ -16,6 +16,9 @@ pub enum StoreError {
     /// A statement failed in a way that repeating it does not mend.
     #[error("a statement failed: {0}")]
     Failed(#[source] sqlx::Error),
+    /// The login of the database may not do this.
+    #[error("{0}. The login is for other work: docs/operations.md, \"Logins of the database\"")]
+    Forbidden(#[source] sqlx::Error),
     /// The schema of the database is not the one that this build needs.
     #[error("{0}")]
     Schema(String),
@@ -26,11 +29,27 @@ impl StoreError {
     pub fn broke(&self, constraint: &str) -> bool {
         matches!(self, Self::Failed(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))
     }
+
+    /// What a trigger or function of the schema refused the statement with, in words for people.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            // integrity_constraint_violation itself: PostgreSQL's own checks have codes of their own
+            Self::Failed(sqlx::Error::Database(error)) if error.code().as_deref() == Some("23000") => {
+                Some(error.message())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if is_passing(&error) { Self::Unavailable(error) } else { Self::Failed(error) }
+        let code = error.as_database_error().and_then(|error| error.code());
+        match code.as_deref() {
+            Some("42501") => Self::Forbidden(error),
+            _ if is_passing(&error) => Self::Unavailable(error),
+            _ => Self::Failed(error),
+        }
     }
 }
 

@@ -29,7 +29,7 @@ const MIGRATING: i64 = 7_405;
 
 /// Brings the schema up to this build. Safe to run at the same time from several places, and
 /// while instances of this build or of the one before serve. A schema that later builds have
-/// taken further stays as it is.
+/// taken further stays as it is. Grants are made anew each time.
 pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
     apply(pool, &MIGRATOR).await
 }
@@ -41,7 +41,8 @@ pub async fn apply(pool: &PgPool, migrations: &Migrator) -> Result<(), StoreErro
     connection.execute("set statement_timeout = 0; set client_min_messages = warning").await?;
     let applied = async {
         take_turn(&mut connection).await?;
-        apply_pending(&mut connection, migrations).await
+        apply_pending(&mut connection, migrations).await?;
+        grant(&mut connection).await
     }
     .await;
     connection.close().await?;
@@ -81,6 +82,20 @@ async fn apply_pending(connection: &mut PgConnection, migrations: &Migrator) -> 
     }
     // nothing is left to do but to compare what was applied with what is there
     ours.run(&mut *connection).await.map_err(failure)
+}
+
+/// Grants everything anew, and says which groups are missing.
+async fn grant(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let missing = super::roles::grant(connection).await?;
+    if !missing.is_empty() {
+        let make = missing.iter().map(|role| format!("create role {role} nologin; ")).collect::<String>();
+        tracing::warn!(
+            missing = missing.join(", "),
+            "this login may not make these roles, and nothing is granted to them: have somebody who may \
+             run {make:?} and then run `tributary migrate` again"
+        );
+    }
+    Ok(())
 }
 
 async fn apply_one(

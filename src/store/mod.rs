@@ -11,6 +11,7 @@ pub mod feed;
 pub mod feeds;
 pub mod leases;
 pub mod migrate;
+pub mod payment_audit;
 pub mod payment_orders;
 pub mod unmatched_records;
 
@@ -19,6 +20,7 @@ pub mod provider_tokens;
 pub mod quarantine;
 pub mod raw_records;
 pub mod request_log;
+pub mod roles;
 pub mod sync_cursors;
 pub mod sync_known_next;
 pub mod sync_open_records;

@@ -76,7 +76,7 @@ async fn s8_a_short_page_comes_only_at_the_end_and_past_the_end_there_is_an_empt
 async fn s7_from_is_an_inclusive_compare_of_instants_in_any_form() {
     let app = with_transactions(3).await;
     // three entries of one second: .000000, .500000, .999999
-    app.sql(
+    app.rewrite(
         "update feed set published_at = '2026-03-01T12:00:00Z'::timestamptz
            + case position when 1 then 0 when 2 then 500000 else 999999 end * interval '1 microsecond'",
     )
@@ -385,7 +385,7 @@ async fn health_needs_no_database_and_readiness_does() {
     let app = TestApp::new().await;
     assert_eq!(app.get("/healthz").await.0, StatusCode::OK);
     assert_eq!(app.get("/readyz").await.0, StatusCode::OK);
-    app.pool.close().await;
+    app.close().await;
     assert_eq!(app.get("/healthz").await.0, StatusCode::OK);
     let (status, body) = app.get("/readyz").await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

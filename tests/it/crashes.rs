@@ -215,7 +215,7 @@ async fn s13_after_a_restore_everything_lies_above_what_was_served_and_the_forgo
     let mut consumer = Consumer::new(&app, Kind::Transactions, Loop::Released).await;
 
     // the backup is taken here
-    app.pool.close().await;
+    app.close().await;
     admin
         .execute(sqlx::AssertSqlSafe(format!("create database {name}_backup template {name}")))
         .await
@@ -231,7 +231,7 @@ async fn s13_after_a_restore_everything_lies_above_what_was_served_and_the_forgo
     let served = consumer.rows.last().unwrap().watermark.unix_nanos();
 
     // and restored here, without a restart of the server
-    before.pool.close().await;
+    before.close().await;
     admin.execute(sqlx::AssertSqlSafe(format!("drop database {name} with (force)"))).await.unwrap();
     admin
         .execute(sqlx::AssertSqlSafe(format!("alter database {name}_backup rename to {name}")))

@@ -170,7 +170,7 @@ impl Setup {
     }
 
     async fn close(self) {
-        self.app.pool.close().await;
+        self.app.close().await;
         self.private.close().await.unwrap();
     }
 }

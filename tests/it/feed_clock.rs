@@ -28,7 +28,7 @@ async fn now(app: &TestApp) -> DateTime<Utc> {
 
 /// Moves the feed's whole history by `by`, as if that much time had passed since.
 async fn age(app: &TestApp, by: &str) {
-    app.sql(&format!(
+    app.rewrite(&format!(
         "update feed set published_at = published_at - interval '{by}';
          update feeds set last_at = last_at - interval '{by}', floor = floor - interval '{by}';"
     ))

@@ -186,7 +186,7 @@ async fn s24_a_pooled_connection_after_an_error_in_a_transaction_is_as_new() {
     // every request has to take the one connection that there is
     let keys = (two.app.connector_key.clone(), two.app.ingest_key.clone());
     let single = TestApp::with_keys(&two.app, store::connect(&two.app.url, 1).await.unwrap(), keys);
-    let pid = || sqlx::query_scalar::<_, i32>("select pg_backend_pid()").fetch_one(&single.pool);
+    let pid = || sqlx::query_scalar::<_, i32>("select pg_backend_pid()").fetch_one(&single.service);
     let mut blocker = PgConnection::connect(&two.app.url).await.unwrap();
     let (mut failed, mut dropped) = (0, 0);
     for round in 0..10 {
@@ -218,7 +218,7 @@ async fn s24_a_pooled_connection_after_an_error_in_a_transaction_is_as_new() {
         single.push("transactions", &[records::transaction(&format!("fresh{round}"), "PENDING")]).await;
         let set: Option<String> =
             sqlx::query_scalar("select nullif(current_setting('tributary.backfill', true), '')")
-                .fetch_one(&single.pool)
+                .fetch_one(&single.service)
                 .await
                 .unwrap();
         assert_eq!(set, None, "no request is taken for history because of the one before");

@@ -33,6 +33,7 @@ mod rate_limit;
 mod remap;
 mod replies;
 mod restarts;
+mod roles;
 mod rolling_upgrade;
 mod scenarios;
 mod secrets;

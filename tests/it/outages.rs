@@ -23,8 +23,8 @@ async fn assert_unavailable(app: &TestApp, target: &str) {
 async fn s15_an_exhausted_pool_answers_503_and_recovers() {
     let app = with_rows().await;
     let mut held = Vec::new();
-    for _ in 0..app.pool.options().get_max_connections() {
-        held.push(app.pool.acquire().await.unwrap());
+    for _ in 0..app.service.options().get_max_connections() {
+        held.push(app.service.acquire().await.unwrap());
     }
     assert_unavailable(&app, "/transactions").await;
     drop(held);

@@ -28,6 +28,7 @@ use tributary_standin::kit::{Running, Standin};
 
 use crate::support::app::new_test_key;
 use crate::support::load::Load;
+use crate::support::logins;
 use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
 use crate::support::till::{MANIFEST, TOKEN, impatient, small_bank};
 use crate::support::{edited, records, server};
@@ -71,6 +72,7 @@ impl Scene {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let told_at = place.0.join("notify");
         let told = UnixDatagram::bind(&told_at).unwrap();
+        let url = logins::service(&url).await;
         Self { place, bank, bank_running, account, payee, url, pool, key, paying_key, address, told, told_at }
     }
 

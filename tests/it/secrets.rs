@@ -62,7 +62,7 @@ async fn indiscreet_bank() -> String {
 async fn url_with_password(url: &str) -> (String, String) {
     let role = format!("tributary_secret_{}", std::process::id());
     let mut connection = PgConnection::connect(url).await.unwrap();
-    let sql = format!("create role {role} superuser login password '{PASSWORD}'");
+    let sql = format!("create role {role} login password '{PASSWORD}' in role tributary_app");
     connection.execute(sqlx::AssertSqlSafe(sql)).await.unwrap();
     let mut url: url::Url = url.parse().unwrap();
     url.set_username(&role).unwrap();

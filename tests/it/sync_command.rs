@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::support::jobs::{count, file, record, stream};
+use crate::support::logins;
 use crate::support::process::{Place, stop};
 use crate::support::{TestApp, Upstream, edited};
 
@@ -28,7 +29,7 @@ impl Setup {
     async fn run(&self, args: &[&str]) -> (i32, String, String) {
         let mut command = self.place.command(args);
         let Output { status, stdout, stderr } =
-            command.env("DATABASE_URL", &self.app.url).output().await.unwrap();
+            command.env("DATABASE_URL", logins::service(&self.app.url).await).output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         (status.code().unwrap(), text(stdout), text(stderr))
     }

@@ -1,6 +1,7 @@
 //! Initialises the cluster, the directory that PostgreSQL keeps its data in.
 
 use std::fs::{self, File};
+use std::path::Path;
 use std::process::Stdio;
 
 use super::binaries::Binaries;
@@ -40,10 +41,20 @@ pub(super) async fn initialise(setup: &Setup<'_>, binaries: &Binaries) -> Result
         let said = [output.stdout, output.stderr].concat();
         return Err(PrivatePgError::Initdb { output: String::from_utf8_lossy(&said).into_owned() });
     }
+    ask_operators(&new)?;
     fs::rename(&new, &cluster).map_err(PrivatePgError::io("put in place", &cluster))?;
     File::open(place.data())
         .and_then(|data| data.sync_all())
         .map_err(PrivatePgError::io("write to disk", place.data()))
+}
+
+/// Has the server ask operators for their password: they decide about payments in their own names, and
+/// whoever reaches the socket could use any name otherwise.
+fn ask_operators(cluster: &Path) -> Result<()> {
+    let file = cluster.join("pg_hba.conf");
+    let rules = fs::read_to_string(&file).map_err(PrivatePgError::io("read", &file))?;
+    let rules = format!("local all +tributary_operator scram-sha-256\n{rules}");
+    fs::write(&file, rules).map_err(PrivatePgError::io("write", &file))
 }
 
 /// Removes what an `initdb` that was killed left behind.

@@ -17,11 +17,18 @@ const DATABASE: &str = "tributary";
 /// How long one attempt to connect may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// The URL of the database behind the socket in `socket_dir`. It names everything that would be
+/// The URL of the database behind the socket in `socket_dir`, for `login`. It names everything that would be
 /// taken from PGPORT, PGSSLMODE and their like otherwise.
-pub(super) fn url(socket_dir: &Path) -> String {
+pub(super) fn url(socket_dir: &Path, login: &str) -> String {
     let dir = socket_dir.display();
-    format!("postgres://{ROLE}@localhost:{PORT}/{DATABASE}?host={dir}&sslmode=disable")
+    let login: String = login.bytes().fold(String::new(), |mut url, byte| {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => url.push(byte.into()),
+            other => url.push_str(&format!("%{other:02X}")),
+        }
+        url
+    });
+    format!("postgres://{login}@localhost:{PORT}/{DATABASE}?host={dir}&sslmode=disable")
 }
 
 /// Connects once and creates the database if there is none.

@@ -118,7 +118,14 @@ impl PrivatePostgres {
     /// The URL of the database, for sqlx and other clients that run as root or as the server's user.
     #[must_use]
     pub fn url(&self) -> String {
-        database::url(&self.socket_dir)
+        self.url_as(database::ROLE)
+    }
+
+    /// As [`url`](Self::url), for another login than the owner of everything. Members of
+    /// `tributary_operator` need their password (PGPASSWORD, or a password file), others none.
+    #[must_use]
+    pub fn url_as(&self, login: &str) -> String {
+        database::url(&self.socket_dir, login)
     }
 
     /// Lets go of the server, and stops it if nobody else uses it; returns when its last process is

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use clap::Subcommand;
 
 use super::Common;
-use super::database::Database;
+use super::database::{Database, Login};
 use super::sync::pulled;
 use crate::config;
 use crate::sync::DatabaseShared;
@@ -100,7 +100,7 @@ impl Sampled {
             let compiled = CompiledProvider::new(provider, &manifest)?.tapped(tap);
             return Ok(Self { compiled, database: None });
         }
-        let database = Database::open_migrated(common, 2).await?;
+        let database = Database::open_migrated(common, Login::Service, 2).await?;
         let shared = Arc::new(DatabaseShared::new(database.pool.clone(), provider.clone()));
         let compiled = CompiledProvider::with_shared(provider, &manifest, shared)?.tapped(tap);
         Ok(Self { compiled, database: Some(database) })

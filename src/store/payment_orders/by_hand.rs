@@ -1,95 +1,86 @@
-//! What a person decides, and the audit.
+//! What a person decides. The database knows who it is by the login, and refuses whoever may not
+//! ([`StoreError::refusal`]): see the migration of approvals.
 
-use chrono::{DateTime, Utc};
-use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Act, change_order};
+use super::read;
 use crate::store::StoreError;
+use tributary_domain::OrderState;
 
-/// Lets a held order go out: `false` where it is not held.
-pub async fn approve(pool: &PgPool, id: Uuid, who: &str) -> Result<bool, StoreError> {
-    let change = sqlx::query!(
-        "update payment_orders set state = 'recorded', approved_by = $2, next_at = clock_timestamp()
-         where id = $1 and state = 'held'",
-        id,
-        who
-    );
-    Ok(change_order(pool, Act { actor: who, what: "approved" }, change).await? == 1)
+/// What came of agreeing to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decided {
+    /// Of the order, now.
+    pub state: OrderState,
+    /// How many persons agreed.
+    pub agreed: i32,
+    /// How many have to.
+    pub needed: i32,
+}
+
+/// Agrees that a held order goes out, which it does when enough persons agree. `None` where there is
+/// no such order.
+pub async fn approve(pool: &PgPool, id: Uuid) -> Result<Option<Decided>, StoreError> {
+    let decided = sqlx::query!(
+        r#"select state as "state!", agreed as "agreed!", needed as "needed!" from approve_payment_order($1)
+           where state is not null"#,
+        id
+    )
+    .fetch_optional(pool)
+    .await?;
+    decided
+        .map(|row| Ok(Decided { state: read(&row.state)?, agreed: row.agreed, needed: row.needed }))
+        .transpose()
 }
 
 /// Fails an order that is held, or that was certainly never sent and is nobody's to send just now:
 /// `false` of any other.
-pub async fn reject(pool: &PgPool, id: Uuid, reason: &str, who: &str) -> Result<bool, StoreError> {
-    let change = sqlx::query!(
-        "update payment_orders set state = 'failed', status = 'FAILED', reason = $2, next_at = null,
-           claim_owner = null, claim_token = null, claimed_until = null
-         where id = $1 and (state = 'held' or state = 'recorded' and
-           (claim_token is null or claimed_until <= clock_timestamp()))",
-        id,
-        reason
-    );
-    Ok(change_order(pool, Act { actor: who, what: "rejected" }, change).await? == 1)
+pub async fn reject(pool: &PgPool, id: Uuid, reason: &str) -> Result<bool, StoreError> {
+    let rejected = sqlx::query_scalar!(r#"select reject_payment_order($1, $2) as "rejected!""#, id, reason)
+        .fetch_one(pool)
+        .await?;
+    Ok(rejected)
 }
 
-/// What a person found out of an order that was left to them.
+/// What a person found out of an order that is parked.
 #[derive(Debug, Clone, Copy)]
 pub enum Resolution<'a> {
     /// The money moved; the id of the provider's record of it, if there is one.
     Succeeded { payment_id: Option<&'a str> },
-    /// No money moved, and none will.
-    Failed { reason: &'a str },
     /// It is to be looked up at the provider again.
     Look,
 }
 
-/// Ends the wait of an order for a person: `false` where it does not wait for one.
-pub async fn resolve(
-    pool: &PgPool,
-    id: Uuid,
-    resolution: Resolution<'_>,
-    who: &str,
-) -> Result<bool, StoreError> {
-    let (state, status, reason, payment_id, what) = match resolution {
-        Resolution::Succeeded { payment_id } => {
-            ("succeeded", "SUCCEEDED", None, payment_id, "resolved as succeeded")
-        }
-        Resolution::Failed { reason } => ("failed", "FAILED", Some(reason), None, "resolved as failed"),
-        Resolution::Look => ("unknown", "PENDING", None, None, "to be looked up again"),
+/// Ends the wait of an order that is parked: `false` where it is not.
+pub async fn resolve(pool: &PgPool, id: Uuid, resolution: Resolution<'_>) -> Result<bool, StoreError> {
+    let (outcome, payment_id) = match resolution {
+        Resolution::Succeeded { payment_id } => (OrderState::Succeeded, payment_id),
+        Resolution::Look => (OrderState::Unknown, None),
     };
-    let change = sqlx::query!(
-        "update payment_orders set state = $2, status = $3, reason = $4,
-           provider_payment_id = coalesce($5, provider_payment_id), lookups = 0,
-           next_at = case when $2 = 'unknown' then clock_timestamp() end
-         where id = $1 and state = 'parked'",
+    let resolved = sqlx::query_scalar!(
+        r#"select resolve_payment_order($1, $2, $3) as "resolved!""#,
         id,
-        state,
-        status,
-        reason,
+        outcome.as_str(),
         payment_id
-    );
-    Ok(change_order(pool, Act { actor: who, what }, change).await? == 1)
-}
-
-/// A change of an order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Audited {
-    pub actor: String,
-    pub what: String,
-    pub before: Option<serde_json::Value>,
-    pub after: Option<serde_json::Value>,
-    pub at: DateTime<Utc>,
-}
-
-/// Every change of an order, oldest first.
-pub async fn audit(pool: &PgPool, id: Uuid) -> Result<Vec<Audited>, StoreError> {
-    let audit = sqlx::query_as!(
-        Audited,
-        "select actor, what, before, after, at from payment_audit where order_id = $1 order by id",
-        id
     )
-    .fetch_all(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(audit)
+    Ok(resolved)
+}
+
+/// Agrees that no money moved for an order that is parked, and none will. It has failed then if a
+/// fresh lookup did not find it, or another person agreed. `None` where there is no such order.
+pub async fn fail(pool: &PgPool, id: Uuid, reason: &str) -> Result<Option<Decided>, StoreError> {
+    let decided = sqlx::query!(
+        r#"select state as "state!", agreed as "agreed!", needed as "needed!" from fail_payment_order($1, $2)
+           where state is not null"#,
+        id,
+        reason
+    )
+    .fetch_optional(pool)
+    .await?;
+    decided
+        .map(|row| Ok(Decided { state: read(&row.state)?, agreed: row.agreed, needed: row.needed }))
+        .transpose()
 }

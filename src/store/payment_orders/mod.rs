@@ -51,6 +51,11 @@ pub struct Order {
     pub provider_reference: Option<String>,
     pub claim_token: Option<Uuid>,
     pub lookups: i32,
+    /// The API key that placed it, or the login.
+    pub placed_by: String,
+    /// How many persons have to approve each attempt; 0 where it goes out by itself.
+    pub approvals_needed: i32,
+    /// The persons who approved the attempt.
     pub approved_by: Option<String>,
     /// The database's clock when this was read.
     pub now: DateTime<Utc>,
@@ -89,6 +94,8 @@ struct Row {
     provider_reference: Option<String>,
     claim_token: Option<Uuid>,
     lookups: i32,
+    placed_by: String,
+    approvals_needed: i32,
     approved_by: Option<String>,
     now: DateTime<Utc>,
 }
@@ -129,6 +136,8 @@ impl TryFrom<Row> for Order {
             provider_reference: row.provider_reference,
             claim_token: row.claim_token,
             lookups: row.lookups,
+            placed_by: row.placed_by,
+            approvals_needed: row.approvals_needed,
             approved_by: row.approved_by,
             now: row.now,
         })
@@ -159,7 +168,12 @@ macro_rules! order_query {
               o.state as "state!", o.status as "status!", o.status_at as "status_at!", o.reason, o.replied_at,
               o.answer_by, o.attempt as "attempt!", o.tries as "tries!", o.first_sent_at, o.last_sent_at,
               o.refusal, o.provider_key as "provider_key!", o.provider_payment_id, o.provider_reference,
-              o.claim_token, o.lookups as "lookups!", o.approved_by, clock_timestamp() as "now!" "# + $tail
+              o.claim_token, o.lookups as "lookups!", o.placed_by as "placed_by!",
+              o.approvals_needed as "approvals_needed!",
+              (select string_agg(distinct a.person, ', ') from payment_approvals a
+               where a.order_id = o.id and a.attempt = o.attempt and a.decision = 'release'
+                 and (a.round = o.round or o.state <> 'held')) as approved_by,
+              clock_timestamp() as "now!" "# + $tail
             $(, $argument)*
         )
     };
@@ -172,7 +186,7 @@ mod matched;
 mod place;
 
 pub use attempt::{failed, refused, sending, unknown, unsent};
-pub use by_hand::{Audited, Resolution, approve, audit, reject, resolve};
+pub use by_hand::{Decided, Resolution, approve, fail, reject, resolve};
 pub use due::{claim_due, expire, later, look_up_again, open_counts, park, park_at_once};
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};

@@ -23,8 +23,10 @@ pub struct NewOrder<'a> {
     pub description: Option<&'a str>,
     pub metadata: &'a serde_json::Value,
     pub provider_key: &'a str,
-    /// Whether a person has to approve it first.
-    pub held: bool,
+    /// The API key that places it.
+    pub placed_by: &'a str,
+    /// How many persons have to approve it first: 0 to 10.
+    pub approvals: u8,
     /// How long the request waits for the outcome.
     pub wait: Duration,
     /// At most so much may be ordered of the asset in a day (UTC), failed orders left out.
@@ -43,7 +45,8 @@ pub enum Made {
 
 /// Keeps what is ordered, claimed by its request unless it is held.
 pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Result<Made, StoreError> {
-    let what = if order.held { "held for approval" } else { "recorded" };
+    let held = order.approvals > 0;
+    let what = if held { "held for approval" } else { "recorded" };
     let mut transaction = begin(pool, Act { actor: claim.owner, what }).await?;
     if let Some(per_day) = order.per_day
         && let Some(sum) = over_the_day(
@@ -64,13 +67,13 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
     let made = sqlx::query_scalar!(
         "insert into payment_orders as o (id, provider, kind, idempotency_key, fingerprint, asset, amount,
              source_account_id, destination_account_id, description, metadata, provider_key, state,
-             claim_owner, claim_token, claimed_until, next_at, answer_by)
+             claim_owner, claim_token, claimed_until, next_at, answer_by, placed_by, approvals_needed)
            values ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $9, $10, $11, $12,
              case when $13 then 'held' else 'recorded' end,
              case when $13 then null else $14 end, case when $13 then null else $15::uuid end,
              case when $13 then null else clock_timestamp() + $16::interval end,
              case when $13 then null else clock_timestamp() end,
-             case when $13 then null else clock_timestamp() + $17::interval end)
+             case when $13 then null else clock_timestamp() + $17::interval end, $18, $19)
            on conflict on constraint payment_orders_idempotency_key do nothing
          returning id",
         order.id,
@@ -85,11 +88,13 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
         order.description,
         order.metadata,
         order.provider_key,
-        order.held,
+        held,
         claim.owner,
         claim.token,
         interval(claim.time),
-        interval(order.wait)
+        interval(order.wait),
+        order.placed_by,
+        i32::from(order.approvals)
     )
     .fetch_optional(&mut *transaction)
     .await?;
@@ -164,8 +169,10 @@ pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<
 #[derive(Debug, Clone, Copy)]
 pub struct NextAttempt<'a> {
     pub provider_key: &'a str,
-    /// Whether a person has to approve it first.
-    pub held: bool,
+    /// The API key that asks for it.
+    pub retried_by: &'a str,
+    /// How many persons have to approve it first: 0 to 10. Not fewer do than had to before.
+    pub approvals: u8,
     /// How long ago the last answer has to be at least.
     pub guard: Duration,
     /// How long the request waits for the outcome.
@@ -182,7 +189,9 @@ pub async fn retry(
     again: NextAttempt<'_>,
     claim: Claim<'_>,
 ) -> Result<Made, StoreError> {
-    let NextAttempt { provider_key, held, guard, wait, per_day } = again;
+    let NextAttempt { provider_key, retried_by, approvals, guard, wait, per_day } = again;
+    let approvals = order.approvals_needed.max(approvals.into());
+    let held = approvals > 0;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "retried after a refusal" }).await?;
     let size = Size {
         provider: order.provider.as_str(),
@@ -220,7 +229,7 @@ pub async fn retry(
              status = 'PENDING', reason = null, tries = 0, first_sent_at = null, last_sent_at = null,
              refusal = null, provider_payment_id = null, provider_reference = null, record_id = null,
              provider_metadata = '{}',
-             provider_updated_at = null, approved_by = null, lookups = 0,
+             provider_updated_at = null, lookups = 0, retried_by = $8, approvals_needed = $9,
              claim_owner = case when $3 then null else $4 end,
              claim_token = case when $3 then null else $5::uuid end,
              claimed_until = case when $3 then null else clock_timestamp() + $6::interval end,
@@ -233,7 +242,9 @@ pub async fn retry(
         claim.owner,
         claim.token,
         interval(claim.time),
-        interval(wait)
+        interval(wait),
+        retried_by,
+        approvals
     )
     .fetch_one(&mut *transaction)
     .await?;

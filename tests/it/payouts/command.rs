@@ -12,6 +12,7 @@ use tributary_standin::kit::PaymentFault;
 
 use crate::support::TestApp;
 use crate::support::app::secret_of;
+use crate::support::logins::{self, ANN};
 use crate::support::process::Place;
 use crate::support::till::{Formance, MANIFEST, TOKEN, Till, number, quick};
 
@@ -30,9 +31,19 @@ impl Desk {
     /// Above £10 a person has to agree. The bank does not remember keys, and by `change` may be
     /// still worse.
     pub async fn open(name: &str, guard: Duration, change: fn(&mut Manifest)) -> Self {
+        Self::with_approvals(name, guard, None, change).await
+    }
+
+    /// As [`Desk::open`], with as many persons who have to agree.
+    pub async fn with_approvals(
+        name: &str,
+        guard: Duration,
+        approvals: Option<u8>,
+        change: fn(&mut Manifest),
+    ) -> Self {
         let mut till = Till::open(guard).await;
         let above = Some(Amount::parse("amount", "1000").unwrap());
-        let limit = AssetLimit { per_payment: None, per_day: None, require_approval_above: above };
+        let limit = AssetLimit { require_approval_above: above, approvals, ..AssetLimit::default() };
         till.policy.limits = BTreeMap::from([("GBP/2".to_owned(), limit)]);
         till.change(|manifest| {
             manifest.payouts.as_mut().unwrap().key.lifetime = None;
@@ -45,19 +56,25 @@ impl Desk {
         Self { till, app, payments, formance, place }
     }
 
-    /// Runs `tributary payouts`: exit code, standard output, standard error.
+    /// Runs `tributary payouts` as Ann: exit code, standard output, standard error.
     pub async fn run(&self, args: &[&str]) -> (i32, String, String) {
-        self.typed(&[&["payouts"], args].concat()).await
+        self.run_as(ANN, args).await
+    }
+
+    /// As [`Desk::run`], as another person.
+    pub async fn run_as(&self, name: &str, args: &[&str]) -> (i32, String, String) {
+        self.typed(name, &[&["payouts"], args].concat()).await
     }
 
     /// Runs any command, as [`Desk::run`]. No secret is in what it prints.
-    async fn typed(&self, args: &[&str]) -> (i32, String, String) {
+    async fn typed(&self, name: &str, args: &[&str]) -> (i32, String, String) {
         let mut command = self.place.command(args);
-        command.env("DATABASE_URL", &self.app.url).env("STARLING_TOKEN", TOKEN).env_remove("USER");
+        let url = logins::person(&self.app.url, name).await;
+        command.env("DATABASE_URL", &url).env("STARLING_TOKEN", TOKEN);
         let output = command.output().await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let (out, err) = (text(output.stdout), text(output.stderr));
-        for secret in [TOKEN, secret_of(&self.app.connector_key), &self.app.url] {
+        for secret in [TOKEN, secret_of(&self.app.connector_key), &url] {
             assert!(!out.contains(secret) && !err.contains(secret), "{args:?} shows {secret}: {out}{err}");
         }
         (output.status.code().unwrap(), out, err)
@@ -180,7 +197,7 @@ async fn an_order_is_shown_by_key_or_id_with_everything_that_happened() {
         shown.contains("status           FAILED since 20") && shown.contains("sent             20"),
         "{shown}"
     );
-    let happened = ["recorded", "about to send", "refused by the provider", "answered a request"];
+    let happened = ["recorded", "about to send", "refused by the provider"];
     let entries = shown.lines().filter_map(|line| line.split_once("Z  one: ")).map(|(_, what)| what);
     assert_eq!(entries.collect::<Vec<_>>(), happened, "each with its actor");
 }
@@ -199,25 +216,21 @@ async fn a_mistake_is_answered_with_what_is_wrong_and_changes_nothing() {
     let before = state(&desk).await;
     for (code, args, advice) in [
         (1, "show nothing", "there is no order \"nothing\""),
-        (1, "approve 00000000-0000-4000-8000-000000000000 --by ann", "there is no order"),
-        (1, "reject nothing --by ann --reason x", "there is no order"),
-        (1, "resolve nothing --by ann --outcome look", "there is no order"),
-        (1, "approve sent --by ann", "is pending and not held"),
-        (1, "reject lost --by ann --reason x", "is parked: it can only be rejected"),
-        (1, "resolve sent --by ann --outcome failed --reason x", "is pending and not parked"),
-        (1, "resolve held --by ann --outcome look", "is held and not parked"),
-        (1, "resolve lost --by ann --outcome look --reason x", "--reason is for --outcome failed"),
-        (1, "resolve lost --by ann --outcome failed --reason x --payment-id y", "--payment-id is for"),
-        (2, "approve held", "--by <NAME>"),
-        (2, "approve held --by=", "'--by <NAME>'"),
-        (2, "reject held --reason x", "--by <NAME>"),
-        (2, "reject held --by ann", "--reason <REASON>"),
-        (2, "reject held --by ann --reason=", "'--reason <REASON>'"),
-        (2, "resolve lost --outcome look", "--by <NAME>"),
-        (2, "resolve lost --by ann", "--outcome <OUTCOME>"),
-        (2, "resolve lost --by ann --outcome gone", "succeeded, failed, look"),
-        (2, "resolve lost --by ann --outcome failed", "--reason <REASON>"),
-        (2, "resolve lost --by ann --outcome succeeded --payment-id=", "'--payment-id <PAYMENT_ID>'"),
+        (1, "approve 00000000-0000-4000-8000-000000000000", "there is no order"),
+        (1, "reject nothing --reason x", "there is no order"),
+        (1, "resolve nothing --outcome look", "there is no order"),
+        (1, "approve sent", "is pending and not held"),
+        (1, "reject lost --reason x", "is parked: it can only be rejected"),
+        (1, "resolve sent --outcome failed --reason x", "is pending and not parked"),
+        (1, "resolve held --outcome look", "is held and not parked"),
+        (1, "resolve lost --outcome look --reason x", "--reason is for --outcome failed"),
+        (1, "resolve lost --outcome failed --reason x --payment-id y", "--payment-id is for"),
+        (2, "reject held", "--reason <REASON>"),
+        (2, "reject held --reason=", "'--reason <REASON>'"),
+        (2, "resolve lost", "--outcome <OUTCOME>"),
+        (2, "resolve lost --outcome gone", "succeeded, failed, look"),
+        (2, "resolve lost --outcome failed", "--reason <REASON>"),
+        (2, "resolve lost --outcome succeeded --payment-id=", "'--payment-id <PAYMENT_ID>'"),
         (2, "list --refused --all", "cannot be used with"),
     ] {
         let (ended, out, err) = desk.run(&args.split(' ').collect::<Vec<_>>()).await;
@@ -236,9 +249,9 @@ async fn a_key_that_two_orders_have_is_answered_with_their_ids() {
         select gen_random_uuid(), 'other', kind, idempotency_key, fingerprint, asset, amount,
           source_account_id, destination_account_id, provider_key, state from payment_orders";
     desk.app.sql(again).await;
-    let (code, _, err) = desk.run(&["approve", "k", "--by", "ann"]).await;
+    let (code, _, err) = desk.run(&["approve", "k"]).await;
     assert!(code == 1 && err.contains(&format!("{first} (PAYOUT of starling)")), "{err}");
-    desk.says(&["approve", &first, "--by", "ann"]).await;
+    desk.says(&["approve", &first]).await;
     assert_eq!(number(&desk.app.pool, "select count(*) from payment_orders where state = 'held'").await, 1);
 }
 
@@ -262,7 +275,7 @@ async fn programs_read_every_list_and_show_as_json() {
         &["quarantine", "list"],
         &["quarantine", "show", "1"],
     ] {
-        let (code, json, error) = desk.typed(&[args, &["--output", "json"]].concat()).await;
+        let (code, json, error) = desk.typed(ANN, &[args, &["--output", "json"]].concat()).await;
         assert_eq!(code, 0, "{args:?}: {error}");
         let value: serde_json::Value =
             serde_json::from_str(&json).unwrap_or_else(|why| panic!("{args:?}: {why}: {json}"));

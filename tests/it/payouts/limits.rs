@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tributary::payments::{AssetLimit, Point, Policy};
-use tributary::store::payment_orders::{self, Resolution};
-use tributary_domain::Amount;
+use tributary::store::payment_orders;
+use tributary_domain::{Amount, OrderState};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 use tributary_standin::kit::{Faults, PaymentFault, When};
 
+use crate::support::logins::{self, ANN, BOB};
 use crate::support::till::{Formance, Till, dead_at, died, now, number, quick};
 
 async fn limited(guard: Duration) -> Till {
@@ -19,6 +20,7 @@ async fn limited(guard: Duration) -> Till {
         per_payment: amount("2000"),
         per_day: amount("3000"),
         require_approval_above: amount("1000"),
+        approvals: None,
     };
     till.policy.limits = BTreeMap::from([("GBP/2".to_owned(), limit)]);
     till
@@ -55,15 +57,18 @@ async fn what_has_to_be_approved_waits_for_a_person() {
     assert_eq!((till.bank.payment_requests(), till.state("yes").await.as_str()), (0, "held"));
     let id = |key| payment_orders::of_idempotency_key(&app.pool, key);
     let (yes, no) = (id("yes").await.unwrap()[0].id, id("no").await.unwrap()[0].id);
-    assert!(payment_orders::approve(&app.pool, yes, "ann").await.unwrap());
-    assert!(!payment_orders::approve(&app.pool, yes, "ann").await.unwrap(), "once");
-    assert!(payment_orders::reject(&app.pool, no, "not ours", "ann").await.unwrap());
+    let ann = logins::person_pool(&app.url, ANN).await;
+    let decided = payment_orders::approve(&ann, yes).await.unwrap().unwrap();
+    assert_eq!((decided.state, decided.agreed, decided.needed), (OrderState::Recorded, 1, 1));
+    let again = payment_orders::approve(&ann, yes).await.unwrap_err();
+    assert!(again.refusal().unwrap().contains("is recorded and not held"), "once: {again}");
+    assert!(payment_orders::reject(&ann, no, "not ours").await.unwrap());
     till.carry_on(&payments, "yes", &["pending"]).await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("no"), (PaymentStatus::Failed, InitiationStatus::Failed));
     assert_eq!((till.moved("yes").await, till.moved("no").await), (1, 0));
-    let who = number(&app.pool, "select count(*) from payment_audit where actor = 'ann'").await;
-    assert_eq!(who, 2);
+    let who = "select count(*) from payment_audit where actor = 'tributary_test_ann' and login = actor";
+    assert_eq!(number(&app.pool, who).await, 3, "agreed, approved, rejected");
 }
 
 #[tokio::test]
@@ -71,9 +76,10 @@ async fn what_was_never_sent_can_be_rejected_and_what_may_have_been_cannot() {
     let till = Till::open(Policy::GUARD).await;
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
+    let ann = logins::person_pool(&app.url, ANN).await;
     let reject = async |key: &str| {
         let id = payment_orders::of_idempotency_key(&app.pool, key).await.unwrap()[0].id;
-        payment_orders::reject(&app.pool, id, "never mind", "ann").await.unwrap()
+        payment_orders::reject(&ann, id, "never mind").await.unwrap()
     };
     // the bank looks at nothing
     till.bank.set_faults(Faults { rate_limited: Some(When::every(1)), ..Faults::default() });
@@ -126,8 +132,12 @@ async fn an_order_that_nobody_can_find_out_about_waits_for_a_person() {
     assert_eq!(till.state("paid").await, "pending");
     // and a person of the other
     let gone = payment_orders::of_idempotency_key(&app.pool, "gone").await.unwrap()[0].id;
-    let failed = Resolution::Failed { reason: "the provider says it never arrived" };
-    assert!(payment_orders::resolve(&app.pool, gone, failed, "ann").await.unwrap());
+    for (name, state) in [(ANN, OrderState::Parked), (BOB, OrderState::Failed)] {
+        let person = logins::person_pool(&app.url, name).await;
+        let decided =
+            payment_orders::fail(&person, gone, "the provider says it never arrived").await.unwrap();
+        assert_eq!(decided.unwrap().state, state, "{name}");
+    }
     formance.poll(&app).await;
     assert_eq!(formance.shows("gone"), (PaymentStatus::Failed, InitiationStatus::Failed));
     assert_eq!(till.bank.payment_requests(), 2, "nothing was sent twice");

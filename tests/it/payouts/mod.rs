@@ -1,6 +1,8 @@
 //! Money out: each key moves money once, and shows as one payment in Formance.
 
 mod answers;
+mod approvals;
+mod audited;
 mod by_hand;
 mod command;
 mod histories;

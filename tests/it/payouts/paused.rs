@@ -196,5 +196,5 @@ async fn s21_sigstop_right_before_the_first_byte() {
 
 #[tokio::test]
 async fn s21_sigstop_when_the_order_is_recorded() {
-    stopped_before_the_first_byte(Point::Recorded, "claimed", "another instance works on it").await;
+    stopped_before_the_first_byte(Point::Recorded, "about to send", "another instance works on it").await;
 }

@@ -82,7 +82,7 @@ impl World {
         self.check_pages().await;
         let aged = self
             .app
-            .sql(&format!(
+            .rewrite(&format!(
                 // by way of a far future, so that no entry meets another on its way
                 "update feed set published_at = published_at + interval '1000 years';
                  update feed set published_at = published_at - interval '1000 years {seconds} seconds';

@@ -21,8 +21,12 @@ use tributary_domain::{ApiKeyDigest, Scope};
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
 /// published but by [`TestApp::publish`] or a publisher that the test starts.
 pub struct TestApp {
+    /// Of the database's owner.
     pub url: String,
+    /// Of the owner: what a test does by itself.
     pub pool: PgPool,
+    /// Of the service: what it does for the application.
+    pub service: PgPool,
     pub router: Router,
     pub provider: Provider,
     pub connector_key: String,
@@ -44,18 +48,20 @@ impl TestApp {
     pub async fn on(url: &str) -> Self {
         let pool = store::connect(url, 10).await.unwrap();
         let file = "provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n";
-        Self::assemble(url.to_owned(), pool, Provider::parse(file, &|_| None).unwrap()).await
+        let service = connect_service(url).await;
+        Self::assemble(url.to_owned(), pool, service, Provider::parse(file, &|_| None).unwrap()).await
     }
 
     /// The application of `other` over another pool, with keys of its own.
     pub async fn over(other: &Self, pool: PgPool) -> Self {
-        Self::assemble(other.url.clone(), pool, other.provider.clone()).await
+        Self::assemble(other.url.clone(), pool.clone(), pool, other.provider.clone()).await
     }
 
     /// The application of `other` as an instance that pays by `payments`.
     pub fn paying(other: &Self, payments: Payments) -> Self {
         let keys = (other.connector_key.clone(), other.ingest_key.clone());
-        Self::build(other.url.clone(), other.pool.clone(), other.provider.clone(), keys, payments)
+        let pools = (other.pool.clone(), other.service.clone());
+        Self::build(other.url.clone(), pools, other.provider.clone(), keys, payments)
     }
 
     /// With another provider file.
@@ -63,25 +69,27 @@ impl TestApp {
         let url = super::server::new_database().await;
         let pool = store::connect(&url, 10).await.unwrap();
         let provider = Provider::parse(file, &|_| None).unwrap();
-        Self::assemble(url, pool, provider).await
+        let service = connect_service(&url).await;
+        Self::assemble(url, pool, service, provider).await
     }
 
     /// The application of `other` over another pool, with the keys that are there already.
     pub fn with_keys(other: &Self, pool: PgPool, keys: (String, String)) -> Self {
         let payments = nobody_pays(&pool);
-        Self::build(other.url.clone(), pool, other.provider.clone(), keys, payments)
+        let pools = (other.pool.clone(), pool);
+        Self::build(other.url.clone(), pools, other.provider.clone(), keys, payments)
     }
 
-    async fn assemble(url: String, pool: PgPool, provider: Provider) -> Self {
+    async fn assemble(url: String, pool: PgPool, service: PgPool, provider: Provider) -> Self {
         let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
         let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
-        let payments = nobody_pays(&pool);
-        Self::build(url, pool, provider, (connector_key, ingest_key), payments)
+        let payments = nobody_pays(&service);
+        Self::build(url, (pool, service), provider, (connector_key, ingest_key), payments)
     }
 
     fn build(
         url: String,
-        pool: PgPool,
+        (pool, service): (PgPool, PgPool),
         provider: Provider,
         (connector_key, ingest_key): (String, String),
         payments: Payments,
@@ -91,9 +99,15 @@ impl TestApp {
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let limits = RequestLimits::default();
         let draining = Draining::default();
-        let state = AppState { pool: pool.clone(), providers, payments, limits, draining, metrics: None };
+        let state = AppState { pool: service.clone(), providers, payments, limits, draining, metrics: None };
         let router = app(Arc::new(state));
-        Self { url, pool, router, provider, connector_key, ingest_key }
+        Self { url, pool, service, router, provider, connector_key, ingest_key }
+    }
+
+    /// Closes every connection to the database.
+    pub async fn close(&self) {
+        self.pool.close().await;
+        self.service.close().await;
     }
 
     /// The name of the provider.
@@ -103,7 +117,10 @@ impl TestApp {
 
     /// A publisher of the provider's feeds.
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(self.pool.clone(), HashMap::from([(self.provider.name.clone(), self.provider.pace)]))
+        Publisher::new(
+            self.service.clone(),
+            HashMap::from([(self.provider.name.clone(), self.provider.pace)]),
+        )
     }
 
     /// Publishes what has committed and has room; gives how many.
@@ -171,7 +188,13 @@ impl TestApp {
         answer
     }
 
-    /// Runs SQL as a user of the tables would.
+    /// Runs SQL that no grant and no trigger allows: the past of the feed as it never was.
+    pub async fn rewrite(&self, sql: &str) -> u64 {
+        self.sql(&format!("set session_replication_role = replica; {sql}; reset session_replication_role"))
+            .await
+    }
+
+    /// Runs SQL as the owner of the tables.
     pub async fn sql(&self, sql: &str) -> u64 {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&self.pool).await.unwrap().rows_affected()
     }
@@ -194,6 +217,11 @@ impl TestApp {
         tokio::spawn(async move { axum::serve(listener, router).await });
         endpoint
     }
+}
+
+/// Connections as the service, to the database that its owner opens by `url`.
+async fn connect_service(url: &str) -> PgPool {
+    store::connect(&super::logins::service(url).await, 10).await.unwrap()
 }
 
 /// Payments of providers that cannot pay.

@@ -5,6 +5,7 @@ mod consumer;
 mod edited;
 pub mod jobs;
 pub mod load;
+pub mod logins;
 pub mod process;
 pub mod proxy;
 pub mod records;

@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::logins;
+
 /// The connector key that the provider file takes from the environment.
 pub const FILE_KEY: &str = "a-key-of-the-environment";
 
@@ -94,6 +96,7 @@ impl Place {
         let mut command = self.command_of(program, &["serve", "--listen", &address]);
         command.env("TRIBUTARY_LISTEN", "127.0.0.1:1");
         set(&mut command);
+        as_the_service(&mut command).await;
         let server = command.spawn().unwrap();
         self.until_up(&address).await;
         (server, address)
@@ -107,6 +110,15 @@ impl Place {
             }
         };
         tokio::time::timeout(Duration::from_secs(120), up).await.expect("it is up");
+    }
+}
+
+/// Has the command use the login of the service, where it was to use the owner's.
+pub async fn as_the_service(command: &mut Command) {
+    let url = command.as_std().get_envs().find(|(name, _)| *name == "DATABASE_URL");
+    let url = url.and_then(|(_, url)| url?.to_str().map(str::to_owned));
+    if let Some(url) = url.filter(|url| logins::is_owner(url)) {
+        command.env("DATABASE_URL", logins::service(&url).await);
     }
 }
 

@@ -12,6 +12,8 @@ use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
 
+use super::logins;
+
 /// What the thread of the server is asked to do.
 enum Ask {
     NewDatabase(mpsc::Sender<String>),
@@ -155,6 +157,8 @@ impl Backend {
                 for name in made {
                     self.execute(&format!("drop database if exists {name} with (force)")).await;
                 }
+                // it may be somebody's, and they have a password that everybody knows
+                self.execute(&format!("drop role if exists {}", logins::ALL.join(", "))).await;
             }
             Self::Container(_, container) => container.rm().await.unwrap(),
             Self::Private(_, private, folder) => {

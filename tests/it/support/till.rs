@@ -197,7 +197,7 @@ impl Till {
     /// Reads what the bank has.
     pub async fn sync(&self) {
         let outcome =
-            run_once(&self.app.pool, self.app.name(), &self.connection, &Arc::default()).await.unwrap();
+            run_once(&self.app.service, self.app.name(), &self.connection, &Arc::default()).await.unwrap();
         assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
     }
 
@@ -280,11 +280,11 @@ async fn app_of(shipped: Shipped) -> TestApp {
 }
 
 async fn many_connections(app: &TestApp) -> PgPool {
-    tributary::store::connect(&app.url, 40).await.unwrap()
+    tributary::store::connect(&super::logins::service(&app.url).await, 40).await.unwrap()
 }
 
 fn connect(app: &TestApp, manifest: &Manifest) -> Arc<CompiledProvider> {
-    let shared = Arc::new(DatabaseShared::new(app.pool.clone(), app.name().clone()));
+    let shared = Arc::new(DatabaseShared::new(app.service.clone(), app.name().clone()));
     Arc::new(CompiledProvider::with_shared(app.name(), manifest, shared).unwrap())
 }
 
