@@ -17,6 +17,7 @@ mod golden;
 mod handed_over;
 mod isolation;
 mod jobs;
+mod keyed;
 mod keys;
 mod manifest_command;
 mod metrics;
