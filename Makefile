@@ -45,8 +45,15 @@ soak: ## Run random histories against the feed for MINUTES=n (10)
 	SOAK_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it state_machine:: -- --nocapture
 
 .PHONY: bench
-bench: ## Measure
-	cargo bench --locked
+bench: ## Measure, and compare with benches/baseline.json (ROWS=n; BENCH_SAVE="what machine" writes it anew)
+	cargo bench --locked --bench feed --bench sync$(if $(ROWS), -- --versions $(ROWS) --records $(ROWS))
+	cargo build --release --locked --package tributary
+	TRIBUTARY=$(TARGET)/release/tributary benches/own/run
+
+.PHONY: bench-peers
+bench-peers: ## Measure beside Fastify, FastAPI, Go, pgbench and dlt, in turns (ROWS=n ROUNDS=n SECONDS_EACH=n)
+	cargo build --release --locked --package tributary
+	TRIBUTARY=$(TARGET)/release/tributary benches/peers/run $(PARTS)
 
 .PHONY: naive
 naive: ## Measure what Formance loses with naive servers, and with Tributary (a quarter of an hour; NAIVE_SEED=n)

@@ -7,6 +7,9 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+mod baseline;
+
+use baseline::Baseline;
 use private_pg::PrivatePostgres;
 use sqlx::PgPool;
 use tributary_formance::{Client, Kind, State};
@@ -25,10 +28,12 @@ async fn main() -> Result<()> {
     std::fs::create_dir_all(folder.join("providers"))?;
     std::fs::write(folder.join("providers/acme.yaml"), "provider: acme\nsource: push\n")?;
     let bench = Bench::start(&folder).await?;
-    let result = bench.measure(versions).await;
+    let mut baseline = Baseline::read()?;
+    let result = bench.measure(versions, &mut baseline).await;
     bench.stop().await?;
     std::fs::remove_dir_all(folder)?;
-    result
+    result?;
+    baseline.save_if_asked()
 }
 
 fn versions_asked_for() -> usize {
@@ -82,33 +87,33 @@ impl Bench {
         Ok(())
     }
 
-    async fn measure(&self, versions: usize) -> Result<()> {
+    async fn measure(&self, versions: usize, baseline: &mut Baseline) -> Result<()> {
         let http = reqwest::Client::new();
-        println!("resident memory idle: {}", self.memory()?);
+        self.tell_memory("idle", versions, baseline)?;
         let begun = Instant::now();
         for call in 0..versions.div_ceil(CALL) {
             self.push(&http, call, CALL.min(versions - call * CALL)).await?;
         }
         let pushed = begun.elapsed();
-        println!(
-            "push: {versions} versions in {pushed:.1?}, {:.0} a second",
-            versions as f64 / pushed.as_secs_f64()
-        );
+        let speed = versions as f64 / pushed.as_secs_f64();
+        let ratio = baseline.compare("feed.rs: push, versions/s", versions, speed);
+        println!("push: {versions} versions in {pushed:.1?}, {speed:.0} a second ({ratio})");
         while sqlx::query_scalar::<_, i64>("select count(*) from feed").fetch_one(&self.pool).await?
             < versions as i64
         {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        println!("all published {:.1?} after the first push", begun.elapsed());
+        let speed = versions as f64 / begun.elapsed().as_secs_f64();
+        let ratio = baseline.compare("feed.rs: push to published, versions/s", versions, speed);
+        println!("all published {:.1?} after the first push, {speed:.0} a second ({ratio})", begun.elapsed());
         sqlx::query("analyze").execute(&self.pool).await?;
-        println!("resident memory after the push: {}", self.memory()?);
+        self.tell_memory("after the push", versions, baseline)?;
         for page in [1, versions / 200, versions / 100] {
-            self.time_page(&http, page).await?;
+            self.time_page(&http, page, versions, baseline).await?;
         }
         self.explain(versions as i64 / 100).await?;
-        self.drain(versions).await?;
-        println!("resident memory after the drain: {}", self.memory()?);
-        Ok(())
+        self.drain(versions, baseline).await?;
+        self.tell_memory("after the drain", versions, baseline)
     }
 
     async fn push(&self, http: &reqwest::Client, call: usize, count: usize) -> Result<()> {
@@ -133,7 +138,13 @@ impl Bench {
         Ok(())
     }
 
-    async fn time_page(&self, http: &reqwest::Client, page: usize) -> Result<()> {
+    async fn time_page(
+        &self,
+        http: &reqwest::Client,
+        page: usize,
+        versions: usize,
+        baseline: &mut Baseline,
+    ) -> Result<()> {
         let url = format!("{}/transactions?page={page}&pageSize=100&sort=updatedAt:asc", self.endpoint);
         let mut times = Vec::new();
         for _ in 0..200 {
@@ -144,7 +155,12 @@ impl Bench {
             assert!(bytes.len() > 100, "page {page} is full");
         }
         times.sort();
-        println!("page {page}: median {:.2?}, 99% {:.2?} (HTTP, one connection)", times[100], times[198]);
+        let median = times[100].as_secs_f64() * 1000.0;
+        let ratio = baseline.compare(&format!("feed.rs: page {page}, ms"), versions, median);
+        println!(
+            "page {page}: median {:.2?}, 99% {:.2?} (HTTP, one connection; {ratio})",
+            times[100], times[198]
+        );
         Ok(())
     }
 
@@ -167,7 +183,7 @@ impl Bench {
         Ok(())
     }
 
-    async fn drain(&self, versions: usize) -> Result<()> {
+    async fn drain(&self, versions: usize, baseline: &mut Baseline) -> Result<()> {
         let client = Client::new(&self.endpoint, &self.connector);
         let mut state = State::default();
         let begun = Instant::now();
@@ -182,19 +198,26 @@ impl Bench {
         }
         assert_eq!(rows, versions, "every version came");
         let requests = client.requests();
+        let took = begun.elapsed();
+        let speed = rows as f64 / took.as_secs_f64();
+        let ratio = baseline.compare("feed.rs: drain, versions/s", versions, speed);
         println!(
-            "drained {rows} versions with Formance's loop in {:.1?}: {requests} requests, {:.2} per 100 rows",
-            begun.elapsed(),
+            "drained {rows} versions with Formance's loop in {took:.1?}, {speed:.0} a second ({ratio}): \
+             {requests} requests, {:.2} per 100 rows",
             requests as f64 * 100.0 / rows as f64
         );
         Ok(())
     }
 
-    fn memory(&self) -> Result<String> {
+    fn tell_memory(&self, when: &str, versions: usize, baseline: &mut Baseline) -> Result<()> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.id()))?;
-        let field = |name: &str| {
-            status.lines().find_map(|line| line.strip_prefix(name)).map_or("?", str::trim).to_owned()
+        let mebibytes = |name: &str| -> Result<f64> {
+            let field = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("no such field")?;
+            Ok(field.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
         };
-        Ok(format!("{} (highest {})", field("VmRSS:"), field("VmHWM:")))
+        let (resident, highest) = (mebibytes("VmRSS:")?, mebibytes("VmHWM:")?);
+        let ratio = baseline.compare(&format!("feed.rs: memory {when}, MiB"), versions, resident);
+        println!("resident memory {when}: {resident:.1} MiB ({ratio}), highest {highest:.1} MiB");
+        Ok(())
     }
 }

@@ -8,6 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+mod baseline;
+
+use baseline::Baseline;
 use private_pg::PrivatePostgres;
 use sqlx::PgPool;
 use tributary::config::{Provider, Source};
@@ -32,20 +35,25 @@ async fn main() -> Result<()> {
     let private = PrivatePostgres::open(&folder).await?;
     let pool = PgPool::connect(&private.url()).await?;
     store::migrate(&pool).await?;
-    println!("| provider | jq: records/s | first sync: rows/s | sync again: rows/s | requests |");
-    println!("| --- | --- | --- | --- | --- |");
+    let mut baseline = Baseline::read()?;
     let mercury = ("mercury", include_str!("../providers/mercury.yaml"), &Mercury as &'static dyn Fsp);
     let square = ("square", include_str!("../providers/square.yaml"), &Square as &'static dyn Fsp);
     for (name, file, fsp) in [mercury, square] {
-        measure(&pool, name, file, fsp, records).await?;
+        let provider = (name, file, fsp);
+        measure(&pool, provider, records, &mut baseline).await?;
     }
     pool.close().await;
     private.close().await?;
     std::fs::remove_dir_all(folder)?;
-    Ok(())
+    baseline.save_if_asked()
 }
 
-async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, records: usize) -> Result<()> {
+async fn measure(
+    pool: &PgPool,
+    (name, file, fsp): (&str, &str, &'static dyn Fsp),
+    records: usize,
+    baseline: &mut Baseline,
+) -> Result<()> {
     let mut config = StandinConfig::new(7, TOKEN);
     config.items = records;
     let running = kit::start(Arc::new(Standin::new(fsp, config)?)).await?;
@@ -75,7 +83,15 @@ async fn measure(pool: &PgPool, name: &str, file: &str, fsp: &'static dyn Fsp, r
         speeds.push(rows as f64 / begun.elapsed().as_secs_f64());
         asked += requests;
     }
-    println!("| {name} | {mapped:.0} | {:.0} | {:.0} | {asked} |", speeds[0], speeds[1]);
+    for (what, speed) in [
+        ("jq alone, records/s", mapped),
+        ("first sync, rows/s", speeds[0]),
+        ("sync again, rows/s", speeds[1]),
+    ] {
+        let ratio = baseline.compare(&format!("sync.rs: {name}, {what}"), records, speed);
+        println!("{name}: {what}: {speed:.0} ({ratio})");
+    }
+    println!("{name}: both syncs: {asked} requests");
     Ok(())
 }
 

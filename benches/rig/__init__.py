@@ -1,0 +1,1 @@
+"""What the measures in benches/ share: processes, a scratch PostgreSQL, Tributary, load, tables."""
