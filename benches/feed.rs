@@ -59,12 +59,16 @@ impl Bench {
             command
         };
         let listen = format!("127.0.0.1:{port}");
-        let server = tributary(&["serve", "--listen", &listen]).stderr(Stdio::inherit()).spawn()?;
+        let server = tributary(&["serve", "--listen", &listen, "--operator-listen", "127.0.0.1:0"])
+            .stderr(Stdio::inherit())
+            .spawn()?;
         while tributary(&["health", "--listen", &listen]).stderr(Stdio::null()).status()?.code() != Some(0) {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let key = |scope: &str| -> Result<String> {
-            let output = tributary(&["keys", "create", "--provider", "acme", "--scope", scope]).output()?;
+            let output =
+                tributary(&["keys", "create", "--provider", "acme", "--name", scope, "--scope", scope])
+                    .output()?;
             Ok(String::from_utf8(output.stdout)?.trim().to_owned())
         };
         let private = PrivatePostgres::open(&folder.join("data")).await?;

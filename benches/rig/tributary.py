@@ -48,7 +48,9 @@ def migrate(database_url):
 
 
 def new_key(database_url, scope):
-    return run("keys", [BINARY, "keys", "create", "--provider", "acme", "--scope", scope, "--providers", acme()],
+    name = f"{scope}-{time.time_ns()}"
+    return run("keys", [BINARY, "keys", "create", "--provider", "acme", "--name", name, "--scope", scope,
+                        "--providers", acme()],
                cwd=WORK, env=environment(database_url)).strip()
 
 
@@ -96,7 +98,8 @@ class Serving:
         begun = time.monotonic()
         self.process = Process(
             "tributary",
-            [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--providers", folder or acme(),
+            [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--operator-listen", "127.0.0.1:0",
+             "--providers", folder or acme(),
              "--database-connections", "8", "--lame-duck", "0s"],
             cwd=WORK, env={**environment(database_url), **(env or {})})
         if wait:
