@@ -31,7 +31,7 @@ return body
 create function is_erasure(changed text, was jsonb, is_now jsonb) returns boolean
 language sql immutable parallel safe
 return coalesce(case
-  when changed = 'payment_attempts' then was ->> 'reason' is not null and is_now = was || '{"reason": null}'
+  when changed in ('payment_attempts', 'payment_approvals') then was ->> 'reason' is not null and is_now = was || '{"reason": null}'
   when was ->> 'erased_at' is not null or is_now ->> 'erased_at' is null then false
   when changed = 'feed' then
     is_now - 'erased_at' = was - 'erased_at' || jsonb_build_object('body', erased_body(was -> 'body'))
@@ -79,6 +79,7 @@ begin
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('payment_orders', n);
   update payment_attempts set reason = null where order_id = any (orders) and reason is not null;
+  update payment_approvals set reason = null where order_id = any (orders) and reason is not null;
   update payment_audit set before = null, after = null, erased_at = now_at
   where order_id = any (orders) and erased_at is null and (before is not null or after is not null);
   get diagnostics n = row_count;

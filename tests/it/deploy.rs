@@ -32,6 +32,7 @@ async fn the_units_are_sound_and_the_service_is_locked_in() {
         Some((output.status.success(), said))
     };
     let Some((sound, said)) = analyze(&["verify"], &units) else {
+        assert!(std::env::var_os("CI").is_none(), "install systemd: the units have to be checked");
         eprintln!("NOT CHECKED: systemd-analyze is not installed");
         return;
     };
@@ -47,7 +48,7 @@ fn every_container_of_ours_writes_nothing_gains_nothing_and_leaves_no_core() {
     let compose: Value = serde_saphyr::from_str(text).unwrap();
     let services = compose["services"].as_object().unwrap();
     let ours: Vec<_> = services.iter().filter(|(name, _)| *name != "db").collect();
-    assert_eq!(ours.len(), 4, "{:?}", services.keys());
+    assert_eq!(ours.len(), 5, "{:?}", services.keys());
     for (name, service) in ours {
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(service["cap_drop"][0], "ALL", "{name}");

@@ -378,7 +378,7 @@ const ERASED: &str = "
     accounts.name accounts.metadata beneficiaries.name beneficiaries.metadata transactions.metadata
     changes.body feed.body unmatched_records.record
     payment_orders.description payment_orders.metadata payment_orders.provider_metadata payment_orders.reason
-    payment_orders.refusal payment_attempts.reason payment_audit.before payment_audit.after
+    payment_orders.refusal payment_attempts.reason payment_approvals.reason payment_audit.before payment_audit.after
     payment_refusals.detail payment_refusals.body raw_records.record raw_records.parent
     quarantine.raw quarantine.parent quarantine.reason
     sync_runs.error sync_run_streams.error sync_run_warnings.text
@@ -392,14 +392,16 @@ const STAYS: &str = "
     balances.provider balances.account_id balances.asset changes.provider changes.resource changes.id changes.parent_id
     feed.provider feed.resource feed.id feeds.provider feeds.resource feeds.life families.provider families.id
     unmatched_records.provider unmatched_records.id erasures.provider erasures.asked_by erasures.rows
-    api_keys.provider api_keys.scope api_keys.digest
+    api_keys.provider api_keys.name api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint
     payment_orders.asset payment_orders.source_account_id payment_orders.destination_account_id payment_orders.state
     payment_orders.status payment_orders.provider_key payment_orders.provider_payment_id
-    payment_orders.provider_reference payment_orders.record_id payment_orders.claim_owner payment_orders.approved_by
+    payment_orders.provider_reference payment_orders.record_id payment_orders.claim_owner payment_orders.placed_by payment_orders.retried_by
+    payment_approvals.decision payment_approvals.person
     payment_attempts.provider payment_attempts.provider_key payment_attempts.provider_payment_id
     payment_attempts.provider_reference payment_attempts.record_id payment_attempts.status
-    payment_audit.provider payment_audit.actor payment_audit.what
+    payment_audit.provider payment_audit.actor payment_audit.login payment_audit.what
+    payment_audit.salt payment_audit.content_digest payment_audit.hash payment_audit_head.hash
     payment_refusals.provider payment_refusals.kind payment_refusals.idempotency_key payment_refusals.title
     payment_refusals.digest
     provider_pace.provider request_log.provider provider_tokens.provider provider_tokens.auth_digest
