@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -85,6 +85,10 @@ fn describe() {
     describe_gauge!("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded");
     describe_gauge!("tributary_quarantine_records", "Records in quarantine");
     describe_gauge!("tributary_open_payments", "Payouts and transfers that have not ended, by state");
+    describe_gauge!(
+        "tributary_abandoned_payments",
+        "Open payments of providers that no file says how to pay at"
+    );
     describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
 }
 
@@ -98,6 +102,7 @@ pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes:
         .increment(0);
     }
     counter!("tributary_rate_limited_total").increment(0);
+    gauge!("tributary_abandoned_payments").set(0.0);
     for declared in providers {
         let provider = declared.name.to_string();
         for feed in FeedName::ALL {

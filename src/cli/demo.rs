@@ -63,7 +63,7 @@ async fn show(pool: &PgPool, args: DemoArgs, stop: CancellationToken) -> Command
 
     let listening = Listening::bind(args.listen)?;
     let address = listening.address()?;
-    let server = Service::new(pool, vec![provider], &Instance::default())?;
+    let server = Service::new(pool, vec![provider], None, &Instance::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listening, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;

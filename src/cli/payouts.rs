@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::database::Database;
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
-use super::{CommandResult, Common};
+use super::{CommandResult, Common, secret};
 use crate::store::payment_orders::{self, Order, Resolution};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::unmatched_records;
@@ -22,7 +22,9 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts approve invoice-17 --by ann
   tributary payouts reject invoice-17 --by ann --reason \"not ours\"
   tributary payouts resolve invoice-17 --by ann --outcome succeeded --payment-id 5f0c…
-  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the provider says it never arrived\"")]
+  tributary payouts resolve invoice-17 --by ann --outcome failed --reason \"the provider says it never arrived\"
+  tributary payouts accept-secret --by ann           after the payment secret was lost or changed; one is made by
+                                                     openssl rand -base64 32")]
 pub enum PayoutsCommand {
     /// List payouts and transfers, newest first.
     List(ListArgs),
@@ -53,6 +55,12 @@ pub enum PayoutsCommand {
     },
     /// Decide what became of an order that is parked.
     Resolve(ResolveArgs),
+    /// Take the payment secret that is there now as the one in use, after it was lost or changed
+    /// ("The payment secret" in docs/payouts.md says what that means).
+    AcceptSecret {
+        #[command(flatten)]
+        by: By,
+    },
 }
 
 #[derive(Args)]
@@ -124,6 +132,7 @@ pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
         PayoutsCommand::Approve { order, by } => approve(&database, &order, &by.by).await,
         PayoutsCommand::Reject { order, by, reason } => reject(&database, &order, &by.by, &reason).await,
         PayoutsCommand::Resolve(args) => resolve(&database, &args).await,
+        PayoutsCommand::AcceptSecret { by } => accept_secret(common, &database, &by.by).await,
     };
     database.close().await;
     result
@@ -216,7 +225,7 @@ fn described(order: &Order) -> Value {
         "state": order.state.as_str(), "status": order.status, "status_at": order.status_at,
         "reason": order.reason, "attempt": order.attempt, "tries": order.tries,
         "first_sent_at": order.first_sent_at, "last_sent_at": order.last_sent_at,
-        "provider_key": order.provider_key, "provider_payment_id": order.provider_payment_id,
+        "provider_key": order.provider_key, "request": order.request, "provider_payment_id": order.provider_payment_id,
         "provider_reference": order.provider_reference, "approved_by": order.approved_by})
 }
 
@@ -250,6 +259,9 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
     field("attempt", &order.attempt.to_string());
     field("sent", &sent(&order));
     field("provider key", &order.provider_key);
+    for (name, member) in [("request", "url"), ("body", "body")] {
+        optional(name, &order.request[member].as_str().map(str::to_owned));
+    }
     optional("provider id", &order.provider_payment_id);
     optional("provider ref", &order.provider_reference);
     optional("approved by", &order.approved_by);
@@ -275,7 +287,7 @@ fn sent(order: &Order) -> String {
 }
 
 /// What was ordered, which never changes and is shown above.
-const ORDERED: [&str; 13] = [
+const ORDERED: [&str; 14] = [
     "id",
     "provider",
     "kind",
@@ -287,6 +299,7 @@ const ORDERED: [&str; 13] = [
     "destination_account_id",
     "description",
     "metadata",
+    "request",
     "created_at",
     "updated_at",
 ];
@@ -360,6 +373,13 @@ async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
         return Err(format!("{} is {} and not parked", order.id, order.state).into());
     }
     println!("{} is resolved", order.id);
+    Ok(())
+}
+
+async fn accept_secret(common: &Common, database: &Database, who: &str) -> CommandResult {
+    let (fingerprint, news) = secret::accept(common, &database.pool, who).await?;
+    let is = if news { "is in use from now on" } else { "was in use already" };
+    println!("the payment secret of fingerprint {fingerprint} {is}");
     Ok(())
 }
 

@@ -14,14 +14,14 @@ use tokio_util::sync::CancellationToken;
 use super::database::Database;
 use super::handover::Launch;
 use super::signals::Signals;
-use super::{CommandResult, Common, files, notify};
+use super::{CommandResult, Common, files, notify, secret};
 use crate::config::{self, Provider, Source};
 use crate::feed::Publisher;
 use crate::http::{
     self, AppState, ConnectionLimits, Draining, Listening, Patience, RequestLimits, ServedProvider, Serving,
     Stop,
 };
-use crate::payments::{Payer, Payments, Settings};
+use crate::payments::{Payer, PaymentSecret, Payments, Settings};
 use crate::sync::{Housekeeper, Instance, Scheduler};
 use crate::telemetry;
 use tributary_manifest::Period;
@@ -32,6 +32,9 @@ use tributary_manifest::Period;
             then requests in flight are finished; a second one ends the first part
   SIGINT    the same without the lame duck's time
   SIGUSR2   upgrade in place: the program as it is now on disk takes the socket over, then this process stops
+
+Where a provider file allows payouts, every instance needs the same TRIBUTARY_PAYMENT_SECRET (`openssl rand -base64 32`
+makes one); with the private PostgreSQL the file payment.secret of its data folder is made at the first start.
 
 A socket that is handed over (systemd: LISTEN_FDS) is used instead of --listen.
 
@@ -105,19 +108,22 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     let handed = launch.take_handed()?;
     files::allow(args.connection_limits().files() + args.database_connections as usize)?;
     let database = Database::open_migrated(common, args.database_connections).await?;
-    let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
+    let result = serve(common, &database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
     result
 }
 
 async fn serve(
+    common: &Common,
     pool: &PgPool,
     providers: Vec<Provider>,
     args: &ServeArgs,
     (mut launch, handed): (Launch, Option<Listening>),
     mut signals: Signals,
 ) -> CommandResult {
-    let server = Service::new(pool, providers, &Instance::new(args.lease))?;
+    let instance = Instance::new(args.lease);
+    let secret = secret::of_server(common, pool, &providers, &instance.name).await?;
+    let server = Service::new(pool, providers, secret, &instance)?;
     let listening = match handed {
         Some(handed) => handed,
         None => Listening::bind(args.listen)?,
@@ -164,10 +170,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// Makes ready to serve `providers`.
+    /// Makes ready to serve `providers`. Without a `secret` nothing new is ordered.
     pub fn new(
         pool: &PgPool,
         providers: Vec<Provider>,
+        secret: Option<PaymentSecret>,
         instance: &Instance,
     ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let metrics = telemetry::start_metrics()?;
@@ -194,7 +201,8 @@ impl Service {
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
         let served = served.collect();
         let draining = Draining::default();
-        let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
+        let payments =
+            Payments::new(pool.clone(), instance.name.clone(), payers, secret, Settings::default());
         let state = AppState {
             payments: payments.clone(),
             pool: pool.clone(),

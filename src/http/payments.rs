@@ -99,6 +99,9 @@ macro_rules! endpoint {
         ) -> Result<(StatusCode, Json<PlacedPayment>), ApiError> {
             match state.payments.place(&caller.provider, $kind, &body?).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
+                Placed::Unavailable(why) => {
+                    Err(ApiError::Unavailable(format!("the order cannot be taken now: {why}")))
+                }
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
                 Placed::Refused(RefusedOrder { status, title, detail }) => {
                     Err(ApiError::Refused { status, title, detail })

@@ -9,7 +9,7 @@ use super::elapsed::{after, left};
 use super::executor::{Executor, Route};
 use super::points::Point;
 use super::{send, view};
-use crate::records::{self, Applied};
+use crate::records;
 use crate::store::StoreError;
 use crate::store::payment_orders::{self, Act, Order};
 use tributary_domain::{OrderState, PaymentState};
@@ -47,16 +47,25 @@ pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Re
     }
 }
 
+/// Looks for the payment of an order at its provider; `None` where the file does not say how.
+pub(super) async fn look_up(executor: &Executor, route: Route<'_>, order: &Order) -> Option<LookupOutcome> {
+    let view = view::of_order(order, route.api);
+    let looked = route.api.look_up(&view);
+    let looked = tokio::time::timeout(LOOKUP_LIMIT.min(executor.settings.claim / 2), looked).await;
+    looked.unwrap_or_else(|_| Some(LookupOutcome::Failed("it took too long".to_owned())))
+}
+
+/// How long it is until a payment that the last request made must show at the provider; `None` if it
+/// must by now.
+pub(super) fn until_settled(route: Route<'_>, order: &Order) -> Option<Duration> {
+    let settle = route.api.settle().unwrap_or_default();
+    left(after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle), order.now)
+}
+
 impl Due<'_> {
     async fn look_up(&self) -> Option<LookupOutcome> {
         let Self { executor, route, order, .. } = *self;
-        let view = match view::of_order(&executor.pool, route, order).await {
-            Ok(view) => view,
-            Err(why) => return Some(LookupOutcome::Failed(why)),
-        };
-        let found = route.api.look_up(&view);
-        let found = tokio::time::timeout(LOOKUP_LIMIT.min(executor.settings.claim / 2), found).await;
-        let found = found.unwrap_or_else(|_| Some(LookupOutcome::Failed("it took too long".to_owned())));
+        let found = look_up(executor, route, order).await;
         executor.at(Point::LookedUp).await;
         found
     }
@@ -72,16 +81,14 @@ impl Due<'_> {
     async fn found(&self, state: &PaymentState, next: Duration) -> Result<(), StoreError> {
         let (pool, order) = (&self.executor.pool, self.order);
         let act = Act { actor: &self.executor.owner, what: "found at the provider" };
-        match records::apply(pool, order.id, order.attempt, state, act).await? {
-            Applied::Contradiction => {
-                self.park("a lookup found another payment, or contradicted what the provider said before")
-                    .await?;
+        let applied = records::apply(pool, order.id, order.attempt, state, act).await?;
+        match applied.another() {
+            Some(why) => {
+                self.park(&format!("a lookup found another payment: {why}")).await?;
                 self.later(None).await
             }
             // where it is still open, and still ours
-            Applied::Changed | Applied::Unchanged => {
-                payment_orders::look_up_again(pool, order.id, next, act).await
-            }
+            None => payment_orders::look_up_again(pool, order.id, next, act).await,
         }
     }
 
@@ -112,9 +119,7 @@ impl Due<'_> {
     /// The provider has no payment under the provider key, or does not show it yet.
     async fn not_found(&self) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
-        let settle = route.api.settle().unwrap_or_default();
-        let shown_by = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
-        if let Some(wait) = left(shown_by, order.now) {
+        if let Some(wait) = until_settled(route, order) {
             return self.later(Some(wait.min(executor.pause(order.lookups)))).await;
         }
         match &order.refusal {

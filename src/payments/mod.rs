@@ -4,9 +4,11 @@
 //! short transaction of its own, with none open while a request is under way. A request whose
 //! answer proves neither that the provider has the payment nor that no money moves leaves the
 //! order unknown: it is looked up, repeated only while the provider still knows its provider key, and
-//! else parked. Only a definite refusal fails an order.
+//! else parked. Only a definite refusal fails an order. What is sent is the request that
+//! was kept when the order was recorded, and only within the limits of the day on which it goes.
 
 mod elapsed;
+mod evidence;
 mod executor;
 mod follow;
 mod intake;
@@ -14,13 +16,16 @@ mod order;
 mod points;
 mod policy;
 mod provider_key;
+mod secret;
 mod send;
 mod view;
 mod worker;
 
+pub use evidence::Evidence;
 pub use executor::{Payer, Settings};
 pub use intake::{Payments, Placed, RefusedOrder};
 pub use order::{Invalid, OrderRequest};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};
+pub use secret::PaymentSecret;
 pub use worker::Worker;

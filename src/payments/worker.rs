@@ -24,6 +24,8 @@ const AT_ONCE: usize = 8;
 const LOOKUP_CLAIM: Duration = Duration::from_secs(45);
 /// After how many ticks the open orders are counted.
 const COUNT_EVERY: u64 = 15;
+/// After how many counts is said again that nobody carries some of them on.
+const REMIND_EVERY: u64 = 20;
 
 /// Carries orders on that nobody waits for.
 pub struct Worker {
@@ -47,7 +49,7 @@ impl Worker {
                 tracing::error!(%error, "cannot work on payments; trying again");
             }
             if ticks.is_multiple_of(COUNT_EVERY) {
-                self.count().await;
+                self.count((ticks / COUNT_EVERY).is_multiple_of(REMIND_EVERY)).await;
             }
             ticks += 1;
             let pause = self.executor.settings.tick.mul_f64(rand::rng().random_range(0.75..1.25));
@@ -73,6 +75,14 @@ impl Worker {
         let lost = payment_orders::expire(&executor.pool, &executor.owner).await?;
         if lost > 0 {
             tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
+        }
+        for (provider, payer) in &executor.payers {
+            let after = payer.policy.expire_after;
+            let held = payment_orders::hold_again(&executor.pool, provider, after, &executor.owner).await?;
+            if held > 0 {
+                tracing::error!(%provider, held, "payments were not sent in time and wait for an approval \
+                    (again): see `tributary payouts list --state held`");
+            }
         }
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
@@ -103,15 +113,32 @@ impl Worker {
         Ok(claimed)
     }
 
-    async fn count(&self) {
+    /// Counts the open orders; `remind`s of those that no file carries on.
+    async fn count(&self, remind: bool) {
         let Ok(counts) = payment_orders::open_counts(&self.executor.pool).await else { return };
         for provider in self.executor.payers.keys() {
             for state in OrderState::ALL.into_iter().filter(|state| !state.has_ended()) {
-                let mut of = counts.iter().filter(|(p, s, _)| p == provider && *s == state);
-                let count = of.next().map_or(0, |(_, _, count)| *count);
+                let of = counts.iter().filter(|open| open.provider == *provider && open.state == state);
+                let count: i64 = of.map(|open| open.count).sum();
                 gauge!("tributary_open_payments", "provider" => provider.to_string(), "state" => state.as_str())
                     .set(count as f64);
             }
         }
+        let left = counts.iter().filter(|open| self.executor.route(&open.provider, open.kind).is_none());
+        let mut abandoned = 0;
+        for open in left {
+            abandoned += open.count;
+            if remind {
+                tracing::error!(provider = %open.provider, kind = %open.kind, state = %open.state,
+                    count = open.count, "nobody carries these payments on: no file says how their provider \
+                    pays. Put it back, with its variables, until they have ended");
+            }
+        }
+        gauge!("tributary_abandoned_payments").set(abandoned as f64);
+    }
+
+    /// Counts what is open, once, and says what nobody carries on.
+    pub async fn count_once(&self) {
+        self.count(true).await;
     }
 }

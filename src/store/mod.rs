@@ -15,6 +15,7 @@ pub mod payment_orders;
 pub mod unmatched_records;
 
 pub mod payment_refusals;
+pub mod payment_secrets;
 pub mod provider_tokens;
 pub mod quarantine;
 pub mod raw_records;

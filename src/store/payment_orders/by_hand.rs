@@ -11,7 +11,8 @@ use crate::store::StoreError;
 /// Lets a held order go out: `false` where it is not held.
 pub async fn approve(pool: &PgPool, id: Uuid, who: &str) -> Result<bool, StoreError> {
     let change = sqlx::query!(
-        "update payment_orders set state = 'recorded', approved_by = $2, next_at = clock_timestamp()
+        "update payment_orders set state = 'recorded', approved_by = $2, reason = null, next_at = clock_timestamp(),
+           waits_since = clock_timestamp()
          where id = $1 and state = 'held'",
         id,
         who
