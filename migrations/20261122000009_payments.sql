@@ -43,6 +43,8 @@ create table payment_orders (
   -- what a repeated request was refused with: proves nothing of the one before it
   refusal text,
   provider_key text not null constraint payment_orders_provider_key_given check (provider_key <> ''),
+  -- what is sent, with the order it was made of: all of it but what proves who sends it
+  request jsonb not null constraint payment_orders_request_object check (jsonb_typeof(request) = 'object'),
   -- what the provider calls the payment: the id that an answer or a lookup named (else the record's),
   -- whatever else they called it, and the id of the record that was recognised as the movement
   provider_payment_id text,
@@ -59,6 +61,8 @@ create table payment_orders (
   -- when there is something to do next without being asked
   next_at timestamptz,
   lookups integer not null default 0,
+  -- since when it waits to be sent, or for persons to approve it
+  waits_since timestamptz not null default clock_timestamp(),
   -- which API key placed it (`key:…` of the table, `file:provider/scope` of a provider's file) or,
   -- where it was written with SQL, which login; and the one that last had it tried anew
   placed_by text not null default 'login:' || session_user
@@ -93,8 +97,12 @@ create index payment_orders_reference_idx on payment_orders (provider, provider_
 create index payment_orders_open_idx on payment_orders (provider, asset, amount)
   where provider_payment_id is null and state in ('sending', 'pending', 'unknown', 'parked', 'succeeded');
 create index payment_orders_listed_idx on payment_orders (created_at);
--- how much was ordered in a day
+-- how much was ordered in a day, and how much was sent
 create index payment_orders_day_idx on payment_orders (provider, asset, coalesce(first_sent_at, created_at));
+create index payment_orders_sent_idx on payment_orders (provider, asset, last_sent_at)
+  where last_sent_at is not null;
+create index payment_orders_waiting_idx on payment_orders (provider, waits_since)
+  where state in ('recorded', 'held');
 
 -- Attempts that were refused, and followed by another.
 create table payment_attempts (
@@ -117,6 +125,15 @@ create index payment_attempts_payment_idx on payment_attempts (provider, provide
 create index payment_attempts_reference_idx on payment_attempts (provider, provider_reference)
   where provider_reference is not null;
 create index payment_attempts_record_idx on payment_attempts (provider, record_id) where record_id is not null;
+
+-- Which secret the provider keys are made with, the latest last: its fingerprint, never the secret.
+create table payment_secrets (
+  number integer constraint payment_secrets_pkey primary key
+    constraint payment_secrets_counted check (number > 0),
+  fingerprint text not null constraint payment_secrets_fingerprint check (fingerprint ~ '^[0-9a-f]{16}$'),
+  accepted_by text not null default session_user,
+  accepted_at timestamptz not null default clock_timestamp()
+);
 
 -- Requests that were refused: Formance's user sees no more than "unexpected status code".
 create table payment_refusals (
@@ -149,6 +166,7 @@ create table unmatched_records (
   received_at timestamptz not null default clock_timestamp()
 );
 create index unmatched_records_id_idx on unmatched_records (provider, id);
+create index unmatched_records_seq_idx on unmatched_records (provider, seq);
 
 create trigger payment_attempts_append_only before update or delete on payment_attempts
   for each row execute function refuse_change();
@@ -187,9 +205,10 @@ begin
       using errcode = 'integrity_constraint_violation', constraint = 'payment_orders_order_frozen';
   end if;
   if new.attempt < old.attempt
-     or (new.attempt = old.attempt and new.provider_key <> old.provider_key)
+     or (new.attempt = old.attempt and (new.provider_key, new.request) is distinct from
+         (old.provider_key, old.request))
      or (new.attempt > old.attempt and old.state <> 'failed') then
-    raise exception 'an attempt follows a refused one, with a key of its own'
+    raise exception 'an attempt follows a refused one, with a key and a request of its own'
       using errcode = 'integrity_constraint_violation', constraint = 'payment_orders_attempt_frozen';
   end if;
   new.updated_at := now_at;

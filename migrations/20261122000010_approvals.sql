@@ -129,7 +129,9 @@ begin
       case when new.approvals_needed > 1 then new.approvals_needed || ' persons' else 'a person' end
       using errcode = 'integrity_constraint_violation', constraint = 'payment_orders_approved';
   end if;
-  new.round := old.round + (new.state in ('held', 'parked') and new.state <> old.state)::integer;
+  -- an order that waits anew was not sent in time, or not within its bounds
+  new.round := old.round
+    + (new.state in ('held', 'parked') and (new.state <> old.state or new.waits_since <> old.waits_since))::integer;
   return new;
 end $$;
 create trigger payment_orders_guard_approvals before insert or update on payment_orders
@@ -163,8 +165,9 @@ begin
   select * into o from payment_orders where id = p_order;
   result := row(o.state, persons_agreed(o, 'release'), greatest(o.approvals_needed, 1));
   if result.agreed >= result.needed then
-    update payment_orders set state = 'recorded', next_at = clock_timestamp() where id = p_order
-    returning state into result.state;
+    update payment_orders set state = 'recorded', reason = null, waits_since = clock_timestamp(),
+      next_at = clock_timestamp()
+    where id = p_order returning state into result.state;
   end if;
   return result;
 end $$;

@@ -37,7 +37,7 @@ return coalesce(case
     is_now - 'erased_at' = was - 'erased_at' || jsonb_build_object('body', erased_body(was -> 'body'))
   when changed = 'payment_orders' then was ->> 'state' in ('succeeded', 'failed')
     and is_now - '{erased_at,updated_at}'::text[] = was - '{erased_at,updated_at}'::text[]
-      || '{"description": null, "metadata": {}, "provider_metadata": {}, "reason": null, "refusal": null}'
+      || '{"description": null, "metadata": {}, "request": {}, "provider_metadata": {}, "reason": null, "refusal": null}'
   else false end, false);
 
 -- Erases what there is under the id p_id of a provider: an account, a beneficiary, a transaction with
@@ -73,8 +73,8 @@ begin
     raise exception 'a payment order of it is open' using errcode = 'integrity_constraint_violation',
       constraint = 'erasures_order_ended', hint = 'erase it once the order has ended: tributary payouts list';
   end if;
-  update payment_orders set description = null, metadata = '{}', provider_metadata = '{}', reason = null,
-    refusal = null, erased_at = now_at
+  update payment_orders set description = null, metadata = '{}', request = '{}', provider_metadata = '{}',
+    reason = null, refusal = null, erased_at = now_at
   where id = any (orders) and erased_at is null;
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('payment_orders', n);

@@ -14,7 +14,7 @@ use crate::feed::Publisher;
 use crate::http::{
     self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
 };
-use crate::payments::{Payer, Payments, Settings, audit};
+use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
 use crate::sync::{Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
 use crate::telemetry::{self, Gauges, Metrics};
@@ -61,10 +61,11 @@ pub struct Listeners {
 
 impl Service {
     /// Makes ready to serve `providers`, behind the proxies that are `trusted`, and to delete what is past
-    /// `retention`. Once in a process: it records metrics from then on.
+    /// `retention`. Without a `secret` nothing new is ordered. Once in a process: it records metrics from then on.
     pub fn new(
         pool: &PgPool,
         providers: Vec<Provider>,
+        secret: Option<PaymentSecret>,
         instance: &Instance,
         retention: Retention,
         trusted: Trusted,
@@ -77,10 +78,11 @@ impl Service {
         let housekeeper = Housekeeper::new(pool.clone(), kept, retention);
         let paces = providers.iter().map(|provider| (provider.name.clone(), provider.pace)).collect();
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
-        let payments = Payments::new(pool.clone(), instance.name.clone(), payers, Settings::default());
+        let payments =
+            Payments::new(pool.clone(), instance.name.clone(), payers, secret, Settings::default());
         let state = AppState {
             trusted,
-            metrics: Some(Metrics::new(recorded.clone(), Gauges::new(pool.clone(), names))),
+            metrics: Some(Metrics::new(recorded.clone(), Gauges::new(pool.clone(), names, payments.clone()))),
             ..AppState::new(pool.clone(), served.collect(), payments.clone())
         };
         Ok(Self {

@@ -82,7 +82,8 @@ async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken)
         Listeners { public: Listening::bind(args.listen)?, operator: Listening::bind(args.operator_listen)? };
     let addresses = [listeners.public.address()?, listeners.operator.address()?];
     let (instance, retention) = (Instance::default(), Retention::default());
-    let server = Service::new(pool, vec![provider], &instance, retention, Trusted::default())?;
+    // it pays nobody
+    let server = Service::new(pool, vec![provider], None, &instance, retention, Trusted::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listeners, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;

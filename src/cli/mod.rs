@@ -23,6 +23,7 @@ mod payouts;
 mod progress;
 mod quarantine;
 mod remap;
+mod secret;
 mod serve;
 mod signals;
 #[cfg(feature = "standin")]

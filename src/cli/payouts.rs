@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::database::{Database, Login};
 use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
-use super::{CommandResult, Common};
+use super::{CommandResult, Common, secret};
 use crate::store::payment_orders::{self, Decided, Order, Resolution};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::unmatched_records;
@@ -24,6 +24,8 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts reject invoice-17 --reason \"not ours\"
   tributary payouts resolve invoice-17 --outcome succeeded --payment-id 5f0c…
   tributary payouts resolve invoice-17 --outcome failed --reason \"the provider says it never arrived\"
+  tributary payouts accept-secret                    after the payment secret was lost or changed, as the owner; one is
+                                                     made by openssl rand -base64 32
 
 Who decides is the login of DATABASE_URL, a member of tributary_operator; in the private PostgreSQL, of --login.")]
 pub enum PayoutsCommand {
@@ -57,6 +59,9 @@ pub enum PayoutsCommand {
     },
     /// Decide what became of an order that is parked.
     Resolve(ResolveArgs),
+    /// Take the payment secret that is there now as the one in use, after it was lost or changed
+    /// ("The payment secret" in docs/payouts.md says what that means).
+    AcceptSecret,
 }
 
 #[derive(Args)]
@@ -129,6 +134,7 @@ pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
         PayoutsCommand::Approve { order, .. } => approve(&database, order).await,
         PayoutsCommand::Reject { order, reason, .. } => reject(&database, order, reason).await,
         PayoutsCommand::Resolve(args) => resolve(&database, args).await,
+        PayoutsCommand::AcceptSecret => accept_secret(common, &database).await,
     };
     database.close().await;
     result
@@ -137,7 +143,9 @@ pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
 /// As whom the command uses the private PostgreSQL.
 fn login<'a>(common: &Common, command: &'a PayoutsCommand) -> Result<Login<'a>, String> {
     let person = match command {
-        PayoutsCommand::List(_) | PayoutsCommand::Show { .. } => return Ok(Login::Owner),
+        PayoutsCommand::List(_) | PayoutsCommand::Show { .. } | PayoutsCommand::AcceptSecret => {
+            return Ok(Login::Owner);
+        }
         PayoutsCommand::Approve { by, .. } | PayoutsCommand::Reject { by, .. } => by,
         PayoutsCommand::Resolve(args) => &args.by,
     };
@@ -238,7 +246,8 @@ fn described(order: &Order) -> Value {
         "state": order.state.as_str(), "status": order.status, "status_at": order.status_at,
         "reason": order.reason, "attempt": order.attempt, "tries": order.tries,
         "first_sent_at": order.first_sent_at, "last_sent_at": order.last_sent_at,
-        "provider_key": order.provider_key, "provider_payment_id": order.provider_payment_id,
+        "provider_key": order.provider_key, "request": order.request,
+        "provider_payment_id": order.provider_payment_id,
         "provider_reference": order.provider_reference, "placed_by": order.placed_by,
         "approvals_needed": order.approvals_needed, "approved_by": order.approved_by})
 }
@@ -273,6 +282,9 @@ async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResu
     field("attempt", &order.attempt.to_string());
     field("sent", &sent(&order));
     field("provider key", &order.provider_key);
+    for (name, member) in [("request", "url"), ("body", "body")] {
+        optional(name, &order.request[member].as_str().map(str::to_owned));
+    }
     optional("provider id", &order.provider_payment_id);
     optional("provider ref", &order.provider_reference);
     if order.approvals_needed > 1 {
@@ -301,7 +313,7 @@ fn sent(order: &Order) -> String {
 }
 
 /// What was ordered, which never changes and is shown above.
-const ORDERED: [&str; 14] = [
+const ORDERED: [&str; 15] = [
     "id",
     "provider",
     "kind",
@@ -313,6 +325,7 @@ const ORDERED: [&str; 14] = [
     "destination_account_id",
     "description",
     "metadata",
+    "request",
     "created_at",
     "placed_by",
     "approvals_needed",
@@ -427,6 +440,14 @@ async fn resolve_as_failed(database: &Database, order: &Order, reason: &str) -> 
     Ok(())
 }
 
+async fn accept_secret(common: &Common, database: &Database) -> CommandResult {
+    let (fingerprint, news) = secret::accept(common, &database.pool).await?;
+    let is = if news { "is in use from now on" } else { "was in use already" };
+    println!("the payment secret of fingerprint {fingerprint} {is}");
+    Ok(())
+}
+
+/// The order of an id or an idempotency key.
 async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::error::Error + Send + Sync>> {
     let mut found = match Uuid::try_parse(order) {
         Ok(id) => payment_orders::get(&database.pool, id).await?.into_iter().collect(),

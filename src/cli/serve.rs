@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::database::{Database, Login};
 use super::handover::Launch;
 use super::signals::Signals;
-use super::{CommandResult, Common, encryption, files, notify};
+use super::{CommandResult, Common, encryption, files, notify, secret};
 use crate::config::{self, Provider};
 use crate::http::{ConnectionLimits, ForwardedHeader, Handed, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
@@ -24,6 +24,9 @@ use tributary_manifest::Period;
             then requests in flight are finished; a second one ends the first part
   SIGINT    the same without the lame duck's time
   SIGUSR2   upgrade in place: the program as it is now on disk takes the sockets over, then this process stops
+
+Where a provider file allows payouts, every instance needs the same TRIBUTARY_PAYMENT_SECRET (`openssl rand -base64 32`
+makes one); with the private PostgreSQL the file payment.secret of its data folder is made at the first start.
 
 A socket that is handed over (systemd: LISTEN_FDS) is used instead of --listen; one that is called
 operator (LISTEN_FDNAMES) instead of --operator-listen.
@@ -145,12 +148,13 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     let mut database = Database::open_migrated(common, Login::Service, args.database_connections).await?;
     database.outlive_silence();
     encryption::require(&providers)?;
-    let result = serve(&database.pool, providers, &args, (launch, handed), signals).await;
+    let result = serve(common, &database.pool, providers, &args, (launch, handed), signals).await;
     database.close().await;
     result
 }
 
 async fn serve(
+    common: &Common,
     pool: &PgPool,
     providers: Vec<Provider>,
     args: &ServeArgs,
@@ -159,7 +163,8 @@ async fn serve(
 ) -> CommandResult {
     let trusted = Trusted::new(args.trusted_proxies.0.clone(), args.forwarded_header);
     let instance = Instance::new(args.lease);
-    let server = Service::new(pool, providers, &instance, args.retention(), trusted)?;
+    let secret = secret::of_server(common, pool, &providers, &instance.name).await?;
+    let server = Service::new(pool, providers, secret, &instance, args.retention(), trusted)?;
     let listening = |handed: Option<Listening>, address| match handed {
         Some(handed) => Ok(handed),
         None => Listening::bind(address),

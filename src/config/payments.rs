@@ -14,13 +14,17 @@ use tributary_manifest::Period;
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PaymentsSection {
-    /// The most that may be paid, one entry for each asset; an asset without one has no limit.
-    limits: Vec<LimitEntry>,
-    /// The ids of the accounts that may pay; all, where none is listed.
-    source_accounts: BTreeSet<String>,
+    /// What may be paid, one entry for each asset: an asset without one is not paid, and nothing is
+    /// where there is no list.
+    limits: Option<Vec<LimitEntry>>,
+    /// The ids of the accounts that may pay, one at least; every account where there is no list.
+    source_accounts: Option<BTreeSet<String>>,
     /// How long after a refusal the same request is still taken for a repetition of it, at least
     /// 12s; 30s if not given.
     retry_guard: Period,
+    /// How long an order waits to be sent, be it for an approval or for the provider, before whoever
+    /// approved it has to do so again, at least 1m; 24h if not given.
+    expire_after: Period,
 }
 
 /// Amounts of one asset, in minor units.
@@ -46,15 +50,18 @@ struct LimitEntry {
 }
 
 /// A refusal is dated up to 5 s after the answer before it; what follows it has to be later.
-const LEAST_GUARD: Duration = std::time::Duration::from_secs(12);
+const LEAST_GUARD: Duration = Duration::from_secs(12);
+/// Less than a moment's trouble at a provider would send everything back to people.
+const LEAST_EXPIRY: Duration = Duration::from_secs(60);
 
 impl Default for PaymentsSection {
     fn default() -> Self {
         let guard = u32::try_from(Policy::GUARD.as_secs()).unwrap_or(u32::MAX);
         Self {
-            limits: Vec::new(),
-            source_accounts: BTreeSet::new(),
+            limits: None,
+            source_accounts: None,
             retry_guard: Period::from_seconds(guard),
+            expire_after: Period::from_seconds(24 * 3600),
         }
     }
 }
@@ -62,8 +69,20 @@ impl Default for PaymentsSection {
 impl PaymentsSection {
     /// What it says, in minor units.
     pub fn policy(self) -> Result<Policy, String> {
+        if self.limits.as_ref().is_some_and(Vec::is_empty) {
+            return Err(
+                "payments.limits: lists no asset: list what may be paid, or leave `limits` out, and \
+                        nothing is"
+                    .to_owned(),
+            );
+        }
+        if self.source_accounts.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Err("payments.source_accounts: lists no account: list those that may pay, or leave \
+                        `source_accounts` out, and every account may"
+                .to_owned());
+        }
         let mut limits = BTreeMap::new();
-        for (i, entry) in self.limits.into_iter().enumerate() {
+        for (i, entry) in self.limits.into_iter().flatten().enumerate() {
             let wrong = |error: RecordError| format!("payments.limits[{i}].{error}");
             let amount = |field, text: Option<String>| {
                 text.map(|text| Amount::parse_unsigned(field, &text)).transpose().map_err(wrong)
@@ -94,6 +113,10 @@ impl PaymentsSection {
         if guard < LEAST_GUARD {
             return Err(format!("payments.retry_guard: take at least {}s", LEAST_GUARD.as_secs()));
         }
-        Ok(Policy { limits, source_accounts: self.source_accounts, guard })
+        let expire_after = self.expire_after.as_duration();
+        if expire_after < LEAST_EXPIRY {
+            return Err("payments.expire_after: take at least 1m".to_owned());
+        }
+        Ok(Policy { limits, source_accounts: self.source_accounts, guard, expire_after })
     }
 }

@@ -508,11 +508,12 @@ mod tests {
     fn what_may_be_paid_is_read_in_minor_units() {
         let payments = |text: &str| parse(&format!("provider: acme\nsource: push\npayments: {text}\n"));
         let policy = payments(
-            r#"{ source_accounts: [a], retry_guard: 15s, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#,
+            r#"{ source_accounts: [a], retry_guard: 15s, expire_after: 2h, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#,
         )
         .unwrap()
         .payments;
-        assert_eq!(policy.guard.as_secs(), 15);
+        assert_eq!((policy.guard.as_secs(), policy.expire_after.as_secs()), (15, 7_200));
+        assert!(!parse("provider: acme\nsource: push\n").unwrap().payments.is_on(), "unless a file says so");
         assert_eq!(policy.limits["GBP/2"].per_payment.unwrap().minor_units(), 1000);
         for (text, about) in [
             (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "payments.limits[0].per_day"),
@@ -527,6 +528,13 @@ mod tests {
                 "payments.limits[0].approvals: take 1 to 10",
             ),
             ("{ retry_guard: 5s }", "payments.retry_guard: take at least 12s"),
+            ("{ expire_after: 59s }", "payments.expire_after: take at least 1m"),
+            ("{ limits: [] }", "payments.limits: lists no asset"),
+            ("{ source_accounts: [] }", "payments.source_accounts: lists no account"),
+            (
+                "{ source_accounts: [], limits: [{ asset: JPY }] }",
+                "payments.source_accounts: lists no account",
+            ),
             ("{ limits: [{ asset: JPY, per_year: '1' }] }", "per_year"),
         ] {
             let error = payments(text).unwrap_err();

@@ -101,6 +101,9 @@ macro_rules! endpoint {
             tracing::info!(target: "tributary::security", key = caller.key, kind = %$kind, "a payment is ordered");
             match state.payments.place(&caller.provider, $kind, &body, &caller.key).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
+                Placed::Unavailable(why) => {
+                    Err(ApiError::Unavailable(format!("the order cannot be taken now: {why}")))
+                }
                 Placed::Busy => Err(ApiError::TooEarly { retry_after: BUSY_FOR }),
                 Placed::Refused(RefusedOrder { status, title, detail }) => {
                     Err(ApiError::Refused { status, title, detail })

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::PaymentSecret;
 use super::points::{self, Point};
 use super::policy::Policy;
 use crate::store::StoreError;
@@ -73,12 +74,15 @@ pub(super) struct Executor {
     /// Who claims, as others see it.
     pub owner: String,
     pub payers: HashMap<ProviderName, Payer>,
+    /// What keys at providers are made with; without it nothing new is ordered.
+    pub secret: Option<PaymentSecret>,
     pub settings: Settings,
     pub tasks: TaskTracker,
 }
 
 impl Executor {
-    /// `None` where the provider's file does not say how to pay.
+    /// `None` where the provider's file does not say how to pay. What was ordered is carried on by
+    /// it, whether anything new may be ordered or not.
     pub fn route<'a>(&'a self, provider: &'a ProviderName, kind: PaymentKind) -> Option<Route<'a>> {
         let payer = self.payers.get(provider)?;
         Some(Route { provider, kind, payer, api: payer.apis.of(kind)? })
@@ -113,11 +117,16 @@ impl Executor {
     pub async fn park(&self, order: &Order, token: Uuid, why: &str) -> Result<(), StoreError> {
         let act = Act { actor: &self.owner, what: "parked for a person" };
         if soon(payment_orders::park(&self.pool, order.id, token, why, act)).await? {
-            metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.to_string())
-                .increment(1);
-            tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key, why,
-                "a payment waits for a person's decision: see `tributary payouts show` and `resolve`");
+            self.alarm(order, why);
         }
         Ok(())
+    }
+
+    /// Says that the order was left to a person.
+    pub fn alarm(&self, order: &Order, why: &str) {
+        metrics::counter!("tributary_payment_alarms_total", "provider" => order.provider.to_string())
+            .increment(1);
+        tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key, why,
+            "a payment waits for a person's decision: see `tributary payouts show` and `resolve`");
     }
 }

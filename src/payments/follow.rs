@@ -9,7 +9,7 @@ use super::elapsed::{after, left};
 use super::executor::{Executor, Route};
 use super::points::Point;
 use super::{send, view};
-use crate::records::{self, Applied};
+use crate::records;
 use crate::store::StoreError;
 use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Order};
@@ -48,18 +48,33 @@ pub(super) async fn go_on(executor: &Executor, order: &Order, token: Uuid) -> Re
     }
 }
 
+/// How long it is until a payment that the last request made must show at the provider; `None` if it
+/// must by now.
+fn until_shown(route: Route<'_>, order: &Order) -> Option<Duration> {
+    let settle = route.api.settle().unwrap_or_default();
+    left(after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle), order.now)
+}
+
 impl Due<'_> {
     async fn look_up(&self) -> Option<LookupOutcome> {
         let Self { executor, route, order, .. } = *self;
-        let view = match view::of_order(&executor.pool, route, order).await {
-            Ok(view) => view,
-            Err(why) => return Some(LookupOutcome::Failed(why)),
-        };
-        let found = route.api.look_up(&view);
-        let found = tokio::time::timeout(LOOKUP_LIMIT.min(executor.settings.claim / 2), found).await;
-        let found = found.unwrap_or_else(|_| Some(LookupOutcome::Failed("it took too long".to_owned())));
+        let view = view::of_order(order, route.api);
+        let looked = route.api.look_up(&view);
+        let looked = tokio::time::timeout(LOOKUP_LIMIT.min(executor.settings.claim / 2), looked).await;
+        let outcome = looked.unwrap_or_else(|_| Some(LookupOutcome::Failed("it took too long".to_owned())));
         executor.at(Point::LookedUp).await;
-        found
+        outcome
+    }
+
+    /// Keeps what a lookup proves, for a person who may have to decide: nothing of a payment that need not
+    /// show yet.
+    async fn note(&self, outcome: Option<&LookupOutcome>) -> Result<(), StoreError> {
+        let found = match outcome {
+            Some(LookupOutcome::Found(_) | LookupOutcome::Several(_)) => true,
+            Some(LookupOutcome::Missing) if until_shown(self.route, self.order).is_none() => false,
+            _ => return Ok(()),
+        };
+        soon(payment_orders::note_lookup(&self.executor.pool, self.order, found)).await
     }
 
     async fn later(&self, next: Option<Duration>) -> Result<(), StoreError> {
@@ -73,16 +88,14 @@ impl Due<'_> {
     async fn found(&self, state: &PaymentState, next: Duration) -> Result<(), StoreError> {
         let (pool, order) = (&self.executor.pool, self.order);
         let act = Act { actor: &self.executor.owner, what: "found at the provider" };
-        match soon(records::apply(pool, order.id, order.attempt, state, act)).await? {
-            Applied::Contradiction => {
-                self.park("a lookup found another payment, or contradicted what the provider said before")
-                    .await?;
+        let applied = soon(records::apply(pool, order.id, order.attempt, state, act)).await?;
+        match applied.another() {
+            Some(why) => {
+                self.park(&format!("a lookup found another payment: {why}")).await?;
                 self.later(None).await
             }
             // where it is still open, and still ours
-            Applied::Changed | Applied::Unchanged => {
-                soon(payment_orders::look_up_again(pool, order.id, next, act)).await
-            }
+            None => soon(payment_orders::look_up_again(pool, order.id, next, act)).await,
         }
     }
 
@@ -94,7 +107,9 @@ impl Due<'_> {
     /// What became of a request whose outcome is unknown.
     async fn find_out(&self) -> Result<(), StoreError> {
         let every = self.route.api.lookup_every().unwrap_or_default();
-        match self.look_up().await {
+        let outcome = self.look_up().await;
+        self.note(outcome.as_ref()).await?;
+        match outcome {
             Some(LookupOutcome::Found(state)) => self.found(&state, every).await,
             Some(LookupOutcome::Several(several)) => self.several(several).await,
             Some(LookupOutcome::Failed(why)) => {
@@ -113,9 +128,7 @@ impl Due<'_> {
     /// The provider has no payment under the provider key, or does not show it yet.
     async fn not_found(&self) -> Result<(), StoreError> {
         let Self { executor, route, order, token } = *self;
-        let settle = route.api.settle().unwrap_or_default();
-        let shown_by = after(order.last_sent_at.unwrap_or(order.created_at), route.api.timeout() + settle);
-        if let Some(wait) = left(shown_by, order.now) {
+        if let Some(wait) = until_shown(route, order) {
             return self.later(Some(wait.min(executor.pause(order.lookups)))).await;
         }
         match &order.refusal {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -11,12 +11,14 @@ use uuid::Uuid;
 
 use super::executor::{Executor, Payer, Route, Settings};
 use super::points::Point;
-use super::{OrderRequest, follow, provider_key, view};
+use super::view::{self, Parties};
+use super::{OrderRequest, PaymentSecret, follow, provider_key};
 use crate::store::database::{self, soon};
 use crate::store::payment_orders::{self, Made, NewOrder, NextAttempt, Order};
 use crate::store::payment_refusals::{self, Refusal};
 use crate::store::{StoreError, accounts};
 use tributary_domain::{OrderState, PaymentKind, ProviderName};
+use tributary_manifest::NotPrepared;
 
 /// What a request to pay is answered with.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub enum Placed {
     /// Another request is waiting for the outcome of the same order.
     Busy,
     Refused(RefusedOrder),
+    /// Nothing was recorded, for want of something that will be there again; says of what.
+    Unavailable(String),
 }
 
 /// Why nothing is paid: nothing was sent for this request, and nothing will be.
@@ -40,6 +44,7 @@ pub struct RefusedOrder {
 #[derive(Debug)]
 enum NotPlaced {
     Refused(RefusedOrder),
+    Unavailable(String),
     Store(StoreError),
 }
 
@@ -77,14 +82,20 @@ impl std::fmt::Debug for Payments {
 
 impl Payments {
     /// Of the providers that are pulled; `owner` names this process among those that share the
-    /// work.
+    /// work. Without a `secret` nothing new is ordered.
     pub fn new(
         pool: PgPool,
         owner: String,
         payers: HashMap<ProviderName, Payer>,
+        secret: Option<PaymentSecret>,
         settings: Settings,
     ) -> Self {
-        Self(Arc::new(Executor { pool, owner, payers, settings, tasks: TaskTracker::new() }))
+        Self(Arc::new(Executor { pool, owner, payers, secret, settings, tasks: TaskTracker::new() }))
+    }
+
+    /// Whether a provider file says how this kind is paid at the provider, so that open orders go on.
+    pub fn carry_on(&self, provider: &ProviderName, kind: PaymentKind) -> bool {
+        self.0.route(provider, kind).is_some()
     }
 
     /// Waits until every request that is under way has ended and was kept.
@@ -106,21 +117,22 @@ impl Payments {
             Ok(request) => Some(request.idempotency_key.clone()),
             Err(invalid) => invalid.idempotency_key.clone(),
         };
-        let placed = match (self.0.route(provider, kind), request) {
-            (None, _) => Err(NotPlaced::Refused(RefusedOrder {
-                status: 501,
-                title: "Not implemented",
-                detail: format!("the manifest of provider {provider} has no section `{}`", kind.section()),
-            })),
-            (_, Err(invalid)) if invalid.no_such_account => Err(NotPlaced::not_found(invalid.detail)),
-            (_, Err(invalid)) => Err(NotPlaced::invalid(invalid.detail)),
-            (Some(route), Ok(request)) => {
-                Intake { executor: &self.0, route, request, placed_by }.place().await
+        let placed = match (open(&self.0, provider, kind), request) {
+            (Err(stop), Err(_)) => Err(stop),
+            (Ok(_), Err(invalid)) if invalid.no_such_account => Err(NotPlaced::not_found(invalid.detail)),
+            (Ok(_), Err(invalid)) => Err(NotPlaced::invalid(invalid.detail)),
+            (Err(stop), Ok(request)) => tell(&self.0, provider, kind, &request, stop).await,
+            (Ok((route, secret)), Ok(request)) => {
+                Intake { executor: &self.0, route, secret, request, placed_by }.place().await
             }
         };
         let refused = match placed {
             Ok(placed) => return Ok(placed),
             Err(NotPlaced::Store(error)) => return Err(error),
+            Err(NotPlaced::Unavailable(why)) => {
+                tracing::error!(%provider, %kind, why, "a request to pay cannot be taken now");
+                return Ok(Placed::Unavailable(why));
+            }
             Err(NotPlaced::Refused(refused)) => refused,
         };
         let RefusedOrder { status, title, detail } = &refused;
@@ -139,12 +151,74 @@ impl Payments {
     }
 }
 
+/// How `kind` is ordered at the provider, and the secret of its keys, where anything may be ordered.
+/// What is not is final for Formance: an operator who enables it has the person press Retry.
+fn open<'a>(
+    executor: &'a Executor,
+    provider: &'a ProviderName,
+    kind: PaymentKind,
+) -> Result<(Route<'a>, &'a PaymentSecret), NotPlaced> {
+    let section = kind.section();
+    let refused = |detail| NotPlaced::Refused(RefusedOrder { status: 403, title: "Not enabled", detail });
+    let route = executor.route(provider, kind);
+    let route = route
+        .ok_or_else(|| refused(format!("the manifest of provider {provider} has no section `{section}`")))?;
+    if !route.payer.policy.is_on() {
+        return Err(refused(format!(
+            "{section} are off: the file of provider {provider} has no `payments.limits`. Write what may be \
+             paid, in minor units, as in `payments: {{ limits: [{{ asset: GBP/2, per_payment: \"1000000\", \
+             per_day: \"5000000\" }}] }}`"
+        )));
+    }
+    let secret = executor.secret.as_ref();
+    let secret =
+        secret.ok_or_else(|| NotPlaced::Unavailable("this instance has no payment secret".to_owned()))?;
+    Ok((route, secret))
+}
+
+/// Where nothing new is ordered, for want of what `stop` says: what was ordered before is told as it
+/// is. Money may have moved for it.
+async fn tell(
+    executor: &Executor,
+    provider: &ProviderName,
+    kind: PaymentKind,
+    request: &OrderRequest,
+    stop: NotPlaced,
+) -> Result<Placed, NotPlaced> {
+    let found = soon(payment_orders::find(&executor.pool, provider, kind, &request.idempotency_key));
+    match found.await? {
+        Some(order) => tell_of(executor, &order, request).await,
+        None => Err(stop),
+    }
+}
+
+/// Tells of an order of this key that is there already.
+async fn tell_of(executor: &Executor, order: &Order, request: &OrderRequest) -> Result<Placed, NotPlaced> {
+    if order.fingerprint != request.fingerprint() {
+        let detail = format!("idempotencyKey: {:?} was used for another order", request.idempotency_key);
+        return Err(NotPlaced::Refused(RefusedOrder {
+            status: 422,
+            title: "Idempotency key used before",
+            detail,
+        }));
+    }
+    let reply = soon(payment_orders::reply(&executor.pool, order.id, false, &executor.owner)).await?;
+    Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
+}
+
 /// An order that is being taken.
 struct Intake<'a> {
     executor: &'a Arc<Executor>,
     route: Route<'a>,
+    secret: &'a PaymentSecret,
     request: OrderRequest,
     placed_by: &'a str,
+}
+
+/// What is recorded of an attempt: the provider's key, and the request that is sent under it.
+struct Attempt {
+    provider_key: String,
+    request: Value,
 }
 
 /// An order as it was made, and its request if it goes out at once.
@@ -160,8 +234,8 @@ impl Intake<'_> {
         if let Some(order) = self.find().await? {
             return self.place_again(order).await;
         }
-        self.check().await?;
-        let (made, sending) = self.make().await?;
+        let attempt = self.check(1).await?;
+        let (made, sending) = self.make(attempt).await?;
         match made {
             Made::Order(order) => Ok(self.first_reply(&order, sending).await?),
             Made::TooMuch(sum) => Err(NotPlaced::too_much(&sum)),
@@ -173,8 +247,9 @@ impl Intake<'_> {
         }
     }
 
-    /// What can be found wrong before anything is recorded.
-    async fn check(&self) -> Result<(), NotPlaced> {
+    /// What can be found wrong before anything is recorded; gives what is to be recorded of the
+    /// attempt of this number.
+    async fn check(&self, attempt: i32) -> Result<Attempt, NotPlaced> {
         let Route { provider, kind, payer, api } = self.route;
         let (pool, request) = (&self.executor.pool, &self.request);
         let source = soon(accounts::find_account(pool, provider, request.source.as_str())).await?;
@@ -193,42 +268,43 @@ impl Intake<'_> {
         if request.source == request.destination {
             return Err(NotPlaced::invalid("destinationAccountId: is the account that pays".to_owned()));
         }
-        payer
-            .policy
-            .check(&request.asset, request.amount, request.source.as_str())
-            .map_err(NotPlaced::invalid)?;
-        let order = json!({
-            "key": self.provider_key(1), "idempotencyKey": request.idempotency_key, "attempt": 1,
-            "amount": request.amount.to_string(), "currency": request.asset.as_str(),
-            "description": request.description, "metadata": request.metadata.as_map(),
-            "source": view::party(&source, "account"),
-            "destination": view::party(&destination.0, destination.1),
-        });
-        api.prepare(&order)
-            .await
-            .map_err(|why| NotPlaced::invalid(format!("it cannot be ordered at the provider: {why}")))?;
-        Ok(())
-    }
-
-    fn provider_key(&self, attempt: i32) -> String {
-        let Route { provider, kind, api, .. } = self.route;
-        provider_key::derive(api.provider_key(), provider, kind, &self.request.idempotency_key, attempt)
+        let source_id = request.source.as_str();
+        payer.policy.check(request.asset.as_str(), request.amount, source_id).map_err(NotPlaced::invalid)?;
+        let provider_key = provider_key::derive(
+            self.secret,
+            api.provider_key(),
+            provider,
+            kind,
+            &request.idempotency_key,
+            attempt,
+        );
+        let (destination, destination_is) = destination;
+        let parties = Parties { source, destination, destination_is };
+        let prepared = api.prepare(&view::of_request(request, &parties, &provider_key, attempt)).await;
+        match prepared {
+            Ok(request) => Ok(Attempt { provider_key, request }),
+            Err(NotPrepared::Refused(why)) => {
+                Err(NotPlaced::invalid(format!("it cannot be ordered at the provider: {why}")))
+            }
+            // no word about the order: it is to come again
+            Err(NotPrepared::Busy(why)) => Err(NotPlaced::Unavailable(why)),
+        }
     }
 
     fn approvals(&self) -> u8 {
-        self.route.payer.policy.approvals(&self.request.asset, self.request.amount)
+        self.route.payer.policy.approvals(self.request.asset.as_str(), self.request.amount)
     }
 
     fn per_day(&self) -> Option<String> {
-        self.route.payer.policy.per_day(&self.request.asset).map(|most| most.to_string())
+        self.route.payer.policy.per_day(self.request.asset.as_str()).map(|most| most.to_string())
     }
 
     /// Records the order and begins to send it, whether the caller stays to hear of it or not.
-    async fn make(&self) -> Result<Begun, StoreError> {
+    async fn make(&self, attempt: Attempt) -> Result<Begun, StoreError> {
         let Route { kind, api, .. } = self.route;
         let (executor, api) = (Arc::clone(self.executor), api.clone());
         let (provider, request) = (self.route.provider.clone(), self.request.clone());
-        let (provider_key, approvals, per_day) = (self.provider_key(1), self.approvals(), self.per_day());
+        let (approvals, per_day) = (self.approvals(), self.per_day());
         let placed_by = self.placed_by.to_owned();
         let task = self.executor.tasks.spawn(async move {
             let amount = request.amount.to_string();
@@ -245,7 +321,8 @@ impl Intake<'_> {
                 destination_account_id: request.destination.as_str(),
                 description: request.description.as_deref(),
                 metadata: &metadata,
-                provider_key: &provider_key,
+                provider_key: &attempt.provider_key,
+                request: &attempt.request,
                 placed_by: &placed_by,
                 approvals,
                 wait: executor.settings.wait,
@@ -259,31 +336,22 @@ impl Intake<'_> {
         task.await.map_err(|_| lost())?
     }
 
-    /// An order of this idempotency key is there already.
+    /// An order of this key is there already.
     async fn place_again(&self, order: Order) -> Result<Placed, NotPlaced> {
-        if order.fingerprint != self.request.fingerprint() {
-            let detail =
-                format!("idempotencyKey: {:?} was used for another order", self.request.idempotency_key);
-            return Err(NotPlaced::Refused(RefusedOrder {
-                status: 422,
-                title: "Idempotency key used before",
-                detail,
-            }));
-        }
-        let id = order.id;
-        if order.state == OrderState::Failed
+        let same = order.fingerprint == self.request.fingerprint();
+        if same
+            && order.state == OrderState::Failed
             && self.is_persons_wish(&order)
-            && self.may_try_anew(&order).await?
+            && let Some(attempt) = self.another_attempt(&order).await?
         {
-            let (made, sending) = self.try_anew(order).await?;
+            let (made, sending) = self.try_anew(&order, attempt).await?;
             match made {
                 Made::Order(order) => return Ok(self.first_reply(&order, sending).await?),
                 Made::TooMuch(sum) => return Err(NotPlaced::too_much(&sum)),
                 Made::Exists => {}
             }
         }
-        let reply = soon(payment_orders::reply(&self.executor.pool, id, false, &self.executor.owner)).await?;
-        Ok(reply.map_or(Placed::Busy, |order| Placed::Order(Box::new(order))))
+        tell_of(self.executor, &order, &self.request).await
     }
 
     /// Whether a request that repeats a refused order comes late enough to be a person's Retry.
@@ -292,30 +360,30 @@ impl Intake<'_> {
         (order.now - last_answered).to_std().unwrap_or_default() >= self.route.payer.policy.guard
     }
 
-    /// Whether a refused order can be tried anew; where it cannot, the refusal stands.
-    async fn may_try_anew(&self, order: &Order) -> Result<bool, StoreError> {
-        match self.check().await {
-            Ok(()) => Ok(true),
-            Err(NotPlaced::Store(error)) => Err(error),
+    /// What is recorded where a refused order is tried anew; where it cannot be, the refusal stands.
+    async fn another_attempt(&self, order: &Order) -> Result<Option<Attempt>, NotPlaced> {
+        match self.check(order.attempt.saturating_add(1)).await {
+            Ok(attempt) => Ok(Some(attempt)),
             Err(NotPlaced::Refused(RefusedOrder { detail, .. })) => {
                 tracing::warn!(provider = %self.route.provider, order = %order.id, detail,
                     "a refused order cannot be retried");
-                Ok(false)
+                Ok(None)
             }
+            Err(other) => Err(other),
         }
     }
 
     /// Begins another attempt of a refused order.
-    async fn try_anew(&self, order: Order) -> Result<Begun, StoreError> {
-        let (executor, api) = (Arc::clone(self.executor), self.route.api.clone());
-        let provider_key = self.provider_key(order.attempt.saturating_add(1));
+    async fn try_anew(&self, order: &Order, attempt: Attempt) -> Result<Begun, StoreError> {
+        let (executor, api, order) = (Arc::clone(self.executor), self.route.api.clone(), order.clone());
         let (approvals, per_day) = (self.approvals(), self.per_day());
         let retried_by = self.placed_by.to_owned();
         let guard = self.route.payer.policy.guard;
         let task = self.executor.tasks.spawn(async move {
             let claim = executor.claim(&api, Uuid::new_v4());
             let again = NextAttempt {
-                provider_key: &provider_key,
+                provider_key: &attempt.provider_key,
+                request: &attempt.request,
                 retried_by: &retried_by,
                 approvals,
                 guard,

@@ -4,7 +4,8 @@
 //! short transaction of its own, with none open while a request is under way. A request whose
 //! answer proves neither that the provider has the payment nor that no money moves leaves the
 //! order unknown: it is looked up, repeated only while the provider still knows its provider key, and
-//! else parked. Only a definite refusal fails an order.
+//! else parked. Only a definite refusal fails an order. What is sent is the request that
+//! was kept when the order was recorded, and only within the limits of the day on which it goes.
 
 pub mod audit;
 mod elapsed;
@@ -15,6 +16,7 @@ mod order;
 mod points;
 mod policy;
 mod provider_key;
+mod secret;
 mod send;
 mod view;
 mod worker;
@@ -24,4 +26,5 @@ pub use intake::{Payments, Placed, RefusedOrder};
 pub use order::{Invalid, OrderRequest};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};
+pub use secret::PaymentSecret;
 pub use worker::Worker;

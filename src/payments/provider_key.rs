@@ -1,26 +1,23 @@
-//! The provider key: under it the provider knows an attempt. It follows from what was ordered and
-//! nothing else, so that it is the same even where our database was restored to a time before.
+//! The provider key: under it the provider knows an attempt. It follows from what was ordered and the
+//! secret of the deployment, and nothing else: it is the same where our database was restored to a
+//! time before, is nobody's to foresee, and differs between deployments that share a bank account.
 
-use sha2::{Digest, Sha256};
-
+use super::PaymentSecret;
 use tributary_domain::{PaymentKind, ProviderName};
 use tributary_manifest::{ProviderKeyFormat, ProviderKeyManifest};
 
 /// The provider key of attempt number `attempt`, from 1 on, of the order with this idempotency key.
 pub fn derive(
+    secret: &PaymentSecret,
     manifest: &ProviderKeyManifest,
     provider: &ProviderName,
     kind: PaymentKind,
     idempotency_key: &str,
     attempt: i32,
 ) -> String {
-    let mut digest = Sha256::new();
-    for part in ["tributary payment", provider.as_str(), kind.as_str(), idempotency_key, &attempt.to_string()]
-    {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    let digest: [u8; 32] = digest.finalize().into();
+    let attempt = attempt.to_string();
+    let digest =
+        secret.mac(&["tributary payment", provider.as_str(), kind.as_str(), idempotency_key, &attempt]);
     match manifest.format {
         ProviderKeyFormat::Uuid => {
             let first: [u8; 16] = digest[..16].try_into().expect("it is longer");
@@ -55,9 +52,13 @@ mod tests {
 
     use super::*;
 
+    /// The bytes from 1 to 32.
+    const SECRET: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+
     fn key(format: ProviderKeyFormat, provider: &str, kind: PaymentKind, key: &str, attempt: i32) -> String {
         let manifest = ProviderKeyManifest { format, max_length: 18, lifetime: None };
-        derive(&manifest, &provider.parse().unwrap(), kind, key, attempt)
+        let secret = PaymentSecret::parse(SECRET).unwrap();
+        derive(&secret, &manifest, &provider.parse().unwrap(), kind, key, attempt)
     }
 
     #[test]
@@ -84,23 +85,35 @@ mod tests {
         assert_eq!(all[0].len(), 18);
     }
 
-    /// Money may be on its way under these: they must not change with a build.
+    #[test]
+    fn another_deployment_has_other_keys() {
+        let manifest =
+            ProviderKeyManifest { format: ProviderKeyFormat::Text, max_length: 40, lifetime: None };
+        let of = |secret: &str| {
+            let secret = PaymentSecret::parse(secret).unwrap();
+            derive(&secret, &manifest, &"acme".parse().unwrap(), PaymentKind::Payout, "k", 1)
+        };
+        assert_ne!(of(SECRET), of(&PaymentSecret::generate()));
+    }
+
+    /// Money may be on its way under these: they must not change with a build. Computed by another
+    /// program (hmac and base64 of python).
     #[test]
     fn the_keys_of_orders_that_were_placed_stay_what_they_are() {
         use PaymentKind::{Payout, Transfer};
         for (format, provider, kind, idempotency_key, attempt, expected) in [
-            (ProviderKeyFormat::Text, "acme", Payout, "k", 1, "TATW6NCYUL56CWAOEH"),
-            (ProviderKeyFormat::Text, "acme", Payout, "k", 2, "3OJQIFQRLZAFARRQC5"),
-            (ProviderKeyFormat::Text, "acme", Transfer, "k", 1, "YKHRYBAHRCSAV4CYE7"),
-            (ProviderKeyFormat::Text, "starling", Payout, "invoice-17/é", 1, "6VY63ZBDEG25YCCUPO"),
-            (ProviderKeyFormat::Uuid, "acme", Payout, "k", 1, "98276f34-58a2-8be1-980e-21f22dfc99e7"),
+            (ProviderKeyFormat::Text, "acme", Payout, "k", 1, "LBMZJ33LY3JFWDVWG6"),
+            (ProviderKeyFormat::Text, "acme", Payout, "k", 2, "MLNEPLCRUZ577RPSH7"),
+            (ProviderKeyFormat::Text, "acme", Transfer, "k", 1, "TBIUAX3XBEJBS5LEX6"),
+            (ProviderKeyFormat::Text, "starling", Payout, "invoice-17/é", 1, "OI4WZJ75YJB7RIZKHV"),
+            (ProviderKeyFormat::Uuid, "acme", Payout, "k", 1, "585994ef-6bc6-825b-8eb6-378586908e69"),
             (
                 ProviderKeyFormat::Uuid,
                 "mercury",
                 Transfer,
                 "invoice-17/é",
                 3,
-                "12aaf11c-0519-8563-8dde-5020101e149c",
+                "c044427d-12ac-815b-a379-c07832766d2b",
             ),
         ] {
             assert_eq!(key(format, provider, kind, idempotency_key, attempt), expected);

@@ -1,5 +1,6 @@
 //! Sends one order's request and keeps what became of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -7,17 +8,25 @@ use uuid::Uuid;
 use super::elapsed::Moment;
 use super::executor::{Executor, Route};
 use super::points::Point;
-use super::view;
-use crate::records::{self, Applied};
+use crate::records;
 use crate::store::StoreError;
 use crate::store::database::soon;
-use crate::store::payment_orders::{self, Act, Claim, Order};
-use tributary_manifest::{Prepared, Sent};
+use crate::store::payment_orders::{self, Act, Bounds, Claim, Order, Passed};
+use tributary_domain::OrderState;
+use tributary_manifest::Sent;
 
 /// What has to be left of a claim when the request's time is over.
 const MARGIN: Duration = Duration::from_secs(1);
 /// The pause before the outcome is kept again where the database refused it.
 const KEEP_AGAIN: Duration = Duration::from_millis(200);
+
+/// Why a request is not sent.
+enum Shut {
+    /// The order waits for a person by now.
+    ForNow,
+    /// It is tried again, unless another instance works on it.
+    Because(String),
+}
 
 /// A request that is to be sent.
 struct Sending<'a> {
@@ -31,10 +40,7 @@ struct Sending<'a> {
 pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, token: Uuid) {
     let claim = executor.claim(route.api, token);
     let sending = Sending { executor, route, order, claim };
-    let sent = match sending.prepare().await {
-        Ok(prepared) => sending.send(&prepared).await,
-        Err(why) => Sent::Unsent(why),
-    };
+    let Some(sent) = sending.send().await else { return };
     executor.at(Point::Sent).await;
     let begun = Moment::now();
     loop {
@@ -54,32 +60,69 @@ pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, t
 }
 
 impl Sending<'_> {
-    async fn prepare(&self) -> Result<Prepared, String> {
-        let view = view::of_order(&self.executor.pool, self.route, self.order).await?;
-        self.route.api.prepare(&view).await
-    }
-
-    /// Sends, unless the order is not ours any more or so much time has passed that it soon
-    /// will not be.
-    async fn send(&self, prepared: &Prepared) -> Sent {
-        let (executor, claim) = (self.executor, self.claim);
-        let (id, timeout) = (self.order.id, self.route.api.timeout());
-        let gate = move || -> futures::future::BoxFuture<'_, Result<(), String>> {
-            Box::pin(async move {
-                let begun = Moment::now();
-                let ours = soon(payment_orders::sending(&executor.pool, id, claim)).await;
-                if !ours.map_err(|error| error.to_string())? {
-                    return Err("another instance works on it".to_owned());
-                }
-                executor.at(Point::Sending).await;
-                // whoever slept meanwhile must not wake up and send what others sent since
-                if begun.elapsed() + timeout + MARGIN > claim.time {
-                    return Err("the process was paused for too long".to_owned());
-                }
-                Ok(())
+    /// Sends the request as it was kept with the order; `None` where it may not be sent any more, and
+    /// the order waits for a person.
+    async fn send(&self) -> Option<Sent> {
+        let prepared = match self.route.api.thaw(&self.order.request, &self.order.provider_key) {
+            Ok(prepared) => prepared,
+            Err(why) => {
+                let why = format!("its request can no longer be sent as it was recorded: {why}");
+                return match self.executor.park(self.order, self.claim.token, &why).await {
+                    Ok(()) => None,
+                    Err(error) => Some(Sent::Unsent(error.to_string())),
+                };
+            }
+        };
+        let shut = AtomicBool::new(false);
+        let gate = || -> futures::future::BoxFuture<'_, Result<(), String>> {
+            Box::pin(async {
+                let passed = self.pass_gate().await;
+                shut.store(matches!(passed, Err(Shut::ForNow)), Ordering::Relaxed);
+                passed.map_err(|shut| match shut {
+                    Shut::ForNow => "it may not be sent now".to_owned(),
+                    Shut::Because(why) => why,
+                })
             })
         };
-        self.route.api.send(prepared, &gate).await
+        let sent = self.route.api.send(&prepared, &gate).await;
+        (!shut.into_inner()).then_some(sent)
+    }
+
+    /// Whether the request may go out at this very moment: the order is still ours, for long enough,
+    /// and what was sent today leaves room for it.
+    async fn pass_gate(&self) -> Result<(), Shut> {
+        let Self { executor, route, order, claim } = *self;
+        let begun = Moment::now();
+        let bounds = self.bounds();
+        let passed = soon(payment_orders::sending(&executor.pool, order, claim, &bounds)).await;
+        match passed.map_err(|error| Shut::Because(error.to_string()))? {
+            Passed::Open => {}
+            Passed::NotOurs => return Err(Shut::Because("another instance works on it".to_owned())),
+            Passed::Shut(state, why) => {
+                if state == OrderState::Parked {
+                    executor.alarm(order, &why);
+                } else {
+                    tracing::error!(provider = %order.provider, order = %order.id, idempotency_key = order.idempotency_key,
+                        why, "a payment is not sent and waits for an approval: see `tributary payouts approve`");
+                }
+                return Err(Shut::ForNow);
+            }
+        }
+        executor.at(Point::Sending).await;
+        // whoever slept meanwhile must not wake up and send what others sent since
+        if begun.elapsed() + route.api.timeout() + MARGIN > claim.time {
+            return Err(Shut::Because("the process was paused for too long".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn bounds(&self) -> Bounds {
+        let (policy, order) = (&self.route.payer.policy, self.order);
+        Bounds {
+            refused: policy.check(&order.asset, order.amount, &order.source_account_id).err(),
+            per_day: policy.per_day(&order.asset).map(|most| most.to_string()),
+            expire_after: policy.expire_after,
+        }
     }
 
     async fn keep(&self, sent: &Sent) -> Result<(), StoreError> {
@@ -89,8 +132,9 @@ impl Sending<'_> {
             Sent::Accepted(state) => {
                 let act = Act { actor: &executor.owner, what: "answered by the provider" };
                 let applied = records::apply(pool, order.id, order.attempt, state, act).await?;
-                if applied == Applied::Contradiction {
-                    executor.park(order, claim.token, "the provider answered with another payment").await?;
+                if let Some(why) = applied.another() {
+                    let why = format!("the provider answered with another payment: {why}");
+                    executor.park(order, claim.token, &why).await?;
                 }
             }
             Sent::Refused(reason) => {

@@ -3,45 +3,51 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
+use super::OrderRequest;
 use super::elapsed::after;
-use super::executor::Route;
 use crate::store::StoreError;
 use crate::store::accounts::{self, Party};
-use crate::store::database::soon;
 use crate::store::payment_orders::Order;
 use tributary_domain::{PaymentKind, ProviderName};
+use tributary_manifest::PaymentApi;
 
 /// How far from ours a provider's clock may be.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);
 
-/// The order as filters see it.
-pub(super) async fn of_order(
-    pool: &PgPool,
-    route: Route<'_>,
-    order: &Order,
-) -> Result<serde_json::Value, String> {
-    let Route { provider, kind, api, .. } = route;
-    let fault = |error: StoreError| error.to_string();
-    let source = soon(accounts::find_account(pool, provider, &order.source_account_id));
-    let source = source.await.map_err(fault)?;
-    let destination = soon(find_destination(pool, provider, kind, &order.destination_account_id)).await;
-    let destination = destination.map_err(fault)?;
+/// Who pays and who is paid, as they were when the order was recorded.
+pub(super) struct Parties {
+    pub source: Party,
+    pub destination: Party,
+    /// Whether the destination is an `account` or a `beneficiary`.
+    pub destination_is: &'static str,
+}
+
+/// The order that is to be recorded, under the provider's key of its attempt.
+pub(super) fn of_request(request: &OrderRequest, parties: &Parties, key: &str, attempt: i32) -> Value {
+    json!({
+        "key": key, "idempotencyKey": request.idempotency_key, "attempt": attempt,
+        "amount": request.amount.to_string(), "currency": request.asset.as_str(),
+        "description": request.description, "metadata": request.metadata.as_map(),
+        "source": party(&parties.source, "account"),
+        "destination": party(&parties.destination, parties.destination_is),
+    })
+}
+
+/// A recorded order for a lookup: as it was when its request was made, and what came of it since.
+pub(super) fn of_order(order: &Order, api: &PaymentApi) -> Value {
     let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
     let shown_after = api.timeout() + api.settle().unwrap_or_default();
     let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
-    Ok(json!({
-        "key": order.provider_key, "idempotencyKey": order.idempotency_key, "attempt": order.attempt,
-        "amount": order.amount.to_string(), "currency": order.asset,
-        "description": order.description, "metadata": order.metadata,
-        "source": source.as_ref().map(|source| party(source, "account")),
-        "destination": destination.as_ref().map(|(to, of)| party(to, of)),
-        // between these two the payment is dated, also by a provider whose clock differs from ours
-        "lookFrom": time(first_sent_at - CLOCK_SKEW), "lookTo": time(after(shown_by, CLOCK_SKEW)),
-        "id": order.provider_payment_id, "reference": order.provider_reference,
-    }))
+    let mut view = order.request["order"].clone();
+    // between these two the payment is dated, also by a provider whose clock differs from ours
+    view["lookFrom"] = time(first_sent_at - CLOCK_SKEW).into();
+    view["lookTo"] = time(after(shown_by, CLOCK_SKEW)).into();
+    view["id"] = json!(order.provider_payment_id);
+    view["reference"] = json!(order.provider_reference);
+    view
 }
 
 fn time(at: DateTime<Utc>) -> String {
@@ -49,7 +55,7 @@ fn time(at: DateTime<Utc>) -> String {
 }
 
 /// An account or a beneficiary, and which of them it is.
-pub(super) fn party(party: &Party, of: &str) -> serde_json::Value {
+fn party(party: &Party, of: &str) -> Value {
     json!({"id": party.id, "type": of, "name": party.name, "metadata": party.metadata})
 }
 

@@ -20,8 +20,10 @@ use crate::supervision::{self, Part};
 
 /// How many orders one instance goes on with at the same time.
 const AT_ONCE: usize = 8;
-/// How long a claim for a look holds; a request renews it.
+/// How long a claim for a lookup lasts; a request renews it.
 const LOOKUP_CLAIM: Duration = Duration::from_secs(45);
+/// After how many ticks it is said again that nobody carries some orders on.
+const REMIND_EVERY: u64 = 300;
 
 /// Carries orders on that nobody waits for. Cheap to clone.
 #[derive(Clone)]
@@ -39,11 +41,15 @@ impl Payments {
 impl Worker {
     /// Runs until `stop`, then ends what is under way.
     pub async fn run(self, stop: CancellationToken) {
-        let mut running = JoinSet::new();
+        let (mut running, mut ticks) = (JoinSet::new(), 0_u64);
         while !stop.is_cancelled() {
             if let Err(error) = self.tick(&mut running).await {
                 tracing::error!(%error, "cannot work on payments; trying again");
             }
+            if ticks.is_multiple_of(REMIND_EVERY) {
+                self.remind().await;
+            }
+            ticks += 1;
             let pause = self.executor.settings.tick.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -72,6 +78,14 @@ impl Worker {
         if lost > 0 {
             tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
         }
+        for (provider, payer) in &executor.payers {
+            let after = payer.policy.expire_after;
+            let held = payment_orders::hold_again(&executor.pool, provider, after, &executor.owner).await?;
+            if held > 0 {
+                tracing::error!(%provider, held, "payments were not sent in time and wait for an approval \
+                    (again): see `tributary payouts list --state held`");
+            }
+        }
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
         let claim = Claim {
@@ -99,5 +113,15 @@ impl Worker {
             }
         }
         Ok(claimed)
+    }
+
+    /// Says which open orders no file carries on.
+    pub async fn remind(&self) {
+        let Ok(counts) = soon(payment_orders::open_counts(&self.executor.pool)).await else { return };
+        for open in counts.iter().filter(|open| self.executor.route(&open.provider, open.kind).is_none()) {
+            tracing::error!(provider = %open.provider, kind = %open.kind, state = %open.state,
+                count = open.count, "nobody carries these payments on: no file says how their provider \
+                pays. Put it back, with its variables, until they have ended");
+        }
     }
 }

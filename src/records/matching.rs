@@ -80,7 +80,7 @@ impl Known {
 
     /// The record is the movement of an order.
     fn movement(&self, record: &Transaction, decides: bool) -> Option<Decision> {
-        let order = self.order_of(record)?;
+        let order = self.order_of(record, decides)?;
         let agrees = order.agrees(record);
         if !decides {
             return Some(pushed(order, record, agrees));
@@ -109,10 +109,13 @@ impl Known {
         })
     }
 
-    /// By the record's own id, else by what it refers to: of several, the one that it agrees with.
-    fn order_of(&self, record: &Transaction) -> Option<&Ordered> {
+    /// By the record's own id, else by what it refers to: of several, the one that it agrees with. What
+    /// was not sent cannot be what a provider speaks of; whoever else speaks of it (`decides` is
+    /// false) is heard, to be refused.
+    fn order_of(&self, record: &Transaction, decides: bool) -> Option<&Ordered> {
         let by_id = |order: &&Ordered| order.names.has_id(record.id.as_str());
-        let sent = |order: &&Ordered| !matches!(order.state, OrderState::Recorded | OrderState::Held);
+        let sent =
+            |order: &&Ordered| !decides || !matches!(order.state, OrderState::Recorded | OrderState::Held);
         let by_reference = |order: &&Ordered| {
             let reference = record.order_reference.as_deref();
             record.kind != TransactionType::Payin
@@ -199,8 +202,14 @@ impl Known {
 
 /// What a record does that was pushed, though its provider is pulled.
 fn pushed(order: &Ordered, record: &Transaction, agrees: bool) -> Decision {
-    let is_news = record.status != order.status && Progress::of(record.status) >= Progress::of(order.status);
-    if agrees && !is_news { Decision::Known } else { not_its_to_say(&order.idempotency_key, !agrees) }
+    let (said, told) = (Progress::of(record.status), Progress::of(order.status));
+    // what an order was before it got where it is
+    let is_past = said == Progress::Open || (said, told) == (Progress::Moved, Progress::Followed);
+    if agrees && (record.status == order.status || is_past) {
+        return Decision::Known;
+    }
+    let is_opposite = told > Progress::Open && (said == Progress::NotMoved) != (told == Progress::NotMoved);
+    not_its_to_say(&order.idempotency_key, !agrees || is_opposite)
 }
 
 fn not_its_to_say(key: &str, loud: bool) -> Decision {

@@ -1,6 +1,6 @@
 //! Matches records to orders to pay, and keeps what they and the provider's answers say of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -164,27 +164,57 @@ fn alarm(provider: &ProviderName, record: &str, why: &str) {
 }
 
 /// How many records that wait are matched together.
-const MATCHED_AT_ONCE: i64 = 1_000;
+const PAGE: usize = 1_000;
 
-/// Matches the records of `provider` that waited once more, and writes those that are decided by now;
-/// gives how many still wait. One caller at a time does so, whoever else tries gets `None`.
+/// Matches the records of `provider` that wait once more, and writes those that are decided by now; gives
+/// how many still wait. All are matched, a page after the other, so that none is behind those that cannot be
+/// decided yet. One caller at a time does so, whoever else tries gets `None`.
 pub async fn match_waiting(
     pool: &PgPool,
     provider: &ProviderName,
 ) -> Result<Option<(Tally, usize)>, StoreError> {
+    let mut matching = Matching::default();
     if !unmatched_records::any(pool, provider).await? {
-        return Ok(Some((Tally::default(), 0)));
+        return Ok(Some((matching.tally, 0)));
     }
+    loop {
+        match match_page(pool, provider, &mut matching).await? {
+            None => return Ok(None),
+            Some(PAGE) => {}
+            Some(_) => return Ok(Some((matching.tally, matching.waiting))),
+        }
+    }
+}
+
+/// How far the records that wait were matched.
+#[derive(Default)]
+struct Matching {
+    tally: Tally,
+    waiting: usize,
+    /// The number of the last that was matched.
+    last: i64,
+    /// The ids of those that still wait: what belongs to them waits, too.
+    unmatched: HashSet<String>,
+}
+
+/// Matches the next page, in a transaction of its own; gives how many were on it, and `None` where
+/// somebody else does so just now.
+async fn match_page(
+    pool: &PgPool,
+    provider: &ProviderName,
+    matching: &mut Matching,
+) -> Result<Option<usize>, StoreError> {
     let mut transaction = store::begin(pool).await?;
     if !unmatched_records::take_turn(&mut transaction, provider).await? {
         return Ok(None);
     }
-    let waiting = unmatched_records::oldest(&mut transaction, provider, MATCHED_AT_ONCE).await?;
-    let rows: Vec<&Transaction> = waiting.iter().map(|waiting| &waiting.record).collect();
+    let page = unmatched_records::after(&mut transaction, provider, matching.last, PAGE as i64).await?;
+    let rows: Vec<&Transaction> = page.iter().map(|unmatched| &unmatched.record).collect();
     let mut known = read(&mut transaction, provider, &rows).await?;
+    known.unmatched = matching.unmatched.clone();
     let mut written: BTreeMap<bool, Vec<Record>> = BTreeMap::new();
     let (mut done, mut refused) = (Vec::new(), Vec::new());
-    for unmatched in &waiting {
+    for unmatched in &page {
         let decision = known.decide(&unmatched.record, unmatched.decides);
         match carry_out(&mut transaction, provider, &unmatched.record, decision).await? {
             Outcome::Waits => continue,
@@ -211,16 +241,33 @@ pub async fn match_waiting(
     }
     unmatched_records::remove(&mut transaction, &done).await?;
     transaction.commit().await?;
-    Ok(Some((tally, waiting.len() - done.len())))
+    matching.tally += tally;
+    matching.waiting += page.len() - done.len();
+    matching.last = page.last().map_or(matching.last, |unmatched| unmatched.seq);
+    matching.unmatched = known.unmatched;
+    Ok(Some(page.len()))
 }
 
 /// What became of something that the provider said of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Applied {
     Changed,
     Unchanged,
     /// It is the opposite of what was said before, or of another payment.
     Contradiction,
+    /// It is of a payment that differs from what was ordered; says in what.
+    Another(String),
+}
+
+impl Applied {
+    /// Why what was said cannot be of the order's payment, if that is so.
+    pub fn another(&self) -> Option<&str> {
+        match self {
+            Self::Changed | Self::Unchanged => None,
+            Self::Contradiction => Some("it is another order's, or the opposite of what was said before"),
+            Self::Another(why) => Some(why),
+        }
+    }
 }
 
 /// Keeps what the provider answered of the payment of an attempt. It is true whoever asked, so no
@@ -246,6 +293,12 @@ pub async fn apply(
     else {
         return Ok(Applied::Unchanged);
     };
+    if order.attempt == attempt
+        && let Some(why) = order.differs(state)
+    {
+        let id = state.id.as_deref().or(state.reference.as_deref()).unwrap_or("without an id");
+        return Ok(Applied::Another(format!("{id}: {why}")));
+    }
     let Verdict { change, contradiction } = order.verdict_on(&said, of_another);
     if let Some(change) = &change {
         payment_orders::change(&mut transaction, change, act).await?;

@@ -18,6 +18,7 @@ pub mod payment_orders;
 pub mod unmatched_records;
 
 pub mod payment_refusals;
+pub mod payment_secrets;
 mod protection;
 pub mod provider_tokens;
 pub mod quarantine;

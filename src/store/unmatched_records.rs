@@ -77,15 +77,18 @@ pub async fn take_turn(connection: &mut PgConnection, provider: &ProviderName) -
     Ok(turn)
 }
 
-/// Up to `most` of the provider's, the longest waiting first.
-pub async fn oldest(
+/// Up to `most` of the provider's that came after the one of number `seq`, the longest waiting first.
+pub async fn after(
     connection: &mut PgConnection,
     provider: &ProviderName,
+    seq: i64,
     most: i64,
 ) -> Result<Vec<Unmatched>, StoreError> {
     let rows = sqlx::query!(
-        "select seq, record, backfill, decides from unmatched_records where provider = $1 order by seq limit $2",
+        "select seq, record, backfill, decides from unmatched_records where provider = $1 and seq > $2
+         order by seq limit $3",
         provider.as_str(),
+        seq,
         most
     )
     .fetch_all(connection)

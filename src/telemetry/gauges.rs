@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::payments::Payments;
 use crate::store::database::within;
 use crate::store::quarantine::{self, Which};
 use crate::store::{StoreError, changes, feeds, leases, payment_orders, sync_runs};
@@ -22,13 +23,14 @@ const FRESH: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What there is, with what it tells.
-const DESCRIBED: [(&str, &str); 9] = [
+const DESCRIBED: [(&str, &str); 10] = [
     ("tributary_changes_queued", "Committed changes not yet published"),
     ("tributary_changes_oldest_age_seconds", "How long the oldest queued change has waited"),
     ("tributary_changes_waiting_for_parent", "Children whose parent has no entry yet"),
     ("tributary_feed_clock_behind_seconds", "How far the database clock is below what was issued"),
     ("tributary_quarantine_records", "Records in quarantine"),
     ("tributary_open_payments", "Payouts and transfers that have not ended, by state"),
+    ("tributary_abandoned_payments", "Open payments of providers that no file says how to pay at"),
     ("tributary_sync_breaker_open", "1 while a group is paused since its runs keep failing"),
     ("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded"),
     ("tributary_sync_last_success_timestamp_seconds", "When a run last succeeded (Unix time)"),
@@ -39,6 +41,7 @@ const DESCRIBED: [(&str, &str); 9] = [
 pub struct Gauges {
     pool: PgPool,
     providers: Vec<ProviderName>,
+    payments: Payments,
     /// When they were last read, and how that went. Whoever looks meanwhile waits for it.
     read: Mutex<Option<(Instant, Arc<str>)>>,
 }
@@ -47,9 +50,9 @@ pub struct Gauges {
 type Values = Vec<(&'static str, String, f64)>;
 
 impl Gauges {
-    /// Of `providers`, in the database of `pool`.
-    pub fn new(pool: PgPool, providers: Vec<ProviderName>) -> Self {
-        Self { pool, providers, read: Mutex::new(None) }
+    /// Of `providers`, in the database of `pool`; `payments` knows which orders go on.
+    pub fn new(pool: PgPool, providers: Vec<ProviderName>, payments: Payments) -> Self {
+        Self { pool, providers, payments, read: Mutex::new(None) }
     }
 
     /// All of them as Prometheus reads them, a second old at most. Where the database does not answer,
@@ -111,14 +114,17 @@ impl Gauges {
 
     async fn of_payments(&self, values: &mut Values) -> Result<(), StoreError> {
         let counts = payment_orders::open_counts(&self.pool).await?;
+        let abandoned = counts.iter().filter(|open| !self.payments.carry_on(&open.provider, open.kind));
+        let abandoned: i64 = abandoned.map(|open| open.count).sum();
+        values.push(("tributary_abandoned_payments", String::new(), abandoned as f64));
         // orders of a provider whose file is gone wait, too
-        let gone = counts.iter().map(|(provider, ..)| provider).filter(|p| !self.providers.contains(p));
+        let gone = counts.iter().map(|open| &open.provider).filter(|p| !self.providers.contains(p));
         let mut gone: Vec<&ProviderName> = gone.collect();
         gone.dedup();
         for provider in self.providers.iter().chain(gone) {
             for state in OrderState::ALL.into_iter().filter(|state| !state.has_ended()) {
-                let count =
-                    counts.iter().find(|(p, s, _)| p == provider && *s == state).map_or(0, |(.., n)| *n);
+                let of = counts.iter().filter(|open| open.provider == *provider && open.state == state);
+                let count: i64 = of.map(|open| open.count).sum();
                 let labels = labels(&[("provider", provider.as_str()), ("state", state.as_str())]);
                 values.push(("tributary_open_payments", labels, count as f64));
             }

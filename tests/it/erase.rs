@@ -377,7 +377,8 @@ async fn what_may_still_change_at_the_provider_is_not_erased() {
 const ERASED: &str = "
     accounts.name accounts.metadata beneficiaries.name beneficiaries.metadata transactions.metadata
     changes.body feed.body unmatched_records.record
-    payment_orders.description payment_orders.metadata payment_orders.provider_metadata payment_orders.reason
+    payment_orders.description payment_orders.metadata payment_orders.request payment_orders.provider_metadata
+    payment_orders.reason
     payment_orders.refusal payment_attempts.reason payment_approvals.reason payment_audit.before payment_audit.after
     payment_refusals.detail payment_refusals.body raw_records.record raw_records.parent
     quarantine.raw quarantine.parent quarantine.reason
@@ -392,6 +393,7 @@ const STAYS: &str = "
     balances.provider balances.account_id balances.asset changes.provider changes.resource changes.id changes.parent_id
     feed.provider feed.resource feed.id feeds.provider feeds.resource feeds.life families.provider families.id
     unmatched_records.provider unmatched_records.id erasures.provider erasures.asked_by erasures.rows
+    payment_secrets.fingerprint payment_secrets.accepted_by
     api_keys.provider api_keys.name api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint
     payment_orders.asset payment_orders.source_account_id payment_orders.destination_account_id payment_orders.state

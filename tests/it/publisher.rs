@@ -1,5 +1,6 @@
 //! The publisher as a process runs it: what wakes it, how it rests, and what is measured of it.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -9,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tributary::feed::{PageRequest, page};
+use tributary::payments::{Payments, Settings};
 use tributary::store::feeds;
 use tributary::telemetry::{Gauges, Metrics};
 use tributary_domain::FeedName;
@@ -107,7 +109,9 @@ fn record() -> (PrometheusHandle, Box<dyn std::any::Any>) {
 
 /// What is recorded, and what is measured in the database at this moment.
 async fn measured(app: &TestApp, recorded: &PrometheusHandle) -> String {
-    let gauges = Gauges::new(app.pool.clone(), vec![app.name().clone()]);
+    let payments =
+        Payments::new(app.pool.clone(), "one".to_owned(), HashMap::new(), None, Settings::default());
+    let gauges = Gauges::new(app.pool.clone(), vec![app.name().clone()], payments);
     Metrics::new(recorded.clone(), gauges).render().await
 }
 

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::{Amount, PaymentKind, Status, Transaction};
+use super::{Amount, PaymentKind, PaymentState, Status, Transaction};
 
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -137,6 +137,7 @@ pub struct Ordered {
     pub asset: String,
     pub amount: Amount,
     pub source_account_id: String,
+    pub destination_account_id: String,
     pub state: OrderState,
     /// As served to Formance.
     pub status: Status,
@@ -238,6 +239,21 @@ impl Ordered {
         record.asset.as_str() == self.asset
             && record.amount == self.amount
             && source.is_none_or(|source| source.as_str() == self.source_account_id)
+    }
+
+    /// How the payment of which the provider tells differs from what was ordered; `None` where it
+    /// agrees in all that is told of it.
+    pub fn differs(&self, told: &PaymentState) -> Option<String> {
+        let amount = told.amount.filter(|amount| *amount != self.amount);
+        let asset = told.asset.as_deref().filter(|asset| *asset != self.asset);
+        let destination = told.destination.as_deref().filter(|id| *id != self.destination_account_id);
+        let parts = [
+            amount.map(|amount| format!("it is of {amount} and not of {}", self.amount)),
+            asset.map(|asset| format!("it is in {asset} and not in {}", self.asset)),
+            destination.map(|id| format!("it goes to {id} and not to {}", self.destination_account_id)),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(", "))
     }
 
     /// What `said` changes. `of_another`: the id that it names is known to be another order's.

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Status, TransactionType};
+use super::{Amount, Status, TransactionType};
 
 /// What kind of movement is ordered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -73,4 +73,9 @@ pub struct PaymentState {
     pub reason: Option<String>,
     /// When it got this status.
     pub at: Option<DateTime<Utc>>,
+    /// How much it is of, what (`GBP/2`) and to whom (the provider's own id), each where it is told:
+    /// a payment that differs from its order there is another one.
+    pub amount: Option<Amount>,
+    pub asset: Option<String>,
+    pub destination: Option<String>,
 }

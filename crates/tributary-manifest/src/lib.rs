@@ -37,7 +37,7 @@ pub use manifest::{
     Auth, Incremental, Manifest, ManifestError, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest,
     RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
 };
-pub use pay::{LookupOutcome, PaymentApi, PaymentApis, Prepared, Sent};
+pub use pay::{LookupOutcome, NotPrepared, PaymentApi, PaymentApis, Prepared, Sent};
 pub use period::Period;
 pub use read::{
     EachPage, Failure, MappedRecord, Most, OpenRecord, PageSink, ReadError, RecordPage, RemapError, RunError,

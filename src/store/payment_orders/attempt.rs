@@ -2,26 +2,145 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Act, Claim, change_order};
+use super::{Act, Claim, Order, begin, change_order, expired, lock_day, says};
 use crate::store::{StoreError, interval};
+use tributary_domain::OrderState;
 
-/// Notes, for ever, that the request is about to be sent, and renews the claim: `false` where the
-/// order is no longer the caller's to send.
-pub async fn sending(pool: &PgPool, id: Uuid, claim: Claim<'_>) -> Result<bool, StoreError> {
-    let change = sqlx::query!(
-        "update payment_orders set state = 'sending', tries = tries + 1, last_sent_at = clock_timestamp(),
-           first_sent_at = coalesce(first_sent_at, clock_timestamp()),
-           claimed_until = clock_timestamp() + $3::interval, next_at = null
-         where id = $1 and claim_token = $2 and claimed_until > clock_timestamp()
-           and state in ('recorded', 'unknown')",
-        id,
+/// What an order has to keep to at the moment at which it is sent.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// Why it may not be paid any more, whatever else was paid today.
+    pub refused: Option<String>,
+    /// At most so much may be sent of the asset in a day (UTC), in minor units.
+    pub per_day: Option<String>,
+    /// For how long it may have waited to be sent for the first time.
+    pub expire_after: Duration,
+}
+
+/// Whether a request may be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passed {
+    /// It is about to be sent, and that is noted for ever.
+    Open,
+    /// The order is no longer the caller's to send.
+    NotOurs,
+    /// It does not keep to its bounds: the order is in this state now (held, or parked where an
+    /// earlier request may have moved money), for this reason.
+    Shut(OrderState, String),
+}
+
+/// Notes, for ever, that the request is about to be sent, and renews the claim; unless the order is
+/// out of its bounds by now: then it waits for a person. What others send meanwhile waits for this to
+/// be decided.
+pub async fn sending(
+    pool: &PgPool,
+    order: &Order,
+    claim: Claim<'_>,
+    bounds: &Bounds,
+) -> Result<Passed, StoreError> {
+    let mut transaction = begin(pool, Act { actor: claim.owner, what: "about to send" }).await?;
+    if bounds.per_day.is_some() {
+        lock_day(&mut transaction, order.provider.as_str(), &order.asset).await?;
+    }
+    let ours = sqlx::query!(
+        r#"select state = 'recorded' as "unsent!", waits_since + $3::interval <= clock_timestamp() as "expired!"
+           from payment_orders
+           where id = $1 and claim_token = $2 and claimed_until > clock_timestamp()
+             and state in ('recorded', 'unknown') for update"#,
+        order.id,
         claim.token,
+        interval(bounds.expire_after)
+    )
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some(ours) = ours else { return Ok(Passed::NotOurs) };
+    let mut why = bounds.refused.clone();
+    if why.is_none() && ours.unsent && ours.expired {
+        why = Some(expired(bounds.expire_after));
+    }
+    if why.is_none()
+        && let Some(per_day) = &bounds.per_day
+        && let Some(sum) = over_the_day(&mut transaction, order, per_day).await?
+    {
+        why = Some(format!("payments.limits: with {sum} sent today, it is more than a day may have"));
+    }
+    let passed = match why {
+        None => {
+            send(&mut transaction, order.id, claim).await?;
+            Passed::Open
+        }
+        Some(why) => {
+            let state = if ours.unsent { OrderState::Held } else { OrderState::Parked };
+            shut(&mut transaction, order.id, state, &why, claim).await?;
+            Passed::Shut(state, why)
+        }
+    };
+    transaction.commit().await?;
+    Ok(passed)
+}
+
+async fn send(connection: &mut PgConnection, id: Uuid, claim: Claim<'_>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update payment_orders set state = 'sending', tries = tries + 1, last_sent_at = clock_timestamp(),
+           first_sent_at = coalesce(first_sent_at, clock_timestamp()), reason = null,
+           claimed_until = clock_timestamp() + $2::interval, next_at = null
+         where id = $1",
+        id,
         interval(claim.time)
-    );
-    Ok(change_order(pool, Act { actor: claim.owner, what: "about to send" }, change).await? == 1)
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn shut(
+    connection: &mut PgConnection,
+    id: Uuid,
+    state: OrderState,
+    why: &str,
+    claim: Claim<'_>,
+) -> Result<(), StoreError> {
+    says(connection, Act { actor: claim.owner, what: "not sent: out of bounds" }).await?;
+    sqlx::query!(
+        "update payment_orders set state = $2, reason = $3, waits_since = clock_timestamp(),
+           next_at = null, claim_owner = null, claim_token = null, claimed_until = null
+         where id = $1",
+        id,
+        state.as_str(),
+        why
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// What was sent today, if the order would be too much with it: whatever a request of today may have
+/// moved, and what may move yet, from whenever it is. The caller has the day's lock.
+async fn over_the_day(
+    connection: &mut PgConnection,
+    order: &Order,
+    per_day: &str,
+) -> Result<Option<String>, StoreError> {
+    let sum = sqlx::query!(
+        r#"select coalesce(sum(amount), 0)::text as "sum!",
+                  coalesce(sum(amount), 0) + $3::text::numeric > $4::text::numeric as "over!"
+           from payment_orders
+           where provider = $1 and asset = $2 and id <> $5
+             and (state in ('sending', 'unknown')
+               or state not in ('recorded', 'held', 'failed') and last_sent_at >=
+                 date_trunc('day', clock_timestamp() at time zone 'UTC') at time zone 'UTC')"#,
+        order.provider.as_str(),
+        order.asset,
+        order.amount.to_string(),
+        per_day,
+        order.id
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(sum.over.then_some(sum.sum))
 }
 
 /// Notes that the provider refused the request, if it is still the caller's. A repeated request

@@ -5,9 +5,23 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{Act, Claim, Order, Row, begin, change_order, read, says};
+use super::{Act, Claim, Order, Row, begin, change_order, expired, read, says};
 use crate::store::{StoreError, interval};
-use tributary_domain::{OrderState, ProviderName};
+use tributary_domain::{OrderState, PaymentKind, ProviderName};
+
+/// Notes what a lookup of an order found at its provider, or that it found nothing, as evidence for whoever
+/// decides about it.
+pub async fn note_lookup(pool: &PgPool, order: &Order, found: bool) -> Result<(), StoreError> {
+    sqlx::query!(
+        "insert into payment_lookups (order_id, attempt, found) values ($1, $2, $3)",
+        order.id,
+        order.attempt,
+        found
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
 
 /// Claims up to `most` orders of `providers` at which something is due: what is only followed after
 /// all of which the outcome is unknown or that were not sent, and of each the one that waits longest
@@ -68,6 +82,29 @@ pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
     change_order(pool, Act { actor, what: "claim expired: its instance did not renew it" }, change).await
 }
 
+/// Sends the orders of the provider that were not sent within `after` back to a person, be they held
+/// or only not sent yet: no approval from before counts any more. Gives how many there were.
+pub async fn hold_again(
+    pool: &PgPool,
+    provider: &ProviderName,
+    after: Duration,
+    actor: &str,
+) -> Result<u64, StoreError> {
+    let change = sqlx::query!(
+        "update payment_orders set state = 'held', reason = $3, waits_since = clock_timestamp(),
+           next_at = null, claim_owner = null, claim_token = null, claimed_until = null
+         where id in (select id from payment_orders
+                      where provider = $1 and state in ('recorded', 'held')
+                        and waits_since + $2::interval <= clock_timestamp()
+                        and (claimed_until <= clock_timestamp()) is not false
+                      order by id for update skip locked)",
+        provider.as_str(),
+        interval(after),
+        expired(after)
+    );
+    change_order(pool, Act { actor, what: "held again: not sent in time" }, change).await
+}
+
 /// Gives a claim back; the order is due again after `next`, or not of itself.
 pub async fn later(
     pool: &PgPool,
@@ -112,7 +149,7 @@ pub async fn park(
     let change = sqlx::query!(
         "update payment_orders set state = 'parked', reason = $3, next_at = null,
            claim_owner = null, claim_token = null, claimed_until = null
-         where id = $1 and claim_token = $2 and state in ('sending', 'unknown', 'pending')",
+         where id = $1 and claim_token = $2 and state in ('recorded', 'sending', 'unknown', 'pending')",
         id,
         token,
         reason
@@ -141,13 +178,26 @@ pub async fn park_at_once(
     Ok(parked.rows_affected() == 1)
 }
 
+/// How many orders of a provider are in a state that is not final.
+#[derive(Debug, Clone)]
+pub struct OpenCount {
+    pub provider: ProviderName,
+    pub kind: PaymentKind,
+    pub state: OrderState,
+    pub count: i64,
+}
+
 /// How many orders of each provider are in each state that is not final.
-pub async fn open_counts(pool: &PgPool) -> Result<Vec<(ProviderName, OrderState, i64)>, StoreError> {
+pub async fn open_counts(pool: &PgPool) -> Result<Vec<OpenCount>, StoreError> {
     let counts = sqlx::query!(
-        r#"select provider, state, count(*) as "count!" from payment_orders
-           where state not in ('succeeded', 'failed') group by provider, state"#
+        r#"select provider, kind, state, count(*) as "count!" from payment_orders
+           where state not in ('succeeded', 'failed') group by provider, kind, state"#
     )
     .fetch_all(pool)
     .await?;
-    counts.into_iter().map(|row| Ok((read(&row.provider)?, read(&row.state)?, row.count))).collect()
+    let counts = counts.into_iter().map(|row| {
+        let (provider, kind, state) = (read(&row.provider)?, read(&row.kind)?, read(&row.state)?);
+        Ok(OpenCount { provider, kind, state, count: row.count })
+    });
+    counts.collect()
 }

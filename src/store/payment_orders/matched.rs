@@ -27,6 +27,7 @@ struct OrderedRow {
     asset: String,
     amount: String,
     source_account_id: String,
+    destination_account_id: String,
     state: String,
     status: String,
     attempt: i32,
@@ -51,6 +52,7 @@ impl TryFrom<OrderedRow> for Ordered {
             idempotency_key: row.idempotency_key,
             asset: row.asset,
             source_account_id: row.source_account_id,
+            destination_account_id: row.destination_account_id,
             attempt: row.attempt,
             names: ProviderNames {
                 provider_key: row.provider_key,
@@ -74,8 +76,8 @@ pub async fn named(
     let ids: Vec<Uuid> = names.iter().filter_map(|name| Uuid::try_parse(name).ok()).collect();
     let rows = sqlx::query_as!(
         OrderedRow,
-        r#"select id, kind, idempotency_key, asset, amount::text as "amount!", source_account_id, state, status,
-             attempt, provider_key, provider_payment_id, provider_reference, record_id, provider_updated_at,
+        r#"select id, kind, idempotency_key, asset, amount::text as "amount!", source_account_id,
+             destination_account_id, state, status, attempt, provider_key, provider_payment_id, provider_reference, record_id, provider_updated_at,
              provider_metadata
            from payment_orders
            where provider = $1 and id in (
@@ -104,8 +106,8 @@ pub async fn lock(
 ) -> Result<Option<(Ordered, bool)>, StoreError> {
     let row = sqlx::query_as!(
         OrderedRow,
-        r#"select id, kind, idempotency_key, asset, amount::text as "amount!", source_account_id, state, status,
-             attempt, provider_key, provider_payment_id, provider_reference, record_id, provider_updated_at,
+        r#"select id, kind, idempotency_key, asset, amount::text as "amount!", source_account_id,
+             destination_account_id, state, status, attempt, provider_key, provider_payment_id, provider_reference, record_id, provider_updated_at,
              provider_metadata
            from payment_orders where id = $1 for update"#,
         id

@@ -47,6 +47,8 @@ pub struct Order {
     pub last_sent_at: Option<DateTime<Utc>>,
     pub refusal: Option<String>,
     pub provider_key: String,
+    /// What is sent, as it was recorded with the attempt: `PaymentApi::prepare` gave it.
+    pub request: serde_json::Value,
     pub provider_payment_id: Option<String>,
     pub provider_reference: Option<String>,
     pub claim_token: Option<Uuid>,
@@ -90,6 +92,7 @@ struct Row {
     last_sent_at: Option<DateTime<Utc>>,
     refusal: Option<String>,
     provider_key: String,
+    request: serde_json::Value,
     provider_payment_id: Option<String>,
     provider_reference: Option<String>,
     claim_token: Option<Uuid>,
@@ -132,6 +135,7 @@ impl TryFrom<Row> for Order {
             last_sent_at: row.last_sent_at,
             refusal: row.refusal,
             provider_key: row.provider_key,
+            request: row.request,
             provider_payment_id: row.provider_payment_id,
             provider_reference: row.provider_reference,
             claim_token: row.claim_token,
@@ -167,8 +171,8 @@ macro_rules! order_query {
               o.metadata as "metadata!", payment_metadata(o) as "served_metadata!", o.created_at as "created_at!",
               o.state as "state!", o.status as "status!", o.status_at as "status_at!", o.reason, o.replied_at,
               o.answer_by, o.attempt as "attempt!", o.tries as "tries!", o.first_sent_at, o.last_sent_at,
-              o.refusal, o.provider_key as "provider_key!", o.provider_payment_id, o.provider_reference,
-              o.claim_token, o.lookups as "lookups!", o.placed_by as "placed_by!",
+              o.refusal, o.provider_key as "provider_key!", o.request as "request!", o.provider_payment_id,
+              o.provider_reference, o.claim_token, o.lookups as "lookups!", o.placed_by as "placed_by!",
               o.approvals_needed as "approvals_needed!",
               (select string_agg(distinct a.person, ', ') from payment_approvals a
                where a.order_id = o.id and a.attempt = o.attempt and a.decision = 'release'
@@ -185,9 +189,11 @@ mod due;
 mod matched;
 mod place;
 
-pub use attempt::{failed, refused, sending, unknown, unsent};
+pub use attempt::{Bounds, Passed, failed, refused, sending, unknown, unsent};
 pub use by_hand::{Decided, Resolution, approve, fail, reject, resolve};
-pub use due::{claim_due, expire, later, look_up_again, open_counts, park, park_at_once};
+pub use due::{
+    claim_due, expire, hold_again, later, look_up_again, note_lookup, open_counts, park, park_at_once,
+};
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};
 
@@ -236,6 +242,25 @@ async fn change_order(
     let changed = change.execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(changed.rows_affected())
+}
+
+/// Has whoever else sends or orders of the asset wait until the transaction ends: two orders cannot
+/// both take the last room of a day.
+async fn lock_day(connection: &mut PgConnection, provider: &str, asset: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "select pg_advisory_xact_lock(hashtextextended('payments/' || $1 || '/' || $2, 7406))::text",
+        provider,
+        asset
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(())
+}
+
+/// Why an order that waited for so long has to be approved (again).
+fn expired(after: Duration) -> String {
+    let seconds = after.as_secs();
+    format!("payments.expire_after: it was not sent within {seconds} s, and no approval from before counts")
 }
 
 /// The order as the transaction has made it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::{Act, Claim, Order, begin, fetch};
+use super::{Act, Claim, Order, begin, fetch, lock_day};
 use crate::store::{StoreError, interval};
 use tributary_domain::{PaymentKind, ProviderName};
 
@@ -23,6 +23,8 @@ pub struct NewOrder<'a> {
     pub description: Option<&'a str>,
     pub metadata: &'a serde_json::Value,
     pub provider_key: &'a str,
+    /// What is sent, as `PaymentApi::prepare` gave it. Frozen with the attempt.
+    pub request: &'a serde_json::Value,
     /// The API key that places it.
     pub placed_by: &'a str,
     /// How many persons have to approve it first: 0 to 10.
@@ -67,13 +69,13 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
     let made = sqlx::query_scalar!(
         "insert into payment_orders as o (id, provider, kind, idempotency_key, fingerprint, asset, amount,
              source_account_id, destination_account_id, description, metadata, provider_key, state,
-             claim_owner, claim_token, claimed_until, next_at, answer_by, placed_by, approvals_needed)
+             claim_owner, claim_token, claimed_until, next_at, answer_by, placed_by, approvals_needed, request)
            values ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $9, $10, $11, $12,
              case when $13 then 'held' else 'recorded' end,
              case when $13 then null else $14 end, case when $13 then null else $15::uuid end,
              case when $13 then null else clock_timestamp() + $16::interval end,
              case when $13 then null else clock_timestamp() end,
-             case when $13 then null else clock_timestamp() + $17::interval end, $18, $19)
+             case when $13 then null else clock_timestamp() + $17::interval end, $18, $19, $20)
            on conflict on constraint payment_orders_idempotency_key do nothing
          returning id",
         order.id,
@@ -94,7 +96,8 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
         interval(claim.time),
         interval(order.wait),
         order.placed_by,
-        i32::from(order.approvals)
+        i32::from(order.approvals),
+        order.request
     )
     .fetch_optional(&mut *transaction)
     .await?;
@@ -113,20 +116,13 @@ struct Size<'a> {
     amount: &'a str,
 }
 
-/// What was ordered today, if the order would be too much with it. Two orders cannot both take
-/// the last room.
+/// What was ordered today, if the order would be too much with it.
 async fn over_the_day(
     transaction: &mut Transaction<'_, Postgres>,
     order: Size<'_>,
     per_day: &str,
 ) -> Result<Option<String>, StoreError> {
-    sqlx::query!(
-        "select pg_advisory_xact_lock(hashtextextended('payments/' || $1 || '/' || $2, 7406))::text",
-        order.provider,
-        order.asset
-    )
-    .fetch_one(&mut **transaction)
-    .await?;
+    lock_day(transaction, order.provider, order.asset).await?;
     let sum = sqlx::query!(
         r#"select coalesce(sum(amount), 0)::text as "sum!",
                   coalesce(sum(amount), 0) + $3::text::numeric > $4::text::numeric as "over!"
@@ -169,6 +165,8 @@ pub async fn reply(pool: &PgPool, id: Uuid, first: bool, actor: &str) -> Result<
 #[derive(Debug, Clone, Copy)]
 pub struct NextAttempt<'a> {
     pub provider_key: &'a str,
+    /// As of [`NewOrder`], of this attempt.
+    pub request: &'a serde_json::Value,
     /// The API key that asks for it.
     pub retried_by: &'a str,
     /// How many persons have to approve it first: 0 to 10. Not fewer do than had to before.
@@ -189,7 +187,7 @@ pub async fn retry(
     again: NextAttempt<'_>,
     claim: Claim<'_>,
 ) -> Result<Made, StoreError> {
-    let NextAttempt { provider_key, retried_by, approvals, guard, wait, per_day } = again;
+    let NextAttempt { provider_key, request, retried_by, approvals, guard, wait, per_day } = again;
     let approvals = order.approvals_needed.max(approvals.into());
     let held = approvals > 0;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "retried after a refusal" }).await?;
@@ -225,7 +223,8 @@ pub async fn retry(
     }
     let again = sqlx::query_scalar!(
         "update payment_orders o set
-             attempt = o.attempt + 1, provider_key = $2, state = case when $3 then 'held' else 'recorded' end,
+             attempt = o.attempt + 1, provider_key = $2, request = $10, waits_since = clock_timestamp(),
+             state = case when $3 then 'held' else 'recorded' end,
              status = 'PENDING', reason = null, tries = 0, first_sent_at = null, last_sent_at = null,
              refusal = null, provider_payment_id = null, provider_reference = null, record_id = null,
              provider_metadata = '{}',
@@ -244,7 +243,8 @@ pub async fn retry(
         interval(claim.time),
         interval(wait),
         retried_by,
-        approvals
+        approvals,
+        request
     )
     .fetch_one(&mut *transaction)
     .await?;

@@ -18,7 +18,7 @@ use tributary_formance::recording::{Call, CallKind, Input, RecordedOrder};
 use tributary_formance::{Initiation, Integer, Kind, Movement, PaymentStatus};
 use tributary_manifest::CompiledProvider;
 
-use crate::support::till::{Formance, now, quick};
+use crate::support::till::{Formance, now, quick, secret, unlimited};
 use crate::support::{TestApp, records};
 
 /// What the provider has, by provider key: kind and request.
@@ -122,9 +122,12 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
     };
     let shared = Arc::new(DatabaseShared::new(base.pool.clone(), base.name().clone()));
     let connection = Arc::new(CompiledProvider::with_shared(base.name(), &manifest, shared).unwrap());
-    let payer = Payer { apis: connection.payments(), policy: Policy::default() };
+    let recorded = recorded();
+    let limits = unlimited(recorded.iter().map(|(_, order, _)| order.asset.as_str()));
+    let payer = Payer { apis: connection.payments(), policy: Policy { limits, ..Policy::default() } };
     let payers = HashMap::from([(base.name().clone(), payer)]);
-    let app = TestApp::paying(&base, Payments::new(base.pool.clone(), "one".to_owned(), payers, quick()));
+    let payments = Payments::new(base.pool.clone(), "one".to_owned(), payers, Some(secret()), quick());
+    let app = TestApp::paying(&base, payments);
     app.push("accounts", &[records::account("acc_1", "2026-01-01T00:00:00Z")]).await;
     let payee =
         json!({"id": "ben_1", "ownerName": "Ann", "createdAt": "2026-01-01T00:00:00Z", "metadata": {}});
@@ -132,7 +135,7 @@ async fn recorded_payouts_and_transfers_are_one_payment_each() {
 
     let mut formance = Formance::of(&app).await;
     let (mut accepted, mut refused, mut unasked) = (Vec::new(), 0, 0);
-    for (case, (movement, order, exchanges)) in recorded().iter().enumerate() {
+    for (case, (movement, order, exchanges)) in recorded.iter().enumerate() {
         // the recording has one reference for many orders
         let reference = format!("{}-{case}", order.reference);
         let as_recorded = initiation(order, &order.reference).request(*movement);

@@ -245,9 +245,9 @@ async fn a_key_that_two_orders_have_is_answered_with_their_ids() {
     desk.pay("k", 1001).await;
     let first = desk.id("k").await;
     let again = "insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount,
-          source_account_id, destination_account_id, provider_key, state)
+          source_account_id, destination_account_id, provider_key, request, state)
         select gen_random_uuid(), 'other', kind, idempotency_key, fingerprint, asset, amount,
-          source_account_id, destination_account_id, provider_key, state from payment_orders";
+          source_account_id, destination_account_id, provider_key, request, state from payment_orders";
     desk.app.sql(again).await;
     let (code, _, err) = desk.run(&["approve", "k"]).await;
     assert!(code == 1 && err.contains(&format!("{first} (PAYOUT of starling)")), "{err}");

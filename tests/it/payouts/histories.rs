@@ -1,5 +1,6 @@
 //! Random histories: a bank that fails in every way, instances that die or are held up anywhere,
-//! answers that are lost, syncs in between, and people who press Retry. In the end the bank's
+//! answers that are lost, syncs in between, people who press Retry, and whoever lies about orders with
+//! a key that pushes records. In the end the bank's
 //! ledger has one movement for each order that ended well, none for one that was refused, and
 //! Formance shows the same.
 
@@ -16,6 +17,7 @@ use tributary_domain::Status;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 
+use super::liar::Lies;
 use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
 use crate::support::till::{Formance, Till, now, number, quick};
 
@@ -211,6 +213,9 @@ async fn histories(till: Till, orders: usize) {
         tokio::spawn(killed_workers(Arc::clone(&till), "worker-2", Arc::clone(&fate), stop.clone())),
         tokio::spawn(syncs(Arc::clone(&till), stop.clone())),
     ];
+    let lies: Arc<Lies> = Arc::default();
+    let (liars, _) = till.instance("liars", quick());
+    let lying = tokio::spawn(Arc::clone(&lies).tell(Arc::clone(&till), liars, stop.clone()));
     let polling = tokio::spawn(polls(Arc::clone(&till), poller, Arc::clone(&tables), stop.clone()));
     let lives = futures::StreamExt::buffer_unordered(
         futures::stream::iter((0..orders).map(|order| {
@@ -225,6 +230,7 @@ async fn histories(till: Till, orders: usize) {
     for worker in workers {
         worker.await.unwrap();
     }
+    lying.await.unwrap();
     let state = polling.await.unwrap();
     till.bank.set_payment_chance(0, 0);
     calm(&till, &tables).await;
@@ -264,6 +270,7 @@ async fn histories(till: Till, orders: usize) {
     assert!(failed as i64 + again > 0 && lost > 0 && expired > 0 && resent > 0 && dead > 0 && held_up > 0);
     assert_eq!(number(pool, "select count(*) from unmatched_records").await, 0);
     assert_eq!(number(pool, "select count(*) from payment_orders where state = 'parked'").await, 0);
+    lies.were_all_refused(&till).await;
 }
 
 /// Until every order has ended, at the bank and here.

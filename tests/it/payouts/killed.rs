@@ -12,7 +12,7 @@ use tributary_standin::kit::PaymentFault;
 
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::server;
-use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of, small_bank};
+use crate::support::till::{Formance, MANIFEST, SECRET, TOKEN, impatient, now, number, order_of, small_bank};
 use crate::support::with_fast_feed;
 
 /// The bank's manifest with little patience, and a key.
@@ -47,6 +47,7 @@ async fn killed_at(point: Point) {
                     .env("DATABASE_URL", &url)
                     .env("STARLING_URL", &bank_running.url);
                 command.env("STARLING_TOKEN", TOKEN).env_remove("TRIBUTARY_DIE_AT");
+                command.env("TRIBUTARY_PAYMENT_SECRET", SECRET);
                 if let Some(point) = deadly {
                     command.env("TRIBUTARY_DIE_AT", point.as_str());
                 }

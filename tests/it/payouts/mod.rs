@@ -1,12 +1,15 @@
 //! Money out: each key moves money once, and shows as one payment in Formance.
 
+mod another;
 mod answers;
 mod approvals;
 mod audited;
 mod by_hand;
 mod command;
+mod frozen;
 mod histories;
 mod killed;
+mod liar;
 mod limits;
 mod outcomes;
 // what the kernel says of a process
@@ -15,3 +18,6 @@ mod paused;
 mod providers;
 mod pushed;
 mod records;
+mod secret;
+mod unmatched_records;
+mod unserved;

@@ -17,7 +17,7 @@ use tributary_standin::kit::{OnDuplicate, PaymentFault, Running, Standin};
 
 use crate::support::process::{FILE_KEY, Place, read_log_until, signal, stop};
 use crate::support::server;
-use crate::support::till::{Formance, MANIFEST, TOKEN, impatient, now, number, order_of, small_bank};
+use crate::support::till::{Formance, MANIFEST, SECRET, TOKEN, impatient, now, number, order_of, small_bank};
 use crate::support::{edited, with_fast_feed};
 
 /// How long the bank has for an answer. A claim holds for twice that and 5 s more.
@@ -62,6 +62,7 @@ impl Pair {
                     command.env("ACME_KEY", FILE_KEY).env("DATABASE_URL", &url);
                     command.env("STARLING_URL", &running.url).env("STARLING_TOKEN", TOKEN);
                     command.env_remove("TRIBUTARY_DIE_AT");
+                    command.env("TRIBUTARY_PAYMENT_SECRET", SECRET);
                     if let Some(point) = point {
                         command.env("TRIBUTARY_DIE_AT", format!("stop:{}", point.as_str()));
                         command.stderr(Stdio::piped());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tributary::payments::Policy;
+use tributary::payments::{PaymentSecret, Policy};
 use tributary_domain::Status;
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Initiation, Movement, PaymentStatus};
@@ -85,6 +85,24 @@ async fn a_database_that_forgot_an_order_does_not_pay_it_twice() {
 }
 
 #[tokio::test]
+async fn two_deployments_on_one_bank_account_do_not_take_each_others_orders_for_their_own() {
+    for (shipped, movement) in WAYS {
+        let till = open(shipped, movement).await;
+        let mut staging = till.anew().await;
+        staging.secret = PaymentSecret::parse(&PaymentSecret::generate()).unwrap();
+        for deployment in [&till, &staging] {
+            let (app, payments) = deployment.instance("one", quick());
+            let row = deployment.formance(&app).await.pay(&deployment.initiation("k", 1501)).await.unwrap();
+            assert_ne!(row.payment().status, PaymentStatus::Failed);
+            deployment.carry_on(&payments, "k", &["pending", "succeeded"]).await;
+            assert_eq!(deployment.moved("k").await, 1);
+        }
+        let keys = [till.bank_keys("k").await, staging.bank_keys("k").await];
+        assert!(keys[0] != keys[1] && till.bank.movements().len() == 2, "{keys:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_ordered_there_is_refused_before_anything_is_sent() {
     for (shipped, movement) in WAYS {
         let till = open(shipped, movement).await;
@@ -113,14 +131,14 @@ async fn what_cannot_be_ordered_there_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_transfer_at_a_provider_that_knows_no_accounts_is_not_implemented() {
+async fn a_transfer_at_a_provider_that_knows_no_accounts_is_refused_for_good() {
     let till = open(PAYSTACK, Movement::Payout).await;
     let (app, _) = till.instance("one", quick());
     let mut formance = till.formance(&app).await;
     formance.movement = Movement::Transfer;
     assert!(formance.kept.initiate("k", now()));
     let refused = formance.send(&till.initiation("k", 1501)).await.unwrap_err();
-    assert!(refused.to_string().contains("501"), "{refused}");
+    assert!(refused.class().is_final() && refused.to_string().contains("403"), "{refused}");
 }
 
 #[tokio::test]

@@ -247,7 +247,7 @@ pub const TEST_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// Payments of providers that cannot pay.
 fn nobody_pays(pool: &PgPool) -> Payments {
-    Payments::new(pool.clone(), "nobody".to_owned(), HashMap::new(), Settings::default())
+    Payments::new(pool.clone(), "nobody".to_owned(), HashMap::new(), None, Settings::default())
 }
 
 /// Makes a key in the database.

@@ -8,14 +8,17 @@ use chrono::Utc;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tributary::config::{Provider, Source};
-use tributary::payments::{Payer, Payments, Point, Policy, Settings};
+use tributary::payments::{AssetLimit, Payer, PaymentSecret, Payments, Point, Policy, Settings};
+use tributary::store::payment_orders;
 use tributary::sync::{DatabaseShared, RunOutcome, run_once};
+use tributary_domain::OrderState;
 use tributary_formance::{
     CallError, Client, GoTime, Initiation, Integer, Kept, Kind, Movement, PaymentStatus, Row, State,
 };
 use tributary_manifest::{CompiledProvider, Manifest, Period};
 use tributary_standin::kit::{self, Limit, Movement as Moved, Running, Standin, StandinConfig};
 
+use super::logins::{self, ANN};
 use super::{TestApp, edited, with_fast_feed};
 use crate::providers::shipped::{STARLING, Shipped};
 
@@ -38,6 +41,8 @@ pub struct Till {
     /// Made once: to compile a manifest takes long.
     connection: Arc<CompiledProvider>,
     pub policy: Policy,
+    /// What keys at the bank are made with.
+    pub secret: PaymentSecret,
     /// The account that pays, its asset, and who can be paid.
     pub account: String,
     pub asset: String,
@@ -50,11 +55,30 @@ pub fn impatient(manifest: &str) -> String {
         (", budgets: [{ requests: 1000, per: 1d }]", ""),
         ("settle: 5m", "settle: 1s"),
         ("every: 1m", "every: 1s"),
-        ("    key: { max_length", "    timeout: 1s\n    key: { max_length"),
+        // as of a bank that documents for how long it knows a key
+        ("    key: { max_length: 18 }", "    timeout: 1s\n    key: { max_length: 18, lifetime: 24h }"),
     ]
     .into_iter()
-    .fold(manifest.to_owned(), |text, (from, to)| edited(&text, from, to))
+    .fold(format!("{manifest}\npayments: {{ limits: [{{ asset: GBP/2 }}] }}\n"), |text, (from, to)| {
+        edited(&text, from, to)
+    })
 }
+
+/// The payment secret of the tests, as a variable has it.
+pub const SECRET: &str = "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIG9mIDQwIGJ5dGVzLi4uLi4=";
+
+/// The payment secret of the tests.
+pub fn secret() -> PaymentSecret {
+    PaymentSecret::parse(SECRET).unwrap()
+}
+
+/// Lets these assets be paid, in whatever amount.
+pub fn unlimited<'a>(assets: impl IntoIterator<Item = &'a str>) -> BTreeMap<String, AssetLimit> {
+    assets.into_iter().map(|asset| (asset.to_owned(), AssetLimit::default())).collect()
+}
+
+/// What nobody pays in: it is the provider that has to refuse it.
+pub const ODD_ASSETS: [&str; 3] = ["USD/4", "JPY/2", "GBP/4"];
 
 /// How long a request to the bank may take, in the tests.
 pub const TIMEOUT: Duration = Duration::from_millis(400);
@@ -136,7 +160,12 @@ impl Till {
             connection: connect(&app, &manifest),
             app,
             manifest,
-            policy: Policy { guard, ..Policy::default() },
+            policy: Policy {
+                guard,
+                limits: unlimited(ODD_ASSETS.into_iter().chain([asset.as_str()])),
+                ..Policy::default()
+            },
+            secret: secret(),
             account,
             asset,
             payees,
@@ -156,6 +185,7 @@ impl Till {
             app,
             manifest: self.manifest.clone(),
             policy: self.policy.clone(),
+            secret: self.secret.clone(),
             account: self.account.clone(),
             asset: self.asset.clone(),
             payees: self.payees.clone(),
@@ -181,6 +211,15 @@ impl Till {
         self.connection = connect(&self.app, &self.manifest);
     }
 
+    /// Has a person approve the held order of this idempotency key, which is all that it takes.
+    pub async fn approve(&self, key: &str) {
+        let id = payment_orders::of_idempotency_key(&self.app.pool, key).await.unwrap()[0].id;
+        let ann = PgPool::connect(&logins::person(&self.app.url, ANN).await).await.unwrap();
+        let decided = payment_orders::approve(&ann, id).await.unwrap().unwrap();
+        ann.close().await;
+        assert_eq!(decided.state, OrderState::Recorded, "{key} is held");
+    }
+
     /// The payments of another instance.
     pub fn payments(&self, name: &str, settings: Settings) -> Payments {
         self.payments_over(&self.pool, name, settings)
@@ -190,7 +229,7 @@ impl Till {
     pub fn payments_over(&self, pool: &PgPool, name: &str, settings: Settings) -> Payments {
         let payer = Payer { apis: self.connection.payments(), policy: self.policy.clone() };
         let payers = HashMap::from([(self.app.name().clone(), payer)]);
-        Payments::new(pool.clone(), name.to_owned(), payers, settings)
+        Payments::new(pool.clone(), name.to_owned(), payers, Some(self.secret.clone()), settings)
     }
 
     /// Another instance, which serves the API.
@@ -301,6 +340,8 @@ fn hurried(file: &str, lookup: &(dyn Fn(&str) -> Option<String> + Sync)) -> Mani
     (manifest.rate_limit.per_second, manifest.rate_limit.burst, manifest.retry.attempts) = (1000, 100, 2);
     manifest.rate_limit.budgets.clear();
     for pays in [&mut manifest.payouts, &mut manifest.transfers].into_iter().flatten() {
+        // as of a provider that documents for how long it knows a key
+        pays.key.lifetime = Some(Period::from_seconds(24 * 3600));
         pays.timeout = Period::from_millis(TIMEOUT.as_millis() as u64);
         let look = pays.lookup.as_mut().expect("it looks");
         look.settle = Period::from_millis(SETTLE.as_millis() as u64);

@@ -18,6 +18,7 @@ fn order(state: OrderState, status: Status) -> Ordered {
         asset: "GBP/2".to_owned(),
         amount: Amount::parse("amount", "1500").unwrap(),
         source_account_id: "acc".to_owned(),
+        destination_account_id: "ben".to_owned(),
         state,
         status,
         attempt: 1,
@@ -130,4 +131,30 @@ fn another_payment_is_a_contradiction_and_another_name_of_the_same_is_not() {
     let change = named(None, None, None).verdict_on(&shows("r"), false).change.unwrap();
     let names = change.order.names;
     assert_eq!((names.payment_id.as_deref(), names.record_id.as_deref()), (Some("r"), Some("r")));
+}
+
+#[test]
+fn a_payment_that_differs_in_anything_that_is_told_of_it_is_another_one() {
+    let order = order(OrderState::Unknown, Status::Pending);
+    let amount = |text| Some(Amount::parse("amount", text).unwrap());
+    let told = |amount, asset: Option<&str>, destination: Option<&str>| PaymentState {
+        id: Some("p".to_owned()),
+        reference: None,
+        status: Status::Succeeded,
+        reason: None,
+        at: None,
+        amount,
+        asset: asset.map(str::to_owned),
+        destination: destination.map(str::to_owned),
+    };
+    assert_eq!(order.differs(&told(None, None, None)), None);
+    assert_eq!(order.differs(&told(amount("1500"), Some("GBP/2"), Some("ben"))), None);
+    for (told, why) in [
+        (told(amount("1499"), None, None), "it is of 1499 and not of 1500"),
+        (told(amount("1500"), Some("EUR/2"), None), "it is in EUR/2 and not in GBP/2"),
+        (told(None, None, Some("acc")), "it goes to acc and not to ben"),
+        (told(amount("1"), Some("JPY"), None), "it is of 1 and not of 1500, it is in JPY and not in GBP/2"),
+    ] {
+        assert_eq!(order.differs(&told).as_deref(), Some(why));
+    }
 }

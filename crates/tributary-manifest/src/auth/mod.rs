@@ -90,6 +90,11 @@ impl Authenticator {
         Ok(Self { proof, signer })
     }
 
+    /// Whether there is any proof.
+    pub fn proves(&self) -> bool {
+        self.signer.is_some() || !matches!(self.proof, Ready::None)
+    }
+
     /// Whether a refused proof can be replaced by another one.
     pub fn is_renewable(&self) -> bool {
         matches!(self.proof, Ready::Token { .. })

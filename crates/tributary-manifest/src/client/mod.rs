@@ -22,7 +22,7 @@ use super::manifest::Manifest;
 use super::wire::Clock;
 use super::wire::{
     Again, Answer, Attempts, Cassette, ClientError, Failed, Gate, Incoming, Outgoing, PaymentError, Reach,
-    Request, SendError, Shared, Tap, Transport,
+    Request, SendError, Shared, Tap, Target, Transport,
 };
 use tributary_domain::JsonBudget;
 
@@ -169,6 +169,16 @@ impl Client {
             let _ = tokio::time::timeout(RENEWAL_LIMIT, renewed).await;
         }
         Ok(incoming)
+    }
+
+    /// The URL of `target`, if requests may go there; the error says why not.
+    pub fn reach(&self, target: &Target) -> Result<Url, String> {
+        self.reach.url(target)
+    }
+
+    /// Whether requests prove who sends them.
+    pub fn proves_itself(&self) -> bool {
+        self.auth.proves()
     }
 
     /// The beginning of an answer's body on one line, without any secret it may echo.

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tributary_domain::{PaymentKind, PaymentState};
 
 use super::compile::PaymentPlans;
-use super::outcome::{LookupOutcome, Sent};
+use super::frozen::Frozen;
+use super::outcome::{LookupOutcome, NotPrepared, Sent};
 use super::plan::PaymentPlan;
 use super::probe;
 use crate::cage::Cage;
@@ -27,6 +28,19 @@ const REASON_CHARS: usize = 500;
 pub struct Prepared {
     record: Val,
     request: Request,
+}
+
+#[cfg(test)]
+impl Prepared {
+    /// What goes out.
+    pub fn request(self) -> Request {
+        self.request
+    }
+}
+
+/// What is kept of an order's request: see [`PaymentApi::prepare`].
+fn read_frozen(kept: &Value) -> Result<Frozen, String> {
+    serde_json::from_value(kept.clone()).map_err(|error| format!("what is kept of its request: {error}"))
 }
 
 /// How a provider is paid through, by the kind of payment.
@@ -91,22 +105,40 @@ impl PaymentApi {
         self.plan.lookup.as_ref().map(|lookup| lookup.every)
     }
 
-    /// The request for `order`, a JSON object; the error says why there is none. One that does not
-    /// carry the order's key is none.
-    pub async fn prepare(&self, order: &Value) -> Result<Prepared, String> {
-        let key = order["key"].as_str().unwrap_or_default().to_owned();
-        let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        let prepared = self.filters(move |plan, deadline| {
-            let record = plan.record(order, deadline)?;
-            let scope = Scope::at(Utc::now(), Val::Null);
-            let request = plan.request.build(&record, &scope, Limits::one(deadline));
-            Ok(request.map(|request| Prepared { record, request }).map_err(|error| error.to_string()))
-        });
-        let prepared = prepared.await??;
-        if key.is_empty() || !probe::carries(&prepared.request, &key) {
-            return Err(format!("its request {}", probe::KEYLESS));
+    /// Makes the request for `order`, a JSON object, and gives it as it is to be kept with the order:
+    /// a JSON object with `method`, `url`, `headers` and `body`, the `order` it was made of, and no
+    /// credentials. One that does not carry the order's key is none.
+    pub async fn prepare(&self, order: &Value) -> Result<Value, NotPrepared> {
+        let refused = NotPrepared::Refused;
+        let input = jq::parse(order.to_string().as_bytes()).map_err(|error| refused(error.to_string()))?;
+        let made = self.cage.run(move_plan(&self.plan, move |plan, deadline| {
+            let made = plan.record(input, deadline).map_err(|error| error.to_string()).and_then(|record| {
+                let scope = Scope::at(Utc::now(), Val::Null);
+                let request = plan.request.build(&record, &scope, Limits::one(deadline));
+                request.map(|request| (record, request)).map_err(|error| error.to_string())
+            });
+            // a filter that had no time left said nothing about the order
+            let late = Instant::now() > deadline;
+            Ok(made.map_err(if late { NotPrepared::Busy } else { NotPrepared::Refused }))
+        }));
+        let (record, request) = made.await.map_err(|error| NotPrepared::Busy(error.to_string()))??;
+        let key = order["key"].as_str().unwrap_or_default();
+        if key.is_empty() || !probe::carries(&request, key) {
+            return Err(refused(format!("its request {}", probe::KEYLESS)));
         }
-        Ok(prepared)
+        let frozen = Frozen::new(order.clone(), &record, &request, &self.client);
+        let frozen = frozen.map_err(|why| refused(format!("its request cannot be kept: {why}")))?;
+        serde_json::to_value(frozen).map_err(|error| refused(error.to_string()))
+    }
+
+    /// The request that was `kept` with an order of the key `key`, if it may still be sent; the error
+    /// says why not.
+    pub fn thaw(&self, kept: &Value, key: &str) -> Result<Prepared, String> {
+        let (record, request) = read_frozen(kept)?.thaw(&self.client)?;
+        match !key.is_empty() && probe::carries(&request, key) {
+            true => Ok(Prepared { record, request }),
+            false => Err(format!("its request {}", probe::KEYLESS)),
+        }
     }
 
     /// Sends a payment's request once, if `gate`, which is asked right before the first byte,
@@ -170,8 +202,7 @@ impl PaymentApi {
         &self,
         work: impl FnOnce(&PaymentPlan, Instant) -> Result<T, FilterError> + Send + 'static,
     ) -> Result<T, String> {
-        let plan = Arc::clone(&self.plan);
-        self.cage.run(move |deadline| work(&plan, deadline)).await.map_err(|error| error.to_string())
+        self.cage.run(move_plan(&self.plan, work)).await.map_err(|error| error.to_string())
     }
 
     /// What the provider says, as it may be kept and shown: it may echo our secrets, and say
@@ -183,4 +214,13 @@ impl PaymentApi {
     fn presentable(&self, state: PaymentState) -> PaymentState {
         PaymentState { reason: state.reason.map(|reason| self.shown(&reason)), ..state }
     }
+}
+
+/// `work` with the plan, as it goes into the cage.
+fn move_plan<T>(
+    plan: &Arc<PaymentPlan>,
+    work: impl FnOnce(&PaymentPlan, Instant) -> T + Send + 'static,
+) -> impl FnOnce(Instant) -> T + Send + 'static {
+    let plan = Arc::clone(plan);
+    move |deadline| work(&plan, deadline)
 }

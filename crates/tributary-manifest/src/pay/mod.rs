@@ -2,13 +2,14 @@
 
 mod api;
 mod compile;
+mod frozen;
 mod outcome;
 mod plan;
 mod probe;
 
 pub use api::{PaymentApi, PaymentApis, Prepared};
 pub use compile::PaymentPlans;
-pub use outcome::{LookupOutcome, Sent};
+pub use outcome::{LookupOutcome, NotPrepared, Sent};
 
 #[cfg(test)]
 mod tests;

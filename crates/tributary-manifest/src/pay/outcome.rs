@@ -2,6 +2,17 @@
 
 use tributary_domain::PaymentState;
 
+/// Why there is no request for an order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotPrepared {
+    /// There is none for such an order.
+    #[error("{0}")]
+    Refused(String),
+    /// The filters did not get to say: the same order later may have one.
+    #[error("{0}")]
+    Busy(String),
+}
+
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Sent {

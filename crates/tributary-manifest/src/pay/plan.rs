@@ -9,7 +9,7 @@ use jaq_json::Val;
 use serde::Deserialize;
 use serde_json::Value;
 
-use tributary_domain::{PaymentState, RecordId, Status};
+use tributary_domain::{Amount, Asset, PaymentState, RecordId, Status};
 
 use super::outcome::{LookupOutcome, Sent};
 use crate::client::{Evidence, Rules};
@@ -61,6 +61,12 @@ struct Reported {
     reason: Option<String>,
     #[serde(default)]
     at: Option<String>,
+    #[serde(default)]
+    amount: Option<String>,
+    #[serde(default)]
+    currency: Option<String>,
+    #[serde(default)]
+    destination: Option<String>,
 }
 
 impl PaymentPlan {
@@ -137,6 +143,10 @@ impl PaymentPlan {
         if let Some(id) = &reported.id {
             RecordId::parse("id", id).map_err(|error| error.to_string())?;
         }
+        let wrong = |error: tributary_domain::RecordError| error.to_string();
+        let amount = reported.amount.as_deref().map(|units| Amount::parse_unsigned("amount", units));
+        let asset = reported.currency.as_deref().map(|asset| Asset::parse("currency", asset));
+        let asset = asset.transpose().map_err(wrong)?.map(|asset| asset.as_str().to_owned());
         let status = reported.status.as_deref().map_or(Status::Pending, |status| {
             let known = serde_json::from_value(Value::from(status)).ok();
             self.status_map.get(status).copied().or(known).unwrap_or(Status::Pending)
@@ -148,6 +158,9 @@ impl PaymentPlan {
             status,
             reason: reported.reason,
             at: at.map(|at| at.with_timezone(&Utc)),
+            amount: amount.transpose().map_err(wrong)?,
+            asset,
+            destination: reported.destination,
         })
     }
 }

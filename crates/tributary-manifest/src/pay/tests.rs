@@ -38,6 +38,11 @@ payouts:
   lookup: { request: { path: /list }, payment: '.[]', settle: 1m }
 ";
 
+#[derive(serde::Deserialize)]
+struct ShippedFile {
+    source: Manifest,
+}
+
 fn plans(section: &str) -> Result<PaymentPlans, ManifestError> {
     PaymentPlans::new(&serde_saphyr::from_str::<Manifest>(section).unwrap())
 }
@@ -153,15 +158,111 @@ async fn an_order_whose_own_request_loses_the_key_is_not_sent() {
     let order = |amount: &str| serde_json::json!({"key": "THE-KEY-OF-IT", "amount": amount});
     assert!(api.prepare(&order("1500")).await.is_ok());
     let error = api.prepare(&order("666")).await.unwrap_err();
+    assert!(error.to_string().contains("does not carry the key"), "{error}");
+}
+
+fn api(section: &str) -> PaymentApi {
+    let manifest = serde_saphyr::from_str::<Manifest>(section).unwrap();
+    let client = Client::new(&manifest, Arc::new(InMemory::default()), Arc::default()).unwrap();
+    let apis = PaymentApis::new(&PaymentPlans::new(&manifest).unwrap(), &Arc::new(client));
+    apis.of(PaymentKind::Payout).unwrap().clone()
+}
+
+const ORDER: &str = r#"{"key": "THE-KEY-OF-IT", "amount": "1500"}"#;
+
+#[tokio::test]
+async fn what_is_kept_of_a_request_is_all_of_it_without_what_proves_who_sends_it() {
+    let section = edited(
+        SECTION,
+        "'{ key, amount }'",
+        "'{ key, exact: 1.50, amount }', query: { a: \"b c\" }, headers: { X-Once: \"{key}\" }",
+    );
+    let order: serde_json::Value = serde_json::from_str(ORDER).unwrap();
+    let kept = api(&section).prepare(&order).await.unwrap();
+    assert_eq!(
+        kept,
+        serde_json::json!({
+            "order": order, "record": r#"{"amount":"1500","key":"THE-KEY-OF-IT"}"#,
+            "method": "POST", "url": "https://example.com/pay?a=b+c",
+            "headers": [["x-once", "THE-KEY-OF-IT"]],
+            "body": r#"{"key":"THE-KEY-OF-IT","exact":1.50,"amount":"1500"}"#,
+            "proven": true,
+        })
+    );
+    assert!(!kept.to_string().contains("token"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_request_that_holds_a_secret_is_not_kept() {
+    let section = edited(SECTION, "bearer: token", "bearer: s3cr3t-token");
+    let section = edited(&section, "'{ key, amount }'", "'{ key, amount, auth: \"s3cr3t-token\" }'");
+    let error = api(&section).prepare(&serde_json::from_str(ORDER).unwrap()).await.unwrap_err();
+    let told = error.to_string();
+    assert!(told.contains("holds a secret of the file") && !told.contains("s3cr3t"), "{told}");
+}
+
+#[tokio::test]
+async fn what_was_kept_goes_out_as_long_as_the_file_lets_it() {
+    let kept = api(SECTION).prepare(&serde_json::from_str(ORDER).unwrap()).await.unwrap();
+    for (from, to, refused) in [
+        // what the order was approved as stays what it is
+        ("'{ key, amount }'", "'{ key, amount: \"9\" }'", None),
+        ("path: /pay,", "path: /other,", None),
+        ("base_url: https://example.com", "base_url: https://example.com/v2", None),
+        ("base_url: https://example.com", "base_url: https://other.example", Some("leads to example.com")),
+        (
+            "base_url: https://example.com",
+            "base_url: https://other.example\nallow_hosts: [example.com]",
+            None,
+        ),
+        ("auth: { bearer: token }", "auth: none", Some("no longer says how to prove")),
+    ] {
+        let thawed = api(&edited(SECTION, from, to)).thaw(&kept, "THE-KEY-OF-IT");
+        match refused {
+            None => {
+                let request = thawed.unwrap().request();
+                assert_eq!(
+                    request.body.as_deref(),
+                    Some(r#"{"key":"THE-KEY-OF-IT","amount":"1500"}"#.as_bytes())
+                );
+            }
+            Some(why) => assert!(thawed.as_ref().is_err_and(|error| error.contains(why)), "{to}: {thawed:?}"),
+        }
+    }
+    let error = api(SECTION).thaw(&kept, "ANOTHER-KEY").unwrap_err();
     assert!(error.contains("does not carry the key"), "{error}");
+}
+
+#[tokio::test]
+async fn filters_that_do_not_get_to_say_refuse_no_order() {
+    let order: serde_json::Value = serde_json::from_str(ORDER).unwrap();
+    let made = async |then: &str| {
+        let body = format!("'{{ key }} | if .key == \"THE-KEY-OF-IT\" then {then} else . end'");
+        api(&edited(SECTION, "'{ key, amount }'", &body)).prepare(&order).await
+    };
+    let never = made("(def spin: spin; spin)").await;
+    assert!(matches!(never, Err(NotPrepared::Busy(_))), "{never:?}");
+    let said = made("error(\"no\")").await;
+    assert!(matches!(said, Err(NotPrepared::Refused(_))), "{said:?}");
+}
+
+#[test]
+fn no_file_that_ships_promises_for_how_long_its_fsp_knows_a_key() {
+    for file in [
+        include_str!("../../../../providers/mercury.yaml"),
+        include_str!("../../../../providers/paystack.yaml"),
+        include_str!("../../../../providers/revolut.yaml"),
+        include_str!("../../../../providers/starling.yaml"),
+    ] {
+        let manifest = serde_saphyr::from_str::<ShippedFile>(file).unwrap().source;
+        for pays in [&manifest.payouts, &manifest.transfers].into_iter().flatten() {
+            assert!(pays.key.lifetime.is_none(), "none of them documents it");
+        }
+    }
 }
 
 #[test]
 fn a_sample_order_makes_a_request_of_every_section_that_ships() {
-    #[derive(serde::Deserialize)]
-    struct File {
-        source: Manifest,
-    }
     let mut sections = 0;
     for file in [
         include_str!("../../../../providers/mercury.yaml"),
@@ -169,7 +270,7 @@ fn a_sample_order_makes_a_request_of_every_section_that_ships() {
         include_str!("../../../../providers/revolut.yaml"),
         include_str!("../../../../providers/starling.yaml"),
     ] {
-        let manifest = serde_saphyr::from_str::<File>(file).unwrap().source;
+        let manifest = serde_saphyr::from_str::<ShippedFile>(file).unwrap().source;
         let plans = PaymentPlans::new(&manifest).unwrap();
         let functions = manifest.definitions().unwrap();
         for (kind, plan, described) in [

@@ -35,6 +35,21 @@ pub enum PaymentFault {
     Garbage,
     /// The money moves; the answer comes so much later.
     Late(Duration),
+    /// So many minor units move, whatever was ordered.
+    OtherAmount(i64),
+    /// A part of the money moves, and no more.
+    Partial,
+    /// No money moves; the answer tells of somebody else's payment, as one that the key had made.
+    Foreign,
+}
+
+/// How a payment is executed otherwise than it was ordered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Twist {
+    None,
+    OtherAmount(i64),
+    Partial,
+    Foreign,
 }
 
 impl PaymentFault {
@@ -51,6 +66,9 @@ impl PaymentFault {
             Self::LoseAnswer => "lose_answer",
             Self::Garbage => "garbage",
             Self::Late(_) => "late",
+            Self::OtherAmount(_) => "other_amount",
+            Self::Partial => "partial",
+            Self::Foreign => "foreign",
         }
     }
 }
@@ -207,12 +225,23 @@ impl Desk {
     /// `broken` is the provider's own fault.
     pub async fn attend<E>(
         &self,
-        execute: impl Fn() -> Result<Response, E> + Send + 'static,
+        twisted: impl Fn(Twist) -> Result<Response, E> + Send + 'static,
         refuse: impl FnOnce(String) -> E,
         broken: E,
     ) -> Result<Response, E> {
-        match self.draw() {
-            PaymentFault::None => execute(),
+        let fault = self.draw();
+        match fault {
+            PaymentFault::OtherAmount(minor) => return twisted(Twist::OtherAmount(minor)),
+            PaymentFault::Partial => return twisted(Twist::Partial),
+            PaymentFault::Foreign => return twisted(Twist::Foreign),
+            _ => {}
+        }
+        let execute = move || twisted(Twist::None);
+        match fault {
+            PaymentFault::None
+            | PaymentFault::OtherAmount(_)
+            | PaymentFault::Partial
+            | PaymentFault::Foreign => execute(),
             PaymentFault::Refuse(message) => Err(refuse(message)),
             PaymentFault::SilentBefore => std::future::pending().await,
             PaymentFault::SilentAfter => {

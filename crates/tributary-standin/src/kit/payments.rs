@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::changes::Clerk;
-use super::desk::{Desk, Executed, Movement, Note, OnDuplicate, PaymentFault};
+use super::desk::{Desk, Entry, Executed, Movement, Note, OnDuplicate, PaymentFault, Twist};
 use super::money::Currency;
 use super::refusal::Refusal;
 use super::{Json, Standin};
@@ -70,8 +70,17 @@ impl Standin {
         answer: impl Fn(&Self, &Paid) -> Result<Json, Refusal> + Send + 'static,
     ) -> Result<Response, Refusal> {
         let standin = Arc::clone(self);
-        let execute = move || {
-            let paid = standin.execute(&order(&standin)?, usual)?;
+        let execute = move |twist: Twist| {
+            let mut order = order(&standin)?;
+            match twist {
+                Twist::OtherAmount(minor) => order.amount_minor = minor,
+                Twist::Partial => order.amount_minor = (order.amount_minor / 2).max(1),
+                Twist::None | Twist::Foreign => {}
+            }
+            let paid = match twist {
+                Twist::Foreign => standin.pay_somebody_else(&order),
+                _ => standin.execute(&order, usual)?,
+            };
             let mut response = answer(&standin, &paid)?.into_response();
             if paid.before {
                 *response.status_mut() = standin.fsp.paid_before();
@@ -80,6 +89,21 @@ impl Standin {
         };
         let refuse = |message: String| bad("payment", message);
         self.desk.attend(execute, refuse, Refusal::Server(500)).await
+    }
+
+    /// Enters a payment that nobody ordered here: of another amount, to somebody else.
+    fn pay_somebody_else(&self, order: &Order) -> Paid {
+        let now_us = self.now_us();
+        let mut books = self.write();
+        let to = match order.to {
+            To::Beneficiary(place) => To::Beneficiary((place + 1) % books.beneficiaries.len()),
+            account => account,
+        };
+        let theirs =
+            Order { to, amount_minor: order.amount_minor + 1, key: String::new(), text: None, ..*order };
+        let mut clerk = Clerk { fsp: self.fsp, books: &mut books, faults: &self.faults, now_us };
+        let record = clerk.ordered(&theirs, Entry { status: Status::Succeeded, hidden: false });
+        Paid { record, before: true }
     }
 
     fn execute(&self, order: &Order, usual: OnDuplicate) -> Result<Paid, Refusal> {
@@ -129,6 +153,18 @@ impl Standin {
             let mut clerk = Clerk { fsp: self.fsp, books: &mut books, faults: &self.faults, now_us };
             clerk.moved(record, status);
         }
+    }
+
+    /// The payments of `key`, which arrived, come back.
+    ///
+    /// # Panics
+    /// Where one of them did not arrive.
+    pub fn return_payment(&self, key: &str) {
+        let of_key = self.movements().into_iter().filter(|movement| movement.key == key);
+        for movement in of_key {
+            assert_eq!(movement.status, Status::Succeeded, "only what arrived comes back");
+        }
+        self.move_payment(key, Status::Refunded);
     }
 
     /// What happens to the next requests to pay, in turn; after them nothing goes wrong.

@@ -118,8 +118,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::Mercury;
-    use crate::kit::OnDuplicate;
     use crate::kit::testing::*;
+    use crate::kit::{OnDuplicate, PaymentFault};
     use tributary_domain::Status;
 
     #[tokio::test]
@@ -149,6 +149,38 @@ mod tests {
             [1230, 1231, 1230]
         );
         bank.move_payment("l", Status::Refunded);
+        assert_eq!(bank.movements()[1].status, Status::Refunded);
+    }
+
+    #[tokio::test]
+    async fn another_payment_than_was_ordered_is_made_or_told_of_where_a_test_asks_for_it() {
+        let bank = open(&Mercury);
+        let truth = bank.truth();
+        let (account, recipient) =
+            (truth.accounts.keys().next().unwrap(), truth.beneficiaries.keys().next().unwrap());
+        let path = format!("/api/v1/account/{account}/transactions");
+        let body = |key: &str| json!({"recipientId": recipient, "amount": 20, "paymentMethod": "ach", "idempotencyKey": key, "note": key});
+        use PaymentFault::{Foreign, OtherAmount, Partial};
+        bank.set_payment_faults([OtherAmount(1), Partial, Foreign]);
+        let other = post(&bank, &path, &body("other")).await.ok();
+        let part = post(&bank, &path, &body("part")).await.ok();
+        assert_eq!((&other["amount"], &part["amount"]), (&json!(-0.01), &json!(-10.0)));
+        let foreign = post(&bank, &path, &body("foreign")).await;
+        let told = foreign.json();
+        assert_eq!(
+            (foreign.status.as_u16(), &told["amount"], &told["note"]),
+            (409, &json!(-20.01), &Value::Null)
+        );
+        assert_ne!(told["counterpartyId"], json!(recipient));
+        let moved: Vec<_> =
+            bank.movements().into_iter().map(|moved| (moved.key, moved.amount_minor)).collect();
+        assert_eq!(
+            moved,
+            [("other".to_owned(), 1), ("part".to_owned(), 1000)],
+            "nothing moved for the third"
+        );
+        bank.move_payment("part", Status::Succeeded);
+        bank.return_payment("part");
         assert_eq!(bank.movements()[1].status, Status::Refunded);
     }
 
