@@ -73,11 +73,28 @@ async fn find(key: &str, digest: &ApiKeyDigest, state: &SharedState) -> Result<O
     let Some(id) = api_key_id(key) else { return Ok(None) };
     let stored = api_keys::find_valid(&state.pool, id).await?;
     let Some(stored) = stored.filter(|stored| digest.is(&stored.digest)) else { return Ok(None) };
-    // of a later release perhaps: what is not known opens nothing
-    let Ok(scope) = stored.scope.parse::<Scope>() else { return Ok(None) };
-    // the key of a provider whose file was taken away opens nothing
+    // the API key is right, so that a 401 would blame its holder for a trouble of ours, for good
+    let Ok(scope) = stored.scope.parse::<Scope>() else {
+        return Err(unserved(format!(
+            "this release does not know the scope {:?} of this API key",
+            stored.scope
+        )));
+    };
     let provider = stored.provider.parse().ok().filter(|provider| state.providers.contains_key(provider));
-    Ok(provider.map(|provider| Caller { provider, scope }))
+    let missing = || {
+        let name = &stored.provider;
+        unserved(format!(
+            "the provider file of {name} is not loaded: put {name}.yaml back among the provider files, and restart"
+        ))
+    };
+    Ok(Some(Caller { provider: provider.ok_or_else(missing)?, scope }))
+}
+
+/// The answer to whoever has a valid API key for what this instance does not serve. It opens nothing,
+/// and is worth asking with again.
+fn unserved(why: String) -> ApiError {
+    tracing::error!(why, "a request with a valid API key cannot be served");
+    ApiError::Unavailable(why)
 }
 
 /// Looks at every key, whether one matched already or not.
@@ -105,7 +122,8 @@ async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<
     if caller.scope != needed {
         return Err(ApiError::Forbidden(needed.as_str()));
     }
-    let served = state.providers.get(&caller.provider).cloned().ok_or(ApiError::Unauthorized)?;
+    let served = state.providers.get(&caller.provider).cloned();
+    let served = served.ok_or_else(|| unserved(format!("provider {} is not served", caller.provider)))?;
     Ok(Authorized { provider: caller.provider, served })
 }
 

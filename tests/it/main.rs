@@ -22,6 +22,7 @@ mod manifest_command;
 mod metrics;
 mod migrations;
 mod naive;
+mod never_final;
 mod openapi;
 mod outages;
 mod payouts;
