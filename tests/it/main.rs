@@ -13,6 +13,7 @@ mod database_faults;
 mod disk_full;
 mod feed_clock;
 mod formance_storage;
+mod fuzz;
 mod golden;
 mod handed_over;
 mod isolation;
