@@ -44,6 +44,15 @@ golden: ## Write anew what each provider file makes of its provider's records (l
 soak: ## Run random histories against the feed for MINUTES=n (10)
 	SOAK_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it state_machine:: -- --nocapture
 
+.PHONY: fuzz
+fuzz: ## Draw what strangers, clients and providers may send, for MINUTES=n each (10; FUZZ_SEED=n)
+	FUZZ_MINUTES=$(or $(MINUTES),10) cargo test --locked --package tributary-manifest --lib fuzz_tests -- --nocapture
+	FUZZ_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it fuzz:: -- --nocapture
+
+.PHONY: schemathesis
+schemathesis: ## Hold a running Tributary against its OpenAPI description (needs Python; EXAMPLES=n, SEED=n)
+	@.ci/schemathesis
+
 .PHONY: bench
 bench: ## Measure, and compare with benches/baseline.json (ROWS=n; BENCH_SAVE="what machine" writes it anew)
 	cargo bench --locked --bench feed --bench sync$(if $(ROWS), -- --versions $(ROWS) --records $(ROWS))

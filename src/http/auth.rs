@@ -112,11 +112,20 @@ fn bearer(parts: &Parts) -> Option<&str> {
 async fn find(id: Uuid, digest: &ApiKeyDigest, state: &SharedState) -> Result<Option<Caller>, ApiError> {
     let stored = api_keys::find_valid(&state.pool, id).await?;
     let Some(stored) = stored.filter(|stored| digest.is(&stored.digest)) else { return Ok(None) };
-    // of a later release perhaps: what is not known opens nothing
-    let Ok(scope) = stored.scope.parse::<Scope>() else { return Ok(None) };
-    // the key of a provider whose file was taken away opens nothing
+    // the API key is right, so that a 401 would blame its holder for a trouble of ours, for good
+    let Ok(scope) = stored.scope.parse::<Scope>() else {
+        return Err(unserved(format!(
+            "this release does not know the scope {:?} of this API key",
+            stored.scope
+        )));
+    };
     let provider = stored.provider.parse().ok().filter(|provider| state.providers.contains_key(provider));
-    let Some(provider) = provider else { return Ok(None) };
+    let Some(provider) = provider else {
+        let name = &stored.provider;
+        return Err(unserved(format!(
+            "the provider file of {name} is not loaded: put {name}.yaml back among the provider files, and restart"
+        )));
+    };
     if state.limits.is_used_anew(id) {
         let pool = state.pool.clone();
         // nobody waits for it, and a replica does not take it
@@ -127,6 +136,13 @@ async fn find(id: Uuid, digest: &ApiKeyDigest, state: &SharedState) -> Result<Op
         });
     }
     Ok(Some(Caller { provider, scope, key: format!("key:{}", stored.name) }))
+}
+
+/// The answer to whoever has a valid API key for what this instance does not serve. It opens nothing,
+/// and is worth asking with again.
+fn unserved(why: String) -> ApiError {
+    tracing::error!(why, "a request with a valid API key cannot be served");
+    ApiError::Unavailable(why)
 }
 
 /// Looks at every key, whether one matched already or not.

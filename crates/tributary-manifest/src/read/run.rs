@@ -234,6 +234,8 @@ impl<'a, S: PageSink> Run<'a, S> {
 #[cfg(test)]
 mod ends_tests;
 #[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod walk_tests;
