@@ -18,7 +18,7 @@ const UPDATE: &str = "update transactions set amount = amount + 1 where id = any
 /// What is polled.
 enum Polled {
     Naive(Server),
-    Tributary(TestApp),
+    Tributary(Box<TestApp>),
 }
 
 /// Plays `workload` against a naive server; gives what v3.4 and EN-1095 got.
@@ -28,7 +28,7 @@ pub async fn naive(workload: &Workload, variant: Variant) -> [Outcome; 2] {
 
 /// Plays `workload` against Tributary.
 pub async fn tributary(workload: &Workload, app: TestApp) -> [Outcome; 2] {
-    Play::new(Polled::Tributary(app)).run(workload).await
+    Play::new(Polled::Tributary(Box::new(app))).run(workload).await
 }
 
 struct Play {

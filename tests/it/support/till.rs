@@ -209,6 +209,7 @@ impl Till {
             account: self.account.clone(),
             asset: self.asset.clone(),
             payees: self.payees.clone(),
+            secret: self.secret.clone(),
             ..*self
         }
     }
