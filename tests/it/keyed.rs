@@ -24,7 +24,47 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 17] = [
+const ABOUT_SEVERAL: [(&str, &str); 27] = [
+    (
+        "from quarantine where id > $1 and key_id is distinct from $2",
+        "what is encrypted anew is so for all providers, by who may",
+    ),
+    (
+        "update quarantine set key_id = $2 , raw = $3 , parent = $4 where id = $1",
+        "what is encrypted anew is so for all providers, by who may",
+    ),
+    (
+        "from raw_records where ( provider , stream , position ) > ( $1 , $2 , $3 )",
+        "what is encrypted anew is so for all providers, by who may",
+    ),
+    (
+        "select provider , auth_digest from provider_tokens where key_id is distinct from $1",
+        "what is encrypted anew is so for all providers, by who may",
+    ),
+    (
+        "from provider_tokens group by key_id",
+        "counts by key of encryption, for who has to rotate",
+    ),
+    (
+        "from raw_records group by key_id",
+        "counts by key of encryption, for who has to rotate",
+    ),
+    (
+        "from quarantine group by key_id",
+        "counts by key of encryption, for who has to rotate",
+    ),
+    (
+        "select digest from api_keys where revoked_at is null and",
+        "which digests are some key's, at the start: opens nothing",
+    ),
+    (
+        "select id from payment_refusals where last_at < $1",
+        "one retention for all providers",
+    ),
+    (
+        "delete from payment_refusals where id in ()",
+        "one retention for all providers",
+    ),
     ("from api_keys where $1 :: text is null or provider = $1", "operators list, of one provider or all"),
     (
         "from payment_orders o where ( $1 :: text is null or o.provider = $1 )",
@@ -69,7 +109,7 @@ const ABOUT_SEVERAL: [(&str, &str); 17] = [
 ];
 
 /// Tables that have nothing to do with providers.
-const OF_NOBODY: [&str; 2] = ["_sqlx_migrations", "payment_audit_head"];
+const OF_NOBODY: [&str; 3] = ["_sqlx_migrations", "payment_audit_head", "payment_secrets"];
 
 /// Words that begin a query within parentheses.
 const QUERY: [&str; 7] = ["select", "with", "insert", "update", "delete", "merge", "values"];

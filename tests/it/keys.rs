@@ -1,7 +1,7 @@
 //! API keys: only digests are kept, and one that is revoked or expired opens nothing.
 
 use axum::body::Body;
-use axum::http::{Request, StatusCode, header};
+use axum::http::{Method, Request, StatusCode, header};
 use tributary::store::api_keys::{self, ApiKey};
 use tributary_domain::Scope;
 
@@ -52,19 +52,26 @@ async fn each_scope_opens_what_it_is_for_and_nothing_else() {
     let app = TestApp::new().await;
     let keys = async |scope| new_test_key(&app.pool, app.name(), scope).await;
     for (scope, reads, pays, pushes, administers) in [
-        // 501: nothing is paid at a provider that is pushed; 400, 404: what is asked for makes no sense
-        (Scope::Connector, 200, 501, 403, 403),
-        (Scope::Read, 200, 403, 403, 403),
-        (Scope::Pay, 403, 501, 403, 403),
-        (Scope::Ingest, 403, 403, 400, 403),
-        (Scope::Admin, 403, 403, 403, 404),
+        // nothing is paid at a provider that is pushed, whoever asks; 400, 404: what is asked for makes no sense
+        (Scope::Connector, 200, "Not enabled", 403, 403),
+        (Scope::Read, 200, "Forbidden", 403, 403),
+        (Scope::Pay, 403, "Not enabled", 403, 403),
+        (Scope::Ingest, 403, "Forbidden", 400, 403),
+        (Scope::Admin, 403, "Forbidden", 403, 404),
     ] {
         let key = keys(scope).await;
         for path in ["/accounts", "/beneficiaries", "/transactions"] {
             assert_eq!(status(&app, "GET", path, &key).await, reads, "{scope:?} {path}");
         }
         for path in ["/payouts", "/transfers"] {
-            assert_eq!(status(&app, "POST", path, &key).await, pays, "{scope:?} {path}");
+            let mut request = app.get_request(path, &key);
+            *request.method_mut() = Method::POST;
+            let (status, told) = read(app.call(request).await).await;
+            assert_eq!(
+                (status, told["Title"].as_str()),
+                (StatusCode::FORBIDDEN, Some(pays)),
+                "{scope:?} {path}"
+            );
         }
         for path in ["/ingest/accounts", "/ingest/transactions"] {
             assert_eq!(status(&app, "POST", path, &key).await, pushes, "{scope:?} {path}");

@@ -137,8 +137,8 @@ async fn what_waits_for_somebody_never_goes() {
          insert into sync_open_records (provider, stream, partition, key, record, canonical, first_seen, checked_at)
          values ('acme', 's', '', 'k', '{}', '[]', now() - interval '9 years', now() - interval '9 years');
          insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount,
-           source_account_id, destination_account_id, state, provider_key, created_at)
-         select gen_random_uuid(), 'acme', 'PAYOUT', state, sha256('f'), 'EUR/2', 1, 'a', 'b', state, state,
+           source_account_id, destination_account_id, state, provider_key, request, created_at)
+         select gen_random_uuid(), 'acme', 'PAYOUT', state, sha256('f'), 'EUR/2', 1, 'a', 'b', state, state, '{}',
                 now() - interval '9 years'
          from unnest('{recorded,held,sending,pending,unknown,parked}'::text[]) state",
     )

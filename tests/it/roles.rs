@@ -268,8 +268,9 @@ async fn the_private_postgresql_has_a_login_for_the_service_and_asks_persons_for
     run(
         &owner,
         "insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount, source_account_id,
-           destination_account_id, provider_key, state, approvals_needed, placed_by)
-         values (gen_random_uuid(), 'acme', 'PAYOUT', 'k', sha256('k'), 'EUR/2', 1, 'a', 'b', 'k', 'held', 1, 'key:x')",
+           destination_account_id, provider_key, request, state, approvals_needed, placed_by)
+         values (gen_random_uuid(), 'acme', 'PAYOUT', 'k', sha256('k'), 'EUR/2', 1, 'a', 'b', 'k', '{}', 'held', 1,
+           'key:x')",
     )
     .await;
     let (server, _) = place.serve(None).await;

@@ -15,8 +15,9 @@ pub async fn place(app: &TestApp, key: &str, state: &str, approvals: i32, placed
     let id = Uuid::now_v7();
     sqlx::query(
         "insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount,
-           source_account_id, destination_account_id, provider_key, state, approvals_needed, placed_by)
-         values ($1, 'acme', 'PAYOUT', $2, sha256($2::bytea), 'EUR/2', 100, 'a', 'b', $2, $3, $4, $5)",
+           source_account_id, destination_account_id, provider_key, request, state, approvals_needed,
+           placed_by)
+         values ($1, 'acme', 'PAYOUT', $2, sha256($2::bytea), 'EUR/2', 100, 'a', 'b', $2, '{}', $3, $4, $5)",
     )
     .bind(id)
     .bind(key)
@@ -113,8 +114,8 @@ async fn without_its_approvals_an_order_leaves_held_for_nobody() {
     assert_eq!(state(&app, id).await, "held");
     // nor does one begin as if it had them
     let begun = "insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount,
-          source_account_id, destination_account_id, provider_key, state, approvals_needed)
-        select gen_random_uuid(), 'acme', 'PAYOUT', 'l', fingerprint, asset, amount, 'a', 'b', 'l', 'recorded', 1
+          source_account_id, destination_account_id, provider_key, request, state, approvals_needed)
+        select gen_random_uuid(), 'acme', 'PAYOUT', 'l', fingerprint, asset, amount, 'a', 'b', 'l', '{}', 'recorded', 1
         from payment_orders";
     assert!(refused(&service, begun).await.contains("begins as held"));
 }

@@ -148,6 +148,8 @@ async fn what_succeeded_under_an_id_of_the_bank_is_one_payment_with_the_banks_re
 async fn what_failed_can_be_ordered_again_as_another_attempt() {
     let mut desk = Desk::open("payouts_failed", Duration::ZERO, as_shipped).await;
     desk.park("k", PaymentFault::ErrorBefore).await;
+    // that it was not found then says nothing about now
+    desk.app.rewrite("update payment_lookups set at = at - interval '2 hours'").await;
     let reason = "the provider says it never arrived";
     let failed = ["resolve", "k", "--outcome", "failed", "--reason", reason];
     let said = desk.says(&failed).await;
