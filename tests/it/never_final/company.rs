@@ -159,7 +159,8 @@ impl Company {
             Trouble::Panic => {
                 self.panics.store(true, SeqCst);
                 self.set(
-                    "create table kept_clocks as select * from feeds; update feeds set last_at = 'infinity';
+                    "create table kept_clocks as select * from feeds; alter table feeds disable trigger user;
+                     update feeds set last_at = 'infinity';
                      alter table balances disable trigger user; alter table balances drop constraint balances_at_valid;
                      create table kept_balances as select * from balances; update balances set at = 'infinity'",
                 )
@@ -213,7 +214,7 @@ impl Company {
                      where k.provider = f.provider and k.resource = f.resource;
                      update balances b set at = k.at from kept_balances k
                      where k.provider = b.provider and k.account_id = b.account_id and k.asset = b.asset;
-                     alter table balances enable trigger user",
+                     alter table balances enable trigger user; alter table feeds enable trigger user",
                 )
                 .await;
             }
