@@ -42,7 +42,8 @@ create table feed (
   constraint feed_pkey primary key (provider, resource, position),
   constraint feed_published_at_key unique (provider, resource, published_at)
 );
-create index feed_id_idx on feed (provider, resource, id, position);
+-- by status, too: a version takes the date that its status had first, however many versions there are
+create index feed_id_idx on feed (provider, resource, id, (body ->> 'status'), position);
 
 -- The clock of each feed. Its row lock chains all publications.
 create table feeds (

@@ -198,6 +198,8 @@ create function publish(
   p_provider text, p_resource text, p_per_second integer, p_batch integer, p_parent_wait interval)
 returns publication
 language plpgsql security definer set search_path = public, pg_temp
+-- a record that most of the feed, or of the queue, is about would have the planner read all of it for each change
+set enable_seqscan = off
 set jit = off set plan_cache_mode = force_custom_plan as $$
 declare
   f feeds := lock_feed(p_provider, p_resource);

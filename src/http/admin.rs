@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,6 +13,9 @@ use utoipa_axum::routes;
 use super::auth::Admin;
 use super::{ApiError, SharedState, error::ErrorBody};
 use crate::store::{self, leases, sync_tasks};
+
+/// The largest body, in bytes: it names a stream.
+const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// What is to be read.
 #[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
@@ -75,5 +78,5 @@ fn parse(body: &[u8]) -> serde_json::Result<SyncOrder> {
 }
 
 pub fn router() -> OpenApiRouter<SharedState> {
-    OpenApiRouter::new().routes(routes!(order_sync))
+    OpenApiRouter::new().routes(routes!(order_sync)).layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
 }

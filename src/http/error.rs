@@ -56,7 +56,7 @@ pub struct ErrorBody {
     pub detail: String,
 }
 
-/// More than the framework has to say of any error.
+/// The most that is said of any error: the detail may quote what was sent.
 const DETAIL_MAX_BYTES: usize = 4096;
 /// After how many seconds an outage may have passed.
 const UNAVAILABLE_SECONDS: u64 = 2;
@@ -128,7 +128,11 @@ impl IntoResponse for ApiError {
             _ => None,
         };
         let wants_key = matches!(self, Self::Unauthorized);
-        let (status, title, detail) = self.parts();
+        let (status, title, mut detail) = self.parts();
+        if detail.len() > DETAIL_MAX_BYTES {
+            detail.truncate(detail.floor_char_boundary(DETAIL_MAX_BYTES));
+            detail.push('…');
+        }
         let mut response = (status, Json(ErrorBody { title: title.into(), detail })).into_response();
         if let Some(seconds) = retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

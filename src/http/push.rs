@@ -14,8 +14,8 @@ use super::auth::Ingest;
 use super::{ApiError, SharedState, body, error::ErrorBody};
 use crate::records::{self, Batch, Written};
 use crate::store;
-use crate::store::quarantine::{Refused, RefusedRecord};
-use tributary_domain::{Resource, parse_record};
+use crate::store::quarantine::{self, Refused, RefusedRecord};
+use tributary_domain::{ProviderName, Resource, parse_record};
 
 /// The most records that one call may carry.
 const RECORDS_MAX: usize = 10_000;
@@ -69,6 +69,10 @@ macro_rules! endpoint {
             let mut transaction = store::begin(&state.pool).await?;
             let Written { tally, refused } =
                 records::write(&mut transaction, &caller.provider, $resource, &batch).await?;
+            let put_aside = !(quarantined.is_empty() && refused.is_empty());
+            if put_aside && quarantine::is_full(&mut transaction, &caller.provider).await? {
+                return Err(full(&caller.provider));
+            }
             transaction.commit().await?;
             quarantined.extend(refused.into_iter().filter_map(|(place, reason)| {
                 Some(Quarantined { index: *indexes.get(place)?, reason })
@@ -89,6 +93,15 @@ endpoint!(ingest_accounts, "/ingest/accounts", Resource::Accounts, "Takes accoun
 endpoint!(ingest_balances, "/ingest/balances", Resource::Balances, "Takes balances of accounts.");
 endpoint!(ingest_beneficiaries, "/ingest/beneficiaries", Resource::Beneficiaries, "Takes beneficiaries.");
 endpoint!(ingest_transactions, "/ingest/transactions", Resource::Transactions, "Takes transactions.");
+
+/// The answer to a call of which nothing was taken, as what is wrong with it has no room.
+fn full(provider: &ProviderName) -> ApiError {
+    tracing::error!(%provider, "the quarantine is full: a push was refused");
+    ApiError::Unavailable(format!(
+        "nothing of this call was taken: some of it would have to be quarantined, and the quarantine of \
+         {provider} is full; correct the records, or have an operator look at `tributary quarantine list`"
+    ))
+}
 
 fn parse_backfill(query: &str) -> Result<bool, ApiError> {
     match url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "backfill") {

@@ -107,3 +107,22 @@ pub async fn forget(pool: &PgPool, before: DateTime<Utc>, most: u32) -> Result<u
     .await?;
     Ok(forgotten.rows_affected())
 }
+
+/// Forgets up to `most` refusals of the provider that are older than its newest `keep`; gives how many.
+pub async fn forget_beyond(
+    pool: &PgPool,
+    provider: &ProviderName,
+    keep: u32,
+    most: u32,
+) -> Result<u64, StoreError> {
+    let forgotten = sqlx::query!(
+        "delete from payment_refusals where id in (
+           select id from payment_refusals where provider = $1 order by last_at desc, id desc offset $2 limit $3)",
+        provider.as_str(),
+        i64::from(keep),
+        i64::from(most)
+    )
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

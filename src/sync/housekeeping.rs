@@ -21,6 +21,8 @@ const FORGET_BATCH: u32 = 5_000;
 const REQUEST_LOG: TimeDelta = TimeDelta::days(32);
 /// For how long tokens are kept that nobody can, or wants to, use any more.
 const TOKENS: TimeDelta = TimeDelta::days(30);
+/// How many refusals of a provider are kept, the newest: whoever holds a key decides how many there are.
+const REFUSALS: u32 = 10_000;
 
 /// For how long history is kept that nothing needs but people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,8 @@ impl Housekeeper {
             in_pieces("request_log", || request_log::forget(pool, provider, before, FORGET_BATCH)).await?;
             let gone = within(LARGE, provider_tokens::forget(pool, provider, now - TOKENS)).await?;
             counted("provider_tokens", gone);
+            let beyond = || payment_refusals::forget_beyond(pool, provider, REFUSALS, FORGET_BATCH);
+            in_pieces("payment_refusals", beyond).await?;
         }
         let before = now - self.retention.refusals.as_delta();
         in_pieces("payment_refusals", || payment_refusals::forget(pool, before, FORGET_BATCH)).await

@@ -46,6 +46,7 @@ mod retention;
 mod roles;
 mod rolling_upgrade;
 mod scenarios;
+mod scopes;
 mod secrets;
 mod silence;
 mod sql_users;

@@ -66,6 +66,23 @@ async fn refusals_go_a_quarter_of_a_year_after_they_happened_last() {
 }
 
 #[tokio::test]
+async fn of_a_flood_of_refusals_the_newest_stay_and_nobody_elses_go() {
+    let app = TestApp::new().await;
+    for (provider, many) in [("acme", 16_000), ("other", 1)] {
+        app.sql(&format!(
+            "insert into payment_refusals (provider, kind, status, title, detail, body, digest, last_at)
+             select '{provider}', 'PAYOUT', 400, 't', n::text, 'b', sha256(('{provider}' || n)::bytea),
+                    now() - n * interval '1 second'
+             from generate_series(1, {many}) n"
+        ))
+        .await;
+    }
+    housekeeper(&app, None, None).forget(Utc::now()).await.unwrap();
+    let kept = "select provider || ' ' || count(*) || ' ' || max(detail::int) from payment_refusals group by provider order by 1";
+    assert_eq!(left(&app, kept).await, ["acme 10000 10000", "other 1 1"]);
+}
+
+#[tokio::test]
 async fn requests_stay_for_as_long_as_any_budget_may_count_them() {
     let app = TestApp::new().await;
     let fill = "insert into request_log (provider, number, at)

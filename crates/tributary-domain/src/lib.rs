@@ -25,7 +25,7 @@ pub use amount::Amount;
 pub use asset::Asset;
 pub use balance::{Balance, Balances};
 pub use formance_version::FormanceVersion;
-pub use id::{ProviderName, RecordId, served_id_to_original};
+pub use id::{ID_MAX_BYTES, ProviderName, RecordId, served_id_to_original};
 pub use json_budget::{JsonBudget, TooCostly};
 pub use metadata::{METADATA_MAX_BYTES, Metadata};
 pub use order::{

@@ -10,13 +10,24 @@ pub struct RecordError(String);
 impl RecordError {
     /// `field` is the canonical name, `what` completes the sentence.
     pub fn new(field: &'static str, what: impl std::fmt::Display) -> Self {
-        Self(format!("{field}: {what}"))
+        Self(shortened(format!("{field}: {what}")))
     }
+}
+
+/// The most bytes of a reason: it may quote what was sent, and is kept, answered and logged.
+const REASON_MAX_BYTES: usize = 1_000;
+
+fn shortened(mut reason: String) -> String {
+    if reason.len() > REASON_MAX_BYTES {
+        reason.truncate(reason.floor_char_boundary(REASON_MAX_BYTES));
+        reason.push('…');
+    }
+    reason
 }
 
 impl From<serde_json::Error> for RecordError {
     fn from(error: serde_json::Error) -> Self {
-        Self(error.to_string())
+        Self(shortened(error.to_string()))
     }
 }
 
@@ -142,6 +153,22 @@ mod tests {
             let record = parse_record(resource, json.as_bytes()).unwrap();
             let written = record.to_json().to_string();
             assert_eq!(parse_record(resource, written.as_bytes()), Ok(record), "{written}");
+        }
+    }
+
+    #[test]
+    fn a_reason_quotes_no_more_than_people_read() {
+        let account =
+            |created_at: &str| format!(r#"{{"id":"a","accountName":"a","createdAt":"{created_at}"}}"#);
+        let refused =
+            |json: String| parse_record(Resource::Accounts, json.as_bytes()).unwrap_err().to_string();
+        assert_eq!(
+            refused(account("soon")),
+            "createdAt: \"soon\" is not an RFC 3339 time such as \"2026-03-01T12:00:00Z\""
+        );
+        for json in [account(&"\u{200b}".repeat(1_000_000)), format!(r#"{{"{}":1}}"#, "é".repeat(1_000_000))]
+        {
+            assert!(refused(json).len() <= 1_003);
         }
     }
 }

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jaq_json::Val;
 use ring::hmac;
 use subtle::ConstantTimeEq;
+use tributary_domain::ID_MAX_BYTES;
 
 use super::cage::Cage;
 use super::jq::yielded;
@@ -167,9 +168,12 @@ impl Trigger {
         let Some(partition) = &self.partition else { return Ok(vec![triggered(None)]) };
         let mut partitions = Vec::new();
         for name in partition.run(input.clone(), &scope, limits)? {
-            match yielded::token(&name) {
+            match yielded::token(&name).filter(|name| name.len() <= ID_MAX_BYTES) {
                 Some(name) => partitions.push(triggered(Some(name))),
-                None => return Err(partition.error("yields no text or integer".to_owned())),
+                None => {
+                    let wanted = format!("yields no text or integer of at most {ID_MAX_BYTES} bytes");
+                    return Err(partition.error(wanted));
+                }
             }
         }
         Ok(partitions)

@@ -136,6 +136,25 @@ pub async fn keep(
     Ok(())
 }
 
+/// How many records of a provider may wait for a decision before no more are pushed.
+const MOST_WAITING: i64 = 100_000;
+/// And how much they may hold as they came, in bytes.
+const MOST_WAITING_BYTES: i64 = 1024 * 1024 * 1024;
+
+/// Whether more records of the provider wait than anybody will look through.
+pub async fn is_full(connection: &mut PgConnection, provider: &ProviderName) -> Result<bool, StoreError> {
+    let full = sqlx::query_scalar!(
+        r#"select count(*) > $2::bigint or coalesce(sum(size), 0) > $3::bigint as "full!"
+           from (select octet_length(raw) as size from quarantine where provider = $1 limit $2::bigint + 1) waiting"#,
+        provider.as_str(),
+        MOST_WAITING,
+        MOST_WAITING_BYTES
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(full)
+}
+
 /// Up to `most` records with ids above `after`, in the order of their ids.
 pub async fn list(
     pool: &PgPool,

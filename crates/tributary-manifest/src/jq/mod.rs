@@ -20,7 +20,7 @@ use jaq_json::Val;
 
 pub use json::{BUDGET, NotJson, parse, parse_within, to_json};
 use programs::Program;
-pub use yielded::{boolean, holds, scalar, text, token_of};
+pub use yielded::{boolean, holds, name_of, scalar, text, token_of};
 
 /// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
 const MESSAGE_BYTES: usize = 300;

@@ -2,6 +2,8 @@
 
 use jaq_json::Val;
 
+use tributary_domain::ID_MAX_BYTES;
+
 use super::{Filter, FilterError};
 
 /// The token that `filter` yielded as `value`, `None` for null and for the empty text. A number is
@@ -21,6 +23,15 @@ pub fn token_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterEr
             Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
         }
         other => Err(filter.error(format!("yields {}, and not a text, a number or null", kind_of(other)))),
+    }
+}
+
+/// As [`token_of`], of a name by which something is kept in the database: as long as an id may be.
+pub fn name_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
+    match token_of(filter, value)? {
+        Some(name) if name.len() > ID_MAX_BYTES => Err(filter
+            .error(format!("yields a name of {} bytes; at most {ID_MAX_BYTES} can be kept", name.len()))),
+        name => Ok(name),
     }
 }
 

@@ -20,7 +20,7 @@ use tributary_domain::{Resource, Status};
 pub use super::manifest::ManifestError;
 pub use facts::PageFacts;
 pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
-pub use position::{Position, Token, Walk};
+pub use position::{Position, Walk};
 pub use request::{RequestError, RequestTemplate, RequestTemplateError};
 pub use strategy::{Events, Strategy};
 

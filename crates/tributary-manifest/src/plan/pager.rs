@@ -225,6 +225,17 @@ impl Pager {
 
     /// The token or URL that the answer names.
     pub fn named_next(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
+        let named = self.said_next(facts, headers)?;
+        match &named {
+            Some(next) if next.len() > MOST_NEXT_BYTES => Err(format!(
+                "paging.next: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
+                next.len()
+            )),
+            _ => Ok(named),
+        }
+    }
+
+    fn said_next(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
         let next = match &self.kind {
             PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next } => next,
             _ => return Ok(None),
@@ -273,6 +284,9 @@ impl Pager {
         Err(format!("more records than fit on a page share the time {}", format.write(earliest)))
     }
 }
+
+/// The longest token or URL of a next page: it is kept with the cursor, and sent.
+const MOST_NEXT_BYTES: usize = 16 * 1024;
 
 /// What to do about a `next` that finds nothing.
 const CHECK: &str = "compare it with an answer (`tributary manifest read` shows them)";

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// The cursor of a partition.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -54,6 +55,13 @@ pub enum Token {
     Url(String),
     /// The time at which the page before ended.
     Time(DateTime<Utc>),
+}
+
+impl Token {
+    /// A digest, by which two are the same or not.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(serde_json::to_vec(self).expect("a token is plain JSON")).into()
+    }
 }
 
 impl Position {

@@ -11,7 +11,7 @@ use tributary_domain::{Origin, Record, Resource, Status, parse_record};
 use super::extract::{hex, time};
 use super::page::{MappedRecord, OpenRecord};
 use super::report::{Warning, Warnings};
-use crate::jq::{self, FilterError, Limits, Scope, holds, text, token_of};
+use crate::jq::{self, FilterError, Limits, Scope, holds, name_of, text, token_of};
 use crate::plan::{IdentityPlan, Output, Stream, Tracking};
 
 /// The most canonical records that one record becomes.
@@ -109,7 +109,7 @@ pub fn map(
 impl Tracking {
     fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
         let key = self.key.run_one(record.clone(), scope, limits)?;
-        token_of(&self.key, &key)?
+        name_of(&self.key, &key)?
             .ok_or_else(|| self.key.error("yields nothing that names a record".to_owned()))
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jaq_json::Val;
 
-use crate::jq::{Filter, FilterError, Limits, Scope, token_of};
+use crate::jq::{Filter, FilterError, Limits, Scope, name_of};
 
 /// A place of a stream that is read by itself.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub fn partitions(
     let (mut partitions, mut nameless) = (Vec::new(), Vec::new());
     for record in records {
         let named = key.run_one(record.clone(), scope, Limits::one(deadline));
-        match named.and_then(|name| token_of(key, &name)) {
+        match named.and_then(|name| name_of(key, &name)) {
             Ok(Some(name)) if seen.insert(name.clone()) => partitions.push(Partition { key: name, record }),
             Ok(Some(_)) => {}
             Ok(None) => nameless.push(key.error("yields nothing that names a partition".to_owned())),

@@ -13,6 +13,7 @@ use super::partition::{self, Partition};
 use super::reader::Reader;
 use super::report::{Failure, ReadError, RunError, RunReport, Warning};
 use super::selection::Selection;
+use super::walk::Parents;
 use crate::jq::Scope;
 use crate::plan::Stream;
 use crate::wire::ClientError;
@@ -126,7 +127,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             partitions.truncate(self.most.partitions);
             complete = false;
         }
-        let mut records = Vec::new();
+        let mut parents = Parents::default();
         let mut pages = Pages { first: true, last_partition: false, complete, history: false };
         if partitions.is_empty() && complete {
             pages.last_partition = true;
@@ -134,7 +135,7 @@ impl<'a, S: PageSink> Run<'a, S> {
         }
         for (place, partition) in partitions.iter().enumerate() {
             pages.last_partition = place + 1 == partitions.len();
-            match self.partition(index, &stream, partition, &mut pages, &mut records).await? {
+            match self.partition(index, &stream, partition, &mut pages, &mut parents).await? {
                 Ok(()) => {}
                 Err(ReadError::Client(ClientError::SkipPartition { reason, .. })) => {
                     self.warn(&stream, partition, [(Warning::Skipped(reason), 1)].into()).await?;
@@ -147,7 +148,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             }
         }
         if stream.is_parent {
-            self.read.insert(index, ReadStream { records, complete: pages.complete });
+            self.read.insert(index, ReadStream { records: parents.records, complete: pages.complete });
         }
         Ok(())
     }

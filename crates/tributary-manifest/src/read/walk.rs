@@ -14,11 +14,43 @@ use super::page::PageSink;
 use super::partition::Partition;
 use super::report::{ReadError, Warning};
 use super::run::{Deferred, Run};
-use crate::plan::{PageFacts, Position, Step, Strategy, Stream, Token, Walk};
+use crate::jq;
+use crate::plan::{PageFacts, Position, Step, Strategy, Stream, Walk};
 use crate::wire::ClientError;
 
 /// How often a walk of one partition may begin anew because the API lost its place.
 const MOST_RESETS: u32 = 3;
+/// How many pages without any record one walk takes one after the other: an API that names a next
+/// page each time would be asked for ever.
+const MOST_EMPTY: u32 = 1_000;
+/// The most records of a stream that others are read for: each takes a request of its own, and all of
+/// them are in memory until then.
+const MOST_PARENTS: usize = 100_000;
+/// And what they may take as JSON, in bytes.
+const MOST_PARENTS_BYTES: usize = 256 * 1024 * 1024;
+
+/// What a run has read of a stream that others are read for.
+#[derive(Default)]
+pub(super) struct Parents {
+    pub records: Vec<Val>,
+    bytes: usize,
+}
+
+impl Parents {
+    /// Adds those of a page; an error where they are more than any run can go through.
+    pub(super) fn add(&mut self, mut more: Vec<Val>) -> Result<(), ReadError> {
+        self.bytes += more.iter().map(|record| jq::to_json(record).len()).sum::<usize>();
+        self.records.append(&mut more);
+        if self.records.len() <= MOST_PARENTS && self.bytes <= MOST_PARENTS_BYTES {
+            return Ok(());
+        }
+        Err(ReadError::Paging(format!(
+            "it lists more records than other streams can be read for (at most {MOST_PARENTS}, of {} MiB): \
+             have `records` select those that matter, or ask for fewer",
+            MOST_PARENTS_BYTES / (1024 * 1024)
+        )))
+    }
+}
 
 /// How far a partition has come in this run.
 struct Course {
@@ -28,8 +60,10 @@ struct Course {
     walk: Walk,
     listed: Listed,
     occurrences: Occurrences,
-    /// Of the pages of this walk.
-    tokens: HashSet<Token>,
+    /// Digests of the tokens of this walk's pages: a token may be long, and pages many.
+    tokens: HashSet<[u8; 32]>,
+    /// Pages without a record, up to the last one.
+    empty: u32,
     /// Whether the next page is the first after what an earlier run read.
     resumed: bool,
     resets: u32,
@@ -47,6 +81,7 @@ impl Course {
             walk,
             occurrences: Occurrences::new(),
             tokens: HashSet::new(),
+            empty: 0,
             resumed,
             resets: 0,
         }
@@ -60,6 +95,7 @@ impl Course {
     fn begin_anew(&mut self, stream: &Stream) {
         (self.resumed, self.resets) = (false, self.resets + 1);
         self.tokens.clear();
+        self.empty = 0;
         self.occurrences.clear();
         self.walk = stream.begin(&self.position, Utc::now());
         self.listed = Listed::by(&self.walk);
@@ -67,6 +103,7 @@ impl Course {
 
     fn pass(&mut self, facts: PageFacts) {
         self.resumed = false;
+        self.empty = if facts.count == 0 { self.empty + 1 } else { 0 };
         self.walk.newest = self.walk.newest.max(facts.times.map(|(_, latest)| latest));
         self.walk.fingerprint = Some(facts.fingerprint);
         self.position.mark = facts.mark.or(self.position.mark.take());
@@ -76,8 +113,13 @@ impl Course {
     /// or nothing. `false` says that it was the last.
     fn goes_on(&mut self, stream: &Stream, step: Step, old: bool) -> Result<bool, ReadError> {
         if let (Step::Go(token), false) = (step, old) {
-            if !self.tokens.insert(token.clone()) {
+            if !self.tokens.insert(token.digest()) {
                 return Err(ReadError::Paging("the pages go in a circle".to_owned()));
+            }
+            if self.empty > MOST_EMPTY {
+                return Err(ReadError::Paging(format!(
+                    "{MOST_EMPTY} pages in a row hold no record, and yet name a next one"
+                )));
             }
             self.walk.token = Some(token);
             return Ok(true);
@@ -89,6 +131,7 @@ impl Course {
         };
         self.listed.until = next.until;
         self.tokens.clear();
+        self.empty = 0;
         self.walk = next;
         Ok(true)
     }
@@ -112,7 +155,7 @@ impl<S: PageSink> Run<'_, S> {
         stream: &Arc<Stream>,
         partition: &Partition,
         pages: &mut Pages,
-        records: &mut Vec<Val>,
+        parents: &mut Parents,
     ) -> Result<Result<(), ReadError>, S::Error> {
         let position = match self.position(stream, partition).await? {
             Ok(position) => position,
@@ -127,7 +170,9 @@ impl<S: PageSink> Run<'_, S> {
                 Ok(None) => continue,
                 Err(error) => return Ok(Err(error)),
             };
-            records.append(&mut reading.parents);
+            if let Err(error) = parents.add(std::mem::take(&mut reading.parents)) {
+                return Ok(Err(error));
+            }
             let goes_on = match course.goes_on(stream, step, old) {
                 Ok(goes_on) => goes_on,
                 Err(error) => return Ok(Err(error)),

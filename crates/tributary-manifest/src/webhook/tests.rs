@@ -201,4 +201,7 @@ async fn what_is_not_understood_has_everything_read() {
     assert_eq!(triggered(triggers, JSON, "not JSON").await, [of("feed", None)]);
     let triggers = "[{ stream: feed, partition: .body.account }]";
     assert_eq!(triggered(triggers, JSON, r#"{"account":[7]}"#).await, [of("feed", None)]);
+    // the name of no account that there is: no index could hold it
+    let long = format!(r#"{{"account":"{}"}}"#, "x".repeat(1_001));
+    assert_eq!(triggered(triggers, JSON, &long).await, [of("feed", None)]);
 }

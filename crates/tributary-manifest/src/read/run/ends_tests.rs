@@ -166,3 +166,18 @@ async fn an_api_that_ignores_the_number_of_the_page_is_not_read_as_if_it_had_one
         }
     }
 }
+
+#[tokio::test]
+async fn an_api_that_names_a_next_page_for_ever_and_sends_nothing_is_not_asked_for_ever() {
+    let fake = Fake::start(|n, _| fake::json(json!({"items": [], "next": format!("page {n}")}))).await;
+    let error = refused(&fake, &by_cursor(".next", "")).await;
+    assert!(error.contains("1000 pages in a row hold no record"), "{error}");
+    assert_eq!(fake.received().len(), 1_001);
+}
+
+#[tokio::test]
+async fn a_next_page_that_no_request_could_name_is_an_error_and_is_not_kept() {
+    let fake = Fake::start(|_, _| fake::json(json!({"items": [row(1)], "next": "x".repeat(20_000)}))).await;
+    let error = refused(&fake, &by_cursor(".next", "")).await;
+    assert!(error.contains("paging.next") && error.contains("20000 bytes"), "{error}");
+}

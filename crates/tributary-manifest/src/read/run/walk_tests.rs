@@ -492,3 +492,34 @@ async fn a_record_that_is_only_named_and_not_there_is_told() {
     let kept = &memory.cursors[&("feed".to_owned(), String::new())];
     assert_eq!(kept["mark"], "1", "an event without an id does not hide the one before");
 }
+
+#[tokio::test]
+async fn a_partition_whose_name_cannot_be_kept_is_told_and_stops_no_other() {
+    let streams = format!(
+        "  - {{ name: accounts, request: {{ path: /accounts }}, records: '.[]' }}\n  \
+         - {{ name: feed, resource: transactions, for_each: accounts, partition: .id, \
+              request: {{ path: '/feed/{{id}}' }}, records: '.[]', map: {MAP} }}\n"
+    );
+    let fake = bank(|received| match received.path.as_str() {
+        "/accounts" => fake::json(json!([{"id": "x".repeat(1_001)}, {"id": "a"}])),
+        _ => fake::json(json!([{"id": "t"}])),
+    })
+    .await;
+    let mut memory = Memory::default();
+    let error = failure(connection_of(&fake.url, &streams).run(&mut memory).await);
+    assert!(error.contains("a name of 1001 bytes; at most 1000"), "{error}");
+    assert_eq!(ids(&memory), ["t"]);
+}
+
+#[test]
+fn parents_are_counted_by_number_and_by_size() {
+    let numbers = |n: usize| (0..n).map(|n| Val::from(n as isize)).collect::<Vec<_>>();
+    let mut many = super::super::walk::Parents::default();
+    assert!(many.add(numbers(100_000)).is_ok());
+    let error = many.add(numbers(1)).unwrap_err().to_string();
+    assert!(error.contains("at most 100000"), "{error}");
+    let mut large = super::super::walk::Parents::default();
+    let megabytes = |n: usize| vec![Val::from("x".repeat(n * 1024 * 1024))];
+    assert!(large.add(megabytes(200)).is_ok());
+    assert!(large.add(megabytes(60)).is_err());
+}
