@@ -44,7 +44,7 @@ end::text[];
 
 -- One wake-up per statement and provider; PostgreSQL folds equal ones of a transaction.
 create function track_new_accounts() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set jit = off as $$
 begin
   insert into changes (provider, resource, id, created_at, backfill, body)
   select n.provider, tg_table_name, n.id, n.created_at, writes_backfill(),
@@ -60,7 +60,7 @@ end $$;
 -- has no parent to wait for, and each status its own createdAt; a refund that names the provider's
 -- id of the movement belongs to the order's payment.
 create function track_new_transactions() returns trigger
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set jit = off as $$
 begin
   insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
   select n.provider, 'transactions', n.id,
@@ -88,7 +88,8 @@ end $$;
 -- The plan is kept from the first statement, perhaps of one row; nested loops would be
 -- quadratic for a later one of many.
 create function track_changed_transactions() returns trigger
-language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off as $$
+language plpgsql security definer set search_path = public, pg_temp set enable_nestloop = off
+set jit = off as $$
 begin
   insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
   select n.provider, 'transactions', n.id,

@@ -41,30 +41,15 @@ const ABOUT_SEVERAL: [(&str, &str); 27] = [
         "select provider , auth_digest from provider_tokens where key_id is distinct from $1",
         "what is encrypted anew is so for all providers, by who may",
     ),
-    (
-        "from provider_tokens group by key_id",
-        "counts by key of encryption, for who has to rotate",
-    ),
-    (
-        "from raw_records group by key_id",
-        "counts by key of encryption, for who has to rotate",
-    ),
-    (
-        "from quarantine group by key_id",
-        "counts by key of encryption, for who has to rotate",
-    ),
+    ("from provider_tokens group by key_id", "counts by key of encryption, for who has to rotate"),
+    ("from raw_records group by key_id", "counts by key of encryption, for who has to rotate"),
+    ("from quarantine group by key_id", "counts by key of encryption, for who has to rotate"),
     (
         "select digest from api_keys where revoked_at is null and",
         "which digests are some key's, at the start: opens nothing",
     ),
-    (
-        "select id from payment_refusals where last_at < $1",
-        "one retention for all providers",
-    ),
-    (
-        "delete from payment_refusals where id in ()",
-        "one retention for all providers",
-    ),
+    ("select id from payment_refusals where last_at < $1", "one retention for all providers"),
+    ("delete from payment_refusals where id in ()", "one retention for all providers"),
     ("from api_keys where $1 :: text is null or provider = $1", "operators list, of one provider or all"),
     (
         "from payment_orders o where ( $1 :: text is null or o.provider = $1 )",

@@ -56,8 +56,16 @@ async fn open_orders_of_a_provider_whose_file_is_gone_are_counted_and_spoken_of(
     read_log_until(&mut server, "nobody carries these payments on").await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let gauge = "tributary_abandoned_payments";
-    let metrics =
-        async || client.get(format!("http://{}/metrics", place.operator(&address))).send().await.unwrap().text().await.unwrap();
+    let metrics = async || {
+        client
+            .get(format!("http://{}/metrics", place.operator(&address)))
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+    };
     let counted = async {
         while !metrics().await.lines().any(|line| line == format!("{gauge} 1")) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
