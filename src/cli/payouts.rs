@@ -1,17 +1,20 @@
 //! `tributary payouts`: payouts and transfers, seen by the operator.
 
+mod decide;
+mod show;
+
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::database::{Database, Login};
-use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
-use super::{CommandResult, Common, secret};
-use crate::store::payment_orders::{self, Decided, Order, Resolution};
+use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::{CommandResult, Common};
+use crate::store::payment_orders::{self, Order};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::unmatched_records;
-use crate::store::{StoreError, payment_audit};
+use decide::{accept_secret, approve, reject, resolve};
+use show::{described, show};
 use tributary_domain::{OrderState, ProviderName};
 
 #[derive(Subcommand)]
@@ -235,216 +238,6 @@ fn refusal_row(refusal: &KeptRefusal) -> [String; 7] {
         refusal.idempotency_key.clone().unwrap_or_else(|| "-".to_owned()),
         refusal.detail.clone(),
     ]
-}
-
-/// An order as programs read it.
-fn described(order: &Order) -> Value {
-    json!({"id": order.id, "idempotency_key": order.idempotency_key, "provider": order.provider.as_str(),
-        "kind": order.kind, "amount": order.amount.to_string(), "asset": order.asset,
-        "source_account_id": order.source_account_id, "destination_account_id": order.destination_account_id,
-        "description": order.description, "metadata": order.metadata, "created_at": order.created_at,
-        "state": order.state.as_str(), "status": order.status, "status_at": order.status_at,
-        "reason": order.reason, "attempt": order.attempt, "tries": order.tries,
-        "first_sent_at": order.first_sent_at, "last_sent_at": order.last_sent_at,
-        "provider_key": order.provider_key, "request": order.request,
-        "provider_payment_id": order.provider_payment_id,
-        "provider_reference": order.provider_reference, "placed_by": order.placed_by,
-        "approvals_needed": order.approvals_needed, "approved_by": order.approved_by})
-}
-
-async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResult {
-    let order = find(database, order).await?;
-    let audit = payment_audit::of_order(&database.pool, order.id).await?;
-    if form.output == Output::Json {
-        let mut shown = described(&order);
-        shown["audit"] = json!(audit);
-        table::json(&shown);
-        return Ok(());
-    }
-    let field = |name: &str, value: &str| println!("{name:16} {}", printable(value));
-    let optional = |name: &str, value: &Option<String>| {
-        if let Some(value) = value {
-            field(name, value);
-        }
-    };
-    field("id", &order.id.to_string());
-    field("idempotency key", &order.idempotency_key);
-    field("provider", order.provider.as_str());
-    field("kind", order.kind.as_str());
-    field("amount", &format!("{} {}", order.amount, order.asset));
-    field("from", &order.source_account_id);
-    field("to", &order.destination_account_id);
-    optional("description", &order.description);
-    field("ordered", &format!("{} by {}", time(order.created_at), order.placed_by));
-    field("state", order.state.as_str());
-    field("status", &format!("{} since {}", order.status.as_str(), time(order.status_at)));
-    optional("reason", &order.reason);
-    field("attempt", &order.attempt.to_string());
-    field("sent", &sent(&order));
-    field("provider key", &order.provider_key);
-    for (name, member) in [("request", "url"), ("body", "body")] {
-        optional(name, &order.request[member].as_str().map(str::to_owned));
-    }
-    optional("provider id", &order.provider_payment_id);
-    optional("provider ref", &order.provider_reference);
-    if order.approvals_needed > 1 {
-        field("approvals", &format!("{} persons have to approve", order.approvals_needed));
-    }
-    optional("approved by", &order.approved_by);
-    println!();
-    for change in audit {
-        println!("{}  {}: {}", time(change.at), printable(&change.actor), printable(&change.what));
-        for line in changes(change.before.as_ref(), change.after.as_ref()) {
-            println!("    {}", printable(&line));
-        }
-    }
-    Ok(())
-}
-
-/// When the attempt's request was sent: where to look for it at the provider.
-fn sent(order: &Order) -> String {
-    match (order.first_sent_at, order.last_sent_at) {
-        (Some(first), Some(last)) if order.tries > 1 => {
-            format!("{} times, from {} to {}", order.tries, time(first), time(last))
-        }
-        (Some(first), _) => time(first),
-        _ => "not yet".to_owned(),
-    }
-}
-
-/// What was ordered, which never changes and is shown above.
-const ORDERED: [&str; 15] = [
-    "id",
-    "provider",
-    "kind",
-    "idempotency_key",
-    "fingerprint",
-    "asset",
-    "amount",
-    "source_account_id",
-    "destination_account_id",
-    "description",
-    "metadata",
-    "request",
-    "created_at",
-    "placed_by",
-    "approvals_needed",
-];
-
-/// A line for each member that a change set, or made another.
-fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
-    let text = |value: &Value| match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let Some(after) = after.and_then(Value::as_object) else { return Vec::new() };
-    let line = |(name, value): (&String, &Value)| match before {
-        Some(before) => Some(format!("{name}: {} -> {}", text(&before[name.as_str()]), text(value))),
-        None => (!value.is_null() && !ORDERED.contains(&name.as_str()))
-            .then(|| format!("{name}: {}", text(value))),
-    };
-    after.iter().filter_map(line).collect()
-}
-
-/// What the database refused a decision with, in its own words.
-fn said(error: StoreError) -> String {
-    error.refusal().map_or_else(|| error.to_string(), str::to_owned)
-}
-
-async fn approve(database: &Database, order: &str) -> CommandResult {
-    let order = find(database, order).await?;
-    let decided = payment_orders::approve(&database.pool, order.id).await.map_err(|error| {
-        match error.broke("payment_approvals_pkey") {
-            true => format!("{}: you have approved it already", order.id),
-            false => said(error),
-        }
-    })?;
-    match decided {
-        None => return Err(format!("there is no order {} any more", order.id).into()),
-        Some(Decided { state: OrderState::Held, agreed, needed }) => {
-            println!("{} is approved by {agreed} of {needed} persons", order.id);
-        }
-        Some(_) => println!("{} is sent within a second, if an instance of `tributary serve` runs", order.id),
-    }
-    Ok(())
-}
-
-async fn reject(database: &Database, order: &str, reason: &str) -> CommandResult {
-    let order = find(database, order).await?;
-    if !payment_orders::reject(&database.pool, order.id, reason).await.map_err(said)? {
-        return Err(match order.state {
-            OrderState::Recorded => {
-                format!("{} is being sent at this moment: try again in a few seconds", order.id)
-            }
-            state => {
-                format!("{} is {state}: it can only be rejected while it is held or was never sent", order.id)
-            }
-        }
-        .into());
-    }
-    println!("{} has failed", order.id);
-    Ok(())
-}
-
-async fn resolve(database: &Database, args: &ResolveArgs) -> CommandResult {
-    match args.outcome {
-        Outcome::Succeeded | Outcome::Look if args.reason.is_some() => {
-            return Err("--reason is for --outcome failed".into());
-        }
-        Outcome::Failed | Outcome::Look if args.payment_id.is_some() => {
-            return Err("--payment-id is for --outcome succeeded".into());
-        }
-        _ => {}
-    }
-    let order = find(database, &args.order).await?;
-    let resolution = match args.outcome {
-        Outcome::Succeeded => Resolution::Succeeded { payment_id: args.payment_id.as_deref() },
-        Outcome::Failed => {
-            let reason = args.reason.as_deref().unwrap_or_default();
-            return resolve_as_failed(database, &order, reason).await;
-        }
-        Outcome::Look => Resolution::Look,
-    };
-    let resolved = payment_orders::resolve(&database.pool, order.id, resolution).await;
-    let resolved = resolved.map_err(|error| match &args.payment_id {
-        Some(id) if error.broke("payment_orders_payment_idx") => {
-            format!("{id} is the payment of another order: nothing was changed")
-        }
-        _ => said(error),
-    })?;
-    if !resolved {
-        return Err(format!("{} is {} and not parked", order.id, order.state).into());
-    }
-    println!("{} is resolved", order.id);
-    Ok(())
-}
-
-async fn resolve_as_failed(database: &Database, order: &Order, reason: &str) -> CommandResult {
-    let decided =
-        payment_orders::fail(&database.pool, order.id, reason).await.map_err(|error| {
-            match error.broke("payment_approvals_pkey") {
-                true => format!("{}: you have said so already, another person has to agree", order.id),
-                false => said(error),
-            }
-        })?;
-    match decided {
-        None => return Err(format!("there is no order {} any more", order.id).into()),
-        Some(Decided { state: OrderState::Failed, .. }) => println!("{} is resolved", order.id),
-        Some(Decided { agreed, needed, .. }) => println!(
-            "{} has failed for {agreed} of {needed} persons: another one has to say so, too, as it may be paid \
-             again then; or have it looked up (--outcome look), and say so again if it is not found",
-            order.id
-        ),
-    }
-    Ok(())
-}
-
-async fn accept_secret(common: &Common, database: &Database) -> CommandResult {
-    let (fingerprint, news) = secret::accept(common, &database.pool).await?;
-    let is = if news { "is in use from now on" } else { "was in use already" };
-    println!("the payment secret of fingerprint {fingerprint} {is}");
-    Ok(())
 }
 
 /// The order of an id or an idempotency key.

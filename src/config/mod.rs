@@ -1,12 +1,17 @@
 //! The one place that reads the environment and the provider files.
 
+mod api;
+mod keys;
 mod payments;
 mod places;
 mod provider_file;
+mod source;
 
 use std::path::{Path, PathBuf};
 
-pub use provider_file::{FileKey, Provider, Source, manifest_of, schema};
+pub use keys::FileKey;
+pub use provider_file::{Provider, manifest_of, schema};
+pub use source::Source;
 
 /// Reads a variable of the environment.
 pub type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);

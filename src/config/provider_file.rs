@@ -1,24 +1,22 @@
 //! A provider file: who the provider is, who may call for it, and where its records come from.
 
-use std::borrow::Cow;
-use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{MapAccess, Visitor, value::MapAccessDeserializer};
-use serde::{Deserialize, Deserializer};
+use schemars::{JsonSchema, Schema};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::Lookup;
+use super::api::ApiSection;
+use super::keys::{self, FileKey, KeyEntry};
 use super::payments::PaymentsSection;
 use super::places::{LineColumn, Places};
+use super::source::Source;
 use crate::payments::Policy;
 use crate::store::feeds::FeedPace;
-use tributary_domain::{
-    ApiKeyDigest, FormanceVersion, KeyName, PaymentLimit, ProviderName, RequestLimit, Scope,
-};
+use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
 use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
@@ -39,29 +37,6 @@ pub struct Provider {
     /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
     compiled: Option<Arc<CompiledProvider>>,
-}
-
-/// A key that a file brings.
-#[derive(Debug, Clone)]
-pub struct FileKey {
-    /// What it is called in the file: its scope, if the file says nothing else.
-    pub name: String,
-    pub scope: Scope,
-    pub digest: ApiKeyDigest,
-    /// Its place in the list of the file, from 0 on.
-    pub place: usize,
-}
-
-/// Where a provider's records come from.
-#[derive(Debug, Clone)]
-pub enum Source {
-    /// They are pushed in, or written with SQL.
-    Push,
-    /// They are pulled from the provider's API, as this manifest says.
-    Pull(Box<Manifest>),
-    /// They would be pulled, but a variable that the manifest needs is not set: what is there
-    /// is served.
-    Unset,
 }
 
 /// A file that says how one provider is connected.
@@ -112,36 +87,6 @@ struct FeedSection {
     parent_wait: Period,
 }
 
-/// What each API key of the provider may ask of the API.
-#[derive(Deserialize, Default, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct ApiSection {
-    /// How many requests a second an API key may send in the long run, 1 to 1000000; 1000 if not given.
-    max_requests_per_second: Option<u32>,
-    /// How many requests an API key may send at once after a pause; ten times the limit of a second if not
-    /// given, and never less than one call of Formance's connector may need.
-    burst: Option<u32>,
-    /// How many payouts and transfers a second a key may order in the long run, 1 to 1000; 5 if not
-    /// given.
-    max_payments_per_second: Option<u32>,
-    /// How many payouts and transfers a key may order at once after a pause, 1 to 10000; twice the limit
-    /// of a second if not given.
-    payments_burst: Option<u32>,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct KeyEntry {
-    /// What the key opens: `connector` is `read` and `pay`.
-    scope: Scope,
-    /// What the key is called where it says who placed an order: lower-case letters, digits, `.`, `-`
-    /// and `_`; its scope, if not given.
-    #[serde(default)]
-    name: Option<String>,
-    /// The variable of the environment that holds the key, as `${NAME}`.
-    key: String,
-}
-
 impl Default for FeedSection {
     fn default() -> Self {
         Self { max_per_second: 100, parent_wait: Period::from_seconds(24 * 3600) }
@@ -157,54 +102,12 @@ impl FeedSection {
     }
 }
 
-/// Entries that share a second when a backlog hurries the feed, whatever its usual pace.
-const HURRIED_PER_SECOND: u32 = 2_000;
-/// Formance's page size.
-const PAGE_SIZE: u32 = 100;
-
-impl ApiSection {
-    /// The limit of a key. One call of the connector walks through the pages of a whole second,
-    /// and begins anew if one of them is refused: without room for all of them it would never end.
-    fn limit(&self, pace: FeedPace) -> Result<RequestLimit, String> {
-        let default = RequestLimit::default();
-        let per_second = self.max_requests_per_second.unwrap_or(default.per_second.get());
-        let per_second = NonZeroU32::new(per_second)
-            .filter(|per_second| per_second.get() <= 1_000_000)
-            .ok_or_else(|| format!("api.max_requests_per_second: {per_second} is not from 1 to 1000000"))?;
-        let one_call = pace.per_second.unsigned_abs().max(HURRIED_PER_SECOND).div_ceil(PAGE_SIZE) + 2;
-        let burst = self.burst.unwrap_or_else(|| one_call.max(per_second.get() * 10));
-        let burst = NonZeroU32::new(burst)
-            .filter(|burst| (one_call..=10_000_000).contains(&burst.get()))
-            .ok_or_else(|| {
-                format!(
-                    "api.burst: {burst} is not from {one_call} to 10000000; one call of Formance's connector \
-                     may need {one_call} requests in a row, and begins anew when one of them is refused"
-                )
-            })?;
-        Ok(RequestLimit { per_second, burst })
-    }
-
-    /// The limit of the payments that a key orders.
-    fn payment_limit(&self) -> Result<PaymentLimit, String> {
-        let within = |field: &str, number: u32, most: u32| {
-            NonZeroU32::new(number)
-                .filter(|number| number.get() <= most)
-                .ok_or_else(|| format!("api.{field}: {number} is not from 1 to {most}"))
-        };
-        let default = PaymentLimit::default().0.per_second.get();
-        let per_second = self.max_payments_per_second.unwrap_or(default);
-        let per_second = within("max_payments_per_second", per_second, 1_000)?;
-        let burst = self.payments_burst.unwrap_or(2 * per_second.get());
-        Ok(PaymentLimit(RequestLimit { per_second, burst: within("payments_burst", burst, 10_000)? }))
-    }
-}
-
 impl Provider {
     /// Reads the text of a provider file; `lookup` resolves the `${NAME}` of its keys. A key
     /// whose variable is not set opens nothing, and the provider's warnings say so.
     pub fn parse(text: &str, lookup: Lookup) -> Result<Self, String> {
         let file: ProviderFile = parse_yaml(text)?;
-        let (keys, mut warnings) = keys(&file.keys, lookup)?;
+        let (keys, mut warnings) = keys::keys(&file.keys, lookup)?;
         let (source, compiled) = match file.source {
             Source::Pull(manifest) => match Manifest::clone(&manifest).interpolated(lookup) {
                 Ok(manifest) => {
@@ -249,44 +152,6 @@ impl Provider {
         }
         Ok(())
     }
-}
-
-/// The keys that a file brings, and warnings of those that are not in force.
-fn keys(entries: &[KeyEntry], lookup: Lookup) -> Result<(Vec<FileKey>, Vec<String>), String> {
-    let (mut keys, mut warnings) = (Vec::<FileKey>::new(), Vec::new());
-    for (place, entry) in entries.iter().enumerate() {
-        let variable = entry.key.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
-            format!("keys[{place}].key: name a variable of the environment, such as ${{ACME_API_KEY}}; an API key itself does not belong in a file")
-        })?;
-        let name = match &entry.name {
-            Some(name) => {
-                name.parse::<KeyName>().map_err(|why| format!("keys[{place}].name: {why}"))?.to_string()
-            }
-            None => entry.scope.as_str().to_owned(),
-        };
-        match lookup(variable).filter(|key| !key.is_empty()) {
-            Some(key) if key.len() < 16 => {
-                return Err(format!(
-                    "keys[{place}].key: the value of {variable} is shorter than 16 characters"
-                ));
-            }
-            Some(key) => {
-                let key = FileKey { name, scope: entry.scope, digest: ApiKeyDigest::of(&key), place };
-                if let Some(first) = keys.iter().find(|other| other.digest == key.digest) {
-                    return Err(format!(
-                        "keys[{}] and keys[{place}] are the same key: give each a value of its own",
-                        first.place
-                    ));
-                }
-                keys.push(key);
-            }
-            None => warnings.push(format!(
-                "{variable} is not set: the API key of scope {} is not in force",
-                entry.scope.as_str()
-            )),
-        }
-    }
-    Ok((keys, warnings))
 }
 
 /// The manifest of a provider file, checked as far as it goes without variables, which are not
@@ -338,43 +203,6 @@ fn at_its_line(text: &str, error: &ManifestError) -> String {
 fn parse_yaml(text: &str) -> Result<ProviderFile, String> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
-}
-
-impl JsonSchema for Source {
-    fn schema_name() -> Cow<'static, str> {
-        "Source".into()
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [{ "const": "push" }, generator.subschema_for::<Manifest>()] })
-    }
-}
-
-impl<'de> Deserialize<'de> for Source {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SourceVisitor;
-        impl<'de> Visitor<'de> for SourceVisitor {
-            type Value = Source;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("the word push, or the manifest of an API to pull from")
-            }
-
-            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Source, E> {
-                if word == "push" {
-                    Ok(Source::Push)
-                } else {
-                    Err(E::invalid_value(serde::de::Unexpected::Str(word), &self))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Source, A::Error> {
-                Manifest::deserialize(MapAccessDeserializer::new(map))
-                    .map(|manifest| Source::Pull(Box::new(manifest)))
-            }
-        }
-        deserializer.deserialize_any(SourceVisitor)
-    }
 }
 
 #[cfg(test)]

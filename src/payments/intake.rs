@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::executor::{Executor, Payer, Route, Settings};
+use super::placed::{NotPlaced, Placed, RefusedOrder};
 use super::points::Point;
 use super::view::{self, Parties};
 use super::{OrderRequest, PaymentSecret, follow, provider_key};
@@ -19,56 +20,6 @@ use crate::store::payment_refusals::{self, Refusal};
 use crate::store::{StoreError, accounts};
 use tributary_domain::{OrderState, PaymentKind, ProviderName};
 use tributary_manifest::NotPrepared;
-
-/// What a request to pay is answered with.
-#[derive(Debug)]
-pub enum Placed {
-    Order(Box<Order>),
-    /// Another request is waiting for the outcome of the same order.
-    Busy,
-    Refused(RefusedOrder),
-    /// Nothing was recorded, for want of something that will be there again; says of what.
-    Unavailable(String),
-}
-
-/// Why nothing is paid: nothing was sent for this request, and nothing will be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedOrder {
-    /// Of HTTP.
-    pub status: u16,
-    pub title: &'static str,
-    pub detail: String,
-}
-
-/// What ends the taking of an order early.
-#[derive(Debug)]
-enum NotPlaced {
-    Refused(RefusedOrder),
-    Unavailable(String),
-    Store(StoreError),
-}
-
-impl From<StoreError> for NotPlaced {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-impl NotPlaced {
-    fn invalid(detail: String) -> Self {
-        Self::Refused(RefusedOrder { status: 400, title: "Invalid request", detail })
-    }
-
-    fn not_found(detail: String) -> Self {
-        Self::Refused(RefusedOrder { status: 404, title: "Not found", detail })
-    }
-
-    fn too_much(sum: &str) -> Self {
-        Self::invalid(format!(
-            "payments.limits: with {sum} ordered today already, it exceeds the limit of a day"
-        ))
-    }
-}
 
 /// Takes and carries out orders. Cheap to clone.
 #[derive(Clone)]

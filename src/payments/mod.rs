@@ -13,6 +13,7 @@ mod executor;
 mod follow;
 mod intake;
 mod order;
+mod placed;
 mod points;
 mod policy;
 mod provider_key;
@@ -22,8 +23,9 @@ mod view;
 mod worker;
 
 pub use executor::{Payer, Settings};
-pub use intake::{Payments, Placed, RefusedOrder};
+pub use intake::Payments;
 pub use order::{Invalid, OrderRequest};
+pub use placed::{Placed, RefusedOrder};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};
 pub use secret::PaymentSecret;
