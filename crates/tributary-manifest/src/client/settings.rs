@@ -88,7 +88,9 @@ fn system_tls() -> Result<ClientConfig, String> {
     if let Some(config) = SYSTEM.get() {
         return Ok(config.clone());
     }
-    let unusable = |error: rustls::Error| format!("the certificates that this system trusts: {error}");
+    let unusable = |error: rustls::Error| {
+        format!("the certificates that this system trusts: {error}; install ca-certificates")
+    };
     let provider = CryptoProvider::get_default().ok_or("TLS has no cryptography")?;
     let verifier = Verifier::new(Arc::clone(provider)).map_err(unusable)?;
     let config = ClientConfig::builder_with_provider(Arc::clone(provider))
