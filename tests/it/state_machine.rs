@@ -6,6 +6,7 @@
 //! A failure shrinks, and is written to proptest-regressions so that it is run again first.
 //! PROPTEST_CASES sets how many histories are run; SOAK_MINUTES runs for that long.
 
+mod balances;
 mod counts;
 mod faults;
 mod provider;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use sqlx::{Connection, Executor, PgConnection};
 use tributary_formance::Kind;
 
+use self::balances::Balances;
 use self::counts::Counts;
 use self::faults::Work;
 use self::provider::{Provider, is_of_provider};
@@ -133,6 +135,7 @@ struct World {
     sessions: Vec<Session>,
     consumers: Vec<Consumer>,
     provider: Provider,
+    balances: Balances,
     /// Who terminates backends.
     admin: PgConnection,
     /// Versions of committed transactions, by record, in the order of its row lock.
@@ -161,11 +164,13 @@ impl World {
             consumers.push(Consumer::with_page_size(&app, Kind::Transactions, form, size).await);
         }
         let admin = connect(&app.url).await;
+        let balances = Balances::new(&app).await;
         Self {
             app,
             sessions,
             consumers,
             provider: Provider::new(seed),
+            balances,
             admin,
             acknowledged: BTreeMap::new(),
             pages: Vec::new(),
@@ -212,6 +217,12 @@ impl World {
                 self.consumers[*consumer].poll().await;
             }
             Step::Page { page, size } => self.keep_page(*page, *size).await,
+        }
+    }
+
+    async fn take_beside(&mut self, step: &balances::Step) {
+        for (what, times) in self.balances.take(&self.app, step).await {
+            self.counts.fire(what, times);
         }
     }
 
@@ -344,6 +355,8 @@ impl World {
             );
         }
         self.check_pages().await;
+        let held = self.balances.finish(&self.app).await;
+        self.counts.fire("balances_held_between_answers", held);
         self.counts.histories = 1;
         self.counts
     }
@@ -369,12 +382,15 @@ async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.unwrap()
 }
 
-fn run_history(seed: u64, steps: &[Step]) -> Counts {
+fn run_history(seed: u64, steps: &[(Step, Option<balances::Step>)]) -> Counts {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut world = World::new(seed).await;
-        for step in steps {
+        for (step, beside) in steps {
             world.take(step).await;
+            if let Some(beside) = beside {
+                world.take_beside(beside).await;
+            }
         }
         world.finish().await
     })
@@ -382,7 +398,8 @@ fn run_history(seed: u64, steps: &[Step]) -> Counts {
 
 fn run_histories(config: Config, total: &RefCell<Counts>) {
     let mut runner = TestRunner::new(config);
-    let histories = (any::<u64>(), prop::collection::vec(step(), 5..60));
+    let step = (step(), prop::option::weighted(0.6, balances::step()));
+    let histories = (any::<u64>(), prop::collection::vec(step, 5..60));
     let result = runner.run(&histories, |(seed, steps)| {
         let counts = std::panic::catch_unwind(|| run_history(seed, &steps)).map_err(|panic| {
             TestCaseError::fail(panic.downcast_ref::<String>().cloned().unwrap_or_default())

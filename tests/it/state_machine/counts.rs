@@ -15,7 +15,11 @@ pub struct Counts {
 }
 
 /// Everything that a run has to have met.
-const KINDS: [&str; 11] = [
+const KINDS: [&str; 15] = [
+    "balances_asked",
+    "balances_held_between_answers",
+    "balances_late",
+    "balances_together",
     "clock_back",
     "clock_forward",
     "full_page_kept",
