@@ -304,7 +304,7 @@ async fn a_lease_is_given_back_however_often_the_database_refuses_it() {
     let (upstream, app, file) = setup("", &["payments"]).await;
     app.sql(
         "create sequence refusals;
-         create function refuse() returns trigger language plpgsql as $$ begin
+         create function refuse() returns trigger language plpgsql security definer as $$ begin
            if nextval('refusals') <= 3 then raise exception 'no' using errcode = '53300'; end if;
            return new;
          end $$;

@@ -30,7 +30,7 @@ use crate::support::app::new_test_key;
 use crate::support::load::Load;
 use crate::support::logins;
 use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
-use crate::support::till::{MANIFEST, TOKEN, impatient, small_bank};
+use crate::support::till::{MANIFEST, SECRET, TOKEN, impatient, small_bank};
 use crate::support::{edited, records, server};
 
 const RESTARTS: usize = 20;
@@ -83,6 +83,7 @@ impl Scene {
             .env("ACME_KEY", FILE_KEY)
             .env("STARLING_URL", &self.bank_running.url)
             .env("STARLING_TOKEN", TOKEN)
+            .env("TRIBUTARY_PAYMENT_SECRET", SECRET)
             .env("NOTIFY_SOCKET", &self.told_at)
             .env("TRIBUTARY_LISTEN", &self.address)
             .env("TRIBUTARY_LAME_DUCK", "0s")

@@ -88,7 +88,7 @@ async fn a_lease_that_cannot_be_kept_alive_for_its_time_is_given_up() {
     let (_upstream, app, _) = pulled().await;
     let (proxied, proxy) = behind_proxy(&app).await;
     let one = instance("one", SECOND);
-    let held = RenewedLease::take(&proxied.pool, app.name(), "g", &one).await.unwrap().unwrap();
+    let held = RenewedLease::take(&proxied.service, app.name(), "g", &one).await.unwrap().unwrap();
     let lost = held.lost();
     proxy.fall_silent();
     tokio::time::timeout(10 * SECOND, lost.cancelled()).await.expect("its holder hears of it");
@@ -107,7 +107,7 @@ async fn the_housekeeper_goes_on_when_a_silent_database_answers_again() {
     let app = TestApp::new().await;
     let (proxied, proxy) = behind_proxy(&app).await;
     let of_provider = ProviderRetention { provider: app.name().clone(), raw: None, longest_budget: None };
-    let housekeeper = Housekeeper::new(proxied.pool.clone(), vec![of_provider], Retention::default());
+    let housekeeper = Housekeeper::new(proxied.service.clone(), vec![of_provider], Retention::default());
     housekeeper.forget(Utc::now()).await.unwrap();
     app.sql(
         "insert into sync_runs (id, provider, stream_group, started_at, finished_at, status)
@@ -133,7 +133,7 @@ async fn the_housekeeper_goes_on_when_a_silent_database_answers_again() {
 async fn an_order_is_carried_out_once_however_silent_the_database_was() {
     let till = Till::open(Policy::GUARD).await;
     let (proxied, proxy) = behind_proxy(&till.app).await;
-    let payments = till.payments_over(&proxied.pool, "one", quick());
+    let payments = till.payments_over(&proxied.service, "one", quick());
     let app = TestApp::paying(&till.app, payments.clone());
     let stop = tokio_util::sync::CancellationToken::new();
     let working = tokio::spawn(payments.worker().run(stop.clone()));
@@ -212,11 +212,11 @@ async fn the_server_ends_what_a_vanished_client_left_behind() {
         ("lock_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "1min"),
     ] {
-        assert_eq!(setting(&proxied.pool, name).await, value, "{name}");
+        assert_eq!(setting(&proxied.service, name).await, value, "{name}");
     }
     let mut holder = app.pool.begin().await.unwrap();
     sqlx::query("lock table quarantine in access exclusive mode").execute(&mut *holder).await.unwrap();
-    let mut waiting = proxied.pool.acquire().await.unwrap();
+    let mut waiting = proxied.service.acquire().await.unwrap();
     sqlx::query("set lock_timeout = '50ms'").execute(&mut *waiting).await.unwrap();
     let refused = sqlx::query("select count(*) from quarantine").execute(&mut *waiting).await.unwrap_err();
     assert!(

@@ -55,7 +55,7 @@ fn compiled(app: &TestApp, file: &str) -> Arc<CompiledProvider> {
 /// What pulls the provider of `file` into the database of `app`.
 pub fn puller(app: &TestApp, file: &str, name: &str) -> Puller {
     let instance = instance(name, Duration::from_secs(3600));
-    Puller::new(app.pool.clone(), compiled(app, file), instance)
+    Puller::new(app.service.clone(), compiled(app, file), instance)
 }
 
 /// A scheduler at work.
@@ -67,7 +67,7 @@ pub struct Working {
 impl Working {
     /// Starts one that pulls the provider of `file`.
     pub fn start(app: &TestApp, file: &str, instance: Instance) -> Self {
-        let scheduler = Scheduler::new(app.pool.clone(), compiled(app, file), instance);
+        let scheduler = Scheduler::new(app.service.clone(), compiled(app, file), instance);
         let stop = CancellationToken::new();
         Self { task: tokio::spawn(scheduler.run(stop.clone())), stop }
     }
