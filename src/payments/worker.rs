@@ -78,14 +78,7 @@ impl Worker {
         if lost > 0 {
             tracing::error!(lost, "an instance ended while it sent payments: their outcomes are looked up");
         }
-        for (provider, payer) in &executor.payers {
-            let after = payer.policy.expire_after;
-            let held = payment_orders::hold_again(&executor.pool, provider, after, &executor.owner).await?;
-            if held > 0 {
-                tracing::error!(%provider, held, "payments were not sent in time and wait for an approval \
-                    (again): see `tributary payouts list --state held`");
-            }
-        }
+        self.hold_overdue().await?;
         let names: Vec<&str> = executor.payers.keys().map(|name| name.as_str()).collect();
         let room = AT_ONCE.saturating_sub(running.len());
         let claim = Claim {
@@ -115,8 +108,25 @@ impl Worker {
         Ok(claimed)
     }
 
+    /// Sends orders that were not sent in time back to whoever approves.
+    async fn hold_overdue(&self) -> Result<(), StoreError> {
+        let Executor { pool, owner, payers, .. } = &*self.executor;
+        let times: Vec<_> = payers.iter().map(|(name, payer)| (name, payer.policy.expire_after)).collect();
+        let overdue = soon(payment_orders::overdue(pool, &times)).await?;
+        for (provider, after) in
+            times.into_iter().filter(|(name, _)| overdue.iter().any(|o| o == name.as_str()))
+        {
+            let held = soon(payment_orders::hold_again(pool, provider, after, owner)).await?;
+            if held > 0 {
+                tracing::error!(%provider, held, "payments were not sent in time and wait for an approval \
+                    (again): see `tributary payouts list --state held`");
+            }
+        }
+        Ok(())
+    }
+
     /// Says which open orders no file carries on.
-    pub async fn remind(&self) {
+    async fn remind(&self) {
         let Ok(counts) = soon(payment_orders::open_counts(&self.executor.pool)).await else { return };
         for open in counts.iter().filter(|open| self.executor.route(&open.provider, open.kind).is_none()) {
             tracing::error!(provider = %open.provider, kind = %open.kind, state = %open.state,

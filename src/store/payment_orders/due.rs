@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::postgres::types::PgInterval;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -80,6 +81,27 @@ pub async fn expire(pool: &PgPool, actor: &str) -> Result<u64, StoreError> {
                       order by id for update skip locked)"
     );
     change_order(pool, Act { actor, what: "claim expired: its instance did not renew it" }, change).await
+}
+
+/// Which of `providers` have orders that were not sent within the time that stands beside them: one probe of
+/// an index each, in one statement, as this is asked all the time and there hardly ever is one.
+pub async fn overdue(
+    pool: &PgPool,
+    providers: &[(&ProviderName, Duration)],
+) -> Result<Vec<String>, StoreError> {
+    let names: Vec<&str> = providers.iter().map(|(name, _)| name.as_str()).collect();
+    let times: Vec<PgInterval> = providers.iter().map(|(_, time)| interval(*time)).collect();
+    let overdue = sqlx::query_scalar!(
+        r#"select p.provider as "provider!" from unnest($1::text[], $2::interval[]) p (provider, after)
+           where exists (select from payment_orders o
+             where o.provider = p.provider and o.state in ('recorded', 'held')
+               and o.waits_since <= clock_timestamp() - p.after)"#,
+        &names as _,
+        &times as _
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(overdue)
 }
 
 /// Sends the orders of the provider that were not sent within `after` back to a person, be they held

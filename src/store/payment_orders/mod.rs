@@ -192,7 +192,8 @@ mod place;
 pub use attempt::{Bounds, Passed, failed, refused, sending, unknown, unsent};
 pub use by_hand::{Decided, Resolution, approve, fail, reject, resolve};
 pub use due::{
-    claim_due, expire, hold_again, later, look_up_again, note_lookup, open_counts, park, park_at_once,
+    claim_due, expire, hold_again, later, look_up_again, note_lookup, open_counts, overdue, park,
+    park_at_once,
 };
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};
