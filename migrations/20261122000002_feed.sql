@@ -36,6 +36,8 @@ create table feed (
   position bigint not null constraint feed_position_positive check (position > 0),
   published_at timestamptz not null,
   id text not null,
+  -- of a transaction, as in the body
+  status text,
   body json not null,
   -- since when its names and metadata are empty: erase_record, the only change that there is
   erased_at timestamptz,
@@ -43,7 +45,7 @@ create table feed (
   constraint feed_published_at_key unique (provider, resource, published_at)
 );
 -- by status, too: a version takes the date that its status had first, however many versions there are
-create index feed_id_idx on feed (provider, resource, id, (body ->> 'status'), position);
+create index feed_id_idx on feed (provider, resource, id, status, position);
 
 -- The clock of each feed. Its row lock chains all publications.
 create table feeds (
