@@ -26,8 +26,9 @@ pub async fn upsert(
          )
          insert into balances as b (provider, account_id, asset, amount, at, provider_at)
          select $1, i.account_id, i.asset, i.amount, i.at, i.at
-         from incoming i
-         left join balances b on b.provider = $1 and b.account_id = i.account_id and b.asset = i.asset
+         from incoming i left join lateral (
+           select b.asset, b.amount, b.provider_at from balances b
+           where b.provider = $1 and b.account_id = i.account_id and b.asset = i.asset limit 1) b on true
          where b.asset is null or (b.provider_at > i.at is not true
            and (b.amount <> i.amount or i.at > coalesce(b.provider_at, '-infinity')))
          order by i.account_id, i.asset

@@ -8,7 +8,8 @@ use super::{StoreError, Tally};
 use tributary_domain::{ProviderName, RecordId, Transaction};
 
 /// Upserts transactions of distinct ids. Rows as they are stored already are left out before
-/// the upsert, so that a repeated sync locks and writes nothing; a row older than the stored
+/// the upsert, so that a repeated sync locks and writes nothing. They are looked up one by one, by the key: a
+/// plan that joins may read the whole table for each page. A row older than the stored
 /// one (by the provider's time) is dropped, so that a slow sync cannot undo a webhook. Sorted
 /// by id, so that two of them cannot deadlock. Identity, type and `created_at` stay as first seen.
 pub async fn upsert(
@@ -38,7 +39,10 @@ pub async fn upsert(
            source_account_id, destination_account_id, created_at, metadata, provider_updated_at)
          select $1, i.id, i.related_id, i.type, i.status, i.asset, i.amount, i.source_id, i.destination_id,
                 i.created_at, i.metadata, i.provider_updated_at
-         from incoming i left join transactions t on t.provider = $1 and t.id = i.id
+         from incoming i left join lateral (
+           select t.id, t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata,
+                  t.provider_updated_at
+           from transactions t where t.provider = $1 and t.id = i.id limit 1) t on true
          where t.id is null or (
            t.provider_updated_at > i.provider_updated_at is not true and (
              (t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use jaq_json::Val;
 
+use super::ahead::Ahead;
 use super::ask::{Fetched, Wanted};
 use super::follow_up::Listed;
 use super::hand_over::Pages;
@@ -53,13 +54,13 @@ impl Parents {
 }
 
 /// How far a partition has come in this run.
-struct Course {
+pub(super) struct Course {
     position: Position,
     /// The position that is asked from, which stands still meanwhile.
-    asked: Position,
-    walk: Walk,
+    pub asked: Position,
+    pub walk: Walk,
     listed: Listed,
-    occurrences: Occurrences,
+    pub occurrences: Occurrences,
     /// Digests of the tokens of this walk's pages: a token may be long, and pages many.
     tokens: HashSet<[u8; 32]>,
     /// Pages without a record, up to the last one.
@@ -163,8 +164,9 @@ impl<S: PageSink> Run<'_, S> {
         };
         pages.history = stream.keeps_position() && !position.complete;
         let mut course = Course::new(stream, position);
-        for _ in 0..self.most.pages {
-            let page = self.next_page(index, stream, partition, &mut course).await?;
+        let mut ahead = None;
+        for more in (0..self.most.pages).rev() {
+            let page = self.next_page(index, stream, partition, &mut course, ahead.take()).await?;
             let (mut reading, step, old) = match page {
                 Ok(Some(page)) => page,
                 Ok(None) => continue,
@@ -178,9 +180,15 @@ impl<S: PageSink> Run<'_, S> {
                 Err(error) => return Ok(Err(error)),
             };
             let cursor = course.kept(stream, goes_on);
+            if goes_on && more > 0 {
+                let page = (reading, cursor);
+                ahead =
+                    self.hand_over_and_read_on(index, stream, partition, page, pages, &mut course).await?;
+                continue;
+            }
             if goes_on {
                 self.hand_over(stream, partition, reading, cursor, pages, false).await?;
-                continue;
+                break;
             }
             if stream.waits_for_children() {
                 let (partition, position) = (partition.clone(), course.position.to_json());
@@ -197,27 +205,31 @@ impl<S: PageSink> Run<'_, S> {
         Ok(Ok(()))
     }
 
-    /// Reads the next page of `course`; `None` where the walk begins anew instead.
+    /// The next page of `course`, read by now where it is `ahead`; `None` where the walk begins anew instead.
     async fn next_page(
         &mut self,
         index: usize,
         stream: &Arc<Stream>,
         partition: &Partition,
         course: &mut Course,
+        ahead: Ahead,
     ) -> Result<Result<Option<(Reading, Step, bool)>, ReadError>, S::Error> {
         let next_known = self.next_known(index, stream).await?;
         let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_known };
-        let Fetched { mut reading, facts, step, old, names_next } =
-            match self.reader.page(wanted, &mut course.occurrences).await {
-                Ok(fetched) => fetched,
-                Err(error) if course.may_begin_anew(&error) => {
-                    let warning = Warning::BegunAnew(error.to_string());
-                    self.warn(stream, partition, [(warning, 1)].into()).await?;
-                    course.begin_anew(stream);
-                    return Ok(Ok(None));
-                }
-                Err(error) => return Ok(Err(error)),
-            };
+        let read = match ahead {
+            Some(read) => read,
+            None => self.reader.page(wanted, &mut course.occurrences).await,
+        };
+        let Fetched { mut reading, facts, step, old, names_next } = match read {
+            Ok(fetched) => fetched,
+            Err(error) if course.may_begin_anew(&error) => {
+                let warning = Warning::BegunAnew(error.to_string());
+                self.warn(stream, partition, [(warning, 1)].into()).await?;
+                course.begin_anew(stream);
+                return Ok(Ok(None));
+            }
+            Err(error) => return Ok(Err(error)),
+        };
         if names_next && !next_known {
             self.note_next(index, stream).await?;
         }
