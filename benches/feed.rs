@@ -26,7 +26,7 @@ async fn main() -> Result<()> {
     let folder =
         std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bench-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("providers"))?;
-    std::fs::write(folder.join("providers/acme.yaml"), "provider: acme\nsource: push\n")?;
+    std::fs::write(folder.join("providers/acme.yaml"), "provider: acme\npush: all\n")?;
     let bench = Bench::start(&folder).await?;
     let mut baseline = Baseline::read()?;
     let result = bench.measure(versions, &mut baseline).await;

@@ -271,13 +271,11 @@ mod tests {
     fn what_is_served_is_what_the_file_was_compiled_to() {
         let file = "
 provider: acme
-source:
-  base_url: https://bank.example
-  auth: { bearer: token }
-  every: 1m
-  webhook: { check: { header: { name: X-Secret, value: s3cret } }, triggers: [{ stream: all }] }
-  streams:
-    - { name: all, resource: accounts, request: { path: /all }, records: '.[]', map: . }
+api: https://bank.example
+auth: { bearer: token }
+every: 1m
+webhook: { header: { name: X-Secret, value: s3cret }, reads: all }
+pull: { accounts: { all: { get: /all, rows: ., map: . } } }
 ";
         let provider = Provider::parse(file, &|_| None).unwrap();
         let compiled = Arc::clone(provider.compiled().unwrap());

@@ -116,7 +116,7 @@ def many_providers(postgres, template, report):
         raise Failed("providers/starling.yaml names its provider otherwise: see benches/own/serving.py")
     kinds = {
         f"{PUSHED:,} pushed providers": (PUSHED, {
-            f"p{n}.yaml": f"provider: p{n}\nsource: push\n" for n in range(PUSHED)}),
+            f"p{n}.yaml": f"provider: p{n}\npush: all\n" for n in range(PUSHED)}),
         f"{STARLING_COPIES} copies of Starling's file": (STARLING_COPIES, {
             f"s{n}.yaml": starling.replace("\nprovider: starling\n", f"\nprovider: s{n}\n")
             for n in range(STARLING_COPIES)}),

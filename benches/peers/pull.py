@@ -16,13 +16,13 @@ SYNC = ROOT / "benches" / "peers" / "sync"
 TOKEN = "the-token-of-the-bench"
 OURS, DLT = "tributary sync", "dlt rest_api"
 # Mercury allows some 5 requests a second, which is all that would be measured
-UNHURRIED = (r"rate_limit: \{ per_second: 5 \}", "rate_limit: { per_second: 1000 }")
+UNHURRIED = (r"limits: \{ pace: 5/s \}", "limits: { pace: 1000/s }")
 
 
 def provider_file():
     text, changed = re.subn(*UNHURRIED, (ROOT / "providers" / "mercury.yaml").read_text())
     if changed != 1:
-        raise Failed("providers/mercury.yaml has another rate_limit: see UNHURRIED in benches/peers/pull.py")
+        raise Failed("providers/mercury.yaml has other limits: see UNHURRIED in benches/peers/pull.py")
     return providers("mercury", {"mercury.yaml": text})
 
 

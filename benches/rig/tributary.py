@@ -12,8 +12,8 @@ BINARY = Path(os.environ.get("TRIBUTARY") or ROOT / "target" / "release" / "trib
 # A key that the provider's file names; of 16 characters at least. It opens a scratch database.
 FILE_KEY = "a-key-of-the-bench-alone"
 ACME = """provider: acme
-source: push
-api: { max_requests_per_second: 1000000 }
+push: all
+callers: { requests: 1000000/s }
 keys:
   - { scope: connector, key: "${BENCH_KEY}" }
 """

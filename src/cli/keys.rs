@@ -97,7 +97,7 @@ fn require_provider(common: &Common, provider: &ProviderName) -> CommandResult {
     let folder = common.providers.display();
     Err(format!(
         "no file in {folder} declares the provider {provider}: write {folder}/{provider}.yaml with the two lines \
-         `provider: {provider}` and `source: push`, or name another folder with --providers"
+         `provider: {provider}` and `push: all`, or name another folder with --providers"
     )
     .into())
 }

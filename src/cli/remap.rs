@@ -18,7 +18,7 @@ use tributary_domain::ProviderName;
 
 #[derive(Args)]
 #[command(after_help = "Example:
-  tributary remap acme --stream payments    after a change to its `map`, without any request
+  tributary remap acme --stream payments    after a change to its fields, without any request
 
 Needs `keep_raw` in the provider's file, set before the records came. Exit code as of `tributary sync`.")]
 pub struct RemapArgs {

@@ -60,7 +60,7 @@ pub async fn of_server(
         }
         (None, Place::Variable, _) => {
             return Err(format!(
-                "a provider file allows payouts (payments.limits), and {VARIABLE} is not set: give every instance \
+                "a provider file allows payouts (pay.limits), and {VARIABLE} is not set: give every instance \
                  the same secret of at least 32 bytes, and keep it as long as the database. `{HOW}` makes one"
             )
             .into());

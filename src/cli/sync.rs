@@ -81,7 +81,7 @@ pub fn pulled(common: &Common, name: &ProviderName) -> Result<(Manifest, Arc<Com
     let provider = provider.ok_or_else(|| format!("no file in {folder} declares the provider {name}"))?;
     match (&provider.source, provider.compiled()) {
         (Source::Pull(manifest), Some(compiled)) => Ok((Manifest::clone(manifest), Arc::clone(compiled))),
-        (Source::Push, _) => Err(format!("{name} is not pulled: its file says `source: push`").into()),
+        (Source::Push, _) => Err(format!("{name} is not pulled: its file says `push: all`").into()),
         (Source::Unset | Source::Pull(_), _) => {
             Err(format!("{name}: {}", provider.warnings.join("; ")).into())
         }

@@ -1,17 +1,20 @@
 //! The one place that reads the environment and the provider files.
 
-mod api;
+mod callers;
 mod keys;
 mod payments;
-mod places;
 mod provider_file;
+mod reference;
 mod source;
+mod uses;
 
 use std::path::{Path, PathBuf};
 
 pub use keys::FileKey;
-pub use provider_file::{Provider, manifest_of, schema};
+pub use provider_file::{Provider, manifest_of, schema, try_examples};
+pub use reference::reference;
 pub use source::Source;
+pub use uses::beside;
 
 /// Reads a variable of the environment.
 pub type Lookup<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
@@ -59,7 +62,7 @@ pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, Co
     for path in provider_files(folder)? {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| ConfigError::File { path: path.clone(), error })?;
-        let provider = Provider::parse(&text, lookup)
+        let provider = Provider::parse_beside(&text, lookup, &|name| uses::beside(folder, name))
             .map_err(|message| ConfigError::Invalid { path: path.clone(), message })?;
         if let Some((first, _)) = providers.iter().find(|(_, other)| other.name == provider.name) {
             return Err(ConfigError::Twice {

@@ -1,4 +1,4 @@
-//! The section `payments:` of a provider file.
+//! The section `pay:` of a provider file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -70,20 +70,18 @@ impl PaymentsSection {
     /// What it says, in minor units.
     pub fn policy(self) -> Result<Policy, String> {
         if self.limits.as_ref().is_some_and(Vec::is_empty) {
-            return Err(
-                "payments.limits: lists no asset: list what may be paid, or leave `limits` out, and \
+            return Err("pay.limits: lists no asset: list what may be paid, or leave `limits` out, and \
                         nothing is"
-                    .to_owned(),
-            );
+                .to_owned());
         }
         if self.source_accounts.as_ref().is_some_and(BTreeSet::is_empty) {
-            return Err("payments.source_accounts: lists no account: list those that may pay, or leave \
+            return Err("pay.source_accounts: lists no account: list those that may pay, or leave \
                         `source_accounts` out, and every account may"
                 .to_owned());
         }
         let mut limits = BTreeMap::new();
         for (i, entry) in self.limits.into_iter().flatten().enumerate() {
-            let wrong = |error: RecordError| format!("payments.limits[{i}].{error}");
+            let wrong = |error: RecordError| format!("pay.limits[{i}].{error}");
             let amount = |field, text: Option<String>| {
                 text.map(|text| Amount::parse_unsigned(field, &text)).transpose().map_err(wrong)
             };
@@ -91,11 +89,11 @@ impl PaymentsSection {
             match entry.approvals {
                 Some(_) if entry.require_approval_above.is_none() => {
                     return Err(format!(
-                        "payments.limits[{i}].approvals: say above which amount, by require_approval_above"
+                        "pay.limits[{i}].approvals: say above which amount, by require_approval_above"
                     ));
                 }
                 Some(persons) if !(1..=10).contains(&persons) => {
-                    return Err(format!("payments.limits[{i}].approvals: take 1 to 10 persons"));
+                    return Err(format!("pay.limits[{i}].approvals: take 1 to 10 persons"));
                 }
                 _ => {}
             }
@@ -106,16 +104,16 @@ impl PaymentsSection {
                 approvals: entry.approvals,
             };
             if limits.insert(asset.as_str().to_owned(), limit).is_some() {
-                return Err(format!("payments.limits[{i}].asset: {} is listed twice", asset.as_str()));
+                return Err(format!("pay.limits[{i}].asset: {} is listed twice", asset.as_str()));
             }
         }
         let guard = self.retry_guard.as_duration();
         if guard < LEAST_GUARD {
-            return Err(format!("payments.retry_guard: take at least {}s", LEAST_GUARD.as_secs()));
+            return Err(format!("pay.retry_guard: take at least {}s", LEAST_GUARD.as_secs()));
         }
         let expire_after = self.expire_after.as_duration();
         if expire_after < LEAST_EXPIRY {
-            return Err("payments.expire_after: take at least 1m".to_owned());
+            return Err("pay.expire_after: take at least 1m".to_owned());
         }
         Ok(Policy { limits, source_accounts: self.source_accounts, guard, expire_after })
     }

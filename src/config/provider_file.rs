@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use schemars::generate::SchemaSettings;
-use schemars::transform::RecursiveTransform;
-use schemars::{JsonSchema, Schema};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Lookup;
-use super::api::ApiSection;
+use super::callers::{CallersSection, per_second};
 use super::keys::{self, FileKey, KeyEntry};
 use super::payments::PaymentsSection;
-use super::places::{LineColumn, Places};
 use super::source::Source;
+use super::uses::{self, Descriptions};
 use crate::payments::Policy;
 use crate::store::feeds::FeedPace;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
+use tributary_manifest::language::{self, Mistake, Mistakes, Node, Rate};
 use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
@@ -39,16 +38,16 @@ pub struct Provider {
     compiled: Option<Arc<CompiledProvider>>,
 }
 
-/// A file that says how one provider is connected.
+/// What a file says of this service: who the provider is to it, and who calls it.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct ProviderFile {
+struct ServiceFile {
     /// The provider's name: lower-case letters, digits, `-` and `_`.
     #[schemars(with = "String")]
     provider: ProviderName,
-    /// Where the records come from: the word `push`, where they are pushed in or written with SQL,
-    /// or how the provider's API is pulled.
-    source: Source,
+    /// `all`: records are pushed in or written with SQL, and nothing is pulled.
+    #[serde(default)]
+    push: Option<Push>,
     /// The Formance that polls, and what it understands.
     #[serde(default)]
     formance: FormanceSection,
@@ -57,14 +56,23 @@ struct ProviderFile {
     feed: FeedSection,
     /// How many requests each API key of the provider may send.
     #[serde(default)]
-    api: ApiSection,
-    /// What may be paid through this service, and from which accounts.
-    #[serde(default)]
-    payments: PaymentsSection,
+    callers: CallersSection,
     /// Keys with which the API of this service is called, beside those that
     /// `tributary keys create` made.
     #[serde(default)]
     keys: Vec<KeyEntry>,
+}
+
+/// The fields of a [`ServiceFile`]: the rest of a file is of the provider's API.
+const OF_SERVICE: [&str; 6] = ["provider", "push", "formance", "feed", "callers", "keys"];
+/// Those of a [`PaymentsSection`] in `pay`.
+const OF_POLICY: [&str; 4] = ["limits", "source_accounts", "retry_guard", "expire_after"];
+
+/// What may be pushed.
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Push {
+    All,
 }
 
 /// The Formance that polls.
@@ -80,8 +88,8 @@ struct FormanceSection {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct FeedSection {
-    /// How many changes share one second of the feed at most, 1 to 1000000; 100 if not given.
-    max_per_second: i32,
+    /// How many changes share one second of the feed at most, 1/s to 1000000/s; 100/s if not given.
+    pace: Rate,
     /// How long a child waits for its parent before it is published without it; 24h if
     /// not given.
     parent_wait: Period,
@@ -89,48 +97,134 @@ struct FeedSection {
 
 impl Default for FeedSection {
     fn default() -> Self {
-        Self { max_per_second: 100, parent_wait: Period::from_seconds(24 * 3600) }
+        Self {
+            pace: Rate { count: 100, per: Period::from_seconds(1) },
+            parent_wait: Period::from_seconds(24 * 3600),
+        }
     }
 }
 
 impl FeedSection {
     fn pace(&self) -> Result<FeedPace, String> {
-        if !(1..=1_000_000).contains(&self.max_per_second) {
-            return Err(format!("feed.max_per_second: {} is not from 1 to 1000000", self.max_per_second));
+        let pace = per_second("feed.pace", self.pace, 1_000_000)?;
+        let per_second = i32::try_from(pace.get()).map_err(|error| error.to_string())?;
+        Ok(FeedPace { per_second, parent_wait: self.parent_wait.as_duration() })
+    }
+}
+
+/// A file in its parts.
+struct Parts {
+    service: ServiceFile,
+    policy: PaymentsSection,
+    /// What is said of the API, as the file that describes it says it; `None` of a provider that is
+    /// not pulled.
+    api: Option<Described>,
+}
+
+/// What is said of an API.
+struct Described {
+    node: Node,
+    manifest: Manifest,
+    /// The variables of a description that another file uses, and its name.
+    set: Option<uses::Set>,
+    /// What rows, answers and orders become, as the file says.
+    examples: Option<Node>,
+}
+
+impl Parts {
+    /// Reads the text of a file. The error is everything that is wrong with it.
+    fn of(text: &str, descriptions: Descriptions) -> Result<Self, Mistakes> {
+        let mut node = Node::parse(text)?;
+        let mut mistakes = Mistakes::default();
+        let own = node.take_members(&OF_SERVICE);
+        let examples = node.take("examples");
+        let policy = match node.get_mut("pay") {
+            Some(pay) => {
+                let policy = pay.take_members(&OF_POLICY);
+                if pay.members().is_empty() {
+                    node.take("pay");
+                }
+                policy
+            }
+            None => Node::mapping(node.at),
+        };
+        let service: Option<ServiceFile> = language::form(&own, "", &mut mistakes);
+        let policy: Option<PaymentsSection> = language::form(&policy, "pay", &mut mistakes);
+        let pushed = service.as_ref().is_some_and(|service| service.push.is_some());
+        if let Some(member) = node.members().first().filter(|_| pushed) {
+            let why = "belongs to a provider that is pulled, and `push: all` says that this one is not";
+            mistakes.add(Mistake { at: member.at, field: member.name.clone(), why: why.to_owned() });
+            return Err(mistakes.or(()).err().unwrap_or_default());
         }
-        Ok(FeedPace { per_second: self.max_per_second, parent_wait: self.parent_wait.as_duration() })
+        let api = match (node.get("uses").is_some(), pushed) {
+            (true, _) => uses::described(node, descriptions).map(|(node, set)| (node, Some(set))).map(Some),
+            (false, true) => Ok(None),
+            (false, false) => Ok(Some((node, None))),
+        };
+        let api = api.and_then(|api| {
+            let described = |(node, set): (Node, Option<uses::Set>)| {
+                let manifest =
+                    language::read(&node).map_err(|mistakes| uses::in_description(mistakes, set.as_ref()))?;
+                Ok(Described { node, manifest, set, examples: examples.clone() })
+            };
+            api.map(described).transpose()
+        });
+        match (api, service, policy) {
+            (Ok(api), Some(service), Some(policy)) => mistakes.or(Self { service, policy, api }),
+            (api, ..) => {
+                for mistake in api.err().iter().flat_map(Mistakes::iter) {
+                    mistakes.add(mistake.clone());
+                }
+                Err(mistakes.or(()).err().unwrap_or_else(|| Mistake::at(own.at, "it cannot be read").into()))
+            }
+        }
     }
 }
 
 impl Provider {
     /// Reads the text of a provider file; `lookup` resolves the `${NAME}` of its keys. A key
-    /// whose variable is not set opens nothing, and the provider's warnings say so.
+    /// whose variable is not set opens nothing, and the provider's warnings say so. Of other descriptions it
+    /// can use those that ship.
     pub fn parse(text: &str, lookup: Lookup) -> Result<Self, String> {
-        let file: ProviderFile = parse_yaml(text)?;
-        let (keys, mut warnings) = keys::keys(&file.keys, lookup)?;
-        let (source, compiled) = match file.source {
-            Source::Pull(manifest) => match Manifest::clone(&manifest).interpolated(lookup) {
-                Ok(manifest) => {
-                    let compiled = CompiledProvider::new(&file.provider, &manifest);
-                    let compiled = compiled.map_err(|error| at_its_line(text, &error))?;
-                    (Source::Pull(Box::new(manifest)), Some(Arc::new(compiled)))
+        Self::parse_beside(text, lookup, &|_| None)
+    }
+
+    /// As [`Provider::parse`], of a file that can use the `descriptions` beside it.
+    pub fn parse_beside(text: &str, lookup: Lookup, descriptions: Descriptions) -> Result<Self, String> {
+        let Parts { service, policy, api } =
+            Parts::of(text, descriptions).map_err(|mistakes| mistakes.to_string())?;
+        let (keys, mut warnings) = keys::keys(&service.keys, lookup)?;
+        let (source, compiled) = match api {
+            None => (Source::Push, None),
+            Some(api) => {
+                let filled = match &api.set {
+                    None => api.manifest.clone().interpolated(lookup),
+                    Some(set) => set
+                        .filled(lookup)
+                        .and_then(|set| api.manifest.clone().interpolated(|name| set.get(name).cloned())),
+                };
+                match filled {
+                    Ok(manifest) => {
+                        let compiled = CompiledProvider::new(&service.provider, &manifest)
+                            .map_err(|error| language::at_its_place(&error, &api.node).to_string())?;
+                        (Source::Pull(Box::new(manifest)), Some(Arc::new(compiled)))
+                    }
+                    Err(error) => {
+                        warnings.push(format!("nothing is pulled: {error}"));
+                        (Source::Unset, None)
+                    }
                 }
-                Err(error) => {
-                    manifest.check_without_variables().map_err(|error| at_its_line(text, &error))?;
-                    warnings.push(format!("nothing is pulled: {error}"));
-                    (Source::Unset, None)
-                }
-            },
-            other => (other, None),
+            }
         };
-        let pace = file.feed.pace()?;
+        warnings.extend(blind_payments(&source));
+        let pace = service.feed.pace()?;
         Ok(Self {
-            name: file.provider,
+            name: service.provider,
             source,
-            formance: file.formance.version,
-            limit: file.api.limit(pace)?,
-            payment_limit: file.api.payment_limit()?,
-            payments: file.payments.policy()?,
+            formance: service.formance.version,
+            limit: service.callers.limit(pace)?,
+            payment_limit: service.callers.payment_limit()?,
+            payments: policy.policy()?,
             pace,
             keys,
             warnings,
@@ -154,55 +248,95 @@ impl Provider {
     }
 }
 
+/// What is missing for a payment whose outcome is unknown to be found out about without a person.
+fn blind_payments(source: &Source) -> Vec<String> {
+    let Source::Pull(manifest) = source else { return Vec::new() };
+    let sections = [("payouts", &manifest.payouts), ("transfers", &manifest.transfers)];
+    let blind =
+        sections.into_iter().filter(|(_, section)| section.as_ref().is_some_and(|pay| pay.lookup.is_none()));
+    let told = blind.map(|(name, _)| {
+        format!("pay.{name} has no `find`: an order of which the answer is lost waits for a person to ask the provider")
+    });
+    told.collect()
+}
+
 /// The manifest of a provider file, checked as far as it goes without variables, which are not
 /// filled in.
 pub fn manifest_of(text: &str) -> Result<Manifest, String> {
-    match parse_yaml(text)?.source {
-        Source::Pull(manifest) => {
-            manifest.check_without_variables().map_err(|error| at_its_line(text, &error))?;
-            Ok(*manifest)
+    match Parts::of(text, &|_| None).map_err(|mistakes| mistakes.to_string())?.api {
+        Some(described) => Ok(described.manifest),
+        None => Err("it is not pulled: `push: all`".to_owned()),
+    }
+}
+
+/// Tries the examples of a provider file that can use the `descriptions` beside it, without a network;
+/// gives how many there are.
+pub fn try_examples(text: &str, descriptions: Descriptions) -> Result<usize, String> {
+    let described = Parts::of(text, descriptions).map_err(|mistakes| mistakes.to_string())?.api;
+    match described.as_ref().and_then(|described| Some((described, described.examples.as_ref()?))) {
+        Some((described, examples)) => {
+            language::try_examples(&described.manifest, examples).map_err(|mistakes| mistakes.to_string())
         }
-        Source::Push | Source::Unset => Err("it is not pulled: `source: push`".to_owned()),
+        None => Ok(0),
     }
 }
 
 /// The JSON Schema of a provider file, by which editors complete and check it.
-pub fn schema() -> serde_json::Value {
-    let settings = SchemaSettings::default().with_transform(RecursiveTransform(describe_variants));
-    let mut schema = settings.into_generator().into_root_schema_for::<ProviderFile>();
-    schema.insert("title".to_owned(), "A provider of Tributary".into());
-    schema.to_value()
+pub fn schema() -> Value {
+    let mut generator = SchemaGenerator::default();
+    let service = ServiceFile::json_schema(&mut generator).to_value();
+    let mut properties = members(&service, "properties");
+    properties.extend(language::schema(&mut generator));
+    properties.extend(uses::schema());
+    let mut pay = PaymentsSection::json_schema(&mut generator).to_value();
+    if let Some(of_pay) = pay["properties"].as_object_mut() {
+        of_pay.extend(language::pay_schema(&mut generator).map(|(name, form)| (name.to_owned(), form)));
+    }
+    pay["description"] =
+        "What may be paid through this service, and how it is ordered at the provider.".into();
+    properties.insert("pay".to_owned(), pay);
+    let mut definitions: Map<String, Value> = generator.take_definitions(true).into_iter().collect();
+    language::take_none(&mut definitions);
+    let mut schema = serde_json::json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A provider of Tributary",
+        "description": "A file that says how one provider is connected.",
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["provider"],
+        "properties": properties,
+        "$defs": definitions,
+    });
+    describe_variants(&mut schema);
+    schema
+}
+
+fn members(schema: &Value, name: &str) -> Map<String, Value> {
+    schema[name].as_object().cloned().unwrap_or_default()
 }
 
 /// Gives the property that says which of several forms is written (`kind: page`, or the only one
 /// there is) the description of that form: editors show those of properties alone.
-fn describe_variants(schema: &mut Schema) {
-    let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) else { return };
-    for variant in variants {
-        let Some(description) = variant.get("description").cloned() else { continue };
-        let Some(properties) = variant.get_mut("properties").and_then(Value::as_object_mut) else { continue };
-        let alone = properties.len() == 1;
-        for property in properties.values_mut().filter_map(Value::as_object_mut) {
-            if alone || property.contains_key("const") {
-                property.entry("description").or_insert_with(|| description.clone());
+fn describe_variants(schema: &mut Value) {
+    if let Some(variants) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        for variant in variants {
+            let Some(description) = variant.get("description").cloned() else { continue };
+            let Some(properties) = variant.get_mut("properties").and_then(Value::as_object_mut) else {
+                continue;
+            };
+            let alone = properties.len() == 1;
+            for property in properties.values_mut().filter_map(Value::as_object_mut) {
+                if alone || property.contains_key("const") {
+                    property.entry("description").or_insert_with(|| description.clone());
+                }
             }
         }
     }
-}
-
-/// What is wrong, with the line of the field that it is about.
-fn at_its_line(text: &str, error: &ManifestError) -> String {
-    let (stream, field) = error.place();
-    match Places::of(text).and_then(|places| places.of_source(stream, field)) {
-        Some(LineColumn { line, column }) => format!("line {line}, column {column}: {error}"),
-        None => error.to_string(),
+    match schema {
+        Value::Object(members) => members.values_mut().for_each(describe_variants),
+        Value::Array(items) => items.iter_mut().for_each(describe_variants),
+        _ => {}
     }
-}
-
-/// Without the lines around a mistake: they may hold a token that somebody wrote into the file.
-fn parse_yaml(text: &str) -> Result<ProviderFile, String> {
-    let options = serde_saphyr::options! { with_snippet: false };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
@@ -215,7 +349,7 @@ mod tests {
 
     #[test]
     fn the_smallest_file_is_two_lines() {
-        let provider = parse("provider: acme\nsource: push\n").unwrap();
+        let provider = parse("provider: acme\npush: all\n").unwrap();
         assert_eq!(provider.name.as_str(), "acme");
         assert_eq!(provider.formance, FormanceVersion::Current);
         assert_eq!(
@@ -226,9 +360,9 @@ mod tests {
 
     #[test]
     fn versions_are_read_with_and_without_quotes() {
-        for text in ["3.1", "\"3.1\"", "v3.1"] {
+        for text in ["3.1", "\"3.1\""] {
             let provider =
-                parse(&format!("provider: acme\nsource: push\nformance: {{ version: {text} }}\n")).unwrap();
+                parse(&format!("provider: acme\npush: all\nformance: {{ version: {text} }}\n")).unwrap();
             assert_eq!(provider.formance, FormanceVersion::V3_1);
         }
     }
@@ -236,7 +370,7 @@ mod tests {
     #[test]
     fn keys_come_from_the_environment_only() {
         let file = |key: &str| {
-            format!("provider: acme\nsource: push\nkeys:\n  - {{ scope: connector, key: \"{key}\" }}\n")
+            format!("provider: acme\npush: all\nkeys:\n  - {{ scope: connector, key: \"{key}\" }}\n")
         };
         assert_eq!(parse(&file("${ACME_KEY}")).unwrap().keys.len(), 1);
         let unset = parse(&file("${OTHER}")).unwrap();
@@ -248,7 +382,7 @@ mod tests {
     fn a_key_that_a_file_brings_twice_is_refused_with_both_places() {
         let key =
             |scope: &str, more: &str| format!("  - {{ scope: {scope}, key: \"${{ACME_KEY}}\"{more} }}\n");
-        let file = |keys: &[String]| format!("provider: acme\nsource: push\nkeys:\n{}", keys.concat());
+        let file = |keys: &[String]| format!("provider: acme\npush: all\nkeys:\n{}", keys.concat());
         let error = parse(&file(&[key("connector", ""), key("ingest", "")])).unwrap_err();
         assert!(error.contains("keys[0] and keys[1]") && !error.contains("0123456789abcdef"), "{error}");
         let named = |name: &str| parse(&file(&[key("pay", &format!(", name: {name}"))]));
@@ -257,124 +391,141 @@ mod tests {
         assert!(named("'a b'").unwrap_err().contains("keys[0].name"));
     }
 
-    fn limit(api: &str) -> Result<(u32, u32), String> {
-        let provider = parse(&format!("provider: acme\nsource: push\n{api}\n"))?;
+    fn limit(callers: &str) -> Result<(u32, u32), String> {
+        let provider = parse(&format!("provider: acme\npush: all\n{callers}\n"))?;
         Ok((provider.limit.per_second.get(), provider.limit.burst.get()))
     }
 
     #[test]
     fn a_limit_of_requests_has_room_for_a_call_of_the_connector() {
         assert_eq!(limit(""), Ok((1_000, 10_000)));
-        assert_eq!(limit("api: { max_requests_per_second: 200 }"), Ok((200, 2_000)));
-        assert_eq!(limit("api: { max_requests_per_second: 1 }"), Ok((1, 22)));
-        assert_eq!(limit("api: { max_requests_per_second: 5, burst: 22 }"), Ok((5, 22)));
-        assert_eq!(
-            limit("feed: { max_per_second: 1000000 }\napi: { max_requests_per_second: 5 }"),
-            Ok((5, 10_002))
-        );
+        assert_eq!(limit("callers: { requests: 200/s }"), Ok((200, 2_000)));
+        assert_eq!(limit("callers: { requests: 1/s }"), Ok((1, 22)));
+        assert_eq!(limit("callers: { requests: 5/s, burst: 22 }"), Ok((5, 22)));
+        assert_eq!(limit("feed: { pace: 1000000/s }\ncallers: { requests: 5/s }"), Ok((5, 10_002)));
     }
 
     #[test]
     fn few_payments_are_ordered_at_once_unless_the_file_says_more() {
-        let limit = |api: &str| {
-            let limit = parse(&format!("provider: acme\nsource: push\n{api}\n")).unwrap().payment_limit.0;
+        let limit = |callers: &str| {
+            let provider = parse(&format!("provider: acme\npush: all\n{callers}\n")).unwrap();
+            let limit = provider.payment_limit.0;
             (limit.per_second.get(), limit.burst.get())
         };
         assert_eq!(limit(""), (5, 10));
-        assert_eq!(limit("api: { max_payments_per_second: 50 }"), (50, 100));
-        assert_eq!(limit("api: { payments_burst: 1 }"), (5, 1));
+        assert_eq!(limit("callers: { payments: 50/s }"), (50, 100));
+        assert_eq!(limit("callers: { payments_burst: 1 }"), (5, 1));
     }
 
     #[test]
     fn a_limit_that_makes_no_sense_is_refused_with_what_does() {
-        for (api, told) in [
-            ("{ max_requests_per_second: 0 }", "api.max_requests_per_second: 0 is not from 1 to 1000000"),
-            ("{ max_requests_per_second: 1000001 }", "1000001 is not from 1"),
-            ("{ max_requests_per_second: -1 }", "line 3"),
-            ("{ max_requests_per_second: fast }", "line 3"),
-            ("{ burst: 0 }", "api.burst: 0 is not from 22 to 10000000"),
+        for (callers, told) in [
+            ("{ requests: 0/s }", "callers.requests: take 1/s to 1000000/s"),
+            ("{ requests: 1000001/s }", "callers.requests: take 1/s"),
+            ("{ requests: 60/m }", "callers.requests: take 1/s"),
+            ("{ requests: fast }", "line 3, column 22: callers.requests: is not written"),
+            ("{ burst: 0 }", "callers.burst: 0 is not from 22 to 10000000"),
             ("{ burst: 21 }", "may need 22 requests in a row"),
-            ("{ burst: 10000001 }", "api.burst: 10000001"),
-            ("{ max_per_second: 5 }", "max_per_second"),
-            ("{ max_payments_per_second: 0 }", "api.max_payments_per_second: 0 is not from 1 to 1000"),
-            ("{ payments_burst: 10001 }", "api.payments_burst: 10001 is not from 1 to 10000"),
+            ("{ burst: 10000001 }", "callers.burst: 10000001"),
+            ("{ reqests: 5/s }", "`requests` is meant?"),
+            ("{ payments: 0/s }", "callers.payments: take 1/s to 1000/s"),
+            ("{ payments_burst: 10001 }", "callers.payments_burst: 10001 is not from 1 to 10000"),
         ] {
-            let error = limit(&format!("api: {api}")).unwrap_err();
-            assert!(error.contains(told), "{api}: {error}");
+            let error = limit(&format!("callers: {callers}")).unwrap_err();
+            assert!(error.contains(told), "{callers}: {error}");
         }
-        let error = limit("feed: { max_per_second: 5000 }\napi: { burst: 51 }").unwrap_err();
+        let error = limit("feed: { pace: 5000/s }\ncallers: { burst: 51 }").unwrap_err();
         assert!(error.contains("from 52"), "{error}");
     }
 
+    const PULLED: &str =
+        "provider: acme\napi: ${ACME_URL}\nauth: none\nevery: 1m\nmoney: { minor: .a, currency: .c }\n";
+
     #[test]
-    fn a_mistake_in_a_manifest_is_named_with_its_line_and_what_to_do() {
-        let file = |streams: &str| {
-            format!(
-                "provider: acme\nsource:\n  base_url: ${{ACME_URL}}\n  auth: none\n  every: 1m\n  streams:\n{streams}"
-            )
-        };
-        for (streams, about) in [
-            (
-                "    - name: a\n      resource: accounts\n      request: { path: /a }\n      records: .[]\n      map: '{'\n",
-                ["line 11, column 7", "map of stream a"],
-            ),
-            (
-                "    - name: a\n      resource: accounts\n      request: { path: /a }\n      records: .[]\n",
-                ["line 7, column 7", "give both or none"],
-            ),
-            (
-                "    - name: a\n      resource: accounts\n      request: { path: /a }\n      recods: .[]\n",
-                ["line 10", "recods"],
-            ),
+    fn mistakes_are_told_all_at_once_with_their_lines_and_what_to_do() {
+        let file = format!(
+            "{PULLED}pull:\n  accounts:\n    get: /a\n    rows: .list[\n    id: .id\n  transactions:\n    gte: /t\n    rows: .list\n"
+        );
+        let error = parse(&file).unwrap_err();
+        for told in [
+            "line 9, column 5: pull.accounts.rows: expected",
+            "line 8, column 5: pull.accounts: `name` is missing",
+            "line 12, column 5: pull.transactions.gte: there is no such field: `get` is meant?",
         ] {
-            let error = parse(&file(streams)).unwrap_err();
-            assert!(about.iter().all(|part| error.contains(part)), "{error}");
+            assert!(error.contains(told), "{told}\n{error}");
         }
+    }
+
+    #[test]
+    fn one_description_serves_many_connections_each_with_its_own_variables() {
+        let description =
+            format!("{PULLED}pull:\n  accounts: {{ get: /a, rows: ., id: .id, name: .name }}\n");
+        let environment = |name: &str| (name == "BERLIN_URL").then(|| "https://berlin.example".to_owned());
+        let used = |more: &str| {
+            let text = format!("provider: berlin\nuses: acme\n{more}");
+            Provider::parse_beside(&text, &environment, &|name| (name == "acme").then(|| description.clone()))
+        };
+        let provider = used("set: { ACME_URL: \"${BERLIN_URL}\" }\nevery: 1h\n").unwrap();
+        let Source::Pull(manifest) = provider.source else { panic!("it is pulled") };
+        assert_eq!(
+            (manifest.base_url.as_str(), provider.name.as_str()),
+            ("https://berlin.example", "berlin")
+        );
+        assert_eq!(manifest.every, Period::from_seconds(3600));
+        for (more, told) in [
+            ("", "set: is missing ACME_URL: acme asks for it"),
+            ("set: { ACME_URL: x, ACME_KEY: y }\n", "set.ACME_KEY: acme asks for no such variable"),
+            ("set: { ACME_URL: x }\nauth: none\n", "auth: is said by the description"),
+        ] {
+            let error = used(more).unwrap_err();
+            assert!(error.contains(told), "{told}: {error}");
+        }
+        let error = parse("provider: berlin\nuses: molie\n").unwrap_err();
+        assert!(error.contains("`mollie` is meant?"), "{error}");
+        let unset = used("set: { ACME_URL: \"${PARIS_URL}\" }\n").unwrap();
+        assert!(unset.warnings[0].contains("PARIS_URL"), "{:?}", unset.warnings);
     }
 
     #[test]
     fn what_may_be_paid_is_read_in_minor_units() {
-        let payments = |text: &str| parse(&format!("provider: acme\nsource: push\npayments: {text}\n"));
-        let policy = payments(
+        let pay = |text: &str| parse(&format!("provider: acme\npush: all\npay: {text}\n"));
+        let policy = pay(
             r#"{ source_accounts: [a], retry_guard: 15s, expire_after: 2h, limits: [{ asset: GBP/2, per_payment: "1000" }] }"#,
         )
         .unwrap()
         .payments;
         assert_eq!((policy.guard.as_secs(), policy.expire_after.as_secs()), (15, 7_200));
-        assert!(!parse("provider: acme\nsource: push\n").unwrap().payments.is_on(), "unless a file says so");
+        assert!(!parse("provider: acme\npush: all\n").unwrap().payments.is_on(), "unless a file says so");
         assert_eq!(policy.limits["GBP/2"].per_payment.unwrap().minor_units(), 1000);
         for (text, about) in [
-            (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "payments.limits[0].per_day"),
-            ("{ limits: [{ asset: pounds }] }", "payments.limits[0].asset"),
+            (r#"{ limits: [{ asset: GBP/2, per_day: "1.50" }] }"#, "pay.limits[0].per_day"),
+            ("{ limits: [{ asset: pounds }] }", "pay.limits[0].asset"),
             ("{ limits: [{ asset: JPY }, { asset: JPY }] }", "listed twice"),
-            (
-                "{ limits: [{ asset: JPY, approvals: 2 }] }",
-                "payments.limits[0].approvals: say above which amount",
-            ),
+            ("{ limits: [{ asset: JPY, approvals: 2 }] }", "pay.limits[0].approvals: say above which amount"),
             (
                 "{ limits: [{ asset: JPY, require_approval_above: '5', approvals: 0 }] }",
-                "payments.limits[0].approvals: take 1 to 10",
+                "pay.limits[0].approvals: write 1 to 10",
             ),
-            ("{ retry_guard: 5s }", "payments.retry_guard: take at least 12s"),
-            ("{ expire_after: 59s }", "payments.expire_after: take at least 1m"),
-            ("{ limits: [] }", "payments.limits: lists no asset"),
-            ("{ source_accounts: [] }", "payments.source_accounts: lists no account"),
-            (
-                "{ source_accounts: [], limits: [{ asset: JPY }] }",
-                "payments.source_accounts: lists no account",
-            ),
+            ("{ retry_guard: 5s }", "pay.retry_guard: take at least 12s"),
+            ("{ expire_after: 59s }", "pay.expire_after: take at least 1m"),
+            ("{ limits: [] }", "pay.limits: lists no asset"),
+            ("{ source_accounts: [] }", "pay.source_accounts: lists no account"),
+            ("{ source_accounts: [], limits: [{ asset: JPY }] }", "pay.source_accounts: lists no account"),
             ("{ limits: [{ asset: JPY, per_year: '1' }] }", "per_year"),
         ] {
-            let error = payments(text).unwrap_err();
+            let error = pay(text).unwrap_err();
             assert!(error.contains(about), "{about}: {error}");
         }
     }
 
     #[test]
     fn a_mistake_is_named_with_its_line() {
-        let error = parse("provider: acme\nsource: push\nfeed:\n  max_per_secnd: 5\n").unwrap_err();
-        assert!(error.contains("max_per_secnd") && error.contains("line 4"), "{error}");
-        assert!(parse("provider: acme\nsource: pull\n").unwrap_err().contains("push"));
-        assert!(parse("provider: Acme\nsource: push\n").unwrap_err().contains("Acme"));
+        let error = parse("provider: acme\npush: all\nfeed:\n  pase: 5/s\n").unwrap_err();
+        assert!(error.contains("pase") && error.contains("line 4"), "{error}");
+        assert!(parse("provider: acme\npush: some\n").unwrap_err().contains("write all"));
+        let both = parse("provider: acme\npush: all\nevery: 5m\n").unwrap_err();
+        assert!(both.contains("line 3, column 1: every: belongs to a provider that is pulled"), "{both}");
+        assert!(parse("provider: acme\n").unwrap_err().contains("`pull` is missing"));
+        assert!(parse("provider: Acme\npush: all\n").unwrap_err().contains("Acme"));
     }
 }

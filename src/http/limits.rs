@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn caller(provider: &str) -> Caller {
-        let file = format!("provider: {provider}\nsource: push\n");
+        let file = format!("provider: {provider}\npush: all\n");
         let served = crate::config::Provider::parse(&file, &|_| None).unwrap().into();
         let key = format!("key:{provider}").into();
         Caller { provider: provider.parse().unwrap(), served: Arc::new(served), scope: Scope::Read, key }

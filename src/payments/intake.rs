@@ -116,8 +116,8 @@ fn open<'a>(
         .ok_or_else(|| refused(format!("the manifest of provider {provider} has no section `{section}`")))?;
     if !route.payer.policy.is_on() {
         return Err(refused(format!(
-            "{section} are off: the file of provider {provider} has no `payments.limits`. Write what may be \
-             paid, in minor units, as in `payments: {{ limits: [{{ asset: GBP/2, per_payment: \"1000000\", \
+            "{section} are off: the file of provider {provider} has no `pay.limits`. Write what may be \
+             paid, in minor units, as in `pay: {{ limits: [{{ asset: GBP/2, per_payment: \"1000000\", \
              per_day: \"5000000\" }}] }}`"
         )));
     }

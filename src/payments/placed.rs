@@ -47,8 +47,6 @@ impl NotPlaced {
     }
 
     pub(super) fn too_much(sum: &str) -> Self {
-        Self::invalid(format!(
-            "payments.limits: with {sum} ordered today already, it exceeds the limit of a day"
-        ))
+        Self::invalid(format!("pay.limits: with {sum} ordered today already, it exceeds the limit of a day"))
     }
 }

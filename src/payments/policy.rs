@@ -46,14 +46,14 @@ impl Policy {
     /// Refuses what may not be paid, by itself; the error says why.
     pub fn check(&self, asset: &str, amount: Amount, source: &str) -> Result<(), String> {
         if self.source_accounts.as_ref().is_some_and(|allowed| !allowed.contains(source)) {
-            return Err(format!("payments.source_accounts: {source:?} may not pay"));
+            return Err(format!("pay.source_accounts: {source:?} may not pay"));
         }
         let limit = self.limits.get(asset);
-        let limit = limit
-            .ok_or_else(|| format!("payments.limits: {asset} is not among the assets that may be paid"))?;
+        let limit =
+            limit.ok_or_else(|| format!("pay.limits: {asset} is not among the assets that may be paid"))?;
         match limit.per_payment {
             Some(most) if amount > most => {
-                Err(format!("payments.limits: {amount} is more than {most}, the limit of one payment"))
+                Err(format!("pay.limits: {amount} is more than {most}, the limit of one payment"))
             }
             _ => Ok(()),
         }

@@ -10,10 +10,11 @@ use tributary::store;
 use tributary::sync::DatabaseShared;
 use tributary_domain::ProviderName;
 use tributary_manifest::{
-    AccessToken, CompiledProvider, EachPage, Exchange, Granted, Manifest, Secret, Shared, TokenKey,
+    AccessToken, CompiledProvider, EachPage, Exchange, Granted, Secret, Shared, TokenKey,
 };
 
 use crate::support::app::test_keys;
+use crate::support::jobs::manifest;
 use crate::support::{Strict, TestApp, edited};
 
 const ROTATING: &str = "
@@ -28,21 +29,16 @@ fn name() -> ProviderName {
 async fn instance(app: &TestApp, url: &str, fields: &str, streams: usize) -> (CompiledProvider, PgPool) {
     let pool = store::connect(&app.url, 4).await.unwrap();
     let shared = Arc::new(DatabaseShared::new(pool.clone(), name()));
-    let streams: String = (0..streams)
-        .map(|n| {
-            format!(
-                "\n- {{ name: s{n}, resource: accounts, request: {{ path: /s{n} }}, records: '.[]', map: . }}"
-            )
-        })
-        .collect();
-    let yaml = format!("base_url: {url}\nretry: {{ attempts: 3 }}\nevery: 1m{fields}\nstreams:{streams}\n");
-    let manifest: Manifest = serde_saphyr::from_str(&yaml).unwrap();
+    let streams: String =
+        (0..streams).map(|n| format!("\n    s{n}: {{ get: /s{n}, rows: ., map: . }}")).collect();
+    let file =
+        format!("provider: acme\napi: {url}\nattempts: 3\nevery: 1m{fields}\npull:\n  accounts:{streams}\n");
+    let manifest = manifest(&file);
     (CompiledProvider::with_shared(&name(), &manifest, shared).unwrap(), pool)
 }
 
 async fn rotating(app: &TestApp, bank: &Strict, first: &str, streams: usize) -> (CompiledProvider, PgPool) {
-    let fields =
-        format!("{}\nrate_limit: {{ per_second: 1000, burst: 50 }}", edited(ROTATING, "FIRST", first));
+    let fields = format!("{}\nlimits: {{ pace: 1000/s, burst: 50 }}", edited(ROTATING, "FIRST", first));
     instance(app, &bank.url, &fields, streams).await
 }
 
@@ -207,7 +203,7 @@ async fn instances_together_never_exceed_a_budget_even_if_one_is_stopped_in_betw
     let bank = Strict::start("first", usize::MAX).await;
     let fields = "
 auth: none
-rate_limit: { per_second: 1000, burst: 50, budgets: [{ requests: 5, per: 1s }, { requests: 12, per: 3s }] }";
+limits: { pace: 1000/s, burst: 50, budgets: [5/s, 12/3s] }";
     let (one, _) = instance(&app, &bank.url, fields, 8).await;
     let (two, _) = instance(&app, &bank.url, fields, 8).await;
     let (stopped, _) = instance(&app, &bank.url, fields, 100).await;
@@ -241,7 +237,7 @@ rate_limit: { per_second: 1000, burst: 50, budgets: [{ requests: 5, per: 1s }, {
 async fn a_pause_that_the_provider_asks_for_holds_for_other_instances_and_after_a_restart() {
     let app = TestApp::new().await;
     let bank = Strict::closed("7200").await;
-    for fields in ["\nauth: none", "\nauth: none\nrate_limit: { budgets: [{ requests: 100, per: 1m }] }"] {
+    for fields in ["\nauth: none", "\nauth: none\nlimits: { budgets: [100/m] }"] {
         let (instance, _) = instance(&app, &bank.url, fields, 2).await;
         let error = run(&instance).await.unwrap_err();
         assert!(error.contains("no request before") && error.contains("the provider asked"), "{error}");
@@ -253,7 +249,7 @@ async fn a_pause_that_the_provider_asks_for_holds_for_other_instances_and_after_
 async fn a_budget_that_has_no_room_for_longer_than_a_run_waits_ends_the_run_with_the_time() {
     let app = TestApp::new().await;
     let bank = Strict::start("first", usize::MAX).await;
-    let fields = "\nauth: none\nrate_limit: { budgets: [{ requests: 4, per: 1d }] }";
+    let fields = "\nauth: none\nlimits: { budgets: [4/d] }";
     for (streams, fits) in [(3, true), (3, false), (1, false)] {
         let (instance, _) = instance(&app, &bank.url, fields, streams).await;
         match run(&instance).await {

@@ -335,7 +335,7 @@ async fn pages_are_compressed_when_asked_for() {
 
 #[tokio::test]
 async fn older_formance_hears_only_words_that_it_knows() {
-    let app = TestApp::with_file("provider: acme\nsource: push\nformance: { version: \"3.1\" }\n").await;
+    let app = TestApp::with_file("provider: acme\npush: all\nformance: { version: \"3.1\" }\n").await;
     for (i, status) in [
         "PENDING",
         "SUCCEEDED",

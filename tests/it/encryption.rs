@@ -10,10 +10,10 @@ use tributary::store::quarantine::{self, Refused, RefusedRecord, Which};
 use tributary::store::{StoreError, raw_records};
 use tributary::sync::DatabaseShared;
 use tributary_domain::{Origin, ProviderName, Resource};
-use tributary_manifest::{CompiledProvider, EachPage, Manifest};
+use tributary_manifest::{CompiledProvider, EachPage};
 
 use crate::support::app::{TEST_KEYS, test_keys};
-use crate::support::jobs::{count, stream};
+use crate::support::jobs::{count, manifest, stream};
 use crate::support::process::{FILE_KEY, Place};
 use crate::support::{Strict, TestApp, Upstream, edited, records};
 
@@ -30,14 +30,14 @@ fn name(name: &str) -> ProviderName {
 /// A provider of `bank` that exchanges a refresh token, with `keys`.
 fn rotating(pool: &PgPool, provider: &str, bank: &Strict, keys: Keyring) -> CompiledProvider {
     let shared = Arc::new(DatabaseShared::new(pool.clone(), name(provider)).with_keys(keys));
-    let yaml = format!(
-        "base_url: {}\nretry: {{ attempts: 1 }}\nevery: 1m\n\
+    let file = format!(
+        "provider: bank\napi: {}\nattempts: 1\nevery: 1m\n\
          auth: {{ oauth2: {{ grant: refresh_token, token_url: /token, client_id: me, refresh_token: first }} }}\n\
-         rate_limit: {{ per_second: 1000, burst: 50 }}\nstreams:\n\
-         - {{ name: s, resource: accounts, request: {{ path: /s }}, records: '.[]', map: . }}\n",
+         limits: {{ pace: 1000/s, burst: 50 }}\n\
+         pull: {{ accounts: {{ s: {{ get: /s, rows: ., map: . }} }} }}\n",
         bank.url
     );
-    let manifest: Manifest = serde_saphyr::from_str(&yaml).unwrap();
+    let manifest = manifest(&file);
     CompiledProvider::with_shared(&name(provider), &manifest, shared).unwrap()
 }
 
@@ -177,9 +177,9 @@ async fn records_are_kept_encrypted_where_an_operator_wants_it_and_each_state_on
 async fn a_service_that_keeps_tokens_does_not_start_without_a_key() {
     let app = TestApp::new().await;
     let place = Place::new("no-key");
-    let file = "provider: bank\nsource:\n  base_url: http://127.0.0.1:1\n  every: 1m\n  \
-        auth: { oauth2: { grant: refresh_token, token_url: /t, client_id: me, refresh_token: first } }\n  \
-        streams: [{ name: s, resource: accounts, request: { path: /s }, records: '.[]', map: . }]\n";
+    let file = "provider: bank\napi: http://127.0.0.1:1\nevery: 1m\n\
+        auth: { oauth2: { grant: refresh_token, token_url: /t, client_id: me, refresh_token: first } }\n\
+        pull: { accounts: { s: { get: /s, rows: ., map: . } } }\n";
     std::fs::write(place.0.join("providers/bank.yaml"), file).unwrap();
     let serve: &[&str] = &["serve", "--listen", "127.0.0.1:0"];
     for args in [serve, &["sync", "bank"]] {
@@ -228,7 +228,7 @@ async fn what_is_encrypted_is_synced_mapped_again_and_replayed_as_ever_and_its_k
     let write = |amount: &str| {
         let mapped = edited(&payments, "amount: \"100\"", &format!("amount: ({amount})"));
         let file = format!(
-            "provider: bank\nsource:\n  base_url: {}\n  auth: {{ bearer: t }}\n  every: 1h\n  keep_raw: 30d\n  streams:\n{mapped}",
+            "provider: bank\napi: {}\nauth: {{ bearer: t }}\nevery: 1h\nkeep_raw: 30d\npull:\n  transactions:\n{mapped}",
             upstream.url
         );
         std::fs::write(place.0.join("providers/bank.yaml"), file).unwrap();

@@ -122,7 +122,7 @@ async fn without_room_the_publisher_holds_back_and_speeds_up_with_the_backlog() 
 
 #[tokio::test]
 async fn the_pace_is_set_per_provider() {
-    let app = TestApp::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 7 }\n").await;
+    let app = TestApp::with_file("provider: acme\npush: all\nfeed: { pace: 7/s }\n").await;
     app.push("transactions", &records::transactions("t", 500)).await;
     app.publish_all().await;
     check_clock(&app, "transactions", 7).await;

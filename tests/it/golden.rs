@@ -114,9 +114,9 @@ impl Gathered {
 
 /// Reads everything by `manifest`, which may go as far back as [`then`] and keeps records.
 async fn gather(manifest: &str, lookup: &(dyn Fn(&str) -> Option<String> + Sync)) -> Gathered {
-    let since_ever = regex::Regex::new(r"\bstart: \w+").unwrap();
-    let text = since_ever.replace_all(manifest, "start: 9000d");
-    let text = edited(&text, "\nsource:\n", "\nsource:\n  keep_raw: 1d\n");
+    let since_ever = regex::Regex::new(r"\bback: \w+").unwrap();
+    let text = since_ever.replace_all(manifest, "back: 9000d");
+    let text = edited(&text, "\napi: ", "\nkeep_raw: 1d\napi: ");
     let provider = Provider::parse(&text, lookup).unwrap();
     let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
     manifest.rate_limit.per_second = 1000;

@@ -155,7 +155,7 @@ async fn s24_the_key_of_a_provider_whose_file_is_gone_opens_nothing() {
         new_test_key(&app.pool, &gone, Scope::Ingest).await,
     ];
     // the variable of this key is not set
-    let file = "provider: gone\nsource: push\nkeys:\n  - { scope: connector, key: \"${GONE_KEY}\" }\n";
+    let file = "provider: gone\npush: all\nkeys:\n  - { scope: connector, key: \"${GONE_KEY}\" }\n";
     std::fs::write(place.0.join("providers/gone.yaml"), file).unwrap();
     for (file_is_there, expected) in [(true, ["200", "403"]), (false, ["503", "503"])] {
         if !file_is_there {

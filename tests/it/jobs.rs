@@ -33,7 +33,7 @@ async fn setup(more: &str, names: &[&str]) -> (Upstream, TestApp, String) {
 
 #[tokio::test]
 async fn instances_share_the_groups_of_a_provider_up_to_its_concurrency() {
-    let (upstream, app, file) = setup("  concurrency: 2\n", &["payments", "refunds", "payouts"]).await;
+    let (upstream, app, file) = setup("parallel: 2\n", &["payments", "refunds", "payouts"]).await;
     let mut payments = upstream.hold("/payments");
     let mut refunds = upstream.hold("/refunds");
     let one = Working::start(&app, &file, instance("one", LONG));
@@ -234,11 +234,11 @@ async fn a_sync_by_hand_waits_for_its_lease_or_says_who_has_it() {
 async fn a_run_reads_what_is_due_and_what_is_above_it_and_what_has_one_schedule_stays_together() {
     let upstream = Upstream::start().await;
     let below = |name: &str| {
-        let stream = stream(name, "      for_each: wallets\n      partition: .id\n");
-        edited(&stream, &format!("path: /{name}"), &format!("path: '/wallets/{{id}}/{name}'"))
+        let stream = stream(name, "      each: wallets\n      partition: .id\n");
+        edited(&stream, &format!("get: /{name}"), &format!("get: '/wallets/{{id}}/{name}'"))
     };
-    let wallets = "    - { name: wallets, request: { path: /wallets }, records: '.[]' }\n".to_owned();
-    let file = file(&upstream, "", &[wallets, below("feed"), below("cards")].concat());
+    let wallets = "  lists:\n    wallets: { get: /wallets, rows: . }\n".to_owned();
+    let file = file(&upstream, "", &[below("feed"), below("cards"), wallets].concat());
     let app = TestApp::with_file(&file).await;
     upstream.set("/wallets", json!([{"id": "a"}]));
     upstream.set("/wallets/a/feed", json!([]));

@@ -179,7 +179,7 @@ async fn keys_are_rotated_with_an_overlap_expire_and_are_revoked_by_name() {
 #[tokio::test]
 async fn a_key_in_two_files_is_refused_with_both_places() {
     let place = Place::new("same_key");
-    let other = "provider: other\nsource: push\nkeys:\n  - { scope: ingest, key: \"${OTHER_KEY}\" }\n  - { scope: read, key: \"${ACME_KEY}\" }\n";
+    let other = "provider: other\npush: all\nkeys:\n  - { scope: ingest, key: \"${OTHER_KEY}\" }\n  - { scope: read, key: \"${ACME_KEY}\" }\n";
     std::fs::write(place.0.join("providers/other.yaml"), other).unwrap();
     let mut command = place.command(&["serve"]);
     let output = command

@@ -26,7 +26,7 @@ impl Setup {
         let standin = Arc::new(Standin::new(&Mercury, config).unwrap());
         let running = kit::start(standin).await.unwrap();
         let place = Place::new(name);
-        let file = edited(include_str!("../../providers/mercury.yaml"), "per_second: 5", "per_second: 500");
+        let file = edited(include_str!("../../providers/mercury.yaml"), "pace: 5/s", "pace: 500/s");
         std::fs::write(place.0.join("providers/mercury.yaml"), file).unwrap();
         Self { running, place }
     }
@@ -61,15 +61,12 @@ async fn a_new_provider_file_validates_and_a_mistake_in_it_is_named_with_its_lin
     assert!(code == 2 && text.contains("exists already"), "{text}");
     let good = std::fs::read_to_string(&path).unwrap();
     for (right, wrong, at, about) in [
-        ("lookback: 1h", "lookbak: 1h", "lookback: 1h", ["lookbak", "lookback"]),
-        ("stop: no_next", "stop: never", "kind: cursor", ["never", "no_next"]),
-        ("kind: updated_window", "kind: created_window", "- name: transactions", ["refresh", "transactions"]),
-        (
-            "records: .transactions[]",
-            "records: .transactions[",
-            "records: .transactions",
-            ["records", "transactions"],
-        ),
+        ("late: 1h", "lte: 1h", "late: 1h", ["changes.lte", "`late`"]),
+        ("late: 1h", "late: 1 hour", "late: 1h", ["changes.late", "30s"]),
+        ("size: { limit: 100 }", "ends: .end |", "size: {", ["page.ends", "expected"]),
+        ("    changes:", "    creations:", "  transactions:", ["refresh", "transactions"]),
+        ("rows: .transactions", "rows: .transactions[", "rows: .transactions", ["rows", "transactions"]),
+        ("statuses: { PENDING: pending", "statuses: { WAITING: pending", "statuses:", ["WAITING", "PENDING"]),
     ] {
         let line = good.lines().position(|line| line.contains(at)).unwrap() + 1;
         std::fs::write(&path, edited(&good, right, wrong)).unwrap();
@@ -91,8 +88,8 @@ async fn a_payout_whose_request_does_not_carry_the_key_is_refused_by_validate_an
     let place = Place::new("manifest_keyless");
     let keyless = edited(
         include_str!("../../providers/mercury.yaml"),
-        r#"paymentMethod: "ach", idempotencyKey: .key, note: noted"#,
-        r#"paymentMethod: "ach", idempotencyKey: .idempotencyKey"#,
+        "paymentMethod: ach, idempotencyKey: $key, note: $note",
+        "paymentMethod: ach, idempotencyKey: .idempotencyKey",
     );
     std::fs::write(place.0.join("providers/mercury.yaml"), keyless).unwrap();
     // whether the variables of the file are set or not
@@ -158,7 +155,7 @@ async fn what_was_recorded_is_mapped_again_without_the_provider_and_compared() {
     assert!(code == 0 && text.contains("the expected ones"), "{text}");
     let file = setup.place.0.join("providers/mercury.yaml");
     let manifest = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, edited(&manifest, "(.nickname // .name)", ".name")).unwrap();
+    std::fs::write(&file, edited(&manifest, ".nickname // .name", ".name")).unwrap();
     let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
     assert!(code == 1 && text.contains("@ line") && text.contains("accountName"), "{text}");
 }
@@ -173,6 +170,14 @@ fn the_schema_that_editors_take_is_the_one_of_the_code() {
         schema(),
         tributary::config::schema(),
         "write it anew: cargo run -- manifest schema > providers/provider.schema.json"
+    );
+}
+
+#[test]
+fn the_reference_is_the_one_of_the_code() {
+    assert!(
+        include_str!("../../docs/provider-file.md") == tributary::config::reference(),
+        "write it anew: cargo run -- manifest schema --reference > docs/provider-file.md"
     );
 }
 
@@ -229,11 +234,10 @@ fn the_schema_takes_every_file_that_ships_and_refuses_mistakes() {
     }
     let template = texts.pop().unwrap();
     for (right, wrong) in [
-        ("lookback: 1h", "lookbak: 1h"),
-        ("lookback: 1h", "lookback: 1 hour"),
-        ("stop: no_next", "stop: never"),
-        ("resource: balances", "resource: balance"),
-        ("pending: PENDING", "pending: WAITING"),
+        ("late: 1h", "lte: 1h"),
+        ("late: 1h", "late: 1 hour"),
+        ("  balances:", "  balance:"),
+        ("PENDING: pending", "WAITING: pending"),
         ("provider: acme", ""),
     ] {
         let value: Value = serde_saphyr::from_str(&edited(&template, right, wrong)).unwrap();

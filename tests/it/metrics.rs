@@ -10,10 +10,10 @@ const OPERATIONS: &str = include_str!("../../docs/operations.md");
 async fn every_counter_that_an_alarm_is_recommended_on_is_at_0_right_after_the_start() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let place = Place::new("counters");
-    let other = "provider: other\nsource: push\n";
+    let other = "provider: other\npush: all\n";
     std::fs::write(place.0.join("providers/other.yaml"), other).unwrap();
-    let pulled = "provider: pulled\nsource:\n  base_url: http://127.0.0.1:9\n  auth: { bearer: token }\n  rate_limit: { per_second: 1 }\n  \
-                  every: 1h\n  streams:\n    - { name: list, resource: accounts, request: { path: /list }, records: '.[]', map: . }\n";
+    let pulled = "provider: pulled\napi: http://127.0.0.1:9\nauth: { bearer: token }\nlimits: { pace: 1/s }\n\
+                  every: 1h\npull:\n  accounts:\n    list: { get: /list, rows: ., map: . }\n";
     std::fs::write(place.0.join("providers/pulled.yaml"), pulled).unwrap();
     let (server, address) = place.serve(None).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -16,9 +16,9 @@ use crate::support::app::{new_test_key, read};
 use crate::support::{Consumer, Loop, TestApp, records};
 
 /// The least room that a provider file may give to one call of the connector, and little after it.
-const TIGHT: &str = "provider: acme\nsource: push\napi: { max_requests_per_second: 5, burst: 22 }\n";
+const TIGHT: &str = "provider: acme\npush: all\ncallers: { requests: 5/s, burst: 22 }\n";
 /// As little, and hardly any after it.
-const SLOW: &str = "provider: acme\nsource: push\napi: { max_requests_per_second: 1, burst: 22 }\n";
+const SLOW: &str = "provider: acme\npush: all\ncallers: { requests: 1/s, burst: 22 }\n";
 
 /// Status, `Retry-After` and body of a GET with `key`, or with none.
 async fn ask(app: &TestApp, target: &str, key: Option<&str>) -> (StatusCode, Option<u64>, Value) {
@@ -257,10 +257,9 @@ async fn s26_after_a_restart_a_flood_of_made_up_keys_keeps_no_valid_key_from_its
 
 #[tokio::test]
 async fn s26_a_key_that_orders_payments_too_fast_is_told_to_come_later_and_reads_as_before() {
-    let app = TestApp::with_file(
-        "provider: acme\nsource: push\napi: { max_payments_per_second: 1, payments_burst: 3 }\n",
-    )
-    .await;
+    let app =
+        TestApp::with_file("provider: acme\npush: all\ncallers: { payments: 1/s, payments_burst: 3 }\n")
+            .await;
     let mut statuses = vec![];
     for path in ["/payouts", "/transfers", "/payouts", "/transfers"] {
         let request =

@@ -219,7 +219,7 @@ async fn raw_records_go_when_their_time_is_over() {
 fn nameless(amount: &str) -> String {
     let statement = stream(
         "statement",
-        "      identity: { id: .id, fields: '[.date, .amount]' }\n      pending: { when: '.status == \"PENDING\"' }\n",
+        "      identity: { id: .id, fields: '[.date, .amount]' }\n      pending: '.status == \"PENDING\"'\n",
     );
     let statement = edited(&statement, "'{ id,", "'{ id: $identity,");
     edited(&statement, "amount: \"100\"", &format!("amount: ({amount})"))
@@ -229,7 +229,7 @@ fn nameless(amount: &str) -> String {
 async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
     let setup = Setup::new().await;
     let puller = |amount: &str| {
-        puller(&setup.app, &file(&setup.upstream, "  keep_raw: 30d\n", &nameless(amount)), "by hand")
+        puller(&setup.app, &file(&setup.upstream, "keep_raw: 30d\n", &nameless(amount)), "by hand")
     };
     let request = SyncRequest { stream: None, forget: false, busy: Busy::GiveUp };
     let coffee = json!({"date": "2026-03-01", "amount": "3", "status": "SUCCEEDED"});

@@ -63,8 +63,8 @@ impl Scene {
         let key = new_test_key(&pool, &"acme".parse().unwrap(), Scope::Ingest).await;
         let paying_key = new_test_key(&pool, &"starling".parse().unwrap(), Scope::Connector).await;
         let (bank, bank_running) = small_bank().await;
-        let mut file = edited(&impatient(MANIFEST), "per_second: 5", "per_second: 1000");
-        file.push_str("\napi: { max_payments_per_second: 1000 }\n");
+        let mut file = edited(&impatient(MANIFEST), "pace: 5/s", "pace: 1000/s");
+        file.push_str("\ncallers: { payments: 1000/s }\n");
         std::fs::write(place.0.join("providers/starling.yaml"), &file).unwrap();
         read_bank(&pool, &file, &bank_running.url).await;
         let first = |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(&pool);

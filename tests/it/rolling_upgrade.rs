@@ -24,7 +24,7 @@ use crate::support::{Consumer, Loop, server};
 use load::Load;
 
 /// A provider whose feed keeps up with the load.
-const PROVIDER: &str = "provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n\
+const PROVIDER: &str = "provider: acme\npush: all\nfeed: { pace: 1000/s }\n\
     keys:\n  - { scope: connector, key: \"${ACME_KEY}\" }\n";
 
 /// What a later migration may do to a table, here to every one that a running build uses.

@@ -160,7 +160,7 @@ async fn s9_20_000_rows_at_once_drain_in_about_two_requests_per_hundred() {
 
 #[tokio::test]
 async fn pages_of_every_size_deliver_each_version_once() {
-    let app = TestApp::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 5 }\n").await;
+    let app = TestApp::with_file("provider: acme\npush: all\nfeed: { pace: 5/s }\n").await;
     app.push("transactions", &records::transactions("t", 333)).await;
     app.publish_all().await;
     for form in Loop::BOTH {

@@ -24,19 +24,14 @@ const BASIC: &str = "dXNlcjphLXBhc3N3b3Jk";
 
 const BANK: &str = r#"
 provider: bank
-source:
-  base_url: "${BANK_URL}"
-  auth: { bearer: "${BANK_TOKEN}" }
-  headers: { x-api-secret: "${BANK_HEADER}" }
-  rate_limit: { per_second: 100 }
-  retry: { attempts: 2 }
-  every: 1s
-  streams:
-    - name: accounts
-      resource: accounts
-      request: { path: /accounts }
-      records: .accounts[]
-      map: "{ id, accountName: .name, createdAt: .at, metadata: {} }"
+api: ${BANK_URL}
+auth: { bearer: "${BANK_TOKEN}" }
+headers: { x-api-secret: "${BANK_HEADER}" }
+limits: { pace: 100/s }
+attempts: 2
+every: 1s
+pull:
+  accounts: { get: /accounts, rows: .accounts, id: .id, name: .name, created: .at }
 "#;
 
 /// A bank that answers with everything it was sent: a refusal, a failure or a strange record.

@@ -11,8 +11,8 @@ use crate::support::app::new_test_key;
 use crate::support::process::{FILE_KEY, PROGRAM, Place, free_addresses, stop};
 use crate::support::{records, server};
 
-const PULLED: &str = "provider: pulled\nsource:\n  base_url: http://127.0.0.1:9\n  auth: { bearer: token }\n  every: 1h\n  streams:\n    \
-                      - { name: list, resource: accounts, request: { path: /list }, records: '.[]', map: . }\n";
+const PULLED: &str = "provider: pulled\napi: http://127.0.0.1:9\nauth: { bearer: token }\nevery: 1h\n\
+                      pull: { accounts: { list: { get: /list, rows: ., map: . } } }\n";
 const TASKS: [&str; 5] = ["publisher", "payments", "housekeeping", "metrics", "sync/pulled"];
 
 struct Scene {

@@ -96,8 +96,7 @@ async fn the_history_tells_what_each_stream_brought() {
 #[tokio::test]
 async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history_and_the_metric() {
     let setup = Setup::new("skipped").await;
-    let rule =
-        "      errors: [{ when: { status: [403] }, do: skip_partition, reason: the account is closed }]\n";
+    let rule = "      errors: [{ on: 403, do: skip_partition, says: the account is closed }]\n";
     let streams = [stream("payments", ""), stream("payouts", rule)].concat();
     let yaml = file(&setup.upstream, "", &streams);
     std::fs::write(setup.place.0.join("providers/acme.yaml"), yaml).unwrap();
@@ -134,10 +133,8 @@ async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history
 
 /// A stream of pages of two, each telling the path of the next one by `next`.
 fn paged(next: &str) -> String {
-    let paging = format!(
-        "      paging: {{ kind: next_url, next: {{ body: {next} }}, size: {{ value: 2 }}, stop: no_next }}\n"
-    );
-    edited(&stream("payments", &paging), "records: .[]", "records: .items[]")
+    let page = format!("      page: {{ url: {next}, size: 2 }}\n");
+    edited(&stream("payments", &page), "rows: .\n", "rows: .items\n")
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ async fn a_child_written_before_its_parent_in_one_batch_still_comes_after_it() {
 
 #[tokio::test]
 async fn many_children_ahead_of_their_parent_do_not_block_a_feed_that_has_little_room() {
-    let app = TestApp::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n").await;
+    let app = TestApp::with_file("provider: acme\npush: all\nfeed: { pace: 1000/s }\n").await;
     // use the free past up, so that only a few entries fit at a time
     app.push("transactions", &[records::transaction("first", "SUCCEEDED")]).await;
     app.publish_all().await;

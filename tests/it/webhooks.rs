@@ -13,30 +13,28 @@ use crate::support::app::new_test_key;
 use crate::support::jobs::{Working, count, file, instance, stream, until};
 use crate::support::{TestApp, Upstream, edited};
 
-const WEBHOOK: &str = "  webhook:
-    check:
-      hmac:
-        algorithm: sha256
-        secret: a-secret-of-the-test
-        header: Acme-Signature
-        field: v1
-        signed: '{timestamp}.{body}'
-        timestamp: { header: Acme-Signature, field: t, tolerance: 5m }
-    triggers:
-      - { when: '.body.type == \"payment\"', stream: payments }
-      - { when: '.body.type == \"wallet\"', stream: wallet_feed, partition: .body.wallet }
+const WEBHOOK: &str = "webhook:
+  hmac:
+    algorithm: sha256
+    secret: a-secret-of-the-test
+    header: Acme-Signature
+    field: v1
+    signed: '{timestamp}.{body}'
+    timestamp: { header: Acme-Signature, field: t, tolerance: 5m }
+  reads:
+    - { where: '.body.type == \"payment\"', stream: payments }
+    - { where: '.body.type == \"wallet\"', stream: wallet_feed, partition: .body.wallet }
 ";
 const DUE: &str = "select count(*) from sync_tasks where due_at <= clock_timestamp()";
 const RUNS: &str = "select count(*) from sync_runs where status = 'succeeded'";
 
 async fn setup() -> (Upstream, TestApp, String) {
     let upstream = Upstream::start().await;
-    let wallet_feed = stream("wallet_feed", "      for_each: wallets\n      partition: .id\n");
-    let wallet_feed = edited(&wallet_feed, "path: /wallet_feed", "path: '/wallets/{id}'");
-    let wallets =
-        "    - { name: wallets, request: { path: /wallets }, records: '.[]', after_webhook: only }\n";
+    let wallet_feed = stream("wallet_feed", "      each: wallets\n      partition: .id\n");
+    let wallet_feed = edited(&wallet_feed, "get: /wallet_feed", "get: '/wallets/{id}'");
+    let wallets = "  lists:\n    wallets: { get: /wallets, rows: ., after_webhook: only }\n";
     let streams =
-        [stream("payments", "      after_webhook: only\n"), wallets.to_owned(), wallet_feed].concat();
+        [stream("payments", "      after_webhook: only\n"), wallet_feed, wallets.to_owned()].concat();
     let streams = edited(&streams, "partition: .id\n", "partition: .id\n      after_webhook: only\n");
     let file = file(&upstream, WEBHOOK, &streams);
     upstream.set("/payments", json!([]));

@@ -35,7 +35,7 @@ impl JsonSchema for FormanceVersion {
 
 impl<'de> Deserialize<'de> for FormanceVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.trim_start_matches('v') {
+        match String::deserialize(deserializer)?.as_str() {
             "3.0" => Ok(Self::V3_0),
             "3.1" => Ok(Self::V3_1),
             "3.2" | "3.3" | "3.4" | "current" => Ok(Self::Current),

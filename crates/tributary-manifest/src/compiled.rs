@@ -180,13 +180,20 @@ impl CompiledProvider {
 }
 
 impl Manifest {
-    /// Checks what does not depend on variables: the streams, their filters and schedules, and how money
-    /// is moved, the key in each request included.
+    /// Everything that is wrong and does not depend on variables: the streams, their filters and schedules,
+    /// and how money is moved, the key in each request included.
+    pub fn check_all(&self) -> Vec<ManifestError> {
+        let mut errors = plan::check(self);
+        errors.extend(self.schedules().err());
+        if errors.is_empty() {
+            errors.extend(PaymentPlans::new(self).err());
+        }
+        errors
+    }
+
+    /// As [`Manifest::check_all`]; the error is the first.
     pub fn check_without_variables(&self) -> Result<(), ManifestError> {
-        plan::streams(self)?;
-        self.schedules()?;
-        PaymentPlans::new(self)?;
-        Ok(())
+        self.check_all().into_iter().next().map_or(Ok(()), Err)
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! Each floor knows only those below it: `wire`, `auth`, `client`, `plan`, then `read` and `pay`
 //! beside each other, and `compiled` over all of them. Below them are the manifest itself and `jq`
-//! with its cage.
+//! with its cage. [`language`] is what files are written in: it makes manifests of them.
 
 mod auth;
 mod cage;
@@ -12,6 +12,7 @@ mod client;
 mod compiled;
 mod interpolate;
 mod jq;
+pub mod language;
 mod manifest;
 mod pay;
 mod period;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 /// A length of time of whole seconds, up to a hundred years.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(extend("pattern" = "^[0-9]+(s|m|h|d)$"))]
+#[schemars(extend("pattern" = "^[0-9]+(s|m|h|d)$", "examples" = ["30s"]))]
 pub struct Period(Duration);
 
 const LONGEST_SECONDS: u64 = 100 * 366 * 86_400;

@@ -5,28 +5,17 @@ use std::path::PathBuf;
 use axum::response::IntoResponse;
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use reqwest::StatusCode;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::compiled::CompiledProvider;
 use super::fake::{self, Fake, Memory};
-use super::manifest::Manifest;
+use super::language::tests::manifest_of;
 use super::read::{MappedRecord, RunReport, Warning};
 use super::time::instant;
 use tributary_domain::ProviderName;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProviderFile {
-    provider: ProviderName,
-    source: Manifest,
-}
-
 fn connection(url: &str) -> CompiledProvider {
-    let file: ProviderFile =
-        serde_saphyr::from_str(include_str!("../../../providers/starling.yaml")).unwrap();
-    let mut source = file
-        .source
+    let mut source = manifest_of(include_str!("../../../providers/starling.yaml"))
         .interpolated(|name| match name {
             "STARLING_TOKEN" => Some("token".to_owned()),
             "STARLING_URL" => Some(url.to_owned()),
@@ -34,7 +23,7 @@ fn connection(url: &str) -> CompiledProvider {
         })
         .unwrap();
     source.rate_limit.per_second = 1_000;
-    CompiledProvider::new(&file.provider, &source).unwrap()
+    CompiledProvider::new(&ProviderName::try_from("starling".to_owned()).unwrap(), &source).unwrap()
 }
 
 async fn run(fake: &Fake) -> (Memory, RunReport) {
@@ -253,7 +242,7 @@ async fn an_item_that_cannot_be_mapped_is_kept_with_its_reason_and_the_rest_flow
     let (sink, report) = run(&bank(feed.clone(), vec![]).await).await;
     let reasons = sink.reasons("feed");
     for (reason, about) in
-        reasons.iter().zip(["direction: SIDEWAYS", "1.5", "XXX", "id: is empty", "expected a string"])
+        reasons.iter().zip(["direction: SIDEWAYS", "1.5", "XXX", "id: is empty", "created: null is no time"])
     {
         assert!(reason.contains(about), "{about}: {reason}");
     }

@@ -61,7 +61,7 @@ fn advice(failure: &Failure) -> &'static str {
         Some(403) => {
             "\n  the credentials are known but may not read this: see what they were given rights to"
         }
-        Some(404) => "\n  there is nothing at this address: see `base_url` and the `path` of the stream",
+        Some(404) => "\n  there is nothing at this address: see `api` and the `get` of the stream",
         _ => "",
     }
 }

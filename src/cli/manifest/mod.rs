@@ -41,7 +41,11 @@ pub enum ManifestCommand {
     /// Map recorded answers, without any request, and compare the rows with a golden file.
     Replay(replay::ReplayArgs),
     /// Print the JSON Schema of provider files, by which editors complete and check them.
-    Schema,
+    Schema {
+        /// Print what it describes as a page of Markdown instead: every field and its meaning.
+        #[arg(long)]
+        reference: bool,
+    },
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -54,8 +58,12 @@ pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
         ManifestCommand::Read(args) => read::run(common, &args).await,
         ManifestCommand::Record(args) => read::record(common, &args).await,
         ManifestCommand::Replay(args) => replay::run(common, &args).await,
-        ManifestCommand::Schema => {
-            println!("{:#}", config::schema());
+        ManifestCommand::Schema { reference } => {
+            if reference {
+                print!("{}", config::reference());
+            } else {
+                println!("{:#}", config::schema());
+            }
             Ok(ExitCode::SUCCESS)
         }
     };

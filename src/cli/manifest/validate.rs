@@ -43,7 +43,10 @@ pub fn run(common: &Common, args: &ValidateArgs) -> Result<ExitCode, Error> {
 
 fn validate(file: &Path) -> Result<String, String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let provider = Provider::parse(&text, &config::environment)?;
+    let folder = file.parent().unwrap_or(Path::new("."));
+    let beside = |name: &str| config::beside(folder, name);
+    let provider = Provider::parse_beside(&text, &config::environment, &beside)?;
+    let examples = config::try_examples(&text, &beside)?;
     let found = match &provider.source {
         Source::Pull(manifest) => {
             let names: Vec<&str> = manifest.streams.iter().map(|stream| stream.name.as_str()).collect();
@@ -52,6 +55,12 @@ fn validate(file: &Path) -> Result<String, String> {
         Source::Push => "valid; records are pushed".to_owned(),
         Source::Unset => "valid as far as it can be checked".to_owned(),
     };
+    let tried = match examples {
+        0 => String::new(),
+        1 => "; its example comes out".to_owned(),
+        many => format!("; its {many} examples come out"),
+    };
+    let found = found + &tried;
     let notes = provider.warnings.iter().map(|warning| format!("\n  note: {warning}"));
     Ok(notes.fold(found, |found, note| found + &note))
 }

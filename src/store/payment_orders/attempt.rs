@@ -65,7 +65,7 @@ pub async fn sending(
         && let Some(per_day) = &bounds.per_day
         && let Some(sum) = over_the_day(&mut transaction, order, per_day).await?
     {
-        why = Some(format!("payments.limits: with {sum} sent today, it is more than a day may have"));
+        why = Some(format!("pay.limits: with {sum} sent today, it is more than a day may have"));
     }
     let passed = match why {
         None => {

@@ -261,7 +261,7 @@ async fn lock_day(connection: &mut PgConnection, provider: &str, asset: &str) ->
 /// Why an order that waited for so long has to be approved (again).
 fn expired(after: Duration) -> String {
     let seconds = after.as_secs();
-    format!("payments.expire_after: it was not sent within {seconds} s, and no approval from before counts")
+    format!("pay.expire_after: it was not sent within {seconds} s, and no approval from before counts")
 }
 
 /// The order as the transaction has made it.

@@ -48,33 +48,31 @@ fn provider_file(url: &str) -> String {
     let section = |kind: &str| {
         format!(
             r#"  {kind}:
-    request:
-      method: POST
-      path: /pay/{kind}
-      headers: {{ Idempotency-Key: "{{key}}" }}
-      body: "{{ key, amount, currency, from: .source.id, to: .destination.id }}"
-    key: {{ format: uuid, lifetime: 1h }}
-    answer: "{{ id, status: .state }}"
-    status_map: {{ OPEN: PENDING }}
+    to: any
+    post: /pay/{kind}
+    key: {{ header: Idempotency-Key, form: uuid, kept: 1h }}
+    body: {{ key: $key, amount: .amount, currency: $asset, from: $from.id, to: $to.id }}
+    made: {{ id: .id, status: .state }}
+    statuses: {{ PENDING: OPEN }}
 "#
         )
     };
     format!(
         r#"provider: acme
-feed: {{ max_per_second: 1000 }}
-source:
-  base_url: {url}
-  auth: {{ bearer: token-of-the-test }}
-  rate_limit: {{ per_second: 1000, burst: 100 }}
-  every: 1h
-  streams:
-    - name: payments
-      resource: transactions
-      request: {{ path: /payments }}
-      records: .[]
+feed: {{ pace: 1000/s }}
+api: {url}
+auth: {{ bearer: token-of-the-test }}
+limits: {{ pace: 1000/s, burst: 100 }}
+every: 1h
+pull:
+  transactions:
+    payments:
+      get: /payments
+      rows: .
       map: |
         {{ id, type: (if .kind == "payouts" then "PAYOUT" else "TRANSFER" end), status: "SUCCEEDED", createdAt: $now,
           amount, currency, sourceAccountID: .from, destinationAccountID: .to, orderReference: .key }}
+pay:
 {}{}"#,
         section("payouts"),
         section("transfers")

@@ -26,7 +26,7 @@ const BARE: [u16; 5] = [400, 408, 413, 414, 431];
 /// The key of the push API.
 const INGEST_KEY: &str = "an-ingest-key-of-the-environment";
 const FILE: &str = "provider: acme
-source: push
+push: all
 keys:
   - { scope: connector, key: \"${ACME_KEY}\" }
   - { scope: ingest, key: \"${ACME_INGEST_KEY}\" }

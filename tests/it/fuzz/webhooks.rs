@@ -21,15 +21,15 @@ const CHECKS: [&str; 4] = [
     "hmac: { algorithm: sha256, secret: a-secret-of-the-test, header: X-Signature, field: v1, signed: '{timestamp}.{body}', timestamp: { header: X-Signature, field: t, tolerance: 5m } }",
     "hmac: { algorithm: sha512, secret: a-secret-of-the-test, header: X-Signature, encoding: base64, signed: '{body}' }",
     "header: { name: X-Signature, value: a-secret-of-the-test }",
-    "basic: { username: bank, password: a-secret-of-the-test }",
+    "basic: { user: bank, password: a-secret-of-the-test }",
 ];
 
 fn file(check: &str) -> String {
     format!(
-        "provider: acme\nsource:\n  base_url: http://127.0.0.1:1\n  auth: {{ bearer: t }}\n  every: 1h\n  webhook:\n    \
-         check:\n      {check}\n    triggers:\n      - {{ when: '.body.type == \"a\"', stream: s }}\n      \
-         - {{ when: '.headers[\"x-kind\"] | test(\"^b+$\")', stream: s }}\n  streams:\n    \
-         - {{ name: s, resource: accounts, request: {{ path: /s }}, records: '.[]', map: . }}\n"
+        "provider: acme\napi: http://127.0.0.1:1\nauth: {{ bearer: t }}\nevery: 1h\nwebhook:\n  {check}\n  reads:\n  \
+         - {{ where: '.body.type == \"a\"', stream: s }}\n  \
+         - {{ where: '.headers[\"x-kind\"] | test(\"^b+$\")', stream: s }}\n\
+         pull: {{ accounts: {{ s: {{ get: /s, rows: ., map: . }} }} }}\n"
     )
 }
 

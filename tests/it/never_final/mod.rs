@@ -113,9 +113,7 @@ async fn an_account_that_is_not_known_yet_is_worth_asking_for_again() {
 
 #[tokio::test]
 async fn a_caller_over_its_limit_is_asked_to_come_later_on_every_route() {
-    let app =
-        TestApp::with_file("provider: acme\nsource: push\napi: { max_requests_per_second: 1, burst: 22 }\n")
-            .await;
+    let app = TestApp::with_file("provider: acme\npush: all\ncallers: { requests: 1/s, burst: 22 }\n").await;
     app.push("accounts", &[crate::support::records::account("a", "2026-01-01T00:00:00Z")]).await;
     let ask = async |route: Route| {
         let (method, target) = route.target("a");
@@ -153,7 +151,7 @@ async fn a_key_whose_provider_file_is_missing_is_asked_to_come_again_and_a_drain
         .await;
     for there in [false, true] {
         if there {
-            std::fs::write(place.0.join("providers/gone.yaml"), "provider: gone\nsource: push\n").unwrap();
+            std::fs::write(place.0.join("providers/gone.yaml"), "provider: gone\npush: all\n").unwrap();
         }
         let (mut server, address) = place
             .serve_as(|command| {

@@ -162,7 +162,7 @@ async fn what_is_no_order_is_refused_with_a_reason_that_the_operator_finds() {
         ("amount", json!("10.50"), "amount"),
         ("amount", json!(10), "expected a string"),
         ("currency", json!("pounds"), "currency"),
-        ("currency", json!("GBP/4"), "not what Starling counts in"),
+        ("currency", json!("GBP/4"), "not what the provider counts in"),
         ("sourceAccountId", json!("unknown"), "there is no account"),
         ("destinationAccountId", json!("unknown"), "there is no account or beneficiary"),
         ("destinationAccountId", json!(till.account), "is the account that pays"),

@@ -160,7 +160,7 @@ async fn a_list_of_what_was_refused_says_why_and_how_often() {
         desk.formance.pay(&euros).await.unwrap_err();
     }
     let line = desk.listed(&["list", "--refused"], "euros").await.unwrap();
-    assert!(line.contains(" 400 starling PAYOUT 2 euros ") && line.contains("payments.limits"), "{line}");
+    assert!(line.contains(" 400 starling PAYOUT 2 euros ") && line.contains("pay.limits"), "{line}");
     assert_eq!(desk.listed(&["list", "--all"], "euros").await, None, "it is no order");
     assert_eq!(desk.says(&["list", "--refused", "--provider", "other"]).await.lines().count(), 1);
 }

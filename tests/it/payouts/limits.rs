@@ -350,8 +350,7 @@ async fn nothing_is_ordered_before_the_file_says_what_may_be() {
     formance.move_to(&app).await;
     let refused = formance.pay(&till.initiation("after", 1500)).await.unwrap_err();
     assert!(refused.class().is_final(), "a 5xx would be asked for ever: {refused}");
-    let told =
-        "select count(*) from payment_refusals where status = 403 and detail like '%payments: { limits:%'";
+    let told = "select count(*) from payment_refusals where status = 403 and detail like '%pay: { limits:%'";
     assert_eq!(number(&app.pool, told).await, 1);
     // what was ordered before is told, and followed to its end
     let row = formance.send(&till.initiation("before", 1500)).await.unwrap();

@@ -228,16 +228,14 @@ impl Shipped {
     /// on requests that is shorter than the provider's.
     fn hurried(&self) -> String {
         let Limit { requests, seconds } = self.limit;
-        let limit = format!(
-            "rate_limit: {{ per_second: 1000, budgets: [{{ requests: {requests}, per: {seconds}s }}] }}\n"
-        );
+        let limit = format!("\nlimits: {{ pace: 1000/s, budgets: [{requests}/{seconds}s] }}\n");
         let replace = |text: &str, pattern: &str, with: &str| {
             Regex::new(pattern).unwrap().replace_all(text, with).into_owned()
         };
-        let text = replace(self.manifest, "rate_limit: .*\n", &limit);
+        let text = replace(self.manifest, "\nlimits: .*\n", &limit);
         assert!(text.contains(&limit), "the limit is not in the manifest");
-        let text = replace(&text, "value: [0-9]+", &format!("value: {PAGE_ROWS}"));
-        // six blanks: of `refresh`, and not of the source
-        replace(&text, "(      +every): .*", "$1: 0s")
+        let text = replace(&text, r"size: \{ (\w+): [0-9]+ \}", &format!("size: {{ $1: {PAGE_ROWS} }}"));
+        // of `refresh`, and not of the file
+        replace(&text, r"every: \w+(,?\s+give_up)", "every: 0s$1")
     }
 }

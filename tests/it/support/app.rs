@@ -42,18 +42,18 @@ pub struct TestApp {
 impl TestApp {
     /// The usual provider.
     pub async fn new() -> Self {
-        Self::with_file("provider: acme\nsource: push\n").await
+        Self::with_file("provider: acme\npush: all\n").await
     }
 
     /// A provider whose feed is paced at 1,000 a second, for tests that would else wait for room.
     pub async fn fast() -> Self {
-        Self::with_file("provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n").await
+        Self::with_file("provider: acme\npush: all\nfeed: { pace: 1000/s }\n").await
     }
 
     /// A provider like [`TestApp::fast`] in the database of `url`, which has the schema.
     pub async fn on(url: &str) -> Self {
         let pool = store::connect(url, 10).await.unwrap();
-        let file = "provider: acme\nsource: push\nfeed: { max_per_second: 1000 }\n";
+        let file = "provider: acme\npush: all\nfeed: { pace: 1000/s }\n";
         let service = connect_service(url).await;
         Self::assemble(url.to_owned(), pool, service, Provider::parse(file, &|_| None).unwrap()).await
     }

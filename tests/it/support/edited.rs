@@ -14,5 +14,5 @@ pub fn edited(text: &str, from: &str, to: &str) -> String {
 /// The provider file `text` with a feed that no test has to wait for.
 #[track_caller]
 pub fn with_fast_feed(text: &str) -> String {
-    edited(text, "\nsource:\n", "\nfeed: { max_per_second: 1000 }\nsource:\n")
+    edited(text, "\napi: ", "\nfeed: { pace: 1000/s }\napi: ")
 }

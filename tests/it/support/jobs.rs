@@ -13,11 +13,11 @@ use tributary_manifest::{CompiledProvider, Manifest};
 
 use super::{TestApp, Upstream};
 
-/// A provider file of `streams` over `upstream`; `more` goes before them.
+/// A provider file of the transactions `streams` over `upstream`; `more` goes before them.
 pub fn file(upstream: &Upstream, more: &str, streams: &str) -> String {
     format!(
-        "provider: acme\nfeed: {{ max_per_second: 1000 }}\nsource:\n  base_url: {}\n  auth: {{ bearer: token-of-the-test }}\n  \
-         rate_limit: {{ per_second: 1000 }}\n  retry: {{ attempts: 1 }}\n  every: 1h\n{more}  streams:\n{streams}",
+        "provider: acme\nfeed: {{ pace: 1000/s }}\napi: {}\nauth: {{ bearer: token-of-the-test }}\n\
+         limits: {{ pace: 1000/s }}\nattempts: 1\nevery: 1h\n{more}pull:\n  transactions:\n{streams}",
         upstream.url
     )
 }
@@ -25,7 +25,7 @@ pub fn file(upstream: &Upstream, more: &str, streams: &str) -> String {
 /// A stream of transactions of the path `/name`, each given as `{id, status}`.
 pub fn stream(name: &str, more: &str) -> String {
     format!(
-        "    - name: {name}\n      resource: transactions\n      request: {{ path: /{name} }}\n      records: .[]\n{more}      \
+        "    {name}:\n      get: /{name}\n      rows: .\n{more}      \
          map: '{{ id, status, createdAt: \"2026-03-01T12:00:00Z\", type: \"PAYIN\", currency: \"EUR/2\", amount: \"100\" }}'\n"
     )
 }

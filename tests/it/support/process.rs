@@ -25,7 +25,7 @@ impl Place {
     pub fn new(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("providers")).unwrap();
-        let file = "provider: acme\nsource: push\nkeys:\n  - { scope: connector, key: \"${ACME_KEY}\" }\n";
+        let file = "provider: acme\npush: all\nkeys:\n  - { scope: connector, key: \"${ACME_KEY}\" }\n";
         std::fs::write(folder.join("providers/acme.yaml"), file).unwrap();
         Self(folder)
     }

@@ -52,16 +52,15 @@ pub struct Till {
 /// The bank's manifest, with little patience.
 pub fn impatient(manifest: &str) -> String {
     [
-        (", budgets: [{ requests: 1000, per: 1d }]", ""),
-        ("settle: 5m", "settle: 1s"),
+        (", budgets: [1000/d]", ""),
+        ("within: 5m", "within: 1s"),
         ("every: 1m", "every: 1s"),
         // as of a bank that documents for how long it knows a key
-        ("    key: { max_length: 18 }", "    timeout: 1s\n    key: { max_length: 18, lifetime: 24h }"),
+        ("    key: { length: 18 }", "    timeout: 1s\n    key: { length: 18, kept: 24h }"),
+        ("\npay:\n", "\npay:\n  limits: [{ asset: GBP/2 }]\n"),
     ]
     .into_iter()
-    .fold(format!("{manifest}\npayments: {{ limits: [{{ asset: GBP/2 }}] }}\n"), |text, (from, to)| {
-        edited(&text, from, to)
-    })
+    .fold(manifest.to_owned(), |text, (from, to)| edited(&text, from, to))
 }
 
 /// The payment secret of the tests, as a variable has it.

@@ -184,7 +184,7 @@ pub fn secrets(manifest: &Manifest) -> Vec<Secret> {
         }
     }
     if let Some(hmac) = &manifest.auth.hmac {
-        secrets.push(hmac.key.clone());
+        secrets.push(hmac.secret.clone());
     }
     secrets
 }

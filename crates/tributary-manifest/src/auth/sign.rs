@@ -61,9 +61,9 @@ impl Signer {
             HmacAlgorithm::Sha256 => hmac::HMAC_SHA256,
             HmacAlgorithm::Sha512 => hmac::HMAC_SHA512,
         };
-        let sign = template("auth.hmac.sign", &described.sign)?;
+        let sign = template("auth.hmac.signed", &described.signed)?;
         if sign.iter().any(|part| matches!(part, Part::Field(Field::Signature))) {
-            return Err("auth.hmac.sign: cannot hold the signature itself".to_owned());
+            return Err("auth.hmac.signed: cannot hold the signature itself".to_owned());
         }
         let mut headers = Vec::new();
         for (name, text) in &described.headers {
@@ -172,13 +172,13 @@ fn template(field: &str, text: &str) -> Result<Vec<Part>, String> {
 }
 
 fn key_bytes(described: &Hmac) -> Result<Vec<u8>, String> {
-    let text = given("auth.hmac.key", &described.key)?;
-    let bytes = match described.key_encoding {
+    let text = given("auth.hmac.secret", &described.secret)?;
+    let bytes = match described.secret_encoding {
         KeyEncoding::Text => Some(text.as_bytes().to_vec()),
         KeyEncoding::Base64 => STANDARD.decode(text).ok(),
         KeyEncoding::Hex => unhex(text),
     };
-    bytes.ok_or_else(|| "auth.hmac.key: is not written as key_encoding says".to_owned())
+    bytes.ok_or_else(|| "auth.hmac.secret: is not written as secret_encoding says".to_owned())
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -309,8 +309,8 @@ async fn a_login_of_the_apis_own_making_gives_a_token_for_a_header_of_its_own() 
 
 #[tokio::test]
 async fn a_request_is_signed_as_the_api_checks_it_beside_another_proof() {
-    let auth = "{ bearer: tok, hmac: { algorithm: sha256, key: '${SECRET}', encoding: hex, \
-                sign: \"{timestamp}\\n{method}\\n{path}?{query}\\n{body}{nonce}\", \
+    let auth = "{ bearer: tok, hmac: { algorithm: sha256, secret: '${SECRET}', encoding: hex, \
+                signed: \"{timestamp}\\n{method}\\n{path}?{query}\\n{body}{nonce}\", \
                 headers: { X-Sign: 'v1={signature}', X-Time: '{timestamp}', X-Nonce: '{nonce}', X-Key: k1 } } }";
     let received = received(auth).await;
     let header = |name: &str| received.headers[name].to_str().unwrap();
@@ -362,13 +362,13 @@ fn what_cannot_work_is_named_without_the_secret_in_it() {
             "{ login: { request: { path: /login }, token: '.token |' } }".to_owned(),
             "auth.login.token: expected",
         ),
-        (hmac("key: hunter2, sign: '{nonsense}', headers: { A: '{signature}' }"), "auth.hmac.sign"),
-        (hmac("key: hunter2, sign: '{signature}', headers: { A: '{signature}' }"), "auth.hmac.sign"),
-        (hmac("key: hunter2, sign: '{body}', headers: { A: b }"), "auth.hmac.headers"),
-        (hmac("key: '', sign: '{body}', headers: { A: '{signature}' }"), "auth.hmac.key"),
+        (hmac("secret: hunter2, signed: '{nonsense}', headers: { A: '{signature}' }"), "auth.hmac.signed"),
+        (hmac("secret: hunter2, signed: '{signature}', headers: { A: '{signature}' }"), "auth.hmac.signed"),
+        (hmac("secret: hunter2, signed: '{body}', headers: { A: b }"), "auth.hmac.headers"),
+        (hmac("secret: '', signed: '{body}', headers: { A: '{signature}' }"), "auth.hmac.secret"),
         (
-            hmac("key: hunter2, key_encoding: hex, sign: '{body}', headers: { A: '{signature}' }"),
-            "auth.hmac.key",
+            hmac("secret: hunter2, secret_encoding: hex, signed: '{body}', headers: { A: '{signature}' }"),
+            "auth.hmac.secret",
         ),
     ] {
         let error = connect("https://bank.example", &auth).map(|_| ()).unwrap_err();
@@ -385,7 +385,7 @@ fn nothing_of_auth_is_shown_by_debug_output() {
     for auth in [
         auth,
         login,
-        "{ bearer: x, hmac: { algorithm: sha256, key: hunter2, encoding: hex, sign: '', headers: { A: hunter2 } } }",
+        "{ bearer: x, hmac: { algorithm: sha256, secret: hunter2, encoding: hex, signed: '', headers: { A: hunter2 } } }",
     ] {
         let yaml = format!(
             "base_url: x\nauth: {auth}\ntls: {{ identity: hunter2, key: hunter2 }}\nevery: 1m\nstreams: []\n"

@@ -177,14 +177,14 @@ impl Default for TokenHeader {
 pub struct Hmac {
     /// The hash function of the signature.
     pub algorithm: HmacAlgorithm,
-    /// The key that both sides share.
-    pub key: Secret,
-    /// How the key is written in this file: `text` (the default), `hex` or `base64`.
+    /// The secret that both sides share.
+    pub secret: Secret,
+    /// How the secret is written in this file: `text` (the default), `hex` or `base64`.
     #[serde(default)]
-    pub key_encoding: KeyEncoding,
+    pub secret_encoding: KeyEncoding,
     /// What is signed: a text in which `{method}`, `{host}`, `{path}`, `{query}`, `{target}`, `{body}`,
     /// `{body_sha256}`, `{timestamp}` and `{nonce}` stand for parts of the request.
-    pub sign: String,
+    pub signed: String,
     /// How the signature is written.
     pub encoding: SignatureEncoding,
     /// How `{timestamp}` is written: `seconds` (the default) or `milliseconds` since 1970, or `rfc3339`.
@@ -332,7 +332,7 @@ impl Auth {
             Proof::Login(login) => login.fill(lookup)?,
         }
         if let Some(hmac) = &mut self.hmac {
-            hmac.key.fill(lookup)?;
+            hmac.secret.fill(lookup)?;
             fill_all(hmac.headers.values_mut(), lookup)?;
         }
         Ok(())

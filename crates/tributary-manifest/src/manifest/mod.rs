@@ -28,14 +28,14 @@ pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
     SignatureEncoding, TimestampFormat, TokenHeader,
 };
-pub use errors::{Action, ErrorRule, Wait, When};
+pub use errors::{Action, ErrorRule, Statuses, Wait, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
-pub use limits::{Answers, RateLimit, Retry};
+pub use limits::{Answers, BudgetManifest, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
-pub use payment::{PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
+pub use payment::{LookupManifest, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
-pub use stream::{Method, RequestManifest, StreamManifest};
+pub use stream::{Detail, Identity, Method, RequestManifest, StreamManifest, Values};
 pub use tls::Tls;
 pub use webhook::{
     CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
@@ -117,6 +117,9 @@ impl Manifest {
         auth::fill_all(self.headers.values_mut(), &lookup)?;
         if let Some(webhook) = &mut self.webhook {
             webhook.fill(&lookup)?;
+        }
+        for values in self.streams.iter_mut().filter_map(|stream| stream.values.as_mut()) {
+            values.fill(&lookup)?;
         }
         Ok(self)
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::auth::Lookup;
 use super::{AfterWebhook, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
+use crate::interpolate::{InterpolateError, interpolate};
 use crate::period::Period;
 use tributary_domain::{Resource, Status};
 
@@ -29,6 +31,9 @@ pub struct StreamManifest {
     pub partition: Option<String>,
     /// The request for its records; `{field}` is that field of the `for_each` record.
     pub request: RequestManifest,
+    /// Its records, instead of a request.
+    #[serde(default)]
+    pub values: Option<Values>,
     /// What answers to this stream mean; these rules come before those of the source.
     #[serde(default)]
     pub errors: Vec<ErrorRule>,
@@ -89,6 +94,35 @@ pub struct RequestManifest {
     /// jq on that record: the body of a POST or PUT, as JSON; none if not given.
     #[serde(default)]
     pub body: Option<String>,
+    /// jq on that record: an object that has the fields in braces; the record itself if not given.
+    #[serde(default)]
+    pub fields: Option<String>,
+}
+
+/// Records that are texts: each text may be several, with commas between them.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Values(pub Vec<String>);
+
+impl Values {
+    /// Fills in the `${...}` references.
+    pub(super) fn fill(&mut self, lookup: Lookup) -> Result<(), InterpolateError> {
+        self.0.iter_mut().try_for_each(|text| {
+            *text = interpolate(text, lookup)?;
+            Ok(())
+        })
+    }
+
+    /// The texts, each once.
+    pub fn texts(&self) -> Vec<String> {
+        let mut texts: Vec<String> = Vec::new();
+        for text in self.0.iter().flat_map(|text| text.split(',')).map(str::trim) {
+            if !text.is_empty() && !texts.iter().any(|other| other == text) {
+                texts.push(text.to_owned());
+            }
+        }
+        texts
+    }
 }
 
 /// How a request is sent. That of a stream only reads, either way.

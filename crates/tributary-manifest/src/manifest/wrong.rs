@@ -27,6 +27,17 @@ impl ManifestError {
     }
 }
 
+impl ManifestError {
+    /// What is wrong, without the field.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Field(text) => text.split_once(": ").map_or(text, |(_, why)| why),
+            Self::Stream { why, .. } => why,
+            Self::Filter(error) => &error.message,
+        }
+    }
+}
+
 /// That `field` of `stream` is wrong, and why.
 pub fn field(stream: &str, field: &str, why: impl std::fmt::Display) -> ManifestError {
     ManifestError::Stream { stream: stream.to_owned(), field: field.to_owned(), why: why.to_string() }

@@ -2,6 +2,7 @@
 
 mod api;
 mod compile;
+pub mod examples;
 mod frozen;
 mod outcome;
 mod plan;

@@ -39,7 +39,7 @@ pub fn carries(request: &Request, key: &str) -> bool {
 
 /// What is wrong with a request without the key.
 pub const KEYLESS: &str = "does not carry the key, so that the same request sent again would move the money \
-     again: put .key (in a path or a header, {key}) where the provider takes its idempotency key";
+     again: put $key (in a path or a header, {key}) where the provider takes its idempotency key";
 
 /// Sees that the request of a section carries the key. Where no sample can be made a request of,
 /// the text of the section has to name the key at least; each order's own request is looked at

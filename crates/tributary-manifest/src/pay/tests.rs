@@ -38,11 +38,6 @@ payouts:
   lookup: { request: { path: /list }, payment: '.[]', settle: 1m }
 ";
 
-#[derive(serde::Deserialize)]
-struct ShippedFile {
-    source: Manifest,
-}
-
 fn plans(section: &str) -> Result<PaymentPlans, ManifestError> {
     PaymentPlans::new(&serde_saphyr::from_str::<Manifest>(section).unwrap())
 }
@@ -254,7 +249,7 @@ fn no_file_that_ships_promises_for_how_long_its_fsp_knows_a_key() {
         include_str!("../../../../providers/revolut.yaml"),
         include_str!("../../../../providers/starling.yaml"),
     ] {
-        let manifest = serde_saphyr::from_str::<ShippedFile>(file).unwrap().source;
+        let manifest = crate::language::tests::manifest_of(file);
         for pays in [&manifest.payouts, &manifest.transfers].into_iter().flatten() {
             assert!(pays.key.lifetime.is_none(), "none of them documents it");
         }
@@ -270,7 +265,7 @@ fn a_sample_order_makes_a_request_of_every_section_that_ships() {
         include_str!("../../../../providers/revolut.yaml"),
         include_str!("../../../../providers/starling.yaml"),
     ] {
-        let manifest = serde_saphyr::from_str::<ShippedFile>(file).unwrap().source;
+        let manifest = crate::language::tests::manifest_of(file);
         let plans = PaymentPlans::new(&manifest).unwrap();
         let functions = manifest.definitions().unwrap();
         for (kind, plan, described) in [

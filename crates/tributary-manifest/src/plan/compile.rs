@@ -48,6 +48,7 @@ pub fn stream(
     Ok(Stream {
         name: name.to_owned(),
         request,
+        values: described.values.as_ref().map(manifest::Values::texts),
         rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,

@@ -33,6 +33,8 @@ use super::manifest::{Manifest, field};
 pub struct Stream {
     pub name: String,
     pub request: RequestTemplate,
+    /// What it has instead of the answer to a request.
+    pub values: Option<Vec<String>>,
     pub rules: Rules,
     pub pager: Pager,
     pub records: Filter,
@@ -155,6 +157,26 @@ pub fn streams(manifest: &Manifest) -> Result<Vec<Stream>, ManifestError> {
         )),
         None => Ok(streams),
     }
+}
+
+/// Everything that is wrong with the streams of `manifest`.
+pub fn check(manifest: &Manifest) -> Vec<ManifestError> {
+    let functions = match manifest.definitions() {
+        Ok(functions) => functions,
+        Err(error) => return vec![ManifestError::Field(error)],
+    };
+    let mut errors = Vec::new();
+    let mut streams: Vec<Stream> = Vec::with_capacity(manifest.streams.len());
+    for described in &manifest.streams {
+        match compile::stream(described, &functions, manifest.keep_raw.is_some(), &streams) {
+            Ok(stream) => streams.push(stream),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() {
+        errors.extend(self::streams(manifest).err());
+    }
+    errors
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ pub struct RequestTemplate {
     query: Vec<(String, TextTemplate)>,
     headers: Vec<(String, TextTemplate)>,
     body: Option<Filter>,
+    /// What has the fields in braces, where that is not the record itself.
+    fields: Option<Filter>,
 }
 
 /// Why there is no request for a record.
@@ -53,14 +55,17 @@ impl RequestTemplate {
         let path = PathTemplate::parse(&described.path).map_err(|why| {
             RequestTemplateError::Member("request.path".to_owned(), format!("the path {why}"))
         })?;
-        let body = described.body.as_deref();
-        let body = body.map(|body| Filter::compile(stream, "request.body", functions, body)).transpose()?;
+        let filter = |field: &'static str, code: Option<&str>| {
+            code.map(|code| Filter::compile(stream, field, functions, code)).transpose()
+        };
+        let body = filter("request.body", described.body.as_deref())?;
         Ok(Self {
             method: described.method,
             path,
             query: texts("query", &described.query)?,
             headers: texts("headers", &described.headers)?,
             body,
+            fields: filter("request.fields", described.fields.as_deref())?,
         })
     }
 
@@ -72,12 +77,16 @@ impl RequestTemplate {
 
     /// The request for `record`.
     pub fn build(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<Request, RequestError> {
+        let fields = match &self.fields {
+            Some(filter) => filter.run_one(record.clone(), scope, limits)?,
+            None => record.clone(),
+        };
         let texts = |templates: &[(String, TextTemplate)]| {
             let expanded =
-                templates.iter().map(|(name, template)| Ok((name.clone(), template.expand(record)?)));
+                templates.iter().map(|(name, template)| Ok((name.clone(), template.expand(&fields)?)));
             expanded.collect::<Result<Vec<_>, String>>()
         };
-        let path = self.path.expand(record).map_err(RequestError::Field)?;
+        let path = self.path.expand(&fields).map_err(RequestError::Field)?;
         let query = texts(&self.query).map_err(RequestError::Field)?;
         let headers = texts(&self.headers).and_then(header_map).map_err(RequestError::Field)?;
         let body = match &self.body {

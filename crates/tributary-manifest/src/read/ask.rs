@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use futures::future::try_join_all;
 use jaq_json::Val;
+use reqwest::header::HeaderMap;
 
 use super::extract::{self, Extract};
 use super::mapping::{self, Occurrences, Reading};
@@ -86,6 +87,11 @@ impl Reader {
         let Wanted { stream, partition, position, walk, .. } = wanted;
         let scope = Scope::at(Utc::now(), partition.record.clone());
         let mut request = self.request(stream, None, &partition.record, scope).await?;
+        if let Some(values) = &stream.values {
+            let json = values.iter().map(|text| Val::from(text.clone())).collect();
+            let url = self.client.reach(&request.target).map_err(ReadError::Paging)?;
+            return Ok(Answer { json, headers: HeaderMap::new(), url, sent_at: Utc::now() });
+        }
         if let Target::Relative { query, .. } = &mut request.target {
             query.extend(stream.query(position, walk));
         }

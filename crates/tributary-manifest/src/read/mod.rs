@@ -2,6 +2,7 @@
 
 mod ahead;
 mod ask;
+mod example;
 mod extract;
 mod follow_up;
 mod hand_over;
@@ -15,6 +16,7 @@ mod run;
 mod selection;
 mod walk;
 
+pub use example::mapped;
 pub use page::{EachPage, MappedRecord, OpenRecord, PageSink, RecordPage};
 pub use reader::Reader;
 pub use remap::RemapError;

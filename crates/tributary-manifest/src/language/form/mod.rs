@@ -1,0 +1,7 @@
+//! What is written in a provider file, in the forms of the language.
+
+pub mod file;
+pub mod page;
+pub mod pay;
+pub mod right;
+pub mod stream;

@@ -1,0 +1,164 @@
+//! How an answer is divided into pages, and how only what is new is asked for.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::right::Ordered;
+use crate::manifest::{Bound, SortOrder, TimeFormat};
+use crate::period::Period;
+
+/// How an answer is divided: one of `number`, `offset`, `cursor`, `url`, `before` and `after`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Page {
+    /// Pages by number: the parameter that takes it.
+    pub number: Option<String>,
+    /// The number of the first page: 0 or 1.
+    pub first: Option<u64>,
+    /// Pages by how many records lie before them: the parameter that takes it.
+    pub offset: Option<String>,
+    /// Pages by what the one before names as `next`: the parameter that takes it, `{ header: NAME }`, or
+    /// `{ body: NAME }`, a member of what is posted.
+    pub cursor: Option<Param>,
+    /// With `cursor`, where the answer names the next page: jq on it, or `{ header: NAME }`.
+    pub next: Option<Next>,
+    /// With `cursor`: whether a page begins with the record that its cursor names, and not behind it.
+    pub includes: bool,
+    /// Pages by URL, where the answer names that of the next one: jq on it, `{ header: NAME }`, or the word
+    /// `link` for the header `Link` with `rel="next"`.
+    pub url: Option<Next>,
+    /// Pages by the time of the last record of the one before, newest first: the parameter that takes it.
+    pub before: Option<Edge>,
+    /// Pages by the time of the last record of the one before, oldest first: the parameter that takes it.
+    pub after: Option<Edge>,
+    /// With `before` or `after`: jq on a row, its time.
+    pub time: Option<String>,
+    /// How many records a page holds: `{ limit: 100 }` asks for it by the parameter `limit`; a number alone
+    /// is the API's own size.
+    pub size: Option<Size>,
+    /// What shows that a page was the last one: `short` (fewer records than `size`, of an API that never
+    /// shortens a page), `empty`, or jq on the answer that is true there. A cursor or URL that is absent
+    /// always ends.
+    pub ends: Option<String>,
+    /// jq on the answer: true where it says that there is another page, else false; not asked if not given.
+    pub more: Option<String>,
+    /// Whether a first page that is full and names no next page can be everything, in a stream of which no
+    /// answer ever named one.
+    pub may_end_full: bool,
+}
+
+/// Where a value goes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Param {
+    Query(String),
+    Elsewhere(Elsewhere),
+}
+
+/// A place other than the query.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Elsewhere {
+    /// The name of a header.
+    Header(String),
+    /// The name of a member of what is posted.
+    Body(String),
+}
+
+/// Where the answer names the next page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Next {
+    Body(String),
+    Header(NextHeader),
+}
+
+/// A header that names the next page.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NextHeader {
+    /// The name of the header.
+    pub header: String,
+}
+
+/// How many records a page holds.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Size {
+    Own(usize),
+    Asked(Ordered<usize>),
+}
+
+/// A parameter that takes a time. Alone, its `bound` is taken for exclusive: it is asked for more then.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Edge {
+    Param(String),
+    Form(EdgeForm),
+}
+
+/// A parameter that takes a time, and what it means there.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeForm {
+    /// The query parameter that takes the time.
+    pub param: String,
+    /// Whether the API answers with records of exactly that time, too; `exclusive` if not given, by which
+    /// more is asked for rather than less.
+    #[serde(default)]
+    pub bound: Option<Bound>,
+    /// How the time is written; `millis` if not given.
+    #[serde(default)]
+    pub format: TimeFormat,
+}
+
+/// A stretch of time that a request asks for.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Window {
+    /// jq on a row: the time by which the API filters, in any usual form.
+    pub by: Option<String>,
+    /// The beginning of the window.
+    pub since: Option<Edge>,
+    /// The end of the window, where the API takes one.
+    pub until: Option<Edge>,
+    /// How far before the newest time seen the next window begins: more than the API needs to show a record
+    /// after its own timestamp.
+    pub late: Option<Period>,
+    /// How long before now a window ends, where what is younger may still be incomplete; 0s if not given.
+    pub settle: Option<Period>,
+    /// How far back the first window begins, and the furthest that any does: what the API refuses to go beyond.
+    pub back: Option<Period>,
+    /// In which order the API lists within a window; `any` if not given.
+    pub order: Option<SortOrder>,
+    /// The longest window that the API answers, which is never exceeded; needs `until`. Without it, one window
+    /// reaches to now.
+    pub step: Option<Period>,
+}
+
+/// A list without a filter, newest first.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewestFirst {
+    /// jq on a row: the time by which the API sorts, in any usual form.
+    pub by: Option<String>,
+    /// How far before the newest record seen the walk goes on.
+    pub late: Option<Period>,
+    /// How far back the first walk goes, and the furthest that any does.
+    pub back: Option<Period>,
+}
+
+/// A list of events, oldest first.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Events {
+    /// jq on an event: its id.
+    pub mark: Option<String>,
+    /// The query parameter that takes the id of the last event seen. Whether the answer begins with that event
+    /// or behind it makes no difference.
+    pub after: Option<String>,
+}

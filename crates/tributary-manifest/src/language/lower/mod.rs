@@ -1,0 +1,114 @@
+//! From the forms of the language to what the engine takes ([`crate::Manifest`]).
+
+pub mod file;
+pub mod helpers;
+pub mod money;
+pub mod page;
+pub mod pay;
+pub mod record;
+pub mod request;
+pub mod stream;
+pub mod value;
+
+use super::tree::Node;
+use super::{Mistake, Mistakes};
+
+/// A piece of jq as it is written, so that what is wrong with it can be named where it stands.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The path of its field in the file.
+    pub field: String,
+    pub at: super::tree::LineColumn,
+    pub code: String,
+    /// The names of the variables that it sees.
+    pub sees: Vec<String>,
+}
+
+/// What is lowered, where it stands, and what is wrong with it.
+pub struct Section<'a> {
+    pub node: &'a Node,
+    /// The path of `node` in the file.
+    pub path: String,
+    pub mistakes: &'a mut Mistakes,
+    pub written: Vec<Written>,
+}
+
+impl<'a> Section<'a> {
+    pub fn new(node: &'a Node, path: &str, mistakes: &'a mut Mistakes) -> Self {
+        Self { node, path: path.to_owned(), mistakes, written: Vec::new() }
+    }
+
+    /// Notes that `field` of the section is wrong.
+    pub fn wrong(&mut self, field: &str, why: impl std::fmt::Display) {
+        let at = self.node.place(field);
+        self.mistakes.add(Mistake { at, field: self.full(field), why: why.to_string() });
+    }
+
+    fn full(&self, field: &str) -> String {
+        match (self.path.as_str(), field) {
+            ("", field) => field.to_owned(),
+            (path, "") => path.to_owned(),
+            (path, field) => format!("{path}.{field}"),
+        }
+    }
+
+    /// `given`, or a mistake that says what the field is for.
+    pub fn need<T>(&mut self, field: &str, given: Option<T>, what: &str) -> Option<T> {
+        if given.is_none() {
+            let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
+            let at = self.node.place(parent);
+            let field = self.full(parent);
+            self.mistakes.add(Mistake { at, field, why: format!("`{name}` is missing: {what}") });
+        }
+        given
+    }
+
+    /// Notes jq that is written in `field` and sees `variables`.
+    pub fn jq(&mut self, field: &str, code: &str, variables: &[String]) {
+        if code.contains("${") {
+            self.wrong(field, "${NAME} is not filled in within jq");
+        }
+        self.written.push(Written {
+            field: self.full(field),
+            at: self.node.place(field),
+            code: code.to_owned(),
+            sees: variables.to_vec(),
+        });
+    }
+
+    /// As [`Section::jq`], of whatever a value on the right holds.
+    pub fn right(&mut self, field: &str, right: &super::form::right::Right, variables: &[String]) {
+        use super::form::right::Right;
+        match right {
+            Right::Text(text) => match value::meaning(text) {
+                Err(why) => self.wrong(field, why),
+                Ok(value::Meaning::Jq(code)) => self.jq(field, code, variables),
+                Ok(value::Meaning::Template(pieces)) => {
+                    for piece in &pieces {
+                        if let value::Piece::Jq(code) = piece {
+                            self.jq(field, code, variables);
+                        }
+                    }
+                }
+            },
+            Right::List(items) => {
+                items
+                    .iter()
+                    .enumerate()
+                    .for_each(|(n, item)| self.right(&format!("{field}[{n}]"), item, variables));
+            }
+            Right::Map(members) => {
+                members
+                    .iter()
+                    .for_each(|(name, item)| self.right(&format!("{field}.{name}"), item, variables));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether a name can be that of a variable.
+pub fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}

@@ -1,0 +1,365 @@
+//! A stream of the language as one of the engine's.
+
+use std::collections::BTreeMap;
+
+use tributary_domain::{Resource, Status};
+
+use super::record::{self, Making};
+use super::request::{Asked, request};
+use super::value::{self, Meaning, Piece, literal};
+use super::{Section, page};
+use crate::language::form::file::{STATUSES, StatusWords};
+use crate::language::form::right::{OneOrMore, Ordered, Right};
+use crate::language::form::stream::Stream;
+use crate::manifest::{
+    Detail, Identity, Incremental, Method, Pending, Refresh, RequestManifest, StreamManifest, Values,
+};
+
+/// The stream `name`; `above` are the streams that it may name, as they are written. What is wrong is
+/// noted, and there is none then.
+pub fn stream(
+    section: &mut Section<'_>,
+    name: &str,
+    form: &Stream,
+    resource: Option<Resource>,
+    making: &Making<'_>,
+    above: &BTreeMap<String, Stream>,
+) -> Option<StreamManifest> {
+    let request = asked(section, form);
+    let records = rows(section, form);
+    let partition = partition(section, form, above);
+    let map = match resource {
+        Some(resource) => record::record(section, form, resource, making),
+        None => None,
+    };
+    let incremental = incremental(section, form);
+    let pages = form.page.as_ref().map(|form| page::page(section, form));
+    let refresh = form.refresh.as_ref().map(|_| refresh(section, form));
+    let detail = form.detail.as_ref().map(|_| detail(section, form));
+    let identity = form.identity.as_ref().map(|_| identity(section, form));
+    if let Some(pending) = &form.pending {
+        section.jq("pending", pending, &record::seen());
+    }
+    let status_map = form.statuses.as_ref().map(|words| statuses(section, "statuses", words));
+    let errors = form
+        .errors
+        .iter()
+        .enumerate()
+        .map(|(n, rule)| super::file::rule(section, &format!("errors[{n}]"), rule));
+    let errors = errors.collect();
+    Some(StreamManifest {
+        name: name.to_owned(),
+        resource,
+        for_each: form.each.clone(),
+        partition,
+        request: request?,
+        values: form.values.as_ref().map(|values| Values(values.all().to_vec())),
+        errors,
+        paging: flat(pages)?,
+        records: records?,
+        detail: flat(detail)?,
+        identity: flat(identity)?,
+        map: if resource.is_some() { Some(map?) } else { None },
+        incremental: incremental?,
+        refresh: flat(refresh)?,
+        pending: form.pending.clone().map(|when| Pending { when }),
+        status_map,
+        every: form.every,
+        cron: form.cron.clone(),
+        after_webhook: form.after_webhook,
+    })
+}
+
+/// What is not given is nothing; what is given and wrong is nothing at all.
+fn flat<T>(given: Option<Option<T>>) -> Option<Option<T>> {
+    match given {
+        None => Some(None),
+        Some(lowered) => lowered.map(Some),
+    }
+}
+
+fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
+    let none = Ordered::default();
+    let asked = Asked {
+        method: Method::Get,
+        field,
+        path,
+        query: &none,
+        headers: &none,
+        body: None,
+        prelude: &|_| String::new(),
+        sees: &record::seen(),
+    };
+    request(section, &asked)
+}
+
+fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
+    let (method, field, path) = match (&form.get, &form.post, &form.values) {
+        (Some(path), None, None) => (Method::Get, "get", path.as_str()),
+        (None, Some(path), None) => (Method::Post, "post", path.as_str()),
+        // nothing is asked
+        (None, None, Some(_)) => (Method::Get, "values", "/"),
+        (None, None, None) => {
+            return section.need("get", None, "the path that is read; or `post`, `values`, or `shares`");
+        }
+        _ => {
+            section.wrong("", "give one of `get`, `post`, `values` and `shares`");
+            return None;
+        }
+    };
+    if form.body.is_some() && method == Method::Get {
+        section.wrong("body", "belongs to `post`");
+    }
+    let asked = Asked {
+        method,
+        field,
+        path,
+        query: &form.query,
+        headers: &form.headers,
+        body: form.body.as_ref(),
+        prelude: &|_| String::new(),
+        sees: &record::seen(),
+    };
+    let request = request(section, &asked);
+    let of_a_record = |text: &String| match value::meaning(text) {
+        Ok(Meaning::Template(pieces)) => pieces.iter().any(|piece| !matches!(piece, Piece::Literal(_))),
+        _ => false,
+    };
+    let has_fields =
+        of_a_record(&request.path) || request.query.values().chain(request.headers.values()).any(of_a_record);
+    if form.each.is_none() && has_fields {
+        section.wrong(field, "what stands in { } is of the record of `each`, which is missing");
+    }
+    Some(request)
+}
+
+fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
+    if form.values.is_some() {
+        if form.rows.is_some() || form.row.is_some() || form.page.is_some() || form.each.is_some() {
+            section.wrong("values", "are the rows: there are no `rows`, `row`, `page` or `each` beside them");
+        }
+        return Some(".[]".to_owned());
+    }
+    match (&form.rows, &form.row) {
+        (Some(rows), None) => {
+            section.jq("rows", rows, &record::seen());
+            let proof = list_proof(section, rows, form.list_when.as_deref())?;
+            Some(format!("{proof}_list(\"rows\"; {rows}\n)[]"))
+        }
+        (None, Some(row)) => {
+            section.jq("row", row, &record::seen());
+            Some(format!("_object(\"row\"; {row}\n)"))
+        }
+        (None, None) => {
+            section.need("rows", None, "jq on the answer: the list of its rows; or `row`, the only one")
+        }
+        _ => {
+            section.wrong("row", "give it or `rows`");
+            None
+        }
+    }
+}
+
+/// jq that fails on an answer that does not list anything; ends with `|`. A list that may be left out
+/// looks the same as one that is missing because something went wrong.
+fn list_proof(section: &mut Section<'_>, rows: &str, when: Option<&str>) -> Option<String> {
+    match when {
+        Some(when) => {
+            section.jq("list_when", when, &record::seen());
+            let why = "\"rows: the answer lists nothing: `list_when` does not hold\"";
+            Some(format!("if ({when}\n) then . else error({why}) end | "))
+        }
+        None if rows.replace(char::is_whitespace, "").contains("//[]") => section.need(
+            "list_when",
+            None,
+            "an answer in which something else stands than the list would be taken for an empty one; say what an \
+             answer without the list looks like, as in `keys - [\"cursor\"] == []`",
+        ),
+        None => Some(String::new()),
+    }
+}
+
+/// jq on the record of `each` that names its partition.
+fn partition(section: &mut Section<'_>, form: &Stream, above: &BTreeMap<String, Stream>) -> Option<String> {
+    let Some(each) = &form.each else {
+        if form.partition.is_some() {
+            section.wrong("partition", "belongs to `each`");
+        }
+        return None;
+    };
+    let Some(parent) = above.get(each) else {
+        let near = crate::language::check::nearest(each, above.keys().map(String::as_str));
+        let near = near.map(|near| format!(": `{near}` is meant?")).unwrap_or_default();
+        section.wrong("each", format!("there is no stream {each:?}{near}"));
+        return None;
+    };
+    if let Some(partition) = &form.partition {
+        section.jq("partition", partition, &record::seen());
+        return Some(partition.clone());
+    }
+    if parent.values.is_some() {
+        return Some(".".to_owned());
+    }
+    let id = parent.id.as_ref().filter(|_| parent.split.is_none() && parent.lets.0.is_empty());
+    match id.map(value::text) {
+        Some(Ok(code)) => Some(format!("{code} | _id")),
+        _ => section.need(
+            "partition",
+            None,
+            "jq on the record of `each` that gives a text for it which never changes",
+        ),
+    }
+}
+
+fn incremental(section: &mut Section<'_>, form: &Stream) -> Option<Option<Incremental>> {
+    let given = [
+        ("changes", form.changes.is_some()),
+        ("creations", form.creations.is_some()),
+        ("days", form.days.is_some()),
+        ("newest_first", form.newest_first.is_some()),
+        ("events", form.events.is_some()),
+    ];
+    let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    if let [_, second, ..] = given.as_slice() {
+        section.wrong(second, format!("give one of {}", given.join(", ")));
+        return None;
+    }
+    Some(Some(if let Some(form) = &form.changes {
+        Incremental::UpdatedWindow(page::window(section, "changes", form)?)
+    } else if let Some(form) = &form.creations {
+        Incremental::CreatedWindow(page::window(section, "creations", form)?)
+    } else if let Some(form) = &form.days {
+        Incremental::DateWindow(page::window(section, "days", form)?)
+    } else if let Some(form) = &form.newest_first {
+        let by = section.need(
+            "newest_first.by",
+            form.by.as_ref(),
+            "jq to the time of a row by which the API sorts",
+        );
+        let late = section.need(
+            "newest_first.late",
+            form.late,
+            "how far before the newest record seen a walk goes on",
+        );
+        let back = section.need("newest_first.back", form.back, "how far back the first walk goes");
+        section.jq("newest_first.by", by?, &record::seen());
+        Incremental::DescendingFeed {
+            cursor: format!("({}\n) | parse_time", by?),
+            lookback: late?,
+            start: back?,
+        }
+    } else if let Some(form) = &form.events {
+        let mark = section.need("events.mark", form.mark.as_ref(), "jq to the id of an event");
+        let param =
+            section.need("events.after", form.after.clone(), "the parameter that takes the last event seen");
+        section.jq("events.mark", mark?, &record::seen());
+        Incremental::EventFeed { mark: mark?.clone(), param: param? }
+    } else {
+        return Some(None);
+    }))
+}
+
+fn refresh(section: &mut Section<'_>, form: &Stream) -> Option<Refresh> {
+    let refresh = form.refresh.as_ref()?;
+    let (lets, names) = record::lets(section, "let", &form.lets, record::seen_of_row());
+    let lets = if lets.is_empty() { lets } else { format!(". as $row | {lets}") };
+    let open = section.need(
+        "refresh.open",
+        refresh.open.as_ref(),
+        "jq on a row, or the list of statuses that may still change",
+    );
+    let open = match open? {
+        OneOrMore::One(code) => {
+            section.jq("refresh.open", code, &names);
+            Some(format!("{lets}({code}\n)"))
+        }
+        OneOrMore::More(statuses) => {
+            let status =
+                section.need("status", form.status.as_ref(), "the statuses of `refresh.open` are of it");
+            let status = status.and_then(|status| value::text(status).ok());
+            let statuses: Vec<String> = statuses.iter().map(|status| literal(status)).collect();
+            status.map(|status| {
+                format!("{lets}{status} as $_s | [{}] | index([$_s]) != null", statuses.join(", "))
+            })
+        }
+    };
+    let key = match (&refresh.key, &form.id) {
+        (Some(key), _) => {
+            section.jq("refresh.key", key, &record::seen());
+            Some(key.clone())
+        }
+        (None, Some(id)) if form.split.is_none() => value::text(id).ok().map(|id| format!("{lets}{id}")),
+        _ => section.need("refresh.key", None, "jq on a row that identifies it"),
+    };
+    let path = section.need("refresh.get", refresh.get.as_deref(), "the path of one record");
+    let row = section.need(
+        "refresh.row",
+        refresh.row.as_ref(),
+        "jq on the answer: the row, as the list would show it",
+    );
+    let every =
+        section.need("refresh.every", refresh.every, "the shortest pause between two questions for a record");
+    let give_up =
+        section.need("refresh.give_up", refresh.give_up, "at which age a record is not asked for any more");
+    section.jq("refresh.row", row?, &record::seen());
+    Some(Refresh {
+        open: open?,
+        key: key?,
+        request: get(section, "refresh.get", path?),
+        record: format!("_object(\"refresh.row\"; {}\n)", row?),
+        every: every?,
+        give_up: give_up?,
+    })
+}
+
+fn detail(section: &mut Section<'_>, form: &Stream) -> Option<Detail> {
+    let detail = form.detail.as_ref()?;
+    let path = section.need("detail.get", detail.get.as_deref(), "the path of the record that a row names");
+    let row = section.need("detail.row", detail.row.as_ref(), "jq on the answer: the record");
+    section.jq("detail.row", row?, &record::seen());
+    let request = get(section, "detail.get", path?);
+    Some(Detail { request, record: format!("_object(\"detail.row\"; {}\n)", row?) })
+}
+
+fn identity(section: &mut Section<'_>, form: &Stream) -> Option<Identity> {
+    let identity = form.identity.as_ref()?;
+    let id = section.need("identity.id", identity.id.as_ref(), "jq on a row: its own id, or null");
+    let fields = section.need(
+        "identity.fields",
+        identity.fields.as_ref(),
+        "jq on a row: an array of what never changes",
+    );
+    section.jq("identity.id", id?, &record::seen());
+    section.jq("identity.fields", fields?, &record::seen());
+    Some(Identity { id: id?.clone(), fields: fields?.clone() })
+}
+
+/// Formance's status by the provider's word.
+pub fn statuses(section: &mut Section<'_>, field: &str, words: &StatusWords) -> BTreeMap<String, Status> {
+    let mut map = BTreeMap::new();
+    for (ours, words) in &words.0.0 {
+        let Some(status) = STATUSES
+            .contains(&ours.as_str())
+            .then(|| serde_json::from_value(serde_json::Value::from(ours.as_str())).ok())
+            .flatten()
+        else {
+            continue;
+        };
+        for word in words.all() {
+            if map.insert(word.clone(), status).is_some() {
+                section.wrong(&format!("{field}.{ours}"), format!("{word:?} is listed twice"));
+            }
+        }
+    }
+    map
+}
+
+/// Whether the status of a stream is a constant that is none of ours, and no table says what it is.
+pub fn unknown_constant(form: &Stream) -> bool {
+    match (&form.status, &form.statuses) {
+        (Some(Right::Text(text)), None) => {
+            !value::is_jq(text) && !text.contains('{') && !STATUSES.contains(&text.as_str())
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,246 @@
+//! `defaults:`: what streams and payments take that they do not say themselves. Done in the tree, so
+//! that a mistake in a default is named with the line of the default.
+
+use tributary_domain::Resource;
+
+use super::tree::{Kind, Member, Node};
+
+/// What a stream may say of its request and of how it is read.
+const ASKING: [&str; 26] = [
+    "get",
+    "post",
+    "query",
+    "headers",
+    "body",
+    "values",
+    "shares",
+    "each",
+    "partition",
+    "rows",
+    "list_when",
+    "row",
+    "page",
+    "changes",
+    "creations",
+    "days",
+    "newest_first",
+    "events",
+    "detail",
+    "identity",
+    "refresh",
+    "pending",
+    "errors",
+    "every",
+    "cron",
+    "after_webhook",
+];
+/// What a stream without a request of its own has none of.
+const OF_A_REQUEST: [&str; 18] = [
+    "get",
+    "post",
+    "query",
+    "headers",
+    "body",
+    "rows",
+    "list_when",
+    "row",
+    "page",
+    "changes",
+    "creations",
+    "days",
+    "newest_first",
+    "events",
+    "detail",
+    "identity",
+    "refresh",
+    "pending",
+];
+/// Of each of these groups a stream has one: a default gives way to another of its group.
+const ALTERNATIVES: [&[&str]; 6] = [
+    &["changes", "creations", "days", "newest_first", "events"],
+    &["get", "post", "values", "shares"],
+    &["rows", "row"],
+    &["every", "cron", "after_webhook"],
+    &["account", "from", "to"],
+    &["post", "put"],
+];
+/// What is nothing by itself: a default only completes what there is.
+const COMPLETING: [&str; 3] = ["refresh", "detail", "identity"];
+/// Of these, a default gives what is not said within them.
+const MERGED: [&str; 13] = [
+    "page",
+    "changes",
+    "creations",
+    "days",
+    "newest_first",
+    "events",
+    "refresh",
+    "detail",
+    "identity",
+    "find",
+    "let",
+    "query",
+    "headers",
+];
+/// Ways of paging: a page that says its own takes nothing from one that goes another way.
+const WAYS: [&str; 6] = ["number", "offset", "cursor", "url", "before", "after"];
+const RESOURCES: [&str; 6] = ["accounts", "balances", "transactions", "beneficiaries", "lists", "pay"];
+
+/// The fields that make the records of `resource`; none of a list.
+pub fn fields_of(resource: Option<Resource>) -> &'static [&'static str] {
+    match resource {
+        None => &[],
+        Some(Resource::Accounts | Resource::Beneficiaries) => {
+            &["where", "let", "split", "map", "id", "name", "created", "updated", "keep"]
+        }
+        Some(Resource::Balances) => &["where", "let", "split", "map", "account", "at", "money", "out"],
+        Some(Resource::Transactions) => &[
+            "where", "let", "split", "map", "id", "created", "updated", "account", "money", "out", "other",
+            "from", "to", "related", "type", "types", "status", "statuses", "order", "keep",
+        ],
+    }
+}
+
+/// Whether a stream of `resource` may have the field.
+pub fn may_have(resource: Option<Resource>, field: &str) -> bool {
+    ASKING.contains(&field) || fields_of(resource).contains(&field)
+}
+
+/// Whether a stream of any kind may have the field.
+pub fn is_field(field: &str) -> bool {
+    Resource::ALL.into_iter().any(|resource| may_have(Some(resource), field))
+}
+
+/// A stream with the defaults that it takes, and without what it says `none` to.
+pub fn stream(own: &Node, resource: Option<Resource>, defaults: Option<&Node>) -> Node {
+    let name = resource.map_or("lists", Resource::as_str);
+    let of_resource = defaults.and_then(|defaults| defaults.get(name));
+    let mut node = own.clone();
+    for default in [of_resource, defaults].into_iter().flatten() {
+        let takes =
+            |member: &&Member| !RESOURCES.contains(&member.name.as_str()) && may_have(resource, &member.name);
+        complete(&mut node, own, default.members().iter().filter(takes));
+    }
+    without_none(&mut node);
+    node
+}
+
+/// A payment with the defaults that it takes, and without what it says `none` to.
+pub fn payment(own: &Node, defaults: Option<&Node>) -> Node {
+    let mut node = own.clone();
+    if let Some(default) = defaults.and_then(|defaults| defaults.get("pay")) {
+        complete(&mut node, own, default.members().iter());
+    }
+    without_none(&mut node);
+    node
+}
+
+/// What `taker` takes over of the stream `giver`, whose answers it reads.
+pub fn shared(taker: &mut Node, giver: &Node) {
+    let Kind::Map(members) = &mut taker.kind else { return };
+    for member in giver.members() {
+        let asked = [
+            "get",
+            "post",
+            "query",
+            "headers",
+            "body",
+            "each",
+            "partition",
+            "rows",
+            "list_when",
+            "row",
+            "page",
+            "errors",
+        ];
+        if asked.contains(&member.name.as_str()) && !members.iter().any(|own| own.name == member.name) {
+            members.push(member.clone());
+        }
+    }
+}
+
+fn complete<'d>(node: &mut Node, own: &Node, defaults: impl Iterator<Item = &'d Member>) {
+    let Kind::Map(members) = &mut node.kind else { return };
+    let says = |name: &str| own.get(name).is_some();
+    let asks_nobody = says("values") || says("shares");
+    for default in defaults {
+        let name = default.name.as_str();
+        if let Some(member) = members.iter_mut().find(|member| member.name == name) {
+            if MERGED.contains(&name) {
+                fill(&mut member.node, &default.node);
+            }
+            continue;
+        }
+        let other =
+            ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| says(other)));
+        let mapped = says("map") && !ASKING.contains(&name);
+        let ends = (name == "other" || name == "out") && (says("from") || says("to"));
+        let useless = asks_nobody && OF_A_REQUEST.contains(&name);
+        if !(other || mapped || ends || useless || COMPLETING.contains(&name)) {
+            members.push(default.clone());
+        }
+    }
+}
+
+/// Adds to a mapping the members that it does not have.
+fn fill(node: &mut Node, default: &Node) {
+    let Kind::Map(members) = &mut node.kind else { return };
+    let has = |members: &[Member], name: &str| members.iter().any(|member| member.name == name);
+    if WAYS.iter().any(|way| has(members, way) && !has(default.members(), way)) {
+        return;
+    }
+    for more in default.members() {
+        if !has(members, &more.name) {
+            members.push(more.clone());
+        }
+    }
+}
+
+fn without_none(node: &mut Node) {
+    let is_none = |node: &Node| matches!(&node.kind, Kind::Scalar { text, quoted: false } if text == "none");
+    if let Kind::Map(members) = &mut node.kind {
+        members.retain(|member| !is_none(&member.node));
+        members.iter_mut().for_each(|member| without_none(&mut member.node));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(own: &str, resource: Resource, defaults: &str) -> Vec<String> {
+        let (own, defaults) = (Node::parse(own).unwrap(), Node::parse(defaults).unwrap());
+        let node = stream(&own, Some(resource), Some(&defaults));
+        let shown = |member: &Member| match &member.node.kind {
+            Kind::Map(members) => {
+                let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+                format!("{}{{{}}}", member.name, names.join(","))
+            }
+            _ => member.name.clone(),
+        };
+        node.members().iter().map(shown).collect()
+    }
+
+    #[test]
+    fn a_stream_takes_what_it_does_not_say() {
+        let defaults = "id: .id\nstatus: .s\npage: { cursor: c, size: { limit: 1 } }\ntransactions: { changes: { by: .u } }\n";
+        assert_eq!(
+            merged("get: /a", Resource::Transactions, defaults),
+            ["get", "changes{by}", "id", "status", "page{cursor,size}"]
+        );
+        assert_eq!(merged("get: /a", Resource::Accounts, defaults), ["get", "id", "page{cursor,size}"]);
+    }
+
+    #[test]
+    fn a_default_gives_way_to_none_and_to_what_stands_in_its_place() {
+        let defaults = "page: { cursor: c, size: { limit: 1 } }\nchanges: { by: .u }\nrows: .data\nrefresh: { every: 1h }";
+        assert_eq!(
+            merged("get: /a\npage: none\ncreations: { by: .c }\nrow: .", Resource::Accounts, defaults),
+            ["get", "creations{by}", "row"]
+        );
+        assert_eq!(
+            merged("page: { size: none }\nrefresh: { get: /x }\nvalues: a", Resource::Accounts, defaults),
+            ["page{cursor}", "refresh{get,every}", "values"]
+        );
+    }
+}

@@ -1,0 +1,99 @@
+//! What the engine says of its own fields, in the words of the language.
+
+use super::tree::Node;
+use super::{Mistake, merge};
+use crate::manifest::ManifestError;
+
+/// The fields of the engine that are called otherwise in a file. The longest that begins a field counts.
+const CALLED: [(&str, &str); 24] = [
+    ("incremental.cursor", "by"),
+    ("incremental.from", "since"),
+    ("incremental.to", "until"),
+    ("incremental.lookback", "late"),
+    ("incremental.settle", "settle"),
+    ("incremental.start", "back"),
+    ("incremental.order", "order"),
+    ("incremental.step", "step"),
+    ("incremental.mark", "events.mark"),
+    ("incremental", ""),
+    ("paging.stop.when", "page.ends"),
+    ("paging.stop", "page.ends"),
+    ("paging.field", "page.time"),
+    ("paging.kind", "page"),
+    ("paging.place", "page.cursor"),
+    ("paging", "page"),
+    ("records", "rows"),
+    ("for_each", "each"),
+    ("status_map", "statuses"),
+    ("refresh.record", "refresh.row"),
+    ("refresh.request", "refresh.get"),
+    ("detail.record", "detail.row"),
+    ("request", "get"),
+    ("pending.when", "pending"),
+];
+const STRATEGIES: [&str; 5] = ["changes", "creations", "days", "newest_first", "events"];
+
+/// What is wrong, with its place in the file.
+pub fn at_its_place(error: &ManifestError, file: &Node) -> Mistake {
+    let (stream, field) = error.place();
+    let (path, node) = match stream {
+        Some(name) => stream_of(file, name),
+        None => (String::new(), None),
+    };
+    let field = match &node {
+        Some(node) => renamed(field, node),
+        None => of_file(field),
+    };
+    let full =
+        [path.as_str(), &field].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(".");
+    Mistake { at: file.place(&full), field: full, why: error.why().to_owned() }
+}
+
+/// The path of a stream, and the stream with what it takes by default.
+fn stream_of(file: &Node, name: &str) -> (String, Option<Node>) {
+    let defaults = file.get("defaults");
+    for member in file.get("pull").map(Node::members).unwrap_or_default() {
+        let resource = member.name.parse().ok();
+        let named = member.node.members().iter().find(|stream| stream.name == name);
+        if let Some(stream) = named {
+            let path = format!("pull.{}.{name}", member.name);
+            return (path, Some(merge::stream(&stream.node, resource, defaults)));
+        }
+        if member.name == name {
+            return (format!("pull.{name}"), Some(merge::stream(&member.node, resource, defaults)));
+        }
+    }
+    (format!("pay.{name}"), None)
+}
+
+fn renamed(field: &str, node: &Node) -> String {
+    let Some((engine, ours)) = CALLED.iter().find(|(engine, _)| field.starts_with(engine)) else {
+        return field.to_owned();
+    };
+    if !engine.starts_with("incremental") {
+        return (*ours).to_owned();
+    }
+    let strategy =
+        STRATEGIES.iter().find(|strategy| node.get(strategy).is_some()).copied().unwrap_or("changes");
+    if ours.is_empty() { strategy.to_owned() } else { format!("{strategy}.{ours}") }
+}
+
+fn of_file(field: &str) -> String {
+    for (engine, ours) in [
+        ("base_url", "api"),
+        ("allow_hosts", "hosts"),
+        ("rate_limit.per_second", "limits.pace"),
+        ("rate_limit.concurrency", "limits.at_once"),
+        ("rate_limit", "limits"),
+        ("retry.attempts", "attempts"),
+        ("concurrency", "parallel"),
+        ("webhook.triggers", "webhook.reads"),
+        ("payouts", "pay.payouts"),
+        ("transfers", "pay.transfers"),
+    ] {
+        if let Some(rest) = field.strip_prefix(engine) {
+            return format!("{ours}{rest}");
+        }
+    }
+    field.to_owned()
+}
