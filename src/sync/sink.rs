@@ -200,6 +200,10 @@ fn batch(records: Vec<MappedRecord>, history: bool) -> Batch {
             MappedRecord::Unmappable { origin, reason } => {
                 batch.refused.push(Refused { record: RefusedRecord::Unmapped(origin), reason });
             }
+            MappedRecord::Refused { record, reason } => {
+                let json = record.to_json().to_string().into_bytes();
+                batch.refused.push(Refused { record: RefusedRecord::Canonical(json), reason });
+            }
         }
     }
     batch
@@ -231,6 +235,7 @@ fn open_record(row: OpenRow, resource: Resource) -> Result<OpenRecord, (String, 
         at: row.at,
         first_seen: Some(row.first_seen),
         checked_at: Some(row.checked_at),
+        missed_at: row.missed_at,
     })
 }
 
@@ -249,6 +254,7 @@ fn open_row(open: &OpenRecord) -> OpenRow {
         at: open.at,
         first_seen: open.first_seen.unwrap_or(now),
         checked_at: open.checked_at.unwrap_or(now),
+        missed_at: open.missed_at,
     }
 }
 
@@ -357,6 +363,7 @@ mod tests {
             at: None,
             first_seen: Utc::now(),
             checked_at: Utc::now(),
+            missed_at: None,
         }
     }
 

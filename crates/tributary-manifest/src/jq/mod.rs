@@ -7,6 +7,7 @@ mod iso4217;
 mod json;
 mod money;
 mod programs;
+mod repair;
 mod time;
 pub mod yielded;
 
@@ -18,9 +19,9 @@ use jaq_core::data::JustLut;
 use jaq_core::{Ctx, Vars};
 use jaq_json::Val;
 
-pub use json::{BUDGET, NotJson, parse, parse_within, to_json};
+pub use json::{BUDGET, NotJson, parse, parse_mended, to_json};
 use programs::Program;
-pub use yielded::{boolean, holds, name_of, scalar, text, token_of};
+pub use yielded::{boolean, holds, id_of, name_of, scalar, text, text_of, token_of};
 
 /// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
 const MESSAGE_BYTES: usize = 300;

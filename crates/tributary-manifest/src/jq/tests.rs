@@ -110,7 +110,7 @@ fn a_filter_for_one_value_yields_one() {
 
 #[test]
 fn only_strict_json_of_a_sane_depth_is_read() {
-    for body in ["", "<html>", "NaN", "# hi\n1", "1 2", "{\"a\":1", "b\"x\"", "{1:2}", "[1,]"] {
+    for body in ["", "<html>", "nan", "# hi\n1", "1 2", "{\"a\":1", "b\"x\"", "{1:2}", "[1,]"] {
         assert!(matches!(parse(body.as_bytes()), Err(NotJson::Malformed(_))), "{body}");
     }
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));

@@ -11,7 +11,7 @@ use tributary_domain::{Origin, Record, Resource, Status, parse_record};
 use super::extract::{hex, time};
 use super::page::{MappedRecord, OpenRecord};
 use super::report::{Warning, Warnings};
-use crate::jq::{self, FilterError, Limits, Scope, holds, name_of, text, token_of};
+use crate::jq::{self, FilterError, Limits, Scope, holds, id_of, name_of, text};
 use crate::plan::{IdentityPlan, Output, Stream, Tracking};
 
 /// The most canonical records that one record becomes.
@@ -83,9 +83,12 @@ pub fn map(
             if holds(&tracking.open.run_one(record.clone(), &scope, limits)?) {
                 let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
                     MappedRecord::Canonical(record) => Some(record.clone()),
-                    MappedRecord::Unmappable { .. } => None,
+                    MappedRecord::Unmappable { .. } | MappedRecord::Refused { .. } => None,
                 });
-                let at = tracking.at.as_ref().and_then(|at| time(at, record, &scope, limits));
+                let at = match &tracking.at {
+                    Some(at) => time(at, record, &scope, limits)?,
+                    None => None,
+                };
                 let (canonical, record) = (canonical.collect(), jq::to_json(record));
                 reading.open.push(OpenRecord {
                     key,
@@ -94,6 +97,7 @@ pub fn map(
                     at,
                     first_seen: None,
                     checked_at: None,
+                    missed_at: None,
                 });
             } else {
                 reading.closed.push(key);
@@ -124,7 +128,7 @@ impl IdentityPlan {
         limits: Limits,
         occurrences: &mut Occurrences,
     ) -> Result<String, FilterError> {
-        if let Some(id) = token_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
+        if let Some(id) = id_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
             return Ok(id);
         }
         let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);

@@ -4,6 +4,8 @@ mod ask;
 mod extract;
 mod follow_up;
 mod hand_over;
+mod list;
+mod lost;
 mod mapping;
 mod page;
 mod partition;
@@ -11,6 +13,7 @@ mod reader;
 mod remap;
 mod report;
 mod run;
+mod seen;
 mod selection;
 mod walk;
 

@@ -36,4 +36,6 @@ pub struct Answer {
     pub url: Url,
     /// When the request was sent that got it: what the answer says is at least as new.
     pub sent_at: DateTime<Utc>,
+    /// What was mended in it so that it can be read.
+    pub repaired: Option<String>,
 }
