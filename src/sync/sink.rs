@@ -134,6 +134,9 @@ impl<'a> DatabaseSink<'a> {
         if quarantined > 0 {
             *warnings.entry(Warning::Refused).or_default() += quarantined;
         }
+        if tally.older > 0 {
+            *warnings.entry(Warning::Older).or_default() += tally.older;
+        }
         let warned = WarnedOf::new(&page.stream, &page.partition, warnings);
         let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
         let (stream, partition) = (&page.stream, &page.partition);

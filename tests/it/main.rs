@@ -4,6 +4,7 @@ mod support;
 
 mod accounts_feed;
 mod budgets;
+mod clocks;
 mod commands;
 mod conformance;
 mod connections;

@@ -20,6 +20,7 @@ use jaq_core::{Ctx, Vars};
 use jaq_json::Val;
 
 pub use json::{BUDGET, NotJson, parse, parse_mended, to_json};
+pub use money::whole;
 use programs::Program;
 pub use yielded::{boolean, holds, id_of, name_of, scalar, text, text_of, token_of};
 
@@ -94,6 +95,13 @@ impl Filter {
         functions: &str,
         code: &str,
     ) -> Result<Self, FilterError> {
+        if let Some(variable) = variable_in(code) {
+            return Err(FilterError {
+                stream: stream.to_owned(),
+                field,
+                message: format!("{variable}…}} would stay as it is: no filter sees the environment"),
+            });
+        }
         let program = programs::compile(&format!("{functions}\n{code}")).map_err(|message| FilterError {
             stream: stream.to_owned(),
             field,
@@ -137,6 +145,14 @@ impl Filter {
     pub fn error(&self, message: String) -> FilterError {
         FilterError { stream: self.stream.clone(), field: self.field, message: shorten(message) }
     }
+}
+
+/// What looks like a variable of the environment in `code`.
+fn variable_in(code: &str) -> Option<&str> {
+    let begun = code.find("${")?;
+    let named = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let name = code[begun + 2..].split(|c| !named(c)).next().filter(|name| !name.is_empty())?;
+    Some(&code[begun..begun + 2 + name.len()])
 }
 
 fn shorten(mut message: String) -> String {

@@ -39,7 +39,8 @@ pub enum Paging {
     },
     /// The answer names a token with which the next page is asked for.
     Cursor {
-        /// The parameter, header or member of the body that takes the token.
+        /// The parameter, header or member of the body that takes the token; of a member that is within others,
+        /// the path, such as `variables.after`.
         param: String,
         /// Where the token goes: `query` (the default), `header` or `body`.
         #[serde(default)]

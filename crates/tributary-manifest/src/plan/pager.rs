@@ -340,11 +340,22 @@ fn set_query(request: &mut Request, param: &str, value: String) {
     }
 }
 
+/// Puts `value` into the body, at a member or at a path of them (`variables.after`).
 fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), String> {
     let body = request.body.as_deref().unwrap_or(b"{}");
     let mut body: Value = serde_json::from_slice(body).map_err(|error| format!("request.body: {error}"))?;
-    let members = body.as_object_mut().ok_or("request.body: is no object that could take the cursor")?;
-    members.insert(member.to_owned(), Value::from(value));
+    let mut place = &mut body;
+    let mut path = member.split('.').peekable();
+    while let Some(name) = path.next() {
+        let members = place.as_object_mut();
+        let members =
+            members.ok_or("request.body: has no object that could take the cursor (paging.param)")?;
+        if path.peek().is_none() {
+            members.insert(name.to_owned(), Value::from(value));
+            break;
+        }
+        place = members.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
     request.body = Some(body.to_string().into_bytes());
     Ok(())
 }

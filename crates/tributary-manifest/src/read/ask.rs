@@ -71,7 +71,7 @@ impl Reader {
         let names_next = pager.named_next(&facts, &headers).map_err(ReadError::Paging)?.is_some();
         let mut missing = 0;
         if stream.detail.is_some() {
-            (records, missing) = self.details(stream, records, &scope).await?;
+            (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
         let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
         if source == Source::Itself
@@ -101,6 +101,7 @@ impl Reader {
         let Wanted { stream, partition, position, walk, .. } = wanted;
         let scope = Scope::at(Utc::now(), partition.record.clone());
         let mut request = self.request(stream, None, &partition.record, scope).await?;
+        request.lane = self.lane(&stream.name, &partition.key);
         if let Target::Relative { query, .. } = &mut request.target {
             query.extend(stream.query(position, walk));
         }
@@ -177,6 +178,7 @@ impl Reader {
     async fn details(
         &self,
         stream: &Arc<Stream>,
+        partition: &Partition,
         named: Vec<Val>,
         scope: &Scope,
     ) -> Result<(Vec<Val>, u64), ReadError> {
@@ -184,7 +186,8 @@ impl Reader {
         let mut asked = HashSet::new();
         let (mut records, mut missing) = (Vec::new(), 0);
         for name in named {
-            let request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            let mut request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            request.lane = self.lane(&stream.name, &partition.key);
             let Target::Relative { path, query } = &request.target else { continue };
             if asked.insert((path.clone(), query.clone(), request.body.clone())) {
                 match self.look_up(stream, detail, &request, scope).await? {
@@ -225,7 +228,8 @@ impl Reader {
         record: &Val,
     ) -> Result<Option<Val>, ReadError> {
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        let mut request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        request.lane = self.lane(&stream.name, &partition.key);
         self.look_up(stream, Stream::refresh_lookup, &request, &scope).await
     }
 }

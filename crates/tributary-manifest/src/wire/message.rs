@@ -5,6 +5,7 @@ use jaq_json::Val;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
+use super::lane::Lane;
 use super::request::Method;
 
 /// A request in full.
@@ -14,6 +15,8 @@ pub struct Outgoing {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
+    /// What it is closed with.
+    pub lane: Lane,
 }
 
 /// An answer as it came.

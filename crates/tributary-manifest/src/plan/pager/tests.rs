@@ -250,3 +250,27 @@ fn a_cursor_of_another_kind_of_pages_is_refused() {
     let mut request = Request::get("/x".to_owned(), vec![]);
     assert!(page(PageEnd::ShortPage).apply(Some(&Token::Text("x".into())), &mut request).is_err());
 }
+
+#[test]
+fn a_cursor_goes_to_where_it_belongs_within_a_body() {
+    let Pager { stop, .. } = cursor(Bound::Exclusive, CursorPlace::Body);
+    let next = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
+    let kind = PagerKind::Cursor {
+        param: "variables.page.after".to_owned(),
+        place: CursorPlace::Body,
+        next,
+        bound: Bound::Exclusive,
+    };
+    let pager = pager(kind, stop, None);
+    let body = |body: &str| {
+        let mut request = Request::get("/graphql".to_owned(), vec![]);
+        request.body = Some(body.as_bytes().to_vec());
+        let applied = pager.apply(Some(&Token::Text("x".into())), &mut request);
+        applied.map(|()| String::from_utf8(request.body.unwrap()).unwrap())
+    };
+    assert_eq!(
+        body(r#"{"query":"q","variables":{"first":2}}"#).unwrap(),
+        r#"{"query":"q","variables":{"first":2,"page":{"after":"x"}}}"#
+    );
+    assert!(body(r#"{"variables":[]}"#).unwrap_err().contains("request.body"));
+}

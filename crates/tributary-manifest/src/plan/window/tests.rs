@@ -42,14 +42,14 @@ fn the_first_window_begins_as_far_back_as_the_api_answers() {
 #[test]
 fn later_windows_ask_again_for_the_lookback_in_utc_and_never_round_up() {
     let window = window(None);
-    let walk = window.open(Some(at("2026-03-01T14:00:00.1239999+02:00")), at("2026-03-02T00:00:00Z"));
+    let walk = window.open(Some(at("2026-03-01T14:00:00.1239999+02:00")), None, at("2026-03-02T00:00:00Z"));
     assert_eq!(asked(&window, &walk), ["since=2026-03-01T11:00:00.123Z"]);
 }
 
 #[test]
 fn an_account_that_was_quiet_for_longer_than_the_api_goes_back_can_still_be_asked_for() {
     let window = window(None);
-    let walk = window.open(Some(at("2025-01-01T00:00:00Z")), at("2026-07-01T00:00:00Z"));
+    let walk = window.open(Some(at("2025-01-01T00:00:00Z")), None, at("2026-07-01T00:00:00Z"));
     assert_eq!(asked(&window, &walk), ["since=2026-01-02T00:00:00.000Z"]);
 }
 

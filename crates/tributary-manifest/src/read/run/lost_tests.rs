@@ -1,12 +1,15 @@
 //! Places that an API forgets: what cannot be gone on from is not asked for in every run for ever.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::walk_tests::{CURSOR, Killed, bank, connection, failure, ids, minutes_ago, query};
+use super::walk_tests::{
+    CURSOR, Killed, MAP, bank, connection, connection_with, failure, ids, minutes_ago, query,
+};
 use crate::fake::{self, Fake, Memory, Received};
-use crate::read::Warning;
+use crate::read::{RunError, Warning};
 
 /// Three pages of two records each, of which a kept second one is answered with `status`.
 async fn forgetful(status: u16) -> (Fake, Arc<Mutex<bool>>) {
@@ -143,4 +146,67 @@ async fn credentials_that_are_refused_take_no_event_from_a_stream() {
         assert!(ids == ["1", "2"] && told.is_err());
         assert_eq!(memory.cursors[&("feed".to_owned(), String::new())]["mark"], "2");
     }
+}
+
+/// Two accounts, the first of which is answered with `status` and `headers`.
+async fn limited(
+    status: u16,
+    headers: &'static [(&'static str, &'static str)],
+    scope: &str,
+) -> (Fake, Vec<String>, Vec<String>) {
+    let fake = bank(move |received: &Received| match received.path.as_str() {
+        "/accounts" => fake::json(json!([{"id": "a"}, {"id": "b"}])),
+        "/feed/a" => fake::answer(status, headers, r#"[{"id":"of-a"}]"#),
+        "/other/a" => fake::json(json!([{"id": "other-of-a"}])),
+        path => fake::json(json!([{"id": path.replace('/', "-")}])),
+    })
+    .await;
+    let streams = format!(
+        "  - name: accounts\n    request: {{ path: /accounts }}\n    records: .[]\n\
+         \x20 - name: feed\n    resource: transactions\n    for_each: accounts\n    partition: .id\n    request: {{ path: \"/feed/{{id}}\" }}\n    records: .[]\n    map: {MAP}\n\
+         \x20 - name: other\n    resource: transactions\n    for_each: accounts\n    partition: .id\n    request: {{ path: \"/other/{{id}}\" }}\n    records: .[]\n    map: {MAP}\n"
+    );
+    let provider = connection_with(&fake.url, &format!("per_second: 1000, scope: {scope}"), &streams);
+    let mut memory = Memory::default();
+    let failures = |ended: Result<_, RunError<Infallible>>| match ended {
+        Ok(_) => Vec::new(),
+        Err(RunError::Incomplete(report)) => report
+            .failures
+            .iter()
+            .map(|failure| format!("{}({})", failure.stream, failure.partition))
+            .collect(),
+        Err(RunError::Sink(never)) => match never {},
+    };
+    let mut failed = failures(provider.run(&mut memory).await);
+    failed.extend(failures(provider.run(&mut memory).await));
+    let asked: Vec<String> = fake.received().iter().map(|received| received.path.clone()).collect();
+    (fake, failed, asked)
+}
+
+#[tokio::test]
+async fn a_limit_of_one_account_closes_only_what_the_file_says() {
+    let far: &[(&str, &str)] = &[("retry-after", "85092")];
+    let spent: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "43200")];
+    let first = ["/accounts", "/feed/a", "/feed/b", "/other/a", "/other/b"];
+    // what is asked by two runs, of which the second finds closed what the first was told of
+    for (status, headers, scope, failed, again) in [
+        (
+            429,
+            far,
+            "partition",
+            &["feed(a)", "feed(a)"][..],
+            &["/accounts", "/feed/b", "/other/a", "/other/b"][..],
+        ),
+        (200, spent, "partition", &["feed(a)"], &["/accounts", "/feed/b", "/other/a", "/other/b"]),
+    ] {
+        let (_fake, failures, asked) = limited(status, headers, scope).await;
+        assert_eq!(failures, failed, "{scope}");
+        assert_eq!(asked, [&first[..], again].concat(), "{scope}");
+    }
+    let (_fake, failures, asked) = limited(429, far, "endpoint").await;
+    assert_eq!(failures, ["feed(a)", "feed(b)", "feed(a)", "feed(b)"]);
+    assert_eq!(asked, ["/accounts", "/feed/a", "/other/a", "/other/b", "/accounts", "/other/a", "/other/b"]);
+    let (_fake, failures, asked) = limited(429, far, "provider").await;
+    assert_eq!(asked, ["/accounts", "/feed/a"]);
+    assert!(failures.len() > 4, "{failures:?}");
 }

@@ -24,8 +24,12 @@ pub(super) fn connection(url: &str, lines: &str) -> CompiledProvider {
 pub(super) const MAP: &str = r#"'{ id: (.id // $identity), createdAt: "2026-01-01T00:00:00Z", type: "PAYIN", status: (.status // "SUCCEEDED"), currency: "EUR/2", amount: "1" }'"#;
 
 pub(super) fn connection_of(url: &str, streams: &str) -> CompiledProvider {
+    connection_with(url, "per_second: 1000", streams)
+}
+
+pub(super) fn connection_with(url: &str, limits: &str, streams: &str) -> CompiledProvider {
     let yaml = format!(
-        "base_url: {url}\nauth: {{ bearer: token }}\nrate_limit: {{ per_second: 1000 }}\nretry: {{ attempts: 1 }}\nevery: 1m\nstreams:\n{streams}"
+        "base_url: {url}\nauth: {{ bearer: token }}\nrate_limit: {{ {limits} }}\nretry: {{ attempts: 1 }}\nevery: 1m\nstreams:\n{streams}"
     );
     let manifest = serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
     CompiledProvider::new(&ProviderName::try_from("bank".to_owned()).unwrap(), &manifest).unwrap()
