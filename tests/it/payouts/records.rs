@@ -48,6 +48,26 @@ async fn s23_the_records_of_the_provider_move_the_order_on_whenever_they_come() 
     }
 }
 
+/// Formance puts the statuses of an order in the order of their dates, whatever it hears first.
+#[tokio::test]
+async fn each_status_is_dated_at_least_5_s_after_the_one_before() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    let row = formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    let date = |text: String| text.parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+    let mut last = date(row.created_at.to_string());
+    for status in [Status::Succeeded, Status::Refunded] {
+        till.bank.move_payment(&till.bank_keys("k").await[0], status);
+        till.sync().await;
+        let rows = formance.poll(&app).await;
+        let shown = rows.iter().rfind(|shown| shown.payment_reference() == "k").unwrap();
+        let dated = date(shown.created_at.to_string());
+        assert!(dated >= last + chrono::TimeDelta::seconds(5), "{status:?}: {dated} after {last}");
+        last = dated;
+    }
+}
+
 #[tokio::test]
 async fn s23_a_payment_that_is_said_to_have_failed_after_it_arrived_is_shown_as_come_back() {
     let till = Till::open(Policy::GUARD).await;
