@@ -119,7 +119,7 @@ pub struct Size {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
-    /// It holds fewer records than were asked for. Only for an API that never shortens a page.
+    /// It holds fewer records than were asked for, and `more`, or another page that is empty, says so, too.
     ShortPage,
     /// It holds no record.
     EmptyPage,

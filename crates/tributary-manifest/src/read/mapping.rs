@@ -194,10 +194,10 @@ fn parse(resource: Resource, canonical: &Val) -> Result<Record, String> {
 fn whole_amounts(canonical: &mut Val) {
     let Val::Obj(members) = canonical else { return };
     let members = jaq_json::Rc::make_mut(members);
-    if let Some(amount) = members.get_mut(&Val::from("amount".to_owned())) {
-        if let Some(whole) = text(amount).and_then(|amount| whole(&amount)) {
-            *amount = Val::from(whole);
-        }
+    if let Some(amount) = members.get_mut(&Val::from("amount".to_owned()))
+        && let Some(whole) = text(amount).and_then(|amount| whole(&amount))
+    {
+        *amount = Val::from(whole);
     }
     if let Some(Val::Arr(balances)) = members.get_mut(&Val::from("balances".to_owned())) {
         jaq_json::Rc::make_mut(balances).iter_mut().for_each(whole_amounts);
