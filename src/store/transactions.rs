@@ -32,7 +32,8 @@ pub async fn upsert(
         rows.iter().map(|row| super::interval(row.clock_tolerance().to_std().unwrap_or_default())).collect();
     let progress: Vec<i32> = rows.iter().map(|row| Progress::of(row.status) as i32).collect();
     let outcomes = sqlx::query!(
-        r#"with incoming as (
+        r#"-- insert into transactions: so that the server's list of statements, which cuts them, tells
+         with incoming as (
            select id, related_id, type, status, asset, amount::numeric as amount, source_id, destination_id,
                   created_at, metadata::jsonb as metadata, provider_updated_at, tolerance, progress
            from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
