@@ -27,7 +27,29 @@ create table changes (
 );
 create index changes_queue_idx on changes (provider, resource, seq) where waits_since is null;
 create index changes_waiting_parent_idx on changes (provider, parent_id) where waits_since is not null;
-create index changes_id_idx on changes (provider, resource, id);
+-- the id first, as it alone tells nearly all rows apart: the others would be compared in vain
+create index changes_id_idx on changes (id, provider, resource);
+
+-- Gives the files of the queue back to the system once it is empty; gives whether it did. Vacuum makes room in
+-- them for the next changes, but indexes stay as large as the longest backlog made them. Under the lock no
+-- change can be on its way, as its writer would hold the table. It is never waited for, or writers would
+-- wait behind it; and a snapshot from before the lock would not show what was committed since.
+create function release_changes(p_from_bytes bigint) returns boolean
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if pg_total_relation_size('changes') < p_from_bytes or exists (select from changes)
+     or current_setting('transaction_isolation') <> 'read committed' then
+    return false;
+  end if;
+  lock table changes in access exclusive mode nowait;
+  if exists (select from changes) then
+    return false;
+  end if;
+  truncate changes;
+  return true;
+exception when lock_not_available then
+  return false;
+end $$;
 
 -- Published for ever: dense positions, unique ascending timestamps, the body as served.
 create table feed (
@@ -36,6 +58,8 @@ create table feed (
   position bigint not null constraint feed_position_positive check (position > 0),
   published_at timestamptz not null,
   id text not null,
+  -- of a transaction, as in the body
+  status text,
   body json not null,
   -- since when its names and metadata are empty: erase_record, the only change that there is
   erased_at timestamptz,
@@ -43,7 +67,7 @@ create table feed (
   constraint feed_published_at_key unique (provider, resource, published_at)
 );
 -- by status, too: a version takes the date that its status had first, however many versions there are
-create index feed_id_idx on feed (provider, resource, id, (body ->> 'status'), position);
+create index feed_id_idx on feed (provider, resource, id, status, position);
 
 -- The clock of each feed. Its row lock chains all publications.
 create table feeds (
@@ -79,19 +103,23 @@ create table families (
 -- The connector puts account ids into URL paths unescaped. Ids of other characters than these
 -- are served with each other byte as ~XX (hex); "." and ".." are path steps, so a leading dot
 -- is escaped too. Reversible: "~" itself is escaped.
+create function is_url_safe(id text) returns boolean
+language sql immutable parallel safe
+return id ~ '^[A-Za-z0-9_:@=+,-][A-Za-z0-9_.:@=+,-]*$';
+
+create function escaped_id(id text) returns text
+language sql immutable parallel safe strict
+return (
+  select string_agg(
+    case when chr(byte) ~ '[A-Za-z0-9_:@=+,-]' or (byte = ascii('.') and i > 0) then chr(byte)
+         else '~' || upper(lpad(to_hex(byte), 2, '0')) end, '' order by i)
+  from (select i, get_byte(convert_to(id, 'UTF8'), i) as byte
+        from generate_series(0, octet_length(id) - 1) i) bytes);
+
+-- Not strict, or it would be called for each row instead of becoming part of the statement; of null it is null.
 create function url_safe_id(id text) returns text
-language plpgsql immutable parallel safe strict as $$
-begin
-  if id ~ '^[A-Za-z0-9_:@=+,-][A-Za-z0-9_.:@=+,-]*$' then
-    return id;
-  end if;
-  return (
-    select string_agg(
-      case when chr(byte) ~ '[A-Za-z0-9_:@=+,-]' or (byte = ascii('.') and i > 0) then chr(byte)
-           else '~' || upper(lpad(to_hex(byte), 2, '0')) end, '' order by i)
-    from (select i, get_byte(convert_to(id, 'UTF8'), i) as byte
-          from generate_series(0, octet_length(id) - 1) i) bytes);
-end $$;
+language sql immutable parallel safe
+return case when is_url_safe(id) then id else escaped_id(id) end;
 
 -- RFC 3339 in UTC with exactly six digits: what is printed is what is sorted by.
 create function rfc3339(at timestamptz) returns text

@@ -9,38 +9,46 @@ return jsonb_build_object('id', url_safe_id(id), name_key, name, 'metadata',
   case when url_safe_id(id) = id then metadata
        else metadata || jsonb_build_object('tributary.id', id) end);
 
+-- To concatenate nothing costs nothing, so that a transaction without a parent has no null to leave out.
+create function transaction_members(t transactions, source text, destination text, metadata jsonb) returns jsonb
+language sql stable parallel safe
+return jsonb_build_object('id', t.id, 'type', t.type, 'status', t.status, 'currency', t.asset,
+    'amount', t.amount::text, 'sourceAccountID', source, 'destinationAccountID', destination, 'metadata', metadata)
+  || case when t.related_transaction_id is null then '{}'
+          else jsonb_build_object('relatedTransactionID', t.related_transaction_id) end;
+
+-- Most have two accounts of harmless ids, and are built in one go.
 create function transaction_body(t transactions) returns jsonb
 language sql stable parallel safe
-return jsonb_strip_nulls(jsonb_build_object(
-  'id', t.id, 'relatedTransactionID', t.related_transaction_id, 'type', t.type,
-  'status', t.status, 'currency', t.asset, 'amount', t.amount::text,
-  'sourceAccountID', url_safe_id(t.source_account_id),
-  'destinationAccountID', url_safe_id(t.destination_account_id),
-  'metadata', t.metadata
-    || case when url_safe_id(t.source_account_id) <> t.source_account_id
-            then jsonb_build_object('tributary.sourceAccountID', t.source_account_id) else '{}' end
-    || case when url_safe_id(t.destination_account_id) <> t.destination_account_id
-            then jsonb_build_object('tributary.destinationAccountID', t.destination_account_id) else '{}' end));
+return case when is_url_safe(t.source_account_id) and is_url_safe(t.destination_account_id)
+  then transaction_members(t, t.source_account_id, t.destination_account_id, t.metadata)
+  else jsonb_strip_nulls(transaction_members(t,
+    url_safe_id(t.source_account_id), url_safe_id(t.destination_account_id), t.metadata
+      || case when is_url_safe(t.source_account_id) is false
+              then jsonb_build_object('tributary.sourceAccountID', t.source_account_id) else '{}' end
+      || case when is_url_safe(t.destination_account_id) is false
+              then jsonb_build_object('tributary.destinationAccountID', t.destination_account_id) else '{}' end))
+end;
 
 -- `set local tributary.backfill = on` marks what a transaction writes as history.
 create function writes_backfill() returns boolean
 language sql stable parallel safe
 return coalesce(nullif(current_setting('tributary.backfill', true), '')::boolean, false);
 
--- The statuses that a transaction must have passed through between `previous` and this one, though
+-- This status, behind those that a transaction must have passed through since `previous`, though
 -- none of them was reported: a provider that is asked now and then hides some. Formance takes the first row of
 -- a payment for its amount, and only later ones move it: a refund that is the first row would take
 -- nothing off.
-create function implied_statuses(is_child boolean, previous text, status text) returns text[]
+create function statuses_since(is_child boolean, previous text, status text) returns text[]
 language sql immutable parallel safe
 return case
-  when previous = status then '{}'
+  when status not in ('REFUNDED', 'CAPTURE', 'REFUND_REVERSED') or previous = status then array[status]
   when previous is null and not is_child then case status
-    when 'REFUNDED' then '{SUCCEEDED}' when 'CAPTURE' then '{AUTHORISATION}'
-    when 'REFUND_REVERSED' then '{SUCCEEDED,REFUNDED}' else '{}' end
-  when status = 'REFUND_REVERSED' and previous is distinct from 'REFUNDED' then '{REFUNDED}'
-  else '{}'
-end::text[];
+    when 'REFUNDED' then array['SUCCEEDED', status] when 'CAPTURE' then array['AUTHORISATION', status]
+    else array['SUCCEEDED', 'REFUNDED', status] end
+  when status = 'REFUND_REVERSED' and previous is distinct from 'REFUNDED' then array['REFUNDED', status]
+  else array[status]
+end;
 
 -- One wake-up per statement and provider; PostgreSQL folds equal ones of a transaction.
 create function track_new_accounts() returns trigger
@@ -58,9 +66,13 @@ end $$;
 
 -- The rows of orders, and of what came of their movements, among the transactions. An order's row
 -- has no parent to wait for, and each status its own createdAt; a refund that names the provider's
--- id of the movement belongs to the order's payment.
+-- id of the movement belongs to the order's payment. Rows become changes in the order in which they were
+-- written, and each row's statuses follow each other: nothing is sorted, which for many rows would be
+-- most of the work.
 create function track_new_transactions() returns trigger
 language plpgsql security definer set search_path = public, pg_temp set jit = off as $$
+declare
+  history boolean := writes_backfill();
 begin
   insert into changes (provider, resource, id, parent_id, created_at, backfill, body)
   select n.provider, 'transactions', n.id,
@@ -68,7 +80,7 @@ begin
          case when o.id is null then n.created_at
               when o.id <> n.id then greatest(n.created_at, o.status_at)
               when o.status = n.status then o.status_at else n.created_at end,
-         writes_backfill(),
+         history,
          case when s.status = n.status then transaction_body(n)
               else jsonb_set(transaction_body(n), '{status}', to_jsonb(s.status)) end
   from new_rows n
@@ -77,9 +89,7 @@ begin
     where n.related_transaction_id is not null
       and q.provider = n.provider and q.kind = n.type and q.idempotency_key = n.related_transaction_id
     limit 1) o on true
-  cross join lateral unnest(implied_statuses(n.related_transaction_id is not null, null, n.status) || n.status)
-    with ordinality s (status, step)
-  order by n.id, s.step;
+  cross join lateral unnest(statuses_since(n.related_transaction_id is not null, null, n.status)) s (status);
   perform pg_notify('tributary_changes', p.provider || '/transactions')
   from (select distinct provider from new_rows) p;
   return null;
@@ -107,7 +117,7 @@ begin
     where n.related_transaction_id is not null
       and q.provider = n.provider and q.kind = n.type and q.idempotency_key = n.related_transaction_id
     limit 1) p on true
-  cross join lateral unnest(implied_statuses(n.related_transaction_id is not null, o.status, n.status) || n.status)
+  cross join lateral unnest(statuses_since(n.related_transaction_id is not null, o.status, n.status))
     with ordinality s (status, step)
   where (n.status, n.asset, n.amount, n.source_account_id, n.destination_account_id, n.metadata)
         is distinct from

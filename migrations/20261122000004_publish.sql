@@ -76,7 +76,7 @@ create type publication as (
 -- moment with room left for what is still expected; history starts where the feed ended.
 create function publish_transactions(
   f feeds, lo timestamptz, at timestamptz, spacing interval, expected bigint, room bigint)
-returns setof feed
+returns setof timestamptz
 language sql as $$
   with batch as materialized (
     -- a child is ready once its parent has an entry, or it has one itself, or its parent goes
@@ -119,7 +119,7 @@ language sql as $$
     select s.*, case when s.latest_created_at = s.created_at then s.created_at else coalesce((
         select (e.body ->> 'createdAt')::timestamptz from feed e
         where e.provider = f.provider and e.resource = f.resource and e.id = s.id
-          and e.body ->> 'status' = s.body ->> 'status'
+          and e.status = s.body ->> 'status'
         order by e.position limit 1), s.status_created_at) end as served_created_at
     from first_shown s
   ), stamped as (
@@ -135,19 +135,19 @@ language sql as $$
     on conflict on constraint families_pkey do update set latest_created_at = excluded.latest_created_at
     where k.latest_created_at < excluded.latest_created_at
   )
-  insert into feed (provider, resource, position, published_at, id, body)
-  select f.provider, f.resource, f.last_position + i, published_at, id,
-         (body || jsonb_build_object('type', type, 'createdAt', rfc3339(served_created_at),
-                                     'updatedAt', rfc3339(published_at)))::text::json
+  insert into feed (provider, resource, position, published_at, id, status, body)
+  select f.provider, f.resource, f.last_position + i, published_at, id, body ->> 'status',
+         to_json(body || jsonb_build_object('type', type, 'createdAt', rfc3339(served_created_at),
+                                            'updatedAt', rfc3339(published_at)))
   from stamped order by i
-  returning *
+  returning published_at
 $$;
 
 -- First sight of accounts or beneficiaries: the provider's own date where it ascends, else
 -- the time of publication. Order is free here (one entry per id), so dated ones come first.
 create function publish_accounts(
   f feeds, lo timestamptz, at timestamptz, spacing interval, expected bigint, room bigint)
-returns setof feed
+returns setof timestamptz
 language sql as $$
   with batch as (
     select *, created_at <= lo or created_at > at as late from changes
@@ -167,11 +167,11 @@ language sql as $$
   )
   insert into feed (provider, resource, position, published_at, id, body)
   select f.provider, f.resource, f.last_position + i, published_at, id,
-         (case when published_at = created_at then body
-               else jsonb_set(body, '{metadata,tributary.createdAt}', to_jsonb(rfc3339(created_at))) end
-          || jsonb_build_object('createdAt', rfc3339(published_at)))::text::json
+         to_json(case when published_at = created_at then body
+                      else jsonb_set(body, '{metadata,tributary.createdAt}', to_jsonb(rfc3339(created_at))) end
+                 || jsonb_build_object('createdAt', rfc3339(published_at)))
   from fitting order by i
-  returning *
+  returning published_at
 $$;
 
 -- How far apart two entries are stamped. per_second is what costs the consumer nothing; only
@@ -238,10 +238,10 @@ begin
   room := least(p_batch, result.backlog, floor(extract(epoch from at - lo) / extract(epoch from spacing)));
   if room > 0 then
     if p_resource = 'transactions' then
-      select count(*), max(e.published_at) into result.published, issued_at
+      select count(*), max(e) into result.published, issued_at
       from publish_transactions(f, lo, at, spacing, result.backlog, room) e;
     else
-      select count(*), max(e.published_at) into result.published, issued_at
+      select count(*), max(e) into result.published, issued_at
       from publish_accounts(f, lo, at, spacing, result.backlog, least(p_batch, result.backlog)) e;
     end if;
   end if;

@@ -60,6 +60,11 @@ pub struct Listeners {
 }
 
 impl Service {
+    /// How large a pool is of a process that may have so many connections: pages are read on others, half as many.
+    pub fn pool_of(connections: u32) -> u32 {
+        connections * 2 / 3
+    }
+
     /// Makes ready to serve `providers`, behind the proxies that are `trusted`, and to delete what is past
     /// `retention`. Without a `secret` nothing new is ordered. Once in a process: it records metrics from then on.
     pub fn new(

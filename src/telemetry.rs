@@ -6,7 +6,10 @@ use std::io::IsTerminal;
 
 use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
 
 pub use gauges::Gauges;
 
@@ -24,20 +27,22 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Starts logging to standard error. `filter` is a tracing filter such as `info` or
+/// Starts logging to standard error. `filter` is `info`, or with another level for some targets,
 /// `info,tributary=debug`; without a format, people see text and pipes get JSON.
 pub fn start_logs(filter: &str, format: Option<LogFormat>) -> Result<(), String> {
-    let filter =
-        EnvFilter::try_new(filter).map_err(|error| format!("{filter:?} is no log filter: {error}"))?;
+    // not EnvFilter, which looks at what it was asked for whenever a span is entered: for each row that is read
+    let filter: Targets = filter.parse().map_err(|error| {
+        format!("{filter:?} is no log filter, such as info or info,tributary=debug: {error}")
+    })?;
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
     // where nobody reads the log, a complaint about that would panic, and end what the process is at
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let builder = builder.log_internal_errors(false);
-    let started = match format {
-        LogFormat::Json => builder.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Pretty => builder.with_ansi(terminal).with_target(false).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
+    let lines = match format {
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Pretty => lines.with_ansi(terminal).with_target(false).boxed(),
     };
+    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     started.map_err(|error| format!("cannot start logging: {error}"))
 }
 

@@ -14,7 +14,7 @@ PAGE = 100
 
 def publish(postgres, template, rows, rounds, report):
     """A backlog by a server from its start on, and by statements in a row. Leaves the database `published`."""
-    database, ways = "published", {"running server": [], "publish() in a row by psql": []}
+    database, ways, left = "published", {"running server": [], "publish() in a row by psql": []}, []
     for turn in range(rounds):
         say(f"publish: round {turn + 1} of {rounds}")
         names = list(ways) if turn % 2 == 0 else list(ways)[::-1]
@@ -27,6 +27,7 @@ def publish(postgres, template, rows, rounds, report):
                 server = Serving(postgres.url(database), wait=False)
                 server.process.wait_until(lambda: published_in_time(postgres, database, rows), seconds=3600)
                 ways[name].append(rows / (time.monotonic() - begun))
+                left.append(queue_left(postgres, database))
                 server.stop()
             else:
                 publish_all(postgres, database, rows)
@@ -35,7 +36,18 @@ def publish(postgres, template, rows, rounds, report):
     for name, speeds in ways.items():
         report.add(f"publish a backlog: {name}", "rows/s", rows, median(speeds),
                    f"{median_ratio(speeds, by_psql):.2f} × psql")
+    report.add("queue of changes, 5 s after a backlog", "MiB", rows, median(left))
     postgres.psql(database, "vacuum (analyze)", "checkpoint")
+
+
+def queue_left(postgres, database):
+    """MiB that the files of the queue take, 5 seconds after it was empty at the latest."""
+    size = "select pg_total_relation_size('changes')"
+    for _ in range(10):
+        if int(postgres.psql(database, size)) < 1 << 20:
+            break
+        time.sleep(0.5)
+    return int(postgres.psql(database, size)) / (1 << 20)
 
 
 def drain_all(client):

@@ -73,7 +73,7 @@ pub struct Common {
     /// The database; without it, a private PostgreSQL runs in the data folder.
     #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: Option<String>,
-    /// What is logged: a level or a tracing filter.
+    /// What is logged: a level, or with others for some targets: info,tributary=debug.
     #[arg(long, global = true, env = "TRIBUTARY_LOG", default_value = "info", value_name = "FILTER")]
     pub log: String,
     /// How log lines look [default: pretty on a terminal, else json].

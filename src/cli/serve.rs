@@ -41,9 +41,9 @@ pub struct ServeArgs {
     /// your own network reach it.
     #[arg(long, env = "TRIBUTARY_OPERATOR_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub operator_listen: SocketAddr,
-    /// The most connections to the database.
+    /// The most connections to the database. A third of them only read pages.
     #[arg(long, env = "TRIBUTARY_DATABASE_CONNECTIONS", default_value_t = 16, value_name = "N",
-          value_parser = clap::value_parser!(u32).range(4..))]
+          value_parser = clap::value_parser!(u32).range(6..))]
     pub database_connections: u32,
     /// How long to go on serving after a stop is requested, so that proxies notice: 0s, 5s.
     #[arg(long, env = "TRIBUTARY_LAME_DUCK", default_value = "5s", value_name = "TIME", value_parser = time)]
@@ -145,7 +145,8 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     let handed = launch.take_handed()?;
     let connections = args.connection_limits().files() + ConnectionLimits::for_operators().files();
     files::allow(connections + args.database_connections as usize)?;
-    let mut database = Database::open_migrated(common, Login::Service, args.database_connections).await?;
+    let mut database =
+        Database::open_migrated(common, Login::Service, Service::pool_of(args.database_connections)).await?;
     database.outlive_silence();
     encryption::require(&providers)?;
     let result = serve(common, &database.pool, providers, &args, (launch, handed), signals).await;

@@ -4,5 +4,5 @@
 pub mod page;
 pub mod publisher;
 
-pub use page::{FeedPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest, page};
+pub use page::{FeedPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest, Reading, page};
 pub use publisher::{PublishedFeeds, Publisher};

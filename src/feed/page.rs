@@ -4,8 +4,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
-use crate::store::feed::{Clock, Slice, Start};
-use crate::store::{StoreError, feed, feeds};
+use crate::store::database::{soon, worker_gone};
+use crate::store::feed::{Clock, Opener, Slice, Start};
+use crate::store::{Readers, StoreError, feed, feeds};
 use tributary_domain::{FeedName, ProviderName};
 
 /// Entries of a page where the client does not say.
@@ -29,37 +30,88 @@ pub struct PageRequest {
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeedPage {
-    /// The bodies as served, oldest first.
-    pub bodies: Vec<String>,
+    /// The bodies as served, oldest first: a JSON array.
+    pub array: Vec<u8>,
+    /// How many they are.
+    pub entries: i64,
     /// Where the next page begins; `None` behind a short page, which is the last.
     pub next: Option<i64>,
     /// The client's watermark lies above all that was issued: a restored or a wrong database.
     pub watermark_ahead: bool,
 }
 
+/// What pages are read by, and what is noted by: a replica may serve the one, and its primary the other.
+pub struct Reading<'a> {
+    pub readers: &'a Readers,
+    pub pool: &'a PgPool,
+}
+
 /// Reads a page. Where `from` shows that the client has seen more than the feed remembers,
-/// the feed's floor is lifted above it.
+/// the feed's floor is lifted above it. `None` where the `opener` opens nothing any more.
 pub async fn page(
-    pool: &PgPool,
+    Reading { readers, pool }: Reading<'_>,
     provider: &ProviderName,
     name: FeedName,
     request: PageRequest,
-) -> Result<FeedPage, StoreError> {
-    let slice = feed::slice(pool, provider, name, start(request), request.page_size).await?;
+    opener: Option<&Opener>,
+) -> Result<Option<FeedPage>, StoreError> {
+    let Some(slice) = slice(readers, provider, name, request, opener).await? else { return Ok(None) };
     let watermark_ahead = match request.from {
         Some(from) => heed_watermark(pool, provider, name, from, &slice).await?,
         None => false,
     };
-    let full = slice.bodies.len() as i64 == request.page_size;
-    Ok(FeedPage { next: slice.next_position.filter(|_| full), bodies: slice.bodies, watermark_ahead })
+    let full = slice.entries == request.page_size;
+    Ok(Some(FeedPage {
+        next: slice.last_position.filter(|_| full).map(|last| last + 1),
+        array: slice.array,
+        entries: slice.entries,
+        watermark_ahead,
+    }))
 }
 
+/// Reads in a task of its own: it goes on to its end where nobody waits for it any more, so that the connection is
+/// good for the next one, and what comes in pieces from the database wakes no more than it.
+async fn slice(
+    readers: &Readers,
+    provider: &ProviderName,
+    name: FeedName,
+    request: PageRequest,
+    opener: Option<&Opener>,
+) -> Result<Option<Slice>, StoreError> {
+    let (readers, provider, opener) = (readers.clone(), provider.clone(), opener.cloned());
+    let reading = async move { soon(read(&readers, &provider, name, request, opener.as_ref())).await };
+    tokio::spawn(reading).await.map_err(|_| worker_gone())?
+}
+
+/// Reads on a connection that is held; once more where it turns out to have been broken before.
+async fn read(
+    readers: &Readers,
+    provider: &ProviderName,
+    name: FeedName,
+    request: PageRequest,
+    opener: Option<&Opener>,
+) -> Result<Option<Slice>, StoreError> {
+    loop {
+        let mut reader = readers.take().await?;
+        let (start, size) = (start(request), request.page_size);
+        match feed::slice(reader.connection(), provider, name, start, size, opener).await {
+            Ok(slice) => {
+                reader.done();
+                return Ok(slice);
+            }
+            // the others that wait are closed, and a new one is not taken for broken
+            Err(error) if reader.was_broken(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Far below `i64::MAX`, so that what is added to it cannot overflow.
 fn start(request: PageRequest) -> Start {
     match request.cursor {
-        Some(position) => Start::Position(position),
+        Some(position) => Start::Position(position.min(i64::MAX / 2)),
         None => Start::From {
             from: request.from,
-            // far below i64::MAX, so that adding a position cannot overflow
             skip: (request.page - 1).saturating_mul(request.page_size).min(i64::MAX / 2),
         },
     }

@@ -25,6 +25,9 @@ const GATHER: Duration = Duration::from_millis(50);
 /// client that is up to date lifts the floor by.
 const CLOCK_BEHIND_ALARM: Duration = Duration::from_secs(2);
 
+/// From which size on the files of an empty queue are given back, in bytes: a backlog of some 40,000.
+const RELEASED_FROM: i64 = 32 << 20;
+
 /// The feeds to publish: every feed of these providers.
 pub type PublishedFeeds = HashMap<ProviderName, FeedPace>;
 
@@ -123,10 +126,22 @@ impl Publisher {
                 return false;
             }
         };
+        if backlogs.is_empty() {
+            self.release_queue().await;
+        }
         for backlog in backlogs {
             self.wake(&format!("{}/{}", backlog.provider, backlog.resource));
         }
         true
+    }
+
+    /// Gives back what a long backlog took; what fails of that harms nobody, and the next tick tries again.
+    async fn release_queue(&self) {
+        match soon(changes::release(&self.pool, RELEASED_FROM)).await {
+            Ok(true) => tracing::debug!("the files of the empty queue of changes were given back"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "cannot give the files of the queue of changes back"),
+        }
     }
 
     async fn publish_due(&mut self, stop: &CancellationToken) {

@@ -1,12 +1,11 @@
 //! `GET /accounts`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Reader;
 use super::openapi::{CreatedAtFrom, ListParams, Metadata};
 use super::{ApiError, SharedState, error::ErrorBody, listing};
 
@@ -26,12 +25,8 @@ pub struct Account {
 /// Accounts, oldest first; each appears once.
 #[utoipa::path(get, path = "/accounts", tag = "connector", params(ListParams, CreatedAtFrom),
     responses((status = 200, body = [Account]), (status = "default", body = ErrorBody)))]
-async fn get_accounts(
-    State(state): State<SharedState>,
-    Reader(caller): Reader,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    listing::list(&state.pool, &caller, &listing::ACCOUNTS, query.as_deref()).await
+async fn get_accounts(State(state): State<SharedState>, request: Request) -> Result<Response, ApiError> {
+    listing::list(&state, &listing::ACCOUNTS, request).await
 }
 
 pub fn router() -> OpenApiRouter<SharedState> {

@@ -12,12 +12,15 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use uuid::Uuid;
 
-use super::limits::Buckets;
+use super::limits::KnownKey;
 use super::{ApiError, ServedProvider, SharedState};
 use crate::store::api_keys;
+use crate::store::feed::Opener;
 use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
 
 const PREFIX: &str = "trb_";
+/// How the names of the keys begin that provider files bring.
+const OF_A_FILE: &str = "file:";
 
 /// A new API key: its id, and the secret text, of which only the digest is to be kept.
 pub fn new_api_key() -> (Uuid, String) {
@@ -33,32 +36,57 @@ fn api_key_id(key: &str) -> Option<Uuid> {
     Uuid::try_parse(id).ok()
 }
 
-/// Who calls, as its API key says.
+/// Whose API key it is.
 #[derive(Debug, Clone)]
-struct Caller {
-    provider: ProviderName,
-    scope: Scope,
-    /// `file:acme/connector`, or `key:NAME` of one in the database.
-    key: String,
+pub struct Caller {
+    pub provider: ProviderName,
+    pub served: Arc<ServedProvider>,
+    pub scope: Scope,
+    /// Which key it is: `file:acme/connector` of one that the provider's file brings, `key:NAME` of one
+    /// in the database.
+    pub key: Arc<str>,
 }
 
-/// Who calls, with the buckets of its key, of which one request was taken. Nobody can make the
-/// database work for keys that were made up: only as often as the bucket of strangers allows.
-async fn caller(parts: &Parts, state: &SharedState) -> Result<(Caller, Arc<Buckets>), ApiError> {
+/// A key that a request shows.
+enum Shown {
+    /// One that a provider's file brings.
+    InFile(Arc<KnownKey>),
+    /// One that the database may have; with what is known of it, if it was valid when it was last looked at.
+    InDatabase { id: Uuid, digest: ApiKeyDigest, known: Option<Arc<KnownKey>> },
+}
+
+/// The key that the request shows, of whose bucket one request was taken, if it is known.
+fn shown(parts: &Parts, state: &SharedState) -> Result<Shown, ApiError> {
     let Some(key) = bearer(parts) else { return Err(stranger(parts, state, "no key", None)) };
     let digest = ApiKeyDigest::of(key);
-    if let Some(caller) = file_key(state, &digest) {
-        let buckets = buckets(state, &digest, &caller);
-        buckets.all.take()?;
-        return Ok((caller, buckets));
+    let known =
+        state.limits.known(&digest).or_else(|| Some(learn(&digest, file_key(state, &digest)?, state)));
+    if let Some(known) = &known {
+        known.all.take()?;
     }
-    let Some(id) = api_key_id(key) else { return Err(stranger(parts, state, "no valid key", None)) };
+    match (known, api_key_id(key)) {
+        (Some(known), _) if known.caller.is_of_a_file() => Ok(Shown::InFile(known)),
+        (known, Some(id)) => Ok(Shown::InDatabase { id, digest, known }),
+        (_, None) => Err(stranger(parts, state, "no valid key", None)),
+    }
+}
+
+impl Caller {
+    fn is_of_a_file(&self) -> bool {
+        self.key.starts_with(OF_A_FILE)
+    }
+}
+
+/// Whose key of the database it is, which is asked. Nobody can make the database work for keys that were
+/// made up: only as often as the bucket of strangers allows.
+async fn look_up(
+    parts: &Parts,
+    state: &SharedState,
+    (id, digest): (Uuid, &ApiKeyDigest),
+    known: Option<Arc<KnownKey>>,
+) -> Result<Arc<KnownKey>, ApiError> {
     let limits = &state.limits;
-    let known = limits.known(&digest);
-    if let Some(buckets) = &known {
-        buckets.all.take()?;
-    }
-    let expected = known.is_some() || limits.was_valid_at_the_start(&digest, &state.pool).await?;
+    let expected = known.is_some() || limits.was_valid_at_the_start(digest, &state.pool).await?;
     let turn = match expected {
         true => None,
         false => {
@@ -66,10 +94,10 @@ async fn caller(parts: &Parts, state: &SharedState) -> Result<(Caller, Arc<Bucke
             Some(limits.lookup_turn().await?)
         }
     };
-    let found = find(id, &digest, state).await?;
+    let found = find(id, digest, state).await?;
     drop(turn);
     let Some(caller) = found else {
-        limits.forget(&digest);
+        limits.forget(digest);
         state.security.refused(parts, "no valid key", Some(id));
         // of one that was expected nothing was charged yet
         return Err(expected
@@ -77,28 +105,32 @@ async fn caller(parts: &Parts, state: &SharedState) -> Result<(Caller, Arc<Bucke
             .flatten()
             .unwrap_or(ApiError::Unauthorized));
     };
-    let buckets = match known {
-        Some(buckets) => buckets,
-        None => {
-            let buckets = buckets(state, &digest, &caller);
-            buckets.all.take()?;
-            buckets
-        }
-    };
-    Ok((caller, buckets))
+    note_use(id, state);
+    if let Some(known) = known.filter(|known| known.caller.is(&caller)) {
+        return Ok(known);
+    }
+    let known = learn(digest, caller, state);
+    known.all.take()?;
+    Ok(known)
+}
+
+impl Caller {
+    /// Whether nothing of it has changed.
+    pub fn is(&self, other: &Self) -> bool {
+        self.provider == other.provider && self.scope == other.scope && self.key == other.key
+    }
+}
+
+/// Keeps whose key it is, with new buckets.
+fn learn(digest: &ApiKeyDigest, caller: Caller, state: &SharedState) -> Arc<KnownKey> {
+    let limits = (caller.served.limit, caller.served.payment_limit);
+    state.limits.learn(digest, caller, limits)
 }
 
 /// The answer to whoever shows no key of ours.
 fn stranger(parts: &Parts, state: &SharedState, why: &str, id: Option<Uuid>) -> ApiError {
     state.security.refused(parts, why, id);
     state.limits.unknown().take().err().unwrap_or(ApiError::Unauthorized)
-}
-
-/// The buckets of a valid key.
-fn buckets(state: &SharedState, digest: &ApiKeyDigest, caller: &Caller) -> Arc<Buckets> {
-    let served = state.providers.get(&caller.provider);
-    let limits = served.map(|served| (served.limit, served.payment_limit)).unwrap_or_default();
-    state.limits.learn(digest, &caller.provider, limits)
 }
 
 /// The API key that the request carries.
@@ -119,23 +151,28 @@ async fn find(id: Uuid, digest: &ApiKeyDigest, state: &SharedState) -> Result<Op
             stored.scope
         )));
     };
-    let provider = stored.provider.parse().ok().filter(|provider| state.providers.contains_key(provider));
-    let Some(provider) = provider else {
+    let provider = stored.provider.parse().ok();
+    let Some((provider, served)) = provider.and_then(|name| state.providers.get_key_value(&name)) else {
         let name = &stored.provider;
         return Err(unserved(format!(
             "the provider file of {name} is not loaded: put {name}.yaml back among the provider files, and restart"
         )));
     };
-    if state.limits.is_used_anew(id) {
-        let pool = state.pool.clone();
-        // nobody waits for it, and a replica does not take it
-        tokio::spawn(async move {
-            if let Err(error) = api_keys::used(&pool, id).await {
-                tracing::debug!(%error, "that a key was used could not be noted");
-            }
-        });
+    let key = format!("key:{}", stored.name).into();
+    Ok(Some(Caller { provider: provider.clone(), served: Arc::clone(served), scope, key }))
+}
+
+/// Notes that a key of the database was used. Nobody waits for it, and a replica does not take it.
+fn note_use(id: Uuid, state: &SharedState) {
+    if !state.limits.is_used_anew(id) {
+        return;
     }
-    Ok(Some(Caller { provider, scope, key: format!("key:{}", stored.name) }))
+    let pool = state.pool.clone();
+    tokio::spawn(async move {
+        if let Err(error) = api_keys::used(&pool, id).await {
+            tracing::debug!(%error, "that a key was used could not be noted");
+        }
+    });
 }
 
 /// The answer to whoever has a valid API key for what this instance does not serve. It opens nothing,
@@ -145,49 +182,95 @@ fn unserved(why: String) -> ApiError {
     ApiError::Unavailable(why)
 }
 
-/// Looks at every key, whether one matched already or not.
+/// Looks at every key, whether one matched already or not. Once for each that is known from then on.
 fn file_key(state: &SharedState, digest: &ApiKeyDigest) -> Option<Caller> {
     let mut found = None;
     for (provider, served) in &state.providers {
         for key in &served.keys {
             if key.digest.is(digest.as_bytes()) {
-                let name = format!("file:{provider}/{}", key.name);
-                found = Some(Caller { provider: provider.clone(), scope: key.scope, key: name });
+                let (provider, served) = (provider.clone(), Arc::clone(served));
+                let name = format!("{OF_A_FILE}{provider}/{}", key.name).into();
+                found = Some(Caller { provider, served, scope: key.scope, key: name });
             }
         }
     }
     found
 }
 
-/// The provider that an API key of one scope is for.
-#[derive(Debug, Clone)]
-pub struct Authorized {
-    pub provider: ProviderName,
-    pub served: ServedProvider,
-    /// Which key it is: `file:acme/connector` of one that the provider's file brings, `key:NAME` of one
-    /// in the database.
-    pub key: String,
+async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<Caller, ApiError> {
+    let known = match shown(parts, state)? {
+        Shown::InFile(known) => known,
+        Shown::InDatabase { id, digest, known } => look_up(parts, state, (id, &digest), known).await?,
+    };
+    require(parts, state, &known, needed)?;
+    if needed == Scope::Pay {
+        known.payments.take()?;
+    }
+    Ok(known.caller.clone())
 }
 
-async fn authorize(parts: &Parts, state: &SharedState, needed: Scope) -> Result<Authorized, ApiError> {
-    let (caller, buckets) = caller(parts, state).await?;
-    tracing::Span::current().record("key", &caller.key);
-    if !caller.scope.opens(needed) {
-        state.security.refused(parts, "a key of another scope", None);
-        return Err(ApiError::Forbidden(needed));
+/// Refuses a key that does not open what is `needed`.
+fn require(parts: &Parts, state: &SharedState, known: &KnownKey, needed: Scope) -> Result<(), ApiError> {
+    tracing::Span::current().record("key", known.caller.key.as_ref());
+    if known.caller.scope.opens(needed) {
+        return Ok(());
     }
-    if needed == Scope::Pay {
-        buckets.payments.take()?;
+    state.security.refused(parts, "a key of another scope", None);
+    Err(ApiError::Forbidden(needed))
+}
+
+/// Who reads a page. A key of the database that is known is proven by the statement that reads the page,
+/// so that the page is one statement, and a key that was revoked opens no further one.
+pub struct PageReader {
+    known: Arc<KnownKey>,
+    opener: Option<Opener>,
+}
+
+impl PageReader {
+    /// Whoever may read, as [`Reader`], but for what [`PageReader::opener`] leaves to be proven.
+    pub async fn of(parts: &Parts, state: &SharedState) -> Result<Self, ApiError> {
+        let (known, opener) = match shown(parts, state)? {
+            Shown::InFile(known) => (known, None),
+            Shown::InDatabase { id, digest, known: Some(known) } if known.caller.scope.opens(Scope::Read) => {
+                note_use(id, state);
+                let scope = known.caller.scope;
+                (known, Some(Opener { id, digest, scope }))
+            }
+            Shown::InDatabase { id, digest, known } => {
+                (look_up(parts, state, (id, &digest), known).await?, None)
+            }
+        };
+        require(parts, state, &known, Scope::Read)?;
+        Ok(Self { known, opener })
     }
-    let served = state.providers.get(&caller.provider).cloned().ok_or(ApiError::Unauthorized)?;
-    Ok(Authorized { provider: caller.provider, served, key: caller.key })
+
+    /// The same caller after its `opener` opened nothing, if its key does after all, as one does whose scope is another
+    /// one now.
+    pub async fn again(self, parts: &Parts, state: &SharedState) -> Result<Self, ApiError> {
+        let Self { known, opener } = self;
+        let known = match opener {
+            Some(Opener { id, digest, .. }) => look_up(parts, state, (id, &digest), Some(known)).await?,
+            None => known,
+        };
+        require(parts, state, &known, Scope::Read)?;
+        Ok(Self { known, opener: None })
+    }
+
+    pub fn caller(&self) -> &Caller {
+        &self.known.caller
+    }
+
+    /// What has to open the page that is read.
+    pub fn opener(&self) -> Option<&Opener> {
+        self.opener.as_ref()
+    }
 }
 
 /// A caller with a key that opens what needs one scope.
 macro_rules! extractor {
     ($name:ident, $scope:expr, $what:literal) => {
         #[doc = $what]
-        pub struct $name(pub Authorized);
+        pub struct $name(pub Caller);
 
         impl FromRequestParts<SharedState> for $name {
             type Rejection = ApiError;

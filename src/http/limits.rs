@@ -17,6 +17,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::ApiError;
+use super::auth::Caller;
 use super::body::Room;
 use crate::store::{StoreError, api_keys};
 use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit};
@@ -97,8 +98,9 @@ impl Bucket {
     }
 }
 
-/// The buckets of one key.
-pub struct Buckets {
+/// A key that was valid when it was last looked at, with its buckets.
+pub struct KnownKey {
+    pub caller: Caller,
     /// Of whatever it asks.
     pub all: Bucket,
     /// Of the payments that it orders.
@@ -108,7 +110,7 @@ pub struct Buckets {
 /// The buckets of one process.
 pub struct RequestLimits {
     /// Of the keys that were found valid, by digest: nobody else can draw from them.
-    keys: RwLock<HashMap<ApiKeyDigest, Arc<Buckets>>>,
+    keys: RwLock<HashMap<ApiKeyDigest, Arc<KnownKey>>>,
     /// The keys that were valid when the first unknown one came: they are no strangers, though they
     /// have not asked yet.
     at_the_start: OnceCell<RwLock<HashSet<Vec<u8>>>>,
@@ -145,27 +147,30 @@ impl Default for RequestLimits {
 pub struct Turn<'a>(#[expect(dead_code, reason = "held")] [SemaphorePermit<'a>; 2]);
 
 impl RequestLimits {
-    /// The buckets of a key that was valid when it was last looked at.
-    pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<Buckets>> {
+    /// A key that was valid when it was last looked at.
+    pub fn known(&self, key: &ApiKeyDigest) -> Option<Arc<KnownKey>> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// The buckets of a valid key, made at first sight: for all that it asks, and for payments.
+    /// Keeps a valid key. Its buckets are made at first sight: for all that it asks, and for payments. They are new
+    /// as well where it is another caller's now.
     pub fn learn(
         &self,
         key: &ApiKeyDigest,
-        provider: &ProviderName,
+        caller: Caller,
         (all, payments): (RequestLimit, PaymentLimit),
-    ) -> Arc<Buckets> {
-        if let Some(known) = self.known(key) {
-            return known;
-        }
+    ) -> Arc<KnownKey> {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Buckets {
-            all: Bucket::new(all, For::Key(provider.clone())),
-            payments: Bucket::new(payments.0, For::Payments(provider.clone())),
-        };
-        Arc::clone(keys.entry(key.clone()).or_insert_with(|| Arc::new(new())))
+        if let Some(known) = keys.get(key).filter(|known| known.caller.is(&caller)) {
+            return Arc::clone(known);
+        }
+        let known = Arc::new(KnownKey {
+            all: Bucket::new(all, For::Key(caller.provider.clone())),
+            payments: Bucket::new(payments.0, For::Payments(caller.provider.clone())),
+            caller,
+        });
+        keys.insert(key.clone(), Arc::clone(&known));
+        known
     }
 
     /// A key is no longer valid.
@@ -241,6 +246,7 @@ pub fn retry_after_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tributary_domain::Scope;
 
     #[test]
     fn waits_are_told_in_whole_seconds_and_never_as_none() {
@@ -249,18 +255,26 @@ mod tests {
         }
     }
 
+    fn caller(provider: &str) -> Caller {
+        let file = format!("provider: {provider}\nsource: push\n");
+        let served = crate::config::Provider::parse(&file, &|_| None).unwrap().into();
+        let key = format!("key:{provider}").into();
+        Caller { provider: provider.parse().unwrap(), served: Arc::new(served), scope: Scope::Read, key }
+    }
+
     #[test]
     fn each_key_has_its_own_bucket_until_it_is_forgotten() {
         let limits = RequestLimits::default();
-        let (provider, one) = ("acme".parse().unwrap(), NonZeroU32::MIN);
+        let one = NonZeroU32::MIN;
         let limit = RequestLimit { per_second: one, burst: one };
         let limit = (limit, PaymentLimit(limit));
+        let caller = || caller("acme");
         let [a, b] = ["a", "b"].map(ApiKeyDigest::of);
-        assert!(limits.learn(&a, &provider, limit).all.take().is_ok());
+        assert!(limits.learn(&a, caller(), limit).all.take().is_ok());
         assert!(limits.known(&a).unwrap().all.take().is_err());
-        assert!(limits.learn(&a, &provider, limit).all.take().is_err(), "it is the same bucket");
-        assert!(limits.learn(&a, &provider, limit).payments.take().is_ok(), "payments have another one");
-        assert!(limits.learn(&b, &provider, limit).all.take().is_ok());
+        assert!(limits.learn(&a, caller(), limit).all.take().is_err(), "it is the same bucket");
+        assert!(limits.learn(&a, caller(), limit).payments.take().is_ok(), "payments have another one");
+        assert!(limits.learn(&b, caller(), limit).all.take().is_ok());
         limits.forget(&a);
         assert!(limits.known(&a).is_none() && limits.known(&b).is_some());
     }

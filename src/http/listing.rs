@@ -1,17 +1,17 @@
 //! What the three feeds have in common: the query, the page, the link to the next one.
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use metrics::{counter, gauge};
-use sqlx::PgPool;
 
-use super::auth::Authorized;
-use super::{ApiError, version};
-use crate::feed::{FeedPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest, page};
+use super::auth::{Caller, PageReader};
+use super::{ApiError, SharedState, version};
+use crate::feed::{FeedPage, PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX, PageRequest, Reading, page};
 use tributary_domain::FeedName;
 
 /// How a feed is listed: the parameter by which the connector asks for it, and sorts it.
@@ -26,25 +26,30 @@ pub const BENEFICIARIES: Listing = Listing { feed: FeedName::Beneficiaries, fiel
 pub const TRANSACTIONS: Listing = Listing { feed: FeedName::Transactions, field: "updatedAt" };
 
 /// Answers a request for a page of a feed.
-pub async fn list(
-    pool: &PgPool,
-    caller: &Authorized,
-    listing: &Listing,
-    query: Option<&str>,
-) -> Result<Response, ApiError> {
-    let request = parse_query(listing, query.unwrap_or_default())?;
-    let mut page = page(pool, &caller.provider, listing.feed, request).await?;
+pub async fn list(state: &SharedState, listing: &Listing, request: Request) -> Result<Response, ApiError> {
+    let (parts, _) = request.into_parts();
+    let mut reader = PageReader::of(&parts, state).await?;
+    let request = parse_query(listing, parts.uri.query().unwrap_or_default())?;
+    let mut page = loop {
+        let reading = Reading { readers: &state.readers, pool: &state.pool };
+        let provider = &reader.caller().provider;
+        match page(reading, provider, listing.feed, request, reader.opener()).await? {
+            Some(page) => break page,
+            None => reader = reader.again(&parts, state).await?,
+        }
+    };
+    let caller = reader.caller();
     report(caller, listing, &page, request);
     if listing.feed == FeedName::Transactions {
-        version::fold(&mut page.bodies, caller.served.formance)?;
+        version::fold(&mut page.array, caller.served.formance)?;
     }
-    Ok(render(&page, listing, request.page_size))
+    Ok(render(page, listing, request.page_size))
 }
 
-fn report(caller: &Authorized, listing: &Listing, page: &FeedPage, request: PageRequest) {
+fn report(caller: &Caller, listing: &Listing, page: &FeedPage, request: PageRequest) {
     let labels = [("provider", caller.provider.to_string()), ("feed", listing.feed.to_string())];
     counter!("tributary_pages_total", &labels).increment(1);
-    counter!("tributary_entries_served_total", &labels).increment(page.bodies.len() as u64);
+    counter!("tributary_entries_served_total", &labels).increment(page.entries.max(0).unsigned_abs());
     gauge!("tributary_last_poll_timestamp_seconds", &labels).set(Utc::now().timestamp() as f64);
     gauge!("tributary_watermark_ahead", &labels).set(if page.watermark_ahead { 1.0 } else { 0.0 });
     if page.watermark_ahead
@@ -56,18 +61,9 @@ fn report(caller: &Authorized, listing: &Listing, page: &FeedPage, request: Page
     }
 }
 
-fn render(page: &FeedPage, listing: &Listing, page_size: i64) -> Response {
-    let length = page.bodies.iter().map(|body| body.len() + 1).sum::<usize>() + 1;
-    let mut json = String::with_capacity(length);
-    json.push('[');
-    for (i, body) in page.bodies.iter().enumerate() {
-        if i > 0 {
-            json.push(',');
-        }
-        json.push_str(body);
-    }
-    json.push(']');
-    let mut response = ([(header::CONTENT_TYPE, "application/json")], Body::from(json)).into_response();
+fn render(page: FeedPage, listing: &Listing, page_size: i64) -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    let mut response = (json, Body::from(page.array)).into_response();
     if let Some(next) = page.next {
         // relative, so that it holds behind any path prefix
         let cursor = URL_SAFE_NO_PAD.encode(next.to_be_bytes());

@@ -45,6 +45,7 @@ pub use serving::{
 
 use crate::config::FileKey;
 use crate::payments::Payments;
+use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
@@ -70,7 +71,9 @@ pub struct ServedProvider {
 /// What all handlers share.
 pub struct AppState {
     pub pool: PgPool,
-    pub providers: HashMap<ProviderName, ServedProvider>,
+    /// What reads pages.
+    pub readers: Readers,
+    pub providers: HashMap<ProviderName, Arc<ServedProvider>>,
     /// Who pays.
     pub payments: Payments,
     /// What was asked so far, by key.
@@ -90,11 +93,13 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Of `providers`, with nothing asked, nothing behind it, and nothing recorded.
+    /// Of `providers`, with nothing asked, nothing behind it, and nothing recorded. Pages are read on half as many
+    /// connections as the pool may have, besides those.
     pub fn new(pool: PgPool, providers: HashMap<ProviderName, ServedProvider>, payments: Payments) -> Self {
         Self {
+            readers: Readers::beside(&pool, pool.options().get_max_connections().div_ceil(2)),
             pool,
-            providers,
+            providers: providers.into_iter().map(|(name, served)| (name, Arc::new(served))).collect(),
             payments,
             limits: RequestLimits::default(),
             trusted: Trusted::default(),

@@ -98,7 +98,7 @@ macro_rules! endpoint {
             body: Result<Bytes, BytesRejection>,
         ) -> Result<(StatusCode, Json<PlacedPayment>), ApiError> {
             let body = body?;
-            tracing::info!(target: "tributary::security", key = caller.key, kind = %$kind, "a payment is ordered");
+            tracing::info!(target: "tributary::security", key = &*caller.key, kind = %$kind, "a payment is ordered");
             match state.payments.place(&caller.provider, $kind, &body, &caller.key).await? {
                 Placed::Order(order) => Ok((StatusCode::CREATED, Json((*order).into()))),
                 Placed::Unavailable(why) => {

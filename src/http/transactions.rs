@@ -1,12 +1,11 @@
 //! `GET /transactions`.
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Reader;
 use super::openapi::{ListParams, Metadata, UpdatedAtFrom};
 use super::{ApiError, SharedState, error::ErrorBody, listing};
 use tributary_domain::{Status, TransactionType};
@@ -42,12 +41,8 @@ pub struct Transaction {
 /// Versions of transactions, in the order of their publication.
 #[utoipa::path(get, path = "/transactions", tag = "connector", params(ListParams, UpdatedAtFrom),
     responses((status = 200, body = [Transaction]), (status = "default", body = ErrorBody)))]
-async fn get_transactions(
-    State(state): State<SharedState>,
-    Reader(caller): Reader,
-    RawQuery(query): RawQuery,
-) -> Result<Response, ApiError> {
-    listing::list(&state.pool, &caller, &listing::TRANSACTIONS, query.as_deref()).await
+async fn get_transactions(State(state): State<SharedState>, request: Request) -> Result<Response, ApiError> {
+    listing::list(&state, &listing::TRANSACTIONS, request).await
 }
 
 pub fn router() -> OpenApiRouter<SharedState> {

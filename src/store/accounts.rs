@@ -19,7 +19,9 @@ macro_rules! upsert_into {
              )
              insert into " + $table + " as t (provider, id, name, created_at, metadata, provider_updated_at)
              select $1, i.id, i.name, i.created_at, i.metadata, i.provider_updated_at
-             from incoming i left join " + $table + " t on t.provider = $1 and t.id = i.id
+             from incoming i left join lateral (
+               select t.id, t.name, t.metadata, t.provider_updated_at
+               from " + $table + " t where t.provider = $1 and t.id = i.id limit 1) t on true
              where t.id is null or (
                t.provider_updated_at > i.provider_updated_at is not true and (
                  (t.name, t.metadata) is distinct from (i.name, i.metadata)

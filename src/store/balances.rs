@@ -26,8 +26,9 @@ pub async fn upsert(
          ), compared as (
            select i.account_id, i.asset, i.amount, i.at, b.asset is null as is_new, b.provider_at as known_at,
                   b.amount <> i.amount as differs, (b.provider_at > i.at) is true as is_older
-           from incoming i
-           left join balances b on b.provider = $1 and b.account_id = i.account_id and b.asset = i.asset
+           from incoming i left join lateral (
+             select b.asset, b.amount, b.provider_at from balances b
+             where b.provider = $1 and b.account_id = i.account_id and b.asset = i.asset limit 1) b on true
          ), written as (
          insert into balances as b (provider, account_id, asset, amount, at, provider_at)
          select $1, i.account_id, i.asset, i.amount, i.at, i.at

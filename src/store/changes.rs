@@ -36,10 +36,20 @@ pub async fn backlogs(pool: &PgPool, providers: &[ProviderName]) -> Result<Vec<B
                    where c.provider = p.name and c.resource = r.name and c.waits_since is not null) as "without_parent!"
            from unnest($1::text[]) p (name)
            cross join (values ('accounts'), ('beneficiaries'), ('transactions')) r (name)
-           where exists (select from changes c where c.provider = p.name and c.resource = r.name)"#,
+           where exists (select from changes c
+                         where c.provider = p.name and c.resource = r.name and c.waits_since is null)
+              or exists (select from changes c
+                         where c.provider = p.name and c.resource = r.name and c.waits_since is not null)"#,
         &names as _
     )
     .fetch_all(pool)
     .await?;
     Ok(rows)
+}
+
+/// Gives the files of the queue back to the system where it is empty, takes `from_bytes` or more, and nobody is
+/// at work on it; gives whether it did.
+pub async fn release(pool: &PgPool, from_bytes: i64) -> Result<bool, StoreError> {
+    let released = sqlx::query_scalar!(r#"select release_changes($1) as "released!""#, from_bytes);
+    Ok(released.fetch_one(pool).await?)
 }

@@ -39,6 +39,20 @@ impl StoreError {
         matches!(self, Self::Failed(sqlx::Error::Database(error)) if error.constraint() == Some(constraint))
     }
 
+    /// Whether the connection is gone, and not the statement that is at fault.
+    pub fn lost_connection(&self) -> bool {
+        match self {
+            // admin_shutdown, crash_shutdown, idle_session_timeout
+            Self::Unavailable(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| ["57P01", "57P02", "57P05"].contains(&code.as_ref()))
+            }
+            Self::Unavailable(error) => {
+                matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_))
+            }
+            _ => false,
+        }
+    }
+
     /// What a trigger or function of the schema refused the statement with, in words for people.
     pub fn refusal(&self) -> Option<&str> {
         match self {
@@ -87,6 +101,8 @@ pub fn worker_gone() -> StoreError {
     StoreError::Unavailable(sqlx::Error::WorkerCrashed)
 }
 
+/// How long is waited for a free connection: Formance waits 10 s for its answer.
+pub(super) const ACQUIRE_LIMIT: Duration = Duration::from_secs(3);
 /// How long a connection that is given back to the pool may take to show that it lives.
 const RETURN_LIMIT: Duration = Duration::from_secs(2);
 /// How long a small piece of work may take: no more than a few statements on a few rows.
@@ -138,7 +154,7 @@ pub async fn silence(pool: &PgPool) -> StoreError {
 /// What each session begins with. The server's limits come first: a statement, a wait for a lock
 /// (unless the database or the role says another) and a transaction that its client forgot. Then
 /// how soon the server notices that a client is gone, whose locks it would else hold for hours.
-const BEGIN_SESSION: &str = "
+pub(super) const BEGIN_SESSION: &str = "
     set application_name = 'tributary'; set timezone = 'UTC';
     set statement_timeout = '60s'; set idle_in_transaction_session_timeout = '60s';
     select set_config('lock_timeout', '30s', false) where current_setting('lock_timeout') = '0';
@@ -154,7 +170,7 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreErr
     let options = protection::options(url)?;
     let pool = PgPoolOptions::new()
         .max_connections(max_connections)
-        .acquire_timeout(Duration::from_secs(3))
+        .acquire_timeout(ACQUIRE_LIMIT)
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute(BEGIN_SESSION).await?;

@@ -23,6 +23,7 @@ mod protection;
 pub mod provider_tokens;
 pub mod quarantine;
 pub mod raw_records;
+pub mod readers;
 pub mod request_log;
 pub mod roles;
 mod sealing;
@@ -35,6 +36,7 @@ pub mod transactions;
 
 pub use database::{StoreError, begin, connect};
 pub use migrate::migrate;
+pub use readers::Readers;
 pub use sealing::Resealed;
 
 /// A length of time as PostgreSQL takes it.

@@ -9,7 +9,8 @@ use super::{StoreError, Tally};
 use tributary_domain::{Progress, ProviderName, RecordId, Transaction};
 
 /// Upserts transactions of distinct ids. Rows as they are stored already are left out before
-/// the upsert, so that a repeated sync locks and writes nothing; a row older than the stored
+/// the upsert, so that a repeated sync locks and writes nothing. They are looked up one by one, by the key: a
+/// plan that joins may read the whole table for each page. A row older than the stored
 /// one (by the provider's time) is dropped, so that a slow sync cannot undo a webhook, and counted where
 /// it differs. Where the provider's clock cannot tell which is older, a status that is further on is
 /// the later one. Sorted by id, so that two of them cannot deadlock. Identity, type and `created_at`
@@ -55,7 +56,10 @@ pub async fn upsert(
                   (t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata)
                     is distinct from
                     (i.status, i.asset, i.amount, i.source_id, i.destination_id, i.metadata) as differs
-           from incoming i left join transactions t on t.provider = $1 and t.id = i.id
+           from incoming i left join lateral (
+             select t.id, t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata,
+                    t.provider_updated_at
+             from transactions t where t.provider = $1 and t.id = i.id limit 1) t on true
          ), written as (
          insert into transactions as t (provider, id, related_transaction_id, type, status, asset, amount,
            source_account_id, destination_account_id, created_at, metadata, provider_updated_at)

@@ -3,6 +3,7 @@
 mod support;
 
 mod accounts_feed;
+mod ahead;
 mod budgets;
 mod clocks;
 mod commands;
@@ -38,6 +39,7 @@ mod printing;
 mod providers;
 mod publisher;
 mod push;
+mod queue;
 mod rate_limit;
 mod remap;
 mod replies;

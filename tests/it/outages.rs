@@ -26,9 +26,73 @@ async fn s15_an_exhausted_pool_answers_503_and_recovers() {
     for _ in 0..app.service.options().get_max_connections() {
         held.push(app.service.acquire().await.unwrap());
     }
+    // a key that was never seen has to be looked up
     assert_unavailable(&app, "/transactions").await;
     drop(held);
     assert_eq!(app.get_ok("/transactions").await.as_array().unwrap().len(), 100);
+    let mut held = Vec::new();
+    for _ in 0..app.service.options().get_max_connections() {
+        held.push(app.service.acquire().await.unwrap());
+    }
+    // and one that is known is proven by the page itself
+    assert_eq!(app.get_ok("/transactions").await.as_array().unwrap().len(), 100);
+    drop(held);
+    let mut held = Vec::new();
+    for _ in 0..app.readers.most() {
+        held.push(app.readers.take().await.unwrap());
+    }
+    assert_unavailable(&app, "/transactions").await;
+    drop(held);
+    assert_eq!(app.get_ok("/transactions").await.as_array().unwrap().len(), 100);
+}
+
+/// Planned anew, a page costs more than it takes to read it; and by any other way than its index it would cost
+/// more the longer the feed is.
+#[tokio::test]
+async fn a_page_is_planned_once_and_read_by_its_index_in_order() {
+    let app = with_rows().await;
+    for _ in 0..20 {
+        app.get_ok("/transactions?updatedAtFrom=2026-01-01T00:00:00Z").await;
+        app.get_ok("/transactions?updatedAtFrom=2026-01-01T00:00:00Z&page=2").await;
+    }
+    let mut reader = app.readers.take().await.unwrap();
+    let pages: Vec<(String, i64, i64)> = sqlx::query_as(
+        "select name, generic_plans, custom_plans from pg_prepared_statements where statement like 'select null%''opens''%'",
+    )
+    .fetch_all(reader.connection())
+    .await
+    .unwrap();
+    assert_eq!(pages.len(), 2, "by time, and by position: {pages:?}");
+    for (name, generic, custom) in pages {
+        assert!(generic >= 20 && custom == 0, "{name} was planned {custom} times");
+        let behind = ["", ", null, 100"].map(|last| {
+            format!("explain (costs off) execute {name} ('acme', 'transactions', now(), 100, null, null, null{last})")
+        });
+        let mut plan = Vec::<String>::new();
+        for explain in behind {
+            if let Ok(lines) =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(reader.connection()).await
+            {
+                plan = lines;
+            }
+        }
+        let plan = plan.join("\n");
+        assert!(plan.contains("Index Scan using feed_") && !plan.contains("Sort"), "{plan}");
+        assert!(!plan.contains("Seq Scan on feed") && !plan.contains("Bitmap"), "{plan}");
+    }
+}
+
+/// A restart of the database, or a network that cut an idle connection off, is nothing that a poll hears of.
+#[tokio::test]
+async fn a_connection_that_was_cut_off_while_nobody_used_it_costs_no_page() {
+    let app = with_rows().await;
+    let page = app.get_ok("/transactions").await;
+    app.sql(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid() and query like '%''opens''%'",
+    )
+    .await;
+    assert_eq!(app.get_ok("/transactions").await, page);
 }
 
 #[tokio::test]

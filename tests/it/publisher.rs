@@ -9,9 +9,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tributary::feed::{PageRequest, page};
+use tributary::feed::{PageRequest, Reading, page};
 use tributary::payments::{Payments, Settings};
-use tributary::store::feeds;
+use tributary::store::{Readers, feeds};
 use tributary::telemetry::{Gauges, Metrics};
 use tributary_domain::FeedName;
 
@@ -205,9 +205,12 @@ async fn a_watermark_is_ahead_only_above_the_last_entry() {
     app.publish().await;
     let last: DateTime<Utc> =
         sqlx::query_scalar("select published_at from feed").fetch_one(&app.pool).await.unwrap();
+    let readers = Readers::beside(&app.pool, 1);
     let ahead = async |from| {
         let request = PageRequest { from, page: 1, page_size: 100, cursor: None };
-        page(&app.pool, app.name(), FeedName::Transactions, request).await.unwrap().watermark_ahead
+        let reading = Reading { readers: &readers, pool: &app.pool };
+        let page = page(reading, app.name(), FeedName::Transactions, request, None).await;
+        page.unwrap().unwrap().watermark_ahead
     };
     assert!(!ahead(None).await);
     assert!(!ahead(Some(last - TimeDelta::seconds(5))).await);

@@ -110,6 +110,7 @@ async fn each_login_is_refused_what_is_for_another() {
         (&person, "select publish('acme', 'accounts', 100, 100, '1 day')", "permission denied for function publish"),
         (&person, "update payment_orders set state = 'failed'", "permission denied for table payment_orders"),
         (&person, "insert into payment_lookups (order_id, attempt, found) values (gen_random_uuid(), 1, false)", "permission denied for table payment_lookups"),
+        (&writer, "select release_changes(0)", "permission denied for function release_changes"),
         (&writer, "select id from payment_orders", "permission denied for table payment_orders"),
         (&writer, "select body from feed", "permission denied for table feed"),
         (&writer, "select digest from api_keys", "permission denied for table api_keys"),

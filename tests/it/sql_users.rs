@@ -45,6 +45,30 @@ async fn insert_on_conflict_tracks_new_and_changed_rows_once() {
 }
 
 #[tokio::test]
+async fn rows_of_one_statement_go_out_in_the_order_in_which_they_were_written() {
+    let app = TestApp::new().await;
+    let rows = [
+        row("c", "PENDING", 1),
+        row("a", "REFUND_REVERSED", 1),
+        row("d", "CAPTURE", 1),
+        row("b", "FAILED", 1),
+    ];
+    app.sql(&format!("insert into transactions ({COLUMNS}) values {}", rows.join(", "))).await;
+    assert_eq!(
+        versions(&app).await,
+        expected(&[
+            ("c", "PENDING"),
+            ("a", "SUCCEEDED"),
+            ("a", "REFUNDED"),
+            ("a", "REFUND_REVERSED"),
+            ("d", "AUTHORISATION"),
+            ("d", "CAPTURE"),
+            ("b", "FAILED"),
+        ])
+    );
+}
+
+#[tokio::test]
 async fn merge_tracks_new_and_changed_rows_once() {
     let app = TestApp::new().await;
     app.sql(&format!("insert into transactions ({COLUMNS}) values {}", row("a", "PENDING", 1))).await;

@@ -18,7 +18,7 @@ use crate::support::{Consumer, Loop, TestApp, records};
 const BACKENDS: [(&str, &str); 4] = [
     ("publisher_terminated", "%from publish(%"),
     ("listener_terminated", "listen %"),
-    ("server_terminated", "%array_agg(body%"),
+    ("server_terminated", "%'opens'%"),
     ("writer_terminated", "%insert into transactions%"),
 ];
 const RECORDS: usize = 20;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use tributary::payments::{Point, Policy, Settings};
-use tributary::store;
+use tributary::store::{self, readers::Reader};
 use tributary_formance::Movement;
 
 use super::{Route, is_served};
@@ -38,7 +38,7 @@ pub enum Trouble {
     ReadOnly,
     /// The database takes no more connections.
     Full,
-    /// All connections of the pool are at work.
+    /// All connections are at work, of the pool and of those that read pages.
     PoolExhausted,
     /// Statements wait for a lock, and are cancelled.
     Cancelled,
@@ -68,6 +68,7 @@ pub const TROUBLES: [Trouble; 12] = [
 #[derive(Default)]
 pub struct Held {
     connections: Vec<PoolConnection<Postgres>>,
+    readers: Vec<Reader>,
     tasks: tokio::task::JoinSet<()>,
 }
 
@@ -144,6 +145,9 @@ impl Company {
             Trouble::PoolExhausted => {
                 for _ in 0..CONNECTIONS {
                     held.connections.push(self.pool.acquire().await.unwrap());
+                }
+                for _ in 0..self.served.readers.most() {
+                    held.readers.push(self.served.readers.take().await.unwrap());
                 }
             }
             Trouble::Cancelled => held.tasks = self.lock_and_cancel().await,

@@ -20,7 +20,7 @@ impl Work {
         match self {
             Self::Publish => ("publisher_terminated", "%from publish(%"),
             Self::Push => ("writer_terminated", "%transactions%"),
-            Self::Poll { .. } => ("server_terminated", "%array_agg(body%"),
+            Self::Poll { .. } => ("server_terminated", "%'opens'%"),
         }
     }
 }

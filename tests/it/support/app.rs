@@ -17,7 +17,7 @@ use tributary::feed::Publisher;
 use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
 use tributary::payments::{Payments, Settings};
 use tributary::store::api_keys::NewKey;
-use tributary::store::{self, api_keys};
+use tributary::store::{self, Readers, api_keys};
 use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
@@ -29,6 +29,8 @@ pub struct TestApp {
     pub pool: PgPool,
     /// Of the service: what it does for the application.
     pub service: PgPool,
+    /// What reads pages for it.
+    pub readers: Readers,
     pub router: Router,
     /// What is served to operators.
     pub operator: Router,
@@ -108,8 +110,9 @@ impl TestApp {
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let state = Arc::new(AppState::new(service.clone(), providers, payments));
+        let readers = state.readers.clone();
         let (router, operator) = (app(Arc::clone(&state)), operator_app(state));
-        Self { url, pool, service, router, operator, provider, connector_key, ingest_key }
+        Self { url, pool, service, readers, router, operator, provider, connector_key, ingest_key }
     }
 
     /// Closes every connection to the database.

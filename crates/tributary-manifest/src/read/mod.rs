@@ -1,5 +1,6 @@
 //! Reads a provider: runs over its streams, page by page, from answers to canonical records.
 
+mod ahead;
 mod ask;
 mod extract;
 mod follow_up;

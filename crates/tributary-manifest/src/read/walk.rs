@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
+use super::ahead::Ahead;
 use super::ask::{Fetched, Wanted};
 use super::follow_up::Listed;
 use super::hand_over::Pages;
@@ -53,13 +54,13 @@ impl Parents {
 }
 
 /// How far a partition has come in this run.
-struct Course {
+pub(super) struct Course {
     position: Position,
     /// The position that is asked from, which stands still meanwhile.
-    asked: Position,
-    walk: Walk,
+    pub asked: Position,
+    pub walk: Walk,
     listed: Listed,
-    occurrences: Occurrences,
+    pub occurrences: Occurrences,
     /// Digests of the tokens of this walk's pages: a token may be long, and pages many.
     tokens: HashSet<[u8; 32]>,
     /// Digests of what the pages of this walk hold, where they are asked for by a number.
@@ -219,8 +220,9 @@ impl<S: PageSink> Run<'_, S> {
         pages.history = stream.keeps_position() && !position.complete;
         let oldest = self.oldest_open(stream, partition).await?;
         let mut course = Course::new(stream, position, oldest);
-        for _ in 0..self.most.pages {
-            let page = self.next_page(index, stream, partition, &mut course).await?;
+        let mut ahead = None;
+        for more in (0..self.most.pages).rev() {
+            let page = self.next_page(index, stream, partition, &mut course, ahead.take()).await?;
             let (mut reading, step, old) = match page {
                 Ok(Some(page)) => page,
                 Ok(None) => continue,
@@ -239,9 +241,15 @@ impl<S: PageSink> Run<'_, S> {
                 Err(error) => return Ok(Err(error)),
             };
             let cursor = course.kept(stream, goes_on);
+            if goes_on && more > 0 {
+                let page = (reading, cursor);
+                ahead =
+                    self.hand_over_and_read_on(index, stream, partition, page, pages, &mut course).await?;
+                continue;
+            }
             if goes_on {
                 self.hand_over(stream, partition, reading, cursor, pages, false).await?;
-                continue;
+                break;
             }
             if stream.waits_for_children() {
                 let (partition, position) = (partition.clone(), course.position.to_json());
@@ -258,17 +266,22 @@ impl<S: PageSink> Run<'_, S> {
         Ok(Ok(()))
     }
 
-    /// Reads the next page of `course`; `None` where the walk begins anew instead.
+    /// The next page of `course`, read by now where it is `ahead`; `None` where the walk begins anew instead.
     async fn next_page(
         &mut self,
         index: usize,
         stream: &Arc<Stream>,
         partition: &Partition,
         course: &mut Course,
+        ahead: Ahead,
     ) -> Result<Result<Option<NextPage>, NoPage>, S::Error> {
         let next_known = self.next_known(index, stream).await?;
         let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_known };
-        let fetched = match self.reader.page(wanted, &mut course.occurrences).await {
+        let read = match ahead {
+            Some(read) => read,
+            None => self.reader.page(wanted, &mut course.occurrences).await,
+        };
+        let fetched = match read {
             Ok(mut fetched) => course.check(stream, &mut fetched).map(|()| fetched),
             Err(error) => Err(error),
         };
