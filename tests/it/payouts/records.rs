@@ -69,6 +69,26 @@ async fn each_status_is_dated_at_least_5_s_after_the_one_before() {
 }
 
 #[tokio::test]
+async fn s23_a_payment_that_is_said_to_have_failed_after_it_arrived_is_shown_as_come_back() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    let key = till.bank_keys("k").await.remove(0);
+    till.bank.move_payment(&key, Status::Succeeded);
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    till.bank.move_payment(&key, Status::Failed);
+    for _ in 0..2 {
+        till.sync().await;
+        formance.poll(&app).await;
+        assert_eq!(formance.shows("k"), (PaymentStatus::Refunded, InitiationStatus::Reversed));
+    }
+    assert_eq!((till.state("k").await.as_str(), till.moved("k").await), ("succeeded", 1));
+}
+
+#[tokio::test]
 async fn s23_a_payment_that_is_declined_later_fails_its_initiation() {
     let till = Till::open(Policy::GUARD).await;
     let (app, _) = till.instance("one", quick());

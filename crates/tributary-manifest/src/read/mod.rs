@@ -5,6 +5,8 @@ mod ask;
 mod extract;
 mod follow_up;
 mod hand_over;
+mod list;
+mod lost;
 mod mapping;
 mod page;
 mod partition;
@@ -12,6 +14,7 @@ mod reader;
 mod remap;
 mod report;
 mod run;
+mod seen;
 mod selection;
 mod walk;
 
