@@ -78,6 +78,8 @@ create table sync_open_records (
   at timestamptz,
   first_seen timestamptz not null,
   checked_at timestamptz not null,
+  -- since when it is not listed any more where it would have to be: one absence is no proof
+  missed_at timestamptz,
   constraint sync_open_records_pkey primary key (provider, stream, partition, key)
 );
 

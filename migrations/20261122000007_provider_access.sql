@@ -32,9 +32,16 @@ create table provider_tokens (
 create table provider_pace (
   provider text constraint provider_pace_pkey primary key,
   requests bigint not null default 0,
-  last_request_at timestamptz not null default '-infinity',
-  -- the provider asked for no requests before this
-  closed_until timestamptz not null default '-infinity'
+  last_request_at timestamptz not null default '-infinity'
+);
+
+-- Requests of which the provider wants none before a time: those for one partition of a stream, for one
+-- stream or all that read, as the file declares it; those for payments; those for tokens.
+create table closed_lanes (
+  provider text not null,
+  lane text not null,
+  closed_until timestamptz not null,
+  constraint closed_lanes_pkey primary key (provider, lane)
 );
 
 -- When each of the latest requests was counted, in order: its number and its time both ascend. A
@@ -48,11 +55,11 @@ create table request_log (
 );
 
 -- Counts a request, if all budgets (so many requests in any stretch of so long) have room for it
--- and the provider has not asked for a pause: `wait` is null then. Else says how long to wait, and
+-- and the provider has not asked for a pause of such requests: `wait` is null then. Else says how long to wait, and
 -- whether it is a budget that is used up. A function, as each of its statements sees what others
 -- committed while it waited for the lock.
 create function take_request(
-  p_provider text, p_requests bigint[], p_periods interval[], out wait interval, out by_budget boolean
+  p_provider text, p_requests bigint[], p_periods interval[], p_lane text, out wait interval, out by_budget boolean
 )
 language plpgsql as $$
 declare
@@ -61,9 +68,9 @@ declare
   free_at timestamptz;
 begin
   by_budget := false;
-  if cardinality(p_requests) = 0 then
-    select closed_until - clock_timestamp() into wait
-    from provider_pace where provider = p_provider and closed_until > clock_timestamp();
+  select closed_until - clock_timestamp() into wait
+  from closed_lanes where provider = p_provider and lane = p_lane and closed_until > clock_timestamp();
+  if found or cardinality(p_requests) = 0 then
     return;
   end if;
 
@@ -79,10 +86,7 @@ begin
   from unnest(p_requests, p_periods) b (requests, period)
   join request_log l on l.provider = p_provider and l.number = pace.requests - b.requests + 1;
 
-  if pace.closed_until > counted_at then
-    wait := pace.closed_until - counted_at;
-    return;
-  elsif free_at > counted_at then
+  if free_at > counted_at then
     wait := free_at - counted_at;
     by_budget := true;
     return;

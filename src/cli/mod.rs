@@ -15,6 +15,7 @@ mod files;
 mod handover;
 mod health;
 mod keys;
+mod limits;
 mod manifest;
 mod migrate;
 mod notify;
@@ -99,6 +100,9 @@ enum Command {
     Sync(sync::SyncArgs),
     /// List what was read, when and how it went.
     Runs(sync::RunsArgs),
+    /// List what providers were asked too much of, and ask for it again.
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
     /// Map the records that were kept once more, after a change to a mapping, without any request.
     Remap(remap::RemapArgs),
     /// List records in quarantine, try them again, discard them.
@@ -212,6 +216,7 @@ async fn run(
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
         Command::Runs(args) => sync::runs(&common, args).await,
+        Command::Limits(command) => limits::run(&common, command).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
         Command::Audit(command) => return Ok(audit::run(&common, command).await),

@@ -27,6 +27,8 @@ pub const FAILED: u8 = 1;
 pub const COULD_NOT_RUN: u8 = 2;
 /// Another instance is at it.
 pub const BUSY: u8 = 3;
+/// Everything was read but for what warnings tell.
+pub const WARNED: u8 = 4;
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -36,7 +38,7 @@ pub const BUSY: u8 = 3;
 
 Warnings (a partition that was skipped, a status that is not known, ...) are printed at the end; `tributary
 runs` shows them later. Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
-instance is at it (--no-wait).")]
+instance is at it (--no-wait), 4 everything was read, with warnings.")]
 pub struct SyncArgs {
     /// The provider, as its file names it.
     provider: ProviderName,
@@ -175,7 +177,7 @@ fn report(synced: &Synced) -> ExitCode {
         Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests, warned }) => {
             println!("{}; {requests} requests{}", brought(*tally, *quarantined), counted(warned));
             print_warnings(warned);
-            ExitCode::SUCCESS
+            if warned.total() == 0 { ExitCode::SUCCESS } else { ExitCode::from(WARNED) }
         }
         Synced::Ran(RunOutcome::Failed { tally, quarantined, error, warned }) => {
             println!("{}{}", brought(*tally, *quarantined), counted(warned));
@@ -198,7 +200,7 @@ fn report(synced: &Synced) -> ExitCode {
 }
 
 fn brought(tally: Tally, quarantined: u64) -> String {
-    let Tally { created, updated, unchanged } = tally;
+    let Tally { created, updated, unchanged, .. } = tally;
     format!("{created} created, {updated} updated, {unchanged} unchanged, {quarantined} quarantined")
 }
 

@@ -21,6 +21,8 @@ use tributary_domain::{ProviderName, Resource, parse_record};
 const RECORDS_MAX: usize = 10_000;
 /// The largest body, in bytes.
 const BODY_MAX_BYTES: usize = 64 * 1024 * 1024;
+/// What some programs begin a text with, and is no part of it.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// From here on a body is looked at on a thread of its own.
 const ASIDE_FROM_BYTES: usize = 64 * 1024;
 
@@ -33,6 +35,8 @@ pub struct IngestAnswer {
     updated: u64,
     /// Records as they were already, or older than what is there.
     unchanged: u64,
+    /// Of these, the ones that differ from what is there, and are older by their own time.
+    older: u64,
     /// Records that no page may hold. The rest flows.
     quarantined: Vec<Quarantined>,
 }
@@ -83,6 +87,7 @@ macro_rules! endpoint {
                 created: tally.created,
                 updated: tally.updated,
                 unchanged: tally.unchanged,
+                older: tally.older,
                 quarantined,
             }))
         }
@@ -152,6 +157,7 @@ async fn parse_aside(
 
 /// The records of a body, each as it is written. No more are counted than a call may carry.
 fn split(form: Form, body: &[u8]) -> Result<Vec<&[u8]>, ApiError> {
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let records = match form {
         Form::Lines => {
             let lines = body.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
@@ -270,6 +276,12 @@ mod tests {
         for (form, body) in [(Form::Lines, lines + "{"), (Form::Array, format!("[{array}}}"))] {
             assert!(count(form, &body).unwrap_err().contains("TooLarge"), "{form:?}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_record() {
+        assert_eq!(split(Form::Lines, "\u{feff}{}\n{}".as_bytes()).unwrap(), [b"{}", b"{}"]);
+        assert_eq!(count(Form::Array, "\u{feff}[1]"), Ok(1));
     }
 
     #[test]

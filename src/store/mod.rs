@@ -52,6 +52,8 @@ pub struct Tally {
     pub updated: u64,
     /// As stored already, or older than what is stored.
     pub unchanged: u64,
+    /// Of these, the ones that differ from what is stored, and are older by the provider's time.
+    pub older: u64,
 }
 
 impl Tally {
@@ -75,5 +77,6 @@ impl std::ops::AddAssign for Tally {
         self.created += other.created;
         self.updated += other.updated;
         self.unchanged += other.unchanged;
+        self.older += other.older;
     }
 }

@@ -18,6 +18,8 @@ pub struct OpenRow {
     pub at: Option<DateTime<Utc>>,
     pub first_seen: DateTime<Utc>,
     pub checked_at: DateTime<Utc>,
+    /// Since when it is not listed any more.
+    pub missed_at: Option<DateTime<Utc>>,
 }
 
 /// The open records of a partition, the one that waits longest first.
@@ -29,7 +31,7 @@ pub async fn load(
 ) -> Result<Vec<OpenRow>, StoreError> {
     let rows = sqlx::query_as!(
         OpenRow,
-        "select key, record, canonical, at, first_seen, checked_at from sync_open_records
+        "select key, record, canonical, at, first_seen, checked_at, missed_at from sync_open_records
          where provider = $1 and stream = $2 and partition = $3 order by checked_at, key",
         provider.as_str(),
         stream,
@@ -68,17 +70,19 @@ pub async fn save(
     let at: Vec<Option<DateTime<Utc>>> = open.iter().map(|row| row.at).collect();
     let first_seen: Vec<DateTime<Utc>> = open.iter().map(|row| row.first_seen).collect();
     let checked_at: Vec<DateTime<Utc>> = open.iter().map(|row| row.checked_at).collect();
+    let missed_at: Vec<Option<DateTime<Utc>>> = open.iter().map(|row| row.missed_at).collect();
     sqlx::query!(
         "insert into sync_open_records as o
-           (provider, stream, partition, key, record, canonical, at, first_seen, checked_at)
-         select distinct on (i.key) $1, $2, $3, i.key, i.record, i.canonical, i.at, i.first_seen, i.checked_at
+           (provider, stream, partition, key, record, canonical, at, first_seen, checked_at, missed_at)
+         select distinct on (i.key) $1, $2, $3, i.key, i.record, i.canonical, i.at, i.first_seen, i.checked_at,
+                i.missed_at
          from unnest($4::text[], $5::bytea[], $6::bytea[], $7::timestamptz[], $8::timestamptz[],
-                     $9::timestamptz[])
-           with ordinality as i (key, record, canonical, at, first_seen, checked_at, place)
+                     $9::timestamptz[], $10::timestamptz[])
+           with ordinality as i (key, record, canonical, at, first_seen, checked_at, missed_at, place)
          order by i.key, i.place desc
          on conflict on constraint sync_open_records_pkey do update
          set record = excluded.record, canonical = excluded.canonical, at = excluded.at,
-             checked_at = greatest(o.checked_at, excluded.checked_at)",
+             checked_at = greatest(o.checked_at, excluded.checked_at), missed_at = excluded.missed_at",
         provider.as_str(),
         stream,
         partition,
@@ -87,7 +91,8 @@ pub async fn save(
         &column(|row| &row.canonical) as _,
         &at as _,
         &first_seen as _,
-        &checked_at as _
+        &checked_at as _,
+        &missed_at as _
     )
     .execute(connection)
     .await?;

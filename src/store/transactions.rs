@@ -3,15 +3,18 @@
 use std::collections::HashSet;
 
 use sqlx::PgConnection;
+use sqlx::postgres::types::PgInterval;
 
 use super::{StoreError, Tally};
-use tributary_domain::{ProviderName, RecordId, Transaction};
+use tributary_domain::{Progress, ProviderName, RecordId, Transaction};
 
 /// Upserts transactions of distinct ids. Rows as they are stored already are left out before
 /// the upsert, so that a repeated sync locks and writes nothing. They are looked up one by one, by the key: a
 /// plan that joins may read the whole table for each page. A row older than the stored
-/// one (by the provider's time) is dropped, so that a slow sync cannot undo a webhook. Sorted
-/// by id, so that two of them cannot deadlock. Identity, type and `created_at` stay as first seen.
+/// one (by the provider's time) is dropped, so that a slow sync cannot undo a webhook, and counted where
+/// it differs. Where the provider's clock cannot tell which is older, a status that is further on is
+/// the later one. Sorted by id, so that two of them cannot deadlock. Identity, type and `created_at`
+/// stay as first seen.
 pub async fn upsert(
     connection: &mut PgConnection,
     provider: &ProviderName,
@@ -26,28 +29,48 @@ pub async fn upsert(
     let metadata: Vec<String> = rows.iter().map(|row| row.metadata.to_json()).collect();
     let created_at: Vec<_> = rows.iter().map(|row| row.created_at.as_utc()).collect();
     let updated_at: Vec<_> = rows.iter().map(|row| row.provider_updated_at.map(|at| at.as_utc())).collect();
-    let written = sqlx::query_scalar!(
-        "with incoming as (
+    let tolerance: Vec<PgInterval> =
+        rows.iter().map(|row| super::interval(row.clock_tolerance().to_std().unwrap_or_default())).collect();
+    let progress: Vec<i32> = rows.iter().map(|row| Progress::of(row.status) as i32).collect();
+    let outcomes = sqlx::query!(
+        r#"-- insert into transactions: so that the server's list of statements, which cuts them, tells
+         with incoming as (
            select id, related_id, type, status, asset, amount::numeric as amount, source_id, destination_id,
-                  created_at, metadata::jsonb as metadata, provider_updated_at
+                  created_at, metadata::jsonb as metadata, provider_updated_at, tolerance, progress
            from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                       $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[])
+                       $9::text[], $10::timestamptz[], $11::text[], $12::timestamptz[], $13::interval[],
+                       $14::integer[])
              as i (id, related_id, type, status, asset, amount, source_id, destination_id, created_at,
-                   metadata, provider_updated_at)
-         )
+                   metadata, provider_updated_at, tolerance, progress)
+         ), compared as (
+           select i.id, i.related_id, i.type, i.status, i.asset, i.amount, i.source_id, i.destination_id,
+                  i.created_at, i.metadata, i.provider_updated_at, t.id is null as is_new,
+                  t.provider_updated_at as known_at,
+                  (t.provider_updated_at > i.provider_updated_at and not (
+                     t.provider_updated_at - i.tolerance <= i.provider_updated_at
+                     and i.progress > case
+                       when t.status in ('PENDING', 'AUTHORISATION', 'OTHER') then 0
+                       when t.status in ('FAILED', 'CANCELLED', 'EXPIRED', 'CAPTURE_FAILED') then 1
+                       when t.status in ('SUCCEEDED', 'CAPTURE') then 2
+                       else 3 end)) is true as is_older,
+                  (t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata)
+                    is distinct from
+                    (i.status, i.asset, i.amount, i.source_id, i.destination_id, i.metadata) as differs
+           from incoming i left join lateral (
+             select t.id, t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata,
+                    t.provider_updated_at
+             from transactions t where t.provider = $1 and t.id = i.id limit 1) t on true
+         ), written as (
          insert into transactions as t (provider, id, related_transaction_id, type, status, asset, amount,
            source_account_id, destination_account_id, created_at, metadata, provider_updated_at)
          select $1, i.id, i.related_id, i.type, i.status, i.asset, i.amount, i.source_id, i.destination_id,
-                i.created_at, i.metadata, i.provider_updated_at
-         from incoming i left join lateral (
-           select t.id, t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata,
-                  t.provider_updated_at
-           from transactions t where t.provider = $1 and t.id = i.id limit 1) t on true
-         where t.id is null or (
-           t.provider_updated_at > i.provider_updated_at is not true and (
-             (t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata)
-               is distinct from (i.status, i.asset, i.amount, i.source_id, i.destination_id, i.metadata)
-             or i.provider_updated_at > coalesce(t.provider_updated_at, '-infinity')))
+                i.created_at, i.metadata,
+                -- where the clock cannot tell: behind what it said before, which is not to come back
+                case when i.provider_updated_at < i.known_at then i.known_at + interval '1 microsecond'
+                     else i.provider_updated_at end
+         from compared i
+         where i.is_new or (not i.is_older
+           and (i.differs or i.provider_updated_at > coalesce(i.known_at, '-infinity')))
          order by i.id
          on conflict on constraint transactions_pkey do update
          set status = excluded.status, asset = excluded.asset, amount = excluded.amount,
@@ -55,7 +78,11 @@ pub async fn upsert(
              destination_account_id = excluded.destination_account_id, metadata = excluded.metadata,
              provider_updated_at = coalesce(excluded.provider_updated_at, t.provider_updated_at)
          where t.provider_updated_at > excluded.provider_updated_at is not true
-         returning case when t.xmax = 0 then true when t.updated_at >= statement_timestamp() then false end",
+         returning case when t.xmax = 0 then true when t.updated_at >= statement_timestamp() then false end as created
+         )
+         select created as "created?", false as "older!" from written
+         union all
+         select null, true from compared where is_older and differs"#,
         provider.as_str(),
         &text(|row| row.id.as_str()) as _,
         &id(|row| &row.related_id) as _,
@@ -67,11 +94,15 @@ pub async fn upsert(
         &id(|row| &row.destination_account_id) as _,
         &created_at as _,
         &metadata as _,
-        &updated_at as _
+        &updated_at as _,
+        &tolerance as _,
+        &progress as _
     )
     .fetch_all(connection)
     .await?;
-    Ok(Tally::count(rows.len(), written))
+    let older = outcomes.iter().filter(|outcome| outcome.older).count() as u64;
+    let written = outcomes.iter().filter(|outcome| !outcome.older).map(|outcome| outcome.created);
+    Ok(Tally { older, ..Tally::count(rows.len(), written) })
 }
 
 /// Those of `ids` that are there.

@@ -23,6 +23,8 @@ pub enum FailedRun {
     Refused,
     /// No request may be sent for so long: a budget is used up, or the provider said so.
     Closed(Duration),
+    /// No request may be sent for some of it; the rest was read.
+    PartlyClosed,
 }
 
 impl FailedRun {
@@ -33,8 +35,12 @@ impl FailedRun {
             ReadError::Client(ClientError::AskedToWait { until, .. }) => Some(*until),
             _ => None,
         });
-        if let Some(wait) = closed.max().and_then(|until| (until - now).to_std().ok()) {
-            return Self::Closed(wait);
+        let closed: Vec<_> = closed.collect();
+        match closed.iter().min().and_then(|until| (*until - now).to_std().ok()) {
+            // one account that was asked too often does not close the others
+            Some(_) if read_something && closed.len() == failures.len() => return Self::PartlyClosed,
+            Some(wait) if !read_something => return Self::Closed(wait),
+            _ => {}
         }
         // some providers refuse single accounts with 403: then the credentials are not at fault
         match (read_something, answered(401), answered(403)) {
@@ -55,6 +61,9 @@ pub fn after(failed: FailedRun, before: u32, scheduled: Option<Duration>) -> (u3
         // nothing is wrong: it counts neither for nor against the provider
         return (before, wait);
     }
+    if failed == FailedRun::PartlyClosed {
+        return (before, scheduled.unwrap_or(PAUSE_MAX));
+    }
     let failures = before.saturating_add(1);
     let scheduled = scheduled.unwrap_or(PAUSE_MAX);
     let first = scheduled.min(PAUSE);
@@ -63,7 +72,9 @@ pub fn after(failed: FailedRun, before: u32, scheduled: Option<Duration>) -> (u3
     match failed {
         FailedRun::Partly => (failures, grown.min(scheduled)),
         FailedRun::Wholly => (failures, grown),
-        FailedRun::Refused | FailedRun::Closed(_) => (failures.max(PATIENCE), PAUSE_MAX),
+        FailedRun::Refused | FailedRun::Closed(_) | FailedRun::PartlyClosed => {
+            (failures.max(PATIENCE), PAUSE_MAX)
+        }
     }
 }
 
@@ -118,7 +129,8 @@ mod tests {
         let now = Utc::now();
         let wait = Duration::from_secs(7200);
         let closed = ClientError::AskedToWait { until: now + wait, why: Closed::ByProvider };
-        let failed = FailedRun::of(&[failure(500), failed(closed)], true, now);
-        assert_eq!(after(failed, 7, EVERY), (7, wait));
+        let failed = |read_something| FailedRun::of(&[failed(closed.clone())], read_something, now);
+        assert_eq!(after(failed(false), 7, EVERY), (7, wait));
+        assert_eq!(after(failed(true), 7, EVERY), (7, EVERY.unwrap()), "the rest is read as it is due");
     }
 }

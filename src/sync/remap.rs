@@ -257,6 +257,10 @@ fn sort(kept: &[KeptRecord], mapped: Vec<Vec<MappedRecord>>) -> Piece {
                 MappedRecord::Unmappable { origin, reason } => {
                     piece.refused.push(Refused { record: RefusedRecord::Unmapped(origin), reason });
                 }
+                MappedRecord::Refused { record, reason } => {
+                    let json = record.to_json().to_string().into_bytes();
+                    piece.refused.push(Refused { record: RefusedRecord::Canonical(json), reason });
+                }
             }
         }
         if piece.refused.len() == refused_before {

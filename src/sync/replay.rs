@@ -133,7 +133,7 @@ impl<'a> Replayer<'a> {
         let mapped = compiled.map_again(vec![origin.clone()]).await.map_err(|error| error.to_string())?;
         let records = mapped.into_iter().flatten().map(|mapped| match mapped {
             MappedRecord::Canonical(record) => Ok(record),
-            MappedRecord::Unmappable { reason, .. } => Err(reason),
+            MappedRecord::Unmappable { reason, .. } | MappedRecord::Refused { reason, .. } => Err(reason),
         });
         Ok((provider, resource, records.collect::<Result<_, _>>()?))
     }

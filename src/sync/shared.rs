@@ -11,7 +11,7 @@ use crate::store::provider_tokens::{self, Access, TokenClaim, TokenLease, TokenS
 use crate::store::{StoreError, request_log};
 use tributary_domain::ProviderName;
 use tributary_manifest::{
-    AccessToken, Admission, Budget, Closed, Exchange, Granted, Secret, Shared, SharedError, TokenError,
+    AccessToken, Admission, Budget, Closed, Exchange, Granted, Lane, Secret, Shared, SharedError, TokenError,
 };
 
 /// How long an exchange is claimed for: longer than a statement to count it and the answer to it
@@ -113,11 +113,16 @@ fn out_of_reach(error: StoreError) -> SharedError {
 }
 
 impl Shared for DatabaseShared {
-    fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>> {
+    fn take_request<'a>(
+        &'a self,
+        budgets: &'a [Budget],
+        lane: &'a Lane,
+    ) -> BoxFuture<'a, Result<Admission, SharedError>> {
         Box::pin(async move {
             let budgets: Vec<_> = budgets.iter().map(|budget| (budget.requests, budget.per)).collect();
-            let delay =
-                soon(request_log::take(&self.pool, &self.provider, &budgets)).await.map_err(out_of_reach)?;
+            let delay = soon(request_log::take(&self.pool, &self.provider, &budgets, lane.as_str()))
+                .await
+                .map_err(out_of_reach)?;
             Ok(match delay {
                 None => Admission::Go,
                 Some(delay) if delay.by_budget => Admission::Wait { wait: delay.wait, why: Closed::ByBudget },
@@ -126,9 +131,11 @@ impl Shared for DatabaseShared {
         })
     }
 
-    fn close_for(&self, wait: Duration) -> BoxFuture<'_, Result<(), SharedError>> {
+    fn close_for<'a>(&'a self, lane: &'a Lane, wait: Duration) -> BoxFuture<'a, Result<(), SharedError>> {
         Box::pin(async move {
-            soon(request_log::close_for(&self.pool, &self.provider, wait)).await.map_err(out_of_reach)
+            soon(request_log::close_for(&self.pool, &self.provider, lane.as_str(), wait))
+                .await
+                .map_err(out_of_reach)
         })
     }
 

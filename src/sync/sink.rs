@@ -134,6 +134,9 @@ impl<'a> DatabaseSink<'a> {
         if quarantined > 0 {
             *warnings.entry(Warning::Refused).or_default() += quarantined;
         }
+        if tally.older > 0 {
+            *warnings.entry(Warning::Older).or_default() += tally.older;
+        }
         let warned = WarnedOf::new(&page.stream, &page.partition, warnings);
         let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();
         let (stream, partition) = (&page.stream, &page.partition);
@@ -200,6 +203,10 @@ fn batch(records: Vec<MappedRecord>, history: bool) -> Batch {
             MappedRecord::Unmappable { origin, reason } => {
                 batch.refused.push(Refused { record: RefusedRecord::Unmapped(origin), reason });
             }
+            MappedRecord::Refused { record, reason } => {
+                let json = record.to_json().to_string().into_bytes();
+                batch.refused.push(Refused { record: RefusedRecord::Canonical(json), reason });
+            }
         }
     }
     batch
@@ -231,6 +238,7 @@ fn open_record(row: OpenRow, resource: Resource) -> Result<OpenRecord, (String, 
         at: row.at,
         first_seen: Some(row.first_seen),
         checked_at: Some(row.checked_at),
+        missed_at: row.missed_at,
     })
 }
 
@@ -249,6 +257,7 @@ fn open_row(open: &OpenRecord) -> OpenRow {
         at: open.at,
         first_seen: open.first_seen.unwrap_or(now),
         checked_at: open.checked_at.unwrap_or(now),
+        missed_at: open.missed_at,
     }
 }
 
@@ -357,6 +366,7 @@ mod tests {
             at: None,
             first_seen: Utc::now(),
             checked_at: Utc::now(),
+            missed_at: None,
         }
     }
 

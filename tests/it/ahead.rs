@@ -16,18 +16,15 @@ const CURSORS: &str = "select count(*) from sync_cursors";
 /// A stream of two pages: `/payments`, and behind it `/more`.
 async fn two_pages() -> (Upstream, TestApp, String) {
     let upstream = Upstream::start().await;
-    let streams = "    - name: payments
-      resource: transactions
-      request: { path: /payments }
-      records: .items[]
-      paging: { kind: next_url, next: { body: .next }, stop: no_next }
-      incremental:
-        kind: updated_window
-        cursor: .at
-        from: { param: since, bound: inclusive }
-        lookback: 1h
-        settle: 0s
-        start: 30d
+    let streams = "    payments:
+      get: /payments
+      rows: .items
+      page: { url: .next }
+      changes:
+        by: .at
+        since: { param: since, bound: inclusive }
+        late: 1h
+        back: 30d
         order: oldest_first
       map: '{ id, status, createdAt: \"2026-03-01T12:00:00Z\", type: \"PAYIN\", currency: \"EUR/2\", amount: \"100\" }'\n";
     let more = format!("{}/more", upstream.url);

@@ -237,7 +237,10 @@ limits: { pace: 1000/s, burst: 50, budgets: [5/s, 12/3s] }";
 async fn a_pause_that_the_provider_asks_for_holds_for_other_instances_and_after_a_restart() {
     let app = TestApp::new().await;
     let bank = Strict::closed("7200").await;
-    for fields in ["\nauth: none", "\nauth: none\nlimits: { budgets: [100/m] }"] {
+    for fields in [
+        "\nauth: none\nlimits: { scope: provider }",
+        "\nauth: none\nlimits: { scope: provider, budgets: [100/m] }",
+    ] {
         let (instance, _) = instance(&app, &bank.url, fields, 2).await;
         let error = run(&instance).await.unwrap_err();
         assert!(error.contains("no request before") && error.contains("the provider asked"), "{error}");

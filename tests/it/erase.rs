@@ -405,7 +405,7 @@ const STAYS: &str = "
     payment_audit.salt payment_audit.content_digest payment_audit.hash payment_audit_head.hash
     payment_refusals.provider payment_refusals.kind payment_refusals.idempotency_key payment_refusals.title
     payment_refusals.digest
-    provider_pace.provider request_log.provider provider_tokens.provider provider_tokens.auth_digest
+    provider_pace.provider closed_lanes.provider closed_lanes.lane request_log.provider provider_tokens.provider provider_tokens.auth_digest
     provider_tokens.key_id provider_tokens.refresh_token provider_tokens.access_token
     quarantine.provider quarantine.resource quarantine.key_id quarantine.stream quarantine.partition
     quarantine.asked_at quarantine.identity quarantine.raw_digest

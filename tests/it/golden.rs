@@ -45,6 +45,7 @@ impl Gathered {
             MappedRecord::Unmappable { origin, reason } => {
                 panic!("{reason}: {}", String::from_utf8_lossy(&origin.record));
             }
+            MappedRecord::Refused { record, reason } => panic!("{reason}: {}", record.to_json()),
         }));
     }
 }

@@ -5,6 +5,7 @@ mod support;
 mod accounts_feed;
 mod ahead;
 mod budgets;
+mod clocks;
 mod commands;
 mod conformance;
 mod connections;

@@ -11,12 +11,12 @@ async fn a_repeated_push_changes_nothing() {
     let batch = records::transactions("t", 100);
     assert_eq!(
         app.push("transactions", &batch).await,
-        json!({"created": 100, "updated": 0, "unchanged": 0, "quarantined": []})
+        json!({"created": 100, "updated": 0, "unchanged": 0, "older": 0, "quarantined": []})
     );
     let before: (i64, i64) = state(&app).await;
     assert_eq!(
         app.push("transactions", &batch).await,
-        json!({"created": 0, "updated": 0, "unchanged": 100, "quarantined": []})
+        json!({"created": 0, "updated": 0, "unchanged": 100, "older": 0, "quarantined": []})
     );
     assert_eq!(state(&app).await, before, "no row version and no change is written");
 }

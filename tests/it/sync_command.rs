@@ -64,6 +64,41 @@ async fn the_exit_code_of_a_sync_says_how_it_ended() {
 }
 
 #[tokio::test]
+async fn a_sync_that_had_to_warn_says_so_by_its_exit_code() {
+    let setup = Setup::new("sync_warns").await;
+    let streams = stream("payments", "      errors: [{ on: 403, do: skip_partition }]\n");
+    std::fs::write(setup.place.0.join("providers/acme.yaml"), file(&setup.upstream, "", &streams)).unwrap();
+    setup.upstream.refuse("/payments", 403);
+    let (code, out, err) = setup.run(&["sync", "acme"]).await;
+    assert_eq!(code, 4, "{out} {err}");
+    assert!(out.contains("1 warning") && err.contains("partition_skipped"), "{out} {err}");
+    let (code, out, _) = setup.run(&["runs"]).await;
+    assert!(code == 0 && out.contains("partition_skipped"), "{out}");
+}
+
+#[tokio::test]
+async fn an_operator_lifts_a_limit_that_a_provider_told_of() {
+    let setup = Setup::new("limits_lifted").await;
+    assert_eq!(setup.run(&["sync", "acme"]).await.0, 0);
+    let closed = "insert into closed_lanes (provider, lane, closed_until)
+                  values ('acme', 'records/payments', now() + interval '12 h'), ('acme', 'payments', now() + interval '12 h'),
+                         ('acme', 'records/payouts', now() - interval '1 h')";
+    setup.app.sql(closed).await;
+    let asked = setup.upstream.asked("/payments");
+    let (code, _, err) = setup.run(&["sync", "acme"]).await;
+    assert!(code == 1 && err.contains("no request before") && err.contains("tributary limits"), "{err}");
+    assert_eq!((setup.upstream.asked("/payments"), setup.upstream.asked("/payouts")), (asked, 2));
+    let (code, out, _) = setup.run(&["limits", "list"]).await;
+    assert!(code == 0 && out.contains("records/payments") && !out.contains("records/payouts"), "{out}");
+    let (code, out, err) = setup.run(&["limits", "lift", "acme", "--requests", "records/payments"]).await;
+    assert_eq!((code, out.trim()), (0, "acme: records/payments are sent again"), "{err}");
+    assert_eq!(setup.run(&["sync", "acme"]).await.0, 0);
+    let (code, _, err) = setup.run(&["limits", "lift", "acme", "--requests", "records/payments"]).await;
+    assert!(code == 1 && err.contains("nothing is closed"), "{err}");
+    assert_eq!(setup.run(&["limits", "lift", "acme"]).await.1.trim(), "acme: payments are sent again");
+}
+
+#[tokio::test]
 async fn a_full_sync_forgets_the_cursors_of_what_it_reads() {
     let setup = Setup::new("sync_full").await;
     for name in ["payments", "payouts"] {
@@ -103,7 +138,7 @@ async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history
     setup.upstream.refuse("/payouts", 403);
 
     let (code, out, err) = setup.run(&["sync", "acme"]).await;
-    assert!(code == 0 && out.contains("2 created") && out.contains("; 1 warning"), "{out}{err}");
+    assert!(code == 4 && out.contains("2 created") && out.contains("; 1 warning"), "{out}{err}");
     let told = "partition_skipped, 1 times; the first: a partition was skipped: the account is closed";
     assert!(err.contains(&format!("tributary: warning: payouts: {told}")), "{err}");
     let logged = err.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

@@ -13,20 +13,20 @@ pub const ID_MAX_BYTES: usize = 1000;
 pub struct RecordId(String);
 
 impl RecordId {
-    /// Takes the `value` of `field`; an empty, over-long or NUL-holding one is refused.
+    /// Takes the `value` of `field`; an empty or blank, over-long or NUL-holding one is refused.
     pub fn parse(field: &'static str, value: &str) -> Result<Self, RecordError> {
-        if value.is_empty() {
-            return Err(RecordError::new(field, "is empty"));
+        if value.trim().is_empty() {
+            return Err(RecordError::new(field, "is empty, or of blanks alone"));
         }
         text::check(field, value, ID_MAX_BYTES)?;
         Ok(Self(value.to_owned()))
     }
 
-    /// As [`RecordId::parse`], where the field may be absent; empty text counts as absent.
+    /// As [`RecordId::parse`], where the field may be absent; empty or blank text counts as absent.
     pub fn parse_optional(field: &'static str, value: Option<&str>) -> Result<Option<Self>, RecordError> {
         match value {
-            None | Some("") => Ok(None),
-            Some(value) => Self::parse(field, value).map(Some),
+            Some(value) if !value.trim().is_empty() => Self::parse(field, value).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -107,6 +107,14 @@ mod tests {
             [("acc_1", "acc_1"), ("a~2Fb~20c", "a/b c"), ("~C3~A9", "é"), ("~7E", "~"), ("~2E.", "..")]
         {
             assert_eq!(served_id_to_original(served).as_deref(), Some(original));
+        }
+    }
+
+    #[test]
+    fn a_text_of_blanks_names_nothing() {
+        for blank in ["", " ", "\t\u{a0}"] {
+            assert!(RecordId::parse("id", blank).is_err(), "{blank:?}");
+            assert_eq!(RecordId::parse_optional("sourceAccountID", Some(blank)), Ok(None));
         }
     }
 

@@ -268,17 +268,22 @@ impl Ordered {
             return none(true);
         }
         let (said_progress, reported) = (Progress::of(said.status), Progress::of(self.status));
+        // money that moved and of which it is then said that it did not has come back: Formance takes no
+        // FAILED after SUCCEEDED, but a refund
+        let returned = (reported, said_progress) == (Progress::Moved, Progress::NotMoved);
+        let said = &if returned { Said { status: Status::Refunded, ..said.clone() } } else { said.clone() };
+        let said_progress = Progress::of(said.status);
         let moves = said.status != self.status
             && (said_progress > reported
                 || (said_progress, reported) == (Progress::Followed, Progress::Followed));
-        let mut contradiction = false;
+        let mut contradiction = returned;
         if reported > Progress::Open && said_progress > Progress::Open && said.status != self.status {
             if !moves && reported == Progress::Followed {
                 // what came of it is known, what was before is said again
                 return none(false);
             }
-            // that what failed went well after all is served; FAILED of what went well is not
-            contradiction = !moves || reported == Progress::NotMoved;
+            // that what failed went well after all is served
+            contradiction |= !moves || reported == Progress::NotMoved;
         }
         Verdict { change: self.change(said, moves, said_progress, reported), contradiction }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{NaiveTime, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use super::id::ID_MAX_BYTES;
@@ -101,6 +102,9 @@ impl Status {
     }
 }
 
+/// How RFC 3339 writes the offset of a clock whose zone is not known.
+const UNKNOWN_ZONE: &str = "-00:00";
+
 /// One movement of money.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Transaction {
@@ -119,6 +123,8 @@ pub struct Transaction {
     pub order_reference: Option<String>,
     /// The provider's own time of this state.
     pub provider_updated_at: Option<Timestamp>,
+    /// Whether that is by a clock of which the zone is not known (RFC 3339 writes it `-00:00`).
+    pub updated_by_local_clock: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -175,7 +181,21 @@ impl Transaction {
             metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
             order_reference,
             provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
+            updated_by_local_clock: wire.updated_at.is_some_and(|text| text.ends_with(UNKNOWN_ZONE)),
         })
+    }
+
+    /// By how much the time of a later state may be before that of an earlier one, since its clock cannot
+    /// tell them apart: a day where it shows days, an hour where clocks are put back and it does not show
+    /// that, a second where it shows no parts of one.
+    pub fn clock_tolerance(&self) -> TimeDelta {
+        let Some(at) = self.provider_updated_at.map(Timestamp::as_utc) else { return TimeDelta::zero() };
+        match (self.updated_by_local_clock, at.time() == NaiveTime::MIN, at.timestamp_subsec_micros()) {
+            (true, true, _) => TimeDelta::days(1),
+            (true, false, _) => TimeDelta::hours(1),
+            (false, _, 0) => TimeDelta::microseconds(999_999),
+            (false, ..) => TimeDelta::zero(),
+        }
     }
 }
 
@@ -187,7 +207,10 @@ impl Transaction {
             id: self.id.as_str().to_owned(),
             related_transaction_id: id(&self.related_id),
             created_at: self.created_at.to_text(),
-            updated_at: self.provider_updated_at.map(Timestamp::to_text),
+            updated_at: self.provider_updated_at.map(|at| match self.updated_by_local_clock {
+                true => at.to_text().replace('Z', UNKNOWN_ZONE),
+                false => at.to_text(),
+            }),
             kind: self.kind,
             status: self.status,
             currency: self.asset.as_str().to_owned(),
@@ -229,6 +252,23 @@ mod tests {
             let transaction = Transaction::from_json(json.as_bytes()).unwrap();
             let written = transaction.to_json().to_string();
             assert_eq!(Transaction::from_json(written.as_bytes()).unwrap(), transaction);
+        }
+    }
+
+    #[test]
+    fn what_a_clock_cannot_tell_is_known_of_its_times() {
+        for (updated_at, tolerance) in [
+            ("2026-03-01T12:05:00.5Z", TimeDelta::zero()),
+            ("2026-03-01T12:05:00Z", TimeDelta::microseconds(999_999)),
+            ("2026-03-01T00:00:00Z", TimeDelta::microseconds(999_999)),
+            ("2026-10-25T02:10:00-00:00", TimeDelta::hours(1)),
+            ("2026-10-25T00:00:00-00:00", TimeDelta::days(1)),
+        ] {
+            let transaction =
+                Transaction::from_json(edited("2026-03-01T12:05:00Z", updated_at).as_bytes()).unwrap();
+            assert_eq!(transaction.clock_tolerance(), tolerance, "{updated_at}");
+            let again = Transaction::from_json(transaction.to_json().to_string().as_bytes());
+            assert_eq!(again, Ok(transaction), "it is the same after being written and read");
         }
     }
 

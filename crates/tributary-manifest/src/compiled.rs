@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tributary_domain::{Origin, ProviderName, Resource};
 
 use super::cage::Cage;
-use super::client::Client;
+use super::client::{Client, Rules};
 use super::manifest::{Manifest, Schedule};
 use super::pay::{PaymentApis, PaymentPlans};
 use super::plan::{self, ManifestError};
@@ -55,7 +55,8 @@ impl CompiledProvider {
         let streams = plan::streams(manifest)?.into_iter().map(Arc::new).collect();
         let schedules = manifest.schedules()?;
         let client = Client::new(manifest, shared, Arc::clone(&cage)).map_err(ManifestError::Field)?;
-        let reader = Reader { provider: provider.clone(), client: Arc::new(client), streams, cage };
+        let limits = manifest.rate_limit.scope;
+        let reader = Reader { provider: provider.clone(), client: Arc::new(client), streams, cage, limits };
         Ok(Self {
             reader,
             payments: PaymentPlans::new(manifest)?,
@@ -181,12 +182,15 @@ impl CompiledProvider {
 
 impl Manifest {
     /// Everything that is wrong and does not depend on variables: the streams, their filters and schedules,
-    /// and how money is moved, the key in each request included.
+    /// the rules for errors, the webhook, and how money is moved, the key in each request included.
     pub fn check_all(&self) -> Vec<ManifestError> {
         let mut errors = plan::check(self);
         errors.extend(self.schedules().err());
         if errors.is_empty() {
             errors.extend(PaymentPlans::new(self).err());
+            errors.extend(Webhook::new(self).err());
+            let rules = Rules::compile(&self.functions, &self.errors);
+            errors.extend(rules.err().map(|(field, why)| ManifestError::Field(format!("{field}: {why}"))));
         }
         errors
     }

@@ -225,7 +225,7 @@ impl Memory {
         let pages = self.pages.iter().filter(|page| page.stream == stream);
         let records = pages.flat_map(|page| &page.records).filter_map(|record| match record {
             MappedRecord::Canonical(record) => Some(record.to_json()),
-            MappedRecord::Unmappable { .. } => None,
+            MappedRecord::Unmappable { .. } | MappedRecord::Refused { .. } => None,
         });
         records.collect()
     }
@@ -235,7 +235,9 @@ impl Memory {
         let pages = self.pages.iter().filter(|page| page.stream == stream);
         let reasons = pages.flat_map(|page| &page.records).filter_map(|record| match record {
             MappedRecord::Canonical(_) => None,
-            MappedRecord::Unmappable { reason, .. } => Some(reason.clone()),
+            MappedRecord::Unmappable { reason, .. } | MappedRecord::Refused { reason, .. } => {
+                Some(reason.clone())
+            }
         });
         reasons.collect()
     }

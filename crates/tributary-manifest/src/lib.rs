@@ -48,5 +48,5 @@ pub use secret::Secret;
 pub use webhook::{Call, Triggered, Unproven, Webhook};
 pub use wire::{
     AccessToken, Admission, Answered, Budget, Cassette, ClientError, Closed, Exchange, Exchanged, Gate,
-    Granted, InMemory, Recorder, Shared, SharedError, Tap, TokenError, TokenKey,
+    Granted, InMemory, Lane, Recorder, Shared, SharedError, Tap, TokenError, TokenKey,
 };

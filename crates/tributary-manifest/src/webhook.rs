@@ -217,6 +217,10 @@ fn check_secrets(check: &WebhookCheck) -> Result<(), ManifestError> {
         return wrong(field, "is empty");
     }
     match check {
+        WebhookCheck::Hmac(hmac) if unknown_field(&hmac.signed).is_some() => {
+            let field = unknown_field(&hmac.signed).unwrap_or_default();
+            wrong("hmac.signed", &format!("{{{field}}} is not known: take {{body}} and {{timestamp}}"))
+        }
         WebhookCheck::Hmac(hmac) if !hmac.signed.contains("{body}") => {
             wrong("hmac.signed", "does not hold {body}, so that anybody could change it")
         }
@@ -225,6 +229,12 @@ fn check_secrets(check: &WebhookCheck) -> Result<(), ManifestError> {
         }
         _ => Ok(()),
     }
+}
+
+/// A field in braces that stands for nothing, and would be signed as it is written.
+fn unknown_field(signed: &str) -> Option<&str> {
+    let fields = signed.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    fields.into_iter().find(|field| !matches!(*field, "body" | "timestamp"))
 }
 
 fn prove_hmac(hmac: &HmacManifest, call: &Call<'_>, now: DateTime<Utc>) -> Result<(), Unproven> {

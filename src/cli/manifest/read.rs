@@ -124,6 +124,9 @@ fn print(page: &RecordPage, shown: usize) -> u64 {
             MappedRecord::Unmappable { origin, reason } => {
                 println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&origin.record));
             }
+            MappedRecord::Refused { record, reason } => {
+                println!("  REFUSED: {reason}\n    {}", record.to_json())
+            }
         }
     }
     if page.records.len() > shown {
@@ -135,8 +138,8 @@ fn print(page: &RecordPage, shown: usize) -> u64 {
     if let Some(cursor) = &page.cursor {
         println!("  goes on from {cursor}");
     }
-    let unmappable = |record: &&MappedRecord| matches!(record, MappedRecord::Unmappable { .. });
-    page.records.iter().filter(unmappable).count() as u64
+    let refused = |record: &&MappedRecord| !matches!(record, MappedRecord::Canonical(_));
+    page.records.iter().filter(refused).count() as u64
 }
 
 pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {

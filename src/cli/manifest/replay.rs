@@ -48,7 +48,7 @@ impl Gathered {
         for record in page.records {
             let row = match record {
                 MappedRecord::Canonical(record) => record.to_json(),
-                MappedRecord::Unmappable { reason, .. } => {
+                MappedRecord::Unmappable { reason, .. } | MappedRecord::Refused { reason, .. } => {
                     self.unmappable += 1;
                     json!({ "cannot be mapped": reason })
                 }

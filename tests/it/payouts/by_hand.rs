@@ -12,7 +12,7 @@ use tributary_standin::kit::PaymentFault;
 
 use super::command::{AUDITED, Desk, as_shipped};
 use crate::support::logins::{ANN, BOB};
-use crate::support::till::number;
+use crate::support::till::{number, read_as, without_keys};
 
 #[tokio::test]
 async fn what_is_approved_goes_out_and_the_audit_says_who_agreed() {
@@ -104,8 +104,7 @@ async fn what_is_parked_can_be_looked_for_again() {
 /// A bank whose payments cannot be looked for, and whose records do not repeat the key.
 fn mute(manifest: &mut Manifest) {
     manifest.payouts.as_mut().unwrap().lookup = None;
-    let without = manifest.functions.lines().filter(|line| !line.trim_start().starts_with("orderReference:"));
-    manifest.functions = without.collect::<Vec<_>>().join("\n");
+    read_as(manifest, without_keys);
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ async fn a_pushed_record_that_waits_stays_a_pushed_one() {
 async fn what_is_pushed_as_it_is_known_changes_nothing() {
     let (till, app, _, mut formance) = placed().await;
     let answer = app.push("transactions", &[lie(&till, json!({"status": "PENDING"})).await]).await;
-    assert_eq!(answer, json!({"created": 0, "updated": 0, "unchanged": 1, "quarantined": []}));
+    assert_eq!(answer, json!({"created": 0, "updated": 0, "unchanged": 1, "older": 0, "quarantined": []}));
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
     assert!(formance.kept.payment("lie", PaymentType::Payout).is_none());

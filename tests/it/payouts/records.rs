@@ -7,7 +7,7 @@ use tributary_formance::kept::InitiationStatus;
 use tributary_standin::kit::PaymentFault;
 
 use crate::support::edited;
-use crate::support::till::{Formance, Till, number, quick};
+use crate::support::till::{Formance, Till, number, quick, read_as, without_keys};
 
 #[tokio::test]
 async fn s22_an_order_is_in_the_transactions_before_anybody_hears_of_it() {
@@ -69,6 +69,26 @@ async fn each_status_is_dated_at_least_5_s_after_the_one_before() {
 }
 
 #[tokio::test]
+async fn s23_a_payment_that_is_said_to_have_failed_after_it_arrived_is_shown_as_come_back() {
+    let till = Till::open(Policy::GUARD).await;
+    let (app, _) = till.instance("one", quick());
+    let mut formance = Formance::of(&app).await;
+    formance.pay(&till.initiation("k", 1500)).await.unwrap();
+    let key = till.bank_keys("k").await.remove(0);
+    till.bank.move_payment(&key, Status::Succeeded);
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
+    till.bank.move_payment(&key, Status::Failed);
+    for _ in 0..2 {
+        till.sync().await;
+        formance.poll(&app).await;
+        assert_eq!(formance.shows("k"), (PaymentStatus::Refunded, InitiationStatus::Reversed));
+    }
+    assert_eq!((till.state("k").await.as_str(), till.moved("k").await), ("succeeded", 1));
+}
+
+#[tokio::test]
 async fn s23_a_payment_that_is_declined_later_fails_its_initiation() {
     let till = Till::open(Policy::GUARD).await;
     let (app, _) = till.instance("one", quick());
@@ -112,12 +132,7 @@ async fn a_late_or_repeated_sync_changes_nothing_of_what_was_told() {
 async fn a_record_that_may_be_the_movement_waits_until_that_is_known() {
     let mut till = Till::open(Policy::GUARD).await;
     // a bank whose records do not repeat the key
-    let without: String = crate::support::till::MANIFEST
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("orderReference:"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    take_functions(&mut till, &without);
+    till.change(|manifest| read_as(manifest, without_keys));
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
@@ -156,31 +171,16 @@ async fn a_refund_that_names_the_providers_id_belongs_to_the_order() {
     assert_eq!(payment.amount.as_str(), "1000");
 }
 
-/// Maps by the functions of another manifest of the bank.
-fn take_functions(till: &mut Till, file: &str) {
-    let provider = tributary::config::Provider::parse(file, &|name| till.variable(name)).unwrap();
-    let tributary::config::Source::Pull(other) = provider.source else { panic!("it is pulled") };
-    till.change(|manifest| manifest.functions = other.functions);
-}
-
-/// The bank's manifest with `change` made to its functions.
-fn with_functions(till: &mut Till, change: impl Fn(&str) -> String) {
-    let file = change(crate::support::till::MANIFEST);
-    take_functions(till, &file);
-}
-
 #[tokio::test]
 async fn the_providers_own_id_in_order_reference_makes_one_payment_of_an_order() {
     let mut till = Till::open(Policy::GUARD).await;
     // records under ids of their own, which refer to the id that a look tells
-    with_functions(&mut till, |file| {
-        let file = edited(file, "\n          id: .feedItemUid,", "\n          id: \"tx_\\(.feedItemUid)\",");
-        edited(
-            &file,
-            "orderReference: (if .direction == \"OUT\" then .reference // \"-\" else null end)",
-            "orderReference: .feedItemUid",
-        )
-    });
+    let other_ids = |file: &str| {
+        let file =
+            edited(file, "\n    id: .feedItemUid\n    created:", "\n    id: tx_{feedItemUid}\n    created:");
+        edited(&file, "order: { key: .reference, where: $out, always: true }", "order: .feedItemUid")
+    };
+    till.change(|manifest| read_as(manifest, other_ids));
     for (key, synced_first) in [("looked at first", false), ("read first", true)] {
         let (app, payments) = till.instance("one", quick());
         let mut formance = Formance::of(&app).await;

@@ -6,7 +6,7 @@ use tributary::records::{self, Batch};
 use tributary_domain::{Resource, Status, parse_record};
 use tributary_standin::kit::PaymentFault;
 
-use crate::support::till::{Formance, Till, number, quick};
+use crate::support::till::{Formance, Till, number, quick, read_as, without_keys};
 
 /// How many held records are looked at together, and a payroll of more than two such pages.
 const PAYROLL: usize = 2_500;
@@ -15,11 +15,7 @@ const PAYROLL: usize = 2_500;
 async fn a_payroll_of_equal_amounts_does_not_keep_the_rest_waiting() {
     let mut till = Till::open(Policy::GUARD).await;
     // a bank whose records do not repeat the key
-    till.change(|manifest| {
-        let lines = manifest.functions.lines();
-        let without = lines.filter(|line| !line.trim_start().starts_with("orderReference:"));
-        manifest.functions = without.collect::<Vec<_>>().join("\n");
-    });
+    till.change(|manifest| read_as(manifest, without_keys));
     let (app, payments) = till.instance("one", quick());
     let mut formance = Formance::of(&app).await;
     till.bank.hide_payments(true);

@@ -63,6 +63,19 @@ pub fn impatient(manifest: &str) -> String {
     .fold(manifest.to_owned(), |text, (from, to)| edited(&text, from, to))
 }
 
+/// Has `manifest` read what the bank's file has read, with `change` made to it.
+pub fn read_as(manifest: &mut Manifest, change: impl Fn(&str) -> String) {
+    let variable = |_: &str| Some("http://bank.example".to_owned());
+    let provider = Provider::parse(&change(MANIFEST), &variable).unwrap();
+    let Source::Pull(other) = provider.source else { panic!("it is pulled") };
+    manifest.streams = other.streams;
+}
+
+/// The bank's file, were its records not to repeat the key.
+pub fn without_keys(file: &str) -> String {
+    edited(file, "\n    order: { key: .reference, where: $out, always: true }", "")
+}
+
 /// The payment secret of the tests, as a variable has it.
 pub const SECRET: &str = "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIG9mIDQwIGJ5dGVzLi4uLi4=";
 
@@ -211,11 +224,6 @@ impl Till {
             secret: self.secret.clone(),
             ..*self
         }
-    }
-
-    /// The variables of the bank's manifest.
-    pub fn variable(&self, name: &str) -> Option<String> {
-        self.shipped.lookup(name, &self.running.url)
     }
 
     /// Formance before `app`, which orders what is ordered here.

@@ -41,7 +41,7 @@ fn an_order_never_goes_back_from_what_was_told() {
         (Pending, ["PENDING", "FAILED", "CANCELLED", "SUCCEEDED", "REFUNDED", "DISPUTE"]),
         (Failed, ["FAILED", "FAILED", "!FAILED", "!SUCCEEDED", "!REFUNDED", "!DISPUTE"]),
         (Cancelled, ["CANCELLED", "!CANCELLED", "CANCELLED", "!SUCCEEDED", "!REFUNDED", "!DISPUTE"]),
-        (Succeeded, ["SUCCEEDED", "!SUCCEEDED", "!SUCCEEDED", "SUCCEEDED", "REFUNDED", "DISPUTE"]),
+        (Succeeded, ["SUCCEEDED", "!REFUNDED", "!REFUNDED", "SUCCEEDED", "REFUNDED", "DISPUTE"]),
         (Refunded, ["REFUNDED", "REFUNDED", "REFUNDED", "REFUNDED", "REFUNDED", "DISPUTE"]),
         (Dispute, ["DISPUTE", "DISPUTE", "DISPUTE", "DISPUTE", "REFUNDED", "DISPUTE"]),
     ];

@@ -15,7 +15,7 @@ use crate::jq::{self, Filter, FilterError, Limits, Scope};
 use crate::manifest::{Expiry, Login, LoginMethod};
 use crate::secret::Secret;
 use crate::wire::retry::parse_wait;
-use crate::wire::{AccessToken, ClientError, Granted, Incoming, Method, Outgoing, TokenError};
+use crate::wire::{AccessToken, ClientError, Granted, Incoming, Lane, Method, Outgoing, TokenError};
 
 /// A login request, and where its answer holds the token.
 pub struct LoginGrant {
@@ -54,6 +54,7 @@ impl LoginGrant {
                 url,
                 headers,
                 body: request.body.as_ref().map(|body| body.to_bytes()),
+                lane: Lane::of_tokens(),
             },
             filters: Arc::new(Filters { token: filter("auth.login.token", &described.token)?, expires_in }),
             lifetime,

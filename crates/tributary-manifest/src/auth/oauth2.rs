@@ -13,7 +13,9 @@ use super::{Surroundings, basic_value, endpoint, given, header_value};
 use crate::manifest::{self, ClientAuth, OAuth2};
 use crate::secret::Secret;
 use crate::wire::retry::parse_wait;
-use crate::wire::{AccessToken, ClientError, Granted, Incoming, Method, Outgoing, TokenError, TokenKey};
+use crate::wire::{
+    AccessToken, ClientError, Granted, Incoming, Lane, Method, Outgoing, TokenError, TokenKey,
+};
 
 /// What RFC 7523 calls an assertion that is a JWT.
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -120,6 +122,7 @@ impl OAuth2Grant {
             url: self.url.clone(),
             headers: self.headers.clone(),
             body: Some(form.finish().into_bytes()),
+            lane: Lane::of_tokens(),
         })
     }
 

@@ -11,8 +11,8 @@ use super::login::LoginGrant;
 use super::oauth2::OAuth2Grant;
 use crate::secret::Secret;
 use crate::wire::{
-    AccessToken, Again, Attempts, ClientError, Exchange, Failed, Granted, Incoming, Outgoing, SendError,
-    TokenError, TokenKey, Transport, meter, retry,
+    AccessToken, Again, Attempts, ClientError, Exchange, Failed, Granted, Incoming, Lane, Outgoing,
+    SendError, TokenError, TokenKey, Transport, meter, retry,
 };
 
 /// How long before its end a token is no longer used, if it is good for long enough.
@@ -82,10 +82,13 @@ impl TokenSource {
                 Err(TokenError::Closed { wait, why }) => Failed::Closed { wait, why },
                 Err(TokenError::Passing { why, wait }) => Failed::Again(Again { why, wait, closes: false }),
             };
-            attempts.after(failed, transport, || self.grant.shown()).await.map_err(|error| match error {
-                failed @ ClientError::Failed { .. } => ClientError::NoToken(Box::new(failed)),
-                error => error,
-            })?;
+            let lane = Lane::of_tokens();
+            attempts.after(failed, transport, &lane, || self.grant.shown()).await.map_err(
+                |error| match error {
+                    failed @ ClientError::Failed { .. } => ClientError::NoToken(Box::new(failed)),
+                    error => error,
+                },
+            )?;
         }
     }
 

@@ -52,7 +52,9 @@ impl Client {
         }
         let Incoming { headers, sent_at, .. } = incoming;
         Ok(match json {
-            Ok(json) => Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at }),
+            Ok((json, repaired)) => {
+                Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at, repaired })
+            }
             Err(why @ NotJson::Malformed(_)) => {
                 Meaning::again(Again::broken(format!("the answer cannot be used: {why}")))
             }
@@ -68,16 +70,19 @@ impl Client {
         &self,
         rules: &Rules,
         incoming: &Incoming,
-        json: &Result<Val, NotJson>,
+        json: &Result<(Val, Option<String>), NotJson>,
     ) -> Result<Option<Decision>, ClientError> {
         let rules = [rules.clone(), self.rules.clone()];
         let evidence = Evidence {
             status: incoming.status,
             headers: incoming.headers.clone(),
-            body: json.clone().unwrap_or_else(|_| {
-                let body = incoming.body.as_deref().unwrap_or_default();
-                Val::from(String::from_utf8_lossy(body).into_owned())
-            }),
+            body: match json {
+                Ok((json, _)) => json.clone(),
+                Err(_) => {
+                    let body = incoming.body.as_deref().unwrap_or_default();
+                    Val::from(String::from_utf8_lossy(body).into_owned())
+                }
+            },
             now: self.transport.clock.now(),
         };
         let filters = rules.iter().any(|rules| rules.need_filters(incoming.status));
@@ -131,13 +136,16 @@ impl Client {
 
     /// The JSON of an answer, read in the cage: a large one takes long enough to hold up other tasks,
     /// and as much memory as only a few at a time may take. The body stays for what is no JSON.
-    async fn read_json(&self, incoming: &mut Incoming) -> Result<Result<Val, NotJson>, ClientError> {
+    async fn read_json(
+        &self,
+        incoming: &mut Incoming,
+    ) -> Result<Result<(Val, Option<String>), NotJson>, ClientError> {
         let body = incoming.body.take().unwrap_or_default();
         if body.is_empty() && incoming.status == StatusCode::NO_CONTENT {
-            return Ok(Ok(Val::Null));
+            return Ok(Ok((Val::Null, None)));
         }
         let budget = self.budget;
-        let read = self.cage.run(move |_| Ok((jq::parse_within(budget, &body), body)));
+        let read = self.cage.run(move |_| Ok((jq::parse_mended(budget, &body), body)));
         let (json, body) = read.await.map_err(ClientError::Unread)?;
         incoming.body = Some(body);
         Ok(json)

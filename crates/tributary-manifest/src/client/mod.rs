@@ -129,7 +129,7 @@ impl Client {
                 Meaning::Renew(error) => Failed::Final(error),
                 Meaning::Failed(failed) => failed,
             };
-            attempts.after(failed, &self.transport, || request.redacted()).await?;
+            attempts.after(failed, &self.transport, &request.lane, || request.redacted()).await?;
         }
     }
 
@@ -200,7 +200,8 @@ impl Client {
             headers.remove(name);
         }
         headers.extend(request.headers.clone());
-        Outgoing { method: request.method, url: url.clone(), headers, body: request.body.clone() }
+        let (body, lane) = (request.body.clone(), request.lane.clone());
+        Outgoing { method: request.method, url: url.clone(), headers, body, lane }
     }
 }
 

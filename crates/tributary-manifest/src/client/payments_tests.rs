@@ -8,9 +8,9 @@ use futures::future::BoxFuture;
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use super::Client;
+use super::{Client, Rules};
 use crate::fake::{self, Fake, answer, cut_off};
-use crate::wire::{InMemory, Method, PaymentError, Request, Target};
+use crate::wire::{InMemory, Lane, Method, PaymentError, Request, Target};
 
 /// Sends a payment to an upstream that answers each request with `answer`, through a gate that is
 /// `open`: the status or why there is none, and how many requests came.
@@ -24,13 +24,38 @@ async fn pay(
     let manifest = serde_saphyr::from_str(&yaml).unwrap();
     let client = Client::new(&manifest, Arc::new(InMemory::default()), Arc::default()).unwrap();
     let target = Target::Relative { path: "/pay".to_owned(), query: vec![] };
-    let request =
-        Request { method: Method::Post, target, headers: HeaderMap::new(), body: Some(b"{}".to_vec()) };
+    let request = Request {
+        method: Method::Post,
+        target,
+        headers: HeaderMap::new(),
+        body: Some(b"{}".to_vec()),
+        lane: Lane::of_payments(),
+    };
     let gate = || -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { if open { Ok(()) } else { Err("the order is another's".to_owned()) } })
     };
     let sent = client.send_payment(&request, Duration::from_secs(5), &gate).await;
     (sent.map(|incoming| incoming.status.as_u16()), fake.received().len())
+}
+
+#[tokio::test]
+async fn a_limit_of_what_is_read_keeps_no_payment_from_being_sent() {
+    let fake = Fake::start(|_, received| match received.path.as_str() {
+        "/pay" => answer(201, &[], "{}"),
+        _ => answer(429, &[("retry-after", "85092")], ""),
+    })
+    .await;
+    let yaml = format!(
+        "base_url: {}\nauth: none\nrate_limit: {{ scope: provider }}\nevery: 1m\nstreams: []\n",
+        fake.url
+    );
+    let manifest = serde_saphyr::from_str(&yaml).unwrap();
+    let client = Client::new(&manifest, Arc::new(InMemory::default()), Arc::default()).unwrap();
+    let to = |path: &str| Target::Relative { path: path.to_owned(), query: vec![] };
+    client.send(&Request::to(to("/records")), &Rules::default()).await.unwrap_err();
+    let open = || -> BoxFuture<'_, Result<(), String>> { Box::pin(async { Ok(()) }) };
+    let sent = client.send_payment(&Request::to(to("/pay")), Duration::from_secs(5), &open).await;
+    assert_eq!(sent.unwrap().status.as_u16(), 201);
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@ use jaq_json::Val;
 
 use tributary_domain::{JsonBudget, TooCostly};
 
+use super::repair::repaired;
+
 /// What is read where nobody says how much it may hold. jq's values are walked recursively, each takes
 /// several times the memory of its text, and a long number takes long to calculate with.
 pub const BUDGET: JsonBudget = JsonBudget { values: 1 << 21, depth: 128, digits: 1_000 };
@@ -18,14 +20,29 @@ pub enum NotJson {
 }
 
 /// Reads one JSON value with the digits of its numbers as they are. Stricter than jq's own
-/// reader, which would take NaN, comments and two values in a row.
+/// reader, which would take comments and two values in a row.
 pub fn parse(body: &[u8]) -> Result<Val, NotJson> {
-    parse_within(BUDGET, body)
+    Ok(parse_mended(BUDGET, body)?.0)
 }
 
-/// As [`parse`], of a body that holds no more than `budget`.
-pub fn parse_within(budget: JsonBudget, body: &[u8]) -> Result<Val, NotJson> {
+/// As [`parse`], of a body that holds no more than `budget`; with what was mended in it, where it could
+/// only be read so.
+pub fn parse_mended(budget: JsonBudget, body: &[u8]) -> Result<(Val, Option<String>), NotJson> {
     budget.check(body)?;
+    match parse_strictly(body) {
+        Ok(value) => Ok((value, None)),
+        Err(why) => match repaired(body) {
+            Some((mended, what)) => {
+                budget.check(&mended)?;
+                Ok((parse_strictly(&mended)?, Some(what)))
+            }
+            None => Err(why),
+        },
+    }
+}
+
+fn parse_strictly(body: &[u8]) -> Result<Val, NotJson> {
+    std::str::from_utf8(body).map_err(|error| NotJson::Malformed(error.to_string()))?;
     serde_json::from_slice::<serde::de::IgnoredAny>(body)
         .map_err(|error| NotJson::Malformed(error.to_string()))?;
     jaq_json::read::parse_single(body).map_err(|error| NotJson::Malformed(error.to_string()))

@@ -7,6 +7,7 @@ mod iso4217;
 mod json;
 mod money;
 mod programs;
+mod repair;
 mod time;
 pub mod yielded;
 
@@ -18,9 +19,10 @@ use jaq_core::data::JustLut;
 use jaq_core::{Ctx, Vars};
 use jaq_json::Val;
 
-pub use json::{BUDGET, NotJson, parse, parse_within, to_json};
+pub use json::{BUDGET, NotJson, parse, parse_mended, to_json};
+pub use money::whole;
 use programs::Program;
-pub use yielded::{boolean, holds, name_of, scalar, text, token_of};
+pub use yielded::{boolean, holds, id_of, name_of, scalar, text, text_of, token_of};
 
 /// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
 const MESSAGE_BYTES: usize = 300;
@@ -93,6 +95,13 @@ impl Filter {
         functions: &str,
         code: &str,
     ) -> Result<Self, FilterError> {
+        if let Some(variable) = variable_in(code) {
+            return Err(FilterError {
+                stream: stream.to_owned(),
+                field,
+                message: format!("{variable}…}} would stay as it is: no filter sees the environment"),
+            });
+        }
         let program = programs::compile(&format!("{functions}\n{code}")).map_err(|message| FilterError {
             stream: stream.to_owned(),
             field,
@@ -136,6 +145,14 @@ impl Filter {
     pub fn error(&self, message: String) -> FilterError {
         FilterError { stream: self.stream.clone(), field: self.field, message: shorten(message) }
     }
+}
+
+/// What looks like a variable of the environment in `code`.
+fn variable_in(code: &str) -> Option<&str> {
+    let begun = code.find("${")?;
+    let named = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    let name = code[begun + 2..].split(|c| !named(c)).next().filter(|name| !name.is_empty())?;
+    Some(&code[begun..begun + 2 + name.len()])
 }
 
 fn shorten(mut message: String) -> String {

@@ -111,6 +111,11 @@ fn shifted(amount: &Val, decimals: u8) -> Result<String, String> {
     }
 }
 
+/// The digits of the decimal number `amount`, where it is whole.
+pub fn whole(amount: &str) -> Option<String> {
+    shift(amount, 0).ok()
+}
+
 fn no_amount(value: impl Display) -> String {
     format!("{value} is no amount such as 10.50")
 }

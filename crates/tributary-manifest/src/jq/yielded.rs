@@ -17,18 +17,40 @@ pub fn token_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterEr
         Val::Num(Float(_)) => Err(filter.error(format!(
             "yields {value}, which was calculated and may not be exact: use what the provider wrote"
         ))),
-        Val::TStr(bytes) => {
-            let text =
-                std::str::from_utf8(bytes).map_err(|_| filter.error("yields a broken text".to_owned()))?;
-            Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
-        }
+        Val::TStr(_) => match text_of(filter, value)? {
+            Some(text) if !text.is_empty() && text.trim().is_empty() => {
+                Err(filter.error("yields a text of blanks".to_owned()))
+            }
+            text => Ok(text.filter(|text| !text.is_empty())),
+        },
         other => Err(filter.error(format!("yields {}, and not a text, a number or null", kind_of(other)))),
     }
 }
 
-/// As [`token_of`], of a name by which something is kept in the database: as long as an id may be.
+/// The text that `filter` yielded as `value`, `None` for null. Anything else is an error.
+pub fn text_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
+    match value {
+        Val::Null => Ok(None),
+        Val::TStr(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text.to_owned())),
+            Err(_) => Err(filter.error("yields a broken text".to_owned())),
+        },
+        other => Err(filter.error(format!("yields {}, and not a text or null", kind_of(other)))),
+    }
+}
+
+/// As [`token_of`], of what identifies a record: a text of blanks identifies none, like an empty one.
+pub fn id_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
+    match value {
+        Val::TStr(bytes) if bytes.iter().all(u8::is_ascii_whitespace) => Ok(None),
+        Val::TStr(_) => Ok(text_of(filter, value)?.filter(|id| !id.trim().is_empty())),
+        other => token_of(filter, other),
+    }
+}
+
+/// As [`id_of`], of a name by which something is kept in the database: as long as an id may be.
 pub fn name_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
-    match token_of(filter, value)? {
+    match id_of(filter, value)? {
         Some(name) if name.len() > ID_MAX_BYTES => Err(filter
             .error(format!("yields a name of {} bytes; at most {ID_MAX_BYTES} can be kept", name.len()))),
         name => Ok(name),

@@ -5,7 +5,7 @@ use super::{Mistake, merge};
 use crate::manifest::ManifestError;
 
 /// The fields of the engine that are called otherwise in a file. The longest that begins a field counts.
-const CALLED: [(&str, &str); 24] = [
+const CALLED: [(&str, &str); 25] = [
     ("incremental.cursor", "by"),
     ("incremental.from", "since"),
     ("incremental.to", "until"),
@@ -28,6 +28,7 @@ const CALLED: [(&str, &str); 24] = [
     ("refresh.record", "refresh.row"),
     ("refresh.request", "refresh.get"),
     ("detail.record", "detail.row"),
+    ("detail.request", "detail.get"),
     ("request", "get"),
     ("pending.when", "pending"),
 ];

@@ -311,3 +311,53 @@ fn every_way_of_paging_and_of_finding_what_is_new_is_what_the_engine_knows_by_it
     assert_eq!(request.method, Method::Post);
     assert!(request.body.is_some_and(|body| body.contains("\"fixed\"")));
 }
+
+#[test]
+fn minor_units_are_whole_numbers_however_a_float_writes_them_and_no_major_units() {
+    for (amount, gives) in [
+        ("\"1050.0\"", "{ amount: \"1050\" }"),
+        ("1.05E3", "{ amount: \"1050\" }"),
+        ("1050", "{ amount: \"1050\" }"),
+        ("\"10.00\"", "{ quarantined: \"money: 10.00 is no number of minor units\" }"),
+        ("\"10.5\"", "{ quarantined: \"money: 10.5 is no number of minor units\" }"),
+        ("1.05E1", "{ quarantined: \"money: \" }"),
+    ] {
+        let ledger = crate::edited::edited(LEDGER, "money: .amount", "money: { minor: .n, currency: EUR }");
+        let row = crate::edited::edited(ROW, "n: 1,", &format!("n: {amount},"));
+        let example = format!("  - {{ of: transactions, parent: main, {row}, gives: {gives} }}\n");
+        assert_eq!(tried(&format!("{ledger}{example}")), Ok(1), "{amount}");
+    }
+}
+
+#[test]
+fn what_a_limit_closes_is_said_by_its_scope() {
+    use crate::manifest::LimitScope;
+    let scope = |limits: &str| {
+        let lines = format!("{limits}pull:\n  accounts: {{ get: /a, rows: ., id: .id, name: .name }}\n");
+        file(&lines).map(|(manifest, _)| manifest.rate_limit.scope)
+    };
+    assert_eq!(scope(""), Ok(LimitScope::Partition));
+    assert_eq!(scope("limits: { scope: endpoint }\n"), Ok(LimitScope::Endpoint));
+    assert_eq!(scope("limits: { scope: provider }\n"), Ok(LimitScope::Provider));
+    let error = scope("limits: { scope: account }\n").unwrap_err();
+    assert!(
+        error.contains("line 5, column 18: limits.scope: write partition, endpoint, provider"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_list_that_may_be_left_out_is_told_from_an_error() {
+    let stream = |rows: &str| {
+        let lines = format!("pull:\n  accounts:\n    get: /a\n    {rows}\n    id: .id\n    name: .name\n");
+        file(&lines).map(|(mut manifest, _)| manifest.streams.remove(0).list_when)
+    };
+    let error = stream("rows: .list // []").unwrap_err();
+    assert!(error.contains("pull.accounts: `list_when` is missing"), "{error}");
+    for rows in ["rows: .list // []", "row: .account"] {
+        let when = stream(&format!("{rows}\n    list_when: .ok == true")).unwrap();
+        assert_eq!(when.as_deref(), Some(".ok == true"), "{rows}");
+    }
+    let error = stream("rows: .list\n    list_when: .ok ==").unwrap_err();
+    assert!(error.contains("pull.accounts.list_when: expected"), "{error}");
+}

@@ -63,7 +63,7 @@ pub struct Named {
 pub struct OAuth2 {
     /// What is exchanged for an access token: `client_credentials` or `refresh_token`.
     pub grant: OAuth2Grant,
-    /// The token endpoint: a URL, or a path below `base_url`.
+    /// The token endpoint: a URL, or a path below `api`.
     pub token_url: String,
     /// The id under which the provider knows this client.
     pub client_id: String,

@@ -49,7 +49,7 @@ pub struct Statuses(pub RangeInclusive<u16>);
 pub enum Action {
     /// Send it again.
     Retry,
-    /// Send it again, and nothing else before that.
+    /// Send it again, and nothing of what `scope` of the limits says before that.
     RateLimited,
     /// Get another access token, then send it again, once.
     RefreshToken,

@@ -132,7 +132,7 @@ pub struct Refresh {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pending {
-    /// jq on a record: whether it is pending. One that is not listed any more, in the window
-    /// that it belongs to, is served as CANCELLED: it was booked under another id, or dropped.
+    /// jq on a record: whether it is pending. One that two runs do not list any more, though they asked
+    /// for it, is served as CANCELLED: it was booked under another id, or dropped.
     pub when: String,
 }

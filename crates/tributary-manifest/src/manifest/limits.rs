@@ -18,11 +18,26 @@ pub struct RateLimit {
     /// How many requests fit into a length of time, counted over all instances and restarts. All
     /// budgets hold together.
     pub budgets: Vec<BudgetManifest>,
+    /// Which requests have to wait where an answer says that there were enough of them.
+    pub scope: LimitScope,
+}
+
+/// Which requests a limit is about that an answer tells of. Payments and tokens have their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitScope {
+    /// Those for the same partition of the same stream.
+    #[default]
+    Partition,
+    /// Those for the same stream.
+    Endpoint,
+    /// All that read.
+    Provider,
 }
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self { per_second: 5, burst: 1, concurrency: None, budgets: Vec::new() }
+        Self { per_second: 5, burst: 1, concurrency: None, budgets: Vec::new(), scope: LimitScope::default() }
     }
 }
 

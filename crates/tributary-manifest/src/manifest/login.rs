@@ -34,7 +34,7 @@ pub struct LoginRequest {
     /// `POST` (the default) or `GET`.
     #[serde(default)]
     pub method: LoginMethod,
-    /// Where to log in: a path below `base_url`, or a whole URL.
+    /// Where to log in: a path below `api`, or a whole URL.
     pub path: String,
     /// Further headers of this request, value by name.
     #[serde(default)]

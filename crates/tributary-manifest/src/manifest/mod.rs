@@ -30,7 +30,7 @@ pub use auth::{
 };
 pub use errors::{Action, ErrorRule, Statuses, Wait, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
-pub use limits::{Answers, BudgetManifest, RateLimit, Retry};
+pub use limits::{Answers, BudgetManifest, LimitScope, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
 pub use payment::{LookupManifest, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};

@@ -39,7 +39,8 @@ pub enum Paging {
     },
     /// The answer names a token with which the next page is asked for.
     Cursor {
-        /// The parameter, header or member of the body that takes the token.
+        /// The parameter, header or member of the body that takes the token; of a member that is within others,
+        /// the path, such as `variables.after`.
         param: String,
         /// Where the token goes: `query` (the default), `header` or `body`.
         #[serde(default)]
@@ -118,7 +119,7 @@ pub struct Size {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Stop {
-    /// It holds fewer records than were asked for. Only for an API that never shortens a page.
+    /// It holds fewer records than were asked for, and `more`, or another page that is empty, says so, too.
     ShortPage,
     /// It holds no record.
     EmptyPage,

@@ -42,6 +42,10 @@ pub struct StreamManifest {
     pub paging: Option<Paging>,
     /// jq on the answer: the records in it.
     pub records: String,
+    /// jq on the answer: whether it is an answer that lists records, perhaps none. Without it, an answer
+    /// without records has to hold the list in which `records` looks for them.
+    #[serde(default)]
+    pub list_when: Option<String>,
     /// Each record only names another, which is read and takes its place.
     #[serde(default)]
     pub detail: Option<Detail>,

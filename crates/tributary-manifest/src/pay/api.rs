@@ -18,7 +18,7 @@ use crate::cage::Cage;
 use crate::client::{Client, Rules};
 use crate::jq::{self, FilterError, Limits, Scope};
 use crate::manifest::ProviderKeyManifest;
-use crate::wire::{ClientError, Gate, PaymentError, Request};
+use crate::wire::{ClientError, Gate, Lane, PaymentError, Request};
 
 /// How much of a reason is kept, in characters.
 const REASON_CHARS: usize = 500;
@@ -185,7 +185,8 @@ impl PaymentApi {
                 Ok((record, request))
             })
             .await?;
-        let request = request.ok_or("the manifest has no lookup")?.map_err(|error| error.to_string())?;
+        let mut request = request.ok_or("the manifest has no lookup")?.map_err(|error| error.to_string())?;
+        request.lane = Lane::of_payments();
         let answer = match self.client.send(&request, &Rules::default()).await {
             Ok(answer) => answer,
             Err(ClientError::Refused { status, .. })

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::client::Client;
 use crate::jq;
-use crate::wire::{Method, Request, Target};
+use crate::wire::{Lane, Method, Request, Target};
 use jaq_json::Val;
 
 /// A request to pay, with the order that it was made of.
@@ -80,6 +80,6 @@ impl Frozen {
         let headers = headers.collect::<Result<HeaderMap, String>>()?;
         let record = jq::parse(self.record.as_bytes()).map_err(|error| error.to_string())?;
         let body = self.body.clone().map(String::into_bytes);
-        Ok((record, Request { method, target, headers, body }))
+        Ok((record, Request { method, target, headers, body, lane: Lane::of_payments() }))
     }
 }

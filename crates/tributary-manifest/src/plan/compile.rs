@@ -52,6 +52,9 @@ pub fn stream(
         rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
+        list_when: (described.list_when.as_deref())
+            .map(|when| compiler.filter("list_when", when))
+            .transpose()?,
         detail,
         identity,
         output: compiler.output(described)?,

@@ -8,6 +8,10 @@ pub struct PageFacts {
     pub count: usize,
     /// The earliest and the latest time of its records, by which the API filters or sorts.
     pub times: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The time of the first record that has one.
+    pub first: Option<DateTime<Utc>>,
+    /// Whether the last record is younger than the first.
+    pub ascends: bool,
     /// Records without such a time.
     pub undated: u64,
     /// The token or URL of the next page that the body names.

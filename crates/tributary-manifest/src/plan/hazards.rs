@@ -1,6 +1,9 @@
 //! Combinations that would lose or double records. Each is refused with its reason.
 
-use crate::manifest::{CursorPlace, Incremental, Paging, SortOrder, Stop, StreamManifest, WindowManifest};
+use crate::manifest::{
+    CursorPlace, Incremental, Method, Paging, RequestManifest, SortOrder, Stop, StreamManifest,
+    WindowManifest,
+};
 
 use super::window::Window;
 use super::{ManifestError, field};
@@ -18,6 +21,17 @@ pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
             return refuse("paging.place", "body needs a request.body that takes the cursor");
         }
     }
+    if let Err((member, why)) = parameters(described) {
+        return refuse(&member, &why);
+    }
+    for (member, lookup) in [
+        ("detail.request", described.detail.as_ref().map(|detail| &detail.request)),
+        ("refresh.request", described.refresh.as_ref().map(|refresh| &refresh.request)),
+    ] {
+        if lookup.is_some_and(|request| !names_a_record(request)) {
+            return refuse(member, "asks for the same each time: let {field} of the record be in it");
+        }
+    }
     if let Some(window) = window(described)
         && let Err((member, why)) = window_alone(window)
     {
@@ -30,6 +44,73 @@ pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
 }
 
 type Hazard = (&'static str, &'static str);
+
+/// Whether a request is another one for another record.
+fn names_a_record(request: &RequestManifest) -> bool {
+    let has_field = |text: &String| text.contains('{');
+    request.body.is_some()
+        || has_field(&request.path)
+        || request.query.values().chain(request.headers.values()).any(has_field)
+}
+
+/// The parameters of the query that are put into the request of a stream, each with its member.
+fn parameters_of(described: &StreamManifest) -> Vec<(&'static str, &str)> {
+    let mut parameters = Vec::new();
+    if let Some(paging) = &described.paging {
+        let (param, size) = match paging {
+            Paging::Page { param, size, .. }
+            | Paging::Offset { param, size, .. }
+            | Paging::Keyset { param, size, .. } => (Some(param), Some(size)),
+            Paging::Cursor { param, place, size, .. } => {
+                ((*place == CursorPlace::Query).then_some(param), size.as_ref())
+            }
+            Paging::NextUrl { size, .. } => (None, size.as_ref()),
+        };
+        parameters.extend(param.map(|param| ("paging.param", param.as_str())));
+        let size = size.and_then(|size| size.param.as_ref());
+        parameters.extend(size.map(|param| ("paging.size.param", param.as_str())));
+    }
+    if let Some(window) = window(described) {
+        parameters.push(("incremental.from.param", &window.from.param));
+        parameters.extend(window.to.as_ref().map(|to| ("incremental.to.param", to.param.as_str())));
+    }
+    if let Some(Incremental::EventFeed { param, .. }) = &described.incremental {
+        parameters.push(("incremental.param", param));
+    }
+    parameters
+}
+
+/// Refuses parameters that would have no effect: of a request that asks by its body, and of which one
+/// takes the place of another.
+fn parameters(described: &StreamManifest) -> Result<(), (String, String)> {
+    let parameters = parameters_of(described);
+    let request = &described.request;
+    if request.method == Method::Post
+        && request.body.is_some()
+        && let Some((member, param)) =
+            parameters.iter().find(|(_, param)| !request.query.contains_key(*param))
+    {
+        let why = format!(
+            "goes into the query, but this request asks by its body, which would stay the same; if the API takes \
+             it in the query all the same, name {param:?} in request.query"
+        );
+        return Err(((*member).to_owned(), why));
+    }
+    // a cursor may go on where a mark or a limit began
+    let others = |member: &str| member != "paging.param";
+    for (at, (member, param)) in parameters.iter().enumerate() {
+        let twice = parameters[..at]
+            .iter()
+            .find(|(earlier, same)| same == param && (others(earlier) || *member == "paging.size.param"));
+        if let Some((earlier, _)) = twice {
+            return Err((
+                (*member).to_owned(),
+                format!("{param:?} is that of {earlier}, too: one takes the place of the other"),
+            ));
+        }
+    }
+    Ok(())
+}
 
 fn window(described: &StreamManifest) -> Option<&WindowManifest> {
     match &described.incremental {

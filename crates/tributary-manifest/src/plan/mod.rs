@@ -38,6 +38,8 @@ pub struct Stream {
     pub rules: Rules,
     pub pager: Pager,
     pub records: Filter,
+    /// Whether an answer lists records; where none, it has to hold the list.
+    pub list_when: Option<Filter>,
     pub detail: Option<Lookup>,
     pub identity: Option<IdentityPlan>,
     /// What records become; `None` for a stream that only feeds others.
@@ -75,6 +77,13 @@ pub struct Tracking {
     /// The time by which the API filters, where the stream is read by windows.
     pub at: Option<Filter>,
     pub by: TrackedBy,
+}
+
+impl Tracking {
+    /// Whether records are missed where they would have to be listed.
+    pub fn by_absence(&self) -> bool {
+        matches!(self.by, TrackedBy::Absence)
+    }
 }
 
 #[derive(Debug)]

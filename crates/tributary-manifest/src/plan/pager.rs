@@ -126,6 +126,11 @@ impl Pager {
         url: &Url,
     ) -> Result<Step, String> {
         let named = self.named_next(facts, headers)?;
+        if matches!(self.kind, PagerKind::Single) && link_of(headers)?.is_some() {
+            return Err("paging: is missing, but the answer names a next page (in its header Link): say how to go on \
+                        (`kind: next_url`, `next: link`)"
+                .to_owned());
+        }
         let silent = self.names_next() && named.is_none();
         match self.step(walk, facts, named, url)? {
             Step::End if facts.more == Some(true) && silent => Err(format!(
@@ -155,6 +160,11 @@ impl Pager {
         ))
     }
 
+    /// Whether pages are asked for by a number, whatever the answers say.
+    pub fn counts(&self) -> bool {
+        matches!(self.kind, PagerKind::Page { .. } | PagerKind::Offset { .. })
+    }
+
     /// Whether answers name the next page.
     pub fn names_next(&self) -> bool {
         matches!(self.kind, PagerKind::Cursor { .. } | PagerKind::NextUrl { .. })
@@ -173,7 +183,7 @@ impl Pager {
     }
 
     fn step(&self, walk: &Walk, facts: &PageFacts, named: Option<String>, url: &Url) -> Result<Step, String> {
-        if matches!(self.kind, PagerKind::Single) || self.stops(facts, named.is_some()) {
+        if self.stops(walk, facts, named.is_some()) {
             return Ok(Step::End);
         }
         let repeated = facts.count > 0 && walk.fingerprint.as_ref() == Some(&facts.fingerprint);
@@ -197,7 +207,7 @@ impl Pager {
                 Some(token) if Some(&token) == walk.token.as_ref() => {
                     // the page of an inclusive cursor begins with the record that it names
                     let only_that = *bound == Bound::Inclusive && facts.count <= 1;
-                    return if only_that { Ok(Step::End) } else { Err(circle()) };
+                    return if only_that || self.stays(facts) { Ok(Step::End) } else { Err(circle()) };
                 }
                 Some(token) => token,
             },
@@ -205,7 +215,9 @@ impl Pager {
                 match named.map(|named| url.join(&named).map(|url| Token::Url(url.into()))) {
                     None => return Ok(Step::End),
                     Some(Err(error)) => return Err(format!("the URL of the next page: {error}")),
-                    Some(Ok(token)) if Some(&token) == walk.token.as_ref() => return Err(circle()),
+                    Some(Ok(token)) if Some(&token) == walk.token.as_ref() => {
+                        return if self.stays(facts) { Ok(Step::End) } else { Err(circle()) };
+                    }
                     Some(Ok(token)) => token,
                 }
             }
@@ -214,13 +226,34 @@ impl Pager {
         if repeated { Err(circle()) } else { Ok(Step::Go(token)) }
     }
 
-    fn stops(&self, facts: &PageFacts, named: bool) -> bool {
-        match &self.stop {
-            PageEnd::ShortPage => self.size.as_ref().is_some_and(|size| facts.count < size.value),
-            PageEnd::EmptyPage => facts.count == 0,
-            PageEnd::NoNext => !named,
-            PageEnd::When(_) => facts.stop,
+    /// Whether the page is the last, by what the file says and what the answer does not deny. An API
+    /// may give fewer records than it was asked for anywhere: a page that is short ends a walk where
+    /// the answer says so, or another page that is empty.
+    fn stops(&self, walk: &Walk, facts: &PageFacts, named: bool) -> bool {
+        match (&self.kind, &self.stop) {
+            (PagerKind::Single, _) => true,
+            (_, PageEnd::When(_)) => facts.stop,
+            (_, PageEnd::NoNext) => !named,
+            (PagerKind::Cursor { .. } | PagerKind::NextUrl { .. }, PageEnd::ShortPage) => !named,
+            (PagerKind::Cursor { .. } | PagerKind::NextUrl { .. }, PageEnd::EmptyPage) => {
+                // where it names a next page all the same, that has to be empty, too
+                let before = walk.token.is_some() && walk.fingerprint.as_ref() == Some(&facts.fingerprint);
+                facts.count == 0 && (!named || before)
+            }
+            (_, PageEnd::EmptyPage) => facts.count == 0,
+            (_, PageEnd::ShortPage) => {
+                facts.count == 0 || (self.is_short(facts) && facts.more == Some(false))
+            }
         }
+    }
+
+    fn is_short(&self, facts: &PageFacts) -> bool {
+        self.size.as_ref().is_some_and(|size| facts.count < size.value)
+    }
+
+    /// Whether a next page that is this one is the end: of an API that names one for ever.
+    fn stays(&self, facts: &PageFacts) -> bool {
+        facts.count == 0 && matches!(self.stop, PageEnd::EmptyPage)
     }
 
     /// The token or URL that the answer names.
@@ -240,18 +273,12 @@ impl Pager {
             PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next } => next,
             _ => return Ok(None),
         };
-        let name = match next {
-            NextSource::Body(_) => return Ok(facts.next.clone().filter(|text| !text.is_empty())),
-            NextSource::Header(name) => name,
-            NextSource::Link => "link",
-        };
-        let values = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
-        let values = values.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))?;
         let named = match next {
-            NextSource::Link => values.into_iter().find_map(link),
-            _ => values.first().map(|value| (*value).to_owned()),
+            NextSource::Body(_) => facts.next.clone(),
+            NextSource::Header(name) => texts(headers, name)?.first().map(|value| (*value).to_owned()),
+            NextSource::Link => link_of(headers)?,
         };
-        Ok(named.filter(|text| !text.is_empty()))
+        Ok(named.filter(|text| !text.trim().is_empty()))
     }
 
     /// The next page begins at the time of this one's last record, so that others of the same
@@ -281,6 +308,10 @@ impl Pager {
         if progress {
             return Ok(Step::Go(Token::Time(next)));
         }
+        // what it begins with is what the page before ended with, and nothing comes behind it
+        if self.is_short(facts) {
+            return Ok(Step::End);
+        }
         Err(format!("more records than fit on a page share the time {}", format.write(earliest)))
     }
 }
@@ -309,13 +340,34 @@ fn set_query(request: &mut Request, param: &str, value: String) {
     }
 }
 
+/// Puts `value` into the body, at a member or at a path of them (`variables.after`).
 fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), String> {
     let body = request.body.as_deref().unwrap_or(b"{}");
     let mut body: Value = serde_json::from_slice(body).map_err(|error| format!("request.body: {error}"))?;
-    let members = body.as_object_mut().ok_or("request.body: is no object that could take the cursor")?;
-    members.insert(member.to_owned(), Value::from(value));
+    let mut place = &mut body;
+    let mut path = member.split('.').peekable();
+    while let Some(name) = path.next() {
+        let members = place.as_object_mut();
+        let members =
+            members.ok_or("request.body: has no object that could take the cursor (paging.param)")?;
+        if path.peek().is_none() {
+            members.insert(name.to_owned(), Value::from(value));
+            break;
+        }
+        place = members.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
     request.body = Some(body.to_string().into_bytes());
     Ok(())
+}
+
+/// The texts of a header.
+fn texts<'a>(headers: &'a HeaderMap, name: &str) -> Result<Vec<&'a str>, String> {
+    let texts = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
+    texts.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))
+}
+
+fn link_of(headers: &HeaderMap) -> Result<Option<String>, String> {
+    Ok(texts(headers, "link")?.into_iter().find_map(link))
 }
 
 /// The target of `rel="next"` in a header `Link` (RFC 8288).

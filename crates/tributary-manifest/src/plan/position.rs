@@ -18,9 +18,16 @@ pub struct Position {
     /// Whether a walk has ended that began with nothing: what came before is history.
     #[serde(default)]
     pub complete: bool,
+    /// How many runs in a row could not go on from here.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failed: u32,
     /// The walk that has not ended yet: a run that is killed goes on at its next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub walk: Option<Walk>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A walk through the pages of one question.
@@ -99,8 +106,13 @@ mod tests {
                 token: Some(token),
                 fingerprint: Some("f".into()),
             };
-            let position =
-                Position { watermark: Some(at), mark: Some("EV1".into()), complete: true, walk: Some(walk) };
+            let position = Position {
+                watermark: Some(at),
+                mark: Some("EV1".into()),
+                complete: true,
+                failed: 2,
+                walk: Some(walk),
+            };
             assert_eq!(Position::from_json(Some(position.to_json())), Ok(position));
         }
         assert_eq!(Position::from_json(None), Ok(Position::default()));

@@ -6,7 +6,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use super::template::{PathTemplate, TextTemplate};
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
 use crate::manifest::{Method, RequestManifest};
-use crate::wire::{self, Request, Target};
+use crate::wire::{self, Lane, Request, Target};
 
 /// A request, but for the record that it asks for.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl RequestTemplate {
             Method::Post => wire::Method::Post,
             Method::Put => wire::Method::Put,
         };
-        Ok(Request { method, target: Target::Relative { path, query }, headers, body })
+        Ok(Request { method, target: Target::Relative { path, query }, headers, body, lane: Lane::default() })
     }
 }
 

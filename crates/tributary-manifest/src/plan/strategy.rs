@@ -30,10 +30,31 @@ impl Stream {
     /// The walk that begins at `now`, cut to the microsecond: what it lists is kept as seen at that
     /// time, and has to come back as no earlier than it, or all would be taken for not listed.
     pub fn begin(&self, position: &Position, now: DateTime<Utc>) -> Walk {
+        self.begin_for(position, None, now)
+    }
+
+    /// As [`Stream::begin`], of a walk that has to show or to miss records from `oldest` on.
+    pub fn begin_for(&self, position: &Position, oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Walk {
         let now = now.trunc_subsecs(6);
         match &self.strategy {
-            Strategy::Window(window) => window.open(position.watermark, now),
+            Strategy::Window(window) => window.open(position.watermark, oldest, now),
             _ => window::whole(now),
+        }
+    }
+
+    /// The stretch of time that the API is asked for in `walk`, as far as it has limits.
+    pub fn asked(&self, walk: &Walk) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        match &self.strategy {
+            Strategy::Window(window) => window.asked(walk),
+            _ => (None, None),
+        }
+    }
+
+    /// How far back the API is ever asked at `now`, where that has a limit.
+    pub fn furthest_back(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        match &self.strategy {
+            Strategy::Window(window) => Some(window.furthest_back(now)),
+            _ => None,
         }
     }
 
@@ -54,12 +75,19 @@ impl Stream {
         }
     }
 
-    /// Whether a page of these times lies wholly behind what was read before.
-    pub fn is_old(&self, position: &Position, walk: &Walk, facts: &PageFacts) -> bool {
-        let Strategy::Descending(descending) = &self.strategy else { return false };
+    /// Whether a page of these times lies wholly behind what was read before. An error where that says
+    /// nothing of what comes after it, since the page goes from old to new.
+    pub fn is_old(&self, position: &Position, walk: &Walk, facts: &PageFacts) -> Result<bool, String> {
+        let Strategy::Descending(descending) = &self.strategy else { return Ok(false) };
         let end = descending.end(position.watermark, walk.begun_at);
         // one record without a time could be a new one
-        facts.undated == 0 && facts.times.is_some_and(|(_, latest)| latest < end)
+        let old = facts.undated == 0 && facts.times.is_some_and(|(_, latest)| latest < end);
+        if old && facts.ascends {
+            return Err("incremental.kind: descending_feed is for an API that lists the newest first; this one begins \
+                        with the oldest, so that an old page is not the end"
+                .to_owned());
+        }
+        Ok(old)
     }
 
     /// The parameters that ask for what is new.

@@ -66,6 +66,7 @@ fn stream(lines: &[&str]) -> Result<Vec<Stream>, ManifestError> {
 
 const OFFSET: &str =
     "paging: { kind: offset, param: offset, size: { param: limit, value: 100 }, stop: short_page }";
+const SEARCH: &str = "request: { path: /search, method: POST, body: \"{}\" }";
 const REFRESH: &str = "refresh: { open: .open, key: .id, request: { path: \"/feed/{id}\" }, record: ., every: 1h, give_up: 90d }";
 const IDENTITY: &str = "identity: { id: .id, fields: \"[.date, .amount]\" }";
 
@@ -125,6 +126,21 @@ fn unsafe_combinations_are_refused_with_their_reason() {
             "newest_first or oldest_first",
         ),
         (vec!["request: { path: /feed, body: \"{}\" }"], "belongs to method POST"),
+        (vec![SEARCH, OFFSET], "paging.param of stream \"feed\": goes into the query"),
+        (
+            vec![SEARCH, &window("updated_window", "lookback: 1h, settle: 0s, order: any")],
+            "incremental.from.param",
+        ),
+        (
+            vec![&window(
+                "updated_window",
+                "lookback: 1h, settle: 0s, order: any, to: { param: from, bound: inclusive }",
+            )],
+            "that of incremental.from.param",
+        ),
+        (vec![&edited(OFFSET, "param: limit", "param: offset")], "that of paging.param"),
+        (vec![&created_any, &edited(REFRESH, "/feed/{id}", "/feed")], "asks for the same each time"),
+        (vec!["list_when: .kind == \"${KIND}\""], "would stay as it is"),
     ] {
         let error = stream(&lines).unwrap_err().to_string();
         assert!(error.contains(about), "{about}: {error}");
@@ -140,6 +156,14 @@ fn unsafe_combinations_are_refused_with_their_reason() {
         vec![OFFSET, &newest],
         vec![OFFSET, &created, REFRESH],
         vec![IDENTITY, "pending: { when: .pending }"],
+        vec![
+            "request: { path: /feed, method: POST, body: \"{}\", query: { offset: \"0\", limit: \"\" } }",
+            OFFSET,
+        ],
+        vec![
+            SEARCH,
+            "paging: { kind: cursor, place: body, param: variables.after, next: { body: .next }, bound: exclusive, stop: no_next }",
+        ],
     ] {
         stream(&lines).unwrap();
     }

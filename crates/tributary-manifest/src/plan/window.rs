@@ -25,10 +25,30 @@ impl Window {
     /// It begins the lookback before the watermark (an API may show a record after its own
     /// timestamp), and never further back than the API answers: a quiet account's last change
     /// grows older than that, and all before was read back then.
-    pub fn open(&self, watermark: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Walk {
-        let furthest = now - self.start;
-        let from = watermark.map_or(furthest, |watermark| (watermark - self.lookback).max(furthest));
-        self.walk(from, now)
+    /// It begins no later than `oldest`, the time of a record that it has to show or to miss.
+    pub fn open(
+        &self,
+        watermark: Option<DateTime<Utc>>,
+        oldest: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Walk {
+        let furthest = self.furthest_back(now);
+        let usual = watermark.map_or(furthest, |watermark| watermark - self.lookback);
+        let from = oldest.map_or(usual, |oldest| oldest.min(usual));
+        self.walk(from.max(furthest), now)
+    }
+
+    /// How far back any window begins at `now`.
+    pub fn furthest_back(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        now - self.start
+    }
+
+    /// The stretch of time that the API is asked for by the window of `walk`: all at and after the first
+    /// and before the second time, where there are such limits. Limits are sent as their format can write
+    /// them, and an API that takes no end lists what is dated into the future, too.
+    pub fn asked(&self, walk: &Walk) -> (Option<DateTime<Utc>>, Option<DateTime<Utc>>) {
+        let from = walk.from.map(|from| self.from.format.floor(from));
+        (from, self.to.as_ref().zip(walk.until).map(|(to, until)| to.format.ceil(until)))
     }
 
     /// The window behind that of `walk`, if the API answers only so much at once.

@@ -3,13 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use jaq_json::Val;
 use reqwest::header::HeaderMap;
 
 use super::extract::{self, Extract};
+use super::list::Source;
 use super::mapping::{self, Occurrences, Reading};
+use super::page::MappedRecord;
 use super::partition::Partition;
 use super::reader::Reader;
 use super::report::{ReadError, Warning};
@@ -28,6 +30,8 @@ pub struct Fetched {
     pub old: bool,
     /// Whether it named a next page.
     pub names_next: bool,
+    /// When it was asked for.
+    pub sent_at: DateTime<Utc>,
 }
 
 /// The page that is asked for.
@@ -53,24 +57,35 @@ impl Reader {
         occurrences: &mut Occurrences,
     ) -> Result<Fetched, ReadError> {
         let Wanted { stream, partition, position, walk, next_known } = wanted;
-        let Answer { json, headers, url, sent_at, .. } = self.answer(wanted).await?;
+        let Answer { json, headers, url, sent_at, repaired } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
         let (task, of_request) = (Arc::clone(stream), scope.clone());
-        let Extract { mut records, facts } = self
+        let Extract { mut records, facts, source } = self
             .evaluate(&stream.name, move |deadline| extract::extract(&task, json, &of_request, deadline))
             .await?;
         let pager = &stream.pager;
         let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
-        let old = stream.is_old(position, walk, &facts);
+        let old = stream.is_old(position, walk, &facts).map_err(ReadError::Paging)?;
         if step == Step::End && !old {
             pager.prove_end(walk, &facts, next_known).map_err(ReadError::Paging)?;
         }
         let names_next = pager.named_next(&facts, &headers).map_err(ReadError::Paging)?.is_some();
         let mut missing = 0;
         if stream.detail.is_some() {
-            (records, missing) = self.details(stream, records, &scope).await?;
+            (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
         let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
+        if source == Source::Itself
+            && let Some(MappedRecord::Unmappable { reason, .. }) =
+                reading.records.iter().find(|record| matches!(record, MappedRecord::Unmappable { .. }))
+        {
+            return Err(ReadError::Paging(format!(
+                "the answer is not the record that is asked for: {reason}"
+            )));
+        }
+        if let Some(what) = repaired {
+            reading.warnings.insert(Warning::Repaired(what), 1);
+        }
         for (warning, times) in [
             (Warning::NotThere, missing),
             (Warning::NoCursor, facts.undated),
@@ -80,7 +95,7 @@ impl Reader {
                 *reading.warnings.entry(warning).or_default() += times;
             }
         }
-        Ok(Fetched { reading, facts, step, old, names_next })
+        Ok(Fetched { reading, facts, step, old, names_next, sent_at })
     }
 
     async fn answer(&self, wanted: Wanted<'_>) -> Result<Answer, ReadError> {
@@ -90,8 +105,9 @@ impl Reader {
         if let Some(values) = &stream.values {
             let json = values.iter().map(|text| Val::from(text.clone())).collect();
             let url = self.client.reach(&request.target).map_err(ReadError::Paging)?;
-            return Ok(Answer { json, headers: HeaderMap::new(), url, sent_at: Utc::now() });
+            return Ok(Answer { json, headers: HeaderMap::new(), url, sent_at: Utc::now(), repaired: None });
         }
+        request.lane = self.lane(&stream.name, &partition.key);
         if let Target::Relative { query, .. } = &mut request.target {
             query.extend(stream.query(position, walk));
         }
@@ -168,6 +184,7 @@ impl Reader {
     async fn details(
         &self,
         stream: &Arc<Stream>,
+        partition: &Partition,
         named: Vec<Val>,
         scope: &Scope,
     ) -> Result<(Vec<Val>, u64), ReadError> {
@@ -175,7 +192,8 @@ impl Reader {
         let mut asked = HashSet::new();
         let (mut records, mut missing) = (Vec::new(), 0);
         for name in named {
-            let request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            let mut request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            request.lane = self.lane(&stream.name, &partition.key);
             let Target::Relative { path, query } = &request.target else { continue };
             if asked.insert((path.clone(), query.clone(), request.body.clone())) {
                 match self.look_up(stream, detail, &request, scope).await? {
@@ -216,7 +234,8 @@ impl Reader {
         record: &Val,
     ) -> Result<Option<Val>, ReadError> {
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        let mut request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        request.lane = self.lane(&stream.name, &partition.key);
         self.look_up(stream, Stream::refresh_lookup, &request, &scope).await
     }
 }

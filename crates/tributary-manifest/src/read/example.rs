@@ -26,7 +26,7 @@ pub fn mapped(
     Ok(records
         .map(|mapped| match mapped {
             MappedRecord::Canonical(record) => Ok(record.to_json()),
-            MappedRecord::Unmappable { reason, .. } => Err(reason),
+            MappedRecord::Unmappable { reason, .. } | MappedRecord::Refused { reason, .. } => Err(reason),
         })
         .collect())
 }

@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
-use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, token_of};
+use super::list::{self, Source};
+use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, id_of, text_of, token_of};
 use crate::plan::{NextSource, PageEnd, PageFacts, PagerKind, Strategy, Stream};
 use crate::time::instant;
 
@@ -18,6 +19,8 @@ const MOST_RECORDS: usize = 1_000_000;
 pub struct Extract {
     pub records: Vec<Val>,
     pub facts: PageFacts,
+    /// Where the records come from.
+    pub source: Source,
 }
 
 /// Finds the records of `answer` and what says how to go on.
@@ -45,7 +48,9 @@ pub fn extract(
         // null is no answer: a misspelt filter would prove the end of every walk
         facts.more = Some(boolean(more, &more.run_one(answer.clone(), scope, one)?)?);
     }
-    let records = stream.records.run(answer, scope, Limits { outputs: MOST_RECORDS, deadline })?;
+    let most = Limits { outputs: MOST_RECORDS, deadline };
+    let records = stream.records.run(answer.clone(), scope, most)?;
+    let source = list::prove(stream, &answer, records.len(), scope, most)?;
     let mut digest = Sha256::new();
     for record in &records {
         if Instant::now() > deadline {
@@ -53,20 +58,26 @@ pub fn extract(
         }
         digest.update(jq::to_json(record));
         digest.update(b"\n");
-        look_at(stream, record, scope, one, &mut facts);
+        look_at(stream, record, scope, one, &mut facts)?;
     }
     facts.count = records.len();
     facts.fingerprint = hex(&digest.finalize()[..16]);
-    Ok(Extract { records, facts })
+    Ok(Extract { records, facts, source })
 }
 
-fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: &mut PageFacts) {
+fn look_at(
+    stream: &Stream,
+    record: &Val,
+    scope: &Scope,
+    limits: Limits,
+    facts: &mut PageFacts,
+) -> Result<(), FilterError> {
     let cursor = match &stream.strategy {
         Strategy::Window(window) => Some(&window.cursor),
         Strategy::Descending(descending) => Some(&descending.cursor),
         Strategy::Events(events) => {
             let mark = events.mark.run_one(record.clone(), scope, limits);
-            match mark.and_then(|id| token_of(&events.mark, &id)) {
+            match mark.and_then(|id| id_of(&events.mark, &id)) {
                 Ok(Some(mark)) => facts.mark = Some(mark),
                 // one of which that cannot be found out is read all the same, and once more in the next run
                 Ok(None) | Err(_) => facts.unmarked += 1,
@@ -76,16 +87,21 @@ fn look_at(stream: &Stream, record: &Val, scope: &Scope, limits: Limits, facts: 
         Strategy::Snapshot => None,
     };
     if let Some(cursor) = cursor {
-        match time(cursor, record, scope, limits) {
-            Some(at) => facts.times = Some(widened(facts.times, at)),
+        match time(cursor, record, scope, limits)? {
+            Some(at) => {
+                facts.ascends = facts.first.is_some_and(|first| first < at);
+                facts.first = facts.first.or(Some(at));
+                facts.times = Some(widened(facts.times, at));
+            }
             None => facts.undated += 1,
         }
     }
     if let PagerKind::Keyset { field, .. } = &stream.pager.kind
-        && let Some(at) = time(field, record, scope, limits)
+        && let Some(at) = time(field, record, scope, limits)?
     {
         facts.keys = Some(widened(facts.keys, at));
     }
+    Ok(())
 }
 
 fn widened(
@@ -95,9 +111,18 @@ fn widened(
     range.map_or((at, at), |(earliest, latest)| (earliest.min(at), latest.max(at)))
 }
 
-/// The time that `filter` finds in `record`.
-pub fn time(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Option<DateTime<Utc>> {
-    instant(&jq::text(&filter.run_one(record.clone(), scope, limits).ok()?)?)
+/// The time that `filter` finds in `record`; `None` where it has none that can be read. What is no text
+/// is no time of any record: an error, since the filter would find none in the others either.
+pub fn time(
+    filter: &Filter,
+    record: &Val,
+    scope: &Scope,
+    limits: Limits,
+) -> Result<Option<DateTime<Utc>>, FilterError> {
+    match filter.run_one(record.clone(), scope, limits) {
+        Err(_) => Ok(None),
+        Ok(found) => Ok(text_of(filter, &found)?.and_then(|text| instant(&text))),
+    }
 }
 
 /// As digests are written.

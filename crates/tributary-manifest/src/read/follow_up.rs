@@ -19,6 +19,8 @@ use crate::plan::{Stream, TrackedBy, Walk};
 
 /// Records of so many requests are committed at a time.
 const CHUNK: usize = 50;
+/// So many open records in a row that cannot be asked for leave the others to the next run.
+const MOST_FAILURES: u32 = 3;
 /// An open record is asked for again after this part of its age, if that is longer than `every`.
 const AGE_PART: i32 = 20;
 
@@ -31,9 +33,10 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// What `walk` is to list.
-    pub fn by(walk: &Walk) -> Self {
-        Self { begun_at: walk.begun_at, from: walk.from, until: walk.until }
+    /// What the API is asked to list in `walk` of `stream`.
+    pub fn by(stream: &Stream, walk: &Walk) -> Self {
+        let (from, until) = stream.asked(walk);
+        Self { begun_at: walk.begun_at, from, until }
     }
 
     /// Whether the walk would have listed `open`, and did not.
@@ -66,23 +69,25 @@ impl<S: PageSink> Run<'_, S> {
         open.retain(|open| open.checked_at.is_some_and(|checked_at| checked_at < listed.begun_at));
         let reading = match &tracking.by {
             TrackedBy::Absence => {
-                open.retain(|open| listed.misses(open));
                 let scope = Scope::at(listed.begun_at, partition.record.clone());
                 let origin = mapping::origin(stream, &partition.key, &Val::Null, &scope);
-                vanished(open, &origin, output.keeps_raw)
+                missing(open, listed, stream.furthest_back(listed.begun_at), &origin, output.keeps_raw)
             }
             TrackedBy::Refresh { every, give_up, .. } => {
                 let now = listed.begun_at;
                 let (given_up, due) = due(open, now, *every, *give_up);
-                let mut reading = given_up;
+                let (mut reading, mut failures) = (given_up, Failures::default());
                 for chunk in due.chunks(CHUNK) {
-                    if let Err(error) = self.ask_again(stream, partition, chunk, now, &mut reading).await {
-                        // what was answered is kept; the rest is asked for by the next run
-                        self.hand_over(stream, partition, reading, None, pages, false).await?;
-                        return Ok(Err(error));
-                    }
+                    self.ask_again(stream, partition, chunk, now, &mut reading, &mut failures).await;
                     self.hand_over(stream, partition, std::mem::take(&mut reading), None, pages, false)
                         .await?;
+                    if failures.too_many() {
+                        break;
+                    }
+                }
+                if let Some(error) = failures.first {
+                    // what was answered is kept; the rest is asked for by the next run
+                    return Ok(Err(error));
                 }
                 reading
             }
@@ -98,26 +103,66 @@ impl<S: PageSink> Run<'_, S> {
         open: &[OpenRecord],
         now: DateTime<Utc>,
         reading: &mut Reading,
-    ) -> Result<(), ReadError> {
+        failures: &mut Failures,
+    ) {
         for open in open {
-            let record = jq::parse(&open.record).map_err(|error| ReadError::Paging(error.to_string()))?;
-            match self.reader.refresh(stream, partition, &record).await? {
-                Some(record) => {
-                    let scope = Scope::at(Utc::now(), partition.record.clone());
-                    let mut fresh = self
-                        .reader
-                        .map(stream, &partition.key, vec![record], scope, &mut Occurrences::new())
-                        .await?;
-                    fresh.open.iter_mut().for_each(|open| open.checked_at = Some(now));
+            match self.ask_for(stream, partition, open, now).await {
+                Ok(fresh) => {
+                    failures.in_a_row = 0;
                     reading.append(fresh);
                 }
-                None => {
-                    reading.closed.push(open.key.clone());
-                    *reading.warnings.entry(Warning::Gone).or_default() += 1;
-                }
+                Err(error) => failures.add(error),
+            }
+            if failures.too_many() {
+                return;
             }
         }
-        Ok(())
+    }
+
+    async fn ask_for(
+        &self,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        open: &OpenRecord,
+        now: DateTime<Utc>,
+    ) -> Result<Reading, ReadError> {
+        let record = jq::parse(&open.record).map_err(|error| ReadError::Paging(error.to_string()))?;
+        let Some(record) = self.reader.refresh(stream, partition, &record).await? else {
+            let mut gone = Reading { closed: vec![open.key.clone()], ..Reading::default() };
+            gone.warnings.insert(Warning::Gone, 1);
+            return Ok(gone);
+        };
+        let scope = Scope::at(Utc::now(), partition.record.clone());
+        let mut fresh =
+            self.reader.map(stream, &partition.key, vec![record], scope, &mut Occurrences::new()).await?;
+        let answered = fresh.open.iter().map(|open| &open.key).chain(&fresh.closed);
+        if answered.into_iter().any(|key| *key != open.key) {
+            return Err(ReadError::Paging(format!(
+                "refresh.record: another record came than {:?}, which was asked for",
+                open.key
+            )));
+        }
+        fresh.open.iter_mut().for_each(|open| open.checked_at = Some(now));
+        Ok(fresh)
+    }
+}
+
+/// Records that could not be asked for again. One that never can be does not keep the others from it;
+/// where none can be, not all of them are tried.
+#[derive(Default)]
+struct Failures {
+    first: Option<ReadError>,
+    in_a_row: u32,
+}
+
+impl Failures {
+    fn add(&mut self, error: ReadError) {
+        self.in_a_row += if error.is_of_all() { MOST_FAILURES } else { 1 };
+        self.first.get_or_insert(error);
+    }
+
+    fn too_many(&self) -> bool {
+        self.in_a_row >= MOST_FAILURES
     }
 }
 
@@ -140,6 +185,35 @@ fn due(
         }
     }
     (reading, due)
+}
+
+/// What becomes of records that are `open` after a walk that `listed`: one that it missed for the first
+/// time is noted, as a list may leave out a record once; one that was missed by a walk before is
+/// cancelled. One older than `furthest_back`, as far as is ever asked, will not be heard of again.
+fn missing(
+    open: Vec<OpenRecord>,
+    listed: Listed,
+    furthest_back: Option<DateTime<Utc>>,
+    origin: &Origin,
+    keeps_raw: bool,
+) -> Reading {
+    let (mut noted, mut twice) = (Reading::default(), Vec::new());
+    for mut open in open {
+        if listed.misses(&open) {
+            if open.missed_at.is_some_and(|missed_at| missed_at < listed.begun_at) {
+                twice.push(open);
+                continue;
+            }
+            open.missed_at = Some(listed.begun_at);
+            noted.open.push(open);
+            *noted.warnings.entry(Warning::Missed).or_default() += 1;
+        } else if open.at.zip(furthest_back).is_some_and(|(at, furthest)| at < furthest) {
+            noted.closed.push(open.key);
+            *noted.warnings.entry(Warning::OutOfReach).or_default() += 1;
+        }
+    }
+    noted.append(vanished(twice, origin, keeps_raw));
+    noted
 }
 
 /// The records that are not listed any more, as cancelled. `origin` is where they

@@ -11,7 +11,7 @@ use tributary_domain::{Origin, Record, Resource, Status, parse_record};
 use super::extract::{hex, time};
 use super::page::{MappedRecord, OpenRecord};
 use super::report::{Warning, Warnings};
-use crate::jq::{self, FilterError, Limits, Scope, holds, name_of, text, token_of};
+use crate::jq::{self, FilterError, Limits, Scope, holds, id_of, name_of, text};
 use crate::plan::{IdentityPlan, Output, Stream, Tracking};
 
 /// The most canonical records that one record becomes.
@@ -83,9 +83,12 @@ pub fn map(
             if holds(&tracking.open.run_one(record.clone(), &scope, limits)?) {
                 let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
                     MappedRecord::Canonical(record) => Some(record.clone()),
-                    MappedRecord::Unmappable { .. } => None,
+                    MappedRecord::Unmappable { .. } | MappedRecord::Refused { .. } => None,
                 });
-                let at = tracking.at.as_ref().and_then(|at| time(at, record, &scope, limits));
+                let at = match &tracking.at {
+                    Some(at) => time(at, record, &scope, limits)?,
+                    None => None,
+                };
                 let (canonical, record) = (canonical.collect(), jq::to_json(record));
                 reading.open.push(OpenRecord {
                     key,
@@ -94,6 +97,7 @@ pub fn map(
                     at,
                     first_seen: None,
                     checked_at: None,
+                    missed_at: None,
                 });
             } else {
                 reading.closed.push(key);
@@ -124,7 +128,7 @@ impl IdentityPlan {
         limits: Limits,
         occurrences: &mut Occurrences,
     ) -> Result<String, FilterError> {
-        if let Some(id) = token_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
+        if let Some(id) = id_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
             return Ok(id);
         }
         let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);
@@ -168,6 +172,7 @@ impl Output {
                     if let Some(status_map) = &self.status_map {
                         translate_status(status_map, &mut canonical, &mut warnings);
                     }
+                    whole_amounts(&mut canonical);
                     match parse(self.resource, &canonical) {
                         Ok(record) => MappedRecord::Canonical(record),
                         Err(reason) => unmappable(reason),
@@ -181,6 +186,28 @@ impl Output {
 
 fn parse(resource: Resource, canonical: &Val) -> Result<Record, String> {
     parse_record(resource, &jq::to_json(canonical)).map_err(|error| error.to_string())
+}
+
+/// Puts whole numbers in the place of amounts that some languages write with a point or an exponent,
+/// though they are whole: `1050.0`, `1.05E7`. Not `10.00`: that is how major units are written, and no
+/// number of minor ones.
+fn whole_amounts(canonical: &mut Val) {
+    let Val::Obj(members) = canonical else { return };
+    let members = jaq_json::Rc::make_mut(members);
+    if let Some(amount) = members.get_mut(&Val::from("amount".to_owned()))
+        && let Some(whole) = text(amount).and_then(|amount| whole(&amount))
+    {
+        *amount = Val::from(whole);
+    }
+    if let Some(Val::Arr(balances)) = members.get_mut(&Val::from("balances".to_owned())) {
+        jaq_json::Rc::make_mut(balances).iter_mut().for_each(whole_amounts);
+    }
+}
+
+fn whole(amount: &str) -> Option<String> {
+    let (mantissa, exponent) = amount.split_once(['e', 'E']).map_or((amount, None), |(m, e)| (m, Some(e)));
+    let float = exponent.is_some() || mantissa.strip_suffix(".0").is_some_and(|whole| !whole.contains('.'));
+    float.then(|| jq::whole(amount)).flatten()
 }
 
 /// Adds `others` to `warnings`.
@@ -201,4 +228,31 @@ fn translate_status(status_map: &BTreeMap<String, Status>, canonical: &mut Val, 
         Status::Other
     });
     jaq_json::Rc::make_mut(members).insert(key, Val::from(status.as_str().to_owned()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_minor_units_that_are_written_as_a_decimal_number_are_taken_digit_by_digit() {
+        for (amount, taken) in [
+            ("1050.0", "1050"),
+            ("-1050.0", "-1050"),
+            ("1.05E7", "10500000"),
+            ("90071992547409930.0", "90071992547409930"),
+            ("1050", "1050"),
+            // major units, or none at all: not guessed at
+            ("10.00", "10.00"),
+            ("10.5", "10.5"),
+            ("1e-1", "1e-1"),
+            ("NaN", "NaN"),
+        ] {
+            let json = format!(r#"{{"amount":"{amount}","balances":[{{"amount":"{amount}"}}]}}"#);
+            let mut record = jq::parse(json.as_bytes()).unwrap();
+            whole_amounts(&mut record);
+            let expected = format!(r#"{{"amount":"{taken}","balances":[{{"amount":"{taken}"}}]}}"#);
+            assert_eq!(String::from_utf8(jq::to_json(&record)).unwrap(), expected);
+        }
+    }
 }

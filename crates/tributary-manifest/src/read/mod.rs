@@ -6,6 +6,8 @@ mod example;
 mod extract;
 mod follow_up;
 mod hand_over;
+mod list;
+mod lost;
 mod mapping;
 mod page;
 mod partition;
@@ -13,6 +15,7 @@ mod reader;
 mod remap;
 mod report;
 mod run;
+mod seen;
 mod selection;
 mod walk;
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 
-use tributary_domain::{Origin, Record, Resource};
+use tributary_domain::{Beneficiary, Origin, Record, Resource};
 
 use super::report::Warnings;
 
@@ -134,6 +134,8 @@ pub struct OpenRecord {
     /// When it was seen open for the first and for the last time, as the sink has it.
     pub first_seen: Option<DateTime<Utc>>,
     pub checked_at: Option<DateTime<Utc>>,
+    /// Since which walk it is not listed any more, where it would have to be.
+    pub missed_at: Option<DateTime<Utc>>,
 }
 
 /// A record of the provider after its mapping.
@@ -143,4 +145,18 @@ pub enum MappedRecord {
     Canonical(Record),
     /// A record that has no place in Formance as it is: what the provider sent, and why.
     Unmappable { origin: Origin, reason: String },
+    /// A record that has a form, but is not what it says it is, and why.
+    Refused { record: Record, reason: String },
+}
+
+impl MappedRecord {
+    /// The id that it is kept under; of balances, that of their account.
+    pub(super) fn id(&self) -> Option<&str> {
+        let (Self::Canonical(record) | Self::Refused { record, .. }) = self else { return None };
+        Some(match record {
+            Record::Account(account) | Record::Beneficiary(Beneficiary(account)) => account.id.as_str(),
+            Record::Balances(balances) => balances.account_id.as_str(),
+            Record::Transaction(transaction) => transaction.id.as_str(),
+        })
+    }
 }

@@ -13,8 +13,9 @@ use super::selection::Selection;
 use crate::cage::Cage;
 use crate::client::Client;
 use crate::jq::FilterError;
+use crate::manifest::LimitScope;
 use crate::plan::{Output, Stream};
-use crate::wire::meter;
+use crate::wire::{Lane, meter};
 
 /// As many records at least are mapped together as are worth another thread.
 const LEAST_PIECE: usize = 100;
@@ -26,6 +27,8 @@ pub struct Reader {
     /// Each behind the one that it is read for.
     pub streams: Vec<Arc<Stream>>,
     pub cage: Arc<Cage>,
+    /// What is closed where an answer says that there were enough requests.
+    pub limits: LimitScope,
 }
 
 impl Reader {
@@ -52,6 +55,15 @@ impl Reader {
         sink: &mut S,
     ) -> Result<RunReport, RunError<S::Error>> {
         Run::new(self, sink).only(selection).at_most(most).finish().await
+    }
+
+    /// What the requests for `partition` of `stream` are closed with.
+    pub(super) fn lane(&self, stream: &str, partition: &str) -> Lane {
+        match self.limits {
+            LimitScope::Partition => Lane::of_partition(stream, partition),
+            LimitScope::Endpoint => Lane::of_stream(stream),
+            LimitScope::Provider => Lane::default(),
+        }
     }
 
     pub fn stream(&self, name: &str) -> Option<&Arc<Stream>> {

@@ -77,7 +77,7 @@ impl Kept {
         }
         let mapped = mapped.into_iter().map(|mapped| match mapped {
             MappedRecord::Canonical(record) => follow_up::cancelled(record, &origin),
-            unmappable @ MappedRecord::Unmappable { .. } => unmappable,
+            other @ (MappedRecord::Unmappable { .. } | MappedRecord::Refused { .. }) => other,
         });
         Ok(mapped.collect())
     }

@@ -14,7 +14,7 @@ use crate::wire::ClientError;
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum Warning {
-    #[error("status {0:?} is not in the status_map and was taken as OTHER")]
+    #[error("status {0:?} is in no list of `statuses` and was taken as OTHER")]
     UnmappedStatus(String),
     #[error("a record has no time that could move the cursor")]
     NoCursor,
@@ -26,14 +26,32 @@ pub enum Warning {
     Gone,
     #[error("a record is open for longer than `give_up` and is not asked for again")]
     GivenUp,
-    #[error("a pending record is not listed any more and is served as CANCELLED")]
+    #[error(
+        "a pending record is not listed any more; it is served as CANCELLED if the next run misses it, too"
+    )]
+    Missed,
+    #[error("a pending record was not listed in two runs and is served as CANCELLED")]
     Vanished,
+    #[error("a pending record is older than what the API still lists, so that nothing more is heard of it")]
+    OutOfReach,
     #[error("a partition was skipped: {0}")]
     #[strum(serialize = "partition_skipped")]
     Skipped(String),
     #[error("a walk began anew: {0}")]
     #[strum(serialize = "walk_begun_anew")]
     BegunAnew(String),
+    #[error(
+        "the event from which to go on is not known any more ({0}), so the events are read from the first that is still \
+         listed: what others named meanwhile may be missing; `tributary sync {1} --full` reads all other streams again"
+    )]
+    MarkLost(String, String),
+    #[error("one id names several payments: {0}")]
+    SharedId(String),
+    #[error("an answer was no JSON and was repaired: {0}")]
+    Repaired(String),
+    #[error("a record that differs from what is kept is older by the provider's time, and was dropped")]
+    #[strum(serialize = "older")]
+    Older,
     #[error("a record that Formance would reject went to quarantine")]
     #[strum(serialize = "quarantined")]
     Refused,
@@ -106,7 +124,7 @@ pub enum ReadError {
     Filter(#[from] FilterError),
     #[error(transparent)]
     Request(#[from] RequestError),
-    #[error("the stored cursor cannot be read: {0}")]
+    #[error("the stored cursor cannot be read ({0}); `tributary sync` with --full and --stream forgets it")]
     Cursor(String),
     #[error("{0}")]
     Paging(String),
@@ -114,6 +132,25 @@ pub enum ReadError {
     Parent(String),
     #[error(transparent)]
     Cage(#[from] CageError),
+}
+
+impl ReadError {
+    /// Whether it says nothing of what was asked for: any other request would fail like it.
+    pub(super) fn is_of_all(&self) -> bool {
+        match self {
+            Self::Client(error) => matches!(
+                error,
+                ClientError::AskedToWait { .. }
+                    | ClientError::NoToken(_)
+                    | ClientError::Shared(_)
+                    | ClientError::NotRecorded { .. }
+                    | ClientError::Rules(_)
+                    | ClientError::Refused { status: 401 | 403 | 429, .. }
+            ),
+            Self::Cage(_) | Self::Parent(_) => true,
+            Self::Filter(_) | Self::Request(_) | Self::Cursor(_) | Self::Paging(_) => false,
+        }
+    }
 }
 
 /// How many failures the text of an error spells out; the report has them all.

@@ -239,6 +239,10 @@ mod ends_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
+mod lists_tests;
+#[cfg(test)]
+mod lost_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod walk_tests;

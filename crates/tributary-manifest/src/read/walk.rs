@@ -3,24 +3,24 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use jaq_json::Val;
+use sha2::{Digest, Sha256};
 
 use super::ahead::Ahead;
 use super::ask::{Fetched, Wanted};
 use super::follow_up::Listed;
 use super::hand_over::Pages;
-use super::mapping::{Occurrences, Reading};
-use super::page::PageSink;
+use super::lost::Start;
+use super::mapping::{self, Occurrences, Reading};
+use super::page::{MappedRecord, PageSink};
 use super::partition::Partition;
-use super::report::{ReadError, Warning};
+use super::report::{ReadError, Warning, Warnings};
 use super::run::{Deferred, Run};
+use super::seen::Seen;
 use crate::jq;
-use crate::plan::{PageFacts, Position, Step, Strategy, Stream, Walk};
-use crate::wire::ClientError;
+use crate::plan::{PageFacts, Position, Step, Strategy, Stream, Tracking, Walk};
 
-/// How often a walk of one partition may begin anew because the API lost its place.
-const MOST_RESETS: u32 = 3;
 /// How many pages without any record one walk takes one after the other: an API that names a next
 /// page each time would be asked for ever.
 const MOST_EMPTY: u32 = 1_000;
@@ -63,47 +63,87 @@ pub(super) struct Course {
     pub occurrences: Occurrences,
     /// Digests of the tokens of this walk's pages: a token may be long, and pages many.
     tokens: HashSet<[u8; 32]>,
+    /// Digests of what the pages of this walk hold, where they are asked for by a number.
+    pages: HashSet<[u8; 32]>,
+    seen: Seen,
     /// Pages without a record, up to the last one.
     empty: u32,
-    /// Whether the next page is the first after what an earlier run read.
-    resumed: bool,
-    resets: u32,
+    /// From where the next page is asked for, until it has come.
+    start: Start,
+    /// What is odd about the walk; told with its next page.
+    told: Warnings,
 }
 
 impl Course {
-    fn new(stream: &Stream, mut position: Position) -> Self {
+    /// From `position` on; a window begins early enough to show or to miss what is open since `oldest`.
+    fn new(stream: &Stream, mut position: Position, oldest: Option<DateTime<Utc>>) -> Self {
+        let start = Start::at(stream, &mut position);
         let kept = position.walk.take();
-        let resumed = kept.is_some();
-        let walk = kept.unwrap_or_else(|| stream.begin(&position, Utc::now()));
+        let walk = kept.unwrap_or_else(|| stream.begin_for(&position, oldest, Utc::now()));
         Self {
             asked: position.clone(),
             position,
-            listed: Listed::by(&walk),
+            listed: Listed::by(stream, &walk),
             walk,
             occurrences: Occurrences::new(),
             tokens: HashSet::new(),
+            pages: HashSet::new(),
+            seen: Seen::default(),
             empty: 0,
-            resumed,
-            resets: 0,
+            start,
+            told: Warnings::new(),
         }
     }
 
-    /// Whether `error` is that the API lost the place, and the walk may begin anew for it.
-    fn may_begin_anew(&self, error: &ReadError) -> bool {
-        lost_its_place(error, self.resumed) && self.resets < MOST_RESETS
-    }
-
-    fn begin_anew(&mut self, stream: &Stream) {
-        (self.resumed, self.resets) = (false, self.resets + 1);
+    /// Begins anew because of `error`, if that is worth it; else what is to be kept of it.
+    fn after_failure(&mut self, stream: &Stream, provider: &str, error: &ReadError) -> Failed {
+        let Some(warning) = self.start.begin_anew(error, &self.position, provider) else {
+            let failed = self.start.failed_again(error);
+            return Failed::For(failed.map(|failed| {
+                let walk = self.start.is_resumed().then(|| self.walk.clone());
+                Position { failed, walk, ..self.position.clone() }.to_json()
+            }));
+        };
+        if matches!(warning, Warning::MarkLost(..)) {
+            (self.position.mark, self.asked.mark) = (None, None);
+        }
+        *self.told.entry(warning).or_default() += 1;
         self.tokens.clear();
+        self.pages.clear();
+        self.seen.clear();
         self.empty = 0;
         self.occurrences.clear();
         self.walk = stream.begin(&self.position, Utc::now());
-        self.listed = Listed::by(&self.walk);
+        self.listed = Listed::by(stream, &self.walk);
+        Failed::BeginsAnew
+    }
+
+    /// Looks at the records of a page for what they are not: the same ones as of an earlier page, or two
+    /// payments under one id.
+    fn check(&mut self, stream: &Stream, fetched: &mut Fetched) -> Result<(), ReadError> {
+        if stream.pager.counts()
+            && !fetched.old
+            && !self.pages.insert(digest(&fetched.reading, &fetched.facts))
+        {
+            return Err(ReadError::Paging(
+                "paging.param: the records of a page came again, as if the API did not know the parameter: what \
+                 lies behind them cannot be read"
+                    .to_owned(),
+            ));
+        }
+        for mapped in &mut fetched.reading.records {
+            let MappedRecord::Canonical(record) = mapped else { continue };
+            if let Err(reason) = self.seen.take(record, fetched.sent_at) {
+                let shared = Warning::SharedId(reason.clone());
+                *fetched.reading.warnings.entry(shared).or_default() += 1;
+                *mapped = MappedRecord::Refused { record: record.clone(), reason };
+            }
+        }
+        Ok(())
     }
 
     fn pass(&mut self, facts: PageFacts) {
-        self.resumed = false;
+        self.start.came();
         self.empty = if facts.count == 0 { self.empty + 1 } else { 0 };
         self.walk.newest = self.walk.newest.max(facts.times.map(|(_, latest)| latest));
         self.walk.fingerprint = Some(facts.fingerprint);
@@ -130,8 +170,9 @@ impl Course {
             self.position.complete = true;
             return Ok(false);
         };
-        self.listed.until = next.until;
+        self.listed.until = Listed::by(stream, &next).until;
         self.tokens.clear();
+        self.pages.clear();
         self.empty = 0;
         self.walk = next;
         Ok(true)
@@ -148,6 +189,20 @@ impl Course {
     }
 }
 
+/// What comes of a page that could not be read.
+enum Failed {
+    /// The walk begins anew.
+    BeginsAnew,
+    /// It fails, and this cursor is kept.
+    For(Option<serde_json::Value>),
+}
+
+/// The next page of a walk, what comes behind it, and whether it is old.
+type NextPage = (Reading, Step, bool);
+
+/// Why there is no next page, and the cursor that is kept all the same.
+type NoPage = (ReadError, Option<serde_json::Value>);
+
 impl<S: PageSink> Run<'_, S> {
     /// Walks through one partition to its end.
     pub(super) async fn partition(
@@ -163,14 +218,20 @@ impl<S: PageSink> Run<'_, S> {
             Err(error) => return Ok(Err(error)),
         };
         pages.history = stream.keeps_position() && !position.complete;
-        let mut course = Course::new(stream, position);
+        let oldest = self.oldest_open(stream, partition).await?;
+        let mut course = Course::new(stream, position, oldest);
         let mut ahead = None;
         for more in (0..self.most.pages).rev() {
             let page = self.next_page(index, stream, partition, &mut course, ahead.take()).await?;
             let (mut reading, step, old) = match page {
                 Ok(Some(page)) => page,
                 Ok(None) => continue,
-                Err(error) => return Ok(Err(error)),
+                Err((error, cursor)) => {
+                    if cursor.is_some() {
+                        self.hand_over(stream, partition, Reading::default(), cursor, pages, false).await?;
+                    }
+                    return Ok(Err(error));
+                }
             };
             if let Err(error) = parents.add(std::mem::take(&mut reading.parents)) {
                 return Ok(Err(error));
@@ -213,29 +274,43 @@ impl<S: PageSink> Run<'_, S> {
         partition: &Partition,
         course: &mut Course,
         ahead: Ahead,
-    ) -> Result<Result<Option<(Reading, Step, bool)>, ReadError>, S::Error> {
+    ) -> Result<Result<Option<NextPage>, NoPage>, S::Error> {
         let next_known = self.next_known(index, stream).await?;
         let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_known };
         let read = match ahead {
             Some(read) => read,
             None => self.reader.page(wanted, &mut course.occurrences).await,
         };
-        let Fetched { mut reading, facts, step, old, names_next } = match read {
-            Ok(fetched) => fetched,
-            Err(error) if course.may_begin_anew(&error) => {
-                let warning = Warning::BegunAnew(error.to_string());
-                self.warn(stream, partition, [(warning, 1)].into()).await?;
-                course.begin_anew(stream);
-                return Ok(Ok(None));
-            }
-            Err(error) => return Ok(Err(error)),
+        let fetched = match read {
+            Ok(mut fetched) => course.check(stream, &mut fetched).map(|()| fetched),
+            Err(error) => Err(error),
         };
+        let Fetched { mut reading, facts, step, old, names_next, .. } = match fetched {
+            Ok(fetched) => fetched,
+            Err(error) => match course.after_failure(stream, self.reader.provider.as_str(), &error) {
+                Failed::BeginsAnew => return Ok(Ok(None)),
+                Failed::For(cursor) => return Ok(Err((error, cursor))),
+            },
+        };
+        mapping::add(&mut reading.warnings, std::mem::take(&mut course.told));
         if names_next && !next_known {
             self.note_next(index, stream).await?;
         }
         course.pass(facts);
         reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));
         Ok(Ok(Some((reading, step, old))))
+    }
+
+    /// Since when something is open that only its absence from the list closes.
+    async fn oldest_open(
+        &mut self,
+        stream: &Stream,
+        partition: &Partition,
+    ) -> Result<Option<DateTime<Utc>>, S::Error> {
+        let by_absence = stream.tracking.as_ref().is_some_and(Tracking::by_absence);
+        let Some(output) = stream.output.as_ref().filter(|_| by_absence) else { return Ok(None) };
+        let open = self.sink.open_records(&stream.name, output.resource, &partition.key).await?;
+        Ok(open.iter().filter_map(|open| open.at).min())
     }
 
     async fn position(
@@ -256,13 +331,17 @@ impl<S: PageSink> Run<'_, S> {
     }
 }
 
-/// Whether an API that was asked to go on from where an earlier run stood does not know the place
-/// any more, or says that the walk has to begin anew.
-fn lost_its_place(error: &ReadError, resumed: bool) -> bool {
-    match error {
-        ReadError::Client(ClientError::ResetPaging { .. }) => true,
-        ReadError::Client(ClientError::Refused { status, .. }) => resumed && (400..500).contains(status),
-        ReadError::Paging(_) => resumed,
-        _ => false,
+/// What a page holds: its records by their ids, where they have any.
+fn digest(reading: &Reading, facts: &PageFacts) -> [u8; 32] {
+    let mut ids: Vec<&str> = reading.records.iter().filter_map(MappedRecord::id).collect();
+    ids.sort_unstable();
+    let mut digest = Sha256::new();
+    match ids.is_empty() {
+        true => digest.update(&facts.fingerprint),
+        false => ids.iter().for_each(|id| {
+            digest.update((id.len() as u64).to_be_bytes());
+            digest.update(id);
+        }),
     }
+    digest.finalize().into()
 }

@@ -205,3 +205,14 @@ async fn what_is_not_understood_has_everything_read() {
     let long = format!(r#"{{"account":"{}"}}"#, "x".repeat(1_001));
     assert_eq!(triggered(triggers, JSON, &long).await, [of("feed", None)]);
 }
+
+#[test]
+fn a_field_that_stands_for_nothing_is_not_signed_as_it_is_written() {
+    for signed in ["{id}.{timestamp}.{body}", "{body}{nonce}"] {
+        let check = edited(PLAIN, "header:", &format!("signed: \"{signed}\", header:"));
+        let error = webhook(&check, "[{ stream: feed }]").unwrap_err();
+        assert!(error.contains("webhook.check.hmac.signed") && error.contains("is not known"), "{error}");
+    }
+    let check = edited(PLAIN, "header:", "signed: \"https://acme.example/{body}\", header:");
+    webhook(&check, "[{ stream: feed }]").unwrap();
+}

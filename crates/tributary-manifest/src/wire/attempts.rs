@@ -6,6 +6,7 @@ use backon::ExponentialBackoff;
 
 use super::budget::Closed;
 use super::error::ClientError;
+use super::lane::Lane;
 use super::retry::{self, LONGEST_WAIT};
 use super::transport::Transport;
 
@@ -53,12 +54,13 @@ impl Attempts {
         Self { pauses: retry::pauses(), made: 1, most, waited: Duration::ZERO }
     }
 
-    /// Waits after one that `failed` for the next one; the error says why there is none. `request`
-    /// is what errors call it.
+    /// Waits after one that `failed` for the next one; the error says why there is none. `lane` is
+    /// closed where the provider wants that, `request` is what errors call it.
     pub async fn after(
         &mut self,
         failed: Failed,
         transport: &Transport,
+        lane: &Lane,
         request: impl Fn() -> String,
     ) -> Result<(), ClientError> {
         let Again { why, wait, closes } = match failed {
@@ -68,7 +70,7 @@ impl Attempts {
         };
         let long = wait.is_some_and(|wait| wait > LONGEST_WAIT);
         if let Some(wait) = wait.filter(|_| closes || long) {
-            transport.close_for(wait).await?;
+            transport.close_for(lane, wait).await?;
             if long {
                 return Err(transport.asked_to_wait(wait, Closed::ByProvider));
             }

@@ -21,7 +21,7 @@ pub enum Admission {
 /// Why no request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Closed {
-    #[error("the provider asked for a pause")]
+    #[error("the provider asked for a pause (`tributary limits` lists such, and ends them)")]
     ByProvider,
     #[error("the budget of requests is used up")]
     ByBudget,

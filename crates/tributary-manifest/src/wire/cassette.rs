@@ -173,7 +173,13 @@ mod tests {
 
     fn play(player: &Player, url: &str) -> Result<String, String> {
         let url = Url::parse(url).unwrap();
-        let outgoing = Outgoing { method: Method::Get, url, headers: HeaderMap::new(), body: None };
+        let outgoing = Outgoing {
+            method: Method::Get,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            lane: super::super::lane::Lane::default(),
+        };
         let incoming = player.answer(&outgoing).unwrap_or_else(|| Err(outgoing.url.to_string()))?;
         Ok(String::from_utf8(incoming.body.unwrap()).unwrap())
     }

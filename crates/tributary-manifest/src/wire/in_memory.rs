@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 
 use super::budget::{Admission, Budget, Closed, SharedError};
 use super::clock::{Clock, SystemClock};
+use super::lane::Lane;
 use super::shared::{AccessToken, Exchange, Granted, Shared, TokenError, TokenKey};
 
 /// Shares within one process, for as long as it runs.
@@ -23,7 +24,7 @@ pub struct InMemory {
 struct Pace {
     /// When the latest requests were taken, oldest first.
     taken: VecDeque<DateTime<Utc>>,
-    closed_until: Option<DateTime<Utc>>,
+    closed_until: HashMap<Lane, DateTime<Utc>>,
 }
 
 impl Default for InMemory {
@@ -40,9 +41,9 @@ impl InMemory {
 }
 
 impl Pace {
-    fn take(&mut self, budgets: &[Budget], now: DateTime<Utc>) -> Admission {
+    fn take(&mut self, budgets: &[Budget], lane: &Lane, now: DateTime<Utc>) -> Admission {
         let left = |until: DateTime<Utc>| (until - now).to_std().ok().filter(|wait| !wait.is_zero());
-        if let Some(wait) = self.closed_until.and_then(left) {
+        if let Some(wait) = self.closed_until.get(lane).copied().and_then(left) {
             return Admission::Wait { wait, why: Closed::ByProvider };
         }
         let full_until = budgets.iter().filter_map(|budget| {
@@ -63,17 +64,24 @@ impl Pace {
 }
 
 impl Shared for InMemory {
-    fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>> {
+    fn take_request<'a>(
+        &'a self,
+        budgets: &'a [Budget],
+        lane: &'a Lane,
+    ) -> BoxFuture<'a, Result<Admission, SharedError>> {
         Box::pin(async move {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            Ok(pace.take(budgets, self.clock.now()))
+            Ok(pace.take(budgets, lane, self.clock.now()))
         })
     }
 
-    fn close_for(&self, wait: Duration) -> BoxFuture<'_, Result<(), SharedError>> {
+    fn close_for<'a>(&'a self, lane: &'a Lane, wait: Duration) -> BoxFuture<'a, Result<(), SharedError>> {
         Box::pin(async move {
             let mut pace = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
-            pace.closed_until = pace.closed_until.max(Some(self.clock.now() + wait));
+            let (now, until) = (self.clock.now(), self.clock.now() + wait);
+            pace.closed_until.retain(|_, until| *until > now);
+            let closed = pace.closed_until.entry(lane.clone()).or_insert(until);
+            *closed = until.max(*closed);
             Ok(())
         })
     }
@@ -113,7 +121,7 @@ mod tests {
         let mut pace = Pace::default();
         let mut taken = Vec::new();
         for second in 0..200 {
-            if pace.take(&budgets, at(second)) == Admission::Go {
+            if pace.take(&budgets, &Lane::default(), at(second)) == Admission::Go {
                 taken.push(second);
             }
         }
@@ -132,10 +140,12 @@ mod tests {
         let budgets = [Budget { requests: 1, per: Duration::from_secs(60) }];
         let wait = |seconds, why| Admission::Wait { wait: Duration::from_secs(seconds), why };
         let mut pace = Pace::default();
-        assert_eq!(pace.take(&budgets, at(0)), Admission::Go);
-        assert_eq!(pace.take(&budgets, at(20)), wait(40, Closed::ByBudget));
-        pace.closed_until = Some(at(100));
-        assert_eq!(pace.take(&budgets, at(70)), wait(30, Closed::ByProvider));
-        assert_eq!(pace.take(&budgets, at(100)), Admission::Go);
+        let (closed, open) = (Lane::of_partition("feed", "a"), Lane::of_partition("feed", "b"));
+        assert_eq!(pace.take(&budgets, &closed, at(0)), Admission::Go);
+        assert_eq!(pace.take(&budgets, &closed, at(20)), wait(40, Closed::ByBudget));
+        pace.closed_until.insert(closed.clone(), at(100));
+        assert_eq!(pace.take(&budgets, &closed, at(70)), wait(30, Closed::ByProvider));
+        assert_eq!(pace.take(&budgets, &open, at(70)), Admission::Go);
+        assert_eq!(pace.take(&budgets, &closed, at(140)), Admission::Go);
     }
 }

@@ -5,6 +5,7 @@ use jaq_json::Val;
 use reqwest::header::HeaderMap;
 use reqwest::{StatusCode, Url};
 
+use super::lane::Lane;
 use super::request::Method;
 
 /// A request in full.
@@ -14,6 +15,8 @@ pub struct Outgoing {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Option<Vec<u8>>,
+    /// What it is closed with.
+    pub lane: Lane,
 }
 
 /// An answer as it came.
@@ -36,4 +39,6 @@ pub struct Answer {
     pub url: Url,
     /// When the request was sent that got it: what the answer says is at least as new.
     pub sent_at: DateTime<Utc>,
+    /// What was mended in it so that it can be read.
+    pub repaired: Option<String>,
 }

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::budget::{Admission, Budget, SharedError};
 use super::error::SendError;
+use super::lane::Lane;
 use super::shared::Shared;
 use crate::manifest::RateLimit;
 
@@ -77,18 +78,18 @@ impl Pace {
         turn
     }
 
-    /// Counts a request. To be asked for last: what is counted is sent at once.
-    pub async fn admission(&self) -> Result<(), SendError> {
-        match self.shared().take_request(&self.budgets).await {
+    /// Counts a request of `lane`. To be asked for last: what is counted is sent at once.
+    pub async fn admission(&self, lane: &Lane) -> Result<(), SendError> {
+        match self.shared().take_request(&self.budgets, lane).await {
             Ok(Admission::Go) => Ok(()),
             Ok(Admission::Wait { wait, why }) => Err(SendError::Closed { wait, why }),
             Err(error) => Err(SendError::Unsent(error.into())),
         }
     }
 
-    /// Lets nobody send anything for `wait`.
-    pub async fn close_for(&self, wait: Duration) -> Result<(), SharedError> {
-        self.shared().close_for(wait.min(LONGEST_CLOSED)).await
+    /// Lets nobody send anything of `lane` for `wait`.
+    pub async fn close_for(&self, lane: &Lane, wait: Duration) -> Result<(), SharedError> {
+        self.shared().close_for(lane, wait.min(LONGEST_CLOSED)).await
     }
 }
 

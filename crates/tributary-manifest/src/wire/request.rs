@@ -3,6 +3,8 @@
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
+use super::lane::Lane;
+
 /// How a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
@@ -47,6 +49,8 @@ pub struct Request {
     pub headers: HeaderMap,
     /// JSON.
     pub body: Option<Vec<u8>>,
+    /// What it is closed with, where the provider wants a pause.
+    pub lane: Lane,
 }
 
 impl Request {
@@ -59,7 +63,7 @@ impl Request {
     /// A GET of `target`.
     #[cfg(test)]
     pub fn to(target: Target) -> Self {
-        Self { method: Method::Get, target, headers: HeaderMap::new(), body: None }
+        Self { method: Method::Get, target, headers: HeaderMap::new(), body: None, lane: Lane::default() }
     }
 
     /// Method, path and the names of the query's parameters: what an error may show.

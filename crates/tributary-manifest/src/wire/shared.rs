@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::budget::{Admission, Budget, Closed, SharedError};
 use super::error::ClientError;
+use super::lane::Lane;
 use crate::secret::Secret;
 
 /// A token that requests carry.
@@ -84,12 +85,16 @@ pub struct Exchange {
 
 /// What everybody who pulls one provider has in common.
 pub trait Shared: Send + Sync {
-    /// Takes one request out of every budget, or says how long there is none in one of them,
-    /// or until when the provider wants none at all.
-    fn take_request<'a>(&'a self, budgets: &'a [Budget]) -> BoxFuture<'a, Result<Admission, SharedError>>;
+    /// Takes one request of `lane` out of every budget, or says how long there is none in one of them,
+    /// or until when the provider wants none of this lane.
+    fn take_request<'a>(
+        &'a self,
+        budgets: &'a [Budget],
+        lane: &'a Lane,
+    ) -> BoxFuture<'a, Result<Admission, SharedError>>;
 
-    /// Lets nobody send a request for `wait`, as the provider asks. Never shortens a wait.
-    fn close_for(&self, wait: Duration) -> BoxFuture<'_, Result<(), SharedError>>;
+    /// Lets nobody send a request of `lane` for `wait`, as the provider asks. Never shortens a wait.
+    fn close_for<'a>(&'a self, lane: &'a Lane, wait: Duration) -> BoxFuture<'a, Result<(), SharedError>>;
 
     /// The access token that is kept under the key, unless it is stale or expires; else what
     /// `send` gets for the refresh token that is kept. No two callers send at the same time,

@@ -13,6 +13,7 @@ use super::cassette::{Cassette, Player};
 use super::clock::{Clock, SkippingClock, SystemClock};
 use super::error::{ClientError, PaymentError, SendError};
 use super::in_memory::InMemory;
+use super::lane::Lane;
 use super::message::{Incoming, Outgoing};
 use super::network::{Network, explain};
 use super::pace::Pace;
@@ -134,7 +135,7 @@ impl Transport {
         let _turn = self.turn().await;
         let mut waited = Duration::ZERO;
         loop {
-            let (wait, why) = match self.pace.admission().await {
+            let (wait, why) = match self.pace.admission(&outgoing.lane).await {
                 Ok(()) => return self.exchange(outgoing, TOTAL_TIMEOUT, Purpose::Records).await,
                 Err(SendError::Closed { wait, why }) => (wait, why),
                 Err(error) => return Err(error),
@@ -151,7 +152,7 @@ impl Transport {
     /// Asks for a token once, now or not at all, by a caller whose [`turn`](Self::turn) it is. The
     /// answer has to be there within `timeout`.
     pub async fn send_at_once(&self, outgoing: Outgoing, timeout: Duration) -> Result<Incoming, SendError> {
-        self.pace.admission().await?;
+        self.pace.admission(&outgoing.lane).await?;
         self.exchange(outgoing, timeout, Purpose::Token).await
     }
 
@@ -167,7 +168,8 @@ impl Transport {
             return Err(PaymentError::Unsent("a cassette moves no money".to_owned()));
         };
         let _turn = self.turn().await;
-        self.pace.admission().await?;
+        let lane = Lane::of_payments();
+        self.pace.admission(&lane).await?;
         gate().await.map_err(PaymentError::Unsent)?;
         let sent_at = self.count();
         let incoming = network.send_once(outgoing, sent_at, timeout).await.map_err(|error| {
@@ -179,7 +181,7 @@ impl Transport {
         })?;
         if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
             // the answer counts for more than the pause
-            let _ = self.close_for(wait).await;
+            let _ = self.close_for(&lane, wait).await;
         }
         Ok(incoming)
     }
@@ -189,9 +191,9 @@ impl Transport {
         self.pace.turn().await
     }
 
-    /// Lets nobody send anything for `wait`.
-    pub async fn close_for(&self, wait: Duration) -> Result<(), SharedError> {
-        self.pace.close_for(wait).await
+    /// Lets nobody send anything of `lane` for `wait`.
+    pub async fn close_for(&self, lane: &Lane, wait: Duration) -> Result<(), SharedError> {
+        self.pace.close_for(lane, wait).await
     }
 
     /// That no request may be sent before `wait` is over.
@@ -225,6 +227,7 @@ impl Transport {
         purpose: Purpose,
     ) -> Result<Incoming, SendError> {
         let sent_at = self.count();
+        let lane = outgoing.lane.clone();
         let (seen, begun) = (self.tap.as_ref().map(|_| outgoing.clone()), Instant::now());
         let incoming = match &self.answerer {
             Answerer::Provider(network) => {
@@ -240,7 +243,7 @@ impl Transport {
             self.show(&**tap, &outgoing, &incoming, begun.elapsed(), purpose);
         }
         if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
-            self.close_for(wait).await.map_err(|error| SendError::Unsent(error.into()))?;
+            self.close_for(&lane, wait).await.map_err(|error| SendError::Unsent(error.into()))?;
         }
         Ok(incoming)
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::right::{OneOrMore, Ordered, Right};
 use crate::manifest::{
-    Action, Answers, Auth, CodeAlgorithm, CodeEncoding, Statuses, TimestampManifest, Tls, Wait,
+    Action, Answers, Auth, CodeAlgorithm, CodeEncoding, LimitScope, Statuses, TimestampManifest, Tls, Wait,
 };
 use crate::period::Period;
 use crate::secret::Secret;
@@ -86,6 +86,9 @@ pub struct Limits {
     /// How many requests fit into any stretch of time so long, such as `1000/d`, counted over all
     /// instances and restarts. All budgets hold together.
     pub budgets: Vec<Rate>,
+    /// Which requests have to wait where an answer says that there were enough of them; `partition` if
+    /// not given.
+    pub scope: LimitScope,
 }
 
 /// So many in a length of time: `5/s`, `60/m`, `1000/d`, `4/6h`.

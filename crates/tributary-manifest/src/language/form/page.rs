@@ -36,9 +36,9 @@ pub struct Page {
     /// How many records a page holds: `{ limit: 100 }` asks for it by the parameter `limit`; a number alone
     /// is the API's own size.
     pub size: Option<Size>,
-    /// What shows that a page was the last one: `short` (fewer records than `size`, of an API that never
-    /// shortens a page), `empty`, or jq on the answer that is true there. A cursor or URL that is absent
-    /// always ends.
+    /// What shows that a page was the last one: `short` (fewer records than `size`, and `more`, or another
+    /// page that is empty, says so, too), `empty`, or jq on the answer that is true there. A cursor or URL
+    /// that is absent always ends.
     pub ends: Option<String>,
     /// jq on the answer: true where it says that there is another page, else false; not asked if not given.
     pub more: Option<String>,
@@ -62,7 +62,8 @@ pub enum Param {
 pub enum Elsewhere {
     /// The name of a header.
     Header(String),
-    /// The name of a member of what is posted.
+    /// The name of a member of what is posted; of one that is within others, the path, such as
+    /// `variables.after`.
     Body(String),
 }
 

@@ -37,8 +37,8 @@ pub struct Stream {
     /// jq on the answer: the list of its rows. What is no list is an error; write `.items // []` where the
     /// API leaves an empty one out, with `list_when`.
     pub rows: Option<String>,
-    /// jq on the answer, where the API leaves an empty list out: whether it is an answer that lists rows,
-    /// perhaps none. Any other is an error.
+    /// jq on the answer: whether it is one that lists rows, perhaps none, or holds the `row`. Any other is an
+    /// error. Without it, an answer has to hold the list in which `rows` looks.
     pub list_when: Option<String>,
     /// jq on the answer, instead of `rows`: its only row.
     pub row: Option<String>,

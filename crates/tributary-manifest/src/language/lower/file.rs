@@ -41,6 +41,7 @@ pub fn limits(section: &mut Section<'_>, api: &Api) -> RateLimit {
         burst: api.limits.burst.unwrap_or(default.burst),
         concurrency: api.limits.at_once,
         budgets: budgets.collect(),
+        scope: api.limits.scope,
     }
 }
 

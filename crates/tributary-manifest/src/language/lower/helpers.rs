@@ -13,6 +13,9 @@ def _object($field; f): _one($field; f)
   | if type == "object" then . else error("\($field): yields \(if . == null then "null" else type end), and not an object") end;
 def _part($field; f): [f] | if length == 1 then .[0] else null end
   | if type == "string" and . != "" then . elif type == "number" then tostring else error("\($field) is missing") end;
+def _minor: tostring as $written
+  | if $written | contains(".") and (endswith(".0") | not) and (contains("e") or contains("E") | not)
+    then error("\($written) is no number of minor units: major units are written so (`decimal`)") else shifted(0) end;
 def _code: (.currency | split("/")[0]) as $code
   | if (try ($code | umn) catch null) == .currency then $code
     else error("currency: \(.currency) is not what the provider counts in") end;

@@ -37,7 +37,7 @@ pub fn money(
     let form = section.need(field, form, what)?;
     let amount = match (&form.decimal, &form.minor) {
         (Some(decimal), None) => value::text(decimal).map(|written| (written, "minor_units($_code)")),
-        (None, Some(minor)) => value::text(minor).map(|written| (written, "shifted(0)")),
+        (None, Some(minor)) => value::text(minor).map(|written| (written, "_minor")),
         _ => Err("give one of `decimal` and `minor`".to_owned()),
     };
     match (amount, value::text(&form.currency)) {

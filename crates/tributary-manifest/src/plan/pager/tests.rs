@@ -63,12 +63,44 @@ fn pair(name: &str, value: &str) -> (String, String) {
 }
 
 #[test]
-fn pages_are_counted_until_one_is_short() {
+fn pages_are_counted_until_one_is_empty_or_short_and_said_to_be_the_last() {
     let pager = page(PageEnd::ShortPage);
     assert_eq!(asked(&pager, None)[1..], [pair("limit", "2"), pair("page", "1")]);
     assert_eq!(after(&pager, &walk(None, None), &facts(2, "a", None)), Ok(Step::Go(Token::Number(2))));
     assert_eq!(asked(&pager, Some(Token::Number(2)))[2], pair("page", "2"));
-    assert_eq!(after(&pager, &walk(Some(Token::Number(2)), Some("a")), &facts(1, "b", None)), Ok(Step::End));
+    let second = walk(Some(Token::Number(2)), Some("a"));
+    let short = facts(1, "b", None);
+    assert_eq!(after(&pager, &second, &short), Ok(Step::Go(Token::Number(3))), "an API may cap its pages");
+    assert_eq!(after(&pager, &second, &facts(0, "b", None)), Ok(Step::End));
+    assert_eq!(after(&pager, &second, &PageFacts { more: Some(false), ..short }), Ok(Step::End));
+    let full = PageFacts { more: Some(false), ..facts(2, "b", None) };
+    assert_eq!(after(&pager, &second, &full), Ok(Step::Go(Token::Number(3))));
+}
+
+#[test]
+fn where_a_next_page_is_named_a_short_or_empty_one_is_not_the_end() {
+    let of = |stop| Pager { stop, size: size(2), ..cursor(Bound::Exclusive, CursorPlace::Query) };
+    let (first, go) = (walk(None, None), Ok(Step::Go(Token::Text("n".into()))));
+    for stop in [PageEnd::ShortPage, PageEnd::EmptyPage] {
+        let pager = of(stop);
+        assert_eq!(after(&pager, &first, &facts(1, "a", Some("n"))), go);
+        assert_eq!(after(&pager, &first, &facts(0, "", Some("n"))), go);
+        assert_eq!(after(&pager, &first, &facts(0, "", None)), Ok(Step::End));
+    }
+    let after_empty = walk(Some(Token::Text("m".into())), Some(""));
+    let stays = walk(Some(Token::Text("n".into())), Some("a"));
+    for walk in [after_empty, stays] {
+        assert_eq!(after(&of(PageEnd::EmptyPage), &walk, &facts(0, "", Some("n"))), Ok(Step::End));
+    }
+}
+
+#[test]
+fn a_link_to_a_next_page_that_nobody_follows_is_an_error() {
+    let mut headers = HeaderMap::new();
+    headers.insert("link", HeaderValue::from_static("</x?page=2>; rel=\"next\""));
+    let single = pager(PagerKind::Single, PageEnd::NoNext, None);
+    let error = single.next(&walk(None, None), &facts(2, "a", None), &headers, &url()).unwrap_err();
+    assert!(error.starts_with("paging: is missing"), "{error}");
 }
 
 #[test]
@@ -124,7 +156,7 @@ fn no_walk_ends_where_the_answer_says_that_there_is_more() {
     for pager in
         [page(PageEnd::ShortPage), keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros)]
     {
-        let error = after(&pager, &walk(None, None), &more(facts(1, "a", None))).unwrap_err();
+        let error = after(&pager, &walk(None, None), &more(facts(0, "a", None))).unwrap_err();
         assert!(error.contains("paging.stop"), "{error}");
     }
     let told = more(facts(1, "a", Some("n")));
@@ -217,4 +249,28 @@ fn more_records_of_one_time_than_fit_on_a_page_are_an_error_and_not_an_end() {
 fn a_cursor_of_another_kind_of_pages_is_refused() {
     let mut request = Request::get("/x".to_owned(), vec![]);
     assert!(page(PageEnd::ShortPage).apply(Some(&Token::Text("x".into())), &mut request).is_err());
+}
+
+#[test]
+fn a_cursor_goes_to_where_it_belongs_within_a_body() {
+    let Pager { stop, .. } = cursor(Bound::Exclusive, CursorPlace::Body);
+    let next = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
+    let kind = PagerKind::Cursor {
+        param: "variables.page.after".to_owned(),
+        place: CursorPlace::Body,
+        next,
+        bound: Bound::Exclusive,
+    };
+    let pager = pager(kind, stop, None);
+    let body = |body: &str| {
+        let mut request = Request::get("/graphql".to_owned(), vec![]);
+        request.body = Some(body.as_bytes().to_vec());
+        let applied = pager.apply(Some(&Token::Text("x".into())), &mut request);
+        applied.map(|()| String::from_utf8(request.body.unwrap()).unwrap())
+    };
+    assert_eq!(
+        body(r#"{"query":"q","variables":{"first":2}}"#).unwrap(),
+        r#"{"query":"q","variables":{"first":2,"page":{"after":"x"}}}"#
+    );
+    assert!(body(r#"{"variables":[]}"#).unwrap_err().contains("request.body"));
 }

@@ -27,14 +27,14 @@ fn asked(window: &Window, walk: &Walk) -> Vec<String> {
 }
 
 fn newest(window: &Window, newest: &str, now: &str) -> Walk {
-    Walk { newest: Some(at(newest)), ..window.open(None, at(now)) }
+    Walk { newest: Some(at(newest)), ..window.open(None, None, at(now)) }
 }
 
 #[test]
 fn the_first_window_begins_as_far_back_as_the_api_answers() {
     let window = window(None);
     assert_eq!(
-        asked(&window, &window.open(None, at("2026-07-01T00:00:00Z"))),
+        asked(&window, &window.open(None, None, at("2026-07-01T00:00:00Z"))),
         ["since=2026-01-02T00:00:00.000Z"]
     );
 }
@@ -42,14 +42,14 @@ fn the_first_window_begins_as_far_back_as_the_api_answers() {
 #[test]
 fn later_windows_ask_again_for_the_lookback_in_utc_and_never_round_up() {
     let window = window(None);
-    let walk = window.open(Some(at("2026-03-01T14:00:00.1239999+02:00")), at("2026-03-02T00:00:00Z"));
+    let walk = window.open(Some(at("2026-03-01T14:00:00.1239999+02:00")), None, at("2026-03-02T00:00:00Z"));
     assert_eq!(asked(&window, &walk), ["since=2026-03-01T11:00:00.123Z"]);
 }
 
 #[test]
 fn an_account_that_was_quiet_for_longer_than_the_api_goes_back_can_still_be_asked_for() {
     let window = window(None);
-    let walk = window.open(Some(at("2025-01-01T00:00:00Z")), at("2026-07-01T00:00:00Z"));
+    let walk = window.open(Some(at("2025-01-01T00:00:00Z")), None, at("2026-07-01T00:00:00Z"));
     assert_eq!(asked(&window, &walk), ["since=2026-01-02T00:00:00.000Z"]);
 }
 
@@ -61,7 +61,7 @@ fn the_watermark_follows_instants_never_goes_back_and_never_passes_the_question(
     assert_eq!(window.close(Some(earlier), &walk), Some(later));
     let walk = newest(&window, "2026-03-01T23:30:00+02:00", "2026-03-02T00:00:00Z");
     assert_eq!(window.close(Some(later), &walk), Some(later), "it never goes back");
-    let empty = window.open(None, at("2026-03-02T00:00:00Z"));
+    let empty = window.open(None, None, at("2026-03-02T00:00:00Z"));
     assert_eq!((window.close(Some(later), &empty), window.close(None, &empty)), (Some(later), None));
     let walk = newest(&window, "2099-01-01T00:00:00Z", "2026-03-02T00:00:00Z");
     assert_eq!(window.close(None, &walk), Some(at("2026-03-02T00:00:00Z")));
@@ -71,7 +71,7 @@ fn the_watermark_follows_instants_never_goes_back_and_never_passes_the_question(
 fn where_the_api_takes_an_end_the_watermark_is_the_end_and_what_may_be_incomplete_stays_out() {
     let mut window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Millis)));
     window.settle = TimeDelta::minutes(5);
-    let walk = window.open(None, at("2026-03-02T00:00:00Z"));
+    let walk = window.open(None, None, at("2026-03-02T00:00:00Z"));
     assert_eq!(asked(&window, &walk)[1], "to=2026-03-01T23:55:00.000Z");
     assert_eq!(window.close(None, &walk), Some(at("2026-03-01T23:55:00Z")));
 }
@@ -86,13 +86,13 @@ fn whichever_limits_are_excluded_no_instant_falls_between_two_windows() {
         let mut window = window(Some(edge("to", Bound::Exclusive, format)));
         window.from = edge("from", Bound::Exclusive, format);
         let cut = at("2026-03-01T12:00:00.1235Z");
-        let mut walk = window.open(None, cut);
+        let mut walk = window.open(None, None, cut);
         assert_eq!(asked(&window, &walk)[1], format!("to={to}"), "{format:?}: includes the cut");
         walk.from = Some(cut);
         assert_eq!(asked(&window, &walk)[0], format!("from={from}"), "{format:?}: includes the cut");
     }
     let window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Date)));
-    let walk = window.open(None, at("2026-03-01T12:00:00Z"));
+    let walk = window.open(None, None, at("2026-03-01T12:00:00Z"));
     assert_eq!(asked(&window, &walk)[1], "to=2026-03-01", "the day is included to its end");
 }
 
@@ -102,7 +102,7 @@ fn a_long_stretch_is_asked_for_step_by_step_and_each_step_counts() {
     window.start = TimeDelta::days(10);
     window.step = Some(TimeDelta::days(4));
     let now = at("2026-03-11T00:00:00Z");
-    let mut walk = window.open(None, now);
+    let mut walk = window.open(None, None, now);
     let mut ends = vec![window.close(None, &walk).unwrap()];
     while let Some(next) = window.next(&walk) {
         assert_eq!(next.from, walk.until, "windows touch");
@@ -187,7 +187,7 @@ proptest::proptest! {
         let now_us = if whole_seconds { now_us / 86_400_000_000 * 86_400_000_000 } else { now_us };
         let now = DateTime::from_timestamp_micros(now_us).unwrap();
 
-        let first = window.open(None, now);
+        let first = window.open(None, None, now);
         let (begin, end) = (now - window.start, (now - window.settle).max(now - window.start));
         let (mut walk, mut windows) = (first.clone(), 0);
         let [_, _, mut covered, _] = sent(&window, &first);
@@ -221,7 +221,7 @@ proptest::proptest! {
 fn seven_days_are_seven_days_to_the_millisecond() {
     let mut window = window(Some(edge("to", Bound::Inclusive, TimeFormat::Millis)));
     window.step = Some(TimeDelta::days(7));
-    let walk = window.open(None, at("2026-07-01T12:34:56.789012Z"));
+    let walk = window.open(None, None, at("2026-07-01T12:34:56.789012Z"));
     let [lower, upper, ..] = sent(&window, &walk);
     assert!(upper - lower <= TimeDelta::days(7), "{:?}", asked(&window, &walk));
 }
@@ -232,7 +232,7 @@ fn a_lookback_longer_than_a_step_is_asked_for_in_several_windows() {
     window.from = edge("from", Bound::Inclusive, TimeFormat::Date);
     (window.step, window.lookback) = (Some(TimeDelta::days(7)), TimeDelta::days(30));
     let watermark = at("2026-06-30T00:00:00Z");
-    let mut walk = window.open(Some(watermark), at("2026-07-01T00:00:00Z"));
+    let mut walk = window.open(Some(watermark), None, at("2026-07-01T00:00:00Z"));
     let (mut asked_for, mut reached) =
         (vec![asked(&window, &walk).join(" ")], window.close(Some(watermark), &walk));
     while let Some(next) = window.next(&walk) {

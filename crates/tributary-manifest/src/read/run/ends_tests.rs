@@ -181,3 +181,85 @@ async fn a_next_page_that_no_request_could_name_is_an_error_and_is_not_kept() {
     let error = refused(&fake, &by_cursor(".next", "")).await;
     assert!(error.contains("paging.next") && error.contains("20000 bytes"), "{error}");
 }
+
+/// 250 rows by the parameter `skip`; no answer has more than `cap` of them, and `cut` leaves one out of the
+/// second page.
+async fn capped(cap: usize, cut: bool, fetched_at: bool) -> Fake {
+    Fake::start(move |n, received| {
+        let from: usize = received.query.get("skip").map_or(0, |skip| skip.parse().unwrap());
+        let end = 250.min(from + cap - usize::from(cut && from > 0 && from < 150));
+        let rows = (from.min(end)..end).map(row).map(|mut row| {
+            if fetched_at {
+                row["fetched"] = json!(n);
+            }
+            row
+        });
+        fake::json(json!({"items": rows.collect::<Vec<_>>()}))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_short_page_is_the_end_only_where_something_else_says_so() {
+    let lines = feed("kind: offset, param: skip, size: { param: limit, value: 100 }, stop: short_page");
+    for (cap, cut) in [(50, false), (100, true), (100, false), (7, true)] {
+        let fake = capped(cap, cut, false).await;
+        let mut memory = Memory::default();
+        connection(&fake.url, &lines).run(&mut memory).await.unwrap();
+        let mut ids = ids(&memory);
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 250, "at most {cap} a page");
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_ignores_the_number_of_the_page_is_noticed_whatever_else_changes_in_its_answers() {
+    let fake = Fake::start(|n, _| {
+        let rows: Vec<Value> = (0..50)
+            .map(|number| json!({"id": number.to_string(), "at": "2026-03-01T12:00:00Z", "fetched": n}))
+            .collect();
+        fake::json(json!({"items": rows}))
+    })
+    .await;
+    let error =
+        refused(&fake, &feed("kind: page, param: page, first: 1, size: { value: 50 }, stop: short_page"))
+            .await;
+    assert!(error.contains("paging.param"), "{error}");
+    assert_eq!(fake.received().len(), 2);
+}
+
+#[tokio::test]
+async fn a_feed_that_begins_with_the_oldest_does_not_end_with_them() {
+    let fake = bank(|received| {
+        let page: usize = received.query["page"].parse().unwrap();
+        let day = |n: usize| {
+            format!(
+                "{}T12:00:00Z",
+                chrono::NaiveDate::from_ymd_opt(2026, 3, 1).unwrap() + chrono::TimeDelta::days(n as i64)
+            )
+        };
+        let rows: Vec<Value> =
+            (2 * page..6.min(2 * page + 2)).map(|n| json!({"id": n.to_string(), "at": day(n)})).collect();
+        fake::json(json!({"items": rows}))
+    })
+    .await;
+    let lines = r#"
+    request: { path: /feed }
+    records: .items[]
+    paging: { kind: page, param: page, first: 0, size: { value: 2 }, stop: empty_page }
+    incremental: { kind: descending_feed, cursor: .at, lookback: 1h, start: 3650d }
+"#;
+    let mut memory = Memory::default();
+    connection(&fake.url, lines).run(&mut memory).await.unwrap();
+    let error = failure(connection(&fake.url, lines).run(&mut memory).await);
+    assert!(error.contains("newest first"), "{error}");
+}
+
+#[tokio::test]
+async fn a_time_of_another_type_is_an_error_that_names_its_field() {
+    let fake = bank(|_| fake::json(json!({"items": [{"id": "1", "at": 1772366400}]}))).await;
+    let error =
+        refused(&fake, &feed("kind: offset, param: skip, size: { value: 50 }, stop: empty_page")).await;
+    assert!(error.contains("incremental.cursor") && error.contains("yields a number"), "{error}");
+}

@@ -356,6 +356,7 @@ async fn a_cursor_that_is_no_time_stops_its_partition_instead_of_skipping() {
     let mut sink = Memory::default();
     sink.cursors.insert(("feed".to_owned(), "wa".to_owned()), json!(17));
     let failures = failures(connection(&fake.url).run(&mut sink).await.unwrap_err());
-    assert_eq!(failures, ["feed (wa): the stored cursor cannot be read: 17"]);
+    assert_eq!(failures.len(), 1);
+    assert!(failures[0].starts_with("feed (wa): the stored cursor cannot be read (17);"), "{failures:?}");
     assert!(fake.received().iter().all(|received| received.path != "/wallets/wa/feed"));
 }

@@ -21,11 +21,15 @@ pub(super) fn connection(url: &str, lines: &str) -> CompiledProvider {
     connection_of(url, &format!("  - name: feed\n    resource: transactions\n    map: {MAP}\n{lines}"))
 }
 
-const MAP: &str = r#"'{ id: (.id // $identity), createdAt: "2026-01-01T00:00:00Z", type: "PAYIN", status: (.status // "SUCCEEDED"), currency: "EUR/2", amount: "1" }'"#;
+pub(super) const MAP: &str = r#"'{ id: (.id // $identity), createdAt: "2026-01-01T00:00:00Z", type: "PAYIN", status: (.status // "SUCCEEDED"), currency: "EUR/2", amount: "1" }'"#;
 
-fn connection_of(url: &str, streams: &str) -> CompiledProvider {
+pub(super) fn connection_of(url: &str, streams: &str) -> CompiledProvider {
+    connection_with(url, "per_second: 1000", streams)
+}
+
+pub(super) fn connection_with(url: &str, limits: &str, streams: &str) -> CompiledProvider {
     let yaml = format!(
-        "base_url: {url}\nauth: {{ bearer: token }}\nrate_limit: {{ per_second: 1000 }}\nretry: {{ attempts: 1 }}\nevery: 1m\nstreams:\n{streams}"
+        "base_url: {url}\nauth: {{ bearer: token }}\nrate_limit: {{ {limits} }}\nretry: {{ attempts: 1 }}\nevery: 1m\nstreams:\n{streams}"
     );
     let manifest = serde_saphyr::from_str(&yaml).unwrap_or_else(|error| panic!("{error}\n{yaml}"));
     CompiledProvider::new(&ProviderName::try_from("bank".to_owned()).unwrap(), &manifest).unwrap()
@@ -36,7 +40,7 @@ pub(super) async fn bank(answer: impl Fn(&Received) -> Response + Send + Sync + 
     Fake::start(move |_, received| answer(received)).await
 }
 
-fn minutes_ago(minutes: i64) -> String {
+pub(super) fn minutes_ago(minutes: i64) -> String {
     (Utc::now() - TimeDelta::minutes(minutes)).to_rfc3339_opts(chrono::SecondsFormat::Micros, true)
 }
 
@@ -58,9 +62,9 @@ pub(super) fn failure<T: std::fmt::Debug>(result: Result<T, RunError<Infallible>
 }
 
 /// Commits so many pages, and fails from then on: a process that is killed.
-struct Killed<'a> {
-    memory: &'a mut Memory,
-    pages: usize,
+pub(super) struct Killed<'a> {
+    pub(super) memory: &'a mut Memory,
+    pub(super) pages: usize,
 }
 
 impl PageSink for Killed<'_> {
@@ -100,7 +104,7 @@ impl PageSink for Killed<'_> {
     }
 }
 
-const CURSOR: &str = r#"
+pub(super) const CURSOR: &str = r#"
     request: { path: /feed }
     records: .items[]
     paging: { kind: cursor, param: after, next: { body: .next }, bound: exclusive, stop: no_next }
@@ -297,8 +301,10 @@ const WEAK: &str = r#"
 async fn records_without_ids_are_counted_and_a_pending_one_that_vanishes_is_cancelled() {
     let coffee = json!({"date": "2026-03-01", "amount": "3.20"});
     let pending = json!({"date": "2026-03-02", "amount": "9.00", "status": "PENDING"});
+    let booked = json!([coffee, coffee, {"id": "own", "date": "2026-03-01", "amount": "3.20"}, {"id": "booked", "date": "2026-03-02", "amount": "9.00"}]);
     let answers = Arc::new(Mutex::new(vec![
-        json!([coffee, coffee, {"id": "own", "date": "2026-03-01", "amount": "3.20"}, {"id": "booked", "date": "2026-03-02", "amount": "9.00"}]),
+        booked.clone(),
+        booked,
         json!([coffee, pending, coffee, {"id": "own", "date": "2026-03-01", "amount": "3.20"}]),
     ]));
     let fake = bank(move |_| fake::json(answers.lock().unwrap().pop().unwrap())).await;
@@ -307,6 +313,8 @@ async fn records_without_ids_are_counted_and_a_pending_one_that_vanishes_is_canc
     connection.run(&mut memory).await.unwrap();
     let first = ids(&memory);
     assert_eq!(first.iter().collect::<HashSet<_>>().len(), 4, "two equal purchases are two: {first:?}");
+    let report = connection.run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::Missed, 1)].into());
     let report = connection.run(&mut memory).await.unwrap();
     assert_eq!(report.warnings, [(Warning::Vanished, 1)].into());
     let second = ids(&memory)[4..].to_vec();
