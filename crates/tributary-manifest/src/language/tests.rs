@@ -341,7 +341,9 @@ fn what_a_limit_closes_is_said_by_its_scope() {
     assert_eq!(scope("limits: { scope: provider }\n"), Ok(LimitScope::Provider));
     let error = scope("limits: { scope: account }\n").unwrap_err();
     assert!(
-        error.contains("line 5, column 18: limits.scope: write partition, endpoint, provider"),
+        error.contains(
+            "line 5, column 18: limits.scope: is a text: write partition, or endpoint, or provider"
+        ),
         "{error}"
     );
 }
