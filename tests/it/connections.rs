@@ -241,7 +241,10 @@ rate_limit: { per_second: 1000, burst: 50, budgets: [{ requests: 5, per: 1s }, {
 async fn a_pause_that_the_provider_asks_for_holds_for_other_instances_and_after_a_restart() {
     let app = TestApp::new().await;
     let bank = Strict::closed("7200").await;
-    for fields in ["\nauth: none", "\nauth: none\nrate_limit: { budgets: [{ requests: 100, per: 1m }] }"] {
+    for fields in [
+        "\nauth: none\nrate_limit: { scope: provider }",
+        "\nauth: none\nrate_limit: { scope: provider, budgets: [{ requests: 100, per: 1m }] }",
+    ] {
         let (instance, _) = instance(&app, &bank.url, fields, 2).await;
         let error = run(&instance).await.unwrap_err();
         assert!(error.contains("no request before") && error.contains("the provider asked"), "{error}");
