@@ -3,7 +3,7 @@
 - an order from an account to itself: 400. JSON Schema cannot say that two members differ.
 - a transfer to what is no account of the company, or a payout to what is no recipient: 400, where the id is
   that of something else. Which ids are which is not in the schema.
-- text with a NUL within the metadata of an order: 400. The schema lets any JSON in there, at any depth.
+- a NUL in a key or value of the metadata of an order: 400. The description of a map says nothing of its keys.
 - the balances of an account that is not there: 503, on purpose, since it may come back (docs/operations.md).
 
 They are turned into questions about what is there. Half of the other orders are, too: made-up ids are those of nothing.
