@@ -24,7 +24,12 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 27] = [
+const ABOUT_SEVERAL: [(&str, &str); 29] = [
+    (
+        "from closed_lanes where closed_until > clock_timestamp",
+        "what is closed is listed for all providers, for an operator",
+    ),
+    ("select from changes", "whether the queue of all is empty, before its files are released"),
     (
         "from quarantine where id > $1 and key_id is distinct from $2",
         "what is encrypted anew is so for all providers, by who may",

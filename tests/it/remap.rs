@@ -237,7 +237,10 @@ async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
     setup.upstream.set("/statement", json!([coffee, pending, coffee]));
     puller(".amount").sync_now(&request, &CancellationToken::new()).await.unwrap();
     setup.upstream.set("/statement", json!([coffee, coffee]));
-    puller(".amount").sync_now(&request, &CancellationToken::new()).await.unwrap();
+    // one absence is no proof
+    for _ in 0..2 {
+        puller(".amount").sync_now(&request, &CancellationToken::new()).await.unwrap();
+    }
     let states = |coffee: &str, pending: &str| {
         vec![
             ("CANCELLED".to_owned(), pending.to_owned()),
@@ -250,7 +253,7 @@ async fn equal_records_stay_two_and_one_that_vanished_stays_cancelled() {
     let outcome = puller(".amount + \"00\"").remap(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(outcome, RemapOutcome::Done(Remapped { quarantined: 0, .. })), "{outcome:?}");
     assert_eq!(setup.states().await, states("300", "900"));
-    assert_eq!(setup.upstream.asked("/statement"), 2);
+    assert_eq!(setup.upstream.asked("/statement"), 3);
 }
 
 #[tokio::test]
