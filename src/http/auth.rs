@@ -60,7 +60,7 @@ fn shown(parts: &Parts, state: &SharedState) -> Result<Shown, ApiError> {
     let Some(key) = bearer(parts) else { return Err(stranger(parts, state, "no key", None)) };
     let digest = ApiKeyDigest::of(key);
     let known =
-        state.limits.known(&digest).or_else(|| Some(learn(&digest, file_key(state, &digest)?, state)));
+        state.limits.known(&digest).or_else(|| Some(state.limits.learn(&digest, file_key(state, &digest)?)));
     if let Some(known) = &known {
         known.all.take()?;
     }
@@ -109,7 +109,7 @@ async fn look_up(
     if let Some(known) = known.filter(|known| known.caller.is(&caller)) {
         return Ok(known);
     }
-    let known = learn(digest, caller, state);
+    let known = limits.learn(digest, caller);
     known.all.take()?;
     Ok(known)
 }
@@ -119,12 +119,6 @@ impl Caller {
     pub fn is(&self, other: &Self) -> bool {
         self.provider == other.provider && self.scope == other.scope && self.key == other.key
     }
-}
-
-/// Keeps whose key it is, with new buckets.
-fn learn(digest: &ApiKeyDigest, caller: Caller, state: &SharedState) -> Arc<KnownKey> {
-    let limits = (caller.served.limit, caller.served.payment_limit);
-    state.limits.learn(digest, caller, limits)
 }
 
 /// The answer to whoever shows no key of ours.
@@ -256,6 +250,7 @@ impl PageReader {
         Ok(Self { known, opener: None })
     }
 
+    /// Whose key it is, as far as it is proven.
     pub fn caller(&self) -> &Caller {
         &self.known.caller
     }

@@ -20,7 +20,7 @@ use super::ApiError;
 use super::auth::Caller;
 use super::body::Room;
 use crate::store::{StoreError, api_keys};
-use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit};
+use tributary_domain::{ApiKeyDigest, ProviderName, RequestLimit};
 
 /// What all requests without a valid API key share.
 const UNKNOWN: RequestLimit = RequestLimit {
@@ -154,19 +154,14 @@ impl RequestLimits {
 
     /// Keeps a valid key. Its buckets are made at first sight: for all that it asks, and for payments. They are new
     /// as well where it is another caller's now.
-    pub fn learn(
-        &self,
-        key: &ApiKeyDigest,
-        caller: Caller,
-        (all, payments): (RequestLimit, PaymentLimit),
-    ) -> Arc<KnownKey> {
+    pub fn learn(&self, key: &ApiKeyDigest, caller: Caller) -> Arc<KnownKey> {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = keys.get(key).filter(|known| known.caller.is(&caller)) {
             return Arc::clone(known);
         }
         let known = Arc::new(KnownKey {
-            all: Bucket::new(all, For::Key(caller.provider.clone())),
-            payments: Bucket::new(payments.0, For::Payments(caller.provider.clone())),
+            all: Bucket::new(caller.served.limit, For::Key(caller.provider.clone())),
+            payments: Bucket::new(caller.served.payment_limit.0, For::Payments(caller.provider.clone())),
             caller,
         });
         keys.insert(key.clone(), Arc::clone(&known));
@@ -246,7 +241,7 @@ pub fn retry_after_seconds(wait: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tributary_domain::Scope;
+    use tributary_domain::{PaymentLimit, Scope};
 
     #[test]
     fn waits_are_told_in_whole_seconds_and_never_as_none() {
@@ -255,9 +250,11 @@ mod tests {
         }
     }
 
-    fn caller(provider: &str) -> Caller {
+    fn caller(provider: &str, limit: RequestLimit) -> Caller {
         let file = format!("provider: {provider}\npush: all\n");
-        let served = crate::config::Provider::parse(&file, &|_| None).unwrap().into();
+        let mut served =
+            super::super::ServedProvider::from(crate::config::Provider::parse(&file, &|_| None).unwrap());
+        (served.limit, served.payment_limit) = (limit, PaymentLimit(limit));
         let key = format!("key:{provider}").into();
         Caller { provider: provider.parse().unwrap(), served: Arc::new(served), scope: Scope::Read, key }
     }
@@ -267,14 +264,13 @@ mod tests {
         let limits = RequestLimits::default();
         let one = NonZeroU32::MIN;
         let limit = RequestLimit { per_second: one, burst: one };
-        let limit = (limit, PaymentLimit(limit));
-        let caller = || caller("acme");
+        let caller = || caller("acme", limit);
         let [a, b] = ["a", "b"].map(ApiKeyDigest::of);
-        assert!(limits.learn(&a, caller(), limit).all.take().is_ok());
+        assert!(limits.learn(&a, caller()).all.take().is_ok());
         assert!(limits.known(&a).unwrap().all.take().is_err());
-        assert!(limits.learn(&a, caller(), limit).all.take().is_err(), "it is the same bucket");
-        assert!(limits.learn(&a, caller(), limit).payments.take().is_ok(), "payments have another one");
-        assert!(limits.learn(&b, caller(), limit).all.take().is_ok());
+        assert!(limits.learn(&a, caller()).all.take().is_err(), "it is the same bucket");
+        assert!(limits.learn(&a, caller()).payments.take().is_ok(), "payments have another one");
+        assert!(limits.learn(&b, caller()).all.take().is_ok());
         limits.forget(&a);
         assert!(limits.known(&a).is_none() && limits.known(&b).is_some());
     }

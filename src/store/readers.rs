@@ -133,6 +133,7 @@ impl Shared {
 }
 
 impl Reader {
+    /// What its one statement runs on.
     pub fn connection(&mut self) -> &mut PgConnection {
         &mut self.held.connection
     }

@@ -94,7 +94,8 @@ async fn without_changes_it_rests() {
     let mut polls = 0;
     let counted = poll_fn(|context| {
         polls += 1;
-        assert!(polls < 1000, "it spins");
+        // to connect takes some 800: sqlx gives way again and again while it hashes the password
+        assert!(polls < 20_000, "it spins");
         run.as_mut().poll(context)
     });
     // the time that it is watched, not one that anything waits for

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::walk_tests::{bank, connection, failure, ids, query, watermark};
+use super::walk_tests::{CURSOR, bank, connection, failure, ids, query, watermark};
 use super::*;
 use crate::fake::{self, Fake, Memory};
 use crate::read::selection::Wanted;
@@ -15,20 +15,6 @@ use crate::read::{OpenRecord, RecordPage, Warnings};
 use tributary_domain::Resource;
 
 const LAST: u64 = 3;
-
-const PAGED: &str = r#"
-    request: { path: /feed }
-    records: .items[]
-    paging: { kind: cursor, param: after, next: { body: .next }, bound: exclusive, stop: no_next }
-    incremental:
-      kind: updated_window
-      cursor: .at
-      from: { param: since, bound: inclusive }
-      lookback: 1h
-      settle: 0s
-      start: 30d
-      order: oldest_first
-"#;
 
 /// Pages 0 to [`LAST`], of one record each, all of one name; `broken` is answered with 500. Each answer to a request
 /// for a page behind the first is counted in `answered`.
@@ -115,7 +101,7 @@ async fn the_next_page_is_read_while_one_is_handed_over_and_none_beyond_it() {
     let answered = Arc::new(Semaphore::new(0));
     let fake = paged(None, &answered).await;
     let mut sink = Waiting::new(&answered, &fake);
-    let without_ids = format!("{PAGED}    identity: {{ id: 'null', fields: '[.name]' }}\n");
+    let without_ids = format!("{CURSOR}    identity: {{ id: 'null', fields: '[.name]' }}\n");
     let without_ids = without_ids.replace("records: .items[]", "records: .items[] | del(.id)");
     connection(&fake.url, &without_ids).run(&mut sink).await.unwrap();
     assert_eq!(sink.asked, [2, 3, 4, 4]);
@@ -131,14 +117,14 @@ async fn a_page_ahead_that_fails_takes_nothing_from_the_one_before_it() {
     let answered = Arc::new(Semaphore::new(0));
     let fake = paged(Some(2), &answered).await;
     let mut sink = Waiting::new(&answered, &fake);
-    let error = connection(&fake.url, PAGED).run(&mut sink).await.unwrap_err().to_string();
+    let error = connection(&fake.url, CURSOR).run(&mut sink).await.unwrap_err().to_string();
     assert!(error.contains("500"), "{error}");
     assert_eq!(sink.asked, [2, 3], "the second page was taken when the answer to the third was there");
     assert_eq!((ids(&sink.memory).len(), watermark(&sink.memory, "")), (2, None));
 
     let mended = paged(None, &answered).await;
     let mut memory = sink.memory;
-    connection(&mended.url, PAGED).run(&mut memory).await.unwrap();
+    connection(&mended.url, CURSOR).run(&mut memory).await.unwrap();
     assert_eq!(query(&mended, "after"), ["2", "3"], "it goes on behind what was committed");
     assert_eq!(ids(&memory), ["0", "1", "2", "3"]);
 }
@@ -148,11 +134,11 @@ async fn what_was_read_ahead_of_a_page_that_cannot_be_kept_is_kept_neither() {
     let answered = Arc::new(Semaphore::new(0));
     let fake = paged(None, &answered).await;
     let mut sink = Waiting { refused: Some(1), ..Waiting::new(&answered, &fake) };
-    connection(&fake.url, PAGED).run(&mut sink).await.unwrap_err();
+    connection(&fake.url, CURSOR).run(&mut sink).await.unwrap_err();
     assert_eq!(query(&fake, "after"), ["", "1", "2"]);
     let mut memory = sink.memory;
     assert_eq!(ids(&memory).len(), 1);
-    connection(&fake.url, PAGED).run(&mut memory).await.unwrap();
+    connection(&fake.url, CURSOR).run(&mut memory).await.unwrap();
     assert_eq!(query(&fake, "after")[3..], ["1", "2", "3"]);
     assert_eq!(ids(&memory), ["0", "1", "2", "3"], "each page once");
 }
@@ -162,7 +148,7 @@ async fn of_a_sample_no_page_is_asked_for_that_nobody_looks_at() {
     let answered = Arc::new(Semaphore::new(0));
     let fake = paged(None, &answered).await;
     let mut memory = Memory::default();
-    let connection = connection(&fake.url, PAGED);
+    let connection = connection(&fake.url, CURSOR);
     let everything = connection.select([("feed".to_owned(), Wanted::Whole)]);
     connection.sample(&everything, Most { partitions: 1, pages: 2 }, &mut memory).await.unwrap();
     assert_eq!(query(&fake, "after"), ["", "1"]);
@@ -174,7 +160,7 @@ async fn a_walk_whose_page_ahead_is_lost_begins_anew_behind_the_page_before_it()
     let fake = paged(Some(1), &answered).await;
     let rule = "    errors: [{ when: { status: [500] }, do: reset_paging }]\n";
     let mut memory = Memory::default();
-    let error = failure(connection(&fake.url, &format!("{PAGED}{rule}")).run(&mut memory).await);
+    let error = failure(connection(&fake.url, &format!("{CURSOR}{rule}")).run(&mut memory).await);
     assert!(!error.is_empty());
     // 3 times anew, and the warning of each comes with the page that is read then
     assert_eq!(query(&fake, "after"), ["", "1"].repeat(4));
