@@ -5,9 +5,9 @@ import random
 import time
 
 from rig.load import Question, latency, wrk
-from rig.machine import say, setting
+from rig.machine import Failed, say, setting
 from rig.report import median
-from rig.rows import BATCH, PER_SECOND, insert, publish_once, require_published
+from rig.rows import BATCH, PER_SECOND, insert, publish_once
 from rig.tributary import Client, Serving, acme, new_key, providers
 from serving import drain_all
 from writes import CALL, bodies, push
@@ -15,6 +15,8 @@ from writes import CALL, bodies, push
 PROVIDERS = 1_000
 # rows that are written, published, drained at once
 PIECE = 100_000
+# numbers of records that nobody has
+BEYOND = 100_000_000
 TURNS, SECONDS = 3, 3
 DATABASE = "growth"
 
@@ -39,7 +41,8 @@ class OneProvider:
             postgres.psql(DATABASE, insert(first, last), *[publish_once()] * -(-PIECE // BATCH), "vacuum changes")
             if last % (10 * PIECE) == 0:
                 say(f"growth: {last:,} of {self.rows:,}")
-        require_published(postgres, DATABASE, self.rows)
+        if postgres.psql(DATABASE, "select count(*) from changes") != "0":
+            raise Failed("not all that was written was published")
 
     def random_record(self):
         """The number of a record, in pgbench's words."""
@@ -52,7 +55,7 @@ class OneProvider:
 
     def publish(self, postgres, rows):
         """Writes and publishes records beyond those that are there; gives the seconds of the publication."""
-        postgres.psql(DATABASE, insert(self.rows + 1, self.rows + rows))
+        postgres.psql(DATABASE, insert(BEYOND + 10 * self.rows + 1, BEYOND + 10 * self.rows + rows))
         begun = time.monotonic()
         postgres.psql(DATABASE, *[publish_once()] * -(-rows // BATCH))
         return time.monotonic() - begun
@@ -84,7 +87,7 @@ class ThousandProviders:
         return [bodies(own, later=call)[0] for call in range(1, max(PIECE // self.own, 1) + 1)]
 
     def publish(self, postgres, rows, first=None):
-        first = first or self.rows + 1
+        first = first or BEYOND + 10 * self.rows + 1
         postgres.psql(DATABASE, insert(first, first + rows - 1).replace("'acme'", f"'p' || n % {PROVIDERS}"))
         begun = time.monotonic()
         postgres.psql(DATABASE, f"""select count(publish('p' || n, 'transactions', {PER_SECOND}, {BATCH},
@@ -132,7 +135,7 @@ def measure_one(postgres, feed):
     server = Serving(url, folder=folder)
     reads, writes = (new_key(url, scope, feed.name, folder) for scope in ("connector", "ingest"))
     told = pages(postgres, feed, server.port, reads)
-    told["all versions of one record, by SQL, µs"] = story(postgres, feed)
+    told["all versions of one record (SQL alone), µs"] = story(postgres, feed)
     last = min(PIECE, feed.far_page * 100 - 1)
     client, begun = Client(server.port, reads), time.monotonic()
     taken, _ = drain_all(client, at_entry(postgres, feed.name, last))
@@ -149,15 +152,17 @@ def measure_one(postgres, feed):
 
 def measure(postgres, template, rows, report):
     """Prints a table: each size, and its ratio to the first."""
-    sizes = [OneProvider(rows), OneProvider(rows * setting("GROWTH", 20), there=rows + PIECE), ThousandProviders(rows)]
+    sizes = [OneProvider(rows), OneProvider(rows * setting("GROWTH", 20), there=rows), ThousandProviders(rows)]
     told = {}
     for feed in sizes:
         if not getattr(feed, "there", 0):
             postgres.create(DATABASE, template)
-        say(f"growth: {feed.called}")
+        say(f"growth: {feed.called}: writing")
         feed.fill(postgres)
+        say(f"growth: {feed.called}: asking")
         told[feed.called] = measure_one(postgres, feed)
-        for name, value in told[feed.called].items():
-            report.add(f"growth, {feed.called}: {name}", "", feed.rows, value,
-                       f"{value / told[sizes[0].called][name]:.2f} × {sizes[0].called}")
+        for measure, value in told[feed.called].items():
+            name, unit = measure.split(", ")
+            report.add(f"{feed.called}: {name}", unit, feed.rows, value,
+                       f"{value / told[sizes[0].called][measure]:.2f} × {sizes[0].called}")
     postgres.drop(DATABASE)
