@@ -126,6 +126,23 @@ create index payment_attempts_reference_idx on payment_attempts (provider, provi
   where provider_reference is not null;
 create index payment_attempts_record_idx on payment_attempts (provider, record_id) where record_id is not null;
 
+-- The steps that go before the request that moves the money (a quote, a draft), of each attempt. That one is asked
+-- for is durable before its first byte; what it gave never changes, and later requests take it from here.
+create table payment_steps (
+  order_id uuid not null,
+  attempt integer not null,
+  name text not null constraint payment_steps_named check (name <> ''),
+  provider text not null,
+  -- how often it was, perhaps, asked for
+  tries integer not null default 1 constraint payment_steps_tries_counted check (tries > 0),
+  asked_at timestamptz not null default clock_timestamp(),
+  -- a text or a number
+  gave jsonb constraint payment_steps_gave_scalar check (jsonb_typeof(gave) in ('string', 'number')),
+  gave_at timestamptz,
+  constraint payment_steps_pkey primary key (order_id, attempt, name),
+  constraint payment_steps_gave_at check ((gave is null) = (gave_at is null))
+);
+
 -- Which secret the provider keys are made with, the latest last: its fingerprint, never the secret.
 create table payment_secrets (
   number integer constraint payment_secrets_pkey primary key
@@ -171,6 +188,21 @@ create index unmatched_records_seq_idx on unmatched_records (provider, seq);
 create trigger payment_attempts_append_only before update or delete on payment_attempts
   for each row execute function refuse_change();
 create trigger payment_attempts_no_truncate before truncate on payment_attempts
+  for each statement execute function refuse_change();
+create function freeze_payment_step() returns trigger
+language plpgsql as $$
+begin
+  if old.gave is not null then
+    raise exception 'what a step gave never changes'
+      using errcode = 'integrity_constraint_violation', constraint = 'payment_steps_frozen';
+  end if;
+  return new;
+end $$;
+create trigger payment_steps_freeze before update on payment_steps
+  for each row execute function freeze_payment_step();
+create trigger payment_steps_kept before delete on payment_steps
+  for each row execute function refuse_change();
+create trigger payment_steps_no_truncate before truncate on payment_steps
   for each statement execute function refuse_change();
 create trigger payment_orders_kept before delete on payment_orders
   for each row execute function refuse_change();

@@ -176,3 +176,14 @@ begin
 end $$;
 create trigger payment_approvals_audit after insert on payment_approvals
   for each row execute function audit_payment_approval();
+
+create function audit_payment_step() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  insert into payment_audit (order_id, provider, actor, what, after)
+  values (new.order_id, new.provider, payment_actor(), 'a step gave what it is for',
+          jsonb_build_object('attempt', new.attempt, 'step', new.name, 'gave', new.gave));
+  return null;
+end $$;
+create trigger payment_steps_audit after update of gave on payment_steps
+  for each row when (old.gave is null and new.gave is not null) execute function audit_payment_step();

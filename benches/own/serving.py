@@ -4,7 +4,7 @@ import time
 
 from rig.machine import ROOT, Failed, Process, free_port, say
 from rig.report import median, median_ratio
-from rig.rows import fill_backlog, publish_all, published_in_time
+from rig.rows import await_published, fill_backlog, publish_all
 from rig.tributary import BINARY, FILE_KEY, Client, Serving, answers, providers
 
 PUSHED, STARLING_COPIES = 1_000, 300
@@ -25,7 +25,7 @@ def publish(postgres, template, rows, rounds, report):
             begun = time.monotonic()
             if name == "running server":
                 server = Serving(postgres.url(database), wait=False)
-                server.process.wait_until(lambda: published_in_time(postgres, database, rows), seconds=3600)
+                await_published(postgres, database, rows, server.process)
                 ways[name].append(rows / (time.monotonic() - begun))
                 left.append(queue_left(postgres, database))
                 server.stop()

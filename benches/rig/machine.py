@@ -75,7 +75,7 @@ class Process:
 
     running = []
 
-    def __init__(self, name, argv, cwd=ROOT, env=None, user=None, stdout=None, end=signal.SIGTERM):
+    def __init__(self, name, argv, cwd=ROOT, env=None, user=None, stdin=None, stdout=None, end=signal.SIGTERM):
         self.name, self.end = name, end
         identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
         log = open(log_file(name), "ab")
@@ -83,11 +83,14 @@ class Process:
             # even where this process is killed and can end nothing itself
             self.popen = subprocess.Popen(
                 [str(part) for part in argv], cwd=cwd, env={**os.environ, **(env or {})},
-                stdin=subprocess.DEVNULL, stdout=stdout or log, stderr=log, start_new_session=True,
+                stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE, stdout=stdout or log, stderr=log, start_new_session=True,
                 preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, end), **identity)
         finally:
             log.close()
         Process.running.append(self)
+        if stdin is not None:
+            self.popen.stdin.write(stdin.encode())
+            self.popen.stdin.close()
 
     def memory(self):
         """(VmRSS, VmHWM) in MiB: what it takes now, and the most that it ever took."""

@@ -78,6 +78,17 @@ class Postgres:
         return run("psql", ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *wanted,
                             self.url(database)], timeout=3600).strip()
 
+    def watched(self, database, query, every=0.05):
+        """What a query of one value gives, again and again, for as long as it is taken."""
+        psql = Process("psql", ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-", self.url(database)],
+                       stdin=f"{query}\n\\watch {every}\n", stdout=subprocess.PIPE)
+        try:
+            for line in psql.popen.stdout:
+                if line.strip():
+                    yield line.decode().strip()
+        finally:
+            psql.stop()
+
     def create(self, database, template="template1"):
         self.psql("postgres", f"drop database if exists {database}",
                   f"create database {database} template {template}")

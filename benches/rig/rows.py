@@ -43,13 +43,14 @@ def published(postgres, database):
     return int(postgres.psql(database, PUBLISHED))
 
 
-def published_in_time(postgres, database, rows):
-    """Waits for so many entries, for 5 seconds at most, and gives whether they are there. Looks from one session: a
-    psql for each look would take from what is measured."""
-    look = f"""do $$ begin
-      for look in 1..100 loop exit when ({PUBLISHED}) >= {rows}; perform pg_sleep(0.05); end loop;
-    end $$"""
-    return int(postgres.psql(database, look, PUBLISHED)) >= rows
+def await_published(postgres, database, rows, process):
+    """Waits for so many entries, from one session (a psql for each look would take from what is measured), and in a
+    transaction for each look (one that lasts would keep from being removed what is published)."""
+    for line in postgres.watched(database, PUBLISHED):
+        if int(line) >= rows:
+            return
+        if process.popen.poll() is not None:
+            raise Failed(f"{process.name} ended; see its log")
 
 
 def require_published(postgres, database, rows):

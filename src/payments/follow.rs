@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::elapsed::{after, left};
 use super::executor::{Executor, Route};
 use super::points::Point;
-use super::{send, view};
+use super::{send, steps, view};
 use crate::records;
 use crate::store::StoreError;
 use crate::store::database::soon;
@@ -58,7 +58,11 @@ fn until_shown(route: Route<'_>, order: &Order) -> Option<Duration> {
 impl Due<'_> {
     async fn look_up(&self) -> Option<LookupOutcome> {
         let Self { executor, route, order, .. } = *self;
-        let view = view::of_order(order, route.api);
+        let given = match steps::given(executor, order).await {
+            Ok(given) => given,
+            Err(error) => return Some(LookupOutcome::Failed(error.to_string())),
+        };
+        let view = view::of_order(order, route.api, &given);
         let looked = route.api.look_up(&view);
         let looked = tokio::time::timeout(LOOKUP_LIMIT.min(executor.settings.claim / 2), looked).await;
         let outcome = looked.unwrap_or_else(|_| Some(LookupOutcome::Failed("it took too long".to_owned())));

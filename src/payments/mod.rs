@@ -19,6 +19,7 @@ mod policy;
 mod provider_key;
 mod secret;
 mod send;
+mod steps;
 mod view;
 mod worker;
 

@@ -9,6 +9,10 @@ use futures::future::BoxFuture;
 pub enum Point {
     /// The order is durable; nothing was sent.
     Recorded,
+    /// That a step is about to be asked for is durable; nothing was sent.
+    Asking,
+    /// The step was answered, or not; nothing of it is durable.
+    Asked,
     /// That it is about to be sent is durable; nothing was sent.
     Sending,
     /// The provider answered, or did not; nothing of it is durable.
@@ -20,12 +24,15 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [Self; 5] = [Self::Recorded, Self::Sending, Self::Sent, Self::Kept, Self::LookedUp];
+    pub const ALL: [Self; 7] =
+        [Self::Recorded, Self::Asking, Self::Asked, Self::Sending, Self::Sent, Self::Kept, Self::LookedUp];
 
     /// The name in the environment.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Recorded => "recorded",
+            Self::Asking => "asking",
+            Self::Asked => "asked",
             Self::Sending => "sending",
             Self::Sent => "sent",
             Self::Kept => "kept",

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::elapsed::Moment;
 use super::executor::{Executor, Route};
 use super::points::Point;
+use super::steps;
 use crate::records;
 use crate::store::StoreError;
 use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Bounds, Claim, Order, Passed};
 use tributary_domain::OrderState;
-use tributary_manifest::Sent;
+use tributary_manifest::{Given, Sent};
 
 /// What has to be left of a claim when the request's time is over.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -33,13 +34,29 @@ struct Sending<'a> {
     executor: &'a Executor,
     route: Route<'a>,
     order: &'a Order,
+    /// What its steps gave.
+    given: Given,
     claim: Claim<'a>,
 }
 
 /// Sends the request of `order`, which is claimed under `token`, and keeps the outcome.
 pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, token: Uuid) {
     let claim = executor.claim(route.api, token);
-    let sending = Sending { executor, route, order, claim };
+    let given = match order.state {
+        OrderState::Recorded => steps::carry_out(executor, route, order, claim).await,
+        // what was sent had all that its steps gave
+        _ => steps::given(executor, order).await.map(Some),
+    };
+    let given = match given {
+        Ok(Some(given)) => given,
+        Ok(None) => return,
+        Err(error) => {
+            // its claim ends by itself, and whoever takes it up goes on behind the last step that is kept
+            tracing::error!(order = %order.id, %error, "the steps of a payment cannot be carried out yet");
+            return;
+        }
+    };
+    let sending = Sending { executor, route, order, given, claim };
     let Some(sent) = sending.send().await else { return };
     executor.at(Point::Sent).await;
     let begun = Moment::now();
@@ -63,7 +80,7 @@ impl Sending<'_> {
     /// Sends the request as it was kept with the order; `None` where it may not be sent any more, and
     /// the order waits for a person.
     async fn send(&self) -> Option<Sent> {
-        let prepared = match self.route.api.thaw(&self.order.request, &self.order.provider_key) {
+        let prepared = match self.route.api.thaw(&self.order.request, &self.order.provider_key, &self.given) {
             Ok(prepared) => prepared,
             Err(why) => {
                 let why = format!("its request can no longer be sent as it was recorded: {why}");
@@ -91,7 +108,7 @@ impl Sending<'_> {
     /// Whether the request may go out at this very moment: the order is still ours, for long enough,
     /// and what was sent today leaves room for it.
     async fn pass_gate(&self) -> Result<(), Shut> {
-        let Self { executor, route, order, claim } = *self;
+        let Self { executor, route, order, claim, .. } = *self;
         let begun = Moment::now();
         let bounds = self.bounds();
         let passed = soon(payment_orders::sending(&executor.pool, order, claim, &bounds)).await;
@@ -126,7 +143,7 @@ impl Sending<'_> {
     }
 
     async fn keep(&self, sent: &Sent) -> Result<(), StoreError> {
-        let Self { executor, route, order, claim } = *self;
+        let Self { executor, route, order, claim, .. } = *self;
         let (pool, provider) = (&executor.pool, route.provider);
         match sent {
             Sent::Accepted(state) => {

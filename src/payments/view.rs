@@ -12,7 +12,7 @@ use crate::store::StoreError;
 use crate::store::accounts::{self, Party};
 use crate::store::payment_orders::Order;
 use tributary_domain::{PaymentKind, ProviderName};
-use tributary_manifest::PaymentApi;
+use tributary_manifest::{Given, PaymentApi};
 
 /// How far from ours a provider's clock may be.
 const CLOCK_SKEW: Duration = Duration::from_secs(3600);
@@ -37,7 +37,7 @@ pub(super) fn of_request(request: &OrderRequest, parties: &Parties, key: &str, a
 }
 
 /// A recorded order for a lookup: as it was when its request was made, and what came of it since.
-pub(super) fn of_order(order: &Order, api: &PaymentApi) -> Value {
+pub(super) fn of_order(order: &Order, api: &PaymentApi, given: &Given) -> Value {
     let first_sent_at = order.first_sent_at.unwrap_or(order.created_at);
     let shown_after = api.timeout() + api.settle().unwrap_or_default();
     let shown_by = after(order.last_sent_at.unwrap_or(first_sent_at), shown_after);
@@ -47,6 +47,7 @@ pub(super) fn of_order(order: &Order, api: &PaymentApi) -> Value {
     view["lookTo"] = time(after(shown_by, CLOCK_SKEW)).into();
     view["id"] = json!(order.provider_payment_id);
     view["reference"] = json!(order.provider_reference);
+    view["steps"] = json!(given);
     view
 }
 

@@ -17,7 +17,7 @@ use crate::support::process::Place;
 use crate::support::till::{Formance, Till, quick};
 use crate::support::{Consumer, Loop, TestApp, records};
 
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "accounts",
     "beneficiaries",
     "transactions",
@@ -31,6 +31,7 @@ const TABLES: [&str; 17] = [
     "sync_open_records",
     "payment_orders",
     "payment_attempts",
+    "payment_steps",
     "payment_audit",
     "payment_refusals",
     "sync_run_warnings",
@@ -401,6 +402,7 @@ const STAYS: &str = "
     payment_approvals.decision payment_approvals.person
     payment_attempts.provider payment_attempts.provider_key payment_attempts.provider_payment_id
     payment_attempts.provider_reference payment_attempts.record_id payment_attempts.status
+    payment_steps.provider payment_steps.name payment_steps.gave
     payment_audit.provider payment_audit.actor payment_audit.login payment_audit.what
     payment_audit.salt payment_audit.content_digest payment_audit.hash payment_audit_head.hash
     payment_refusals.provider payment_refusals.kind payment_refusals.idempotency_key payment_refusals.title

@@ -38,7 +38,9 @@ pub use manifest::{
     Auth, Incremental, Manifest, ManifestError, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest,
     RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
 };
-pub use pay::{LookupOutcome, NotPrepared, PaymentApi, PaymentApis, Prepared, Sent};
+pub use pay::{
+    Given, LookupOutcome, NotPrepared, PaymentApi, PaymentApis, Prepared, Sent, StepOutcome, readable,
+};
 pub use period::Period;
 pub use read::{
     EachPage, Failure, MappedRecord, Most, OpenRecord, PageSink, ReadError, RecordPage, RemapError, RunError,

@@ -7,7 +7,7 @@ use crate::cli::CommandResult;
 use crate::cli::database::Database;
 use crate::cli::table::{self, Output, OutputArgs, printable, time};
 use crate::store::payment_audit;
-use crate::store::payment_orders::Order;
+use crate::store::payment_orders::{self, Order};
 
 /// An order as programs read it.
 pub fn described(order: &Order) -> Value {
@@ -27,9 +27,14 @@ pub fn described(order: &Order) -> Value {
 pub async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResult {
     let order = find(database, order).await?;
     let audit = payment_audit::of_order(&database.pool, order.id).await?;
+    let steps = payment_orders::steps(&database.pool, &order).await?;
     if form.output == Output::Json {
         let mut shown = described(&order);
         shown["audit"] = json!(audit);
+        shown["steps"] = steps
+            .iter()
+            .map(|step| json!({"name": step.name, "tries": step.tries, "gave": step.gave}))
+            .collect();
         table::json(&shown);
         return Ok(());
     }
@@ -54,8 +59,18 @@ pub async fn show(database: &Database, order: &str, form: OutputArgs) -> Command
     field("attempt", &order.attempt.to_string());
     field("sent", &sent(&order));
     field("provider key", &order.provider_key);
+    for step in &steps {
+        let gave = step.gave.as_ref().map_or_else(
+            || format!("nothing yet, asked for {} times", step.tries),
+            |gave| gave.as_str().map_or_else(|| gave.to_string(), str::to_owned),
+        );
+        field(&format!("step {}", step.name), &gave);
+    }
     for (name, member) in [("request", "url"), ("body", "body")] {
-        optional(name, &order.request[member].as_str().map(str::to_owned));
+        optional(
+            name,
+            &order.request[member].as_str().map(|text| tributary_manifest::readable(&order.request, text)),
+        );
     }
     optional("provider id", &order.provider_payment_id);
     optional("provider ref", &order.provider_reference);

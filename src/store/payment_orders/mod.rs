@@ -188,6 +188,7 @@ mod by_hand;
 mod due;
 mod matched;
 mod place;
+mod steps;
 
 pub use attempt::{Bounds, Passed, failed, refused, sending, unknown, unsent};
 pub use by_hand::{Decided, Resolution, approve, fail, reject, resolve};
@@ -197,6 +198,7 @@ pub use due::{
 };
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};
+pub use steps::{Step, ask_step, step_gave, steps};
 
 /// Who changes an order, and what it is that happens: for the audit.
 #[derive(Debug, Clone, Copy)]

@@ -19,5 +19,6 @@ mod providers;
 mod pushed;
 mod records;
 mod secret;
+mod steps;
 mod unmatched_records;
 mod unserved;

@@ -33,7 +33,7 @@ pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, Wi
 pub use limits::{Answers, BudgetManifest, LimitScope, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
-pub use payment::{LookupManifest, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
+pub use payment::{LookupManifest, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest, StepManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Detail, Identity, Method, RequestManifest, StreamManifest, Values};
 pub use tls::Tls;

@@ -18,6 +18,9 @@ pub struct PaymentManifest {
     /// the order itself.
     #[serde(default)]
     pub prepare: Option<String>,
+    /// What is asked for before the payment itself, in this order. No step moves money.
+    #[serde(default)]
+    pub steps: Vec<StepManifest>,
     /// The request that orders the payment: a `POST` or `PUT` that carries the order's key. `{field}`
     /// is that field of what `prepare` gives.
     pub request: RequestManifest,
@@ -49,6 +52,24 @@ pub struct PaymentManifest {
     /// How the payment is found again when its outcome is unknown, and followed while it is open.
     #[serde(default)]
     pub lookup: Option<LookupManifest>,
+}
+
+/// A request that goes before the one that moves the money, and gives something that later requests name.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepManifest {
+    /// What it gives is `.steps[name]` of the record of the requests behind it.
+    pub name: String,
+    /// A `POST` or `PUT`. The record has `stepKey` here: a key that is this step's alone.
+    pub request: RequestManifest,
+    /// jq on the answer of a success (`$parent` is the record): a text or a number.
+    pub gives: String,
+    /// Whether it may be asked again without a key: what it makes at the provider counts for nothing.
+    #[serde(default)]
+    pub again: bool,
+    /// Answers after which the payment is not made: it fails. After all others the step is asked again later.
+    #[serde(default)]
+    pub refused: Vec<When>,
 }
 
 /// The key by which the provider recognises a request that it has seen before.

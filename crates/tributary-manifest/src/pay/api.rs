@@ -12,12 +12,14 @@ use tributary_domain::{PaymentKind, PaymentState};
 use super::compile::PaymentPlans;
 use super::frozen::Frozen;
 use super::outcome::{LookupOutcome, NotPrepared, Sent};
+use super::places::Given;
 use super::plan::PaymentPlan;
-use super::probe;
+use super::steps::{StepOutcome, of_step, with_places};
 use crate::cage::Cage;
 use crate::client::{Client, Rules};
 use crate::jq::{self, FilterError, Limits, Scope};
 use crate::manifest::ProviderKeyManifest;
+use crate::plan::RequestTemplate;
 use crate::wire::{ClientError, Gate, Lane, PaymentError, Request};
 
 /// How much of a reason is kept, in characters.
@@ -105,39 +107,79 @@ impl PaymentApi {
         self.plan.lookup.as_ref().map(|lookup| lookup.every)
     }
 
-    /// Makes the request for `order`, a JSON object, and gives it as it is to be kept with the order:
-    /// a JSON object with `method`, `url`, `headers` and `body`, the `order` it was made of, and no
-    /// credentials. One that does not carry the order's key is none.
+    /// Makes the requests for `order`, a JSON object, and gives them as they are to be kept with the order:
+    /// a JSON object with `method`, `url`, `headers` and `body`, those of the `steps` before, the `order` they
+    /// were made of, and no credentials. One that does not carry the order's key is none.
     pub async fn prepare(&self, order: &Value) -> Result<Value, NotPrepared> {
         let refused = NotPrepared::Refused;
-        let input = jq::parse(order.to_string().as_bytes()).map_err(|error| refused(error.to_string()))?;
+        let asked = with_places(order, &self.plan.steps);
         let made = self.cage.run(move_plan(&self.plan, move |plan, deadline| {
-            let made = plan.record(input, deadline).map_err(|error| error.to_string()).and_then(|record| {
-                let scope = Scope::at(Utc::now(), Val::Null);
-                let request = plan.request.build(&record, &scope, Limits::one(deadline));
-                request.map(|request| (record, request)).map_err(|error| error.to_string())
-            });
+            let made = requests(plan, &asked, deadline);
             // a filter that had no time left said nothing about the order
             let late = Instant::now() > deadline;
             Ok(made.map_err(if late { NotPrepared::Busy } else { NotPrepared::Refused }))
         }));
-        let (record, request) = made.await.map_err(|error| NotPrepared::Busy(error.to_string()))??;
-        let key = order["key"].as_str().unwrap_or_default();
-        if key.is_empty() || !probe::carries(&request, key) {
-            return Err(refused(format!("its request {}", probe::KEYLESS)));
-        }
-        let frozen = Frozen::new(order.clone(), &record, &request, &self.client);
-        let frozen = frozen.map_err(|why| refused(format!("its request cannot be kept: {why}")))?;
+        let (steps, payment) = made.await.map_err(|error| NotPrepared::Busy(error.to_string()))??;
+        let steps = self.plan.steps.iter().zip(&steps);
+        let steps: Vec<_> = steps
+            .map(|(step, (record, request))| (step.name.as_str(), step.again, (record, request)))
+            .collect();
+        let frozen = Frozen::new(order.clone(), &steps, (&payment.0, &payment.1), &self.client)
+            .map_err(|why| refused(format!("its request cannot be kept: {why}")))?;
+        let keyed = frozen.require_keys(order["key"].as_str().unwrap_or_default(), self.plan.key.format);
+        keyed.map_err(|keyless| refused(keyless.to_string()))?;
         serde_json::to_value(frozen).map_err(|error| refused(error.to_string()))
     }
 
-    /// The request that was `kept` with an order of the key `key`, if it may still be sent; the error
-    /// says why not.
-    pub fn thaw(&self, kept: &Value, key: &str) -> Result<Prepared, String> {
-        let (record, request) = read_frozen(kept)?.thaw(&self.client)?;
-        match !key.is_empty() && probe::carries(&request, key) {
-            true => Ok(Prepared { record, request }),
-            false => Err(format!("its request {}", probe::KEYLESS)),
+    /// The request that moves the money and was `kept` with an order of the key `key`, with what its steps gave,
+    /// if it may still be sent; the error says why not.
+    pub fn thaw(&self, kept: &Value, key: &str, given: &Given) -> Result<Prepared, String> {
+        let frozen = read_frozen(kept)?;
+        frozen.require_keys(key, self.plan.key.format).map_err(|keyless| keyless.to_string())?;
+        let (record, request) = frozen.payment(&self.client, given)?;
+        Ok(Prepared { record, request })
+    }
+
+    /// The name of the first step of an order that gave nothing yet.
+    pub fn next_step(kept: &Value, given: &Given) -> Result<Option<String>, String> {
+        let steps = read_frozen(kept)?.steps.into_iter().map(|step| step.name);
+        Ok(steps.into_iter().find(|name| !given.contains_key(name)))
+    }
+
+    /// Asks for what the step `name` of an order gives, once, if `gate`, which is asked right before the first
+    /// byte, lets it through. No money moves by it.
+    pub async fn ask_step(
+        &self,
+        kept: &Value,
+        key: &str,
+        name: &str,
+        given: &Given,
+        gate: Gate<'_>,
+    ) -> StepOutcome {
+        let later = StepOutcome::Later;
+        let thawed = read_frozen(kept).and_then(|frozen| {
+            frozen.require_keys(key, self.plan.key.format).map_err(|keyless| keyless.to_string())?;
+            frozen.step(name, &self.client, given)
+        });
+        let (record, request) = match thawed {
+            Ok(thawed) => thawed,
+            Err(why) => return later(format!("step {name} cannot be asked for as it was recorded: {why}")),
+        };
+        let incoming = match self.client.send_payment(&request, self.plan.timeout, gate).await {
+            Ok(incoming) => incoming,
+            Err(PaymentError::Unsent(why) | PaymentError::Broken(why)) => return later(self.shown(&why)),
+        };
+        let (excerpt, name) = (self.client.excerpt(&incoming), name.to_owned());
+        let judged = self.filters(move |plan, deadline| {
+            let step = plan.steps.iter().find(|step| step.name == name);
+            Ok(step.map(|step| step.judge(incoming, record, deadline, &excerpt)))
+        });
+        match judged.await {
+            Ok(Some(StepOutcome::Refused(why))) => StepOutcome::Refused(self.shown(&why)),
+            Ok(Some(StepOutcome::Later(why))) => later(self.shown(&why)),
+            Ok(Some(given)) => given,
+            Ok(None) => later("the provider's file has no such step any more".to_owned()),
+            Err(why) => later(self.shown(&why)),
         }
     }
 
@@ -224,4 +266,23 @@ fn move_plan<T>(
 ) -> impl FnOnce(Instant) -> T + Send + 'static {
     let plan = Arc::clone(plan);
     move |deadline| work(&plan, deadline)
+}
+
+/// A request and the record that it was made of.
+type Made = (Val, Request);
+/// Those of the steps of an order, and the one that moves the money.
+pub type Requests = (Vec<Made>, Made);
+
+/// The requests of an order; the error says why there are none. `order` has what the steps give, or the places of it.
+pub fn requests(plan: &PaymentPlan, order: &Value, deadline: Instant) -> Result<Requests, String> {
+    let make = |order: &Value, template: &RequestTemplate| {
+        let input = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        let record = plan.record(input, deadline).map_err(|error| error.to_string())?;
+        let scope = Scope::at(Utc::now(), Val::Null);
+        let request =
+            template.build(&record, &scope, Limits::one(deadline)).map_err(|error| error.to_string())?;
+        Ok::<_, String>((record, request))
+    };
+    let steps = plan.steps.iter().map(|step| make(&of_step(order, plan, step), &step.request));
+    Ok((steps.collect::<Result<_, _>>()?, make(order, &plan.request)?))
 }

@@ -7,10 +7,11 @@ use tributary_domain::PaymentKind;
 
 use super::plan::{PaymentLookup, PaymentPlan};
 use super::probe;
+use super::steps::StepPlan;
 use crate::cage::Cage;
 use crate::client::Rules;
 use crate::jq::Filter;
-use crate::manifest::{Action, ErrorRule, Manifest, PaymentManifest, When};
+use crate::manifest::{Action, ErrorRule, Manifest, PaymentManifest, StepManifest, When};
 use crate::plan::{ManifestError, RequestTemplate, RequestTemplateError};
 
 /// How long the filters of a payment may take.
@@ -33,7 +34,7 @@ impl PaymentPlans {
             let Some(described) = described else { return Ok(None) };
             let plan = Arc::new(compile(kind.section(), &functions, described)?);
             probe::probe(kind, &plan, &functions, described)
-                .map_err(|why| ManifestError::Field(format!("{}.request: {why}", kind.section())))?;
+                .map_err(|(place, why)| ManifestError::Field(format!("{}.{place}: {why}", kind.section())))?;
             Ok(Some(plan))
         };
         Ok(Self {
@@ -81,11 +82,16 @@ fn compile(
     }
     Ok(PaymentPlan {
         prepare: described.prepare.as_deref().map(|code| filter("prepare", code)).transpose()?,
+        steps: described
+            .steps
+            .iter()
+            .map(|step| compile_step(section, functions, step))
+            .collect::<Result<_, _>>()?,
         request: template("", &described.request)?,
         answer: filter("answer", &described.answer)?,
         status_map: described.status_map.clone().unwrap_or_default(),
         accepted: described.accepted.clone(),
-        rules: rules(section, functions, described)?,
+        rules: rules(section, functions, &described.refused, &described.unsent)?,
         reason: described.reason.as_deref().map(|code| filter("reason", code)).transpose()?,
         lookup,
         key,
@@ -93,8 +99,31 @@ fn compile(
     })
 }
 
+fn compile_step(
+    section: &'static str,
+    functions: &str,
+    described: &StepManifest,
+) -> Result<StepPlan, ManifestError> {
+    let place = format!("steps.{}.", described.name);
+    let request = RequestTemplate::compile(section, functions, &described.request);
+    let request = request.map_err(|error| match error {
+        RequestTemplateError::Member(member, why) => wrong(section, &format!("{place}{member}"), why),
+        RequestTemplateError::Filter(error) => wrong(section, &format!("{place}request"), error),
+    })?;
+    let gives = Filter::compile(section, "gives", functions, &described.gives)
+        .map_err(|error| wrong(section, &format!("{place}gives"), error))?;
+    let rules = rules(section, functions, &described.refused, &[]).map_err(|error| match error {
+        ManifestError::Field(why) => {
+            let why = why.strip_prefix(&format!("{section}.")).unwrap_or(&why);
+            ManifestError::Field(format!("{section}.{place}{why}"))
+        }
+        error => error,
+    })?;
+    Ok(StepPlan { name: described.name.clone(), request, gives, again: described.again, rules })
+}
+
 /// What proves that nothing moved. An error of the server, or of time, proves nothing.
-fn rules(section: &str, functions: &str, described: &PaymentManifest) -> Result<Rules, ManifestError> {
+fn rules(section: &str, functions: &str, refused: &[When], unsent: &[When]) -> Result<Rules, ManifestError> {
     let listed = |name: &'static str, rules: &[When], action: Action| {
         let rules = rules.iter().enumerate().map(move |(index, when)| {
             let proves = |status: u16| status < 500 && status != 408 && !(300..400).contains(&status);
@@ -106,10 +135,10 @@ fn rules(section: &str, functions: &str, described: &PaymentManifest) -> Result<
         });
         rules.collect::<Result<Vec<_>, _>>()
     };
-    let mut all = listed("refused", &described.refused, Action::Fatal)?;
-    all.extend(listed("unsent", &described.unsent, Action::Retry)?);
+    let mut all = listed("refused", refused, Action::Fatal)?;
+    all.extend(listed("unsent", unsent, Action::Retry)?);
     Rules::compile_each(functions, &all).map_err(|(index, field, why)| {
-        let place = match index.checked_sub(described.refused.len()) {
+        let place = match index.checked_sub(refused.len()) {
             None => format!("refused[{index}]"),
             Some(index) => format!("unsent[{index}]"),
         };

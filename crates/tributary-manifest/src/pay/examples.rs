@@ -11,6 +11,7 @@ use tributary_domain::PaymentKind;
 
 use super::outcome::Sent;
 use super::plan::PaymentPlan;
+use super::steps::with_places;
 use crate::jq::{self, Limits, Scope};
 use crate::wire::{Incoming, Target};
 
@@ -28,9 +29,14 @@ pub fn sample(kind: PaymentKind) -> Value {
     })
 }
 
+/// The order with what its steps give, where the example says so, else the places of it.
+fn seen(plan: &PaymentPlan, order: &Value) -> Value {
+    if order["steps"].is_null() { with_places(order, &plan.steps) } else { order.clone() }
+}
+
 /// What is sent for `order`: `path`, `query`, `headers` and `body`. The error says why it is refused.
 pub fn sent(plan: &PaymentPlan, order: &Value, deadline: Instant) -> Result<Value, String> {
-    let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
+    let order = jq::parse(seen(plan, order).to_string().as_bytes()).map_err(|error| error.to_string())?;
     let record = plan.record(order, deadline).map_err(|error| error.to_string())?;
     let scope = Scope::at(Utc::now(), jaq_json::Val::Null);
     let request =
@@ -58,7 +64,7 @@ pub fn outcome(
     body: &str,
     deadline: Instant,
 ) -> Result<Value, String> {
-    let order = jq::parse(order.to_string().as_bytes()).map_err(|error| error.to_string())?;
+    let order = jq::parse(seen(plan, order).to_string().as_bytes()).map_err(|error| error.to_string())?;
     let record = plan.record(order, deadline).map_err(|error| error.to_string())?;
     let incoming = Incoming {
         status: StatusCode::from_u16(answered).map_err(|error| error.to_string())?,

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tributary_domain::{Amount, Asset, PaymentState, RecordId, Status};
 
 use super::outcome::{LookupOutcome, Sent};
+use super::steps::StepPlan;
 use crate::client::{Evidence, Rules};
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
 use crate::manifest::{Action, ProviderKeyManifest};
@@ -25,6 +26,7 @@ const MOST_FOUND: usize = 1000;
 #[derive(Debug)]
 pub struct PaymentPlan {
     pub prepare: Option<Filter>,
+    pub steps: Vec<StepPlan>,
     pub request: RequestTemplate,
     pub answer: Filter,
     pub status_map: BTreeMap<String, Status>,

@@ -1,16 +1,17 @@
-//! Makes the request of a sample order, to see before any money moves that it carries the key: a
+//! Makes the requests of a sample order, to see before any money moves that they carry the key: a
 //! request that is repeated without one moves the money again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
-use jaq_json::Val;
 use serde_json::{Map, Value, json};
 
+use super::api::{Requests, requests};
+use super::keyed::{Carries, KeyedStep, Keyless, carries, require_keys};
+use super::places::{Given, Within, fill};
 use super::plan::PaymentPlan;
+use super::steps::with_places;
 use crate::cage;
-use crate::jq::{self, Limits, Scope};
 use crate::manifest::PaymentManifest;
 use crate::wire::{Request, Target};
 use tributary_domain::PaymentKind;
@@ -22,51 +23,64 @@ const SAMPLE_KEY: &str = "5A3K3Y00-5A3K-4EY0-8A3K-5A3K3Y5A3K3Y";
 /// Assets that providers pay in; the first that a file takes is the sample's.
 const SAMPLE_ASSETS: [&str; 8] = ["USD/2", "EUR/2", "GBP/2", "NGN/2", "IDR/2", "JPY", "BRL/2", "KES/2"];
 
-/// Whether `key` is in what `request` sends.
-pub fn carries(request: &Request, key: &str) -> bool {
-    let in_headers =
-        request.headers.values().any(|value| value.to_str().is_ok_and(|text| text.contains(key)));
-    let in_target = match &request.target {
-        Target::Relative { path, query } => {
-            path.contains(key) || query.iter().any(|(_, value)| value.contains(key))
-        }
-        Target::Absolute(url) => url.as_str().contains(key),
-    };
-    let body = request.body.as_deref().unwrap_or_default();
-    let in_body = body.windows(key.len()).any(|window| window == key.as_bytes());
-    in_headers || in_target || in_body
+/// What a sample's steps give.
+const SAMPLE_GIVEN: &str = "sample-given";
+
+/// What is wrong with the requests of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Found {
+    Keyless(Keyless),
+    /// A request computes with what the step gives.
+    Computed(String),
 }
 
-/// What is wrong with a request without the key.
-pub const KEYLESS: &str = "does not carry the key, so that the same request sent again would move the money \
-     again: put $key (in a path or a header, {key}) where the provider takes its idempotency key";
-
-/// Sees that the request of a section carries the key. Where no sample can be made a request of,
-/// the text of the section has to name the key at least; each order's own request is looked at
-/// before it is sent anyway.
+/// Sees that the requests of a section carry the key, and take what steps give as it is. Where no sample can be
+/// made a request of, the text of the section has to name the key at least; each order's own requests are looked at
+/// before they are sent anyway. The error is the field, and why.
 pub fn probe(
     kind: PaymentKind,
     plan: &Arc<PaymentPlan>,
     functions: &str,
     described: &PaymentManifest,
-) -> Result<(), &'static str> {
-    match sampled(kind, plan, functions, described) {
-        Some(true) => Ok(()),
-        Some(false) => Err(KEYLESS),
+) -> Result<(), (String, String)> {
+    let keyless = |keyless: Keyless| match &keyless {
+        Keyless::Payment => ("request".to_owned(), keyless.to_string()),
+        Keyless::Step(name) => (format!("steps.{name}"), keyless.to_string()),
+    };
+    match found(kind, plan, functions, described) {
+        Some(Ok(())) => Ok(()),
+        Some(Err(Found::Keyless(why))) => Err(keyless(why)),
+        Some(Err(Found::Computed(step))) => Err((
+            "request".to_owned(),
+            format!(
+                "computes with what the step {step} gives: requests are made before it is asked for, so ${step} can \
+                 only stand in them as it is"
+            ),
+        )),
         None if names_key(&format!("{:?} {:?} {functions}", described.prepare, described.request)) => Ok(()),
-        None => Err(KEYLESS),
+        None => Err(keyless(Keyless::Payment)),
     }
 }
 
-/// Whether the request of a sample order carries the key; `None` where none can be made.
+/// Whether the requests of a sample order carry the key; `None` where none can be made.
+#[cfg(test)]
 pub fn sampled(
     kind: PaymentKind,
     plan: &Arc<PaymentPlan>,
     functions: &str,
     described: &PaymentManifest,
 ) -> Option<bool> {
+    found(kind, plan, functions, described).map(|found| found.is_ok())
+}
+
+fn found(
+    kind: PaymentKind,
+    plan: &Arc<PaymentPlan>,
+    functions: &str,
+    described: &PaymentManifest,
+) -> Option<Result<(), Found>> {
     let text = format!("{described:?}\n{functions}");
-    first_carries(plan, SAMPLE_ASSETS.iter().map(|asset| sample(kind, asset, &text)).collect())
+    first_found(plan, SAMPLE_ASSETS.iter().map(|asset| sample(kind, asset, &text)).collect())
 }
 
 /// An order of this asset, with whatever members of its parties' metadata `text` asks for.
@@ -99,19 +113,77 @@ fn names_key(text: &str) -> bool {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == "key")
 }
 
-/// Whether the request of the first sample that one can be made of carries the key; `None` where
-/// there is none.
-fn first_carries(plan: &Arc<PaymentPlan>, samples: Vec<Value>) -> Option<bool> {
+/// What is wrong with the requests of the first sample that any can be made of; `None` where there is none.
+fn first_found(plan: &Arc<PaymentPlan>, samples: Vec<Value>) -> Option<Result<(), Found>> {
     let plan = Arc::clone(plan);
     let deadline = Instant::now() + PROBE_LIMIT;
-    let carries = cage::run_within(PROBE_LIMIT + Duration::from_secs(1), move || {
+    let found = cage::run_within(PROBE_LIMIT + Duration::from_secs(1), move || {
         samples.iter().find_map(|sample| {
-            let order = jq::parse(sample.to_string().as_bytes()).ok()?;
-            let record = plan.record(order, deadline).ok()?;
-            let scope = Scope::at(Utc::now(), Val::Null);
-            let request = plan.request.build(&record, &scope, Limits::one(deadline)).ok()?;
-            Some(carries(&request, SAMPLE_KEY))
+            let made = requests(&plan, &with_places(sample, &plan.steps), deadline).ok()?;
+            Some(keyed(&plan, &made).and_then(|()| taken_as_it_is(&plan, sample, &made, deadline)))
         })
     });
-    carries.flatten()
+    found.flatten()
+}
+
+fn keyed(plan: &PaymentPlan, (steps, payment): &Requests) -> Result<(), Found> {
+    let steps = plan.steps.iter().zip(steps).map(|(step, (_, request))| KeyedStep {
+        name: &step.name,
+        again: step.again,
+        carries: Box::new(|marks| carries(request, marks)),
+    });
+    let payment: Carries<'_> = Box::new(|marks| carries(&payment.1, marks));
+    require_keys(SAMPLE_KEY, plan.key.format, &steps.collect::<Vec<_>>(), &payment).map_err(Found::Keyless)
+}
+
+/// Sees that the requests with places, filled, are those that would be made of what the steps give.
+fn taken_as_it_is(
+    plan: &PaymentPlan,
+    sample: &Value,
+    (steps, payment): &Requests,
+    deadline: Instant,
+) -> Result<(), Found> {
+    let names: Vec<&str> = plan.steps.iter().map(|step| step.name.as_str()).collect();
+    for (n, name) in names.iter().enumerate() {
+        // one at a time, so that it can be told which
+        let mut with_one = with_places(sample, &plan.steps);
+        with_one["steps"][name] = SAMPLE_GIVEN.into();
+        let given = Given::from([((*name).to_owned(), SAMPLE_GIVEN.into())]);
+        let filled = |request: &Request| {
+            texts(request)
+                .into_iter()
+                .map(|(text, within)| fill(&text, within, SAMPLE_KEY, &names[n..=n], &given))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let direct = |request: &Request| texts(request).into_iter().map(|(text, _)| text).collect::<Vec<_>>();
+        let Ok((other_steps, other)) = requests(plan, &with_one, deadline) else {
+            return Err(Found::Computed((*name).to_owned()));
+        };
+        let pairs = steps.iter().zip(&other_steps).chain([(payment, &other)]);
+        for ((_, placed), (_, made)) in pairs {
+            if filled(placed).ok().as_ref() != Some(&direct(made)) {
+                return Err(Found::Computed((*name).to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All that a request sends, text by text.
+fn texts(request: &Request) -> Vec<(String, Within)> {
+    let mut texts = Vec::new();
+    match &request.target {
+        Target::Relative { path, query } => {
+            texts.push((path.clone(), Within::Url));
+            texts.extend(query.iter().map(|(_, value)| (value.clone(), Within::Header)));
+        }
+        Target::Absolute(url) => texts.push((url.to_string(), Within::Url)),
+    }
+    texts.extend(
+        request.headers.values().filter_map(|value| Some((value.to_str().ok()?.to_owned(), Within::Header))),
+    );
+    texts.extend(
+        request.body.as_deref().map(|body| (String::from_utf8_lossy(body).into_owned(), Within::Json)),
+    );
+    texts
 }

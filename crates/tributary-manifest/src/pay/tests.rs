@@ -212,7 +212,7 @@ async fn what_was_kept_goes_out_as_long_as_the_file_lets_it() {
         ),
         ("auth: { bearer: token }", "auth: none", Some("no longer says how to prove")),
     ] {
-        let thawed = api(&edited(SECTION, from, to)).thaw(&kept, "THE-KEY-OF-IT");
+        let thawed = api(&edited(SECTION, from, to)).thaw(&kept, "THE-KEY-OF-IT", &Given::new());
         match refused {
             None => {
                 let request = thawed.unwrap().request();
@@ -224,7 +224,7 @@ async fn what_was_kept_goes_out_as_long_as_the_file_lets_it() {
             Some(why) => assert!(thawed.as_ref().is_err_and(|error| error.contains(why)), "{to}: {thawed:?}"),
         }
     }
-    let error = api(SECTION).thaw(&kept, "ANOTHER-KEY").unwrap_err();
+    let error = api(SECTION).thaw(&kept, "ANOTHER-KEY", &Given::new()).unwrap_err();
     assert!(error.contains("does not carry the key"), "{error}");
 }
 

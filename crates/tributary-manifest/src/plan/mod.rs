@@ -23,6 +23,7 @@ pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
 pub use position::{Position, Walk};
 pub use request::{RequestError, RequestTemplate, RequestTemplateError};
 pub use strategy::{Events, Strategy};
+pub use template::encode;
 
 use super::client::Rules;
 use super::jq::Filter;

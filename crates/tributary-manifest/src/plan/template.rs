@@ -109,7 +109,7 @@ fn field_text(record: &Val, field: &str) -> Result<String, String> {
 }
 
 /// Appends `text` with everything encoded but what RFC 3986 calls unreserved.
-fn encode(text: &str, path: &mut String) {
+pub fn encode(text: &str, path: &mut String) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => path.push(byte.into()),

@@ -23,6 +23,9 @@ pub struct Payment {
     /// `$category`.
     #[serde(rename = "let")]
     pub lets: Ordered<Right>,
+    /// What is asked for before the payment, in this order: `steps: { quote: { post: …, gives: .id } }`, by the
+    /// name under which later requests take what it gives (`$quote`). No step moves money; each is carried out once.
+    pub steps: Ordered<Step>,
     /// The path below `api` to which the order is posted, with its query; `{key}` is that field of the order.
     pub post: Option<String>,
     /// As `post`, with PUT.
@@ -52,6 +55,29 @@ pub struct Payment {
     pub says: Option<String>,
     /// How the payment is found again when its outcome is unknown, and followed while it is open.
     pub find: Option<Find>,
+}
+
+/// A request that goes before the one that moves the money. All requests of an order are made when it is placed, so
+/// what earlier steps give can only stand in them as it is.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Step {
+    /// The path below `api` to which it is posted, with its query.
+    pub post: Option<String>,
+    /// As `post`, with PUT.
+    pub put: Option<String>,
+    /// Further parameters of the query, value by name.
+    pub query: Ordered<Right>,
+    /// Further headers of the request, value by name.
+    pub headers: Ordered<Right>,
+    /// What is sent, as JSON. `$key` is the payment's key, `$step_key` one that is this step's alone.
+    pub body: Option<Nested>,
+    /// What the answer of a success gives: an id, as a text or an integer.
+    pub gives: Option<Right>,
+    /// Whether it may be asked for again without a key, as what it makes counts for nothing (a quote).
+    pub again: bool,
+    /// Answers after which the payment is not made, and fails. After all others the step is asked for again.
+    pub no_money: Option<Answers>,
 }
 
 /// Who can be paid.

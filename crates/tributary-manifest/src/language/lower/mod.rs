@@ -52,6 +52,17 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Does `work` with what stands at `field`: its fields are told with that before them.
+    pub fn below<T>(&mut self, field: &str, work: impl FnOnce(&mut Section<'_>) -> T) -> T {
+        let node = field.split('.').try_fold(self.node, |node, name| node.get(name));
+        let path = self.full(field);
+        let mut below = Section::new(node.unwrap_or(self.node), &path, self.mistakes);
+        let done = work(&mut below);
+        let written = below.written;
+        self.written.extend(written);
+        done
+    }
+
     /// `given`, or a mistake that says what the field is for.
     pub fn need<T>(&mut self, field: &str, given: Option<T>, what: &str) -> Option<T> {
         if given.is_none() {

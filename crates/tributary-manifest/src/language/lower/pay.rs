@@ -5,16 +5,19 @@ use tributary_domain::PaymentKind;
 use super::record::{self};
 use super::request::{Asked, request};
 use super::value::{self, literal, variables};
-use super::{Section, money};
+use super::{Section, is_variable, money};
 use crate::language::form::file::MoneyForm;
-use crate::language::form::pay::{Answers, Find, Made, MadeForm, Party, Payment};
+use crate::language::form::pay::{Answers, Find, Made, MadeForm, Party, Payment, Step};
 use crate::language::form::right::{Ordered, Right};
-use crate::manifest::{LookupManifest, Method, PaymentManifest, ProviderKeyManifest, RequestManifest, When};
+use crate::manifest::{
+    LookupManifest, Method, PaymentManifest, ProviderKeyManifest, RequestManifest, StepManifest, When,
+};
 use crate::period::Period;
 
 /// What jq of a payment sees of the order `.`: its name, and what it is.
-const SEEN: [(&str, &str); 8] = [
+const SEEN: [(&str, &str); 9] = [
     ("key", ".key"),
+    ("step_key", ".stepKey"),
     ("text", "(.description // .idempotencyKey)"),
     ("asset", ".currency"),
     ("from", ".source"),
@@ -31,6 +34,8 @@ struct Draft<'s, 'n, 'f> {
     money: Option<&'f MoneyForm>,
     /// The names of `let`.
     lets: Vec<String>,
+    /// The names of the steps that were before.
+    steps: Vec<String>,
 }
 
 /// The section of `kind`. What is wrong is noted, and there is none then.
@@ -41,8 +46,9 @@ pub fn payment(
     money: Option<&MoneyForm>,
 ) -> Option<PaymentManifest> {
     let lets = form.lets.0.iter().map(|(name, _)| name.clone()).collect();
-    let mut draft = Draft { section, form, money, lets };
+    let mut draft = Draft { section, form, money, lets, steps: Vec::new() };
     let prepare = draft.prepare(kind);
+    let steps = draft.steps();
     let request = draft.request();
     let key = draft.key();
     let made = draft.section.need("made", form.made.as_ref(), "what an answer says of the payment");
@@ -57,6 +63,7 @@ pub fn payment(
         form.statuses.as_ref().map(|words| super::stream::statuses(draft.section, "statuses", words));
     Some(PaymentManifest {
         prepare: Some(prepare),
+        steps: steps?,
         request: request?,
         key: key?,
         timeout: form.timeout.unwrap_or(Period::from_seconds(20)),
@@ -74,12 +81,15 @@ pub fn payment(
 }
 
 /// Binds what `code` uses of the order that `order` leads to; ends with `|`.
-fn prelude(order: &str, lets: &[String], code: &str) -> String {
+fn prelude(order: &str, lets: &[String], steps: &[String], code: &str) -> String {
     let used: Vec<&str> = variables(code).collect();
     let seen = SEEN.iter().filter(|(name, _)| used.contains(name));
     let mut bound: String = seen.map(|(name, is)| format!("({order} | {is}) as ${name} | ")).collect();
     for name in lets.iter().filter(|name| used.contains(&name.as_str())) {
         bound += &format!("({order} | .let[{}]) as ${name} | ", literal(name));
+    }
+    for name in steps.iter().filter(|name| used.contains(&name.as_str())) {
+        bound += &format!("({order} | .steps[{}]) as ${name} | ", literal(name));
     }
     bound
 }
@@ -87,7 +97,7 @@ fn prelude(order: &str, lets: &[String], code: &str) -> String {
 impl Draft<'_, '_, '_> {
     fn names(&self) -> Vec<String> {
         let seen = SEEN.iter().map(|(name, _)| (*name).to_owned());
-        record::seen().into_iter().chain(seen).chain(self.lets.clone()).collect()
+        record::seen().into_iter().chain(seen).chain(self.lets.clone()).chain(self.steps.clone()).collect()
     }
 
     /// jq on the order: who can be paid, what is refused, and what `let` gives.
@@ -129,8 +139,66 @@ impl Draft<'_, '_, '_> {
         } else {
             format!(". + {{ let: {{ {} }} }}", members.join(", "))
         };
-        code += &prelude(".", &[], &below);
+        code += &prelude(".", &[], &[], &below);
         format!("{code}{below}{kept}")
+    }
+
+    /// The steps; each sees those before it, and all that comes later sees all of them.
+    fn steps(&mut self) -> Option<Vec<StepManifest>> {
+        let form = self.form;
+        let mut steps = Vec::new();
+        for (name, step) in &form.steps.0 {
+            let place = format!("steps.{name}");
+            let taken = |known: &str| known == name;
+            if !is_variable(name) || self.names().iter().any(|known| taken(known)) {
+                self.section
+                    .wrong(&place, "take a name of letters and digits, that is no other's: it becomes $NAME");
+            }
+            steps.push(self.step(&place, name, step));
+            self.steps.push(name.clone());
+        }
+        steps.into_iter().collect()
+    }
+
+    fn step(&mut self, place: &str, name: &str, step: &Step) -> Option<StepManifest> {
+        let names = self.names();
+        let gives = self.section.need(
+            &format!("{place}.gives"),
+            step.gives.as_ref(),
+            "what later requests take of its answer",
+        );
+        let refused = self.answers(&format!("{place}.no_money"), step.no_money.as_ref());
+        let (method, field, path) = match (&step.post, &step.put) {
+            (Some(path), None) => (Method::Post, "post", path),
+            (None, Some(path)) => (Method::Put, "put", path),
+            _ => {
+                self.section.wrong(place, "give one of `post` and `put`: the path at which it is asked for");
+                return None;
+            }
+        };
+        let (lets, before) = (self.lets.clone(), self.steps.clone());
+        let asked = Asked {
+            method,
+            field,
+            path,
+            query: &step.query,
+            headers: &step.headers,
+            body: step.body.as_ref(),
+            prelude: &|code| prelude(".", &lets, &before, code),
+            sees: &names,
+        };
+        let request = self.section.below(place, |section| request(section, &asked));
+        let gives = gives?;
+        self.section.right(&format!("{place}.gives"), gives, &names);
+        let code = match value::json(gives) {
+            Ok(code) => code,
+            Err(why) => {
+                self.section.wrong(&format!("{place}.gives"), why);
+                return None;
+            }
+        };
+        let gives = format!("{}_one(\"gives\"; {code})", prelude("$parent", &lets, &before, &code));
+        Some(StepManifest { name: name.to_owned(), request, gives, again: step.again, refused })
     }
 
     fn request(&mut self) -> Option<RequestManifest> {
@@ -149,7 +217,7 @@ impl Draft<'_, '_, '_> {
             }
             headers.0.push((header.clone(), Right::Text("{key}".to_owned())));
         }
-        let lets = self.lets.clone();
+        let (lets, steps) = (self.lets.clone(), self.steps.clone());
         let asked = Asked {
             method,
             field,
@@ -157,7 +225,7 @@ impl Draft<'_, '_, '_> {
             query: &self.form.query,
             headers: &headers,
             body: self.form.body.as_ref(),
-            prelude: &|code| prelude(".", &lets, code),
+            prelude: &|code| prelude(".", &lets, &steps, code),
             sees: &self.names(),
         };
         Some(request(self.section, &asked))
@@ -184,7 +252,7 @@ impl Draft<'_, '_, '_> {
             }
             Made::Form(form) => self.made_fields(field, form),
         }?;
-        let bound = prelude("$parent", &self.lets, &code);
+        let bound = prelude("$parent", &self.lets, &self.steps, &code);
         Some(format!("{bound}{code}"))
     }
 
@@ -283,8 +351,8 @@ impl Draft<'_, '_, '_> {
             self.section.jq("find.where", holds, &names);
             code += &format!("if ({holds}\n) then . else empty end\n| ");
         }
-        let code = format!("{}{code}{}", prelude("$parent", &self.lets, &code), made?);
-        let (lets, none) = (self.lets.clone(), Ordered::default());
+        let code = format!("{}{code}{}", prelude("$parent", &self.lets, &self.steps, &code), made?);
+        let (lets, steps, none) = (self.lets.clone(), self.steps.clone(), Ordered::default());
         let asked = Asked {
             method: Method::Get,
             field: "find.get",
@@ -292,7 +360,7 @@ impl Draft<'_, '_, '_> {
             query: &none,
             headers: &none,
             body: None,
-            prelude: &|code| prelude(".", &lets, code),
+            prelude: &|code| prelude(".", &lets, &steps, code),
             sees: &names,
         };
         Some(LookupManifest {
