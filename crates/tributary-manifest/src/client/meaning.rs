@@ -43,18 +43,37 @@ impl Client {
             let limit = self.transport.largest_answer();
             return Ok(Meaning::last(ClientError::TooLarge { request: request.redacted(), limit }));
         }
+        let nothing = incoming.body.as_ref().is_some_and(Vec::is_empty);
         let json = self.read_json(&mut incoming).await?;
         if let Some(decision) = self.decide(rules, &incoming, &json).await? {
             return Ok(self.decided(request, decision, &incoming));
         }
-        if !status.is_success() {
+        let is_empty = nothing && request.empty.contains(&status.as_u16());
+        if !status.is_success() && !is_empty {
             return Ok(self.usual(request, &incoming));
         }
         let Incoming { headers, sent_at, .. } = incoming;
+        let url = url.clone();
+        if is_empty {
+            let json = Val::Null;
+            return Ok(Meaning::Answered(Answer {
+                json,
+                status,
+                headers,
+                url,
+                sent_at,
+                repaired: None,
+                is_empty,
+            }));
+        }
         Ok(match json {
             Ok((json, repaired)) => {
-                Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at, repaired })
+                Meaning::Answered(Answer { json, status, headers, url, sent_at, repaired, is_empty })
             }
+            Err(NotJson::Malformed(_)) if nothing => Meaning::again(Again::broken(format!(
+                "the answer is empty; where that is an empty list, say so (`empty: [{}]`)",
+                status.as_u16()
+            ))),
             Err(why @ NotJson::Malformed(_)) => {
                 Meaning::again(Again::broken(format!("the answer cannot be used: {why}")))
             }
@@ -107,7 +126,7 @@ impl Client {
         };
         let shown = request.redacted();
         let refused = |excerpt| ClientError::Refused { request: shown, status: status.as_u16(), excerpt };
-        let asked = || retry::asked_pause(&incoming.headers, self.transport.clock.now());
+        let asked = || self.transport.asked_pause(&incoming.headers);
         match decision.action {
             Action::Retry => again(decision.wait, false),
             Action::RateLimited => again(decision.wait.or_else(asked), true),
@@ -126,7 +145,7 @@ impl Client {
     fn usual(&self, request: &Request, incoming: &Incoming) -> Meaning {
         let (status, excerpt) = (incoming.status, self.transport.excerpt(incoming));
         if retry::is_passing(status) {
-            let wait = retry::asked_pause(&incoming.headers, self.transport.clock.now());
+            let wait = self.transport.asked_pause(&incoming.headers);
             let why = format!("it was answered with {status}: {excerpt}");
             return Meaning::again(Again { why, wait, closes: true });
         }

@@ -55,3 +55,11 @@ pub fn to_json(value: &Val) -> Vec<u8> {
         .expect("writing into memory cannot fail");
     json
 }
+
+/// The number of these `digits`, in exactly these; a text where they are none.
+pub fn number(digits: &str) -> Val {
+    parse(digits.as_bytes())
+        .ok()
+        .filter(|value| matches!(value, Val::Num(_)))
+        .unwrap_or_else(|| Val::from(digits.to_owned()))
+}

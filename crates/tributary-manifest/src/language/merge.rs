@@ -6,18 +6,20 @@ use tributary_domain::Resource;
 use super::tree::{Kind, Member, Node};
 
 /// What a stream may say of its request and of how it is read.
-const ASKING: [&str; 26] = [
+const ASKING: [&str; 28] = [
     "get",
     "post",
     "query",
     "headers",
     "body",
+    "form",
     "values",
     "shares",
     "each",
     "partition",
     "rows",
     "list_when",
+    "empty",
     "row",
     "page",
     "changes",
@@ -35,14 +37,16 @@ const ASKING: [&str; 26] = [
     "after_webhook",
 ];
 /// What a stream without a request of its own has none of.
-const OF_A_REQUEST: [&str; 18] = [
+const OF_A_REQUEST: [&str; 20] = [
     "get",
     "post",
     "query",
     "headers",
     "body",
+    "form",
     "rows",
     "list_when",
+    "empty",
     "row",
     "page",
     "changes",
@@ -56,10 +60,11 @@ const OF_A_REQUEST: [&str; 18] = [
     "pending",
 ];
 /// Of each of these groups a stream has one: a default gives way to another of its group.
-const ALTERNATIVES: [&[&str]; 6] = [
+const ALTERNATIVES: [&[&str]; 7] = [
     &["changes", "creations", "days", "newest_first", "events"],
     &["get", "post", "values", "shares"],
     &["rows", "row"],
+    &["body", "form"],
     &["every", "cron", "after_webhook"],
     &["account", "from", "to"],
     &["post", "put"],
@@ -145,10 +150,14 @@ pub fn shared(taker: &mut Node, giver: &Node) {
             "query",
             "headers",
             "body",
+            "form",
+            "form",
             "each",
             "partition",
             "rows",
             "list_when",
+            "empty",
+            "empty",
             "row",
             "page",
             "errors",

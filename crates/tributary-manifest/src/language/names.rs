@@ -5,7 +5,7 @@ use super::{Mistake, merge};
 use crate::manifest::ManifestError;
 
 /// The fields of the engine that are called otherwise in a file. The longest that begins a field counts.
-const CALLED: [(&str, &str); 25] = [
+const CALLED: [(&str, &str); 26] = [
     ("incremental.cursor", "by"),
     ("incremental.from", "since"),
     ("incremental.to", "until"),
@@ -20,7 +20,7 @@ const CALLED: [(&str, &str); 25] = [
     ("paging.stop", "page.ends"),
     ("paging.field", "page.time"),
     ("paging.kind", "page"),
-    ("paging.place", "page.cursor"),
+    ("paging.param", "page"),
     ("paging", "page"),
     ("records", "rows"),
     ("for_each", "each"),
@@ -29,6 +29,7 @@ const CALLED: [(&str, &str); 25] = [
     ("refresh.request", "refresh.get"),
     ("detail.record", "detail.row"),
     ("detail.request", "detail.get"),
+    ("request.body", "body"),
     ("request", "get"),
     ("pending.when", "pending"),
 ];

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{RequestManifest, SortOrder};
+use super::{Param, RequestManifest, SortOrder};
 use crate::period::Period;
 
 /// How a stream asks only for what is new. Nothing here has a silent default: each wrong guess
@@ -34,9 +34,9 @@ pub enum Incremental {
     EventFeed {
         /// jq on an event: its id.
         mark: String,
-        /// The query parameter that takes the id of the last event seen. Whether the answer begins
-        /// with that event or behind it makes no difference.
-        param: String,
+        /// What takes the id of the last event seen. Whether the answer begins with that event or
+        /// behind it makes no difference.
+        param: Param,
     },
     /// Everything each time: for what is small, or has no dates.
     Snapshot {},
@@ -70,12 +70,12 @@ pub struct WindowManifest {
     pub step: Option<Period>,
 }
 
-/// One end of a window, as a query parameter.
+/// One end of a window.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
-    /// The query parameter that takes the time.
-    pub param: String,
+    /// What takes the time.
+    pub param: Param,
     /// Whether the API answers with records of exactly that time, too.
     pub bound: Bound,
     /// How the time is written; `millis` if not given.
@@ -108,6 +108,8 @@ pub enum TimeFormat {
     UnixSeconds,
     /// Milliseconds since 1970.
     UnixMillis,
+    /// `Sun, 01 Mar 2026 12:00:00 GMT`, as headers of HTTP write it (RFC 1123).
+    HttpDate,
 }
 
 /// How records that may still change are asked for again, one by one.

@@ -16,6 +16,7 @@ mod incremental;
 mod limits;
 mod login;
 mod paging;
+mod param;
 mod payment;
 mod schedule;
 mod stream;
@@ -28,14 +29,15 @@ pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
     SignatureEncoding, TimestampFormat, TokenHeader,
 };
-pub use errors::{Action, ErrorRule, Statuses, Wait, When};
+pub use errors::{Action, ErrorRule, Statuses, Wait, WaitUnit, When};
 pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
 pub use limits::{Answers, BudgetManifest, LimitScope, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
-pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
+pub use paging::{Next, Paging, Size, SortOrder, Stop};
+pub use param::Param;
 pub use payment::{LookupManifest, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest};
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
-pub use stream::{Detail, Identity, Method, RequestManifest, StreamManifest, Values};
+pub use stream::{BodyForm, Detail, Identity, Method, RequestManifest, StreamManifest, Values};
 pub use tls::Tls;
 pub use webhook::{
     CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
@@ -211,7 +213,10 @@ streams:
         let Some(Incremental::UpdatedWindow(window)) = &manifest.streams[1].incremental else {
             panic!("the feed is incremental");
         };
-        assert_eq!((window.from.param.as_str(), window.lookback.as_duration().as_secs()), ("since", 3_600));
+        assert_eq!(
+            (&window.from.param, window.lookback.as_duration().as_secs()),
+            (&Param::Query("since".to_owned()), 3_600)
+        );
     }
 
     #[test]

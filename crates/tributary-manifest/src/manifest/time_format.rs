@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use jaq_json::Val;
+
 use super::TimeFormat;
+use crate::jq;
 
 impl TimeFormat {
     /// The step between two times that can be written.
@@ -10,7 +13,7 @@ impl TimeFormat {
         match self {
             Self::Micros => TimeDelta::microseconds(1),
             Self::Millis | Self::UnixMillis => TimeDelta::milliseconds(1),
-            Self::Seconds | Self::UnixSeconds => TimeDelta::seconds(1),
+            Self::Seconds | Self::UnixSeconds | Self::HttpDate => TimeDelta::seconds(1),
             Self::Date => TimeDelta::days(1),
         }
     }
@@ -37,6 +40,16 @@ impl TimeFormat {
             Self::Date => at.date_naive().to_string(),
             Self::UnixSeconds => at.timestamp().to_string(),
             Self::UnixMillis => at.timestamp_millis().to_string(),
+            Self::HttpDate => httpdate::fmt_http_date(at.into()),
+        }
+    }
+
+    /// As [`TimeFormat::write`]; what is counted since 1970 is a number.
+    pub fn value(self, at: DateTime<Utc>) -> Val {
+        let text = self.write(at);
+        match self {
+            Self::UnixSeconds | Self::UnixMillis => jq::number(&text),
+            _ => Val::from(text),
         }
     }
 }
@@ -60,6 +73,7 @@ mod tests {
             (TimeFormat::Date, "2026-03-01T00:00:00Z", "2026-03-01"),
             (TimeFormat::UnixSeconds, "2026-03-01T12:00:00Z", "1772366400"),
             (TimeFormat::UnixMillis, "2026-03-01T12:00:00.123Z", "1772366400123"),
+            (TimeFormat::HttpDate, "2026-03-01T12:00:00Z", "Sun, 01 Mar 2026 12:00:00 GMT"),
         ] {
             assert_eq!(format.floor(time), at(floor), "{format:?}");
             assert_eq!(format.write(time), text, "{format:?}");

@@ -1,6 +1,8 @@
 //! A request as it is kept with its order, so that what was approved is what is sent: all of it but
 //! what proves who sends it, which is put on when it goes out.
 
+use std::sync::Arc;
+
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -80,6 +82,7 @@ impl Frozen {
         let headers = headers.collect::<Result<HeaderMap, String>>()?;
         let record = jq::parse(self.record.as_bytes()).map_err(|error| error.to_string())?;
         let body = self.body.clone().map(String::into_bytes);
-        Ok((record, Request { method, target, headers, body, lane: Lane::of_payments() }))
+        let (lane, empty) = (Lane::of_payments(), Arc::default());
+        Ok((record, Request { method, target, headers, body, lane, empty }))
     }
 }

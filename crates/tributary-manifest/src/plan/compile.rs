@@ -50,6 +50,7 @@ pub fn stream(
         request,
         values: described.values.as_ref().map(manifest::Values::texts),
         rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
+        empty: compiler.empty(&described.empty)?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
         list_when: (described.list_when.as_deref())
@@ -107,6 +108,16 @@ impl Compiler<'_> {
             )),
             (None, None) => Ok(None),
             _ => Err(field(self.name, "partition", "belongs to for_each: give both or none")),
+        }
+    }
+
+    fn empty(&self, statuses: &[u16]) -> Result<Arc<[u16]>, ManifestError> {
+        match statuses.iter().find(|status| !(200..300).contains(*status) && **status != 304) {
+            Some(status) => {
+                let why = format!("{status} is no success: only 2xx and 304 can say that a list is empty");
+                Err(field(self.name, "empty", why))
+            }
+            None => Ok(statuses.into()),
         }
     }
 
@@ -211,12 +222,12 @@ impl Compiler<'_> {
             Paging::Offset { param, size, stop, more } => {
                 (PagerKind::Offset { param: param.clone() }, stop, Some(size), more)
             }
-            Paging::Cursor { param, place, next, bound, size, stop, more, .. } => {
+            Paging::Cursor { param, next, bound, size, stop, more, .. } => {
                 let (param, next) = (param.clone(), self.next(next)?);
-                (PagerKind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
+                (PagerKind::Cursor { param, next, bound: *bound }, stop, size.as_ref(), more)
             }
-            Paging::NextUrl { next, size, stop, more, .. } => {
-                (PagerKind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
+            Paging::NextUrl { next, https, size, stop, more, .. } => {
+                (PagerKind::NextUrl { next: self.next(next)?, https: *https }, stop, size.as_ref(), more)
             }
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("paging.field", field)?;

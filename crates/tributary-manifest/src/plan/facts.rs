@@ -16,6 +16,8 @@ pub struct PageFacts {
     pub undated: u64,
     /// The token or URL of the next page that the body names.
     pub next: Option<String>,
+    /// Whether that token is a number.
+    pub next_is_number: bool,
     /// Whether the rule of `stop` says that this is the last page.
     pub stop: bool,
     /// Whether the answer says that there is another page; `None` where it is not asked.

@@ -1,8 +1,9 @@
 //! Combinations that would lose or double records. Each is refused with its reason.
 
+use reqwest::header::HeaderName;
+
 use crate::manifest::{
-    CursorPlace, Incremental, Method, Paging, RequestManifest, SortOrder, Stop, StreamManifest,
-    WindowManifest,
+    Incremental, Paging, Param, RequestManifest, SortOrder, Stop, StreamManifest, WindowManifest,
 };
 
 use super::window::Window;
@@ -14,11 +15,6 @@ pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
     if let Some(paging) = &described.paging {
         if let Err((member, why)) = paging_alone(paging) {
             return refuse(member, why);
-        }
-        if let Paging::Cursor { place: CursorPlace::Body, .. } = paging
-            && described.request.body.is_none()
-        {
-            return refuse("paging.place", "body needs a request.body that takes the cursor");
         }
     }
     if let Err((member, why)) = parameters(described) {
@@ -53,60 +49,78 @@ fn names_a_record(request: &RequestManifest) -> bool {
         || request.query.values().chain(request.headers.values()).any(has_field)
 }
 
-/// The parameters of the query that are put into the request of a stream, each with its member.
-fn parameters_of(described: &StreamManifest) -> Vec<(&'static str, &str)> {
+/// What takes values in the request of a stream, each with its member and the variable that it may be.
+fn parameters_of(described: &StreamManifest) -> Vec<(&'static str, &Param, &'static str)> {
     let mut parameters = Vec::new();
     if let Some(paging) = &described.paging {
         let (param, size) = match paging {
             Paging::Page { param, size, .. }
             | Paging::Offset { param, size, .. }
             | Paging::Keyset { param, size, .. } => (Some(param), Some(size)),
-            Paging::Cursor { param, place, size, .. } => {
-                ((*place == CursorPlace::Query).then_some(param), size.as_ref())
-            }
+            Paging::Cursor { param, size, .. } => (Some(param), size.as_ref()),
             Paging::NextUrl { size, .. } => (None, size.as_ref()),
         };
-        parameters.extend(param.map(|param| ("paging.param", param.as_str())));
+        parameters.extend(param.map(|param| ("paging.param", param, "page")));
         let size = size.and_then(|size| size.param.as_ref());
-        parameters.extend(size.map(|param| ("paging.size.param", param.as_str())));
+        parameters.extend(size.map(|param| ("paging.size.param", param, "")));
     }
     if let Some(window) = window(described) {
-        parameters.push(("incremental.from.param", &window.from.param));
-        parameters.extend(window.to.as_ref().map(|to| ("incremental.to.param", to.param.as_str())));
+        parameters.push(("incremental.from.param", &window.from.param, "since"));
+        parameters.extend(window.to.as_ref().map(|to| ("incremental.to.param", &to.param, "until")));
     }
     if let Some(Incremental::EventFeed { param, .. }) = &described.incremental {
-        parameters.push(("incremental.param", param));
+        parameters.push(("incremental.param", param, "since"));
     }
     parameters
 }
 
-/// Refuses parameters that would have no effect: of a request that asks by its body, and of which one
-/// takes the place of another.
+/// Refuses parameters that cannot go anywhere, or would have no effect: of a request that asks by its
+/// body, and of which one takes the place of another.
 fn parameters(described: &StreamManifest) -> Result<(), (String, String)> {
     let parameters = parameters_of(described);
     let request = &described.request;
-    if request.method == Method::Post
-        && request.body.is_some()
-        && let Some((member, param)) =
-            parameters.iter().find(|(_, param)| !request.query.contains_key(*param))
-    {
-        let why = format!(
-            "goes into the query, but this request asks by its body, which would stay the same; if the API takes \
-             it in the query all the same, name {param:?} in request.query"
-        );
-        return Err(((*member).to_owned(), why));
+    let refuse = |member: &str, why: String| Err((member.to_owned(), why));
+    for (member, param, variable) in &parameters {
+        match param {
+            Param::Query(name) if request.body.is_some() && !request.query.contains_key(name) => {
+                return refuse(
+                    member,
+                    format!(
+                        "goes into the query, but this request asks by its body, which would stay the same; if the \
+                         API takes it in the query all the same, name {name:?} in request.query; in the body, it is \
+                         {{ body: {name} }}"
+                    ),
+                );
+            }
+            Param::Query(name) if name.is_empty() => return refuse(member, "is empty".to_owned()),
+            Param::Body(_) if request.body.is_none() => {
+                let why =
+                    "goes into the body, but there is none that could take it: this needs a request.body";
+                return refuse(member, why.to_owned());
+            }
+            Param::Header(name) if HeaderName::try_from(name.as_str()).is_err() => {
+                return refuse(member, format!("{name:?} is no name of a header"));
+            }
+            Param::Variable(name) if name != variable => {
+                let why = match variable.is_empty() {
+                    true => "write the number into the request itself, and only the number here".to_owned(),
+                    false => format!("is ${name}; here it can only be ${variable}"),
+                };
+                return refuse(member, why);
+            }
+            _ => {}
+        }
     }
     // a cursor may go on where a mark or a limit began
     let others = |member: &str| member != "paging.param";
-    for (at, (member, param)) in parameters.iter().enumerate() {
+    for (at, (member, param, _)) in parameters.iter().enumerate() {
         let twice = parameters[..at]
             .iter()
-            .find(|(earlier, same)| same == param && (others(earlier) || *member == "paging.size.param"));
-        if let Some((earlier, _)) = twice {
-            return Err((
-                (*member).to_owned(),
-                format!("{param:?} is that of {earlier}, too: one takes the place of the other"),
-            ));
+            .find(|(earlier, same, _)| same == param && (others(earlier) || *member == "paging.size.param"));
+        if let Some((earlier, ..)) = twice {
+            let why =
+                format!("{} is that of {earlier}, too: one takes the place of the other", param.shown());
+            return refuse(member, why);
         }
     }
     Ok(())

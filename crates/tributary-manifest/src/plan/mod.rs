@@ -1,5 +1,7 @@
 //! A manifest made ready to run: checked, its filters compiled, its streams in order.
 
+mod asks;
+mod body;
 mod compile;
 mod facts;
 mod hazards;
@@ -18,6 +20,7 @@ use chrono::TimeDelta;
 use tributary_domain::{Resource, Status};
 
 pub use super::manifest::ManifestError;
+pub use asks::Asks;
 pub use facts::PageFacts;
 pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
 pub use position::{Position, Walk};
@@ -36,6 +39,8 @@ pub struct Stream {
     /// What it has instead of the answer to a request.
     pub values: Option<Vec<String>>,
     pub rules: Rules,
+    /// Statuses with which an answer without a body is an empty list.
+    pub empty: Arc<[u16]>,
     pub pager: Pager,
     pub records: Filter,
     /// Whether an answer lists records; where none, it has to hold the list.

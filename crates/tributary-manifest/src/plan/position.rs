@@ -59,6 +59,8 @@ pub enum Token {
     Number(u64),
     /// What the page before said.
     Text(String),
+    /// As `Text`, where it was a number: in the digits of the provider.
+    Digits(String),
     Url(String),
     /// The time at which the page before ended.
     Time(DateTime<Utc>),
@@ -95,9 +97,13 @@ mod tests {
     #[test]
     fn positions_survive_being_kept() {
         let at: DateTime<Utc> = "2026-03-01T12:00:00.123456Z".parse().unwrap();
-        for token in
-            [Token::Number(3), Token::Text("x".into()), Token::Url("https://x".into()), Token::Time(at)]
-        {
+        for token in [
+            Token::Number(3),
+            Token::Text("x".into()),
+            Token::Digits("2.0".into()),
+            Token::Url("https://x".into()),
+            Token::Time(at),
+        ] {
             let walk = Walk {
                 begun_at: at,
                 from: Some(at),

@@ -2,11 +2,15 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use jaq_json::Val;
+
 use super::Stream;
+use super::asks::Asks;
 use super::facts::PageFacts;
 use super::position::{Position, Walk};
 use super::window::{self, Descending, Window};
 use crate::jq::Filter;
+use crate::manifest::Param;
 
 /// How a stream finds what is new.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ pub enum Strategy {
 pub struct Events {
     /// The id of an event.
     pub mark: Filter,
-    pub param: String,
+    pub param: Param,
 }
 
 impl Stream {
@@ -90,14 +94,20 @@ impl Stream {
         Ok(old)
     }
 
-    /// The parameters that ask for what is new.
-    pub fn query(&self, position: &Position, walk: &Walk) -> Vec<(String, String)> {
+    /// What asks for the next page of `walk`, which began from `position`. The error says why a place
+    /// that was kept is of no use.
+    pub fn asks(&self, position: &Position, walk: &Walk) -> Result<Asks, String> {
+        let mut asks = Asks::default();
         match &self.strategy {
-            Strategy::Window(window) => window.query(walk),
-            Strategy::Events(events) => {
-                position.mark.iter().map(|mark| (events.param.clone(), mark.clone())).collect()
+            Strategy::Window(window) => {
+                window.query(walk).into_iter().for_each(|(param, value)| asks.add(param, value));
             }
-            Strategy::Snapshot | Strategy::Descending(_) => Vec::new(),
+            Strategy::Events(events) => {
+                position.mark.iter().for_each(|mark| asks.add(&events.param, Val::from(mark.clone())));
+            }
+            Strategy::Snapshot | Strategy::Descending(_) => {}
         }
+        self.pager.ask(walk.token.as_ref(), &mut asks)?;
+        Ok(asks)
     }
 }

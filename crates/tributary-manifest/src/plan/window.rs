@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use jaq_json::Val;
+
 use super::position::Walk;
 use crate::jq::Filter;
-use crate::manifest::{Bound, Edge, TimeFormat};
+use crate::manifest::{Bound, Edge, Param, TimeFormat};
 
 /// A stream that is read window by window.
 #[derive(Debug)]
@@ -106,12 +108,12 @@ impl Window {
         }
     }
 
-    /// The parameters that ask for the window of `walk`: all from its beginning until before its
-    /// end, where the next one begins. They may ask for more, never for less.
-    pub fn query(&self, walk: &Walk) -> Vec<(String, String)> {
+    /// What asks for the window of `walk`: all from its beginning until before its end, where the next
+    /// one begins. It may ask for more, never for less.
+    pub fn query(&self, walk: &Walk) -> Vec<(&Param, Val)> {
         let from = walk.from.map(|from| {
             let Edge { param, format, .. } = &self.from;
-            (param.clone(), format.write(self.asked_from(from)))
+            (param, format.value(self.asked_from(from)))
         });
         let to = self.to.as_ref().zip(walk.until).map(|(Edge { param, bound, format }, until)| {
             // no window is empty: an API may refuse one that ends where it begins
@@ -121,7 +123,7 @@ impl Window {
                 (Bound::Inclusive, TimeFormat::Date) => format.ceil(until) - format.unit(),
                 _ => format.ceil(until),
             };
-            (param.clone(), format.write(edge))
+            (param, format.value(edge))
         });
         from.into_iter().chain(to).collect()
     }

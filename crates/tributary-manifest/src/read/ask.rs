@@ -6,6 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use jaq_json::Val;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::extract::{self, Extract};
@@ -15,8 +16,8 @@ use super::page::MappedRecord;
 use super::partition::Partition;
 use super::reader::Reader;
 use super::report::{ReadError, Warning};
-use crate::jq::{Limits, Scope};
-use crate::plan::{Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
+use crate::jq::{self, Limits, Scope};
+use crate::plan::{Asks, Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
 use crate::wire::{Answer, ClientError, Request, Target};
 
 /// A page that was read.
@@ -57,12 +58,20 @@ impl Reader {
         occurrences: &mut Occurrences,
     ) -> Result<Fetched, ReadError> {
         let Wanted { stream, partition, position, walk, next_known } = wanted;
-        let Answer { json, headers, url, sent_at, repaired } = self.answer(wanted).await?;
+        let Answer { json, status, headers, url, sent_at, repaired, is_empty } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
-        let (task, of_request) = (Arc::clone(stream), scope.clone());
-        let Extract { mut records, facts, source } = self
-            .evaluate(&stream.name, move |deadline| extract::extract(&task, json, &of_request, deadline))
-            .await?;
+        let mut of_answer = scope.clone();
+        of_answer.answered = jq::Answered::new(status, &headers);
+        let task = Arc::clone(stream);
+        let Extract { mut records, facts, source } = match is_empty {
+            true => Extract::nothing(stream),
+            false => {
+                self.evaluate(&stream.name, move |deadline| {
+                    extract::extract(&task, json, &of_answer, deadline)
+                })
+                .await?
+            }
+        };
         let pager = &stream.pager;
         let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
         let old = stream.is_old(position, walk, &facts).map_err(ReadError::Paging)?;
@@ -101,17 +110,16 @@ impl Reader {
     async fn answer(&self, wanted: Wanted<'_>) -> Result<Answer, ReadError> {
         let Wanted { stream, partition, position, walk, .. } = wanted;
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let mut request = self.request(stream, None, &partition.record, scope).await?;
+        let asks = stream.asks(position, walk).map_err(ReadError::Paging)?;
+        let mut request = self.request(stream, None, &partition.record, scope, asks).await?;
         if let Some(values) = &stream.values {
             let json = values.iter().map(|text| Val::from(text.clone())).collect();
             let url = self.client.reach(&request.target).map_err(ReadError::Paging)?;
-            return Ok(Answer { json, headers: HeaderMap::new(), url, sent_at: Utc::now(), repaired: None });
+            let (status, headers, sent_at) = (StatusCode::OK, HeaderMap::new(), Utc::now());
+            return Ok(Answer { json, status, headers, url, sent_at, repaired: None, is_empty: false });
         }
         request.lane = self.lane(&stream.name, &partition.key);
-        if let Target::Relative { query, .. } = &mut request.target {
-            query.extend(stream.query(position, walk));
-        }
-        stream.pager.apply(walk.token.as_ref(), &mut request).map_err(ReadError::Paging)?;
+        request.empty = stream.empty.clone();
         Ok(self.client.send(&request, &stream.rules).await?)
     }
 
@@ -164,6 +172,7 @@ impl Reader {
         lookup: Option<Which>,
         record: &Val,
         scope: Scope,
+        asks: Asks,
     ) -> Result<Request, ReadError> {
         let (task, record) = (Arc::clone(stream), record.clone());
         let build = move |deadline| {
@@ -171,7 +180,7 @@ impl Reader {
                 Some(lookup) => &lookup.request,
                 None => &task.request,
             };
-            match template.build(&record, &scope, Limits::one(deadline)) {
+            match template.build_asking(&record, &scope, Limits::one(deadline), &asks) {
                 Ok(request) => Ok(Ok(request)),
                 Err(RequestError::Filter(error)) => Err(error),
                 Err(error) => Ok(Err(error)),
@@ -192,7 +201,8 @@ impl Reader {
         let mut asked = HashSet::new();
         let (mut records, mut missing) = (Vec::new(), 0);
         for name in named {
-            let mut request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            let asks = Asks::default();
+            let mut request = self.request(stream, Some(detail), &name, scope.clone(), asks).await?;
             request.lane = self.lane(&stream.name, &partition.key);
             let Target::Relative { path, query } = &request.target else { continue };
             if asked.insert((path.clone(), query.clone(), request.body.clone())) {
@@ -234,8 +244,9 @@ impl Reader {
         record: &Val,
     ) -> Result<Option<Val>, ReadError> {
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let mut request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        let which: Which = Stream::refresh_lookup;
+        let mut request = self.request(stream, Some(which), record, scope.clone(), Asks::default()).await?;
         request.lane = self.lane(&stream.name, &partition.key);
-        self.look_up(stream, Stream::refresh_lookup, &request, &scope).await
+        self.look_up(stream, which, &request, &scope).await
     }
 }

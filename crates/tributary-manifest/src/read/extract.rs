@@ -23,6 +23,16 @@ pub struct Extract {
     pub source: Source,
 }
 
+impl Extract {
+    /// What an answer of `stream` holds that has no body, and is the end of a list.
+    pub fn nothing(stream: &Stream) -> Self {
+        let fingerprint = hex(&Sha256::digest(b"")[..16]);
+        let more = stream.pager.more.as_ref().map(|_| false);
+        let facts = PageFacts { stop: true, more, fingerprint, ..PageFacts::default() };
+        Self { records: Vec::new(), facts, source: Source::List }
+    }
+}
+
 /// Finds the records of `answer` and what says how to go on.
 pub fn extract(
     stream: &Stream,
@@ -33,9 +43,11 @@ pub fn extract(
     let one = Limits::one(deadline);
     let mut facts = PageFacts::default();
     if let PagerKind::Cursor { next: NextSource::Body(next), .. }
-    | PagerKind::NextUrl { next: NextSource::Body(next) } = &stream.pager.kind
+    | PagerKind::NextUrl { next: NextSource::Body(next), .. } = &stream.pager.kind
     {
-        facts.next = token_of(next, &next.run_one(answer.clone(), scope, one)?)?;
+        let named = next.run_one(answer.clone(), scope, one)?;
+        facts.next_is_number = matches!(named, Val::Num(_));
+        facts.next = token_of(next, &named)?;
     }
     if let PageEnd::When(stop) = &stream.pager.stop {
         facts.stop = match stop.run_one(answer.clone(), scope, one)? {

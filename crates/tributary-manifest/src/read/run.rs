@@ -235,6 +235,8 @@ impl<'a, S: PageSink> Run<'a, S> {
 #[cfg(test)]
 mod ahead_tests;
 #[cfg(test)]
+mod asks_tests;
+#[cfg(test)]
 mod ends_tests;
 #[cfg(test)]
 mod fuzz_tests;

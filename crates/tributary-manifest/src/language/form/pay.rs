@@ -33,6 +33,9 @@ pub struct Payment {
     pub headers: Ordered<Right>,
     /// What is sent, as JSON: a value with members, of which those that are null are left out, or jq on the order.
     pub body: Option<Nested>,
+    /// Instead of `body`: what is sent as a form (`application/x-www-form-urlencoded`). A member that is within
+    /// another is named `a[b]`, one of a list `a[0]`; what is null is left out.
+    pub form: Option<Nested>,
     /// The key that the provider knows the payment by.
     pub key: Option<Key>,
     /// How long the answer may take, at most 60s; 20s if not given. After that the outcome is unknown.

@@ -24,6 +24,9 @@ pub struct Stream {
     pub headers: Ordered<Right>,
     /// What is posted, as JSON: a value with members, or jq on the record of `each`.
     pub body: Option<Nested>,
+    /// Instead of `body`: what is posted as a form (`application/x-www-form-urlencoded`). A member that is within
+    /// another is named `a[b]`, one of a list `a[0]`; what is null is left out.
+    pub form: Option<Nested>,
     /// Records without a request: a list, or a text with commas in which `${NAME}` is a variable of the
     /// environment.
     pub values: Option<OneOrMore<String>>,
@@ -40,6 +43,9 @@ pub struct Stream {
     /// jq on the answer: whether it is one that lists rows, perhaps none, or holds the `row`. Any other is an
     /// error. Without it, an answer has to hold the list in which `rows` looks.
     pub list_when: Option<String>,
+    /// Statuses with which an answer without a body is an empty list, such as `[200, 204]`: of 2xx, and 304. With
+    /// none if not given: such an answer is an error.
+    pub empty: Vec<u16>,
     /// jq on the answer, instead of `rows`: its only row.
     pub row: Option<String>,
     /// How the answer is divided into pages; without it, one answer is everything.

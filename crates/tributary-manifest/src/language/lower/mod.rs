@@ -68,6 +68,13 @@ impl<'a> Section<'a> {
         if code.contains("${") {
             self.wrong(field, "${NAME} is not filled in within jq");
         }
+        for name in record::OF_A_REQUEST.iter().chain(&record::OF_AN_ANSWER) {
+            let bound = code.contains(&format!("as ${name}")) || field == "functions";
+            let used = value::variables(code).any(|used| used == *name);
+            if used && !bound && !variables.iter().any(|seen| seen == name) {
+                self.wrong(field, unseen(name));
+            }
+        }
         self.written.push(Written {
             field: self.full(field),
             at: self.node.place(field),
@@ -104,6 +111,22 @@ impl<'a> Section<'a> {
             }
             _ => {}
         }
+    }
+}
+
+/// Why a variable is not seen somewhere.
+fn unseen(name: &str) -> String {
+    match name {
+        "page" => {
+            "$page is seen by jq of a request whose `page` says that it stands there, as in `number: $page`"
+                .to_owned()
+        }
+        "since" | "until" => format!(
+            "${name} is seen by jq of a request whose stream says that it stands there, as in `changes: {{ {name}: ${name} }}`"
+        ),
+        _ => format!(
+            "${name} is seen by jq on an answer: `rows`, `next`, `more`, `ends`, `list_when` and `where` of `errors`"
+        ),
     }
 }
 

@@ -157,6 +157,7 @@ impl Draft<'_, '_, '_> {
             query: &self.form.query,
             headers: &headers,
             body: self.form.body.as_ref(),
+            form: self.form.form.as_ref(),
             prelude: &|code| prelude(".", &lets, code),
             sees: &self.names(),
         };
@@ -235,7 +236,7 @@ impl Draft<'_, '_, '_> {
         let mut whens = Vec::new();
         for rule in rules {
             if let Some(holds) = &rule.holds {
-                self.section.jq(&format!("{field}.where"), holds, &[]);
+                self.section.jq(&format!("{field}.where"), holds, &record::seen_of_answer());
             }
             whens.push(When { status: rule.on.all().to_vec(), body: rule.holds.clone(), ..When::default() });
         }
@@ -292,6 +293,7 @@ impl Draft<'_, '_, '_> {
             query: &none,
             headers: &none,
             body: None,
+            form: None,
             prelude: &|code| prelude(".", &lets, code),
             sees: &names,
         };

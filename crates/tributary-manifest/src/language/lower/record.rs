@@ -18,6 +18,11 @@ pub struct Making<'a> {
 /// Names that jq of a stream sees besides those of `let`.
 const SEEN: [&str; 3] = ["now", "parent", "identity"];
 
+/// And those that only jq on an answer sees: its status and headers.
+pub const OF_AN_ANSWER: [&str; 2] = ["status", "headers"];
+/// And those that only jq of a request sees, where its stream says that they stand in it.
+pub const OF_A_REQUEST: [&str; 3] = ["page", "since", "until"];
+
 /// A filter in the making: what is bound so far, and to which names.
 struct Draft<'s, 'n> {
     section: &'s mut Section<'n>,
@@ -52,6 +57,13 @@ pub fn lets(
 /// The names that jq on a row sees.
 pub fn seen() -> Vec<String> {
     SEEN.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The names that jq on an answer sees.
+pub fn seen_of_answer() -> Vec<String> {
+    let mut names = seen();
+    names.extend(OF_AN_ANSWER.map(str::to_owned));
+    names
 }
 
 /// As [`seen`], with the row itself.

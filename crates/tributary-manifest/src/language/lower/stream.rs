@@ -12,7 +12,7 @@ use crate::language::form::file::{STATUSES, StatusWords};
 use crate::language::form::right::{OneOrMore, Ordered, Right};
 use crate::language::form::stream::Stream;
 use crate::manifest::{
-    Detail, Identity, Incremental, Method, Pending, Refresh, RequestManifest, StreamManifest, Values,
+    Detail, Identity, Incremental, Method, Param, Pending, Refresh, RequestManifest, StreamManifest, Values,
 };
 
 /// The stream `name`; `above` are the streams that it may name, as they are written. What is wrong is
@@ -28,7 +28,7 @@ pub fn stream(
     let request = asked(section, form);
     let records = rows(section, form);
     if let Some(when) = &form.list_when {
-        section.jq("list_when", when, &record::seen());
+        section.jq("list_when", when, &record::seen_of_answer());
     }
     let partition = partition(section, form, above);
     let map = match resource {
@@ -61,6 +61,7 @@ pub fn stream(
         paging: flat(pages)?,
         records: records?,
         list_when: form.list_when.clone(),
+        empty: form.empty.clone(),
         detail: flat(detail)?,
         identity: flat(identity)?,
         map: if resource.is_some() { Some(map?) } else { None },
@@ -91,6 +92,7 @@ fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
         query: &none,
         headers: &none,
         body: None,
+        form: None,
         prelude: &|_| String::new(),
         sees: &record::seen(),
     };
@@ -111,9 +113,14 @@ fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
             return None;
         }
     };
-    if form.body.is_some() && method == Method::Get {
-        section.wrong("body", "belongs to `post`");
+    for (field, given) in [("body", form.body.is_some()), ("form", form.form.is_some())] {
+        if given && method == Method::Get {
+            section.wrong(field, "belongs to `post`");
+        }
     }
+    let standing = standing(form);
+    let sees: Vec<String> =
+        record::seen().into_iter().chain(standing.iter().map(|(_, name)| name.clone())).collect();
     let asked = Asked {
         method,
         field,
@@ -121,12 +128,18 @@ fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
         query: &form.query,
         headers: &form.headers,
         body: form.body.as_ref(),
+        form: form.form.as_ref(),
         prelude: &|_| String::new(),
-        sees: &record::seen(),
+        sees: &sees,
     };
     let request = request(section, &asked);
     let of_a_record = |text: &String| match value::meaning(text) {
-        Ok(Meaning::Template(pieces)) => pieces.iter().any(|piece| !matches!(piece, Piece::Literal(_))),
+        Ok(Meaning::Template(pieces)) => pieces.iter().any(|piece| match piece {
+            Piece::Literal(_) => false,
+            Piece::Field(_) => true,
+            // what is asked for is of no record
+            Piece::Jq(code) => !value::variables(code).any(|name| name == "now" || is_asked(name)),
+        }),
         _ => false,
     };
     let has_fields =
@@ -134,7 +147,48 @@ fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
     if form.each.is_none() && has_fields {
         section.wrong(field, "what stands in { } is of the record of `each`, which is missing");
     }
+    for (field, name) in standing.iter().filter(|(_, name)| is_asked(name)) {
+        let texts = [&request.path].into_iter().chain(request.query.values()).chain(request.headers.values());
+        let mut texts = texts.chain(&request.body);
+        if !texts.any(|text| value::variables(text).any(|used| used == name)) {
+            section.wrong(
+                field,
+                format!("${name} stands nowhere in the path, `query`, `headers`, `body` or `form`"),
+            );
+        }
+    }
     Some(request)
+}
+
+fn is_asked(name: &str) -> bool {
+    record::OF_A_REQUEST.contains(&name)
+}
+
+/// The variables that a stream says to stand in its request, each with the field that says it.
+fn standing(form: &Stream) -> Vec<(String, String)> {
+    let mut params: Vec<(String, &Param)> = Vec::new();
+    if let Some(page) = &form.page {
+        for (name, param) in [("number", &page.number), ("offset", &page.offset), ("cursor", &page.cursor)] {
+            params.extend(param.as_ref().map(|param| (format!("page.{name}"), param)));
+        }
+        for (name, edge) in [("before", &page.before), ("after", &page.after)] {
+            params.extend(edge.as_ref().map(|edge| (format!("page.{name}"), edge.param())));
+        }
+    }
+    for (kind, window) in [("changes", &form.changes), ("creations", &form.creations), ("days", &form.days)] {
+        let Some(window) = window else { continue };
+        for (name, edge) in [("since", &window.since), ("until", &window.until)] {
+            params.extend(edge.as_ref().map(|edge| (format!("{kind}.{name}"), edge.param())));
+        }
+    }
+    if let Some(after) = form.events.as_ref().and_then(|events| events.after.as_ref()) {
+        params.push(("events.after".to_owned(), after));
+    }
+    let variable = |(field, param): (String, &Param)| match param {
+        Param::Variable(name) => Some((field, name.clone())),
+        _ => None,
+    };
+    params.into_iter().filter_map(variable).collect()
 }
 
 fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
@@ -146,7 +200,7 @@ fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
     }
     match (&form.rows, &form.row) {
         (Some(rows), None) => {
-            section.jq("rows", rows, &record::seen());
+            section.jq("rows", rows, &record::seen_of_answer());
             if form.list_when.is_none() && rows.replace(char::is_whitespace, "").contains("//[]") {
                 // a list that is left out looks the same as one that is missing because something went wrong
                 return section.need(
@@ -159,7 +213,10 @@ fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
             Some(format!("_list(\"rows\"; {rows}\n)[]"))
         }
         (None, Some(row)) => {
-            section.jq("row", row, &record::seen());
+            section.jq("row", row, &record::seen_of_answer());
+            if !form.empty.is_empty() {
+                section.wrong("empty", "belongs to `rows`: an answer without a body holds no `row`");
+            }
             Some(format!("_object(\"row\"; {row}\n)"))
         }
         (None, None) => {

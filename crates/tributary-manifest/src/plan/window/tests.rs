@@ -6,7 +6,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn edge(param: &str, bound: Bound, format: TimeFormat) -> Edge {
-    Edge { param: param.to_owned(), bound, format }
+    Edge { param: Param::Query(param.to_owned()), bound, format }
 }
 
 /// Asks `since` inclusively, as far back as 180 days, an hour again.
@@ -22,8 +22,17 @@ fn window(to: Option<Edge>) -> Window {
     }
 }
 
+/// What is sent for `walk`: parameters and their texts.
+fn sent_for(window: &Window, walk: &Walk) -> Vec<(String, String)> {
+    let text = |(param, value): (&Param, Val)| match param {
+        Param::Query(name) => (name.clone(), crate::jq::scalar(&value).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    window.query(walk).into_iter().map(text).collect()
+}
+
 fn asked(window: &Window, walk: &Walk) -> Vec<String> {
-    window.query(walk).into_iter().map(|(param, value)| format!("{param}={value}")).collect()
+    sent_for(window, walk).into_iter().map(|(param, value)| format!("{param}={value}")).collect()
 }
 
 fn newest(window: &Window, newest: &str, now: &str) -> Walk {
@@ -140,7 +149,7 @@ fn read(format: TimeFormat, sent: &str) -> DateTime<Utc> {
 /// Of what is sent for `walk`: the limits, and from when until before when the API answers.
 fn sent(window: &Window, walk: &Walk) -> [DateTime<Utc>; 4] {
     let to = window.to.as_ref().unwrap();
-    let query = window.query(walk);
+    let query = sent_for(window, walk);
     let (lower, upper) = (read(window.from.format, &query[0].1), read(to.format, &query[1].1));
     let excluded =
         if window.from.bound == Bound::Exclusive { window.from.format.unit() } else { TimeDelta::zero() };

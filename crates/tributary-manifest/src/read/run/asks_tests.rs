@@ -1,0 +1,280 @@
+//! What can be asked for: files of the language that walk through an upstream which answers only to who asks
+//! as it wants to be asked.
+
+use std::convert::Infallible;
+
+use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::walk_tests::{bank, failure, ids};
+use super::*;
+use crate::compiled::CompiledProvider;
+use crate::fake::{self, Fake, Memory, answer};
+use crate::language::{self, Node};
+use tributary_domain::ProviderName;
+
+/// A file with the stream `feed` of transactions, of which `lines` are given.
+pub(super) fn written(url: &str, lines: &str) -> Result<CompiledProvider, String> {
+    let text = format!(
+        "api: {url}\nauth: none\nevery: 1m\nattempts: 1\nlimits: {{ pace: 1000/s }}\npull:\n  transactions:\n    feed:\n{lines}{FIELDS}"
+    );
+    of_file(&text)
+}
+
+pub(super) fn of_file(text: &str) -> Result<CompiledProvider, String> {
+    let file = Node::parse(text).map_err(|mistake| mistake.to_string())?;
+    let manifest = language::read(&file).map_err(|mistakes| mistakes.to_string())?;
+    let manifest = manifest.interpolated(|_| None).map_err(|error| error.to_string())?;
+    let name = ProviderName::try_from("bank".to_owned()).unwrap();
+    CompiledProvider::new(&name, &manifest).map_err(|error| error.to_string())
+}
+
+pub(super) const FIELDS: &str = r#"
+      id: .id
+      created: "2026-01-01T00:00:00Z"
+      type: PAYIN
+      status: SUCCEEDED
+      to: ours
+      money: { minor: 1, currency: EUR }
+"#;
+
+/// Rows `from..until` as a list.
+pub(super) fn rows(numbers: std::ops::Range<usize>) -> Vec<Value> {
+    numbers.map(|n| json!({ "id": n.to_string(), "at": "2026-03-01T12:00:00Z" })).collect()
+}
+
+async fn read(provider: &CompiledProvider) -> Memory {
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap_or_else(|error| panic!("{error}"));
+    sink
+}
+
+fn bodies(fake: &Fake) -> Vec<Value> {
+    fake.received().iter().map(|received| serde_json::from_slice(&received.body).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn graphql_takes_the_number_and_the_size_of_a_page_as_numbers_among_its_variables() {
+    let fake = bank(|received| {
+        let asked: Value = serde_json::from_slice(&received.body).unwrap();
+        let (page, size) =
+            (asked["variables"]["page"].as_u64(), asked["variables"]["paging"]["size"].as_u64());
+        let (Some(page), Some(size)) = (page, size) else { return StatusCode::BAD_REQUEST.into_response() };
+        let begin = page as usize * size as usize;
+        fake::json(json!({ "data": { "list": rows(begin.min(5)..(begin + size as usize).min(5)) } }))
+    })
+    .await;
+    let provider = written(
+        &fake.url,
+        r#"
+      post: /graphql
+      body: { query: "query($page: Int) {{ list(page: $page) {{ id } }", variables: { region: EU } }
+      rows: .data.list
+      page: { number: { body: variables.page }, first: 0, size: { body: { variables.paging.size: 2 } }, ends: empty }
+"#,
+    );
+    let sink = read(&provider.unwrap()).await;
+    assert_eq!(ids(&sink), ["0", "1", "2", "3", "4"]);
+    let sent = bodies(&fake);
+    assert_eq!(sent[1]["variables"], json!({ "region": "EU", "page": 1, "paging": { "size": 2 } }));
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_a_number_stays_one_in_a_body_whatever_its_digits() {
+    const BIG: &str = "90071992547409931234";
+    let fake = bank(|received| {
+        let body = String::from_utf8(received.body.clone()).unwrap();
+        match body.as_str() {
+            "{\"limit\":2}" => answer(200, &[], format!("{{\"list\":[{{\"id\":\"a\"}}],\"next\":{BIG}}}")),
+            other if other == format!("{{\"limit\":2,\"after\":{BIG}}}") => {
+                fake::json(json!({ "list": [{ "id": "b" }], "next": null }))
+            }
+            other => panic!("{other}"),
+        }
+    })
+    .await;
+    let lines = r#"
+      post: /search
+      body: { limit: 2, after: $page }
+      rows: .list
+      page: { cursor: $page, next: .next }
+"#;
+    assert_eq!(ids(&read(&written(&fake.url, lines).unwrap()).await), ["a", "b"]);
+}
+
+#[tokio::test]
+async fn a_body_may_be_jq_or_a_list() {
+    let fake = bank(|_| fake::json(json!(rows(0..1)))).await;
+    for (body, sent) in [
+        ("'. | [1, {a: $now[0:2]}]'", json!([1, { "a": "20" }])),
+        ("[1, { a: x }]", json!([1, { "a": "x" }])),
+    ] {
+        let lines = format!("      post: /search\n      body: {body}\n      rows: .\n");
+        assert_eq!(ids(&read(&written(&fake.url, &lines).unwrap()).await), ["0"]);
+        assert_eq!(bodies(&fake).last(), Some(&sent));
+    }
+}
+
+#[tokio::test]
+async fn a_form_is_read_by_pages_and_windows_that_go_into_its_fields() {
+    let fake = bank(|received| {
+        assert_eq!(received.headers["content-type"], "application/x-www-form-urlencoded");
+        let form = received.form();
+        assert!(form["filter[since]"].parse::<i64>().is_ok(), "{form:?}");
+        assert_eq!((form["kinds[0]"].as_str(), form["kinds[1]"].as_str()), ("in", "out"));
+        let skip: usize = form["skip"].parse().unwrap();
+        fake::json(json!({ "list": rows(skip.min(3)..(skip + 2).min(3)) }))
+    })
+    .await;
+    let lines = r#"
+      post: /list
+      form: { kinds: [in, out], filter: { state: .missing? }, skip: 0, limit: 2 }
+      rows: .list
+      page: { offset: { body: skip }, size: 2, ends: empty }
+      changes: { by: .at, since: { param: { body: filter.since }, format: unix_seconds }, late: 1h, back: 30d, order: newest_first }
+"#;
+    assert_eq!(ids(&read(&written(&fake.url, lines).unwrap()).await), ["0", "1", "2"]);
+}
+
+#[tokio::test]
+async fn a_query_language_takes_pages_and_edges_of_windows_within_its_text() {
+    let fake = bank(|received| {
+        let text = &received.query["query"];
+        let begin: usize = text.rsplit(' ').nth(2).unwrap().parse().unwrap();
+        fake::json(json!({ "list": rows(begin - 1..(begin + 1).min(3)) }))
+    })
+    .await;
+    let lines = r#"
+      get: /query
+      query: { query: "select * from T where At >= '{$since}' and At < '{$until}' startposition {$page + 1} maxresults 2" }
+      rows: .list
+      page: { offset: $page, size: 2, ends: short }
+      changes:
+        by: .at
+        since: { param: $since, bound: inclusive, format: seconds }
+        until: { param: $until, bound: exclusive, format: date }
+        late: 1h
+        back: 30d
+        order: newest_first
+"#;
+    assert_eq!(ids(&read(&written(&fake.url, lines).unwrap()).await), ["0", "1", "2"]);
+    let asked: Vec<String> = fake.received().iter().map(|received| received.query["query"].clone()).collect();
+    let (since, rest) = asked[0].split_once("At >= '").unwrap().1.split_once('\'').unwrap();
+    assert!(since.parse::<DateTime<Utc>>().is_ok(), "{since}");
+    assert!(rest.starts_with(" and At < '20") && rest.ends_with("startposition 1 maxresults 2"), "{rest}");
+    assert!(asked[2].ends_with("startposition 4 maxresults 2"), "{asked:?}");
+}
+
+#[tokio::test]
+async fn if_modified_since_is_a_date_of_http_and_an_answer_of_304_is_an_empty_list() {
+    let fake = bank(|received| match received.headers["if-modified-since"].to_str().unwrap() {
+        date if httpdate::parse_http_date(date).is_err() => panic!("{date}"),
+        _ if received.path == "/some" => fake::json(json!(rows(0..1))),
+        _ => answer(304, &[], ""),
+    })
+    .await;
+    let lines = |path: &str, more: &str| {
+        format!(
+            "      get: {path}\n      rows: .\n{more}      changes: {{ by: .at, since: {{ param: {{ header: If-Modified-Since }}, format: http_date }}, late: 1h, back: 30d }}\n"
+        )
+    };
+    assert_eq!(ids(&read(&written(&fake.url, &lines("/some", "")).unwrap()).await), ["0"]);
+    let provider = written(&fake.url, &lines("/none", "      empty: [304]\n")).unwrap();
+    assert_eq!(ids(&read(&provider).await), [""; 0]);
+    let error = failure(written(&fake.url, &lines("/none", "")).unwrap().run(&mut Memory::default()).await);
+    assert!(error.contains("304"), "{error}");
+}
+
+/// A walk whose second page has no body, with this status.
+async fn ends_with(status: u16, empty: &str) -> (Result<RunReport, RunError<Infallible>>, Memory) {
+    let fake = bank(move |received| match received.query["page"].as_str() {
+        "1" => fake::json(json!(rows(0..2))),
+        _ => answer(status, &[], ""),
+    })
+    .await;
+    let lines = format!(
+        "      get: /feed\n      rows: .\n      page: {{ number: page, first: 1, size: 2, ends: short }}\n{empty}"
+    );
+    let mut sink = Memory::default();
+    let result = written(&fake.url, &lines).unwrap().run(&mut sink).await;
+    (result, sink)
+}
+
+#[tokio::test]
+async fn an_empty_body_is_an_empty_list_only_where_the_file_says_so() {
+    for status in [200, 204] {
+        let (result, sink) = ends_with(status, "      empty: [200, 204]\n").await;
+        result.unwrap();
+        assert_eq!(ids(&sink), ["0", "1"]);
+        let (result, _) = ends_with(status, "").await;
+        failure(result);
+    }
+    let (result, _) = ends_with(200, "      empty: [204]\n").await;
+    assert!(failure(result).contains("`empty: [200]`"));
+    let (result, _) = ends_with(404, "      empty: [200, 204]\n").await;
+    assert!(failure(result).contains("404"));
+}
+
+#[tokio::test]
+async fn more_and_rules_see_the_status_and_the_headers_of_an_answer() {
+    let fake = bank(|received| match received.query["page"].as_str() {
+        "1" => answer(206, &[("X-Pages", "2")], json!(rows(0..2)).to_string()),
+        "2" => answer(200, &[("X-Pages", "2")], json!(rows(2..4)).to_string()),
+        _ => answer(418, &[("X-Why", "beyond the end")], "{}"),
+    })
+    .await;
+    let lines = |more: &str| {
+        format!(
+            "      get: /feed\n      rows: .\n      page: {{ number: page, first: 1, size: 2, ends: short{more} }}\n      errors:\n        - {{ where: '$status == 418 and ($headers[\"x-why\"] | test(\"end\"))', do: fatal, says: told by its header }}\n"
+        )
+    };
+    let error = failure(written(&fake.url, &lines("")).unwrap().run(&mut Memory::default()).await);
+    assert!(error.contains("told by its header"), "{error}");
+    let more = ", more: '$status == 206'";
+    let ends = lines(more).replace("ends: short", "ends: '$status == 200'");
+    assert_eq!(ids(&read(&written(&fake.url, &ends).unwrap()).await), ["0", "1", "2", "3"]);
+}
+
+#[test]
+fn what_cannot_be_asked_so_is_refused_with_what_to_write_instead() {
+    let page = "      page: { number: $page, first: 1, size: 2, ends: empty }\n";
+    for (lines, about) in [
+        (format!("      get: /a\n      rows: .\n{page}"), "page.number: $page stands nowhere"),
+        ("      get: /a?p={$page}\n      rows: .\n".to_owned(), "$page is seen by jq of a request whose `page`"),
+        (
+            "      get: /a?p={$since}\n      rows: .\n      page: { number: $since, first: 1, size: 2, ends: empty }\n".to_owned(),
+            "here it can only be $page",
+        ),
+        (
+            "      get: /a\n      rows: .\n      page: { number: { body: page }, first: 1, size: 2, ends: empty }\n".to_owned(),
+            "goes into the body, but there is none",
+        ),
+        (
+            "      post: /a\n      body: { a: 1 }\n      form: { a: 1 }\n      rows: .\n".to_owned(),
+            "form: give it or `body`",
+        ),
+        ("      get: /a\n      form: { a: 1 }\n      rows: .\n".to_owned(), "form: belongs to `post`"),
+        ("      post: /a\n      form: [1]\n      rows: .\n".to_owned(), "form: is made of fields"),
+        (
+            "      post: /a\n      form: { a: 1 }\n      rows: .\n      page: { number: p, first: 1, size: 2, ends: empty }\n".to_owned(),
+            "goes into the query, but this request asks by its body",
+        ),
+        ("      get: /a\n      rows: .\n      empty: [404]\n".to_owned(), "404 is no success"),
+        ("      get: /a\n      row: .\n      empty: [204]\n".to_owned(), "empty: belongs to `rows`"),
+        ("      get: /a\n      rows: .\n      where: $status == 200\n".to_owned(), "$status is seen by jq on an answer"),
+        (
+            "      get: /a\n      rows: .\n      page: { cursor: { header: \"a b\" }, next: .n }\n".to_owned(),
+            "is no name of a header",
+        ),
+        (
+            "      get: /a\n      rows: .\n      errors: [{ on: 429, do: rate_limited, wait: { period: 1m, unit: milliseconds } }]\n"
+                .to_owned(),
+            "`unit` belongs to the first two",
+        ),
+    ] {
+        let error = written("https://bank.example", &lines).err().unwrap_or_else(|| panic!("{lines}"));
+        assert!(error.contains(about), "{about}: {error}");
+    }
+}
