@@ -128,7 +128,8 @@ impl Reading<'_> {
         self.functions = format!("{}\n{own}", lower::helpers::HELPERS);
         let money = api.as_ref().and_then(|api| api.money.clone());
         let namespace = api.as_ref().map(|api| api.namespace.clone()).unwrap_or_default();
-        let making = Making { money: money.as_ref(), namespace: &namespace };
+        let zone = api.as_ref().and_then(|api| api.zone);
+        let making = Making { money: money.as_ref(), namespace: &namespace, zone };
         let streams = self.streams(listed, &making);
         let payouts = self.payment(PaymentKind::Payout, pay.as_ref(), defaults.as_ref(), &making);
         let transfers = self.payment(PaymentKind::Transfer, pay.as_ref(), defaults.as_ref(), &making);
@@ -156,6 +157,7 @@ impl Reading<'_> {
             keep_raw: api.keep_raw,
             webhook: webhook.flatten(),
             currencies: api.currencies.clone(),
+            zone: api.zone,
             functions: self.functions.clone(),
             streams,
             payouts,

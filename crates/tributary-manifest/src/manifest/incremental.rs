@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Param, RequestManifest, SortOrder};
+use super::{Param, RequestManifest, SortOrder, TimePattern};
 use crate::period::Period;
 
 /// How a stream asks only for what is new. Nothing here has a silent default: each wrong guess
@@ -92,8 +92,8 @@ pub enum Bound {
 }
 
 /// How an API writes times, and so how finely it can be asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(from = "WrittenFormat")]
 pub enum TimeFormat {
     /// `2026-03-01T12:00:00Z`
     Seconds,
@@ -110,6 +110,65 @@ pub enum TimeFormat {
     UnixMillis,
     /// `Sun, 01 Mar 2026 12:00:00 GMT`, as headers of HTTP write it (RFC 1123).
     HttpDate,
+    /// By a pattern, and the clock of a zone.
+    Pattern(#[schemars(with = "String")] TimePattern),
+}
+
+/// A format as a file has it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+enum WrittenFormat {
+    Named(NamedFormat),
+    Pattern(PatternFormat),
+}
+
+/// A way to write times that has a name.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum NamedFormat {
+    /// `2026-03-01T12:00:00Z`
+    Seconds,
+    /// `2026-03-01T12:00:00.123Z`
+    Millis,
+    /// `2026-03-01T12:00:00.123456Z`
+    Micros,
+    /// `2026-03-01`, in UTC.
+    Date,
+    /// Seconds since 1970.
+    UnixSeconds,
+    /// Milliseconds since 1970.
+    UnixMillis,
+    /// `Sun, 01 Mar 2026 12:00:00 GMT`, as headers of HTTP write it (RFC 1123).
+    HttpDate,
+}
+
+/// A way to write times by a pattern.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PatternFormat {
+    /// As of strftime: `%d.%m.%Y %H:%M:%S`.
+    pattern: String,
+    /// By the clock of which zone, such as `Europe/Berlin`; that of the file if not given, and else UTC.
+    #[serde(default)]
+    zone: Option<String>,
+}
+
+impl From<WrittenFormat> for TimeFormat {
+    fn from(written: WrittenFormat) -> Self {
+        match written {
+            WrittenFormat::Named(NamedFormat::Seconds) => Self::Seconds,
+            WrittenFormat::Named(NamedFormat::Millis) => Self::Millis,
+            WrittenFormat::Named(NamedFormat::Micros) => Self::Micros,
+            WrittenFormat::Named(NamedFormat::Date) => Self::Date,
+            WrittenFormat::Named(NamedFormat::UnixSeconds) => Self::UnixSeconds,
+            WrittenFormat::Named(NamedFormat::UnixMillis) => Self::UnixMillis,
+            WrittenFormat::Named(NamedFormat::HttpDate) => Self::HttpDate,
+            WrittenFormat::Pattern(PatternFormat { pattern, zone }) => {
+                Self::Pattern(TimePattern::new(pattern, zone))
+            }
+        }
+    }
 }
 
 /// How records that may still change are asked for again, one by one.

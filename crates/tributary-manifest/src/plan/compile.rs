@@ -231,7 +231,7 @@ impl Compiler<'_> {
             }
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("paging.field", field)?;
-                let (bound, format, order) = (*bound, *format, *order);
+                let (bound, format, order) = (*bound, format.clone(), *order);
                 (
                     PagerKind::Keyset { param: param.clone(), field, bound, format, order },
                     stop,

@@ -8,6 +8,8 @@ pub struct PageFacts {
     pub count: usize,
     /// The earliest and the latest time of its records, by which the API filters or sorts.
     pub times: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// The latest that any of its records can be, where a clock does not say it exactly.
+    pub latest: Option<DateTime<Utc>>,
     /// The time of the first record that has one.
     pub first: Option<DateTime<Utc>>,
     /// Whether the last record is younger than the first.

@@ -3,7 +3,7 @@
 use reqwest::header::HeaderName;
 
 use crate::manifest::{
-    Incremental, Paging, Param, RequestManifest, SortOrder, Stop, StreamManifest, WindowManifest,
+    Incremental, Paging, Param, RequestManifest, SortOrder, Stop, StreamManifest, TimeFormat, WindowManifest,
 };
 
 use super::window::Window;
@@ -14,6 +14,11 @@ pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
     let refuse = |member: &str, why: &str| Err(field(&described.name, member, why));
     if let Some(paging) = &described.paging {
         if let Err((member, why)) = paging_alone(paging) {
+            return refuse(member, why);
+        }
+    }
+    for (member, format) in formats(described) {
+        if let Err(why) = format.check() {
             return refuse(member, why);
         }
     }
@@ -126,6 +131,19 @@ fn parameters(described: &StreamManifest) -> Result<(), (String, String)> {
     Ok(())
 }
 
+/// How the request of a stream writes times, each with its member.
+fn formats(described: &StreamManifest) -> Vec<(&'static str, &TimeFormat)> {
+    let mut formats = Vec::new();
+    if let Some(Paging::Keyset { format, .. }) = &described.paging {
+        formats.push(("paging.format", format));
+    }
+    if let Some(window) = window(described) {
+        formats.push(("incremental.from.format", &window.from.format));
+        formats.extend(window.to.as_ref().map(|to| ("incremental.to.format", &to.format)));
+    }
+    formats
+}
+
 fn window(described: &StreamManifest) -> Option<&WindowManifest> {
     match &described.incremental {
         Some(
@@ -147,6 +165,13 @@ fn paging_alone(paging: &Paging) -> Result<(), Hazard> {
             return Err((
                 "paging.order",
                 "has to be newest_first or oldest_first: the next page begins at the last record's time",
+            ));
+        }
+        Paging::Keyset { format, .. } if format.widening() > chrono::TimeDelta::zero() => {
+            return Err((
+                "paging.format",
+                "goes by a clock that is put back: pages of the hour that comes twice could not be told apart; write \
+                 UTC (`zone: UTC`) if the API takes it, or page in another way",
             ));
         }
         Paging::Keyset { size, stop, .. } => (true, Some(size), stop),

@@ -103,8 +103,9 @@ impl Pager {
                 asks.url =
                     Some(Url::parse(url).map_err(|error| format!("the URL of the next page: {error}"))?);
             }
-            (PagerKind::Keyset { param, format, .. }, Some(Token::Time(time))) => {
-                asks.add(param, format.value(*time));
+            (PagerKind::Keyset { param, format, order, .. }, Some(Token::Time(time))) => {
+                let newest_first = *order == SortOrder::NewestFirst;
+                asks.add(param, if newest_first { format.upper(*time) } else { format.lower(*time) });
             }
             (_, Some(token)) => {
                 return Err(format!("the stored cursor belongs to another kind of paging: {token:?}"));
@@ -298,11 +299,11 @@ impl Pager {
         };
         let (next, progress) = if *order == SortOrder::OldestFirst {
             let next = format.floor(latest);
-            let next = if *bound == Bound::Exclusive { next - format.unit() } else { next };
+            let next = if *bound == Bound::Exclusive { format.before(next) } else { next };
             (next, before.is_none_or(|before| next > before))
         } else {
             let next = format.ceil(earliest);
-            let next = if *bound == Bound::Exclusive { format.floor(earliest) + format.unit() } else { next };
+            let next = if *bound == Bound::Exclusive { format.after(earliest) } else { next };
             (next, before.is_none_or(|before| next < before))
         };
         if progress {

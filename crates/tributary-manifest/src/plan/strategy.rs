@@ -85,7 +85,7 @@ impl Stream {
         let Strategy::Descending(descending) = &self.strategy else { return Ok(false) };
         let end = descending.end(position.watermark, walk.begun_at);
         // one record without a time could be a new one
-        let old = facts.undated == 0 && facts.times.is_some_and(|(_, latest)| latest < end);
+        let old = facts.undated == 0 && facts.latest.is_some_and(|latest| latest < end);
         if old && facts.ascends {
             return Err("incremental.kind: descending_feed is for an API that lists the newest first; this one begins \
                         with the oldest, so that an old page is not the end"

@@ -6,7 +6,7 @@ use jaq_json::Val;
 
 use super::position::Walk;
 use crate::jq::Filter;
-use crate::manifest::{Bound, Edge, Param, TimeFormat};
+use crate::manifest::{Bound, Edge, Param};
 
 /// A stream that is read window by window.
 #[derive(Debug)]
@@ -77,6 +77,8 @@ impl Window {
     /// rounded outwards to what their format can write, which has to fit, too.
     fn furthest(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let (step, Edge { bound, format, .. }) = (self.step?, self.to.as_ref()?);
+        // each limit may be sent wider by that much
+        let step = step - self.from.format.widening() - format.widening();
         let (first, asked) = (self.from.format.floor(from), self.asked_from(from));
         let last = match bound {
             Bound::Exclusive => asked + step,
@@ -84,19 +86,22 @@ impl Window {
             Bound::Inclusive => (asked + step).min(first + step - format.unit()),
         };
         let last = format.floor(last);
-        let whole_day = (*bound, *format) == (Bound::Inclusive, TimeFormat::Date);
-        Some(if whole_day { last + format.unit() } else { last })
+        let whole_day = *bound == Bound::Inclusive && format.counts_days();
+        let last = if whole_day { format.after(last) } else { last };
+        // a day may be longer than 24 hours
+        Some(last.max(format.after(format.floor(from))))
     }
 
     /// The shortest `step` with which every window ends behind its beginning, wherever that lies.
     pub fn shortest_step(from: &Edge, to: &Edge) -> TimeDelta {
         let (of_from, of_to) = (from.format.unit(), to.format.unit());
-        if (to.bound, to.format) == (Bound::Inclusive, TimeFormat::Date) {
-            return of_to;
+        let wider = from.format.widening() + to.format.widening();
+        if to.bound == Bound::Inclusive && to.format.counts_days() {
+            return of_to + wider;
         }
         let excluded = if from.bound == Bound::Exclusive { of_from } else { TimeDelta::zero() };
         let included = if to.bound == Bound::Inclusive { of_to } else { TimeDelta::zero() };
-        of_from.max(of_to) + excluded.max(included)
+        of_from.max(of_to) + excluded.max(included) + wider
     }
 
     /// The limit that asks for everything at and after `from`.
@@ -104,7 +109,7 @@ impl Window {
         let Edge { bound, format, .. } = &self.from;
         match bound {
             Bound::Inclusive => format.floor(from),
-            Bound::Exclusive => format.floor(from) - format.unit(),
+            Bound::Exclusive => format.before(format.floor(from)),
         }
     }
 
@@ -113,17 +118,17 @@ impl Window {
     pub fn query(&self, walk: &Walk) -> Vec<(&Param, Val)> {
         let from = walk.from.map(|from| {
             let Edge { param, format, .. } = &self.from;
-            (param, format.value(self.asked_from(from)))
+            (param, format.lower(self.asked_from(from)))
         });
         let to = self.to.as_ref().zip(walk.until).map(|(Edge { param, bound, format }, until)| {
             // no window is empty: an API may refuse one that ends where it begins
             let until = walk.from.map_or(until, |from| until.max(from + TimeDelta::microseconds(1)));
-            let edge = match (bound, format) {
+            let edge = match bound {
                 // a day that belongs to the window is in it to its end
-                (Bound::Inclusive, TimeFormat::Date) => format.ceil(until) - format.unit(),
+                Bound::Inclusive if format.counts_days() => format.before(format.ceil(until)),
                 _ => format.ceil(until),
             };
-            (param, format.value(edge))
+            (param, format.upper(edge))
         });
         from.into_iter().chain(to).collect()
     }

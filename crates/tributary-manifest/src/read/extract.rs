@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::list::{self, Source};
 use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, id_of, text_of, token_of};
 use crate::plan::{NextSource, PageEnd, PageFacts, PagerKind, Strategy, Stream};
-use crate::time::instant;
+use crate::time::{instant, latest};
 
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
@@ -99,8 +99,9 @@ fn look_at(
         Strategy::Snapshot => None,
     };
     if let Some(cursor) = cursor {
-        match time(cursor, record, scope, limits)? {
-            Some(at) => {
+        match times(cursor, record, scope, limits)? {
+            Some((at, latest)) => {
+                facts.latest = facts.latest.max(Some(latest));
                 facts.ascends = facts.first.is_some_and(|first| first < at);
                 facts.first = facts.first.or(Some(at));
                 facts.times = Some(widened(facts.times, at));
@@ -131,9 +132,19 @@ pub fn time(
     scope: &Scope,
     limits: Limits,
 ) -> Result<Option<DateTime<Utc>>, FilterError> {
+    Ok(times(filter, record, scope, limits)?.map(|(at, _)| at))
+}
+
+/// As [`time`], with the latest that it can be.
+fn times(
+    filter: &Filter,
+    record: &Val,
+    scope: &Scope,
+    limits: Limits,
+) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, FilterError> {
     match filter.run_one(record.clone(), scope, limits) {
         Err(_) => Ok(None),
-        Ok(found) => Ok(text_of(filter, &found)?.and_then(|text| instant(&text))),
+        Ok(found) => Ok(text_of(filter, &found)?.and_then(|text| instant(&text).zip(latest(&text)))),
     }
 }
 

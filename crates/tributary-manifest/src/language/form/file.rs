@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::right::{OneOrMore, Ordered, Right};
 use crate::manifest::{
     Action, Answers, Auth, CodeAlgorithm, CodeEncoding, LimitScope, Statuses, TimestampManifest, Tls, Wait,
-    WaitUnit,
+    WaitUnit, Zone,
 };
 use crate::period::Period;
 use crate::secret::Secret;
@@ -59,6 +59,10 @@ pub struct Api {
     /// others than those.
     #[serde(default)]
     pub currencies: BTreeMap<String, u8>,
+    /// By whose clock the API's times are that do not say it, such as `Europe/Berlin`; not known if not given, and
+    /// taken as UTC. Dates alone stay what they are.
+    #[serde(default)]
+    pub zone: Option<Zone>,
     /// How this API writes money: what the `money` of streams and payments leads to.
     #[serde(default)]
     pub money: Option<MoneyForm>,

@@ -2,10 +2,10 @@
 
 use super::Section;
 use crate::language::form::page::{Edge, Next, Page, Size, SizeElsewhere, Window};
-use crate::manifest::{self, Bound, Paging, Param, SortOrder, Stop, TimeFormat, WindowManifest};
+use crate::manifest::{self, Bound, Paging, Param, SortOrder, Stop, TimeFormat, WindowManifest, Zone};
 
-/// The pages of a stream.
-pub fn page(section: &mut Section<'_>, page: &Page) -> Option<Paging> {
+/// The pages of a stream; patterns without a zone of their own go by the clock of `zone`.
+pub fn page(section: &mut Section<'_>, page: &Page, zone: Option<Zone>) -> Option<Paging> {
     let kinds = [
         page.number.is_some(),
         page.offset.is_some(),
@@ -52,7 +52,7 @@ pub fn page(section: &mut Section<'_>, page: &Page) -> Option<Paging> {
         (_, Some(edge)) => (edge, SortOrder::OldestFirst),
         _ => return None,
     };
-    let (param, bound, format) = parts(edge);
+    let (param, bound, format) = parts(edge, zone);
     let time = section.need(
         "page.time",
         page.time.as_ref(),
@@ -132,20 +132,31 @@ fn next_of(section: &mut Section<'_>, field: &str, next: &Next, may_be_link: boo
     }
 }
 
-fn parts(edge: &Edge) -> (Param, Option<Bound>, TimeFormat) {
+fn parts(edge: &Edge, zone: Option<Zone>) -> (Param, Option<Bound>, TimeFormat) {
     match edge {
         Edge::Param(param) => (param.clone(), None, TimeFormat::default()),
-        Edge::Form(form) => (form.param.clone(), form.bound, form.format),
+        Edge::Form(form) => {
+            let mut format = form.format.clone();
+            if let TimeFormat::Pattern(pattern) = &mut format {
+                pattern.or_in(zone.map(|zone| zone.0));
+            }
+            (form.param.clone(), form.bound, format)
+        }
     }
 }
 
-fn edge(edge: &Edge) -> manifest::Edge {
-    let (param, bound, format) = parts(edge);
+fn edge(edge: &Edge, zone: Option<Zone>) -> manifest::Edge {
+    let (param, bound, format) = parts(edge, zone);
     manifest::Edge { param, bound: bound.unwrap_or(Bound::Exclusive), format }
 }
 
-/// The window of a stream, in the field `kind`.
-pub fn window(section: &mut Section<'_>, kind: &str, window: &Window) -> Option<WindowManifest> {
+/// The window of a stream, in the field `kind`; patterns without a zone of their own go by the clock of `zone`.
+pub fn window(
+    section: &mut Section<'_>,
+    kind: &str,
+    window: &Window,
+    zone: Option<Zone>,
+) -> Option<WindowManifest> {
     let at = |name: &str| format!("{kind}.{name}");
     let by = section.need(&at("by"), window.by.as_ref(), "jq to the time of a row by which the API filters");
     let since = section.need(&at("since"), window.since.as_ref(), "the parameter that takes the beginning");
@@ -156,8 +167,8 @@ pub fn window(section: &mut Section<'_>, kind: &str, window: &Window) -> Option<
     section.jq(&at("by"), by, &super::record::seen());
     Some(WindowManifest {
         cursor: format!("({by}\n) | parse_time"),
-        from: edge(since?),
-        to: window.until.as_ref().map(edge),
+        from: edge(since?, zone),
+        to: window.until.as_ref().map(|until| edge(until, zone)),
         lookback: late?,
         settle: window.settle.unwrap_or(crate::period::Period::from_seconds(0)),
         start: back?,

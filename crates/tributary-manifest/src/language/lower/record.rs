@@ -8,11 +8,14 @@ use super::{Section, is_variable};
 use crate::language::form::file::{MoneyForm, TYPES};
 use crate::language::form::right::{Ordered, Right};
 use crate::language::form::stream::{Kept, Order, Stream};
+use crate::manifest::Zone;
 
 /// What of the file the records of all streams are made with.
 pub struct Making<'a> {
     pub money: Option<&'a MoneyForm>,
     pub namespace: &'a str,
+    /// By whose clock times are that do not say it.
+    pub zone: Option<Zone>,
 }
 
 /// Names that jq of a stream sees besides those of `let`.

@@ -13,6 +13,7 @@ use crate::language::form::right::{OneOrMore, Ordered, Right};
 use crate::language::form::stream::Stream;
 use crate::manifest::{
     Detail, Identity, Incremental, Method, Param, Pending, Refresh, RequestManifest, StreamManifest, Values,
+    Zone,
 };
 
 /// The stream `name`; `above` are the streams that it may name, as they are written. What is wrong is
@@ -35,8 +36,8 @@ pub fn stream(
         Some(resource) => record::record(section, form, resource, making),
         None => None,
     };
-    let incremental = incremental(section, form);
-    let pages = form.page.as_ref().map(|form| page::page(section, form));
+    let incremental = incremental(section, form, making.zone);
+    let pages = form.page.as_ref().map(|form| page::page(section, form, making.zone));
     let refresh = form.refresh.as_ref().map(|_| refresh(section, form));
     let detail = form.detail.as_ref().map(|_| detail(section, form));
     let identity = form.identity.as_ref().map(|_| identity(section, form));
@@ -261,7 +262,7 @@ fn partition(section: &mut Section<'_>, form: &Stream, above: &BTreeMap<String, 
     }
 }
 
-fn incremental(section: &mut Section<'_>, form: &Stream) -> Option<Option<Incremental>> {
+fn incremental(section: &mut Section<'_>, form: &Stream, zone: Option<Zone>) -> Option<Option<Incremental>> {
     let given = [
         ("changes", form.changes.is_some()),
         ("creations", form.creations.is_some()),
@@ -275,11 +276,11 @@ fn incremental(section: &mut Section<'_>, form: &Stream) -> Option<Option<Increm
         return None;
     }
     Some(Some(if let Some(form) = &form.changes {
-        Incremental::UpdatedWindow(page::window(section, "changes", form)?)
+        Incremental::UpdatedWindow(page::window(section, "changes", form, zone)?)
     } else if let Some(form) = &form.creations {
-        Incremental::CreatedWindow(page::window(section, "creations", form)?)
+        Incremental::CreatedWindow(page::window(section, "creations", form, zone)?)
     } else if let Some(form) = &form.days {
-        Incremental::DateWindow(page::window(section, "days", form)?)
+        Incremental::DateWindow(page::window(section, "days", form, zone)?)
     } else if let Some(form) = &form.newest_first {
         let by = section.need(
             "newest_first.by",

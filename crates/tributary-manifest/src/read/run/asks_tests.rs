@@ -237,6 +237,62 @@ async fn more_and_rules_see_the_status_and_the_headers_of_an_answer() {
     assert_eq!(ids(&read(&written(&fake.url, &ends).unwrap()).await), ["0", "1", "2", "3"]);
 }
 
+#[tokio::test]
+async fn edges_and_times_go_by_the_clock_of_the_zone_that_the_file_names() {
+    let fake = bank(|received| {
+        let since = &received.query["since"];
+        chrono::NaiveDateTime::parse_from_str(since, "%d.%m.%Y %H:%M")
+            .unwrap_or_else(|why| panic!("{since}: {why}"));
+        fake::json(json!([{ "id": "a", "at": "01.07.2025 12:00" }, { "id": "b", "at": "26.10.2025 02:30" }]))
+    })
+    .await;
+    let text = format!(
+        r#"
+api: {}
+auth: none
+every: 1m
+zone: Europe/Berlin
+pull:
+  transactions:
+    feed:
+      get: /feed
+      rows: .
+      changes:
+        by: .at | parse_time("%d.%m.%Y %H:%M")
+        since: {{ param: since, format: {{ pattern: "%d.%m.%Y %H:%M" }} }}
+        late: 1h
+        back: 30d
+      updated: .at | parse_time("%d.%m.%Y %H:%M")
+{FIELDS}"#,
+        fake.url
+    );
+    let before = Utc::now();
+    let sink = read(&of_file(&text).unwrap_or_else(|error| panic!("{error}"))).await;
+    let updated: Vec<Value> = sink.records("feed").iter().map(|record| record["updatedAt"].clone()).collect();
+    assert_eq!(updated, ["2025-07-01T10:00:00.000000Z", "2025-10-26T00:30:00.000000-00:00"]);
+    let since = fake.received()[0].query["since"].clone();
+    let sent = chrono::NaiveDateTime::parse_from_str(&since, "%d.%m.%Y %H:%M").unwrap();
+    let berlin =
+        before.with_timezone(&chrono_tz::Tz::Europe__Berlin).naive_local() - chrono::TimeDelta::days(30);
+    assert!(
+        (berlin - sent).num_minutes() <= 121 && sent <= berlin,
+        "{sent} is not 30 days before, in Berlin"
+    );
+    for (from, to, about) in [
+        ("zone: Europe/Berlin", "zone: Europe/Berlim", "there is no time zone"),
+        ("{ pattern: \"%d.%m.%Y %H:%M\" }", "{ pattern: \"%H:%M\" }", "does not tell days apart"),
+        ("pattern: \"%d.%m.%Y %H:%M\"", "pattern: \"%d.%m.%Y %H:%M\", zone: Mars", "there is no time zone"),
+        (
+            "get: /feed",
+            "get: /feed\n      page: { before: { param: to, format: { pattern: \"%Y-%m-%d %H:%M\" } }, time: .at, size: 2, ends: short }",
+            "a clock that is put back",
+        ),
+    ] {
+        let error = of_file(&text.replacen(from, to, 1)).err().unwrap_or_else(|| panic!("{to}"));
+        assert!(error.contains(about), "{about}: {error}");
+    }
+}
+
 #[test]
 fn what_cannot_be_asked_so_is_refused_with_what_to_write_instead() {
     let page = "      page: { number: $page, first: 1, size: 2, ends: empty }\n";
