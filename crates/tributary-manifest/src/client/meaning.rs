@@ -137,6 +137,7 @@ impl Client {
             Action::ResetPaging => {
                 Meaning::last(ClientError::ResetPaging { request: request.redacted(), reason })
             }
+            Action::Halve => Meaning::last(ClientError::TooMuch { request: request.redacted(), reason }),
             Action::Fatal => Meaning::last(refused(reason)),
         }
     }

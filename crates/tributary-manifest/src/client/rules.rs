@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::jq::{self, Filter, Limits, Scope};
-use crate::manifest::{Action, ErrorRule, Wait, WaitUnit};
+use crate::manifest::{Action, ErrorRule, Wait, WaitUnit, When};
 use crate::wire::retry::parse_wait;
 
 /// Rules in the order in which they are tried.
@@ -65,6 +65,17 @@ impl Rules {
         let rule =
             |(index, described)| rule(functions, described).map_err(|(field, why)| (index, field, why));
         Ok(Self(described.iter().enumerate().map(rule).collect::<Result<Vec<_>, _>>()?.into()))
+    }
+
+    /// Before all others the one that answers for which `when` holds are too much for their window.
+    pub fn halving(functions: &str, when: &str, described: &[ErrorRule]) -> Result<Self, (String, String)> {
+        let when = When { body: Some(when.to_owned()), ..When::default() };
+        let halve = ErrorRule { when, action: Action::Halve, wait: None, reason: None };
+        let all: Vec<ErrorRule> = [halve].into_iter().chain(described.iter().cloned()).collect();
+        Self::compile_each(functions, &all).map_err(|(index, field, why)| match index.checked_sub(1) {
+            None => ("incremental.halve.where".to_owned(), why),
+            Some(index) => (format!("errors[{index}].{field}"), why),
+        })
     }
 
     /// Whether a filter is needed to decide about an answer with this status.

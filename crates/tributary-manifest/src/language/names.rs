@@ -5,7 +5,7 @@ use super::{Mistake, merge};
 use crate::manifest::ManifestError;
 
 /// The fields of the engine that are called otherwise in a file. The longest that begins a field counts.
-const CALLED: [(&str, &str); 26] = [
+const CALLED: [(&str, &str); 27] = [
     ("incremental.cursor", "by"),
     ("incremental.from", "since"),
     ("incremental.to", "until"),
@@ -14,6 +14,7 @@ const CALLED: [(&str, &str); 26] = [
     ("incremental.start", "back"),
     ("incremental.order", "order"),
     ("incremental.step", "step"),
+    ("incremental.halve", "step.halve"),
     ("incremental.mark", "events.mark"),
     ("incremental", ""),
     ("paging.stop.when", "page.ends"),

@@ -59,6 +59,9 @@ pub enum Action {
     ResetPaging,
     /// Sending it again is of no use.
     Fatal,
+    /// Ask for half of the window: what `halve` of a window leads to.
+    #[serde(skip)]
+    Halve,
 }
 
 /// How long to wait: one of `header`, `body` and `period`.

@@ -68,6 +68,24 @@ pub struct WindowManifest {
     /// one window reaches to now.
     #[serde(default)]
     pub step: Option<Period>,
+    /// How an answer is known that is too large for its window, which is halved then; needs `step`.
+    #[serde(default)]
+    pub halve: Option<HalveManifest>,
+}
+
+/// How an answer is known that is too large: by one of the first two, or either.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HalveManifest {
+    /// jq on an answer, whatever its status: whether the API says so.
+    #[serde(default, rename = "where")]
+    pub when: Option<String>,
+    /// How many records a window has at most, since the API leaves out the rest.
+    #[serde(default)]
+    pub at: Option<u64>,
+    /// The shortest window that is tried; as short as the limits can be written if not given.
+    #[serde(default)]
+    pub shortest: Option<Period>,
 }
 
 /// One end of a window.

@@ -32,7 +32,9 @@ pub use auth::{
     SignatureEncoding, TimestampFormat, TokenHeader,
 };
 pub use errors::{Action, ErrorRule, Statuses, Wait, WaitUnit, When};
-pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
+pub use incremental::{
+    Bound, Edge, HalveManifest, Incremental, Pending, Refresh, TimeFormat, WindowManifest,
+};
 pub use limits::{Answers, BudgetManifest, LimitScope, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
 pub use paging::{Next, Paging, Size, SortOrder, Stop};

@@ -10,7 +10,7 @@ use crate::manifest::{
 };
 use tributary_domain::Resource;
 
-use super::window::{Descending, Window};
+use super::window::{Descending, Halving, Window};
 use super::{
     Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, RequestTemplate,
     RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
@@ -49,7 +49,7 @@ pub fn stream(
         name: name.to_owned(),
         request,
         values: described.values.as_ref().map(manifest::Values::texts),
-        rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
+        rules: compiler.rules(described)?,
         empty: compiler.empty(&described.empty)?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
@@ -109,6 +109,22 @@ impl Compiler<'_> {
             (None, None) => Ok(None),
             _ => Err(field(self.name, "partition", "belongs to for_each: give both or none")),
         }
+    }
+
+    fn rules(&self, described: &StreamManifest) -> Result<Rules, ManifestError> {
+        let too_much = match &described.incremental {
+            Some(
+                Incremental::UpdatedWindow(window)
+                | Incremental::CreatedWindow(window)
+                | Incremental::DateWindow(window),
+            ) => window.halve.as_ref().and_then(|halve| halve.when.as_deref()),
+            _ => None,
+        };
+        let rules = match too_much {
+            Some(when) => Rules::halving(self.functions, when, &described.errors),
+            None => Rules::compile(self.functions, &described.errors),
+        };
+        rules.map_err(|(path, why)| field(self.name, &path, why))
     }
 
     fn empty(&self, statuses: &[u16]) -> Result<Arc<[u16]>, ManifestError> {
@@ -174,6 +190,12 @@ impl Compiler<'_> {
             settle: window.settle.as_delta(),
             start: window.start.as_delta(),
             step: window.step.map(|step| step.as_delta()),
+            halving: window.halve.as_ref().zip(window.to.as_ref()).map(|(halve, to)| Halving {
+                at: halve.at,
+                shortest: halve
+                    .shortest
+                    .map_or_else(|| Window::shortest_step(&window.from, to), |shortest| shortest.as_delta()),
+            }),
         })
     }
 

@@ -208,6 +208,28 @@ fn window_alone(window: &WindowManifest) -> Result<(), Hazard> {
             "and settle are both 0s: a record that the API shows later than its own timestamp would be lost",
         ));
     }
+    if let Some(halve) = &window.halve {
+        let shortest = halve.shortest.map(|shortest| shortest.as_delta());
+        let writable = window.to.as_ref().map(|to| Window::shortest_step(&window.from, to));
+        if window.step.is_none() {
+            return Err(("incremental.halve", "needs a longest window, which is halved"));
+        }
+        if (&halve.when, halve.at.filter(|at| *at > 0)) == (&None, None) {
+            return Err((
+                "incremental.halve",
+                "give `where` (the API says that it is too much) or `at` (how many records it gives at most)",
+            ));
+        }
+        if shortest.is_some_and(|shortest| window.step.is_some_and(|step| shortest >= step.as_delta())) {
+            return Err(("incremental.halve.shortest", "has to be shorter than the longest window"));
+        }
+        if shortest.zip(writable).is_some_and(|(shortest, writable)| shortest < writable) {
+            return Err((
+                "incremental.halve.shortest",
+                "is shorter than what `from` and `to` can express: no window would get ahead",
+            ));
+        }
+    }
     if let Some(step) = &window.step {
         let Some(to) = &window.to else {
             return Err(("incremental.step", "needs `to`: else every step asks for everything after it"));

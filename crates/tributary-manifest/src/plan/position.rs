@@ -26,6 +26,10 @@ pub struct Position {
     pub walk: Option<Walk>,
 }
 
+fn is_none(number: &u64) -> bool {
+    *number == 0
+}
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -49,6 +53,12 @@ pub struct Walk {
     /// What the page before held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// How long windows are at most, in microseconds, since a longer one was too much for the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_us: Option<i64>,
+    /// How many records this window had so far, where that shows whether it was too long.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rows: u64,
 }
 
 /// What a page is asked for with.
@@ -111,6 +121,8 @@ mod tests {
                 newest: Some(at),
                 token: Some(token),
                 fingerprint: Some("f".into()),
+                longest_us: Some(1),
+                rows: 7,
             };
             let position = Position {
                 watermark: Some(at),

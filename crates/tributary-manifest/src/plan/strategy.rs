@@ -8,7 +8,7 @@ use super::Stream;
 use super::asks::Asks;
 use super::facts::PageFacts;
 use super::position::{Position, Walk};
-use super::window::{self, Descending, Window};
+use super::window::{self, Descending, Halving, Window};
 use crate::jq::Filter;
 use crate::manifest::Param;
 
@@ -66,6 +66,27 @@ impl Stream {
     pub fn next_walk(&self, walk: &Walk) -> Option<Walk> {
         match &self.strategy {
             Strategy::Window(window) => window.next(walk),
+            _ => None,
+        }
+    }
+
+    /// How many records of a window show that the API left out the rest.
+    pub fn capped_at(&self) -> Option<u64> {
+        self.halving()?.at
+    }
+
+    /// What is done about windows that are too much for the API.
+    pub fn halving(&self) -> Option<&Halving> {
+        match &self.strategy {
+            Strategy::Window(window) => window.halving.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The window of `walk` cut to half of it, where it can be.
+    pub fn halved(&self, walk: &Walk) -> Option<Walk> {
+        match &self.strategy {
+            Strategy::Window(window) => window.halved(walk),
             _ => None,
         }
     }

@@ -19,6 +19,16 @@ pub struct Window {
     pub settle: TimeDelta,
     pub start: TimeDelta,
     pub step: Option<TimeDelta>,
+    /// What is done about a window that is too much for the API; nothing, where none.
+    pub halving: Option<Halving>,
+}
+
+/// What is done about windows that are too much for the API: they are halved.
+#[derive(Debug)]
+pub struct Halving {
+    /// How many records show that the API left out the rest.
+    pub at: Option<u64>,
+    pub shortest: TimeDelta,
 }
 
 impl Window {
@@ -37,7 +47,7 @@ impl Window {
         let furthest = self.furthest_back(now);
         let usual = watermark.map_or(furthest, |watermark| watermark - self.lookback);
         let from = oldest.map_or(usual, |oldest| oldest.min(usual));
-        self.walk(from.max(furthest), now)
+        self.walk(from.max(furthest), now, None)
     }
 
     /// How far back any window begins at `now`.
@@ -56,27 +66,39 @@ impl Window {
     /// The window behind that of `walk`, if the API answers only so much at once.
     pub fn next(&self, walk: &Walk) -> Option<Walk> {
         let until = walk.until.filter(|until| self.step.is_some() && *until < walk.begun_at - self.settle)?;
-        Some(self.walk(until, walk.begun_at))
+        // where one that was shorter did, a longer one is tried again
+        let longest = walk.longest_us.map(|us| TimeDelta::microseconds(us.saturating_mul(2)));
+        let longest = longest.filter(|longest| self.step.is_some_and(|step| *longest < step));
+        Some(self.walk(until, walk.begun_at, longest))
     }
 
-    fn walk(&self, from: DateTime<Utc>, now: DateTime<Utc>) -> Walk {
+    /// The window of `walk` cut to half of it, to be asked for from its first page on; `None` where it is as
+    /// short as one can be.
+    pub fn halved(&self, walk: &Walk) -> Option<Walk> {
+        let (from, until) = (walk.from?, walk.until?);
+        let shortest = self.halving.as_ref()?.shortest;
+        let longest = ((until - from) / 2).max(shortest);
+        let halved = self.walk(from, walk.begun_at, Some(longest));
+        (halved.until < walk.until).then_some(halved)
+    }
+
+    fn walk(&self, from: DateTime<Utc>, now: DateTime<Utc>, longest: Option<TimeDelta>) -> Walk {
         let end = (now - self.settle).max(from);
-        let until = self.furthest(from).map_or(end, |furthest| furthest.min(end));
+        let until = self.furthest(from, longest).map_or(end, |furthest| furthest.min(end));
         Walk {
-            begun_at: now,
             from: Some(from),
             until: Some(until),
-            newest: None,
-            token: None,
-            fingerprint: None,
+            longest_us: longest.and_then(|longest| longest.num_microseconds()),
+            ..whole(now)
         }
     }
 
     /// The latest end of a window that begins at `from` for which what is sent spans no more than
-    /// `step`, whether the API counts from limit to limit or what lies between them. Limits are
+    /// `step`, and `longest` where there is one, whether the API counts from limit to limit or what lies between them. Limits are
     /// rounded outwards to what their format can write, which has to fit, too.
-    fn furthest(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    fn furthest(&self, from: DateTime<Utc>, longest: Option<TimeDelta>) -> Option<DateTime<Utc>> {
         let (step, Edge { bound, format, .. }) = (self.step?, self.to.as_ref()?);
+        let step = longest.map_or(step, |longest| longest.min(step));
         // each limit may be sent wider by that much
         let step = step - self.from.format.widening() - format.widening();
         let (first, asked) = (self.from.format.floor(from), self.asked_from(from));
@@ -168,7 +190,16 @@ impl Descending {
 
 /// A walk that asks for no stretch of time.
 pub fn whole(now: DateTime<Utc>) -> Walk {
-    Walk { begun_at: now, from: None, until: None, newest: None, token: None, fingerprint: None }
+    Walk {
+        begun_at: now,
+        from: None,
+        until: None,
+        newest: None,
+        token: None,
+        fingerprint: None,
+        longest_us: None,
+        rows: 0,
+    }
 }
 
 #[cfg(test)]

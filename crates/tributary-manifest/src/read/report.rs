@@ -132,9 +132,25 @@ pub enum ReadError {
     Parent(String),
     #[error(transparent)]
     Cage(#[from] CageError),
+    /// Of one window, which is as short as it can be where this is told.
+    #[error("{0}")]
+    TooMuch(String),
 }
 
 impl ReadError {
+    /// Whether it is that there is too much in what was asked for.
+    pub(super) fn is_too_much(&self) -> bool {
+        matches!(
+            self,
+            Self::TooMuch(_)
+                | Self::Client(
+                    ClientError::TooMuch { .. }
+                        | ClientError::TooLarge { .. }
+                        | ClientError::TooCostly { .. }
+                )
+        )
+    }
+
     /// Whether it says nothing of what was asked for: any other request would fail like it.
     pub(super) fn is_of_all(&self) -> bool {
         match self {
@@ -148,7 +164,9 @@ impl ReadError {
                     | ClientError::Refused { status: 401 | 403 | 429, .. }
             ),
             Self::Cage(_) | Self::Parent(_) => true,
-            Self::Filter(_) | Self::Request(_) | Self::Cursor(_) | Self::Paging(_) => false,
+            Self::Filter(_) | Self::Request(_) | Self::Cursor(_) | Self::Paging(_) | Self::TooMuch(_) => {
+                false
+            }
         }
     }
 }

@@ -72,6 +72,10 @@ pub(super) struct Course {
     start: Start,
     /// What is odd about the walk; told with its next page.
     told: Warnings,
+    /// `occurrences` as they were before this window.
+    before_window: Occurrences,
+    /// What is kept before the next page is asked for.
+    to_keep: Option<serde_json::Value>,
 }
 
 impl Course {
@@ -92,11 +96,16 @@ impl Course {
             empty: 0,
             start,
             told: Warnings::new(),
+            before_window: Occurrences::new(),
+            to_keep: None,
         }
     }
 
     /// Begins anew because of `error`, if that is worth it; else what is to be kept of it.
     fn after_failure(&mut self, stream: &Stream, provider: &str, error: &ReadError) -> Failed {
+        if error.is_too_much() && self.halve(stream) {
+            return Failed::BeginsAnew;
+        }
         let Some(warning) = self.start.begin_anew(error, &self.position, provider) else {
             let failed = self.start.failed_again(error);
             return Failed::For(failed.map(|failed| {
@@ -118,6 +127,33 @@ impl Course {
         Failed::BeginsAnew
     }
 
+    /// Goes on with half of the window, from its first page on, where it can be halved.
+    fn halve(&mut self, stream: &Stream) -> bool {
+        let Some(halved) = stream.halved(&self.walk) else { return false };
+        self.start.came();
+        self.tokens.clear();
+        self.pages.clear();
+        self.empty = 0;
+        self.occurrences.clone_from(&self.before_window);
+        self.walk = halved;
+        self.listed.until = Listed::by(stream, &self.walk).until;
+        // a run that is killed does not begin with what is too much again
+        self.to_keep = self.kept(stream, true);
+        true
+    }
+
+    /// `error`, or where it is that a window holds too much which cannot be halved, that.
+    fn explained(&self, stream: &Stream, error: ReadError) -> ReadError {
+        let window = self.walk.from.zip(self.walk.until);
+        match (stream.halving(), window) {
+            (Some(_), Some((from, until))) if error.is_too_much() => ReadError::TooMuch(format!(
+                "the window from {from} to {until} is as short as one can be, and still holds too much for the API ({error}); \
+                 ask for less of it at once, or let `halve.shortest` be shorter"
+            )),
+            _ => error,
+        }
+    }
+
     /// Looks at the records of a page for what they are not: the same ones as of an earlier page, or two
     /// payments under one id.
     fn check(&mut self, stream: &Stream, fetched: &mut Fetched) -> Result<(), ReadError> {
@@ -131,6 +167,12 @@ impl Course {
                     .to_owned(),
             ));
         }
+        let rows = self.walk.rows + fetched.facts.count as u64;
+        if stream.capped_at().is_some_and(|most| rows >= most) {
+            return Err(ReadError::TooMuch(format!(
+                "a window has {rows} records, of which the API gives no more: others may be missing"
+            )));
+        }
         for mapped in &mut fetched.reading.records {
             let MappedRecord::Canonical(record) = mapped else { continue };
             if let Err(reason) = self.seen.take(record, fetched.sent_at) {
@@ -142,8 +184,11 @@ impl Course {
         Ok(())
     }
 
-    fn pass(&mut self, facts: PageFacts) {
+    fn pass(&mut self, stream: &Stream, facts: PageFacts) {
         self.start.came();
+        if stream.capped_at().is_some() {
+            self.walk.rows += facts.count as u64;
+        }
         self.empty = if facts.count == 0 { self.empty + 1 } else { 0 };
         self.walk.newest = self.walk.newest.max(facts.times.map(|(_, latest)| latest));
         self.walk.fingerprint = Some(facts.fingerprint);
@@ -174,6 +219,9 @@ impl Course {
         self.tokens.clear();
         self.pages.clear();
         self.empty = 0;
+        if stream.halving().is_some() {
+            self.before_window.clone_from(&self.occurrences);
+        }
         self.walk = next;
         Ok(true)
     }
@@ -225,7 +273,13 @@ impl<S: PageSink> Run<'_, S> {
             let page = self.next_page(index, stream, partition, &mut course, ahead.take()).await?;
             let (mut reading, step, old) = match page {
                 Ok(Some(page)) => page,
-                Ok(None) => continue,
+                Ok(None) => {
+                    if let Some(cursor) = course.to_keep.take() {
+                        let cursor = Some(cursor);
+                        self.hand_over(stream, partition, Reading::default(), cursor, pages, false).await?;
+                    }
+                    continue;
+                }
                 Err((error, cursor)) => {
                     if cursor.is_some() {
                         self.hand_over(stream, partition, Reading::default(), cursor, pages, false).await?;
@@ -289,14 +343,14 @@ impl<S: PageSink> Run<'_, S> {
             Ok(fetched) => fetched,
             Err(error) => match course.after_failure(stream, self.reader.provider.as_str(), &error) {
                 Failed::BeginsAnew => return Ok(Ok(None)),
-                Failed::For(cursor) => return Ok(Err((error, cursor))),
+                Failed::For(cursor) => return Ok(Err((course.explained(stream, error), cursor))),
             },
         };
         mapping::add(&mut reading.warnings, std::mem::take(&mut course.told));
         if names_next && !next_known {
             self.note_next(index, stream).await?;
         }
-        course.pass(facts);
+        course.pass(stream, facts);
         reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));
         Ok(Ok(Some((reading, step, old))))
     }

@@ -144,8 +144,44 @@ pub struct Window {
     /// In which order the API lists within a window; `any` if not given.
     pub order: Option<SortOrder>,
     /// The longest window that the API answers, which is never exceeded; needs `until`. Without it, one window
-    /// reaches to now.
-    pub step: Option<Period>,
+    /// reaches to now. `{ longest, halve }` where windows have to be shorter at times.
+    pub step: Option<Step>,
+}
+
+/// The longest window that the API answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Step {
+    Longest(Period),
+    Form(StepForm),
+}
+
+/// The longest window that the API answers, and what is done about one that is too much for it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepForm {
+    /// The longest window.
+    pub longest: Period,
+    /// How an answer is known that is too large for its window, which is halved then.
+    #[serde(default)]
+    pub halve: Option<Halve>,
+}
+
+/// How an answer is known that is too large for its window: by `where`, by `at`, or by either. The window is
+/// halved until it is not, and others after it are longer again, step by step.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Halve {
+    /// jq on an answer, whatever its status (`$status`): whether the API says that it is too much.
+    #[serde(rename = "where")]
+    pub holds: Option<String>,
+    /// How many rows the API gives for a window at most, over all of its pages, and leaves out the rest without
+    /// a word: so many show that there may be more.
+    pub at: Option<u64>,
+    /// The shortest window that is tried, after which the run fails; as short as the limits can be written if
+    /// not given.
+    pub shortest: Option<Period>,
 }
 
 /// A list without a filter, newest first.

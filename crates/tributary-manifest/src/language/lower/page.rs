@@ -1,8 +1,10 @@
 //! Pages and windows.
 
 use super::Section;
-use crate::language::form::page::{Edge, Next, Page, Size, SizeElsewhere, Window};
-use crate::manifest::{self, Bound, Paging, Param, SortOrder, Stop, TimeFormat, WindowManifest, Zone};
+use crate::language::form::page::{Edge, Next, Page, Size, SizeElsewhere, Step, Window};
+use crate::manifest::{
+    self, Bound, HalveManifest, Paging, Param, SortOrder, Stop, TimeFormat, WindowManifest, Zone,
+};
 
 /// The pages of a stream; patterns without a zone of their own go by the clock of `zone`.
 pub fn page(section: &mut Section<'_>, page: &Page, zone: Option<Zone>) -> Option<Paging> {
@@ -165,6 +167,13 @@ pub fn window(
     let back = section.need(&at("back"), window.back, "how far back the API goes, and so the first window");
     let by = by?;
     section.jq(&at("by"), by, &super::record::seen());
+    let step = window.step.as_ref().map(|step| match step {
+        Step::Longest(longest) => (*longest, None),
+        Step::Form(form) => (form.longest, form.halve.as_ref()),
+    });
+    if let Some(when) = step.and_then(|(_, halve)| halve?.holds.as_ref()) {
+        section.jq(&at("step.halve.where"), when, &super::record::seen_of_answer());
+    }
     Some(WindowManifest {
         cursor: format!("({by}\n) | parse_time"),
         from: edge(since?, zone),
@@ -173,6 +182,11 @@ pub fn window(
         settle: window.settle.unwrap_or(crate::period::Period::from_seconds(0)),
         start: back?,
         order: window.order.unwrap_or(SortOrder::Any),
-        step: window.step,
+        step: step.map(|(longest, _)| longest),
+        halve: step.and_then(|(_, halve)| halve).map(|halve| HalveManifest {
+            when: halve.holds.clone(),
+            at: halve.at,
+            shortest: halve.shortest,
+        }),
     })
 }

@@ -20,6 +20,7 @@ fn window(to: Option<Edge>) -> Window {
         settle: TimeDelta::zero(),
         start: TimeDelta::days(180),
         step: None,
+        halving: None,
     }
 }
 

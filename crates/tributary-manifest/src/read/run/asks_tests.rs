@@ -3,15 +3,15 @@
 
 use std::convert::Infallible;
 
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::walk_tests::{bank, failure, ids};
+use super::walk_tests::{Killed, bank, failure, ids, watermark};
 use super::*;
 use crate::compiled::CompiledProvider;
-use crate::fake::{self, Fake, Memory, answer};
+use crate::fake::{self, Fake, Memory, Received, answer};
 use crate::language::{self, Node};
 use tributary_domain::ProviderName;
 
@@ -291,6 +291,104 @@ pull:
         let error = of_file(&text.replacen(from, to, 1)).err().unwrap_or_else(|| panic!("{to}"));
         assert!(error.contains(about), "{about}: {error}");
     }
+}
+
+/// Rows of every hour of the last four days, at `$at`; more than 20 of a window are too many.
+fn crowded(received: &Received, says: bool) -> Response {
+    let limit = |name: &str| received.query[name].parse::<i64>().unwrap();
+    let (since, until) = (limit("since"), limit("until"));
+    let hours = (since..until).filter(|second| second % 3_600 == 0);
+    let rows: Vec<Value> = hours
+        .map(
+            |at| json!({ "id": at.to_string(), "at": DateTime::from_timestamp(at, 0).unwrap().to_rfc3339() }),
+        )
+        .collect();
+    match rows.len() {
+        21.. if says => answer(400, &[], r#"{"code":"TOO_MANY"}"#),
+        _ => fake::json(json!(rows.into_iter().take(20).collect::<Vec<_>>())),
+    }
+}
+
+fn halving(halve: &str) -> String {
+    format!(
+        r#"
+      get: /feed
+      rows: .
+      changes:
+        by: .at
+        since: {{ param: since, bound: inclusive, format: unix_seconds }}
+        until: {{ param: until, bound: exclusive, format: unix_seconds }}
+        late: 0s
+        settle: 1s
+        back: 4d
+        step: {{ longest: 2d, halve: {halve} }}
+"#
+    )
+}
+
+#[tokio::test]
+async fn a_window_that_is_too_much_is_halved_until_it_is_not_whether_the_api_says_so_or_caps_it() {
+    for (says, halve) in
+        [(true, "{ where: '$status == 400 and .code == \"TOO_MANY\"' }"), (false, "{ at: 20 }")]
+    {
+        let fake = bank(move |received| crowded(received, says)).await;
+        let sink = read(&written(&fake.url, &halving(halve)).unwrap()).await;
+        let mut found = ids(&sink);
+        found.sort();
+        found.dedup();
+        assert!((95..=97).contains(&found.len()), "{halve}: {}", found.len());
+        let spans: Vec<i64> = fake
+            .received()
+            .iter()
+            .map(|received| {
+                received.query["until"].parse::<i64>().unwrap()
+                    - received.query["since"].parse::<i64>().unwrap()
+            })
+            .collect();
+        assert!(spans.iter().all(|span| *span <= 2 * 86_400), "{spans:?}");
+        assert!(spans.len() < 25, "a window that did is followed by a longer one: {spans:?}");
+        assert!(watermark(&sink, "").is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_window_that_was_halved_stays_so_when_the_run_is_killed() {
+    let fake = bank(|received| crowded(received, true)).await;
+    let provider = written(&fake.url, &halving("{ where: $status == 400 }")).unwrap();
+    let mut memory = Memory::default();
+    provider.run(&mut Killed { memory: &mut memory, pages: 2 }).await.unwrap_err();
+    let before = fake.received().len();
+    assert_eq!(ids(&memory), [""; 0], "two halves were kept, and no row yet");
+    provider.run(&mut memory).await.unwrap();
+    let span = |received: &Received| {
+        received.query["until"].parse::<i64>().unwrap() - received.query["since"].parse::<i64>().unwrap()
+    };
+    let again = span(&fake.received()[before]);
+    assert!(again <= 86_400 / 2 + 1, "{again} s: it does not begin with what was too much");
+    assert!(ids(&memory).len() >= 95);
+}
+
+#[tokio::test]
+async fn a_window_that_cannot_be_halved_any_more_fails_and_moves_nothing() {
+    let fake = bank(|_| answer(400, &[], r#"{"code":"TOO_MANY"}"#)).await;
+    let provider = written(&fake.url, &halving("{ where: $status == 400, shortest: 6h }")).unwrap();
+    let mut sink = Memory::default();
+    let error = failure(provider.run(&mut sink).await);
+    assert!(error.contains("is as short as one can be") && error.contains("halve.shortest"), "{error}");
+    assert!(watermark(&sink, "").is_none());
+    assert!(fake.received().len() < 8);
+    for (halve, about) in [
+        ("{}", "give `where`"),
+        ("{ at: 0 }", "give `where`"),
+        ("{ at: 20, shortest: 3d }", "has to be shorter than the longest"),
+    ] {
+        let error = written("http://bank.example", &halving(halve)).err().unwrap();
+        assert!(error.contains(about) && error.contains("changes.step.halve"), "{about}: {error}");
+    }
+    let no_until = halving("{ at: 20 }")
+        .replace("        until: { param: until, bound: exclusive, format: unix_seconds }\n", "");
+    let error = written("http://bank.example", &no_until).err().unwrap();
+    assert!(error.contains("changes.step"), "{error}");
 }
 
 #[test]
