@@ -6,7 +6,7 @@ use tributary_domain::Resource;
 use super::tree::{Kind, Member, Node};
 
 /// What a stream may say of its request and of how it is read.
-const ASKING: [&str; 28] = [
+const ASKING: [&str; 29] = [
     "get",
     "post",
     "query",
@@ -27,6 +27,7 @@ const ASKING: [&str; 28] = [
     "days",
     "newest_first",
     "events",
+    "delta",
     "detail",
     "identity",
     "refresh",
@@ -37,7 +38,7 @@ const ASKING: [&str; 28] = [
     "after_webhook",
 ];
 /// What a stream without a request of its own has none of.
-const OF_A_REQUEST: [&str; 20] = [
+const OF_A_REQUEST: [&str; 21] = [
     "get",
     "post",
     "query",
@@ -54,6 +55,7 @@ const OF_A_REQUEST: [&str; 20] = [
     "days",
     "newest_first",
     "events",
+    "delta",
     "detail",
     "identity",
     "refresh",
@@ -61,7 +63,7 @@ const OF_A_REQUEST: [&str; 20] = [
 ];
 /// Of each of these groups a stream has one: a default gives way to another of its group.
 const ALTERNATIVES: [&[&str]; 7] = [
-    &["changes", "creations", "days", "newest_first", "events"],
+    &["changes", "creations", "days", "newest_first", "events", "delta"],
     &["get", "post", "values", "shares"],
     &["rows", "row"],
     &["body", "form"],
@@ -72,13 +74,14 @@ const ALTERNATIVES: [&[&str]; 7] = [
 /// What is nothing by itself: a default only completes what there is.
 const COMPLETING: [&str; 3] = ["refresh", "detail", "identity"];
 /// Of these, a default gives what is not said within them.
-const MERGED: [&str; 13] = [
+const MERGED: [&str; 14] = [
     "page",
     "changes",
     "creations",
     "days",
     "newest_first",
     "events",
+    "delta",
     "refresh",
     "detail",
     "identity",

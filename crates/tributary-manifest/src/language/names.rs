@@ -5,7 +5,7 @@ use super::{Mistake, merge};
 use crate::manifest::ManifestError;
 
 /// The fields of the engine that are called otherwise in a file. The longest that begins a field counts.
-const CALLED: [(&str, &str); 27] = [
+const CALLED: [(&str, &str); 30] = [
     ("incremental.cursor", "by"),
     ("incremental.from", "since"),
     ("incremental.to", "until"),
@@ -15,7 +15,10 @@ const CALLED: [(&str, &str); 27] = [
     ("incremental.order", "order"),
     ("incremental.step", "step"),
     ("incremental.halve", "step.halve"),
-    ("incremental.mark", "events.mark"),
+    ("incremental.mark", "mark"),
+    ("incremental.token", "token"),
+    ("incremental.param", "param"),
+    ("incremental.removed", "removed"),
     ("incremental", ""),
     ("paging.stop.when", "page.ends"),
     ("paging.stop", "page.ends"),
@@ -34,7 +37,7 @@ const CALLED: [(&str, &str); 27] = [
     ("request", "get"),
     ("pending.when", "pending"),
 ];
-const STRATEGIES: [&str; 5] = ["changes", "creations", "days", "newest_first", "events"];
+const STRATEGIES: [&str; 6] = ["changes", "creations", "days", "newest_first", "events", "delta"];
 
 /// What is wrong, with its place in the file.
 pub fn at_its_place(error: &ManifestError, file: &Node) -> Mistake {
@@ -78,6 +81,7 @@ fn renamed(field: &str, node: &Node) -> String {
     }
     let strategy =
         STRATEGIES.iter().find(|strategy| node.get(strategy).is_some()).copied().unwrap_or("changes");
+    let ours = if (strategy, *ours) == ("events", "param") { "after" } else { *ours };
     if ours.is_empty() { strategy.to_owned() } else { format!("{strategy}.{ours}") }
 }
 

@@ -38,6 +38,16 @@ pub enum Incremental {
         /// behind it makes no difference.
         param: Param,
     },
+    /// The API answers with what changed since an answer, known by a token that the answer gave.
+    Delta {
+        /// jq on an answer: the token for the next run, null where another page gives it.
+        token: String,
+        /// What takes the token.
+        param: Param,
+        /// jq on an answer: the ids of records that were removed; none are told of if not given.
+        #[serde(default)]
+        removed: Option<String>,
+    },
     /// Everything each time: for what is small, or has no dates.
     Snapshot {},
 }
@@ -214,4 +224,7 @@ pub struct Pending {
     /// jq on a record: whether it is pending. One that two runs do not list any more, though they asked
     /// for it, is served as CANCELLED: it was booked under another id, or dropped.
     pub when: String,
+    /// jq on a record: what identifies it; its `identity` if not given.
+    #[serde(default)]
+    pub key: Option<String>,
 }

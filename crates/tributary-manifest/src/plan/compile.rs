@@ -12,7 +12,7 @@ use tributary_domain::Resource;
 
 use super::window::{Descending, Halving, Window};
 use super::{
-    Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, RequestTemplate,
+    Delta, Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, RequestTemplate,
     RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
 };
 
@@ -174,6 +174,14 @@ impl Compiler<'_> {
                     start: start.as_delta(),
                 })
             }
+            Some(Incremental::Delta { token, param, removed }) => Strategy::Delta(Delta {
+                token: self.filter("incremental.token", token)?,
+                param: param.clone(),
+                removed: removed
+                    .as_ref()
+                    .map(|removed| self.filter("incremental.removed", removed))
+                    .transpose()?,
+            }),
             Some(Incremental::EventFeed { mark, param }) => Strategy::Events(Events {
                 mark: self.filter("incremental.mark", mark)?,
                 param: param.clone(),
@@ -222,11 +230,14 @@ impl Compiler<'_> {
                     give_up: give_up.as_delta(),
                 },
             })),
-            (None, Some(Pending { when })) => Ok(Some(Tracking {
-                key: self.filter("identity", "$identity")?,
+            (None, Some(Pending { when, key })) => Ok(Some(Tracking {
+                key: self.filter("identity", key.as_deref().unwrap_or("$identity"))?,
                 open: self.filter("pending.when", when)?,
                 at,
-                by: TrackedBy::Absence,
+                by: match &described.incremental {
+                    Some(Incremental::Delta { .. }) => TrackedBy::Removal,
+                    _ => TrackedBy::Absence,
+                },
             })),
             _ => Err(field(self.name, "pending", "and refresh exclude each other")),
         }

@@ -26,8 +26,12 @@ pub struct PageFacts {
     pub more: Option<bool>,
     /// The earliest and the latest time by which a keyset goes on.
     pub keys: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    /// The id of the last event that has one.
+    /// The id of the last event that has one, or the token for the next run.
     pub mark: Option<String>,
+    /// The ids of records that the answer says were removed.
+    pub removed: Vec<String>,
+    /// Whether the answer has no body, which is a list of nothing.
+    pub bodiless: bool,
     /// Events without an id.
     pub unmarked: u64,
     /// The same for pages of the same records only.

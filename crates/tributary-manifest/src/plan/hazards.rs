@@ -73,7 +73,9 @@ fn parameters_of(described: &StreamManifest) -> Vec<(&'static str, &Param, &'sta
         parameters.push(("incremental.from.param", &window.from.param, "since"));
         parameters.extend(window.to.as_ref().map(|to| ("incremental.to.param", &to.param, "until")));
     }
-    if let Some(Incremental::EventFeed { param, .. }) = &described.incremental {
+    if let Some(Incremental::EventFeed { param, .. } | Incremental::Delta { param, .. }) =
+        &described.incremental
+    {
         parameters.push(("incremental.param", param, "since"));
     }
     parameters
@@ -264,6 +266,18 @@ fn together(described: &StreamManifest) -> Result<(), Hazard> {
         Some(Incremental::CreatedWindow(_)) if described.refresh.is_none() => {
             return Err(("refresh", "is missing: what changes after its creation would never be read"));
         }
+        Some(Incremental::Delta { .. }) if numbered => {
+            return Err((
+                "paging.kind",
+                "page and offset lose records here: what changes during the walk moves them over the page cut. Use a cursor or a URL",
+            ));
+        }
+        Some(Incremental::Delta { removed: None, .. }) if described.pending.is_some() => {
+            return Err((
+                "pending",
+                "needs `removed`: a list of changes does not show what is gone by leaving it out",
+            ));
+        }
         Some(Incremental::EventFeed { .. }) if described.detail.is_none() => {
             return Err(("detail", "is missing: an event only names the record"));
         }
@@ -275,13 +289,14 @@ fn together(described: &StreamManifest) -> Result<(), Hazard> {
             "cannot count equal records over page and offset, where rows slide and come twice; use a cursor or one answer",
         ));
     }
-    if described.pending.is_some() && described.identity.is_none() {
+    let keyed = described.pending.as_ref().is_some_and(|pending| pending.key.is_some());
+    if described.pending.is_some() && described.identity.is_none() && !keyed {
         return Err(("pending", "needs an identity"));
     }
     if described.pending.is_some()
         && !matches!(
             described.incremental,
-            None | Some(Incremental::DateWindow(_) | Incremental::Snapshot {})
+            None | Some(Incremental::DateWindow(_) | Incremental::Snapshot {} | Incremental::Delta { .. })
         )
     {
         return Err(("pending", "needs a date_window or snapshot, which lists everything of its time again"));

@@ -25,7 +25,7 @@ pub use facts::PageFacts;
 pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
 pub use position::{Position, Walk};
 pub use request::{RequestError, RequestTemplate, RequestTemplateError};
-pub use strategy::{Events, Strategy};
+pub use strategy::{Delta, Events, Strategy};
 
 use super::client::Rules;
 use super::jq::Filter;
@@ -97,6 +97,8 @@ pub enum TrackedBy {
     Refresh { lookup: Box<Lookup>, every: TimeDelta, give_up: TimeDelta },
     /// Missing it where it would have to be listed.
     Absence,
+    /// The provider, which says what it removed.
+    Removal,
 }
 
 /// What the records of a stream become.
@@ -123,8 +125,13 @@ impl Stream {
     pub fn refresh_lookup(&self) -> Option<&Lookup> {
         match &self.tracking.as_ref()?.by {
             TrackedBy::Refresh { lookup, .. } => Some(lookup),
-            TrackedBy::Absence => None,
+            TrackedBy::Absence | TrackedBy::Removal => None,
         }
+    }
+
+    /// Whether it is read by what changed since a token.
+    pub fn is_delta(&self) -> bool {
+        matches!(self.strategy, Strategy::Delta(_))
     }
 
     /// Whether a position is kept for its partitions.

@@ -12,7 +12,7 @@ pub struct Position {
     /// the last walk began that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<DateTime<Utc>>,
-    /// The id of the last event read.
+    /// The id of the last event read, or the token from which to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
     /// Whether a walk has ended that began with nothing: what came before is history.
@@ -53,6 +53,9 @@ pub struct Walk {
     /// What the page before held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// The token for the next run, as far as it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_mark: Option<String>,
     /// How long windows are at most, in microseconds, since a longer one was too much for the API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longest_us: Option<i64>,
@@ -121,6 +124,7 @@ mod tests {
                 newest: Some(at),
                 token: Some(token),
                 fingerprint: Some("f".into()),
+                next_mark: Some("t".into()),
                 longest_us: Some(1),
                 rows: 7,
             };

@@ -20,6 +20,17 @@ pub enum Strategy {
     Window(Window),
     Descending(Descending),
     Events(Events),
+    Delta(Delta),
+}
+
+/// A stream of what changed since a token.
+#[derive(Debug)]
+pub struct Delta {
+    /// The token for the next run, in an answer.
+    pub token: Filter,
+    pub param: Param,
+    /// The ids of records that were removed, in an answer.
+    pub removed: Option<Filter>,
 }
 
 /// A stream of events, read on behind the last one.
@@ -96,7 +107,9 @@ impl Stream {
         match &self.strategy {
             Strategy::Window(window) => window.close(watermark, walk),
             Strategy::Descending(descending) => descending.close(watermark, walk),
-            Strategy::Snapshot | Strategy::Events(_) => watermark.max(Some(walk.begun_at)),
+            Strategy::Snapshot | Strategy::Events(_) | Strategy::Delta(_) => {
+                watermark.max(Some(walk.begun_at))
+            }
         }
     }
 
@@ -125,6 +138,9 @@ impl Stream {
             }
             Strategy::Events(events) => {
                 position.mark.iter().for_each(|mark| asks.add(&events.param, Val::from(mark.clone())));
+            }
+            Strategy::Delta(delta) => {
+                position.mark.iter().for_each(|token| asks.add(&delta.param, Val::from(token.clone())));
             }
             Strategy::Snapshot | Strategy::Descending(_) => {}
         }

@@ -28,7 +28,7 @@ impl Extract {
     pub fn nothing(stream: &Stream) -> Self {
         let fingerprint = hex(&Sha256::digest(b"")[..16]);
         let more = stream.pager.more.as_ref().map(|_| false);
-        let facts = PageFacts { stop: true, more, fingerprint, ..PageFacts::default() };
+        let facts = PageFacts { stop: true, more, fingerprint, bodiless: true, ..PageFacts::default() };
         Self { records: Vec::new(), facts, source: Source::List }
     }
 }
@@ -61,6 +61,15 @@ pub fn extract(
         facts.more = Some(boolean(more, &more.run_one(answer.clone(), scope, one)?)?);
     }
     let most = Limits { outputs: MOST_RECORDS, deadline };
+    if let Strategy::Delta(delta) = &stream.strategy {
+        facts.mark = token_of(&delta.token, &delta.token.run_one(answer.clone(), scope, one)?)?;
+        if let Some(removed) = &delta.removed {
+            for id in removed.run(answer.clone(), scope, most)? {
+                let id = id_of(removed, &id)?;
+                facts.removed.push(id.ok_or_else(|| removed.error("yields an empty id".to_owned()))?);
+            }
+        }
+    }
     let records = stream.records.run(answer.clone(), scope, most)?;
     let source = list::prove(stream, &answer, records.len(), scope, most)?;
     let mut digest = Sha256::new();
@@ -96,7 +105,7 @@ fn look_at(
             }
             None
         }
-        Strategy::Snapshot => None,
+        Strategy::Snapshot | Strategy::Delta(_) => None,
     };
     if let Some(cursor) = cursor {
         match times(cursor, record, scope, limits)? {

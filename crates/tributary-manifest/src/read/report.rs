@@ -45,6 +45,15 @@ pub enum Warning {
          listed: what others named meanwhile may be missing; `tributary sync {1} --full` reads all other streams again"
     )]
     MarkLost(String, String),
+    #[error(
+        "the token from which to go on is not known any more ({0}), so everything is read anew, and once more in the next \
+         run: what was removed meanwhile shows by not being listed twice"
+    )]
+    TokenLost(String),
+    #[error("the provider removed a pending record; it is served as CANCELLED")]
+    Removed,
+    #[error("the provider removed a record that was not pending; it stays as it was")]
+    NotRemoved,
     #[error("one id names several payments: {0}")]
     SharedId(String),
     #[error("an answer was no JSON and was repaired: {0}")]

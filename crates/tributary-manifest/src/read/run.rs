@@ -237,6 +237,8 @@ mod ahead_tests;
 #[cfg(test)]
 mod asks_tests;
 #[cfg(test)]
+mod delta_tests;
+#[cfg(test)]
 mod ends_tests;
 #[cfg(test)]
 mod fuzz_tests;

@@ -19,7 +19,7 @@ use super::report::{ReadError, Warning, Warnings};
 use super::run::{Deferred, Run};
 use super::seen::Seen;
 use crate::jq;
-use crate::plan::{PageFacts, Position, Step, Strategy, Stream, Tracking, Walk};
+use crate::plan::{PageFacts, Position, Step, Strategy, Stream, TrackedBy, Tracking, Walk};
 
 /// How many pages without any record one walk takes one after the other: an API that names a next
 /// page each time would be asked for ever.
@@ -113,7 +113,7 @@ impl Course {
                 Position { failed, walk, ..self.position.clone() }.to_json()
             }));
         };
-        if matches!(warning, Warning::MarkLost(..)) {
+        if matches!(warning, Warning::MarkLost(..) | Warning::TokenLost(_)) {
             (self.position.mark, self.asked.mark) = (None, None);
         }
         *self.told.entry(warning).or_default() += 1;
@@ -192,7 +192,13 @@ impl Course {
         self.empty = if facts.count == 0 { self.empty + 1 } else { 0 };
         self.walk.newest = self.walk.newest.max(facts.times.map(|(_, latest)| latest));
         self.walk.fingerprint = Some(facts.fingerprint);
-        self.position.mark = facts.mark.or(self.position.mark.take());
+        if stream.is_delta() {
+            // where nothing changed since a token, and the answer has no body, the token stays good
+            let same = self.position.mark.clone().filter(|_| facts.bodiless);
+            self.walk.next_mark = facts.mark.or(self.walk.next_mark.take()).or(same);
+        } else {
+            self.position.mark = facts.mark.or(self.position.mark.take());
+        }
     }
 
     /// Goes on to what follows after a page whose pager says `step`: another page, another window,
@@ -210,6 +216,14 @@ impl Course {
             self.walk.token = Some(token);
             return Ok(true);
         }
+        if stream.is_delta() {
+            let Some(token) = self.walk.next_mark.take() else {
+                return Err(ReadError::Paging(
+                    "incremental.token: no answer of the walk gave a token from which the next run could go on".to_owned(),
+                ));
+            };
+            self.position.mark = Some(token);
+        }
         self.position.watermark = stream.close(self.position.watermark, &self.walk);
         let Some(next) = stream.next_walk(&self.walk) else {
             self.position.complete = true;
@@ -224,6 +238,17 @@ impl Course {
         }
         self.walk = next;
         Ok(true)
+    }
+
+    /// Whether it lists everything, of a stream that tells of removals else.
+    fn lists_all_again(&self, stream: &Stream) -> bool {
+        let by_removal = stream.tracking.as_ref().is_some_and(|by| matches!(by.by, TrackedBy::Removal));
+        by_removal && self.asked.mark.is_none()
+    }
+
+    /// The position that has the next run list everything once more.
+    fn without_token(&self) -> Option<serde_json::Value> {
+        Some(Position { mark: None, walk: None, ..self.position.clone() }.to_json())
     }
 
     /// What is kept with a page: the walk that `goes_on`, or the position it has reached.
@@ -287,6 +312,9 @@ impl<S: PageSink> Run<'_, S> {
                     return Ok(Err(error));
                 }
             };
+            if !reading.removed.is_empty() {
+                self.remove(stream, partition, course.walk.begun_at, &mut reading).await?;
+            }
             if let Err(error) = parents.add(std::mem::take(&mut reading.parents)) {
                 return Ok(Err(error));
             }
@@ -310,10 +338,13 @@ impl<S: PageSink> Run<'_, S> {
                 self.deferred.push(Deferred { index, partition, position });
             }
             let last = stream.tracking.is_none();
-            self.hand_over(stream, partition, reading, cursor, pages, last).await?;
+            // one that was removed while no token was known is found by its absence, which takes two walks
+            let doubtful = course.lists_all_again(stream) && !pages.history;
+            let (now, then) = if doubtful { (course.without_token(), cursor) } else { (cursor, None) };
+            self.hand_over(stream, partition, reading, now, pages, last).await?;
             return match last {
                 true => Ok(Ok(())),
-                false => self.follow_up(stream, partition, course.listed, pages).await,
+                false => self.follow_up(stream, partition, course.listed, doubtful, then, pages).await,
             };
         }
         pages.complete = false;
@@ -339,7 +370,7 @@ impl<S: PageSink> Run<'_, S> {
             Ok(mut fetched) => course.check(stream, &mut fetched).map(|()| fetched),
             Err(error) => Err(error),
         };
-        let Fetched { mut reading, facts, step, old, names_next, .. } = match fetched {
+        let Fetched { mut reading, mut facts, step, old, names_next, .. } = match fetched {
             Ok(fetched) => fetched,
             Err(error) => match course.after_failure(stream, self.reader.provider.as_str(), &error) {
                 Failed::BeginsAnew => return Ok(Ok(None)),
@@ -350,6 +381,7 @@ impl<S: PageSink> Run<'_, S> {
         if names_next && !next_known {
             self.note_next(index, stream).await?;
         }
+        reading.removed = std::mem::take(&mut facts.removed);
         course.pass(stream, facts);
         reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));
         Ok(Ok(Some((reading, step, old))))

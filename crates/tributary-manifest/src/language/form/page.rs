@@ -196,6 +196,20 @@ pub struct NewestFirst {
     pub back: Option<Period>,
 }
 
+/// A list of what changed since an answer, known by a token that the answer gave.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delta {
+    /// jq on an answer: the token for the next run; null on pages that do not give it.
+    pub token: Option<String>,
+    /// What takes the token: a parameter of the query, `{ header: NAME }`, `{ body: NAME }`, or `$since` where
+    /// that stands in the request. It may be that of `page.cursor`. The first run asks without it.
+    pub param: Option<Param>,
+    /// jq on an answer: the list of the ids of records that were removed. One that is `pending` becomes
+    /// CANCELLED, any other stays, with a warning.
+    pub removed: Option<String>,
+}
+
 /// A list of events, oldest first.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

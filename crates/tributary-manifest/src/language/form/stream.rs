@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::file::{MoneyForm, Rule, StatusWords, TypeWords};
-use super::page::{Events, NewestFirst, Page, Window};
+use super::page::{Delta, Events, NewestFirst, Page, Window};
 use super::right::{Nested, OneOrMore, Ordered, Right};
 use crate::manifest::{AfterWebhook, CronTimes};
 use crate::period::Period;
@@ -64,6 +64,8 @@ pub struct Stream {
     /// For an API that lists events, oldest first, and goes on behind one. Each names a record, which is then
     /// read by `detail`.
     pub events: Option<Events>,
+    /// For an API that answers with what changed since an earlier answer, known by a token.
+    pub delta: Option<Delta>,
     /// Each row only names a record, which is read and takes its place.
     pub detail: Option<Detail>,
     /// What makes a record one and the same for ever, where the API gives it no id: `$identity`.

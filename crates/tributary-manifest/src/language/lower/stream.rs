@@ -68,7 +68,7 @@ pub fn stream(
         map: if resource.is_some() { Some(map?) } else { None },
         incremental: incremental?,
         refresh: flat(refresh)?,
-        pending: form.pending.clone().map(|when| Pending { when }),
+        pending: form.pending.clone().map(|when| Pending { when, key: removed_key(form) }),
         status_map,
         every: form.every,
         cron: form.cron.clone(),
@@ -161,6 +161,13 @@ fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
     Some(request)
 }
 
+/// jq on a row of a `delta`: the id by which the API says that it was removed.
+fn removed_key(form: &Stream) -> Option<String> {
+    let id = form.id.as_ref().filter(|_| form.delta.is_some() && form.identity.is_none());
+    let id = id.filter(|_| form.split.is_none() && form.lets.0.is_empty());
+    id.and_then(|id| value::text(id).ok()).map(|id| format!("{id} | _id"))
+}
+
 fn is_asked(name: &str) -> bool {
     record::OF_A_REQUEST.contains(&name)
 }
@@ -181,6 +188,9 @@ fn standing(form: &Stream) -> Vec<(String, String)> {
         for (name, edge) in [("since", &window.since), ("until", &window.until)] {
             params.extend(edge.as_ref().map(|edge| (format!("{kind}.{name}"), edge.param())));
         }
+    }
+    if let Some(param) = form.delta.as_ref().and_then(|delta| delta.param.as_ref()) {
+        params.push(("delta.param".to_owned(), param));
     }
     if let Some(after) = form.events.as_ref().and_then(|events| events.after.as_ref()) {
         params.push(("events.after".to_owned(), after));
@@ -269,6 +279,7 @@ fn incremental(section: &mut Section<'_>, form: &Stream, zone: Option<Zone>) -> 
         ("days", form.days.is_some()),
         ("newest_first", form.newest_first.is_some()),
         ("events", form.events.is_some()),
+        ("delta", form.delta.is_some()),
     ];
     let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     if let [_, second, ..] = given.as_slice() {
@@ -299,6 +310,15 @@ fn incremental(section: &mut Section<'_>, form: &Stream, zone: Option<Zone>) -> 
             lookback: late?,
             start: back?,
         }
+    } else if let Some(form) = &form.delta {
+        let token = section.need("delta.token", form.token.as_ref(), "jq to the token for the next run");
+        let param = section.need("delta.param", form.param.clone(), "what takes the token");
+        if let Some(removed) = &form.removed {
+            section.jq("delta.removed", removed, &record::seen_of_answer());
+        }
+        section.jq("delta.token", token?, &record::seen_of_answer());
+        let removed = form.removed.as_ref().map(|removed| format!("_list(\"removed\"; {removed}\n)[] | _id"));
+        Incremental::Delta { token: token?.clone(), param: param?, removed }
     } else if let Some(form) = &form.events {
         let mark = section.need("events.mark", form.mark.as_ref(), "jq to the id of an event");
         let param =
