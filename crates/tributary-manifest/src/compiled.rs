@@ -139,6 +139,12 @@ impl CompiledProvider {
         self.reader.select(wanted)
     }
 
+    /// The names of the streams that are read by the same requests as `stream`, itself among them; none where
+    /// there is no such stream.
+    pub fn read_together(&self, stream: &str) -> Vec<String> {
+        self.reader.of_one_answer(stream)
+    }
+
     /// Reads every stream once and hands what it reads to `sink`.
     ///
     /// A partition that cannot be read does not stop the others: the run goes on and ends as

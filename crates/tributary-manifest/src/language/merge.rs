@@ -143,9 +143,22 @@ pub fn payment(own: &Node, defaults: Option<&Node>) -> Node {
     node
 }
 
+/// What is of the request and so of the stream whose answers another shares, besides what is in
+/// [`OF_A_REQUEST`].
+const OF_THE_GIVER: [&str; 6] = ["each", "partition", "errors", "every", "cron", "after_webhook"];
+
+/// The fields that `taker`, which shares the answers of another stream, says of how they are asked for; only
+/// where it looks for its rows in them, and what may still change of these, are its own.
+pub fn not_shared(taker: &Node) -> Vec<&'static str> {
+    let own = ["rows", "list_when", "row", "refresh", "pending", "identity"];
+    let asked = OF_A_REQUEST.iter().filter(|field| !own.contains(field)).chain(&OF_THE_GIVER);
+    asked.copied().filter(|field| taker.get(field).is_some()).collect()
+}
+
 /// What `taker` takes over of the stream `giver`, whose answers it reads.
 pub fn shared(taker: &mut Node, giver: &Node) {
     let Kind::Map(members) = &mut taker.kind else { return };
+    let looks_itself = members.iter().any(|own| matches!(own.name.as_str(), "rows" | "row"));
     for member in giver.members() {
         let asked = [
             "get",
@@ -164,8 +177,16 @@ pub fn shared(taker: &mut Node, giver: &Node) {
             "row",
             "page",
             "errors",
+            "every",
+            "cron",
+            "after_webhook",
         ];
-        if asked.contains(&member.name.as_str()) && !members.iter().any(|own| own.name == member.name) {
+        // one that looks for its rows elsewhere knows by itself whether an answer lists them
+        let elsewhere = looks_itself && ["rows", "row", "list_when"].contains(&member.name.as_str());
+        if asked.contains(&member.name.as_str())
+            && !elsewhere
+            && !members.iter().any(|own| own.name == member.name)
+        {
             members.push(member.clone());
         }
     }
@@ -187,7 +208,8 @@ fn complete<'d>(node: &mut Node, own: &Node, defaults: impl Iterator<Item = &'d 
             ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| says(other)));
         let mapped = says("map") && !ASKING.contains(&name);
         let ends = (name == "other" || name == "out") && (says("from") || says("to"));
-        let useless = asks_nobody && OF_A_REQUEST.contains(&name);
+        let useless =
+            (asks_nobody && OF_A_REQUEST.contains(&name)) || (says("shares") && OF_THE_GIVER.contains(&name));
         if !(other || mapped || ends || useless || COMPLETING.contains(&name)) {
             members.push(default.clone());
         }

@@ -29,6 +29,10 @@ pub struct StreamManifest {
     /// must never change.
     #[serde(default)]
     pub partition: Option<String>,
+    /// The name of a stream further up whose answers are this one's, too: both are read by one request,
+    /// which is that of the other.
+    #[serde(default)]
+    pub shares: Option<String>,
     /// The request for its records; `{field}` is that field of the `for_each` record.
     pub request: RequestManifest,
     /// Its records, instead of a request.

@@ -30,6 +30,7 @@ pub fn stream(
     let compiler = Compiler { name, functions, keeps_raw };
     let request = compiler.request("", &described.request)?;
     let parent = compiler.parent(described, &request, earlier)?;
+    let shares = compiler.shares(described, earlier)?;
     let identity = match &described.identity {
         Some(identity) => Some(IdentityPlan {
             id: compiler.filter("identity.id", &identity.id)?,
@@ -63,6 +64,9 @@ pub fn stream(
         strategy: compiler.strategy(described.incremental.as_ref())?,
         tracking: compiler.tracking(described)?,
         is_parent: false,
+        shares,
+        feeds_a_parent: false,
+        feeds_a_count: false,
     })
 }
 
@@ -109,6 +113,29 @@ impl Compiler<'_> {
             (None, None) => Ok(None),
             _ => Err(field(self.name, "partition", "belongs to for_each: give both or none")),
         }
+    }
+
+    fn shares(&self, described: &StreamManifest, earlier: &[Stream]) -> Result<Option<usize>, ManifestError> {
+        let Some(name) = &described.shares else { return Ok(None) };
+        let index = earlier.iter().position(|stream| stream.name == *name && stream.shares.is_none());
+        let index = index.ok_or_else(|| {
+            field(self.name, "shares", "names no stream above this one with a request of its own")
+        })?;
+        if described.incremental.is_some() || described.detail.is_some() {
+            return Err(field(
+                self.name,
+                "shares",
+                "has what is new asked for by the stream whose answers it shares, which also reads no details for it",
+            ));
+        }
+        if described.pending.is_some() && earlier[index].is_delta() {
+            return Err(field(
+                self.name,
+                "pending",
+                "is for the stream that is told of removals, and not for one that shares its answers",
+            ));
+        }
+        Ok(Some(index))
     }
 
     fn rules(&self, described: &StreamManifest) -> Result<Rules, ManifestError> {

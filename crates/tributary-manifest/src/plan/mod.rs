@@ -55,6 +55,12 @@ pub struct Stream {
     pub tracking: Option<Tracking>,
     /// Whether a later stream needs the records of this one.
     pub is_parent: bool,
+    /// The place among the streams of the one whose answers it shares, and before the stream itself.
+    pub shares: Option<usize>,
+    /// Whether a stream that shares its answers is needed by others.
+    pub feeds_a_parent: bool,
+    /// Whether a stream that shares its answers counts equal records in a walk.
+    pub feeds_a_count: bool,
 }
 
 /// A request for one record.
@@ -143,13 +149,14 @@ impl Stream {
     /// Whether a run that was killed goes on at its page. Not where others need all records of a
     /// walk, or equal records are counted in it.
     pub fn resumes(&self) -> bool {
-        !self.is_parent && self.identity.is_none()
+        let whole = self.is_parent || self.feeds_a_parent || self.feeds_a_count;
+        !whole && self.identity.is_none()
     }
 
     /// Whether its position may only move once all that depend on it were read: what they would
     /// miss now, they would miss for ever.
     pub fn waits_for_children(&self) -> bool {
-        self.is_parent && !matches!(self.strategy, Strategy::Snapshot)
+        (self.is_parent || self.feeds_a_parent) && !matches!(self.strategy, Strategy::Snapshot)
     }
 }
 
@@ -164,8 +171,14 @@ pub fn streams(manifest: &Manifest) -> Result<Vec<Stream>, ManifestError> {
     let mut streams: Vec<Stream> = Vec::with_capacity(manifest.streams.len());
     for described in &manifest.streams {
         let stream = compile::stream(described, &functions, manifest.keep_raw.is_some(), &streams)?;
-        if let Some(parent) = &stream.parent {
-            streams[parent.index].is_parent = true;
+        if let Some(index) = stream.parent.as_ref().map(|parent| parent.index) {
+            streams[index].is_parent = true;
+            if let Some(giver) = streams[index].shares {
+                streams[giver].feeds_a_parent = true;
+            }
+        }
+        if let Some(giver) = stream.shares {
+            streams[giver].feeds_a_count |= stream.identity.is_some();
         }
         streams.push(stream);
     }

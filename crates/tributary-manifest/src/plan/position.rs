@@ -18,6 +18,9 @@ pub struct Position {
     /// Whether a walk has ended that began with nothing: what came before is history.
     #[serde(default)]
     pub complete: bool,
+    /// The streams that share the answers and got all of them, up to here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fed: Vec<String>,
     /// How many runs in a row could not go on from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u32,
@@ -132,6 +135,7 @@ mod tests {
                 watermark: Some(at),
                 mark: Some("EV1".into()),
                 complete: true,
+                fed: vec!["balances".into()],
                 failed: 2,
                 walk: Some(walk),
             };

@@ -31,13 +31,14 @@ impl<S: PageSink> Run<'_, S> {
         (reading, cursor): (Reading, Option<serde_json::Value>),
         pages: &mut Pages,
         course: &mut Course,
+        sharing: &[Arc<Stream>],
     ) -> Result<Ahead, S::Error> {
         // known since the first page: nothing is asked of the sink, which has a page to take
         let next_known = self.next_known(index, stream).await?;
         let reader = self.reader;
-        let Course { asked: position, walk, occurrences, .. } = course;
-        let wanted = Wanted { stream, partition, position, walk, next_known };
-        let ahead = async { Ok(reader.page(wanted, occurrences).await) };
+        let Course { asked: position, walk, counted, .. } = course;
+        let wanted = Wanted { stream, partition, position, walk, next_known, sharing };
+        let ahead = async { Ok(reader.page(wanted, counted).await) };
         // the page is handed over first: one that is refused at once asks the provider for nothing
         let handed_over = self.hand_over(stream, partition, reading, cursor, pages, false);
         let ((), ahead) = try_join(handed_over, ahead).await?;

@@ -16,6 +16,7 @@ use super::page::MappedRecord;
 use super::partition::Partition;
 use super::reader::Reader;
 use super::report::{ReadError, Warning};
+use super::sharing::Counted;
 use crate::jq::{self, Limits, Scope};
 use crate::plan::{Asks, Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
 use crate::wire::{Answer, ClientError, Request, Target};
@@ -24,6 +25,8 @@ use crate::wire::{Answer, ClientError, Request, Target};
 #[derive(Debug)]
 pub struct Fetched {
     pub reading: Reading,
+    /// What it holds for each of the streams that share it.
+    pub shared: Vec<Reading>,
     pub facts: PageFacts,
     /// What comes after it.
     pub step: Step,
@@ -45,6 +48,8 @@ pub struct Wanted<'a> {
     pub walk: &'a Walk,
     /// Whether an answer of the stream ever named a next page.
     pub next_known: bool,
+    /// The streams that share its answer.
+    pub sharing: &'a [Arc<Stream>],
 }
 
 /// Which lookup of a stream is meant.
@@ -52,17 +57,15 @@ type Which = fn(&Stream) -> Option<&Lookup>;
 
 impl Reader {
     /// Asks for a page and reads it.
-    pub(super) async fn page(
-        &self,
-        wanted: Wanted<'_>,
-        occurrences: &mut Occurrences,
-    ) -> Result<Fetched, ReadError> {
-        let Wanted { stream, partition, position, walk, next_known } = wanted;
+    pub(super) async fn page(&self, wanted: Wanted<'_>, counted: &mut Counted) -> Result<Fetched, ReadError> {
+        let Wanted { stream, partition, position, walk, next_known, sharing } = wanted;
         let Answer { json, status, headers, url, sent_at, repaired, is_empty } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
         let mut of_answer = scope.clone();
         of_answer.answered = jq::Answered::new(status, &headers);
         let task = Arc::clone(stream);
+        let whole = (!is_empty && !sharing.is_empty()).then(|| json.clone());
+        let scope_of_answer = of_answer.clone();
         let Extract { mut records, facts, source } = match is_empty {
             true => Extract::nothing(stream),
             false => {
@@ -83,15 +86,21 @@ impl Reader {
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
-        let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
-        if source == Source::Itself
-            && let Some(MappedRecord::Unmappable { reason, .. }) =
-                reading.records.iter().find(|record| matches!(record, MappedRecord::Unmappable { .. }))
-        {
-            return Err(ReadError::Paging(format!(
-                "the answer is not the record that is asked for: {reason}"
-            )));
+        let mut reading = self.map(stream, &partition.key, records, scope.clone(), &mut counted.own).await?;
+        let mut shared = Vec::with_capacity(sharing.len());
+        for (sharing, occurrences) in sharing.iter().zip(&mut counted.sharing) {
+            let Some(answer) = &whole else {
+                shared.push(Reading::default());
+                continue;
+            };
+            let (task, answer, of_answer) = (Arc::clone(sharing), answer.clone(), scope_of_answer.clone());
+            let rows = move |deadline| extract::rows(&task, &answer, &of_answer, deadline);
+            let (records, source) = self.evaluate(&sharing.name, rows).await?;
+            let reading = self.map(sharing, &partition.key, records, scope.clone(), occurrences).await?;
+            only_record(source, &reading)?;
+            shared.push(reading);
         }
+        only_record(source, &reading)?;
         if let Some(what) = repaired {
             reading.warnings.insert(Warning::Repaired(what), 1);
         }
@@ -104,7 +113,7 @@ impl Reader {
                 *reading.warnings.entry(warning).or_default() += times;
             }
         }
-        Ok(Fetched { reading, facts, step, old, names_next, sent_at })
+        Ok(Fetched { reading, shared, facts, step, old, names_next, sent_at })
     }
 
     async fn answer(&self, wanted: Wanted<'_>) -> Result<Answer, ReadError> {
@@ -248,5 +257,19 @@ impl Reader {
         let mut request = self.request(stream, Some(which), record, scope.clone(), Asks::default()).await?;
         request.lane = self.lane(&stream.name, &partition.key);
         self.look_up(stream, which, &request, &scope).await
+    }
+}
+
+/// Refuses an answer that is one record, and not the one that is asked for.
+fn only_record(source: Source, reading: &Reading) -> Result<(), ReadError> {
+    let unmappable = reading.records.iter().find_map(|record| match record {
+        MappedRecord::Unmappable { reason, .. } => Some(reason),
+        _ => None,
+    });
+    match unmappable.filter(|_| source == Source::Itself) {
+        Some(reason) => {
+            Err(ReadError::Paging(format!("the answer is not the record that is asked for: {reason}")))
+        }
+        None => Ok(()),
     }
 }

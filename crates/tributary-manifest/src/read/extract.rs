@@ -70,8 +70,7 @@ pub fn extract(
             }
         }
     }
-    let records = stream.records.run(answer.clone(), scope, most)?;
-    let source = list::prove(stream, &answer, records.len(), scope, most)?;
+    let (records, source) = rows(stream, &answer, scope, deadline)?;
     let mut digest = Sha256::new();
     for record in &records {
         if Instant::now() > deadline {
@@ -84,6 +83,19 @@ pub fn extract(
     facts.count = records.len();
     facts.fingerprint = hex(&digest.finalize()[..16]);
     Ok(Extract { records, facts, source })
+}
+
+/// The records of `answer`, which is shown to list them, and where they come from.
+pub fn rows(
+    stream: &Stream,
+    answer: &Val,
+    scope: &Scope,
+    deadline: Instant,
+) -> Result<(Vec<Val>, Source), FilterError> {
+    let most = Limits { outputs: MOST_RECORDS, deadline };
+    let records = stream.records.run(answer.clone(), scope, most)?;
+    let source = list::prove(stream, answer, records.len(), scope, most)?;
+    Ok((records, source))
 }
 
 fn look_at(

@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod seen;
 mod selection;
+mod sharing;
 mod walk;
 
 pub use example::mapped;

@@ -12,12 +12,13 @@ use super::ask::{Fetched, Wanted};
 use super::follow_up::Listed;
 use super::hand_over::Pages;
 use super::lost::Start;
-use super::mapping::{self, Occurrences, Reading};
+use super::mapping::{self, Reading};
 use super::page::{MappedRecord, PageSink};
 use super::partition::Partition;
 use super::report::{ReadError, Warning, Warnings};
 use super::run::{Deferred, Run};
 use super::seen::Seen;
+use super::sharing::{Counted, Sharer, position_for_all};
 use crate::jq;
 use crate::plan::{PageFacts, Position, Step, Strategy, Stream, TrackedBy, Tracking, Walk};
 
@@ -60,27 +61,29 @@ pub(super) struct Course {
     pub asked: Position,
     pub walk: Walk,
     listed: Listed,
-    pub occurrences: Occurrences,
+    pub counted: Counted,
     /// Digests of the tokens of this walk's pages: a token may be long, and pages many.
     tokens: HashSet<[u8; 32]>,
     /// Digests of what the pages of this walk hold, where they are asked for by a number.
     pages: HashSet<[u8; 32]>,
     seen: Seen,
+    /// That of each stream that shares the answers.
+    seen_by_sharers: Vec<Seen>,
     /// Pages without a record, up to the last one.
     empty: u32,
     /// From where the next page is asked for, until it has come.
     start: Start,
     /// What is odd about the walk; told with its next page.
     told: Warnings,
-    /// `occurrences` as they were before this window.
-    before_window: Occurrences,
+    /// `counted` as it was before this window.
+    before_window: Counted,
     /// What is kept before the next page is asked for.
     to_keep: Option<serde_json::Value>,
 }
 
 impl Course {
     /// From `position` on; a window begins early enough to show or to miss what is open since `oldest`.
-    fn new(stream: &Stream, mut position: Position, oldest: Option<DateTime<Utc>>) -> Self {
+    fn new(stream: &Stream, mut position: Position, oldest: Option<DateTime<Utc>>, sharing: usize) -> Self {
         let start = Start::at(stream, &mut position);
         let kept = position.walk.take();
         let walk = kept.unwrap_or_else(|| stream.begin_for(&position, oldest, Utc::now()));
@@ -89,14 +92,15 @@ impl Course {
             position,
             listed: Listed::by(stream, &walk),
             walk,
-            occurrences: Occurrences::new(),
+            counted: Counted::of(sharing),
             tokens: HashSet::new(),
             pages: HashSet::new(),
             seen: Seen::default(),
+            seen_by_sharers: (0..sharing).map(|_| Seen::default()).collect(),
             empty: 0,
             start,
             told: Warnings::new(),
-            before_window: Occurrences::new(),
+            before_window: Counted::of(sharing),
             to_keep: None,
         }
     }
@@ -120,8 +124,9 @@ impl Course {
         self.tokens.clear();
         self.pages.clear();
         self.seen.clear();
+        self.seen_by_sharers.iter_mut().for_each(Seen::clear);
         self.empty = 0;
-        self.occurrences.clear();
+        self.counted.clear();
         self.walk = stream.begin(&self.position, Utc::now());
         self.listed = Listed::by(stream, &self.walk);
         Failed::BeginsAnew
@@ -134,7 +139,7 @@ impl Course {
         self.tokens.clear();
         self.pages.clear();
         self.empty = 0;
-        self.occurrences.clone_from(&self.before_window);
+        self.counted.clone_from(&self.before_window);
         self.walk = halved;
         self.listed.until = Listed::by(stream, &self.walk).until;
         // a run that is killed does not begin with what is too much again
@@ -173,13 +178,9 @@ impl Course {
                 "a window has {rows} records, of which the API gives no more: others may be missing"
             )));
         }
-        for mapped in &mut fetched.reading.records {
-            let MappedRecord::Canonical(record) = mapped else { continue };
-            if let Err(reason) = self.seen.take(record, fetched.sent_at) {
-                let shared = Warning::SharedId(reason.clone());
-                *fetched.reading.warnings.entry(shared).or_default() += 1;
-                *mapped = MappedRecord::Refused { record: record.clone(), reason };
-            }
+        tell_apart(&mut self.seen, &mut fetched.reading, fetched.sent_at);
+        for (seen, reading) in self.seen_by_sharers.iter_mut().zip(&mut fetched.shared) {
+            tell_apart(seen, reading, fetched.sent_at);
         }
         Ok(())
     }
@@ -234,7 +235,7 @@ impl Course {
         self.pages.clear();
         self.empty = 0;
         if stream.halving().is_some() {
-            self.before_window.clone_from(&self.occurrences);
+            self.before_window.clone_from(&self.counted);
         }
         self.walk = next;
         Ok(true)
@@ -262,6 +263,17 @@ impl Course {
     }
 }
 
+/// Refuses the records of a page that come under an id which is another's.
+fn tell_apart(seen: &mut Seen, reading: &mut Reading, sent_at: DateTime<Utc>) {
+    for mapped in &mut reading.records {
+        let MappedRecord::Canonical(record) = mapped else { continue };
+        if let Err(reason) = seen.take(record, sent_at) {
+            *reading.warnings.entry(Warning::SharedId(reason.clone())).or_default() += 1;
+            *mapped = MappedRecord::Refused { record: record.clone(), reason };
+        }
+    }
+}
+
 /// What comes of a page that could not be read.
 enum Failed {
     /// The walk begins anew.
@@ -270,8 +282,8 @@ enum Failed {
     For(Option<serde_json::Value>),
 }
 
-/// The next page of a walk, what comes behind it, and whether it is old.
-type NextPage = (Reading, Step, bool);
+/// The next page of a walk, what it holds for the streams that share it, what comes behind it, and whether it is old.
+type NextPage = (Reading, Vec<Reading>, Step, bool);
 
 /// Why there is no next page, and the cursor that is kept all the same.
 type NoPage = (ReadError, Option<serde_json::Value>);
@@ -285,18 +297,25 @@ impl<S: PageSink> Run<'_, S> {
         partition: &Partition,
         pages: &mut Pages,
         parents: &mut Parents,
+        sharers: &mut [Sharer],
     ) -> Result<Result<(), ReadError>, S::Error> {
+        let sharing: Vec<Arc<Stream>> = sharers.iter().map(|sharer| Arc::clone(&sharer.stream)).collect();
         let position = match self.position(stream, partition).await? {
             Ok(position) => position,
             Err(error) => return Ok(Err(error)),
         };
         pages.history = stream.keeps_position() && !position.complete;
-        let oldest = self.oldest_open(stream, partition).await?;
-        let mut course = Course::new(stream, position, oldest);
+        let position = position_for_all(stream, position, sharers);
+        let mut oldest = self.oldest_open(stream, partition).await?;
+        for sharing in &sharing {
+            let open = self.oldest_open(sharing, partition).await?;
+            oldest = [oldest, open].into_iter().flatten().min();
+        }
+        let mut course = Course::new(stream, position, oldest, sharing.len());
         let mut ahead = None;
         for more in (0..self.most.pages).rev() {
-            let page = self.next_page(index, stream, partition, &mut course, ahead.take()).await?;
-            let (mut reading, step, old) = match page {
+            let page = self.next_page(index, stream, partition, &mut course, &sharing, ahead.take()).await?;
+            let (mut reading, shared, step, old) = match page {
                 Ok(Some(page)) => page,
                 Ok(None) => {
                     if let Some(cursor) = course.to_keep.take() {
@@ -323,10 +342,16 @@ impl<S: PageSink> Run<'_, S> {
                 Err(error) => return Ok(Err(error)),
             };
             let cursor = course.kept(stream, goes_on);
+            // before the cursor moves, so that a run that is killed in between asks for them again
+            let ends = !goes_on;
+            if let Err(error) = self.hand_over_shared(partition, shared, sharers, ends).await? {
+                return Ok(Err(error));
+            }
             if goes_on && more > 0 {
                 let page = (reading, cursor);
-                ahead =
-                    self.hand_over_and_read_on(index, stream, partition, page, pages, &mut course).await?;
+                ahead = self
+                    .hand_over_and_read_on(index, stream, partition, page, pages, &mut course, &sharing)
+                    .await?;
                 continue;
             }
             if goes_on {
@@ -337,6 +362,7 @@ impl<S: PageSink> Run<'_, S> {
                 let (partition, position) = (partition.clone(), course.position.to_json());
                 self.deferred.push(Deferred { index, partition, position });
             }
+            self.follow_up_shared(partition, course.listed, sharers).await?;
             let last = stream.tracking.is_none();
             // one that was removed while no token was known is found by its absence, which takes two walks
             let doubtful = course.lists_all_again(stream) && !pages.history;
@@ -358,19 +384,21 @@ impl<S: PageSink> Run<'_, S> {
         stream: &Arc<Stream>,
         partition: &Partition,
         course: &mut Course,
+        sharing: &[Arc<Stream>],
         ahead: Ahead,
     ) -> Result<Result<Option<NextPage>, NoPage>, S::Error> {
         let next_known = self.next_known(index, stream).await?;
-        let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_known };
+        let (position, walk) = (&course.asked, &course.walk);
+        let wanted = Wanted { stream, partition, position, walk, next_known, sharing };
         let read = match ahead {
             Some(read) => read,
-            None => self.reader.page(wanted, &mut course.occurrences).await,
+            None => self.reader.page(wanted, &mut course.counted).await,
         };
         let fetched = match read {
             Ok(mut fetched) => course.check(stream, &mut fetched).map(|()| fetched),
             Err(error) => Err(error),
         };
-        let Fetched { mut reading, mut facts, step, old, names_next, .. } = match fetched {
+        let Fetched { mut reading, mut shared, mut facts, step, old, names_next, .. } = match fetched {
             Ok(fetched) => fetched,
             Err(error) => match course.after_failure(stream, self.reader.provider.as_str(), &error) {
                 Failed::BeginsAnew => return Ok(Ok(None)),
@@ -383,8 +411,10 @@ impl<S: PageSink> Run<'_, S> {
         }
         reading.removed = std::mem::take(&mut facts.removed);
         course.pass(stream, facts);
-        reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));
-        Ok(Ok(Some((reading, step, old))))
+        for reading in [&mut reading].into_iter().chain(&mut shared) {
+            reading.open.iter_mut().for_each(|open| open.checked_at = Some(course.listed.begun_at));
+        }
+        Ok(Ok(Some((reading, shared, step, old))))
     }
 
     /// Since when something is open that only its absence from the list closes.

@@ -55,6 +55,7 @@ pub fn stream(
         name: name.to_owned(),
         resource,
         for_each: form.each.clone(),
+        shares: None,
         partition,
         request: request?,
         values: form.values.as_ref().map(|values| Values(values.all().to_vec())),
