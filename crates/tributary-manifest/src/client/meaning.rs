@@ -44,7 +44,7 @@ impl Client {
             return Ok(Meaning::last(ClientError::TooLarge { request: request.redacted(), limit }));
         }
         let nothing = incoming.body.as_ref().is_some_and(Vec::is_empty);
-        let json = self.read_json(&mut incoming).await?;
+        let json = self.read_json(request, &mut incoming).await?;
         if let Some(decision) = self.decide(rules, &incoming, &json).await? {
             return Ok(self.decided(request, decision, &incoming));
         }
@@ -70,11 +70,13 @@ impl Client {
             Ok((json, repaired)) => {
                 Meaning::Answered(Answer { json, status, headers, url, sent_at, repaired, is_empty })
             }
-            Err(NotJson::Malformed(_)) if nothing => Meaning::again(Again::broken(format!(
-                "the answer is empty; where that is an empty list, say so (`empty: [{}]`)",
-                status.as_u16()
-            ))),
-            Err(why @ NotJson::Malformed(_)) => {
+            Err(NotJson::Malformed(_) | NotJson::Other(..)) if nothing => {
+                Meaning::again(Again::broken(format!(
+                    "the answer is empty; where that is an empty list, say so (`empty: [{}]`)",
+                    status.as_u16()
+                )))
+            }
+            Err(why @ (NotJson::Malformed(_) | NotJson::Other(..))) => {
                 Meaning::again(Again::broken(format!("the answer cannot be used: {why}")))
             }
             // the same request would be answered with the same
@@ -97,10 +99,9 @@ impl Client {
             headers: incoming.headers.clone(),
             body: match json {
                 Ok((json, _)) => json.clone(),
-                Err(_) => {
-                    let body = incoming.body.as_deref().unwrap_or_default();
-                    Val::from(String::from_utf8_lossy(body).into_owned())
-                }
+                // an error may be JSON where a list is not
+                Err(NotJson::Other(..)) => self.json_or_text(incoming).await?,
+                Err(_) => text(incoming),
             },
             now: self.transport.clock.now(),
         };
@@ -110,6 +111,14 @@ impl Client {
             return Ok(decide(Instant::now()));
         }
         self.cage.run(move |deadline| Ok(decide(deadline))).await.map_err(ClientError::Rules)
+    }
+
+    /// The body of an answer that is not what it should be written in.
+    async fn json_or_text(&self, incoming: &Incoming) -> Result<Val, ClientError> {
+        let (body, budget) = (incoming.body.clone().unwrap_or_default(), self.budget);
+        let read = self.cage.run(move |_| Ok(jq::parse_mended(budget, &body)));
+        let json = read.await.map_err(ClientError::Unread)?;
+        Ok(json.map_or_else(|_| text(incoming), |(json, _)| json))
     }
 
     fn decided(&self, request: &Request, decision: Decision, incoming: &Incoming) -> Meaning {
@@ -158,6 +167,7 @@ impl Client {
     /// and as much memory as only a few at a time may take. The body stays for what is no JSON.
     async fn read_json(
         &self,
+        request: &Request,
         incoming: &mut Incoming,
     ) -> Result<Result<(Val, Option<String>), NotJson>, ClientError> {
         let body = incoming.body.take().unwrap_or_default();
@@ -165,9 +175,22 @@ impl Client {
             return Ok(Ok((Val::Null, None)));
         }
         let budget = self.budget;
-        let read = self.cage.run(move |_| Ok((jq::parse_mended(budget, &body), body)));
+        let read_as = request.read_as.clone().filter(|_| incoming.status.is_success());
+        let read = self.cage.run(move |_| {
+            let read = match &read_as {
+                Some(read_as) => read_as.read(&body, budget),
+                None => jq::parse_mended(budget, &body),
+            };
+            Ok((read, body))
+        });
         let (json, body) = read.await.map_err(ClientError::Unread)?;
         incoming.body = Some(body);
         Ok(json)
     }
+}
+
+/// The body of an answer as it came.
+fn text(incoming: &Incoming) -> Val {
+    let body = incoming.body.as_deref().unwrap_or_default();
+    Val::from(String::from_utf8_lossy(body).into_owned())
 }

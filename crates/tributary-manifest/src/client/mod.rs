@@ -8,7 +8,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 
 use meaning::Meaning;
@@ -196,6 +196,9 @@ impl Client {
         if request.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+        if let Some(read_as) = request.read_as.as_ref().filter(|_| accepts_json(&headers)) {
+            headers.insert(ACCEPT, HeaderValue::from_static(read_as.accept()));
+        }
         for name in request.headers.keys() {
             headers.remove(name);
         }
@@ -203,6 +206,11 @@ impl Client {
         let (body, lane) = (request.body.clone(), request.lane.clone());
         Outgoing { method: request.method, url: url.clone(), headers, body, lane }
     }
+}
+
+/// Whether nobody said that answers should be anything else than JSON.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).is_some_and(|accept| accept == "application/json")
 }
 
 #[cfg(test)]

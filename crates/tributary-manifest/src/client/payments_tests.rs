@@ -31,6 +31,7 @@ async fn pay(
         body: Some(b"{}".to_vec()),
         lane: Lane::of_payments(),
         empty: Arc::default(),
+        read_as: None,
     };
     let gate = || -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { if open { Ok(()) } else { Err("the order is another's".to_owned()) } })

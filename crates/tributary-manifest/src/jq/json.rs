@@ -15,6 +15,8 @@ pub const BUDGET: JsonBudget = JsonBudget { values: 1 << 21, depth: 128, digits:
 pub enum NotJson {
     #[error("it is not JSON: {0}")]
     Malformed(String),
+    #[error("it is not {0}: {1}")]
+    Other(&'static str, String),
     #[error(transparent)]
     TooCostly(#[from] TooCostly),
 }

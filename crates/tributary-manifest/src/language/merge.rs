@@ -6,7 +6,7 @@ use tributary_domain::Resource;
 use super::tree::{Kind, Member, Node};
 
 /// What a stream may say of its request and of how it is read.
-const ASKING: [&str; 29] = [
+const ASKING: [&str; 30] = [
     "get",
     "post",
     "query",
@@ -20,6 +20,7 @@ const ASKING: [&str; 29] = [
     "rows",
     "list_when",
     "empty",
+    "answer",
     "row",
     "page",
     "changes",
@@ -38,7 +39,7 @@ const ASKING: [&str; 29] = [
     "after_webhook",
 ];
 /// What a stream without a request of its own has none of.
-const OF_A_REQUEST: [&str; 21] = [
+const OF_A_REQUEST: [&str; 22] = [
     "get",
     "post",
     "query",
@@ -48,6 +49,7 @@ const OF_A_REQUEST: [&str; 21] = [
     "rows",
     "list_when",
     "empty",
+    "answer",
     "row",
     "page",
     "changes",
@@ -74,7 +76,8 @@ const ALTERNATIVES: [&[&str]; 7] = [
 /// What is nothing by itself: a default only completes what there is.
 const COMPLETING: [&str; 3] = ["refresh", "detail", "identity"];
 /// Of these, a default gives what is not said within them.
-const MERGED: [&str; 14] = [
+const MERGED: [&str; 15] = [
+    "answer",
     "page",
     "changes",
     "creations",
@@ -173,7 +176,9 @@ pub fn shared(taker: &mut Node, giver: &Node) {
             "rows",
             "list_when",
             "empty",
+            "answer",
             "empty",
+            "answer",
             "row",
             "page",
             "errors",

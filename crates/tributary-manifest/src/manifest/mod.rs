@@ -10,6 +10,7 @@ use super::interpolate::{InterpolateError, interpolate};
 use super::period::Period;
 use super::secret::Secret;
 
+mod answer;
 mod auth;
 mod errors;
 mod incremental;
@@ -27,6 +28,7 @@ mod webhook;
 mod wrong;
 mod zone;
 
+pub use answer::{AnswerForm, Writing};
 pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
     SignatureEncoding, TimestampFormat, TokenHeader,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::auth::Lookup;
-use super::{AfterWebhook, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
+use super::{AfterWebhook, AnswerForm, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
 use crate::interpolate::{InterpolateError, interpolate};
 use crate::period::Period;
 use tributary_domain::{Resource, Status};
@@ -50,6 +50,9 @@ pub struct StreamManifest {
     /// without records has to hold the list in which `records` looks for them.
     #[serde(default)]
     pub list_when: Option<String>,
+    /// What answers are written in, where that is not JSON.
+    #[serde(default)]
+    pub answer: Option<AnswerForm>,
     /// Statuses with which an answer without a body is an empty list; with none if not given.
     #[serde(default)]
     pub empty: Vec<u16>,

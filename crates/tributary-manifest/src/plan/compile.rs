@@ -8,6 +8,7 @@ use crate::manifest::{
     self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
     WindowManifest,
 };
+use crate::writing::ReadAs;
 use tributary_domain::Resource;
 
 use super::window::{Descending, Halving, Window};
@@ -51,6 +52,7 @@ pub fn stream(
         request,
         values: described.values.as_ref().map(manifest::Values::texts),
         rules: compiler.rules(described)?,
+        read_as: compiler.read_as(described)?,
         empty: compiler.empty(&described.empty)?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
@@ -152,6 +154,12 @@ impl Compiler<'_> {
             None => Rules::compile(self.functions, &described.errors),
         };
         rules.map_err(|(path, why)| field(self.name, &path, why))
+    }
+
+    fn read_as(&self, described: &StreamManifest) -> Result<Option<Arc<ReadAs>>, ManifestError> {
+        let read_as = described.answer.as_ref().map(ReadAs::new).transpose();
+        let read_as = read_as.map_err(|(member, why)| field(self.name, &format!("answer.{member}"), why))?;
+        Ok(read_as.map(Arc::new))
     }
 
     fn empty(&self, statuses: &[u16]) -> Result<Arc<[u16]>, ManifestError> {

@@ -30,6 +30,7 @@ pub use strategy::{Delta, Events, Strategy};
 use super::client::Rules;
 use super::jq::Filter;
 use super::manifest::{Manifest, field};
+use super::writing::ReadAs;
 
 /// A stream ready to run.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Stream {
     /// What it has instead of the answer to a request.
     pub values: Option<Vec<String>>,
     pub rules: Rules,
+    /// How answers are read, where they are no JSON.
+    pub read_as: Option<Arc<ReadAs>>,
     /// Statuses with which an answer without a body is an empty list.
     pub empty: Arc<[u16]>,
     pub pager: Pager,

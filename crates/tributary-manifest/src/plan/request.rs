@@ -133,7 +133,15 @@ impl RequestTemplate {
             Some(url) => Target::Absolute(url.clone()),
             None => Target::Relative { path, query },
         };
-        Ok(Request { method, target, headers, body, lane: Lane::default(), empty: Arc::default() })
+        Ok(Request {
+            method,
+            target,
+            headers,
+            body,
+            lane: Lane::default(),
+            empty: Arc::default(),
+            read_as: None,
+        })
     }
 }
 

@@ -129,6 +129,7 @@ impl Reader {
         }
         request.lane = self.lane(&stream.name, &partition.key);
         request.empty = stream.empty.clone();
+        request.read_as = stream.read_as.clone();
         Ok(self.client.send(&request, &stream.rules).await?)
     }
 
@@ -232,7 +233,8 @@ impl Reader {
         request: &Request,
         scope: &Scope,
     ) -> Result<Option<Val>, ReadError> {
-        let json = match self.client.send(request, &stream.rules).await {
+        let request = Request { read_as: stream.read_as.clone(), ..request.clone() };
+        let json = match self.client.send(&request, &stream.rules).await {
             Ok(answer) => answer.json,
             Err(ClientError::Refused { status: 404 | 410, .. }) => return Ok(None),
             Err(error) => return Err(error.into()),

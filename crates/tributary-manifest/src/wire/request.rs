@@ -6,6 +6,7 @@ use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use super::lane::Lane;
+use crate::writing::ReadAs;
 
 /// How a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Request {
     pub lane: Lane,
     /// Statuses with which an answer without a body is an empty list.
     pub empty: Arc<[u16]>,
+    /// How the answer is read, where it is no JSON.
+    pub read_as: Option<Arc<ReadAs>>,
 }
 
 impl Request {
@@ -68,7 +71,7 @@ impl Request {
     #[cfg(test)]
     pub fn to(target: Target) -> Self {
         let (headers, lane) = (HeaderMap::new(), Lane::default());
-        Self { method: Method::Get, target, headers, body: None, lane, empty: Arc::default() }
+        Self { method: Method::Get, target, headers, body: None, lane, empty: Arc::default(), read_as: None }
     }
 
     /// Method, path and the names of the query's parameters: what an error may show.

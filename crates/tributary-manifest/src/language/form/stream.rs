@@ -6,7 +6,7 @@ use serde::Deserialize;
 use super::file::{MoneyForm, Rule, StatusWords, TypeWords};
 use super::page::{Delta, Events, NewestFirst, Page, Window};
 use super::right::{Nested, OneOrMore, Ordered, Right};
-use crate::manifest::{AfterWebhook, CronTimes};
+use crate::manifest::{AfterWebhook, AnswerForm, CronTimes};
 use crate::period::Period;
 
 /// One kind of record of the API, read from one endpoint.
@@ -43,6 +43,8 @@ pub struct Stream {
     /// jq on the answer: whether it is one that lists rows, perhaps none, or holds the `row`. Any other is an
     /// error. Without it, an answer has to hold the list in which `rows` looks.
     pub list_when: Option<String>,
+    /// What answers are written in, where that is not JSON in UTF-8.
+    pub answer: Option<AnswerForm>,
     /// Statuses with which an answer without a body is an empty list, such as `[200, 204]`: of 2xx, and 304. With
     /// none if not given: such an answer is an error.
     pub empty: Vec<u16>,

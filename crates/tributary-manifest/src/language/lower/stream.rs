@@ -63,6 +63,7 @@ pub fn stream(
         paging: flat(pages)?,
         records: records?,
         list_when: form.list_when.clone(),
+        answer: form.answer.clone(),
         empty: form.empty.clone(),
         detail: flat(detail)?,
         identity: flat(identity)?,

@@ -391,6 +391,61 @@ async fn a_window_that_cannot_be_halved_any_more_fails_and_moves_nothing() {
     assert!(error.contains("changes.step"), "{error}");
 }
 
+#[tokio::test]
+async fn answers_may_be_ndjson_csv_or_xml_in_a_charset() {
+    let fake = bank(|received| {
+        let accepts = received.headers["accept"].to_str().unwrap();
+        match received.path.as_str() {
+            "/csv" => {
+                assert_eq!(accepts, "text/csv");
+                answer(200, &[], &b"Id;Value\n\xE9;10.50\nb;900719925474099312.10\n"[..])
+            }
+            "/lines" => answer(200, &[], "{\"Id\":\"\u{e9}\",\"Value\":10.50}\n{\"Id\":\"b\",\"Value\":900719925474099312.10}\n"),
+            "/wrong" => answer(200, &[], "{\"error\":{\"code\":\"DOWN\"}}"),
+            _ => answer(200, &[], "<D><Tx><Id>\u{e9}</Id><Value>10.50</Value></Tx><Tx><Id>b</Id><Value>900719925474099312.10</Value></Tx></D>"),
+        }
+    })
+    .await;
+    let of = |path: &str, rows: &str, form: &str| {
+        let text = format!(
+            "api: {}\nauth: none\nevery: 1m\nattempts: 1\npull:\n  transactions:\n    feed:\n      get: {path}\n      rows: {rows}\n      answer: {form}\n      errors: [{{ where: .error.code == \"DOWN\", do: fatal, says: it is down }}]\n      id: .Id\n      created: $now\n      type: PAYIN\n      status: SUCCEEDED\n      to: ours\n      money: {{ decimal: .Value, currency: EUR }}\n",
+            fake.url
+        );
+        of_file(&text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let csv = "{ as: csv, separator: ';', columns: [Id, Value], charset: windows-1252 }";
+    for (path, rows, form) in
+        [("/csv", ".", csv), ("/lines", ".", "{ as: ndjson }"), ("/xml", ".D.Tx", "{ as: xml, lists: [Tx] }")]
+    {
+        let sink = read(&of(path, rows, form)).await;
+        let told: Vec<String> = sink
+            .records("feed")
+            .iter()
+            .map(|record| {
+                format!("{} {}", record["id"].as_str().unwrap(), record["amount"].as_str().unwrap())
+            })
+            .collect();
+        assert_eq!(told, ["\u{e9} 1050", "b 90071992547409931210"], "{path}");
+    }
+    for (form, told) in [
+        (csv, "it is down"),
+        ("{ as: xml, lists: [Tx] }", "it is down"),
+        ("{ as: ndjson }", "something went wrong"),
+    ] {
+        let error = failure(of("/wrong", ".", form).run(&mut Memory::default()).await);
+        assert!(error.contains(told), "{form}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_line_that_tells_of_an_error_makes_the_others_a_part() {
+    let fake = bank(|_| answer(200, &[], "{\"id\":\"a\"}\n{\"error\":\"the rest is missing\"}\n")).await;
+    let provider =
+        written(&fake.url, "      get: /lines\n      rows: .\n      answer: { as: ndjson }\n").unwrap();
+    let error = failure(provider.run(&mut Memory::default()).await);
+    assert!(error.contains("may be a part"), "{error}");
+}
+
 #[test]
 fn what_cannot_be_asked_so_is_refused_with_what_to_write_instead() {
     let page = "      page: { number: $page, first: 1, size: 2, ends: empty }\n";
