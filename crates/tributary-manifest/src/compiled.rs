@@ -103,6 +103,12 @@ impl CompiledProvider {
         self
     }
 
+    /// The pauses that it makes from now on, which take no time.
+    #[cfg(test)]
+    pub fn pauses(&mut self) -> crate::fake::Pauses {
+        crate::fake::Pauses::of(self.unused_client())
+    }
+
     fn unused_client(&mut self) -> &mut Client {
         Arc::get_mut(&mut self.reader.client).expect("nothing was sent yet")
     }

@@ -31,6 +31,7 @@ async fn pay(
         body: Some(b"{}".to_vec()),
         lane: Lane::of_payments(),
         empty: Arc::default(),
+        once: false,
         read_as: None,
     };
     let gate = || -> BoxFuture<'_, Result<(), String>> {

@@ -49,7 +49,7 @@ pub struct Scope {
     pub parent: Val,
     /// `$identity`: what makes the record one and the same for ever, or null.
     pub identity: Val,
-    /// `$page`, `$since` and `$until`: what a request asks for, or null.
+    /// `$page`, `$since`, `$until` and `$report`: what a request asks for, or null.
     pub asked: Asked,
     /// `$status` and `$headers`: those of the answer, or null.
     pub answered: Answered,
@@ -61,6 +61,7 @@ pub struct Asked {
     pub page: Val,
     pub since: Val,
     pub until: Val,
+    pub report: Val,
 }
 
 /// What an answer is besides its body.
@@ -162,6 +163,7 @@ impl Filter {
             &asked.page,
             &asked.since,
             &asked.until,
+            &asked.report,
             &answered.status,
             &answered.headers,
         ];

@@ -73,6 +73,7 @@ fn compile_anew(code: &str) -> Result<Program, String> {
             "$page",
             "$since",
             "$until",
+            "$report",
             "$status",
             "$headers",
         ])

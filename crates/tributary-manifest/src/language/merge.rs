@@ -6,7 +6,7 @@ use tributary_domain::Resource;
 use super::tree::{Kind, Member, Node};
 
 /// What a stream may say of its request and of how it is read.
-const ASKING: [&str; 30] = [
+const ASKING: [&str; 31] = [
     "get",
     "post",
     "query",
@@ -15,6 +15,7 @@ const ASKING: [&str; 30] = [
     "form",
     "values",
     "shares",
+    "report",
     "each",
     "partition",
     "rows",
@@ -39,7 +40,8 @@ const ASKING: [&str; 30] = [
     "after_webhook",
 ];
 /// What a stream without a request of its own has none of.
-const OF_A_REQUEST: [&str; 22] = [
+const OF_A_REQUEST: [&str; 23] = [
+    "report",
     "get",
     "post",
     "query",
@@ -66,7 +68,7 @@ const OF_A_REQUEST: [&str; 22] = [
 /// Of each of these groups a stream has one: a default gives way to another of its group.
 const ALTERNATIVES: [&[&str]; 7] = [
     &["changes", "creations", "days", "newest_first", "events", "delta"],
-    &["get", "post", "values", "shares"],
+    &["get", "post", "values", "shares", "report"],
     &["rows", "row"],
     &["body", "form"],
     &["every", "cron", "after_webhook"],
@@ -164,6 +166,7 @@ pub fn shared(taker: &mut Node, giver: &Node) {
     let looks_itself = members.iter().any(|own| matches!(own.name.as_str(), "rows" | "row"));
     for member in giver.members() {
         let asked = [
+            "report",
             "get",
             "post",
             "query",

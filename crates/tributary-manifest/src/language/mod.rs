@@ -312,10 +312,11 @@ impl Reading<'_> {
 
 /// Whether a mapping is a stream, and not several by name: it says what is asked.
 fn is_stream(node: &Node) -> bool {
+    let reports = node.get("report").is_some_and(|report| report.get("create").is_some());
     let says = ["get", "post", "values", "shares", "rows", "row", "each"];
-    node.members()
-        .iter()
-        .any(|member| says.contains(&member.name.as_str()) && !matches!(member.node.kind, Kind::Map(_)))
+    let asks =
+        |member: &Member| says.contains(&member.name.as_str()) && !matches!(member.node.kind, Kind::Map(_));
+    reports || node.members().iter().any(asks)
 }
 
 /// Each stream behind the one that it is read for each record of, and behind the one whose answers it shares.

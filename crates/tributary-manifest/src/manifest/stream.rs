@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::auth::Lookup;
-use super::{AfterWebhook, AnswerForm, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
+use super::{
+    AfterWebhook, AnswerForm, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh, ReportManifest,
+};
 use crate::interpolate::{InterpolateError, interpolate};
 use crate::period::Period;
 use tributary_domain::{Resource, Status};
@@ -50,6 +52,9 @@ pub struct StreamManifest {
     /// without records has to hold the list in which `records` looks for them.
     #[serde(default)]
     pub list_when: Option<String>,
+    /// How the report is made that `request` fetches; it is asked for as it is without one.
+    #[serde(default)]
+    pub report: Option<ReportManifest>,
     /// What answers are written in, where that is not JSON.
     #[serde(default)]
     pub answer: Option<AnswerForm>,

@@ -83,6 +83,6 @@ impl Frozen {
         let record = jq::parse(self.record.as_bytes()).map_err(|error| error.to_string())?;
         let body = self.body.clone().map(String::into_bytes);
         let (lane, empty) = (Lane::of_payments(), Arc::default());
-        Ok((record, Request { method, target, headers, body, lane, empty, read_as: None }))
+        Ok((record, Request { method, target, headers, body, lane, empty, once: false, read_as: None }))
     }
 }

@@ -24,6 +24,7 @@ impl Asks {
             Param::Variable(name) if name == "page" => self.seen.page = value,
             Param::Variable(name) if name == "since" => self.seen.since = value,
             Param::Variable(name) if name == "until" => self.seen.until = value,
+            Param::Variable(name) if name == "report" => self.seen.report = value,
             param => self.params.push((param.clone(), value)),
         }
     }

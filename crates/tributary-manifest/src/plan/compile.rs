@@ -5,16 +5,16 @@ use std::sync::Arc;
 use crate::client::Rules;
 use crate::jq::Filter;
 use crate::manifest::{
-    self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
-    WindowManifest,
+    self, Incremental, Method, Next, Paging, Pending, Refresh, ReportManifest, RequestManifest,
+    StreamManifest, WindowManifest,
 };
 use crate::writing::ReadAs;
 use tributary_domain::Resource;
 
 use super::window::{Descending, Halving, Window};
 use super::{
-    Delta, Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, RequestTemplate,
-    RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
+    Delta, Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, ReportPlan,
+    RequestTemplate, RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
 };
 
 /// Compiles `described`, which comes after the streams `earlier`.
@@ -52,6 +52,7 @@ pub fn stream(
         request,
         values: described.values.as_ref().map(manifest::Values::texts),
         rules: compiler.rules(described)?,
+        report: described.report.as_ref().map(|report| compiler.report(report, described)).transpose()?,
         read_as: compiler.read_as(described)?,
         empty: compiler.empty(&described.empty)?,
         pager: compiler.pager(described.paging.as_ref())?,
@@ -154,6 +155,36 @@ impl Compiler<'_> {
             None => Rules::compile(self.functions, &described.errors),
         };
         rules.map_err(|(path, why)| field(self.name, &path, why))
+    }
+
+    fn report(
+        &self,
+        report: &ReportManifest,
+        described: &StreamManifest,
+    ) -> Result<ReportPlan, ManifestError> {
+        if described.resource.is_none() {
+            return Err(field(self.name, "report", "needs a resource, with whose records its id is kept"));
+        }
+        if report.every.as_duration().is_zero() || report.within < report.every {
+            return Err(field(
+                self.name,
+                "report.ready.within",
+                "has to be longer than `every`, which is at least 1s",
+            ));
+        }
+        let optional = |name: &'static str, code: &Option<String>| {
+            code.as_ref().map(|code| self.filter(name, code)).transpose()
+        };
+        Ok(ReportPlan {
+            create: self.request("report.create.", &report.create)?,
+            id: self.filter("report.create.id", &report.id)?,
+            poll: self.request("report.ready.", &report.poll)?,
+            ready: self.filter("report.ready.where", &report.ready)?,
+            failed: optional("report.ready.failed", &report.failed)?,
+            url: optional("report.fetch.url", &report.url)?,
+            every: report.every.as_duration(),
+            within: report.within.as_delta(),
+        })
     }
 
     fn read_as(&self, described: &StreamManifest) -> Result<Option<Arc<ReadAs>>, ManifestError> {

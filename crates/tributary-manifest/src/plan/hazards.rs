@@ -22,6 +22,9 @@ pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
             return refuse(member, why);
         }
     }
+    if described.report.is_some() && described.detail.is_some() {
+        return refuse("report", "reads no details: its rows are the records");
+    }
     if let Err((member, why)) = parameters(described) {
         return refuse(&member, &why);
     }
@@ -88,6 +91,9 @@ fn parameters(described: &StreamManifest) -> Result<(), (String, String)> {
     let request = &described.request;
     let refuse = |member: &str, why: String| Err((member.to_owned(), why));
     for (member, param, variable) in &parameters {
+        // what is new goes into the request that has a report made
+        let created = described.report.as_ref().filter(|_| member.starts_with("incremental"));
+        let request = created.map_or(request, |report| &report.create);
         match param {
             Param::Query(name) if request.body.is_some() && !request.query.contains_key(name) => {
                 return refuse(

@@ -23,7 +23,7 @@ pub use super::manifest::ManifestError;
 pub use asks::Asks;
 pub use facts::PageFacts;
 pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
-pub use position::{Position, Walk};
+pub use position::{Position, Report, Walk};
 pub use request::{RequestError, RequestTemplate, RequestTemplateError};
 pub use strategy::{Delta, Events, Strategy};
 
@@ -40,6 +40,8 @@ pub struct Stream {
     /// What it has instead of the answer to a request.
     pub values: Option<Vec<String>>,
     pub rules: Rules,
+    /// How the report is made that `request` fetches.
+    pub report: Option<ReportPlan>,
     /// How answers are read, where they are no JSON.
     pub read_as: Option<Arc<ReadAs>>,
     /// Statuses with which an answer without a body is an empty list.
@@ -72,6 +74,19 @@ pub struct Lookup {
     pub request: RequestTemplate,
     /// The record in the answer.
     pub record: Filter,
+}
+
+/// How a report is made and waited for.
+#[derive(Debug)]
+pub struct ReportPlan {
+    pub create: RequestTemplate,
+    pub id: Filter,
+    pub poll: RequestTemplate,
+    pub ready: Filter,
+    pub failed: Option<Filter>,
+    pub url: Option<Filter>,
+    pub every: std::time::Duration,
+    pub within: TimeDelta,
 }
 
 /// What makes a record one and the same for ever.
@@ -145,8 +160,12 @@ impl Stream {
 
     /// Whether a position is kept for its partitions.
     pub fn keeps_position(&self) -> bool {
-        self.output.is_some()
-            && !(matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, PagerKind::Single))
+        self.output.is_some() && (self.report.is_some() || !self.is_one_answer())
+    }
+
+    /// Whether one answer is everything, each time.
+    fn is_one_answer(&self) -> bool {
+        matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, PagerKind::Single)
     }
 
     /// Whether a run that was killed goes on at its page. Not where others need all records of a

@@ -56,6 +56,9 @@ pub struct Walk {
     /// What the page before held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// The report that its rows are fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
     /// The token for the next run, as far as it was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_mark: Option<String>,
@@ -65,6 +68,20 @@ pub struct Walk {
     /// How many records this window had so far, where that shows whether it was too long.
     #[serde(default, skip_serializing_if = "is_none")]
     pub rows: u64,
+}
+
+/// A report that the API was asked to make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    pub id: String,
+    pub created_at: DateTime<Utc>,
+    /// Whether it was seen to be ready.
+    #[serde(default)]
+    pub is_ready: bool,
+    /// Where it is fetched, if the API says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// What a page is asked for with.
@@ -127,6 +144,7 @@ mod tests {
                 newest: Some(at),
                 token: Some(token),
                 fingerprint: Some("f".into()),
+                report: Some(Report { id: "r".into(), created_at: at, is_ready: true, url: None }),
                 next_mark: Some("t".into()),
                 longest_us: Some(1),
                 rows: 7,

@@ -140,6 +140,7 @@ impl RequestTemplate {
             body,
             lane: Lane::default(),
             empty: Arc::default(),
+            once: false,
             read_as: None,
         })
     }

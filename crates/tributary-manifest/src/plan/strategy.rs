@@ -3,11 +3,12 @@
 use chrono::{DateTime, SubsecRound, Utc};
 
 use jaq_json::Val;
+use reqwest::Url;
 
 use super::Stream;
 use super::asks::Asks;
 use super::facts::PageFacts;
-use super::position::{Position, Walk};
+use super::position::{Position, Report, Walk};
 use super::window::{self, Descending, Halving, Window};
 use crate::jq::Filter;
 use crate::manifest::Param;
@@ -131,6 +132,25 @@ impl Stream {
     /// What asks for the next page of `walk`, which began from `position`. The error says why a place
     /// that was kept is of no use.
     pub fn asks(&self, position: &Position, walk: &Walk) -> Result<Asks, String> {
+        let mut asks = match &walk.report {
+            Some(report) => Self::asks_for_report(report)?,
+            None => self.asks_what(position, walk),
+        };
+        self.pager.ask(walk.token.as_ref(), &mut asks)?;
+        Ok(asks)
+    }
+
+    /// What asks for `report`, or where it stands. The error says why its URL is of no use.
+    pub fn asks_for_report(report: &Report) -> Result<Asks, String> {
+        let mut asks = Asks::default();
+        asks.seen.report = Val::from(report.id.clone());
+        let url = report.url.as_ref().map(|url| Url::parse(url)).transpose();
+        asks.url = url.map_err(|error| format!("the URL of the report: {error}"))?;
+        Ok(asks)
+    }
+
+    /// What says from which time, event or token on.
+    pub fn asks_what(&self, position: &Position, walk: &Walk) -> Asks {
         let mut asks = Asks::default();
         match &self.strategy {
             Strategy::Window(window) => {
@@ -144,7 +164,6 @@ impl Stream {
             }
             Strategy::Snapshot | Strategy::Descending(_) => {}
         }
-        self.pager.ask(walk.token.as_ref(), &mut asks)?;
-        Ok(asks)
+        asks
     }
 }

@@ -197,6 +197,7 @@ pub fn whole(now: DateTime<Utc>) -> Walk {
         newest: None,
         token: None,
         fingerprint: None,
+        report: None,
         next_mark: None,
         longest_us: None,
         rows: 0,

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
@@ -190,11 +191,21 @@ impl Reader {
                 Some(lookup) => &lookup.request,
                 None => &task.request,
             };
-            match template.build_asking(&record, &scope, Limits::one(deadline), &asks) {
-                Ok(request) => Ok(Ok(request)),
-                Err(RequestError::Filter(error)) => Err(error),
-                Err(error) => Ok(Err(error)),
-            }
+            template.build_asking(&record, &scope, Limits::one(deadline), &asks)
+        };
+        self.built(stream, build).await
+    }
+
+    /// The request of `stream` that `build` makes.
+    pub(super) async fn built(
+        &self,
+        stream: &Stream,
+        build: impl FnOnce(Instant) -> Result<Request, RequestError> + Send + 'static,
+    ) -> Result<Request, ReadError> {
+        let build = move |deadline| match build(deadline) {
+            Ok(request) => Ok(Ok(request)),
+            Err(RequestError::Filter(error)) => Err(error),
+            Err(error) => Ok(Err(error)),
         };
         Ok(self.evaluate(&stream.name, build).await??)
     }

@@ -8,6 +8,7 @@ mod follow_up;
 mod hand_over;
 mod list;
 mod lost;
+mod made_report;
 mod mapping;
 mod page;
 mod partition;

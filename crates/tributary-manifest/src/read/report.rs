@@ -50,6 +50,8 @@ pub enum Warning {
          run: what was removed meanwhile shows by not being listed twice"
     )]
     TokenLost(String),
+    #[error("a report is not ready yet; the next run goes on with it")]
+    ReportNotReady,
     #[error("the provider removed a pending record; it is served as CANCELLED")]
     Removed,
     #[error("the provider removed a record that was not pending; it stays as it was")]

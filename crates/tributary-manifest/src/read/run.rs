@@ -290,6 +290,8 @@ mod lists_tests;
 #[cfg(test)]
 mod lost_tests;
 #[cfg(test)]
+mod report_tests;
+#[cfg(test)]
 mod sharing_tests;
 #[cfg(test)]
 mod tests;

@@ -247,6 +247,11 @@ impl Course {
         by_removal && self.asked.mark.is_none()
     }
 
+    /// The position of a walk that has just begun, whether or not it could go on at its pages.
+    pub(super) fn stands_at(&self) -> serde_json::Value {
+        Position { walk: Some(self.walk.clone()), ..self.position.clone() }.to_json()
+    }
+
     /// The position that has the next run list everything once more.
     fn without_token(&self) -> Option<serde_json::Value> {
         Some(Position { mark: None, walk: None, ..self.position.clone() }.to_json())
@@ -314,6 +319,20 @@ impl<S: PageSink> Run<'_, S> {
         let mut course = Course::new(stream, position, oldest, sharing.len());
         let mut ahead = None;
         for more in (0..self.most.pages).rev() {
+            match self.await_report(stream, partition, &mut course, pages).await? {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => match course.after_failure(stream, self.reader.provider.as_str(), &error) {
+                    Failed::BeginsAnew => continue,
+                    Failed::For(cursor) => {
+                        if cursor.is_some() {
+                            self.hand_over(stream, partition, Reading::default(), cursor, pages, false)
+                                .await?;
+                        }
+                        return Ok(Err(error));
+                    }
+                },
+            }
             let page = self.next_page(index, stream, partition, &mut course, &sharing, ahead.take()).await?;
             let (mut reading, shared, step, old) = match page {
                 Ok(Some(page)) => page,
@@ -347,7 +366,9 @@ impl<S: PageSink> Run<'_, S> {
             if let Err(error) = self.hand_over_shared(partition, shared, sharers, ends).await? {
                 return Ok(Err(error));
             }
-            if goes_on && more > 0 {
+            // one of another window has to be made first
+            let is_there = stream.report.is_none() || course.walk.report.is_some();
+            if goes_on && more > 0 && is_there {
                 let page = (reading, cursor);
                 ahead = self
                     .hand_over_and_read_on(index, stream, partition, page, pages, &mut course, &sharing)
@@ -356,6 +377,9 @@ impl<S: PageSink> Run<'_, S> {
             }
             if goes_on {
                 self.hand_over(stream, partition, reading, cursor, pages, false).await?;
+                if more > 0 {
+                    continue;
+                }
                 break;
             }
             if stream.waits_for_children() {
@@ -440,7 +464,11 @@ impl<S: PageSink> Run<'_, S> {
         let kept = self.sink.cursor(&stream.name, &partition.key).await?;
         Ok(Position::from_json(kept).map_err(ReadError::Cursor).map(|mut position| {
             if !stream.resumes() || matches!(stream.strategy, Strategy::Events(_)) {
-                position.walk = None;
+                // but which report it reads, from its beginning on
+                position.walk = position.walk.filter(|walk| walk.report.is_some());
+                if let Some(walk) = &mut position.walk {
+                    (walk.token, walk.fingerprint) = (None, None);
+                }
             }
             position
         }))

@@ -56,6 +56,8 @@ pub struct Request {
     pub lane: Lane,
     /// Statuses with which an answer without a body is an empty list.
     pub empty: Arc<[u16]>,
+    /// Whether it is sent once, since each time has the API make something.
+    pub once: bool,
     /// How the answer is read, where it is no JSON.
     pub read_as: Option<Arc<ReadAs>>,
 }
@@ -71,7 +73,16 @@ impl Request {
     #[cfg(test)]
     pub fn to(target: Target) -> Self {
         let (headers, lane) = (HeaderMap::new(), Lane::default());
-        Self { method: Method::Get, target, headers, body: None, lane, empty: Arc::default(), read_as: None }
+        Self {
+            method: Method::Get,
+            target,
+            headers,
+            body: None,
+            lane,
+            empty: Arc::default(),
+            once: false,
+            read_as: None,
+        }
     }
 
     /// Method, path and the names of the query's parameters: what an error may show.

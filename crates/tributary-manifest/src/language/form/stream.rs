@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::file::{MoneyForm, Rule, StatusWords, TypeWords};
 use super::page::{Delta, Events, NewestFirst, Page, Window};
+use super::report::ReportForm;
 use super::right::{Nested, OneOrMore, Ordered, Right};
 use crate::manifest::{AfterWebhook, AnswerForm, CronTimes};
 use crate::period::Period;
@@ -18,6 +19,8 @@ pub struct Stream {
     pub get: Option<String>,
     /// As `get`, for an API that is asked with POST; nothing may change by it.
     pub post: Option<String>,
+    /// Instead of a request: rows that the API makes a report of, which is asked for, waited for and fetched.
+    pub report: Option<ReportForm>,
     /// Further parameters of the query, value by name.
     pub query: Ordered<Right>,
     /// Further headers of the request, value by name.

@@ -6,6 +6,7 @@ pub mod money;
 pub mod page;
 pub mod pay;
 pub mod record;
+pub mod report;
 pub mod request;
 pub mod stream;
 pub mod value;
@@ -117,6 +118,7 @@ impl<'a> Section<'a> {
 /// Why a variable is not seen somewhere.
 fn unseen(name: &str) -> String {
     match name {
+        "report" => "$report is seen by `ready` and `fetch` of `report`".to_owned(),
         "page" => {
             "$page is seen by jq of a request whose `page` says that it stands there, as in `number: $page`"
                 .to_owned()

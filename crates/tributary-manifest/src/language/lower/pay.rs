@@ -158,6 +158,7 @@ impl Draft<'_, '_, '_> {
             headers: &headers,
             body: self.form.body.as_ref(),
             form: self.form.form.as_ref(),
+            within: "",
             prelude: &|code| prelude(".", &lets, code),
             sees: &self.names(),
         };
@@ -294,6 +295,7 @@ impl Draft<'_, '_, '_> {
             headers: &none,
             body: None,
             form: None,
+            within: "",
             prelude: &|code| prelude(".", &lets, code),
             sees: &names,
         };

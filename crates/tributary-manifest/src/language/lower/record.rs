@@ -24,7 +24,7 @@ const SEEN: [&str; 3] = ["now", "parent", "identity"];
 /// And those that only jq on an answer sees: its status and headers.
 pub const OF_AN_ANSWER: [&str; 2] = ["status", "headers"];
 /// And those that only jq of a request sees, where its stream says that they stand in it.
-pub const OF_A_REQUEST: [&str; 3] = ["page", "since", "until"];
+pub const OF_A_REQUEST: [&str; 4] = ["page", "since", "until", "report"];
 
 /// A filter in the making: what is bound so far, and to which names.
 struct Draft<'s, 'n> {

@@ -18,6 +18,9 @@ pub struct Asked<'a> {
     pub body: Option<&'a Nested>,
     /// Instead of `body`: the fields of a form.
     pub form: Option<&'a Nested>,
+    /// The path of the field that has `query`, `headers`, `body` and `form`, ending with a point; empty where they
+    /// are those of the section itself.
+    pub within: &'a str,
     /// What binds the names that jq sees, ending with `|`.
     pub prelude: &'a dyn Fn(&str) -> String,
     /// These names.
@@ -41,7 +44,7 @@ pub fn request(section: &mut Section<'_>, asked: &Asked<'_>) -> RequestManifest 
         [("query", asked.query, &mut query), ("headers", asked.headers, &mut headers)]
     {
         for (name, right) in &members.0 {
-            let place = format!("{field}.{name}");
+            let place = format!("{}{field}.{name}", asked.within);
             let text = match right {
                 Right::Text(text) if value::is_jq(text) => format!("{{{text}}}"),
                 Right::Text(text) | Right::Number(text) => text.clone(),
@@ -62,19 +65,23 @@ pub fn request(section: &mut Section<'_>, asked: &Asked<'_>) -> RequestManifest 
         (body, None) => ("body", body, BodyForm::Json),
         (None, form) => ("form", form, BodyForm::Fields),
         (Some(_), Some(_)) => {
-            section.wrong("form", "give it or `body`");
+            section.wrong(&format!("{}form", asked.within), "give it or `body`");
             ("form", None, BodyForm::Fields)
         }
     };
     if body_form == BodyForm::Fields && body.is_some_and(|Nested(body)| !may_be_form(body)) {
-        section.wrong("form", "is made of fields: write a mapping of names to values, or jq to an object");
+        section.wrong(
+            &format!("{}form", asked.within),
+            "is made of fields: write a mapping of names to values, or jq to an object",
+        );
     }
+    let place = format!("{}{field}", asked.within);
     let body = body.and_then(|Nested(body)| {
-        section.right(field, body, asked.sees);
+        section.right(&place, body, asked.sees);
         match value::json(body) {
             Ok(code) => Some(format!("{}_one({}; {code})", (asked.prelude)(&code), literal(field))),
             Err(why) => {
-                section.wrong(field, why);
+                section.wrong(&place, why);
                 None
             }
         }

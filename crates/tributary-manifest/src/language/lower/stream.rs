@@ -9,11 +9,12 @@ use super::request::{Asked, request};
 use super::value::{self, Meaning, Piece, literal};
 use super::{Section, page};
 use crate::language::form::file::{STATUSES, StatusWords};
+use crate::language::form::report::ReportForm;
 use crate::language::form::right::{OneOrMore, Ordered, Right};
 use crate::language::form::stream::Stream;
 use crate::manifest::{
-    Detail, Identity, Incremental, Method, Param, Pending, Refresh, RequestManifest, StreamManifest, Values,
-    Zone,
+    Detail, Identity, Incremental, Method, Param, Pending, Refresh, ReportManifest, RequestManifest,
+    StreamManifest, Values, Zone,
 };
 
 /// The stream `name`; `above` are the streams that it may name, as they are written. What is wrong is
@@ -26,7 +27,13 @@ pub fn stream(
     making: &Making<'_>,
     above: &BTreeMap<String, Stream>,
 ) -> Option<StreamManifest> {
-    let request = asked(section, form);
+    let (report, request) = match form.report.as_ref() {
+        None => (None, asked(section, form)),
+        Some(report) => match reported(section, form, report) {
+            Some((report, request)) => (Some(report), Some(request)),
+            None => (None, None),
+        },
+    };
     let records = rows(section, form);
     if let Some(when) = &form.list_when {
         section.jq("list_when", when, &record::seen_of_answer());
@@ -63,6 +70,7 @@ pub fn stream(
         paging: flat(pages)?,
         records: records?,
         list_when: form.list_when.clone(),
+        report,
         answer: form.answer.clone(),
         empty: form.empty.clone(),
         detail: flat(detail)?,
@@ -96,6 +104,7 @@ fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
         headers: &none,
         body: None,
         form: None,
+        within: "",
         prelude: &|_| String::new(),
         sees: &record::seen(),
     };
@@ -132,6 +141,7 @@ fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
         headers: &form.headers,
         body: form.body.as_ref(),
         form: form.form.as_ref(),
+        within: "",
         prelude: &|_| String::new(),
         sees: &sees,
     };
@@ -151,14 +161,7 @@ fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
         section.wrong(field, "what stands in { } is of the record of `each`, which is missing");
     }
     for (field, name) in standing.iter().filter(|(_, name)| is_asked(name)) {
-        let texts = [&request.path].into_iter().chain(request.query.values()).chain(request.headers.values());
-        let mut texts = texts.chain(&request.body);
-        if !texts.any(|text| value::variables(text).any(|used| used == name)) {
-            section.wrong(
-                field,
-                format!("${name} stands nowhere in the path, `query`, `headers`, `body` or `form`"),
-            );
-        }
+        unused(section, field, name, &request);
     }
     Some(request)
 }
@@ -168,6 +171,49 @@ fn removed_key(form: &Stream) -> Option<String> {
     let id = form.id.as_ref().filter(|_| form.delta.is_some() && form.identity.is_none());
     let id = id.filter(|_| form.split.is_none() && form.lets.0.is_empty());
     id.and_then(|id| value::text(id).ok()).map(|id| format!("{id} | _id"))
+}
+
+/// How the report of a stream is made, and what fetches it.
+fn reported(
+    section: &mut Section<'_>,
+    form: &Stream,
+    report: &ReportForm,
+) -> Option<(ReportManifest, RequestManifest)> {
+    let own = form.get.is_some() || form.post.is_some() || form.values.is_some();
+    if own
+        || form.body.is_some()
+        || form.form.is_some()
+        || !form.query.0.is_empty()
+        || !form.headers.0.is_empty()
+    {
+        section.wrong(
+            "report",
+            "has the requests: there is no `get`, `post`, `query`, `headers`, `body` or `form` beside it",
+        );
+    }
+    let (of_page, of_create): (Vec<_>, Vec<_>) =
+        standing(form).into_iter().partition(|(_, name)| name == "page");
+    if let Some((field, _)) = of_page.first() {
+        section.wrong(field, "takes a parameter of what is fetched: $page stands in no request of a report");
+    }
+    let names: Vec<String> = of_create.iter().map(|(_, name)| name.clone()).collect();
+    let (report, fetched) = super::report::report(section, report, &names)?;
+    for (field, name) in &of_create {
+        unused(section, field, name, &report.create);
+    }
+    Some((report, fetched))
+}
+
+/// Notes a variable that is said to stand in a request and does not.
+fn unused(section: &mut Section<'_>, field: &str, name: &str, request: &RequestManifest) {
+    let texts = [&request.path].into_iter().chain(request.query.values()).chain(request.headers.values());
+    let mut texts = texts.chain(&request.body);
+    if !texts.any(|text| value::variables(text).any(|used| used == name)) {
+        section.wrong(
+            field,
+            format!("${name} stands nowhere in the path, `query`, `headers`, `body` or `form`"),
+        );
+    }
 }
 
 fn is_asked(name: &str) -> bool {
