@@ -232,7 +232,7 @@ impl Compiler<'_> {
                 Incremental::UpdatedWindow(window)
                 | Incremental::CreatedWindow(window)
                 | Incremental::DateWindow(window),
-            ) => Strategy::Window(self.window(window)?),
+            ) => Strategy::Window(Box::new(self.window(window)?)),
             Some(Incremental::DescendingFeed { cursor, lookback, start }) => {
                 Strategy::Descending(Descending {
                     cursor: self.filter("incremental.cursor", cursor)?,

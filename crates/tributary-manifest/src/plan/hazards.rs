@@ -12,10 +12,10 @@ use super::{ManifestError, field};
 /// Refuses what is unsafe in `described`.
 pub fn check(described: &StreamManifest) -> Result<(), ManifestError> {
     let refuse = |member: &str, why: &str| Err(field(&described.name, member, why));
-    if let Some(paging) = &described.paging {
-        if let Err((member, why)) = paging_alone(paging) {
-            return refuse(member, why);
-        }
+    if let Some(paging) = &described.paging
+        && let Err((member, why)) = paging_alone(paging)
+    {
+        return refuse(member, why);
     }
     for (member, format) in formats(described) {
         if let Err(why) = format.check() {

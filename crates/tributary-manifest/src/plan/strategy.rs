@@ -18,7 +18,7 @@ use crate::manifest::Param;
 pub enum Strategy {
     /// Everything each time.
     Snapshot,
-    Window(Window),
+    Window(Box<Window>),
     Descending(Descending),
     Events(Events),
     Delta(Delta),

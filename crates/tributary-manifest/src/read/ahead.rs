@@ -6,13 +6,13 @@ use std::sync::Arc;
 use futures::future::try_join;
 
 use super::ask::{Fetched, Wanted};
+use super::course::Course;
 use super::hand_over::Pages;
 use super::mapping::Reading;
 use super::page::PageSink;
 use super::partition::Partition;
 use super::report::ReadError;
 use super::run::Run;
-use super::walk::Course;
 use crate::plan::Stream;
 use crate::wire::ClientError;
 
@@ -31,12 +31,11 @@ impl<S: PageSink> Run<'_, S> {
         (reading, cursor): (Reading, Option<serde_json::Value>),
         pages: &mut Pages,
         course: &mut Course,
-        sharing: &[Arc<Stream>],
     ) -> Result<Ahead, S::Error> {
         // known since the first page: nothing is asked of the sink, which has a page to take
         let next_known = self.next_known(index, stream).await?;
         let reader = self.reader;
-        let Course { asked: position, walk, counted, .. } = course;
+        let Course { asked: position, walk, counted, sharing, .. } = course;
         let wanted = Wanted { stream, partition, position, walk, next_known, sharing };
         let ahead = async { Ok(reader.page(wanted, counted).await) };
         // the page is handed over first: one that is refused at once asks the provider for nothing

@@ -14,6 +14,9 @@ use crate::time::{instant, latest};
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
 
+/// From when to when.
+type Span = (DateTime<Utc>, DateTime<Utc>);
+
 /// What an answer holds, before its records are mapped.
 #[derive(Debug)]
 pub struct Extract {
@@ -138,10 +141,7 @@ fn look_at(
     Ok(())
 }
 
-fn widened(
-    range: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    at: DateTime<Utc>,
-) -> (DateTime<Utc>, DateTime<Utc>) {
+fn widened(range: Option<Span>, at: DateTime<Utc>) -> Span {
     range.map_or((at, at), |(earliest, latest)| (earliest.min(at), latest.max(at)))
 }
 
@@ -157,12 +157,7 @@ pub fn time(
 }
 
 /// As [`time`], with the latest that it can be.
-fn times(
-    filter: &Filter,
-    record: &Val,
-    scope: &Scope,
-    limits: Limits,
-) -> Result<Option<(DateTime<Utc>, DateTime<Utc>)>, FilterError> {
+fn times(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Result<Option<Span>, FilterError> {
     match filter.run_one(record.clone(), scope, limits) {
         Err(_) => Ok(None),
         Ok(found) => Ok(text_of(filter, &found)?.and_then(|text| instant(&text).zip(latest(&text)))),

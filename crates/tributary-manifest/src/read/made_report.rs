@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::course::Course;
 use super::hand_over::Pages;
 use super::mapping::Reading;
 use super::page::PageSink;
@@ -12,7 +13,6 @@ use super::partition::Partition;
 use super::reader::Reader;
 use super::report::{ReadError, Warning};
 use super::run::Run;
-use super::walk::Course;
 use crate::jq::{Limits, Scope, holds, id_of, token_of};
 use crate::plan::{Asks, Report, ReportPlan, RequestTemplate, Stream};
 use crate::wire::{Answer, retry::LONGEST_WAIT};

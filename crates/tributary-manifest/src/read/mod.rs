@@ -2,6 +2,7 @@
 
 mod ahead;
 mod ask;
+mod course;
 mod example;
 mod extract;
 mod follow_up;

@@ -33,7 +33,8 @@ pub struct Stream {
     /// Records without a request: a list, or a text with commas in which `${NAME}` is a variable of the
     /// environment.
     pub values: Option<OneOrMore<String>>,
-    /// A stream above whose request, pages and rows are taken over.
+    /// A stream whose answers are this one's, too: they are asked for once, by its request, pages and schedule.
+    /// `rows` or `row` may look elsewhere in them.
     pub shares: Option<String>,
     /// A stream above: this one is read once for each of its records. Once for all if not given.
     pub each: Option<String>,

@@ -1,5 +1,6 @@
 //! From the forms of the language to what the engine takes ([`crate::Manifest`]).
 
+pub mod asked;
 pub mod file;
 pub mod helpers;
 pub mod money;

@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 
 use tributary_domain::{Resource, Status};
 
+use super::asked::{asked, reported};
 use super::record::{self, Making};
 use super::request::{Asked, request};
-use super::value::{self, Meaning, Piece, literal};
+use super::value::{self, literal};
 use super::{Section, page};
 use crate::language::form::file::{STATUSES, StatusWords};
-use crate::language::form::report::ReportForm;
 use crate::language::form::right::{OneOrMore, Ordered, Right};
 use crate::language::form::stream::Stream;
 use crate::manifest::{
-    Detail, Identity, Incremental, Method, Param, Pending, Refresh, ReportManifest, RequestManifest,
-    StreamManifest, Values, Zone,
+    Detail, Identity, Incremental, Method, Pending, Refresh, RequestManifest, StreamManifest, Values, Zone,
 };
 
 /// The stream `name`; `above` are the streams that it may name, as they are written. What is wrong is
@@ -111,143 +110,11 @@ fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
     request(section, &asked)
 }
 
-fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
-    let (method, field, path) = match (&form.get, &form.post, &form.values) {
-        (Some(path), None, None) => (Method::Get, "get", path.as_str()),
-        (None, Some(path), None) => (Method::Post, "post", path.as_str()),
-        // nothing is asked
-        (None, None, Some(_)) => (Method::Get, "values", "/"),
-        (None, None, None) => {
-            return section.need("get", None, "the path that is read; or `post`, `values`, or `shares`");
-        }
-        _ => {
-            section.wrong("", "give one of `get`, `post`, `values` and `shares`");
-            return None;
-        }
-    };
-    for (field, given) in [("body", form.body.is_some()), ("form", form.form.is_some())] {
-        if given && method == Method::Get {
-            section.wrong(field, "belongs to `post`");
-        }
-    }
-    let standing = standing(form);
-    let sees: Vec<String> =
-        record::seen().into_iter().chain(standing.iter().map(|(_, name)| name.clone())).collect();
-    let asked = Asked {
-        method,
-        field,
-        path,
-        query: &form.query,
-        headers: &form.headers,
-        body: form.body.as_ref(),
-        form: form.form.as_ref(),
-        within: "",
-        prelude: &|_| String::new(),
-        sees: &sees,
-    };
-    let request = request(section, &asked);
-    let of_a_record = |text: &String| match value::meaning(text) {
-        Ok(Meaning::Template(pieces)) => pieces.iter().any(|piece| match piece {
-            Piece::Literal(_) => false,
-            Piece::Field(_) => true,
-            // what is asked for is of no record
-            Piece::Jq(code) => !value::variables(code).any(|name| name == "now" || is_asked(name)),
-        }),
-        _ => false,
-    };
-    let has_fields =
-        of_a_record(&request.path) || request.query.values().chain(request.headers.values()).any(of_a_record);
-    if form.each.is_none() && has_fields {
-        section.wrong(field, "what stands in { } is of the record of `each`, which is missing");
-    }
-    for (field, name) in standing.iter().filter(|(_, name)| is_asked(name)) {
-        unused(section, field, name, &request);
-    }
-    Some(request)
-}
-
 /// jq on a row of a `delta`: the id by which the API says that it was removed.
 fn removed_key(form: &Stream) -> Option<String> {
     let id = form.id.as_ref().filter(|_| form.delta.is_some() && form.identity.is_none());
     let id = id.filter(|_| form.split.is_none() && form.lets.0.is_empty());
     id.and_then(|id| value::text(id).ok()).map(|id| format!("{id} | _id"))
-}
-
-/// How the report of a stream is made, and what fetches it.
-fn reported(
-    section: &mut Section<'_>,
-    form: &Stream,
-    report: &ReportForm,
-) -> Option<(ReportManifest, RequestManifest)> {
-    let own = form.get.is_some() || form.post.is_some() || form.values.is_some();
-    if own
-        || form.body.is_some()
-        || form.form.is_some()
-        || !form.query.0.is_empty()
-        || !form.headers.0.is_empty()
-    {
-        section.wrong(
-            "report",
-            "has the requests: there is no `get`, `post`, `query`, `headers`, `body` or `form` beside it",
-        );
-    }
-    let (of_page, of_create): (Vec<_>, Vec<_>) =
-        standing(form).into_iter().partition(|(_, name)| name == "page");
-    if let Some((field, _)) = of_page.first() {
-        section.wrong(field, "takes a parameter of what is fetched: $page stands in no request of a report");
-    }
-    let names: Vec<String> = of_create.iter().map(|(_, name)| name.clone()).collect();
-    let (report, fetched) = super::report::report(section, report, &names)?;
-    for (field, name) in &of_create {
-        unused(section, field, name, &report.create);
-    }
-    Some((report, fetched))
-}
-
-/// Notes a variable that is said to stand in a request and does not.
-fn unused(section: &mut Section<'_>, field: &str, name: &str, request: &RequestManifest) {
-    let texts = [&request.path].into_iter().chain(request.query.values()).chain(request.headers.values());
-    let mut texts = texts.chain(&request.body);
-    if !texts.any(|text| value::variables(text).any(|used| used == name)) {
-        section.wrong(
-            field,
-            format!("${name} stands nowhere in the path, `query`, `headers`, `body` or `form`"),
-        );
-    }
-}
-
-fn is_asked(name: &str) -> bool {
-    record::OF_A_REQUEST.contains(&name)
-}
-
-/// The variables that a stream says to stand in its request, each with the field that says it.
-fn standing(form: &Stream) -> Vec<(String, String)> {
-    let mut params: Vec<(String, &Param)> = Vec::new();
-    if let Some(page) = &form.page {
-        for (name, param) in [("number", &page.number), ("offset", &page.offset), ("cursor", &page.cursor)] {
-            params.extend(param.as_ref().map(|param| (format!("page.{name}"), param)));
-        }
-        for (name, edge) in [("before", &page.before), ("after", &page.after)] {
-            params.extend(edge.as_ref().map(|edge| (format!("page.{name}"), edge.param())));
-        }
-    }
-    for (kind, window) in [("changes", &form.changes), ("creations", &form.creations), ("days", &form.days)] {
-        let Some(window) = window else { continue };
-        for (name, edge) in [("since", &window.since), ("until", &window.until)] {
-            params.extend(edge.as_ref().map(|edge| (format!("{kind}.{name}"), edge.param())));
-        }
-    }
-    if let Some(param) = form.delta.as_ref().and_then(|delta| delta.param.as_ref()) {
-        params.push(("delta.param".to_owned(), param));
-    }
-    if let Some(after) = form.events.as_ref().and_then(|events| events.after.as_ref()) {
-        params.push(("events.after".to_owned(), after));
-    }
-    let variable = |(field, param): (String, &Param)| match param {
-        Param::Variable(name) => Some((field, name.clone())),
-        _ => None,
-    };
-    params.into_iter().filter_map(variable).collect()
 }
 
 fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
