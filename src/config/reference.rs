@@ -28,6 +28,11 @@ pub fn reference() -> String {
             table(&mut text, &name, &form["description"], &form["properties"]);
         } else if let Some(words) = words(form) {
             let _ = writeln!(text, "\n## {name}\n\n{}\n\n{words}", sentence(&form["description"]));
+        } else if let Some(fields) = fields_of_variants(form) {
+            table(&mut text, &name, &form["description"], &fields);
+        } else if let links @ [_, ..] = links(form).as_slice() {
+            let (description, links) = (sentence(&form["description"]), links.join(", "));
+            let _ = writeln!(text, "\n## {name}\n\n{description} → {links}");
         }
     }
     text
@@ -36,12 +41,24 @@ pub fn reference() -> String {
 fn table(text: &mut String, title: &str, description: &Value, properties: &Value) {
     let _ = writeln!(text, "\n## {title}\n\n{}\n\n| field | meaning |\n| --- | --- |", sentence(description));
     for (name, property) in properties.as_object().into_iter().flatten() {
-        let forms: Vec<String> =
-            own_forms(property).iter().map(|form| format!("[{form}](#{})", form.to_lowercase())).collect();
+        let forms = links(property);
         let forms = if forms.is_empty() { String::new() } else { format!(" → {}", forms.join(", ")) };
         let meaning = sentence(&property["description"]).replace('|', "\\|");
         let _ = writeln!(text, "| `{name}` | {meaning}{forms} |");
     }
+}
+
+/// Where the forms are that a property is of.
+fn links(property: &Value) -> Vec<String> {
+    own_forms(property).iter().map(|form| format!("[{form}](#{})", form.to_lowercase())).collect()
+}
+
+/// The fields of a form that has one of several.
+fn fields_of_variants(form: &Value) -> Option<Value> {
+    let variants = form["oneOf"].as_array()?.iter().filter_map(|variant| variant["properties"].as_object());
+    let fields: serde_json::Map<String, Value> =
+        variants.flatten().map(|(name, of)| (name.clone(), of.clone())).collect();
+    (!fields.is_empty()).then_some(fields.into())
 }
 
 /// The words of a form that is one of them.

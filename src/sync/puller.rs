@@ -143,7 +143,11 @@ impl Puller {
             Work::Streams { names, forget } => {
                 let streams: Vec<&str> = names.iter().map(String::as_str).collect();
                 if *forget {
-                    sync_cursors::forget(&mut transaction, &self.provider, &streams).await?;
+                    // the place of a stream that shares answers is kept with the stream that asks for them
+                    let together: Vec<String> =
+                        names.iter().flat_map(|name| self.compiled.read_together(name)).collect();
+                    let together: Vec<&str> = together.iter().map(String::as_str).collect();
+                    sync_cursors::forget(&mut transaction, &self.provider, &together).await?;
                 }
                 let tasks = sync_tasks::of(&mut transaction, lease, &streams).await?;
                 (tasks, self.compiled.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))

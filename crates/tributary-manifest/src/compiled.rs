@@ -103,6 +103,12 @@ impl CompiledProvider {
         self
     }
 
+    /// The pauses that it makes from now on, which take no time.
+    #[cfg(test)]
+    pub fn pauses(&mut self) -> crate::fake::Pauses {
+        crate::fake::Pauses::of(self.unused_client())
+    }
+
     fn unused_client(&mut self) -> &mut Client {
         Arc::get_mut(&mut self.reader.client).expect("nothing was sent yet")
     }
@@ -137,6 +143,12 @@ impl CompiledProvider {
     /// records they are read. Names of no stream are left out.
     pub fn select(&self, wanted: impl IntoIterator<Item = (String, Wanted)>) -> Selection {
         self.reader.select(wanted)
+    }
+
+    /// The names of the streams that are read by the same requests as `stream`, itself among them; none where
+    /// there is no such stream.
+    pub fn read_together(&self, stream: &str) -> Vec<String> {
+        self.reader.of_one_answer(stream)
     }
 
     /// Reads every stream once and hands what it reads to `sink`.

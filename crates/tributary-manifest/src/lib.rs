@@ -3,8 +3,8 @@
 //! and cursors is behind [`PageSink`].
 //!
 //! Each floor knows only those below it: `wire`, `auth`, `client`, `plan`, then `read` and `pay`
-//! beside each other, and `compiled` over all of them. Below them are the manifest itself and `jq`
-//! with its cage. [`language`] is what files are written in: it makes manifests of them.
+//! beside each other, and `compiled` over all of them. Below them are the manifest itself, `jq` with its
+//! cage, and `writing`, which reads what is no JSON. [`language`] is what files are written in: it makes manifests of them.
 
 mod auth;
 mod cage;
@@ -22,6 +22,7 @@ mod secret;
 mod time;
 mod webhook;
 mod wire;
+mod writing;
 
 #[cfg(test)]
 mod edited;

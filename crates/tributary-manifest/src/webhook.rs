@@ -156,7 +156,7 @@ impl Trigger {
     }
 
     fn partitions(&self, input: &Val, deadline: Instant) -> Result<Vec<Triggered>, jq::FilterError> {
-        let scope = Scope { now: Val::Null, parent: Val::Null, identity: Val::Null };
+        let scope = Scope::default();
         let limits = Limits { outputs: MOST_PARTITIONS, deadline };
         if let Some(when) = &self.when {
             let meant = when.run_one(input.clone(), &scope, limits)?;

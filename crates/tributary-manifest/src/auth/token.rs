@@ -147,7 +147,7 @@ impl TokenSource {
     fn refusal(&self, transport: &Transport, incoming: &Incoming) -> TokenError {
         let (status, excerpt) = (incoming.status, transport.excerpt(incoming));
         if retry::is_passing(status) {
-            let wait = retry::asked_pause(&incoming.headers, transport.clock.now());
+            let wait = transport.asked_pause(&incoming.headers);
             return TokenError::Passing { why: format!("it was answered with {status}: {excerpt}"), wait };
         }
         ClientError::Refused { request: self.grant.shown(), status: status.as_u16(), excerpt }.into()

@@ -43,19 +43,40 @@ impl Client {
             let limit = self.transport.largest_answer();
             return Ok(Meaning::last(ClientError::TooLarge { request: request.redacted(), limit }));
         }
-        let json = self.read_json(&mut incoming).await?;
+        let nothing = incoming.body.as_ref().is_some_and(Vec::is_empty);
+        let json = self.read_json(request, &mut incoming).await?;
         if let Some(decision) = self.decide(rules, &incoming, &json).await? {
             return Ok(self.decided(request, decision, &incoming));
         }
-        if !status.is_success() {
+        let is_empty = nothing && request.empty.contains(&status.as_u16());
+        if !status.is_success() && !is_empty {
             return Ok(self.usual(request, &incoming));
         }
         let Incoming { headers, sent_at, .. } = incoming;
+        let url = url.clone();
+        if is_empty {
+            let json = Val::Null;
+            return Ok(Meaning::Answered(Answer {
+                json,
+                status,
+                headers,
+                url,
+                sent_at,
+                repaired: None,
+                is_empty,
+            }));
+        }
         Ok(match json {
             Ok((json, repaired)) => {
-                Meaning::Answered(Answer { json, headers, url: url.clone(), sent_at, repaired })
+                Meaning::Answered(Answer { json, status, headers, url, sent_at, repaired, is_empty })
             }
-            Err(why @ NotJson::Malformed(_)) => {
+            Err(NotJson::Malformed(_) | NotJson::Other(..)) if nothing => {
+                Meaning::again(Again::broken(format!(
+                    "the answer is empty; where that is an empty list, say so (`empty: [{}]`)",
+                    status.as_u16()
+                )))
+            }
+            Err(why @ (NotJson::Malformed(_) | NotJson::Other(..))) => {
                 Meaning::again(Again::broken(format!("the answer cannot be used: {why}")))
             }
             // the same request would be answered with the same
@@ -78,10 +99,9 @@ impl Client {
             headers: incoming.headers.clone(),
             body: match json {
                 Ok((json, _)) => json.clone(),
-                Err(_) => {
-                    let body = incoming.body.as_deref().unwrap_or_default();
-                    Val::from(String::from_utf8_lossy(body).into_owned())
-                }
+                // an error may be JSON where a list is not
+                Err(NotJson::Other(..)) => self.json_or_text(incoming).await?,
+                Err(_) => text(incoming),
             },
             now: self.transport.clock.now(),
         };
@@ -91,6 +111,14 @@ impl Client {
             return Ok(decide(Instant::now()));
         }
         self.cage.run(move |deadline| Ok(decide(deadline))).await.map_err(ClientError::Rules)
+    }
+
+    /// The body of an answer that is not what it should be written in.
+    async fn json_or_text(&self, incoming: &Incoming) -> Result<Val, ClientError> {
+        let (body, budget) = (incoming.body.clone().unwrap_or_default(), self.budget);
+        let read = self.cage.run(move |_| Ok(jq::parse_mended(budget, &body)));
+        let json = read.await.map_err(ClientError::Unread)?;
+        Ok(json.map_or_else(|_| text(incoming), |(json, _)| json))
     }
 
     fn decided(&self, request: &Request, decision: Decision, incoming: &Incoming) -> Meaning {
@@ -107,7 +135,7 @@ impl Client {
         };
         let shown = request.redacted();
         let refused = |excerpt| ClientError::Refused { request: shown, status: status.as_u16(), excerpt };
-        let asked = || retry::asked_pause(&incoming.headers, self.transport.clock.now());
+        let asked = || self.transport.asked_pause(&incoming.headers);
         match decision.action {
             Action::Retry => again(decision.wait, false),
             Action::RateLimited => again(decision.wait.or_else(asked), true),
@@ -118,6 +146,7 @@ impl Client {
             Action::ResetPaging => {
                 Meaning::last(ClientError::ResetPaging { request: request.redacted(), reason })
             }
+            Action::Halve => Meaning::last(ClientError::TooMuch { request: request.redacted(), reason }),
             Action::Fatal => Meaning::last(refused(reason)),
         }
     }
@@ -126,7 +155,7 @@ impl Client {
     fn usual(&self, request: &Request, incoming: &Incoming) -> Meaning {
         let (status, excerpt) = (incoming.status, self.transport.excerpt(incoming));
         if retry::is_passing(status) {
-            let wait = retry::asked_pause(&incoming.headers, self.transport.clock.now());
+            let wait = self.transport.asked_pause(&incoming.headers);
             let why = format!("it was answered with {status}: {excerpt}");
             return Meaning::again(Again { why, wait, closes: true });
         }
@@ -138,6 +167,7 @@ impl Client {
     /// and as much memory as only a few at a time may take. The body stays for what is no JSON.
     async fn read_json(
         &self,
+        request: &Request,
         incoming: &mut Incoming,
     ) -> Result<Result<(Val, Option<String>), NotJson>, ClientError> {
         let body = incoming.body.take().unwrap_or_default();
@@ -145,9 +175,22 @@ impl Client {
             return Ok(Ok((Val::Null, None)));
         }
         let budget = self.budget;
-        let read = self.cage.run(move |_| Ok((jq::parse_mended(budget, &body), body)));
+        let read_as = request.read_as.clone().filter(|_| incoming.status.is_success());
+        let read = self.cage.run(move |_| {
+            let read = match &read_as {
+                Some(read_as) => read_as.read(&body, budget),
+                None => jq::parse_mended(budget, &body),
+            };
+            Ok((read, body))
+        });
         let (json, body) = read.await.map_err(ClientError::Unread)?;
         incoming.body = Some(body);
         Ok(json)
     }
+}
+
+/// The body of an answer as it came.
+fn text(incoming: &Incoming) -> Val {
+    let body = incoming.body.as_deref().unwrap_or_default();
+    Val::from(String::from_utf8_lossy(body).into_owned())
 }

@@ -8,7 +8,8 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
+use chrono::{DateTime, Utc};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 
 use meaning::Meaning;
@@ -114,7 +115,8 @@ impl Client {
     pub async fn send(&self, request: &Request, rules: &Rules) -> Result<Answer, ClientError> {
         let unaskable = |why| ClientError::Unaskable { request: request.redacted(), why };
         let url = self.reach.url(&request.target).map_err(unaskable)?;
-        let (mut attempts, mut refused) = (Attempts::new(self.attempts), None);
+        let most = if request.once { 1 } else { self.attempts };
+        let (mut attempts, mut refused) = (Attempts::new(most), None);
         loop {
             let token = self.auth.token(&self.transport, refused.as_ref()).await?;
             let mut outgoing = self.outgoing(request, &url);
@@ -147,6 +149,16 @@ impl Client {
             // it has waited for as long as a run waits
             Err(SendError::Closed { wait, why }) => Err(self.transport.asked_to_wait(wait, why)),
         }
+    }
+
+    /// Waits by the clock by which all pauses are made.
+    pub async fn pause(&self, pause: Duration) {
+        self.transport.clock.sleep(pause).await;
+    }
+
+    /// The time by that clock.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.transport.clock.now()
     }
 
     /// Sends a payment's request once, whatever comes of it. `gate` is asked at the last moment.
@@ -196,6 +208,9 @@ impl Client {
         if request.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
+        if let Some(read_as) = request.read_as.as_ref().filter(|_| accepts_json(&headers)) {
+            headers.insert(ACCEPT, HeaderValue::from_static(read_as.accept()));
+        }
         for name in request.headers.keys() {
             headers.remove(name);
         }
@@ -203,6 +218,11 @@ impl Client {
         let (body, lane) = (request.body.clone(), request.lane.clone());
         Outgoing { method: request.method, url: url.clone(), headers, body, lane }
     }
+}
+
+/// Whether nobody said that answers should be anything else than JSON.
+fn accepts_json(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).is_some_and(|accept| accept == "application/json")
 }
 
 #[cfg(test)]

@@ -30,6 +30,9 @@ async fn pay(
         headers: HeaderMap::new(),
         body: Some(b"{}".to_vec()),
         lane: Lane::of_payments(),
+        empty: Arc::default(),
+        once: false,
+        read_as: None,
     };
     let gate = || -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { if open { Ok(()) } else { Err("the order is another's".to_owned()) } })

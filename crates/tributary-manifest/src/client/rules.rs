@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::jq::{self, Filter, Limits, Scope};
-use crate::manifest::{Action, ErrorRule, Wait};
+use crate::manifest::{Action, ErrorRule, Wait, WaitUnit, When};
 use crate::wire::retry::parse_wait;
 
 /// Rules in the order in which they are tried.
@@ -29,8 +29,8 @@ struct Rule {
 
 #[derive(Debug)]
 enum WaitFrom {
-    Header(HeaderName),
-    Body(Filter),
+    Header(HeaderName, WaitUnit),
+    Body(Filter, WaitUnit),
     Period(Duration),
 }
 
@@ -67,10 +67,21 @@ impl Rules {
         Ok(Self(described.iter().enumerate().map(rule).collect::<Result<Vec<_>, _>>()?.into()))
     }
 
+    /// Before all others the one that answers for which `when` holds are too much for their window.
+    pub fn halving(functions: &str, when: &str, described: &[ErrorRule]) -> Result<Self, (String, String)> {
+        let when = When { body: Some(when.to_owned()), ..When::default() };
+        let halve = ErrorRule { when, action: Action::Halve, wait: None, reason: None };
+        let all: Vec<ErrorRule> = [halve].into_iter().chain(described.iter().cloned()).collect();
+        Self::compile_each(functions, &all).map_err(|(index, field, why)| match index.checked_sub(1) {
+            None => ("incremental.halve.where".to_owned(), why),
+            Some(index) => (format!("errors[{index}].{field}"), why),
+        })
+    }
+
     /// Whether a filter is needed to decide about an answer with this status.
     pub fn need_filters(&self, status: StatusCode) -> bool {
         let mut concerned = self.0.iter().filter(|rule| rule.concerns(status));
-        concerned.any(|rule| rule.body.is_some() || matches!(rule.wait, Some(WaitFrom::Body(_))))
+        concerned.any(|rule| rule.body.is_some() || matches!(rule.wait, Some(WaitFrom::Body(..))))
     }
 
     /// What the first rule that holds decides. A filter that fails does not hold.
@@ -79,11 +90,12 @@ impl Rules {
         let wait = match &rule.wait {
             None => None,
             Some(WaitFrom::Period(period)) => Some(*period),
-            Some(WaitFrom::Header(name)) => {
-                evidence.headers.get(name).and_then(|parsed| parse_wait(parsed.to_str().ok()?, evidence.now))
-            }
-            Some(WaitFrom::Body(filter)) => run(filter, evidence, deadline)
-                .and_then(|parsed| parse_wait(&jq::scalar(&parsed)?, evidence.now)),
+            Some(WaitFrom::Header(name, unit)) => evidence
+                .headers
+                .get(name)
+                .and_then(|told| parse_wait(&unit.in_seconds(told.to_str().ok()?), evidence.now)),
+            Some(WaitFrom::Body(filter, unit)) => run(filter, evidence, deadline)
+                .and_then(|told| parse_wait(&unit.in_seconds(&jq::scalar(&told)?), evidence.now)),
         };
         Some(Decision { action: rule.action, wait, reason: rule.reason.clone() })
     }
@@ -106,7 +118,8 @@ impl Rule {
 }
 
 fn run(filter: &Filter, evidence: &Evidence, deadline: Instant) -> Option<Val> {
-    let scope = Scope::at(evidence.now, Val::Null);
+    let mut scope = Scope::at(evidence.now, Val::Null);
+    scope.answered = jq::Answered::new(evidence.status, &evidence.headers);
     filter.run_one(evidence.body.clone(), &scope, Limits::one(deadline)).ok()
 }
 
@@ -128,13 +141,20 @@ fn rule(functions: &str, described: &ErrorRule) -> Result<Rule, Wrong> {
     }
     let wait = match &described.wait {
         None => None,
-        Some(Wait::Period(period)) => Some(WaitFrom::Period(period.as_duration())),
-        Some(Wait::Body(code)) => Some(WaitFrom::Body(filter("wait.body", code)?)),
-        Some(Wait::Header(name)) => {
+        Some(Wait { period: Some(period), header: None, body: None, unit: None }) => {
+            Some(WaitFrom::Period(period.as_duration()))
+        }
+        Some(Wait { body: Some(code), header: None, period: None, unit }) => {
+            Some(WaitFrom::Body(filter("wait.body", code)?, unit.unwrap_or_default()))
+        }
+        Some(Wait { header: Some(name), body: None, period: None, unit }) => {
             let named = HeaderName::try_from(name.as_str());
-            Some(WaitFrom::Header(
-                named.map_err(|_| ("wait.header".to_owned(), "is no header name".to_owned()))?,
-            ))
+            let named = named.map_err(|_| ("wait.header".to_owned(), "is no header name".to_owned()))?;
+            Some(WaitFrom::Header(named, unit.unwrap_or_default()))
+        }
+        Some(_) => {
+            let why = "give one of `header`, `body` and `period`; `unit` belongs to the first two";
+            return Err(("wait".to_owned(), why.to_owned()));
         }
     };
     if wait.is_some() && !matches!(described.action, Action::Retry | Action::RateLimited) {

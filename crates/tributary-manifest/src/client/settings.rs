@@ -13,7 +13,7 @@ use rustls_platform_verifier::Verifier;
 use crate::auth::{self, Authenticator, Surroundings};
 use crate::cage::Cage;
 use crate::manifest::{Manifest, Tls};
-use crate::wire::{Network, Pace, Redactor, Shared, Transport, explain};
+use crate::wire::{Network, Pace, Redactor, Shared, Told, Transport, explain};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest silence in the middle of an answer.
@@ -30,7 +30,8 @@ pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transpo
     let network =
         Network::new(usual, once, manifest.answers.bytes()).map_err(|error| unusable(manifest, error))?;
     let hidden = manifest.headers.values().cloned().chain(auth::secrets(manifest));
-    Ok(Transport::new(network, pace, Redactor::new(hidden)))
+    let told = Told::new(&manifest.rate_limit)?;
+    Ok(Transport::new(network, pace, told, Redactor::new(hidden)))
 }
 
 /// What proves who sends the requests.

@@ -15,6 +15,8 @@ pub const BUDGET: JsonBudget = JsonBudget { values: 1 << 21, depth: 128, digits:
 pub enum NotJson {
     #[error("it is not JSON: {0}")]
     Malformed(String),
+    #[error("it is not {0}: {1}")]
+    Other(&'static str, String),
     #[error(transparent)]
     TooCostly(#[from] TooCostly),
 }
@@ -54,4 +56,12 @@ pub fn to_json(value: &Val) -> Vec<u8> {
     jaq_json::write::write(&mut json, &jaq_json::write::Pp::default(), 0, value)
         .expect("writing into memory cannot fail");
     json
+}
+
+/// The number of these `digits`, in exactly these; a text where they are none.
+pub fn number(digits: &str) -> Val {
+    parse(digits.as_bytes())
+        .ok()
+        .filter(|value| matches!(value, Val::Num(_)))
+        .unwrap_or_else(|| Val::from(digits.to_owned()))
 }

@@ -18,8 +18,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use jaq_core::data::JustLut;
 use jaq_core::{Ctx, Vars};
 use jaq_json::Val;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 
-pub use json::{BUDGET, NotJson, parse, parse_mended, to_json};
+pub use json::{BUDGET, NotJson, number, parse, parse_mended, to_json};
 pub use money::whole;
 use programs::Program;
 pub use yielded::{boolean, holds, id_of, name_of, scalar, text, text_of, token_of};
@@ -39,7 +41,7 @@ pub struct FilterError {
 }
 
 /// What a filter can see besides its input.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Scope {
     /// `$now`: when the request was sent, as text.
     pub now: Val,
@@ -47,13 +49,49 @@ pub struct Scope {
     pub parent: Val,
     /// `$identity`: what makes the record one and the same for ever, or null.
     pub identity: Val,
+    /// `$page`, `$since`, `$until` and `$report`: what a request asks for, or null.
+    pub asked: Asked,
+    /// `$status` and `$headers`: those of the answer, or null.
+    pub answered: Answered,
+}
+
+/// What a request asks for, as its own jq sees it.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    pub page: Val,
+    pub since: Val,
+    pub until: Val,
+    pub report: Val,
+}
+
+/// What an answer is besides its body.
+#[derive(Debug, Clone, Default)]
+pub struct Answered {
+    pub status: Val,
+    pub headers: Val,
+}
+
+impl Answered {
+    /// Of an answer with `status` and `headers`: an object of texts by names in lower case, those of
+    /// one name with commas between them.
+    pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
+        let members = headers.keys().map(|name| {
+            let texts: Vec<String> = headers
+                .get_all(name)
+                .iter()
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                .collect();
+            (Val::from(name.as_str().to_owned()), Val::from(texts.join(", ")))
+        });
+        Self { status: Val::from(isize::from(status.as_u16() as i16)), headers: Val::obj(members.collect()) }
+    }
 }
 
 impl Scope {
     /// What is seen of a request sent at `now` for the record `parent`.
     pub fn at(now: DateTime<Utc>, parent: Val) -> Self {
         let now = Val::from(now.to_rfc3339_opts(SecondsFormat::Micros, true));
-        Self { now, parent, identity: Val::Null }
+        Self { now, parent, ..Self::default() }
     }
 }
 
@@ -117,7 +155,19 @@ impl Filter {
 
     /// Everything that the filter yields for `input`. Stops at the first error.
     pub fn run(&self, input: Val, scope: &Scope, limits: Limits) -> Result<Vec<Val>, FilterError> {
-        let variables = Vars::new([scope.now.clone(), scope.parent.clone(), scope.identity.clone()]);
+        let Scope { now, parent, identity, asked, answered } = scope;
+        let variables = [
+            now,
+            parent,
+            identity,
+            &asked.page,
+            &asked.since,
+            &asked.until,
+            &asked.report,
+            &answered.status,
+            &answered.headers,
+        ];
+        let variables = Vars::new(variables.map(Val::clone));
         let context = Ctx::<JustLut<Val>>::new(&self.program.lut, variables);
         let mut outputs = Vec::new();
         for output in self.program.id.run((context, input)) {

@@ -66,7 +66,17 @@ fn compile_anew(code: &str) -> Result<Program, String> {
     load::import(&modules, |_| Err("no files can be read here".to_owned())).map_err(explain_load)?;
     Compiler::default()
         .with_funs(natives)
-        .with_global_vars(["$now", "$parent", "$identity"])
+        .with_global_vars([
+            "$now",
+            "$parent",
+            "$identity",
+            "$page",
+            "$since",
+            "$until",
+            "$report",
+            "$status",
+            "$headers",
+        ])
         .compile(modules)
         .map_err(|errors| {
             let undefined = errors.into_iter().flat_map(|(_, undefined)| undefined);

@@ -13,7 +13,7 @@ fn scope() -> Scope {
     Scope {
         now: Val::from("2026-03-01T12:00:00.000000Z".to_owned()),
         parent: parse(b"{\"id\":\"p\"}").unwrap(),
-        identity: Val::Null,
+        ..Scope::default()
     }
 }
 

@@ -92,15 +92,7 @@ impl<'a> Check<'a, '_> {
         if let Some(words) = words(form) {
             return node.text().is_some_and(|text| words.contains(&text));
         }
-        match form["type"].as_str() {
-            Some("object") => matches!(node.kind, Kind::Map(_)),
-            Some("array") => matches!(node.kind, Kind::List(_)),
-            Some("string") => node.text().is_some(),
-            Some("integer" | "number") => matches!(node.scalar(), Some(Scalar::Number(_))),
-            Some("boolean") => matches!(node.scalar(), Some(Scalar::Bool(_))),
-            Some("null") => matches!(node.scalar(), Some(Scalar::Null)),
-            _ => true,
-        }
+        form["type"].as_str().is_none_or(|kind| is_kind(node, kind))
     }
 
     fn one(&mut self, node: &Node, schema: &'a Value, path: &str) {
@@ -120,7 +112,8 @@ impl<'a> Check<'a, '_> {
         if types.contains(&"null") && matches!(node.scalar(), Some(Scalar::Null)) {
             return;
         }
-        match types.first().copied().unwrap_or_default() {
+        let fits = |kind: &&&str| is_kind(node, kind);
+        match types.iter().find(fits).or(types.first()).copied().unwrap_or_default() {
             "object" => self.object(node, schema, path),
             "array" => match &node.kind {
                 Kind::List(items) => {
@@ -199,6 +192,19 @@ impl<'a> Check<'a, '_> {
             let most = most.map(|most| format!(" to {most}")).unwrap_or(" or more".to_owned());
             self.wrong(node, path, format!("write {least}{most}"));
         }
+    }
+}
+
+/// Whether `node` is of this type of JSON.
+fn is_kind(node: &Node, kind: &str) -> bool {
+    match kind {
+        "object" => matches!(node.kind, Kind::Map(_)),
+        "array" => matches!(node.kind, Kind::List(_)),
+        "string" => node.text().is_some(),
+        "integer" | "number" => matches!(node.scalar(), Some(Scalar::Number(_))),
+        "boolean" => matches!(node.scalar(), Some(Scalar::Bool(_))),
+        "null" => matches!(node.scalar(), Some(Scalar::Null)),
+        _ => true,
     }
 }
 

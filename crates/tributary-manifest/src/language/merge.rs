@@ -6,18 +6,22 @@ use tributary_domain::Resource;
 use super::tree::{Kind, Member, Node};
 
 /// What a stream may say of its request and of how it is read.
-const ASKING: [&str; 26] = [
+const ASKING: [&str; 31] = [
     "get",
     "post",
     "query",
     "headers",
     "body",
+    "form",
     "values",
     "shares",
+    "report",
     "each",
     "partition",
     "rows",
     "list_when",
+    "empty",
+    "answer",
     "row",
     "page",
     "changes",
@@ -25,6 +29,7 @@ const ASKING: [&str; 26] = [
     "days",
     "newest_first",
     "events",
+    "delta",
     "detail",
     "identity",
     "refresh",
@@ -35,14 +40,18 @@ const ASKING: [&str; 26] = [
     "after_webhook",
 ];
 /// What a stream without a request of its own has none of.
-const OF_A_REQUEST: [&str; 18] = [
+const OF_A_REQUEST: [&str; 23] = [
+    "report",
     "get",
     "post",
     "query",
     "headers",
     "body",
+    "form",
     "rows",
     "list_when",
+    "empty",
+    "answer",
     "row",
     "page",
     "changes",
@@ -50,16 +59,18 @@ const OF_A_REQUEST: [&str; 18] = [
     "days",
     "newest_first",
     "events",
+    "delta",
     "detail",
     "identity",
     "refresh",
     "pending",
 ];
 /// Of each of these groups a stream has one: a default gives way to another of its group.
-const ALTERNATIVES: [&[&str]; 6] = [
-    &["changes", "creations", "days", "newest_first", "events"],
-    &["get", "post", "values", "shares"],
+const ALTERNATIVES: [&[&str]; 7] = [
+    &["changes", "creations", "days", "newest_first", "events", "delta"],
+    &["get", "post", "values", "shares", "report"],
     &["rows", "row"],
+    &["body", "form"],
     &["every", "cron", "after_webhook"],
     &["account", "from", "to"],
     &["post", "put"],
@@ -67,13 +78,15 @@ const ALTERNATIVES: [&[&str]; 6] = [
 /// What is nothing by itself: a default only completes what there is.
 const COMPLETING: [&str; 3] = ["refresh", "detail", "identity"];
 /// Of these, a default gives what is not said within them.
-const MERGED: [&str; 13] = [
+const MERGED: [&str; 15] = [
+    "answer",
     "page",
     "changes",
     "creations",
     "days",
     "newest_first",
     "events",
+    "delta",
     "refresh",
     "detail",
     "identity",
@@ -135,25 +148,53 @@ pub fn payment(own: &Node, defaults: Option<&Node>) -> Node {
     node
 }
 
+/// What is of the request and so of the stream whose answers another shares, besides what is in
+/// [`OF_A_REQUEST`].
+const OF_THE_GIVER: [&str; 6] = ["each", "partition", "errors", "every", "cron", "after_webhook"];
+
+/// The fields that `taker`, which shares the answers of another stream, says of how they are asked for; only
+/// where it looks for its rows in them, and what may still change of these, are its own.
+pub fn not_shared(taker: &Node) -> Vec<&'static str> {
+    let own = ["rows", "list_when", "row", "refresh", "pending", "identity"];
+    let asked = OF_A_REQUEST.iter().filter(|field| !own.contains(field)).chain(&OF_THE_GIVER);
+    asked.copied().filter(|field| taker.get(field).is_some()).collect()
+}
+
 /// What `taker` takes over of the stream `giver`, whose answers it reads.
 pub fn shared(taker: &mut Node, giver: &Node) {
     let Kind::Map(members) = &mut taker.kind else { return };
+    let looks_itself = members.iter().any(|own| matches!(own.name.as_str(), "rows" | "row"));
     for member in giver.members() {
         let asked = [
+            "report",
             "get",
             "post",
             "query",
             "headers",
             "body",
+            "form",
+            "form",
             "each",
             "partition",
             "rows",
             "list_when",
+            "empty",
+            "answer",
+            "empty",
+            "answer",
             "row",
             "page",
             "errors",
+            "every",
+            "cron",
+            "after_webhook",
         ];
-        if asked.contains(&member.name.as_str()) && !members.iter().any(|own| own.name == member.name) {
+        // one that looks for its rows elsewhere knows by itself whether an answer lists them
+        let elsewhere = looks_itself && ["rows", "row", "list_when"].contains(&member.name.as_str());
+        if asked.contains(&member.name.as_str())
+            && !elsewhere
+            && !members.iter().any(|own| own.name == member.name)
+        {
             members.push(member.clone());
         }
     }
@@ -175,7 +216,8 @@ fn complete<'d>(node: &mut Node, own: &Node, defaults: impl Iterator<Item = &'d 
             ALTERNATIVES.iter().any(|group| group.contains(&name) && group.iter().any(|other| says(other)));
         let mapped = says("map") && !ASKING.contains(&name);
         let ends = (name == "other" || name == "out") && (says("from") || says("to"));
-        let useless = asks_nobody && OF_A_REQUEST.contains(&name);
+        let useless =
+            (asks_nobody && OF_A_REQUEST.contains(&name)) || (says("shares") && OF_THE_GIVER.contains(&name));
         if !(other || mapped || ends || useless || COMPLETING.contains(&name)) {
             members.push(default.clone());
         }

@@ -41,6 +41,8 @@ struct Listed {
     path: String,
     /// As it is, with its defaults.
     node: Node,
+    /// The stream whose answers it shares.
+    shares: Option<String>,
 }
 
 /// Reads what a file says of its API: all of the file but what is of this service (`provider`, `keys`, …).
@@ -128,7 +130,8 @@ impl Reading<'_> {
         self.functions = format!("{}\n{own}", lower::helpers::HELPERS);
         let money = api.as_ref().and_then(|api| api.money.clone());
         let namespace = api.as_ref().map(|api| api.namespace.clone()).unwrap_or_default();
-        let making = Making { money: money.as_ref(), namespace: &namespace };
+        let zone = api.as_ref().and_then(|api| api.zone);
+        let making = Making { money: money.as_ref(), namespace: &namespace, zone };
         let streams = self.streams(listed, &making);
         let payouts = self.payment(PaymentKind::Payout, pay.as_ref(), defaults.as_ref(), &making);
         let transfers = self.payment(PaymentKind::Transfer, pay.as_ref(), defaults.as_ref(), &making);
@@ -156,6 +159,7 @@ impl Reading<'_> {
             keep_raw: api.keep_raw,
             webhook: webhook.flatten(),
             currencies: api.currencies.clone(),
+            zone: api.zone,
             functions: self.functions.clone(),
             streams,
             payouts,
@@ -197,13 +201,13 @@ impl Reading<'_> {
             };
             if is_stream(&member.node) && resource.is_some() {
                 let node = merge::stream(&member.node, resource, defaults);
-                listed.push(Listed { name: member.name.clone(), resource, path, node });
+                listed.push(Listed { name: member.name.clone(), resource, path, node, shares: None });
                 continue;
             }
             for stream in member.node.members() {
                 let path = format!("{path}.{}", stream.name);
                 let node = merge::stream(&stream.node, resource, defaults);
-                listed.push(Listed { name: stream.name.clone(), resource, path, node });
+                listed.push(Listed { name: stream.name.clone(), resource, path, node, shares: None });
             }
             if member.node.members().is_empty() {
                 let why = "write a stream (`get`, `rows`, …), or several by name";
@@ -223,8 +227,16 @@ impl Reading<'_> {
             let giver = listed.iter().find(|other| other.name == name && other.node.get("shares").is_none());
             match giver.map(|giver| giver.node.clone()) {
                 Some(giver) => {
+                    for field in merge::not_shared(&listed[n].node) {
+                        let (at, path) = (listed[n].node.place(field), &listed[n].path);
+                        let why = format!(
+                            "is that of `{name}`, whose answers this stream shares: leave it out, or `shares`"
+                        );
+                        self.mistakes.add(Mistake { at, field: format!("{path}.{field}"), why });
+                    }
                     merge::shared(&mut listed[n].node, &giver);
                     listed[n].node.take("shares");
+                    listed[n].shares = Some(name);
                 }
                 None => {
                     let at = listed[n].node.place("shares");
@@ -239,7 +251,7 @@ impl Reading<'_> {
     fn streams(&mut self, listed: Vec<Listed>, making: &Making<'_>) -> Vec<StreamManifest> {
         let mut above: BTreeMap<String, Stream> = BTreeMap::new();
         let mut streams = Vec::new();
-        for Listed { name, resource, path, node } in listed {
+        for Listed { name, resource, path, node, shares } in listed {
             let Some(form) = self.form::<Stream>(&node, &path) else {
                 // what is read for each of its records is not to blame
                 above.insert(name, Stream { values: Some(Default::default()), ..Stream::default() });
@@ -258,7 +270,8 @@ impl Reading<'_> {
             if lower::stream::unknown_constant(&form) {
                 section.wrong("status", "is none of Formance's statuses: write one, or jq, or `statuses`");
             }
-            streams.extend(lower::stream::stream(&mut section, &name, &form, resource, making, &above));
+            let lowered = lower::stream::stream(&mut section, &name, &form, resource, making, &above);
+            streams.extend(lowered.map(|lowered| StreamManifest { shares, ..lowered }));
             self.written.append(&mut section.written);
             above.insert(name, form);
         }
@@ -299,19 +312,21 @@ impl Reading<'_> {
 
 /// Whether a mapping is a stream, and not several by name: it says what is asked.
 fn is_stream(node: &Node) -> bool {
+    let reports = node.get("report").is_some_and(|report| report.get("create").is_some());
     let says = ["get", "post", "values", "shares", "rows", "row", "each"];
-    node.members()
-        .iter()
-        .any(|member| says.contains(&member.name.as_str()) && !matches!(member.node.kind, Kind::Map(_)))
+    let asks =
+        |member: &Member| says.contains(&member.name.as_str()) && !matches!(member.node.kind, Kind::Map(_));
+    reports || node.members().iter().any(asks)
 }
 
-/// Each stream behind the one that it is read for each record of.
+/// Each stream behind the one that it is read for each record of, and behind the one whose answers it shares.
 fn in_order(mut listed: Vec<Listed>) -> Vec<Listed> {
     let mut ordered: Vec<Listed> = Vec::with_capacity(listed.len());
     while !listed.is_empty() {
         let ready = listed.iter().position(|stream| {
             let each = stream.node.get("each").and_then(Node::text);
-            each.is_none_or(|each| !listed.iter().any(|other| other.name == each))
+            let before = [each, stream.shares.as_deref()];
+            before.into_iter().flatten().all(|name| !listed.iter().any(|other| other.name == name))
         });
         // a circle is refused where it is lowered: there is no stream above
         ordered.push(listed.remove(ready.unwrap_or(0)));

@@ -5,7 +5,7 @@ use super::{Mistake, merge};
 use crate::manifest::ManifestError;
 
 /// The fields of the engine that are called otherwise in a file. The longest that begins a field counts.
-const CALLED: [(&str, &str); 25] = [
+const CALLED: [(&str, &str); 30] = [
     ("incremental.cursor", "by"),
     ("incremental.from", "since"),
     ("incremental.to", "until"),
@@ -14,13 +14,17 @@ const CALLED: [(&str, &str); 25] = [
     ("incremental.start", "back"),
     ("incremental.order", "order"),
     ("incremental.step", "step"),
-    ("incremental.mark", "events.mark"),
+    ("incremental.halve", "step.halve"),
+    ("incremental.mark", "mark"),
+    ("incremental.token", "token"),
+    ("incremental.param", "param"),
+    ("incremental.removed", "removed"),
     ("incremental", ""),
     ("paging.stop.when", "page.ends"),
     ("paging.stop", "page.ends"),
     ("paging.field", "page.time"),
     ("paging.kind", "page"),
-    ("paging.place", "page.cursor"),
+    ("paging.param", "page"),
     ("paging", "page"),
     ("records", "rows"),
     ("for_each", "each"),
@@ -29,10 +33,11 @@ const CALLED: [(&str, &str); 25] = [
     ("refresh.request", "refresh.get"),
     ("detail.record", "detail.row"),
     ("detail.request", "detail.get"),
+    ("request.body", "body"),
     ("request", "get"),
     ("pending.when", "pending"),
 ];
-const STRATEGIES: [&str; 5] = ["changes", "creations", "days", "newest_first", "events"];
+const STRATEGIES: [&str; 6] = ["changes", "creations", "days", "newest_first", "events", "delta"];
 
 /// What is wrong, with its place in the file.
 pub fn at_its_place(error: &ManifestError, file: &Node) -> Mistake {
@@ -76,6 +81,7 @@ fn renamed(field: &str, node: &Node) -> String {
     }
     let strategy =
         STRATEGIES.iter().find(|strategy| node.get(strategy).is_some()).copied().unwrap_or("changes");
+    let ours = if (strategy, *ours) == ("events", "param") { "after" } else { *ours };
     if ours.is_empty() { strategy.to_owned() } else { format!("{strategy}.{ours}") }
 }
 

@@ -8,8 +8,8 @@ use super::form::pay::Payment;
 use super::form::stream::Stream;
 
 /// The forms of which a field or a member can be `none`, which leaves a default out.
-const WITH_DEFAULTS: [&str; 9] =
-    ["Stream", "Payment", "Page", "Window", "NewestFirst", "Events", "Refresh", "Detail", "Find"];
+const WITH_DEFAULTS: [&str; 10] =
+    ["Stream", "Payment", "Page", "Window", "NewestFirst", "Events", "Delta", "Refresh", "Detail", "Find"];
 
 /// Has the forms among `definitions` take `none` in the place of what a default may give.
 pub fn take_none(definitions: &mut Map<String, Value>) {

@@ -162,6 +162,20 @@ fn an_order_is_sent_as_its_fields_say_with_the_key_where_the_provider_takes_it()
 }
 
 #[test]
+fn an_order_is_sent_as_a_form_where_the_file_says_so() {
+    let lines = PAYS.replace("    body: {", "    form: { lines: [{ n: 1 }],");
+    let sends = "sends: { headers: { content-type: application/x-www-form-urlencoded }, body: { amount: '15.00', \
+                 minor: '1500', 'to[bank]': B, 'lines[0][n]': '1', note: example } }";
+    let example = format!(
+        "{lines}  - {{ of: payouts, order: {{ destination: {{ id: x, type: beneficiary, metadata: {{ bank: B }} }} }}, {sends} }}\n"
+    );
+    assert_eq!(tried(&example), Ok(1));
+    let twice = lines.replace("    form:", "    body: { a: 1 }\n    form:");
+    let error = file(&twice).unwrap_err();
+    assert!(error.contains("pay.payouts.form: give it or `body`"), "{error}");
+}
+
+#[test]
 fn an_answer_proves_what_the_file_says_that_it_proves_and_nothing_else() {
     for (answered, body, gives) in [
         (
@@ -257,7 +271,7 @@ fn metadata_stands_in_the_namespace_of_the_file() {
 
 #[test]
 fn every_way_of_paging_and_of_finding_what_is_new_is_what_the_engine_knows_by_it() {
-    use crate::manifest::{Bound, CursorPlace, Incremental, Method, Next, Paging, Stop};
+    use crate::manifest::{Bound, Incremental, Method, Next, Paging, Param, Stop};
     let stream = |more: &str| {
         let lines =
             format!("pull:\n  accounts:\n    get: /a\n    rows: .list\n    id: .id\n    name: .name\n{more}");
@@ -273,7 +287,7 @@ fn every_way_of_paging_and_of_finding_what_is_new_is_what_the_engine_knows_by_it
         matches!(
             cursor,
             Paging::Cursor {
-                place: CursorPlace::Header,
+                param: Param::Header(_),
                 next: Next::Header(_),
                 bound: Bound::Inclusive,
                 stop: Stop::NoNext,

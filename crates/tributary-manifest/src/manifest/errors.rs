@@ -59,18 +59,46 @@ pub enum Action {
     ResetPaging,
     /// Sending it again is of no use.
     Fatal,
+    /// Ask for half of the window: what `halve` of a window leads to.
+    #[serde(skip)]
+    Halve,
 }
 
-/// Where the time to wait is found: in seconds, or as a date.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Wait {
-    /// The name of the header that holds it.
-    Header(String),
-    /// jq on the body: seconds, a date, or seconds or milliseconds since 1970.
-    Body(String),
+/// How long to wait: one of `header`, `body` and `period`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Wait {
+    /// The name of the header that says it.
+    pub header: Option<String>,
+    /// jq on the body that gives it.
+    pub body: Option<String>,
     /// A length of time, always the same.
-    Period(Period),
+    pub period: Option<Period>,
+    /// What `header` and `body` count in, where they give a number: `seconds` (if not given) or
+    /// `milliseconds`. Dates, and seconds or milliseconds since 1970, are understood either way.
+    pub unit: Option<WaitUnit>,
+}
+
+/// What a wait is counted in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitUnit {
+    #[default]
+    Seconds,
+    Milliseconds,
+}
+
+/// Numbers from here on are no wait, but a time since 1970.
+const FIRST_TIME: f64 = 1e9;
+
+impl WaitUnit {
+    /// The wait `told`, with a number that is one in seconds.
+    pub fn in_seconds(self, told: &str) -> Cow<'_, str> {
+        match (self, told.trim().parse::<f64>()) {
+            (Self::Milliseconds, Ok(number)) if number < FIRST_TIME => (number / 1_000.0).to_string().into(),
+            _ => told.into(),
+        }
+    }
 }
 
 impl JsonSchema for Statuses {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{RequestManifest, SortOrder};
+use super::{Param, RequestManifest, SortOrder, TimePattern};
 use crate::period::Period;
 
 /// How a stream asks only for what is new. Nothing here has a silent default: each wrong guess
@@ -34,9 +34,19 @@ pub enum Incremental {
     EventFeed {
         /// jq on an event: its id.
         mark: String,
-        /// The query parameter that takes the id of the last event seen. Whether the answer begins
-        /// with that event or behind it makes no difference.
-        param: String,
+        /// What takes the id of the last event seen. Whether the answer begins with that event or
+        /// behind it makes no difference.
+        param: Param,
+    },
+    /// The API answers with what changed since an answer, known by a token that the answer gave.
+    Delta {
+        /// jq on an answer: the token for the next run, null where another page gives it.
+        token: String,
+        /// What takes the token.
+        param: Param,
+        /// jq on an answer: the ids of records that were removed; none are told of if not given.
+        #[serde(default)]
+        removed: Option<String>,
     },
     /// Everything each time: for what is small, or has no dates.
     Snapshot {},
@@ -68,14 +78,32 @@ pub struct WindowManifest {
     /// one window reaches to now.
     #[serde(default)]
     pub step: Option<Period>,
+    /// How an answer is known that is too large for its window, which is halved then; needs `step`.
+    #[serde(default)]
+    pub halve: Option<HalveManifest>,
 }
 
-/// One end of a window, as a query parameter.
+/// How an answer is known that is too large: by one of the first two, or either.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HalveManifest {
+    /// jq on an answer, whatever its status: whether the API says so.
+    #[serde(default, rename = "where")]
+    pub when: Option<String>,
+    /// How many records a window has at most, since the API leaves out the rest.
+    #[serde(default)]
+    pub at: Option<u64>,
+    /// The shortest window that is tried; as short as the limits can be written if not given.
+    #[serde(default)]
+    pub shortest: Option<Period>,
+}
+
+/// One end of a window.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Edge {
-    /// The query parameter that takes the time.
-    pub param: String,
+    /// What takes the time.
+    pub param: Param,
     /// Whether the API answers with records of exactly that time, too.
     pub bound: Bound,
     /// How the time is written; `millis` if not given.
@@ -92,8 +120,8 @@ pub enum Bound {
 }
 
 /// How an API writes times, and so how finely it can be asked.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(from = "WrittenFormat")]
 pub enum TimeFormat {
     /// `2026-03-01T12:00:00Z`
     Seconds,
@@ -108,6 +136,67 @@ pub enum TimeFormat {
     UnixSeconds,
     /// Milliseconds since 1970.
     UnixMillis,
+    /// `Sun, 01 Mar 2026 12:00:00 GMT`, as headers of HTTP write it (RFC 1123).
+    HttpDate,
+    /// By a pattern, and the clock of a zone.
+    Pattern(#[schemars(with = "String")] TimePattern),
+}
+
+/// A format as a file has it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+enum WrittenFormat {
+    Named(NamedFormat),
+    Pattern(PatternFormat),
+}
+
+/// A way to write times that has a name.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum NamedFormat {
+    /// `2026-03-01T12:00:00Z`
+    Seconds,
+    /// `2026-03-01T12:00:00.123Z`
+    Millis,
+    /// `2026-03-01T12:00:00.123456Z`
+    Micros,
+    /// `2026-03-01`, in UTC.
+    Date,
+    /// Seconds since 1970.
+    UnixSeconds,
+    /// Milliseconds since 1970.
+    UnixMillis,
+    /// `Sun, 01 Mar 2026 12:00:00 GMT`, as headers of HTTP write it (RFC 1123).
+    HttpDate,
+}
+
+/// A way to write times by a pattern.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PatternFormat {
+    /// As of strftime: `%d.%m.%Y %H:%M:%S`.
+    pattern: String,
+    /// By the clock of which zone, such as `Europe/Berlin`; that of the file if not given, and else UTC.
+    #[serde(default)]
+    zone: Option<String>,
+}
+
+impl From<WrittenFormat> for TimeFormat {
+    fn from(written: WrittenFormat) -> Self {
+        match written {
+            WrittenFormat::Named(NamedFormat::Seconds) => Self::Seconds,
+            WrittenFormat::Named(NamedFormat::Millis) => Self::Millis,
+            WrittenFormat::Named(NamedFormat::Micros) => Self::Micros,
+            WrittenFormat::Named(NamedFormat::Date) => Self::Date,
+            WrittenFormat::Named(NamedFormat::UnixSeconds) => Self::UnixSeconds,
+            WrittenFormat::Named(NamedFormat::UnixMillis) => Self::UnixMillis,
+            WrittenFormat::Named(NamedFormat::HttpDate) => Self::HttpDate,
+            WrittenFormat::Pattern(PatternFormat { pattern, zone }) => {
+                Self::Pattern(TimePattern::new(pattern, zone))
+            }
+        }
+    }
 }
 
 /// How records that may still change are asked for again, one by one.
@@ -135,4 +224,7 @@ pub struct Pending {
     /// jq on a record: whether it is pending. One that two runs do not list any more, though they asked
     /// for it, is served as CANCELLED: it was booked under another id, or dropped.
     pub when: String,
+    /// jq on a record: what identifies it; its `identity` if not given.
+    #[serde(default)]
+    pub key: Option<String>,
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::WaitUnit;
 use crate::period::Period;
 
 /// How fast requests may follow each other.
@@ -20,6 +21,11 @@ pub struct RateLimit {
     pub budgets: Vec<BudgetManifest>,
     /// Which requests have to wait where an answer says that there were enough of them.
     pub scope: LimitScope,
+    /// What headers of answers count in that say how long to wait.
+    pub waits: WaitUnit,
+    /// Headers of answers that are not looked at, though they say how many requests are left or how long
+    /// to wait.
+    pub ignore: Vec<String>,
 }
 
 /// Which requests a limit is about that an answer tells of. Payments and tokens have their own.
@@ -37,7 +43,15 @@ pub enum LimitScope {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self { per_second: 5, burst: 1, concurrency: None, budgets: Vec::new(), scope: LimitScope::default() }
+        Self {
+            per_second: 5,
+            burst: 1,
+            concurrency: None,
+            budgets: Vec::new(),
+            scope: LimitScope::default(),
+            waits: WaitUnit::default(),
+            ignore: Vec::new(),
+        }
     }
 }
 

@@ -10,38 +10,50 @@ use super::interpolate::{InterpolateError, interpolate};
 use super::period::Period;
 use super::secret::Secret;
 
+mod answer;
 mod auth;
 mod errors;
 mod incremental;
 mod limits;
 mod login;
 mod paging;
+mod param;
 mod payment;
+mod report;
 mod schedule;
 mod stream;
 mod time_format;
+mod time_pattern;
 mod tls;
 mod webhook;
 mod wrong;
+mod zone;
 
+pub use answer::{AnswerForm, Writing};
 pub use auth::{
     Algorithm, Assertion, Auth, ClientAuth, Hmac, HmacAlgorithm, KeyEncoding, OAuth2, OAuth2Grant, Proof,
     SignatureEncoding, TimestampFormat, TokenHeader,
 };
-pub use errors::{Action, ErrorRule, Statuses, Wait, When};
-pub use incremental::{Bound, Edge, Incremental, Pending, Refresh, TimeFormat, WindowManifest};
+pub use errors::{Action, ErrorRule, Statuses, Wait, WaitUnit, When};
+pub use incremental::{
+    Bound, Edge, HalveManifest, Incremental, Pending, Refresh, TimeFormat, WindowManifest,
+};
 pub use limits::{Answers, BudgetManifest, LimitScope, RateLimit, Retry};
 pub use login::{Expiry, Login, LoginMethod};
-pub use paging::{CursorPlace, Next, Paging, Size, SortOrder, Stop};
+pub use paging::{Next, Paging, Size, SortOrder, Stop};
+pub use param::Param;
 pub use payment::{LookupManifest, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest, StepManifest};
+pub use report::ReportManifest;
 pub use schedule::{AfterWebhook, CronTimes, Schedule};
-pub use stream::{Detail, Identity, Method, RequestManifest, StreamManifest, Values};
+pub use stream::{BodyForm, Detail, Identity, Method, RequestManifest, StreamManifest, Values};
+pub use time_pattern::{TimePattern, read_local};
 pub use tls::Tls;
 pub use webhook::{
     CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
     WebhookManifest,
 };
 pub use wrong::{ManifestError, field};
+pub use zone::Zone;
 
 /// How one provider's API is pulled. Call [`Manifest::interpolated`] before use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -90,6 +102,9 @@ pub struct Manifest {
     /// others than those.
     #[serde(default)]
     pub currencies: BTreeMap<String, u8>,
+    /// By whose clock times are that do not say it; not known if not given.
+    #[serde(default)]
+    pub zone: Option<Zone>,
     /// jq definitions that every filter below can call.
     #[serde(default)]
     pub functions: String,
@@ -146,12 +161,19 @@ impl Manifest {
         {
             return Err(format!("currencies.{wrong}: take a code of capital letters and 0 to 18 decimals"));
         }
+        let clock = match self.zone {
+            None => String::new(),
+            Some(Zone(zone)) => format!(
+                "def parse_time: parse_time_in({zone:?});\ndef parse_time($pattern): parse_time_in({zone:?}; $pattern);\n",
+                zone = zone.name()
+            ),
+        };
         if self.currencies.is_empty() {
-            return Ok(self.functions.clone());
+            return Ok(format!("{clock}{}", self.functions));
         }
         let own = serde_json::to_string(&self.currencies).expect("texts and numbers are JSON");
         Ok(format!(
-            r#"def umn: . as $code | {own}[$code] as $own
+            r#"{clock}def umn: . as $code | {own}[$code] as $own
   | if $own == null then iso_umn elif $own == 0 then $code else "\($code)/\($own)" end;
 def minor_units($code): . as $amount | {own}[$code] as $own
   | if $own == null then $amount | iso_minor_units($code) else $amount | shifted($own) end;
@@ -211,7 +233,10 @@ streams:
         let Some(Incremental::UpdatedWindow(window)) = &manifest.streams[1].incremental else {
             panic!("the feed is incremental");
         };
-        assert_eq!((window.from.param.as_str(), window.lookback.as_duration().as_secs()), ("since", 3_600));
+        assert_eq!(
+            (&window.from.param, window.lookback.as_duration().as_secs()),
+            (&Param::Query("since".to_owned()), 3_600)
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Bound, TimeFormat};
+use super::{Bound, Param, TimeFormat};
 
 /// How a stream's answer is divided. Without `paging`, one answer holds everything.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -11,8 +11,8 @@ use super::{Bound, TimeFormat};
 pub enum Paging {
     /// Pages by number.
     Page {
-        /// The query parameter that takes the number.
-        param: String,
+        /// What takes the number.
+        param: Param,
         /// The number of the first page: 0 or 1.
         first: u64,
         /// How many records a page holds.
@@ -26,8 +26,8 @@ pub enum Paging {
     },
     /// Pages by how many records lie before them.
     Offset {
-        /// The query parameter that takes how many records are skipped.
-        param: String,
+        /// What takes how many records are skipped.
+        param: Param,
         /// How many records a page holds.
         size: Size,
         /// What shows that a page was the last one.
@@ -39,12 +39,8 @@ pub enum Paging {
     },
     /// The answer names a token with which the next page is asked for.
     Cursor {
-        /// The parameter, header or member of the body that takes the token; of a member that is within others,
-        /// the path, such as `variables.after`.
-        param: String,
-        /// Where the token goes: `query` (the default), `header` or `body`.
-        #[serde(default)]
-        place: CursorPlace,
+        /// What takes the token.
+        param: Param,
         /// Where the answer names the token of the next page.
         next: Next,
         /// Whether a page begins with the record that its token names (`inclusive`) or behind it.
@@ -67,6 +63,10 @@ pub enum Paging {
     NextUrl {
         /// Where the answer names the URL of the next page, which may be relative.
         next: Next,
+        /// Whether a URL that begins with http is asked for with https, where the API itself is: of an API
+        /// behind a proxy of which it knows nothing.
+        #[serde(default)]
+        https: bool,
         /// How many records a page holds; not known if not given.
         #[serde(default)]
         size: Option<Size>,
@@ -83,8 +83,8 @@ pub enum Paging {
     },
     /// The next page is asked for by the time of this one's last record.
     Keyset {
-        /// The query parameter that takes the time.
-        param: String,
+        /// What takes the time.
+        param: Param,
         /// jq on a record: its time.
         field: String,
         /// Whether the parameter includes the records of exactly that time.
@@ -108,9 +108,9 @@ pub enum Paging {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Size {
-    /// The query parameter that asks for it; without it, the API's own size is `value`.
+    /// What asks for it; without it, the API's own size is `value`.
     #[serde(default)]
-    pub param: Option<String>,
+    pub param: Option<Param>,
     /// How many records a page holds, at least 1.
     pub value: usize,
 }
@@ -139,17 +139,6 @@ pub enum Next {
     Header(String),
     /// The URL with `rel="next"` in the header `Link` (RFC 8288).
     Link,
-}
-
-/// Where a token goes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CursorPlace {
-    #[default]
-    Query,
-    Header,
-    /// A member of the request's body.
-    Body,
 }
 
 /// In which order an API lists records.

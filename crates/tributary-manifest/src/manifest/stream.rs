@@ -6,7 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 use super::auth::Lookup;
-use super::{AfterWebhook, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh};
+use super::{
+    AfterWebhook, AnswerForm, CronTimes, ErrorRule, Incremental, Paging, Pending, Refresh, ReportManifest,
+};
 use crate::interpolate::{InterpolateError, interpolate};
 use crate::period::Period;
 use tributary_domain::{Resource, Status};
@@ -29,6 +31,10 @@ pub struct StreamManifest {
     /// must never change.
     #[serde(default)]
     pub partition: Option<String>,
+    /// The name of a stream further up whose answers are this one's, too: both are read by one request,
+    /// which is that of the other.
+    #[serde(default)]
+    pub shares: Option<String>,
     /// The request for its records; `{field}` is that field of the `for_each` record.
     pub request: RequestManifest,
     /// Its records, instead of a request.
@@ -46,6 +52,15 @@ pub struct StreamManifest {
     /// without records has to hold the list in which `records` looks for them.
     #[serde(default)]
     pub list_when: Option<String>,
+    /// How the report is made that `request` fetches; it is asked for as it is without one.
+    #[serde(default)]
+    pub report: Option<ReportManifest>,
+    /// What answers are written in, where that is not JSON.
+    #[serde(default)]
+    pub answer: Option<AnswerForm>,
+    /// Statuses with which an answer without a body is an empty list; with none if not given.
+    #[serde(default)]
+    pub empty: Vec<u16>,
     /// Each record only names another, which is read and takes its place.
     #[serde(default)]
     pub detail: Option<Detail>,
@@ -95,12 +110,26 @@ pub struct RequestManifest {
     /// Further headers of this request, value by name; `{field}` as in the path.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// jq on that record: the body of a POST or PUT, as JSON; none if not given.
+    /// jq on that record: the body of a POST or PUT; none if not given.
     #[serde(default)]
     pub body: Option<String>,
+    /// How the body is written.
+    #[serde(default)]
+    pub body_form: BodyForm,
     /// jq on that record: an object that has the fields in braces; the record itself if not given.
     #[serde(default)]
     pub fields: Option<String>,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyForm {
+    #[default]
+    Json,
+    /// Fields of a form (`application/x-www-form-urlencoded`): `a[b]` for a member that is within another,
+    /// `a[0]` for one of a list.
+    Fields,
 }
 
 /// Records that are texts: each text may be several, with commas between them.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use chrono::{SecondsFormat, Utc};
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::{Value, json};
 use tributary_domain::PaymentKind;
 
@@ -49,7 +49,16 @@ pub fn sent(plan: &PaymentPlan, order: &Value, deadline: Instant) -> Result<Valu
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap_or_default()))
         .collect();
-    let body = request.body.as_deref().map(serde_json::from_slice::<Value>).transpose();
+    let is_form =
+        request.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/x-www-form-urlencoded");
+    let body = request.body.as_deref().map(|body| match is_form {
+        true => Ok(url::form_urlencoded::parse(body)
+            .into_owned()
+            .map(|(name, value)| (name, json!(value)))
+            .collect()),
+        false => serde_json::from_slice::<Value>(body),
+    });
+    let body = body.transpose();
     Ok(
         json!({ "path": path, "query": query, "headers": headers, "body": body.map_err(|error| error.to_string())? }),
     )

@@ -1,8 +1,10 @@
 //! Requests as they are kept with their order, so that what was approved is what is sent: all of them but
 //! what proves who sends them, which is put on when they go out.
 
+use std::sync::Arc;
+
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -96,8 +98,10 @@ impl Parts {
         let headers = headers.collect::<Result<HeaderMap, String>>()?;
         let record =
             jq::parse(fill(&self.record, Within::Record)?.as_bytes()).map_err(|error| error.to_string())?;
-        let body = self.body.map(|body| fill(&body, Within::Json)).transpose()?.map(String::into_bytes);
-        Ok((record, Request { method, target, headers, body, lane: Lane::of_payments() }))
+        let within = if is_form(&headers) { Within::Url } else { Within::Json };
+        let body = self.body.map(|body| fill(&body, within)).transpose()?.map(String::into_bytes);
+        let (lane, empty) = (Lane::of_payments(), Arc::default());
+        Ok((record, Request { method, target, headers, body, lane, empty, once: false, read_as: None }))
     }
 
     /// Whether one of `marks` is in what is sent.
@@ -106,6 +110,12 @@ impl Parts {
         let mut sent = sent.chain(self.headers.iter().map(|(_, value)| value));
         sent.any(|text| marks.iter().any(|mark| text.contains(mark)))
     }
+}
+
+/// Whether a body is encoded as URLs are.
+fn is_form(headers: &HeaderMap) -> bool {
+    let form = "application/x-www-form-urlencoded";
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with(form))
 }
 
 /// Puts what steps gave into a text.

@@ -188,6 +188,16 @@ async fn what_is_kept_of_a_request_is_all_of_it_without_what_proves_who_sends_it
 }
 
 #[tokio::test]
+async fn a_form_is_kept_with_what_says_that_it_is_one() {
+    let section = edited(SECTION, "'{ key, amount }'", "'{ key, to: { amount } }', body_form: fields");
+    let kept = api(&section).prepare(&serde_json::from_str(ORDER).unwrap()).await.unwrap();
+    assert_eq!(kept["body"], "key=THE-KEY-OF-IT&to%5Bamount%5D=1500");
+    let request = api(&section).thaw(&kept, "THE-KEY-OF-IT", &Given::new()).unwrap().request();
+    assert_eq!(request.headers["content-type"], "application/x-www-form-urlencoded");
+    assert_eq!(request.body.as_deref(), kept["body"].as_str().map(str::as_bytes));
+}
+
+#[tokio::test]
 async fn a_request_that_holds_a_secret_is_not_kept() {
     let section = edited(SECTION, "bearer: token", "bearer: s3cr3t-token");
     let section = edited(&section, "'{ key, amount }'", "'{ key, amount, auth: \"s3cr3t-token\" }'");

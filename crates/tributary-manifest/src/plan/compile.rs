@@ -5,15 +5,16 @@ use std::sync::Arc;
 use crate::client::Rules;
 use crate::jq::Filter;
 use crate::manifest::{
-    self, Incremental, Method, Next, Paging, Pending, Refresh, RequestManifest, StreamManifest,
-    WindowManifest,
+    self, Incremental, Method, Next, Paging, Pending, Refresh, ReportManifest, RequestManifest,
+    StreamManifest, WindowManifest,
 };
+use crate::writing::ReadAs;
 use tributary_domain::Resource;
 
-use super::window::{Descending, Window};
+use super::window::{Descending, Halving, Window};
 use super::{
-    Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, RequestTemplate,
-    RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
+    Delta, Events, IdentityPlan, Lookup, ManifestError, Output, Pager, PagerKind, Parent, ReportPlan,
+    RequestTemplate, RequestTemplateError, Strategy, Stream, TrackedBy, Tracking, field, hazards, pager,
 };
 
 /// Compiles `described`, which comes after the streams `earlier`.
@@ -30,6 +31,7 @@ pub fn stream(
     let compiler = Compiler { name, functions, keeps_raw };
     let request = compiler.request("", &described.request)?;
     let parent = compiler.parent(described, &request, earlier)?;
+    let shares = compiler.shares(described, earlier)?;
     let identity = match &described.identity {
         Some(identity) => Some(IdentityPlan {
             id: compiler.filter("identity.id", &identity.id)?,
@@ -49,7 +51,10 @@ pub fn stream(
         name: name.to_owned(),
         request,
         values: described.values.as_ref().map(manifest::Values::texts),
-        rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
+        rules: compiler.rules(described)?,
+        report: described.report.as_ref().map(|report| compiler.report(report, described)).transpose()?,
+        read_as: compiler.read_as(described)?,
+        empty: compiler.empty(&described.empty)?,
         pager: compiler.pager(described.paging.as_ref())?,
         records: compiler.filter("records", &described.records)?,
         list_when: (described.list_when.as_deref())
@@ -62,6 +67,9 @@ pub fn stream(
         strategy: compiler.strategy(described.incremental.as_ref())?,
         tracking: compiler.tracking(described)?,
         is_parent: false,
+        shares,
+        feeds_a_parent: false,
+        feeds_a_count: false,
     })
 }
 
@@ -110,6 +118,91 @@ impl Compiler<'_> {
         }
     }
 
+    fn shares(&self, described: &StreamManifest, earlier: &[Stream]) -> Result<Option<usize>, ManifestError> {
+        let Some(name) = &described.shares else { return Ok(None) };
+        let index = earlier.iter().position(|stream| stream.name == *name && stream.shares.is_none());
+        let index = index.ok_or_else(|| {
+            field(self.name, "shares", "names no stream above this one with a request of its own")
+        })?;
+        if described.incremental.is_some() || described.detail.is_some() {
+            return Err(field(
+                self.name,
+                "shares",
+                "has what is new asked for by the stream whose answers it shares, which also reads no details for it",
+            ));
+        }
+        if described.pending.is_some() && earlier[index].is_delta() {
+            return Err(field(
+                self.name,
+                "pending",
+                "is for the stream that is told of removals, and not for one that shares its answers",
+            ));
+        }
+        Ok(Some(index))
+    }
+
+    fn rules(&self, described: &StreamManifest) -> Result<Rules, ManifestError> {
+        let too_much = match &described.incremental {
+            Some(
+                Incremental::UpdatedWindow(window)
+                | Incremental::CreatedWindow(window)
+                | Incremental::DateWindow(window),
+            ) => window.halve.as_ref().and_then(|halve| halve.when.as_deref()),
+            _ => None,
+        };
+        let rules = match too_much {
+            Some(when) => Rules::halving(self.functions, when, &described.errors),
+            None => Rules::compile(self.functions, &described.errors),
+        };
+        rules.map_err(|(path, why)| field(self.name, &path, why))
+    }
+
+    fn report(
+        &self,
+        report: &ReportManifest,
+        described: &StreamManifest,
+    ) -> Result<ReportPlan, ManifestError> {
+        if described.resource.is_none() {
+            return Err(field(self.name, "report", "needs a resource, with whose records its id is kept"));
+        }
+        if report.every.as_duration().is_zero() || report.within < report.every {
+            return Err(field(
+                self.name,
+                "report.ready.within",
+                "has to be longer than `every`, which is at least 1s",
+            ));
+        }
+        let optional = |name: &'static str, code: &Option<String>| {
+            code.as_ref().map(|code| self.filter(name, code)).transpose()
+        };
+        Ok(ReportPlan {
+            create: self.request("report.create.", &report.create)?,
+            id: self.filter("report.create.id", &report.id)?,
+            poll: self.request("report.ready.", &report.poll)?,
+            ready: self.filter("report.ready.where", &report.ready)?,
+            failed: optional("report.ready.failed", &report.failed)?,
+            url: optional("report.fetch.url", &report.url)?,
+            every: report.every.as_duration(),
+            within: report.within.as_delta(),
+        })
+    }
+
+    fn read_as(&self, described: &StreamManifest) -> Result<Option<Arc<ReadAs>>, ManifestError> {
+        let read_as = described.answer.as_ref().map(ReadAs::new).transpose();
+        let read_as = read_as.map_err(|(member, why)| field(self.name, &format!("answer.{member}"), why))?;
+        Ok(read_as.map(Arc::new))
+    }
+
+    fn empty(&self, statuses: &[u16]) -> Result<Arc<[u16]>, ManifestError> {
+        match statuses.iter().find(|status| !(200..300).contains(*status) && **status != 304) {
+            Some(status) => {
+                let why = format!("{status} is no success: only 2xx and 304 can say that a list is empty");
+                Err(field(self.name, "empty", why))
+            }
+            None => Ok(statuses.into()),
+        }
+    }
+
     fn output(&self, described: &StreamManifest) -> Result<Option<Output>, ManifestError> {
         let (resource, map) = match (described.resource, &described.map) {
             (Some(resource), Some(map)) => (resource, map),
@@ -139,7 +232,7 @@ impl Compiler<'_> {
                 Incremental::UpdatedWindow(window)
                 | Incremental::CreatedWindow(window)
                 | Incremental::DateWindow(window),
-            ) => Strategy::Window(self.window(window)?),
+            ) => Strategy::Window(Box::new(self.window(window)?)),
             Some(Incremental::DescendingFeed { cursor, lookback, start }) => {
                 Strategy::Descending(Descending {
                     cursor: self.filter("incremental.cursor", cursor)?,
@@ -147,6 +240,14 @@ impl Compiler<'_> {
                     start: start.as_delta(),
                 })
             }
+            Some(Incremental::Delta { token, param, removed }) => Strategy::Delta(Delta {
+                token: self.filter("incremental.token", token)?,
+                param: param.clone(),
+                removed: removed
+                    .as_ref()
+                    .map(|removed| self.filter("incremental.removed", removed))
+                    .transpose()?,
+            }),
             Some(Incremental::EventFeed { mark, param }) => Strategy::Events(Events {
                 mark: self.filter("incremental.mark", mark)?,
                 param: param.clone(),
@@ -163,6 +264,12 @@ impl Compiler<'_> {
             settle: window.settle.as_delta(),
             start: window.start.as_delta(),
             step: window.step.map(|step| step.as_delta()),
+            halving: window.halve.as_ref().zip(window.to.as_ref()).map(|(halve, to)| Halving {
+                at: halve.at,
+                shortest: halve
+                    .shortest
+                    .map_or_else(|| Window::shortest_step(&window.from, to), |shortest| shortest.as_delta()),
+            }),
         })
     }
 
@@ -189,11 +296,14 @@ impl Compiler<'_> {
                     give_up: give_up.as_delta(),
                 },
             })),
-            (None, Some(Pending { when })) => Ok(Some(Tracking {
-                key: self.filter("identity", "$identity")?,
+            (None, Some(Pending { when, key })) => Ok(Some(Tracking {
+                key: self.filter("identity", key.as_deref().unwrap_or("$identity"))?,
                 open: self.filter("pending.when", when)?,
                 at,
-                by: TrackedBy::Absence,
+                by: match &described.incremental {
+                    Some(Incremental::Delta { .. }) => TrackedBy::Removal,
+                    _ => TrackedBy::Absence,
+                },
             })),
             _ => Err(field(self.name, "pending", "and refresh exclude each other")),
         }
@@ -211,16 +321,16 @@ impl Compiler<'_> {
             Paging::Offset { param, size, stop, more } => {
                 (PagerKind::Offset { param: param.clone() }, stop, Some(size), more)
             }
-            Paging::Cursor { param, place, next, bound, size, stop, more, .. } => {
+            Paging::Cursor { param, next, bound, size, stop, more, .. } => {
                 let (param, next) = (param.clone(), self.next(next)?);
-                (PagerKind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
+                (PagerKind::Cursor { param, next, bound: *bound }, stop, size.as_ref(), more)
             }
-            Paging::NextUrl { next, size, stop, more, .. } => {
-                (PagerKind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
+            Paging::NextUrl { next, https, size, stop, more, .. } => {
+                (PagerKind::NextUrl { next: self.next(next)?, https: *https }, stop, size.as_ref(), more)
             }
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("paging.field", field)?;
-                let (bound, format, order) = (*bound, *format, *order);
+                let (bound, format, order) = (*bound, format.clone(), *order);
                 (
                     PagerKind::Keyset { param: param.clone(), field, bound, format, order },
                     stop,

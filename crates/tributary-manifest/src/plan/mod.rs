@@ -1,5 +1,7 @@
 //! A manifest made ready to run: checked, its filters compiled, its streams in order.
 
+mod asks;
+mod body;
 mod compile;
 mod facts;
 mod hazards;
@@ -18,16 +20,18 @@ use chrono::TimeDelta;
 use tributary_domain::{Resource, Status};
 
 pub use super::manifest::ManifestError;
+pub use asks::Asks;
 pub use facts::PageFacts;
 pub use pager::{NextSource, PageEnd, Pager, PagerKind, Step};
-pub use position::{Position, Walk};
+pub use position::{Position, Report, Walk};
 pub use request::{RequestError, RequestTemplate, RequestTemplateError};
-pub use strategy::{Events, Strategy};
+pub use strategy::{Delta, Events, Strategy};
 pub use template::encode;
 
 use super::client::Rules;
 use super::jq::Filter;
 use super::manifest::{Manifest, field};
+use super::writing::ReadAs;
 
 /// A stream ready to run.
 #[derive(Debug)]
@@ -37,6 +41,12 @@ pub struct Stream {
     /// What it has instead of the answer to a request.
     pub values: Option<Vec<String>>,
     pub rules: Rules,
+    /// How the report is made that `request` fetches.
+    pub report: Option<ReportPlan>,
+    /// How answers are read, where they are no JSON.
+    pub read_as: Option<Arc<ReadAs>>,
+    /// Statuses with which an answer without a body is an empty list.
+    pub empty: Arc<[u16]>,
     pub pager: Pager,
     pub records: Filter,
     /// Whether an answer lists records; where none, it has to hold the list.
@@ -51,6 +61,12 @@ pub struct Stream {
     pub tracking: Option<Tracking>,
     /// Whether a later stream needs the records of this one.
     pub is_parent: bool,
+    /// The place among the streams of the one whose answers it shares, and before the stream itself.
+    pub shares: Option<usize>,
+    /// Whether a stream that shares its answers is needed by others.
+    pub feeds_a_parent: bool,
+    /// Whether a stream that shares its answers counts equal records in a walk.
+    pub feeds_a_count: bool,
 }
 
 /// A request for one record.
@@ -59,6 +75,19 @@ pub struct Lookup {
     pub request: RequestTemplate,
     /// The record in the answer.
     pub record: Filter,
+}
+
+/// How a report is made and waited for.
+#[derive(Debug)]
+pub struct ReportPlan {
+    pub create: RequestTemplate,
+    pub id: Filter,
+    pub poll: RequestTemplate,
+    pub ready: Filter,
+    pub failed: Option<Filter>,
+    pub url: Option<Filter>,
+    pub every: std::time::Duration,
+    pub within: TimeDelta,
 }
 
 /// What makes a record one and the same for ever.
@@ -93,6 +122,8 @@ pub enum TrackedBy {
     Refresh { lookup: Box<Lookup>, every: TimeDelta, give_up: TimeDelta },
     /// Missing it where it would have to be listed.
     Absence,
+    /// The provider, which says what it removed.
+    Removal,
 }
 
 /// What the records of a stream become.
@@ -119,26 +150,36 @@ impl Stream {
     pub fn refresh_lookup(&self) -> Option<&Lookup> {
         match &self.tracking.as_ref()?.by {
             TrackedBy::Refresh { lookup, .. } => Some(lookup),
-            TrackedBy::Absence => None,
+            TrackedBy::Absence | TrackedBy::Removal => None,
         }
+    }
+
+    /// Whether it is read by what changed since a token.
+    pub fn is_delta(&self) -> bool {
+        matches!(self.strategy, Strategy::Delta(_))
     }
 
     /// Whether a position is kept for its partitions.
     pub fn keeps_position(&self) -> bool {
-        self.output.is_some()
-            && !(matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, PagerKind::Single))
+        self.output.is_some() && (self.report.is_some() || !self.is_one_answer())
+    }
+
+    /// Whether one answer is everything, each time.
+    fn is_one_answer(&self) -> bool {
+        matches!(self.strategy, Strategy::Snapshot) && matches!(self.pager.kind, PagerKind::Single)
     }
 
     /// Whether a run that was killed goes on at its page. Not where others need all records of a
     /// walk, or equal records are counted in it.
     pub fn resumes(&self) -> bool {
-        !self.is_parent && self.identity.is_none()
+        let whole = self.is_parent || self.feeds_a_parent || self.feeds_a_count;
+        !whole && self.identity.is_none()
     }
 
     /// Whether its position may only move once all that depend on it were read: what they would
     /// miss now, they would miss for ever.
     pub fn waits_for_children(&self) -> bool {
-        self.is_parent && !matches!(self.strategy, Strategy::Snapshot)
+        (self.is_parent || self.feeds_a_parent) && !matches!(self.strategy, Strategy::Snapshot)
     }
 }
 
@@ -153,8 +194,14 @@ pub fn streams(manifest: &Manifest) -> Result<Vec<Stream>, ManifestError> {
     let mut streams: Vec<Stream> = Vec::with_capacity(manifest.streams.len());
     for described in &manifest.streams {
         let stream = compile::stream(described, &functions, manifest.keep_raw.is_some(), &streams)?;
-        if let Some(parent) = &stream.parent {
-            streams[parent.index].is_parent = true;
+        if let Some(index) = stream.parent.as_ref().map(|parent| parent.index) {
+            streams[index].is_parent = true;
+            if let Some(giver) = streams[index].shares {
+                streams[giver].feeds_a_parent = true;
+            }
+        }
+        if let Some(giver) = stream.shares {
+            streams[giver].feeds_a_count |= stream.identity.is_some();
         }
         streams.push(stream);
     }

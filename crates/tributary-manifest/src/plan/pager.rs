@@ -1,14 +1,14 @@
 //! From one page to the next: what a page is asked for with, and whether it was the last.
 
+use jaq_json::Val;
 use reqwest::Url;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use reqwest::header::{HeaderMap, HeaderValue};
 
+use super::asks::Asks;
 use super::facts::PageFacts;
 use super::position::{Token, Walk};
-use crate::jq::Filter;
-use crate::manifest::{Bound, CursorPlace, Size, SortOrder, TimeFormat};
-use crate::wire::{Request, Target};
+use crate::jq::{self, Filter};
+use crate::manifest::{Bound, Param, Size, SortOrder, TimeFormat};
 
 /// How a stream is divided into pages.
 #[derive(Debug)]
@@ -27,23 +27,24 @@ pub enum PagerKind {
     /// One answer is everything.
     Single,
     Page {
-        param: String,
+        param: Param,
         first: u64,
     },
     Offset {
-        param: String,
+        param: Param,
     },
     Cursor {
-        param: String,
-        place: CursorPlace,
+        param: Param,
         next: NextSource,
         bound: Bound,
     },
     NextUrl {
         next: NextSource,
+        /// Whether links that are written with http are meant with https.
+        https: bool,
     },
     Keyset {
-        param: String,
+        param: Param,
         field: Filter,
         bound: Bound,
         format: TimeFormat,
@@ -78,36 +79,33 @@ pub enum Step {
 }
 
 impl Pager {
-    /// Puts into `request` what asks for the page of `token`, the first one if there is none.
-    pub fn apply(&self, token: Option<&Token>, request: &mut Request) -> Result<(), String> {
+    /// Adds to `asks` what asks for the page of `token`, the first one if there is none. The error says
+    /// why it cannot be asked for.
+    pub fn ask(&self, token: Option<&Token>, asks: &mut Asks) -> Result<(), String> {
         if let Some(Size { param: Some(param), value }) = &self.size {
-            set_query(request, param, value.to_string());
+            asks.add(param, Val::from(*value));
         }
         match (&self.kind, token) {
             (PagerKind::Single, _)
             | (PagerKind::Cursor { .. } | PagerKind::NextUrl { .. } | PagerKind::Keyset { .. }, None) => {}
-            (PagerKind::Page { param, first }, None) => set_query(request, param, first.to_string()),
-            (PagerKind::Offset { param }, None) => set_query(request, param, "0".to_owned()),
+            (PagerKind::Page { param, first }, None) => asks.add(param, of_number(*first)),
+            (PagerKind::Offset { param }, None) => asks.add(param, of_number(0)),
             (PagerKind::Page { param, .. } | PagerKind::Offset { param }, Some(Token::Number(number))) => {
-                set_query(request, param, number.to_string());
+                asks.add(param, of_number(*number));
             }
-            (PagerKind::Cursor { param, place, .. }, Some(Token::Text(text))) => match place {
-                CursorPlace::Query => set_query(request, param, text.clone()),
-                CursorPlace::Header => {
-                    let name = HeaderName::try_from(param)
-                        .map_err(|_| format!("paging.param: {param:?} is no header"))?;
-                    let value =
-                        HeaderValue::try_from(text).map_err(|_| "the cursor fits in no header".to_owned())?;
-                    request.headers.insert(name, value);
-                }
-                CursorPlace::Body => set_member(request, param, text)?,
-            },
+            (PagerKind::Cursor { param, .. }, Some(Token::Text(text))) => {
+                asks.add(param, Val::from(text.clone()));
+            }
+            (PagerKind::Cursor { param, .. }, Some(Token::Digits(digits))) => {
+                asks.add(param, jq::number(digits));
+            }
             (PagerKind::NextUrl { .. }, Some(Token::Url(url))) => {
-                let url = Url::parse(url).map_err(|error| format!("the URL of the next page: {error}"))?;
-                request.target = Target::Absolute(url);
+                asks.url =
+                    Some(Url::parse(url).map_err(|error| format!("the URL of the next page: {error}"))?);
             }
-            (PagerKind::Keyset { param, format, .. }, Some(Token::Time(time))) => {
-                set_query(request, param, format.write(*time));
+            (PagerKind::Keyset { param, format, order, .. }, Some(Token::Time(time))) => {
+                let newest_first = *order == SortOrder::NewestFirst;
+                asks.add(param, if newest_first { format.upper(*time) } else { format.lower(*time) });
             }
             (_, Some(token)) => {
                 return Err(format!("the stored cursor belongs to another kind of paging: {token:?}"));
@@ -173,7 +171,7 @@ impl Pager {
     /// By what answers name the next page, as the file has it.
     pub fn next_text(&self) -> Option<&str> {
         match &self.kind {
-            PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next } => Some(match next {
+            PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next, .. } => Some(match next {
                 NextSource::Body(filter) => filter.code(),
                 NextSource::Header(name) => name,
                 NextSource::Link => "link",
@@ -196,13 +194,16 @@ impl Pager {
             // an API that does not look at the parameter answers its first page for ever
             PagerKind::Page { param, .. } | PagerKind::Offset { param } if repeated => {
                 return Err(format!(
-                    "paging.param: the page before came again, as if the API did not know {param:?}: \
-                     what lies behind it cannot be read"
+                    "paging.param: the page before came again, as if the API did not know {}: \
+                     what lies behind it cannot be read",
+                    param.shown()
                 ));
             }
             PagerKind::Page { first, .. } => Token::Number(number(walk).unwrap_or(*first) + 1),
             PagerKind::Offset { .. } => Token::Number(number(walk).unwrap_or(0) + facts.count as u64),
-            PagerKind::Cursor { bound, .. } => match named.map(Token::Text) {
+            PagerKind::Cursor { bound, .. } => match named
+                .map(|named| if facts.next_is_number { Token::Digits(named) } else { Token::Text(named) })
+            {
                 None => return Ok(Step::End),
                 Some(token) if Some(&token) == walk.token.as_ref() => {
                     // the page of an inclusive cursor begins with the record that it names
@@ -211,8 +212,8 @@ impl Pager {
                 }
                 Some(token) => token,
             },
-            PagerKind::NextUrl { .. } => {
-                match named.map(|named| url.join(&named).map(|url| Token::Url(url.into()))) {
+            PagerKind::NextUrl { https, .. } => {
+                match named.map(|named| link_to(url, &named, *https).map(|url| Token::Url(url.into()))) {
                     None => return Ok(Step::End),
                     Some(Err(error)) => return Err(format!("the URL of the next page: {error}")),
                     Some(Ok(token)) if Some(&token) == walk.token.as_ref() => {
@@ -270,7 +271,7 @@ impl Pager {
 
     fn said_next(&self, facts: &PageFacts, headers: &HeaderMap) -> Result<Option<String>, String> {
         let next = match &self.kind {
-            PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next } => next,
+            PagerKind::Cursor { next, .. } | PagerKind::NextUrl { next, .. } => next,
             _ => return Ok(None),
         };
         let named = match next {
@@ -298,11 +299,11 @@ impl Pager {
         };
         let (next, progress) = if *order == SortOrder::OldestFirst {
             let next = format.floor(latest);
-            let next = if *bound == Bound::Exclusive { next - format.unit() } else { next };
+            let next = if *bound == Bound::Exclusive { format.before(next) } else { next };
             (next, before.is_none_or(|before| next > before))
         } else {
             let next = format.ceil(earliest);
-            let next = if *bound == Bound::Exclusive { format.floor(earliest) + format.unit() } else { next };
+            let next = if *bound == Bound::Exclusive { format.after(earliest) } else { next };
             (next, before.is_none_or(|before| next < before))
         };
         if progress {
@@ -333,31 +334,18 @@ fn number(walk: &Walk) -> Option<u64> {
     }
 }
 
-fn set_query(request: &mut Request, param: &str, value: String) {
-    if let Target::Relative { query, .. } = &mut request.target {
-        query.retain(|(name, _)| name != param);
-        query.push((param.to_owned(), value));
+/// The page `named` by the answer that came from `url`. With `https`, one that is written with http and has
+/// no port of its own is that of https where the answer came so. Which host may be asked is seen to later.
+fn link_to(url: &Url, named: &str, https: bool) -> Result<Url, url::ParseError> {
+    let mut link = url.join(named)?;
+    if https && (url.scheme(), link.scheme(), link.port()) == ("https", "http", None) {
+        let _ = link.set_scheme("https");
     }
+    Ok(link)
 }
 
-/// Puts `value` into the body, at a member or at a path of them (`variables.after`).
-fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), String> {
-    let body = request.body.as_deref().unwrap_or(b"{}");
-    let mut body: Value = serde_json::from_slice(body).map_err(|error| format!("request.body: {error}"))?;
-    let mut place = &mut body;
-    let mut path = member.split('.').peekable();
-    while let Some(name) = path.next() {
-        let members = place.as_object_mut();
-        let members =
-            members.ok_or("request.body: has no object that could take the cursor (paging.param)")?;
-        if path.peek().is_none() {
-            members.insert(name.to_owned(), Value::from(value));
-            break;
-        }
-        place = members.entry(name).or_insert_with(|| Value::Object(serde_json::Map::new()));
-    }
-    request.body = Some(body.to_string().into_bytes());
-    Ok(())
+fn of_number(number: u64) -> Val {
+    jq::number(&number.to_string())
 }
 
 /// The texts of a header.

@@ -12,18 +12,25 @@ pub struct Position {
     /// the last walk began that ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub watermark: Option<DateTime<Utc>>,
-    /// The id of the last event read.
+    /// The id of the last event read, or the token from which to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<String>,
     /// Whether a walk has ended that began with nothing: what came before is history.
     #[serde(default)]
     pub complete: bool,
+    /// The streams that share the answers and got all of them, up to here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fed: Vec<String>,
     /// How many runs in a row could not go on from here.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u32,
     /// The walk that has not ended yet: a run that is killed goes on at its next page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub walk: Option<Walk>,
+}
+
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -49,6 +56,32 @@ pub struct Walk {
     /// What the page before held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
+    /// The report that its rows are fetched from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Report>,
+    /// The token for the next run, as far as it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_mark: Option<String>,
+    /// How long windows are at most, in microseconds, since a longer one was too much for the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longest_us: Option<i64>,
+    /// How many records this window had so far, where that shows whether it was too long.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rows: u64,
+}
+
+/// A report that the API was asked to make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    pub id: String,
+    pub created_at: DateTime<Utc>,
+    /// Whether it was seen to be ready.
+    #[serde(default)]
+    pub is_ready: bool,
+    /// Where it is fetched, if the API says that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
 }
 
 /// What a page is asked for with.
@@ -59,6 +92,8 @@ pub enum Token {
     Number(u64),
     /// What the page before said.
     Text(String),
+    /// As `Text`, where it was a number: in the digits of the provider.
+    Digits(String),
     Url(String),
     /// The time at which the page before ended.
     Time(DateTime<Utc>),
@@ -95,9 +130,13 @@ mod tests {
     #[test]
     fn positions_survive_being_kept() {
         let at: DateTime<Utc> = "2026-03-01T12:00:00.123456Z".parse().unwrap();
-        for token in
-            [Token::Number(3), Token::Text("x".into()), Token::Url("https://x".into()), Token::Time(at)]
-        {
+        for token in [
+            Token::Number(3),
+            Token::Text("x".into()),
+            Token::Digits("2.0".into()),
+            Token::Url("https://x".into()),
+            Token::Time(at),
+        ] {
             let walk = Walk {
                 begun_at: at,
                 from: Some(at),
@@ -105,11 +144,16 @@ mod tests {
                 newest: Some(at),
                 token: Some(token),
                 fingerprint: Some("f".into()),
+                report: Some(Report { id: "r".into(), created_at: at, is_ready: true, url: None }),
+                next_mark: Some("t".into()),
+                longest_us: Some(1),
+                rows: 7,
             };
             let position = Position {
                 watermark: Some(at),
                 mark: Some("EV1".into()),
                 complete: true,
+                fed: vec!["balances".into()],
                 failed: 2,
                 walk: Some(walk),
             };

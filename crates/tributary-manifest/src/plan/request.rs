@@ -1,11 +1,15 @@
 //! From what a manifest says of a request to the request itself.
 
-use jaq_json::Val;
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
 
+use jaq_json::Val;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+
+use super::asks::Asks;
+use super::body;
 use super::template::{PathTemplate, TextTemplate};
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
-use crate::manifest::{Method, RequestManifest};
+use crate::manifest::{BodyForm, Method, Param, RequestManifest};
 use crate::wire::{self, Lane, Request, Target};
 
 /// A request, but for the record that it asks for.
@@ -16,6 +20,7 @@ pub struct RequestTemplate {
     query: Vec<(String, TextTemplate)>,
     headers: Vec<(String, TextTemplate)>,
     body: Option<Filter>,
+    body_form: BodyForm,
     /// What has the fields in braces, where that is not the record itself.
     fields: Option<Filter>,
 }
@@ -65,18 +70,35 @@ impl RequestTemplate {
             query: texts("query", &described.query)?,
             headers: texts("headers", &described.headers)?,
             body,
+            body_form: described.body_form,
             fields: filter("request.fields", described.fields.as_deref())?,
         })
     }
 
-    /// Whether it needs a record to take fields from.
+    /// Whether it needs a record to take fields from; where jq makes them, they may be of no record.
     pub fn has_fields(&self) -> bool {
+        self.fields.is_none() && self.has_braces()
+    }
+
+    fn has_braces(&self) -> bool {
         self.path.has_fields()
             || self.query.iter().chain(&self.headers).any(|(_, template)| template.has_fields())
     }
 
     /// The request for `record`.
     pub fn build(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<Request, RequestError> {
+        self.build_asking(record, scope, limits, &Asks::default())
+    }
+
+    /// The request for `record` that asks for what `asks` says.
+    pub fn build_asking(
+        &self,
+        record: &Val,
+        scope: &Scope,
+        limits: Limits,
+        asks: &Asks,
+    ) -> Result<Request, RequestError> {
+        let scope = &Scope { asked: asks.seen.clone(), ..scope.clone() };
         let fields = match &self.fields {
             Some(filter) => filter.run_one(record.clone(), scope, limits)?,
             None => record.clone(),
@@ -87,19 +109,69 @@ impl RequestTemplate {
             expanded.collect::<Result<Vec<_>, String>>()
         };
         let path = self.path.expand(&fields).map_err(RequestError::Field)?;
-        let query = texts(&self.query).map_err(RequestError::Field)?;
-        let headers = texts(&self.headers).and_then(header_map).map_err(RequestError::Field)?;
-        let body = match &self.body {
-            Some(filter) => Some(jq::to_json(&filter.run_one(record.clone(), scope, limits)?)),
+        let mut query = texts(&self.query).map_err(RequestError::Field)?;
+        let mut headers = texts(&self.headers).and_then(header_map).map_err(RequestError::Field)?;
+        let mut body = match &self.body {
+            Some(filter) => Some(filter.run_one(record.clone(), scope, limits)?),
             None => None,
         };
+        for (param, value) in asks.params() {
+            put(param, value, &mut query, &mut headers, &mut body).map_err(RequestError::Field)?;
+        }
+        let written = body.map(|body| body::write(&body, self.body_form)).transpose();
+        let body = written.map_err(RequestError::Field)?;
+        if body.is_some() && self.body_form == BodyForm::Fields {
+            let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+            headers.entry(CONTENT_TYPE).or_insert(form);
+        }
         let method = match self.method {
             Method::Get => wire::Method::Get,
             Method::Post => wire::Method::Post,
             Method::Put => wire::Method::Put,
         };
-        Ok(Request { method, target: Target::Relative { path, query }, headers, body, lane: Lane::default() })
+        let target = match &asks.url {
+            Some(url) => Target::Absolute(url.clone()),
+            None => Target::Relative { path, query },
+        };
+        Ok(Request {
+            method,
+            target,
+            headers,
+            body,
+            lane: Lane::default(),
+            empty: Arc::default(),
+            once: false,
+            read_as: None,
+        })
     }
+}
+
+/// Puts `value` to where `param` says.
+fn put(
+    param: &Param,
+    value: &Val,
+    query: &mut Vec<(String, String)>,
+    headers: &mut HeaderMap,
+    body: &mut Option<Val>,
+) -> Result<(), String> {
+    let text = || jq::scalar(value).ok_or_else(|| format!("{} takes no such value", param.shown()));
+    match param {
+        Param::Query(name) => {
+            query.retain(|(other, _)| other != name);
+            query.push((name.clone(), text()?));
+        }
+        Param::Header(name) => {
+            let wrong = || format!("{} takes no such value", param.shown());
+            let value = HeaderValue::try_from(text()?).map_err(|_| wrong())?;
+            headers.insert(HeaderName::try_from(name.as_str()).map_err(|_| wrong())?, value);
+        }
+        Param::Body(path) => {
+            let body = body.as_mut().ok_or_else(|| format!("there is no body for {}", param.shown()))?;
+            body::set_member(body, path, value)?;
+        }
+        Param::Variable(_) => {}
+    }
+    Ok(())
 }
 
 fn header_map(headers: Vec<(String, String)>) -> Result<HeaderMap, String> {

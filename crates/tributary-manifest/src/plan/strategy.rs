@@ -2,20 +2,36 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 
+use jaq_json::Val;
+use reqwest::Url;
+
 use super::Stream;
+use super::asks::Asks;
 use super::facts::PageFacts;
-use super::position::{Position, Walk};
-use super::window::{self, Descending, Window};
+use super::position::{Position, Report, Walk};
+use super::window::{self, Descending, Halving, Window};
 use crate::jq::Filter;
+use crate::manifest::Param;
 
 /// How a stream finds what is new.
 #[derive(Debug)]
 pub enum Strategy {
     /// Everything each time.
     Snapshot,
-    Window(Window),
+    Window(Box<Window>),
     Descending(Descending),
     Events(Events),
+    Delta(Delta),
+}
+
+/// A stream of what changed since a token.
+#[derive(Debug)]
+pub struct Delta {
+    /// The token for the next run, in an answer.
+    pub token: Filter,
+    pub param: Param,
+    /// The ids of records that were removed, in an answer.
+    pub removed: Option<Filter>,
 }
 
 /// A stream of events, read on behind the last one.
@@ -23,7 +39,7 @@ pub enum Strategy {
 pub struct Events {
     /// The id of an event.
     pub mark: Filter,
-    pub param: String,
+    pub param: Param,
 }
 
 impl Stream {
@@ -66,12 +82,35 @@ impl Stream {
         }
     }
 
+    /// How many records of a window show that the API left out the rest.
+    pub fn capped_at(&self) -> Option<u64> {
+        self.halving()?.at
+    }
+
+    /// What is done about windows that are too much for the API.
+    pub fn halving(&self) -> Option<&Halving> {
+        match &self.strategy {
+            Strategy::Window(window) => window.halving.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The window of `walk` cut to half of it, where it can be.
+    pub fn halved(&self, walk: &Walk) -> Option<Walk> {
+        match &self.strategy {
+            Strategy::Window(window) => window.halved(walk),
+            _ => None,
+        }
+    }
+
     /// The watermark once `walk` has ended.
     pub fn close(&self, watermark: Option<DateTime<Utc>>, walk: &Walk) -> Option<DateTime<Utc>> {
         match &self.strategy {
             Strategy::Window(window) => window.close(watermark, walk),
             Strategy::Descending(descending) => descending.close(watermark, walk),
-            Strategy::Snapshot | Strategy::Events(_) => watermark.max(Some(walk.begun_at)),
+            Strategy::Snapshot | Strategy::Events(_) | Strategy::Delta(_) => {
+                watermark.max(Some(walk.begun_at))
+            }
         }
     }
 
@@ -81,7 +120,7 @@ impl Stream {
         let Strategy::Descending(descending) = &self.strategy else { return Ok(false) };
         let end = descending.end(position.watermark, walk.begun_at);
         // one record without a time could be a new one
-        let old = facts.undated == 0 && facts.times.is_some_and(|(_, latest)| latest < end);
+        let old = facts.undated == 0 && facts.latest.is_some_and(|latest| latest < end);
         if old && facts.ascends {
             return Err("incremental.kind: descending_feed is for an API that lists the newest first; this one begins \
                         with the oldest, so that an old page is not the end"
@@ -90,14 +129,41 @@ impl Stream {
         Ok(old)
     }
 
-    /// The parameters that ask for what is new.
-    pub fn query(&self, position: &Position, walk: &Walk) -> Vec<(String, String)> {
+    /// What asks for the next page of `walk`, which began from `position`. The error says why a place
+    /// that was kept is of no use.
+    pub fn asks(&self, position: &Position, walk: &Walk) -> Result<Asks, String> {
+        let mut asks = match &walk.report {
+            Some(report) => Self::asks_for_report(report)?,
+            None => self.asks_what(position, walk),
+        };
+        self.pager.ask(walk.token.as_ref(), &mut asks)?;
+        Ok(asks)
+    }
+
+    /// What asks for `report`, or where it stands. The error says why its URL is of no use.
+    pub fn asks_for_report(report: &Report) -> Result<Asks, String> {
+        let mut asks = Asks::default();
+        asks.seen.report = Val::from(report.id.clone());
+        let url = report.url.as_ref().map(|url| Url::parse(url)).transpose();
+        asks.url = url.map_err(|error| format!("the URL of the report: {error}"))?;
+        Ok(asks)
+    }
+
+    /// What says from which time, event or token on.
+    pub fn asks_what(&self, position: &Position, walk: &Walk) -> Asks {
+        let mut asks = Asks::default();
         match &self.strategy {
-            Strategy::Window(window) => window.query(walk),
-            Strategy::Events(events) => {
-                position.mark.iter().map(|mark| (events.param.clone(), mark.clone())).collect()
+            Strategy::Window(window) => {
+                window.query(walk).into_iter().for_each(|(param, value)| asks.add(param, value));
             }
-            Strategy::Snapshot | Strategy::Descending(_) => Vec::new(),
+            Strategy::Events(events) => {
+                position.mark.iter().for_each(|mark| asks.add(&events.param, Val::from(mark.clone())));
+            }
+            Strategy::Delta(delta) => {
+                position.mark.iter().for_each(|token| asks.add(&delta.param, Val::from(token.clone())));
+            }
+            Strategy::Snapshot | Strategy::Descending(_) => {}
         }
+        asks
     }
 }

@@ -115,9 +115,9 @@ fn unsafe_combinations_are_refused_with_their_reason() {
         ),
         (
             vec![
-                "paging: { kind: cursor, place: body, param: c, next: { body: .next }, bound: exclusive, stop: no_next }",
+                "paging: { kind: cursor, param: { body: c }, next: { body: .next }, bound: exclusive, stop: no_next }",
             ],
-            "needs a request.body",
+            "this needs a request.body",
         ),
         (
             vec![
@@ -162,7 +162,7 @@ fn unsafe_combinations_are_refused_with_their_reason() {
         ],
         vec![
             SEARCH,
-            "paging: { kind: cursor, place: body, param: variables.after, next: { body: .next }, bound: exclusive, stop: no_next }",
+            "paging: { kind: cursor, param: { body: variables.after }, next: { body: .next }, bound: exclusive, stop: no_next }",
         ],
     ] {
         stream(&lines).unwrap();

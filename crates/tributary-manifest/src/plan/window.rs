@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use jaq_json::Val;
+
 use super::position::Walk;
 use crate::jq::Filter;
-use crate::manifest::{Bound, Edge, TimeFormat};
+use crate::manifest::{Bound, Edge, Param};
 
 /// A stream that is read window by window.
 #[derive(Debug)]
@@ -17,6 +19,16 @@ pub struct Window {
     pub settle: TimeDelta,
     pub start: TimeDelta,
     pub step: Option<TimeDelta>,
+    /// What is done about a window that is too much for the API; nothing, where none.
+    pub halving: Option<Halving>,
+}
+
+/// What is done about windows that are too much for the API: they are halved.
+#[derive(Debug)]
+pub struct Halving {
+    /// How many records show that the API left out the rest.
+    pub at: Option<u64>,
+    pub shortest: TimeDelta,
 }
 
 impl Window {
@@ -35,7 +47,7 @@ impl Window {
         let furthest = self.furthest_back(now);
         let usual = watermark.map_or(furthest, |watermark| watermark - self.lookback);
         let from = oldest.map_or(usual, |oldest| oldest.min(usual));
-        self.walk(from.max(furthest), now)
+        self.walk(from.max(furthest), now, None)
     }
 
     /// How far back any window begins at `now`.
@@ -54,27 +66,41 @@ impl Window {
     /// The window behind that of `walk`, if the API answers only so much at once.
     pub fn next(&self, walk: &Walk) -> Option<Walk> {
         let until = walk.until.filter(|until| self.step.is_some() && *until < walk.begun_at - self.settle)?;
-        Some(self.walk(until, walk.begun_at))
+        // where one that was shorter did, a longer one is tried again
+        let longest = walk.longest_us.map(|us| TimeDelta::microseconds(us.saturating_mul(2)));
+        let longest = longest.filter(|longest| self.step.is_some_and(|step| *longest < step));
+        Some(self.walk(until, walk.begun_at, longest))
     }
 
-    fn walk(&self, from: DateTime<Utc>, now: DateTime<Utc>) -> Walk {
+    /// The window of `walk` cut to half of it, to be asked for from its first page on; `None` where it is as
+    /// short as one can be.
+    pub fn halved(&self, walk: &Walk) -> Option<Walk> {
+        let (from, until) = (walk.from?, walk.until?);
+        let shortest = self.halving.as_ref()?.shortest;
+        let longest = ((until - from) / 2).max(shortest);
+        let halved = self.walk(from, walk.begun_at, Some(longest));
+        (halved.until < walk.until).then_some(halved)
+    }
+
+    fn walk(&self, from: DateTime<Utc>, now: DateTime<Utc>, longest: Option<TimeDelta>) -> Walk {
         let end = (now - self.settle).max(from);
-        let until = self.furthest(from).map_or(end, |furthest| furthest.min(end));
+        let until = self.furthest(from, longest).map_or(end, |furthest| furthest.min(end));
         Walk {
-            begun_at: now,
             from: Some(from),
             until: Some(until),
-            newest: None,
-            token: None,
-            fingerprint: None,
+            longest_us: longest.and_then(|longest| longest.num_microseconds()),
+            ..whole(now)
         }
     }
 
     /// The latest end of a window that begins at `from` for which what is sent spans no more than
-    /// `step`, whether the API counts from limit to limit or what lies between them. Limits are
+    /// `step`, and `longest` where there is one, whether the API counts from limit to limit or what lies between them. Limits are
     /// rounded outwards to what their format can write, which has to fit, too.
-    fn furthest(&self, from: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    fn furthest(&self, from: DateTime<Utc>, longest: Option<TimeDelta>) -> Option<DateTime<Utc>> {
         let (step, Edge { bound, format, .. }) = (self.step?, self.to.as_ref()?);
+        let step = longest.map_or(step, |longest| longest.min(step));
+        // each limit may be sent wider by that much
+        let step = step - self.from.format.widening() - format.widening();
         let (first, asked) = (self.from.format.floor(from), self.asked_from(from));
         let last = match bound {
             Bound::Exclusive => asked + step,
@@ -82,19 +108,22 @@ impl Window {
             Bound::Inclusive => (asked + step).min(first + step - format.unit()),
         };
         let last = format.floor(last);
-        let whole_day = (*bound, *format) == (Bound::Inclusive, TimeFormat::Date);
-        Some(if whole_day { last + format.unit() } else { last })
+        let whole_day = *bound == Bound::Inclusive && format.counts_days();
+        let last = if whole_day { format.after(last) } else { last };
+        // a day may be longer than 24 hours
+        Some(last.max(format.after(format.floor(from))))
     }
 
     /// The shortest `step` with which every window ends behind its beginning, wherever that lies.
     pub fn shortest_step(from: &Edge, to: &Edge) -> TimeDelta {
         let (of_from, of_to) = (from.format.unit(), to.format.unit());
-        if (to.bound, to.format) == (Bound::Inclusive, TimeFormat::Date) {
-            return of_to;
+        let wider = from.format.widening() + to.format.widening();
+        if to.bound == Bound::Inclusive && to.format.counts_days() {
+            return of_to + wider;
         }
         let excluded = if from.bound == Bound::Exclusive { of_from } else { TimeDelta::zero() };
         let included = if to.bound == Bound::Inclusive { of_to } else { TimeDelta::zero() };
-        of_from.max(of_to) + excluded.max(included)
+        of_from.max(of_to) + excluded.max(included) + wider
     }
 
     /// The limit that asks for everything at and after `from`.
@@ -102,26 +131,26 @@ impl Window {
         let Edge { bound, format, .. } = &self.from;
         match bound {
             Bound::Inclusive => format.floor(from),
-            Bound::Exclusive => format.floor(from) - format.unit(),
+            Bound::Exclusive => format.before(format.floor(from)),
         }
     }
 
-    /// The parameters that ask for the window of `walk`: all from its beginning until before its
-    /// end, where the next one begins. They may ask for more, never for less.
-    pub fn query(&self, walk: &Walk) -> Vec<(String, String)> {
+    /// What asks for the window of `walk`: all from its beginning until before its end, where the next
+    /// one begins. It may ask for more, never for less.
+    pub fn query(&self, walk: &Walk) -> Vec<(&Param, Val)> {
         let from = walk.from.map(|from| {
             let Edge { param, format, .. } = &self.from;
-            (param.clone(), format.write(self.asked_from(from)))
+            (param, format.lower(self.asked_from(from)))
         });
         let to = self.to.as_ref().zip(walk.until).map(|(Edge { param, bound, format }, until)| {
             // no window is empty: an API may refuse one that ends where it begins
             let until = walk.from.map_or(until, |from| until.max(from + TimeDelta::microseconds(1)));
-            let edge = match (bound, format) {
+            let edge = match bound {
                 // a day that belongs to the window is in it to its end
-                (Bound::Inclusive, TimeFormat::Date) => format.ceil(until) - format.unit(),
+                Bound::Inclusive if format.counts_days() => format.before(format.ceil(until)),
                 _ => format.ceil(until),
             };
-            (param.clone(), format.write(edge))
+            (param, format.upper(edge))
         });
         from.into_iter().chain(to).collect()
     }
@@ -161,7 +190,18 @@ impl Descending {
 
 /// A walk that asks for no stretch of time.
 pub fn whole(now: DateTime<Utc>) -> Walk {
-    Walk { begun_at: now, from: None, until: None, newest: None, token: None, fingerprint: None }
+    Walk {
+        begun_at: now,
+        from: None,
+        until: None,
+        newest: None,
+        token: None,
+        fingerprint: None,
+        report: None,
+        next_mark: None,
+        longest_us: None,
+        rows: 0,
+    }
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use futures::future::try_join;
 
 use super::ask::{Fetched, Wanted};
+use super::course::Course;
 use super::hand_over::Pages;
 use super::mapping::Reading;
 use super::page::PageSink;
 use super::partition::Partition;
 use super::report::ReadError;
 use super::run::Run;
-use super::walk::Course;
 use crate::plan::Stream;
 use crate::wire::ClientError;
 
@@ -35,9 +35,9 @@ impl<S: PageSink> Run<'_, S> {
         // known since the first page: nothing is asked of the sink, which has a page to take
         let next_known = self.next_known(index, stream).await?;
         let reader = self.reader;
-        let Course { asked: position, walk, occurrences, .. } = course;
-        let wanted = Wanted { stream, partition, position, walk, next_known };
-        let ahead = async { Ok(reader.page(wanted, occurrences).await) };
+        let Course { asked: position, walk, counted, sharing, .. } = course;
+        let wanted = Wanted { stream, partition, position, walk, next_known, sharing };
+        let ahead = async { Ok(reader.page(wanted, counted).await) };
         // the page is handed over first: one that is refused at once asks the provider for nothing
         let handed_over = self.hand_over(stream, partition, reading, cursor, pages, false);
         let ((), ahead) = try_join(handed_over, ahead).await?;

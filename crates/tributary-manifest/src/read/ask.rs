@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use jaq_json::Val;
+use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
 use super::extract::{self, Extract};
@@ -15,14 +17,17 @@ use super::page::MappedRecord;
 use super::partition::Partition;
 use super::reader::Reader;
 use super::report::{ReadError, Warning};
-use crate::jq::{Limits, Scope};
-use crate::plan::{Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
+use super::sharing::Counted;
+use crate::jq::{self, Limits, Scope};
+use crate::plan::{Asks, Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
 use crate::wire::{Answer, ClientError, Request, Target};
 
 /// A page that was read.
 #[derive(Debug)]
 pub struct Fetched {
     pub reading: Reading,
+    /// What it holds for each of the streams that share it.
+    pub shared: Vec<Reading>,
     pub facts: PageFacts,
     /// What comes after it.
     pub step: Step,
@@ -44,6 +49,8 @@ pub struct Wanted<'a> {
     pub walk: &'a Walk,
     /// Whether an answer of the stream ever named a next page.
     pub next_known: bool,
+    /// The streams that share its answer.
+    pub sharing: &'a [Arc<Stream>],
 }
 
 /// Which lookup of a stream is meant.
@@ -51,18 +58,24 @@ type Which = fn(&Stream) -> Option<&Lookup>;
 
 impl Reader {
     /// Asks for a page and reads it.
-    pub(super) async fn page(
-        &self,
-        wanted: Wanted<'_>,
-        occurrences: &mut Occurrences,
-    ) -> Result<Fetched, ReadError> {
-        let Wanted { stream, partition, position, walk, next_known } = wanted;
-        let Answer { json, headers, url, sent_at, repaired } = self.answer(wanted).await?;
+    pub(super) async fn page(&self, wanted: Wanted<'_>, counted: &mut Counted) -> Result<Fetched, ReadError> {
+        let Wanted { stream, partition, position, walk, next_known, sharing } = wanted;
+        let Answer { json, status, headers, url, sent_at, repaired, is_empty } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
-        let (task, of_request) = (Arc::clone(stream), scope.clone());
-        let Extract { mut records, facts, source } = self
-            .evaluate(&stream.name, move |deadline| extract::extract(&task, json, &of_request, deadline))
-            .await?;
+        let mut of_answer = scope.clone();
+        of_answer.answered = jq::Answered::new(status, &headers);
+        let task = Arc::clone(stream);
+        let whole = (!is_empty && !sharing.is_empty()).then(|| json.clone());
+        let scope_of_answer = of_answer.clone();
+        let Extract { mut records, facts, source } = match is_empty {
+            true => Extract::nothing(stream),
+            false => {
+                self.evaluate(&stream.name, move |deadline| {
+                    extract::extract(&task, json, &of_answer, deadline)
+                })
+                .await?
+            }
+        };
         let pager = &stream.pager;
         let step = pager.next(walk, &facts, &headers, &url).map_err(ReadError::Paging)?;
         let old = stream.is_old(position, walk, &facts).map_err(ReadError::Paging)?;
@@ -74,15 +87,21 @@ impl Reader {
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
-        let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
-        if source == Source::Itself
-            && let Some(MappedRecord::Unmappable { reason, .. }) =
-                reading.records.iter().find(|record| matches!(record, MappedRecord::Unmappable { .. }))
-        {
-            return Err(ReadError::Paging(format!(
-                "the answer is not the record that is asked for: {reason}"
-            )));
+        let mut reading = self.map(stream, &partition.key, records, scope.clone(), &mut counted.own).await?;
+        let mut shared = Vec::with_capacity(sharing.len());
+        for (sharing, occurrences) in sharing.iter().zip(&mut counted.sharing) {
+            let Some(answer) = &whole else {
+                shared.push(Reading::default());
+                continue;
+            };
+            let (task, answer, of_answer) = (Arc::clone(sharing), answer.clone(), scope_of_answer.clone());
+            let rows = move |deadline| extract::rows(&task, &answer, &of_answer, deadline);
+            let (records, source) = self.evaluate(&sharing.name, rows).await?;
+            let reading = self.map(sharing, &partition.key, records, scope.clone(), occurrences).await?;
+            only_record(source, &reading)?;
+            shared.push(reading);
         }
+        only_record(source, &reading)?;
         if let Some(what) = repaired {
             reading.warnings.insert(Warning::Repaired(what), 1);
         }
@@ -95,23 +114,23 @@ impl Reader {
                 *reading.warnings.entry(warning).or_default() += times;
             }
         }
-        Ok(Fetched { reading, facts, step, old, names_next, sent_at })
+        Ok(Fetched { reading, shared, facts, step, old, names_next, sent_at })
     }
 
     async fn answer(&self, wanted: Wanted<'_>) -> Result<Answer, ReadError> {
         let Wanted { stream, partition, position, walk, .. } = wanted;
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let mut request = self.request(stream, None, &partition.record, scope).await?;
+        let asks = stream.asks(position, walk).map_err(ReadError::Paging)?;
+        let mut request = self.request(stream, None, &partition.record, scope, asks).await?;
         if let Some(values) = &stream.values {
             let json = values.iter().map(|text| Val::from(text.clone())).collect();
             let url = self.client.reach(&request.target).map_err(ReadError::Paging)?;
-            return Ok(Answer { json, headers: HeaderMap::new(), url, sent_at: Utc::now(), repaired: None });
+            let (status, headers, sent_at) = (StatusCode::OK, HeaderMap::new(), Utc::now());
+            return Ok(Answer { json, status, headers, url, sent_at, repaired: None, is_empty: false });
         }
         request.lane = self.lane(&stream.name, &partition.key);
-        if let Target::Relative { query, .. } = &mut request.target {
-            query.extend(stream.query(position, walk));
-        }
-        stream.pager.apply(walk.token.as_ref(), &mut request).map_err(ReadError::Paging)?;
+        request.empty = stream.empty.clone();
+        request.read_as = stream.read_as.clone();
         Ok(self.client.send(&request, &stream.rules).await?)
     }
 
@@ -164,6 +183,7 @@ impl Reader {
         lookup: Option<Which>,
         record: &Val,
         scope: Scope,
+        asks: Asks,
     ) -> Result<Request, ReadError> {
         let (task, record) = (Arc::clone(stream), record.clone());
         let build = move |deadline| {
@@ -171,11 +191,21 @@ impl Reader {
                 Some(lookup) => &lookup.request,
                 None => &task.request,
             };
-            match template.build(&record, &scope, Limits::one(deadline)) {
-                Ok(request) => Ok(Ok(request)),
-                Err(RequestError::Filter(error)) => Err(error),
-                Err(error) => Ok(Err(error)),
-            }
+            template.build_asking(&record, &scope, Limits::one(deadline), &asks)
+        };
+        self.built(stream, build).await
+    }
+
+    /// The request of `stream` that `build` makes.
+    pub(super) async fn built(
+        &self,
+        stream: &Stream,
+        build: impl FnOnce(Instant) -> Result<Request, RequestError> + Send + 'static,
+    ) -> Result<Request, ReadError> {
+        let build = move |deadline| match build(deadline) {
+            Ok(request) => Ok(Ok(request)),
+            Err(RequestError::Filter(error)) => Err(error),
+            Err(error) => Ok(Err(error)),
         };
         Ok(self.evaluate(&stream.name, build).await??)
     }
@@ -192,7 +222,8 @@ impl Reader {
         let mut asked = HashSet::new();
         let (mut records, mut missing) = (Vec::new(), 0);
         for name in named {
-            let mut request = self.request(stream, Some(detail), &name, scope.clone()).await?;
+            let asks = Asks::default();
+            let mut request = self.request(stream, Some(detail), &name, scope.clone(), asks).await?;
             request.lane = self.lane(&stream.name, &partition.key);
             let Target::Relative { path, query } = &request.target else { continue };
             if asked.insert((path.clone(), query.clone(), request.body.clone())) {
@@ -213,7 +244,8 @@ impl Reader {
         request: &Request,
         scope: &Scope,
     ) -> Result<Option<Val>, ReadError> {
-        let json = match self.client.send(request, &stream.rules).await {
+        let request = Request { read_as: stream.read_as.clone(), ..request.clone() };
+        let json = match self.client.send(&request, &stream.rules).await {
             Ok(answer) => answer.json,
             Err(ClientError::Refused { status: 404 | 410, .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
@@ -234,8 +266,23 @@ impl Reader {
         record: &Val,
     ) -> Result<Option<Val>, ReadError> {
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let mut request = self.request(stream, Some(Stream::refresh_lookup), record, scope.clone()).await?;
+        let which: Which = Stream::refresh_lookup;
+        let mut request = self.request(stream, Some(which), record, scope.clone(), Asks::default()).await?;
         request.lane = self.lane(&stream.name, &partition.key);
-        self.look_up(stream, Stream::refresh_lookup, &request, &scope).await
+        self.look_up(stream, which, &request, &scope).await
+    }
+}
+
+/// Refuses an answer that is one record, and not the one that is asked for.
+fn only_record(source: Source, reading: &Reading) -> Result<(), ReadError> {
+    let unmappable = reading.records.iter().find_map(|record| match record {
+        MappedRecord::Unmappable { reason, .. } => Some(reason),
+        _ => None,
+    });
+    match unmappable.filter(|_| source == Source::Itself) {
+        Some(reason) => {
+            Err(ReadError::Paging(format!("the answer is not the record that is asked for: {reason}")))
+        }
+        None => Ok(()),
     }
 }

@@ -9,10 +9,13 @@ use sha2::{Digest, Sha256};
 use super::list::{self, Source};
 use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, id_of, text_of, token_of};
 use crate::plan::{NextSource, PageEnd, PageFacts, PagerKind, Strategy, Stream};
-use crate::time::instant;
+use crate::time::{instant, latest};
 
 /// The most records in one answer.
 const MOST_RECORDS: usize = 1_000_000;
+
+/// From when to when.
+type Span = (DateTime<Utc>, DateTime<Utc>);
 
 /// What an answer holds, before its records are mapped.
 #[derive(Debug)]
@@ -21,6 +24,16 @@ pub struct Extract {
     pub facts: PageFacts,
     /// Where the records come from.
     pub source: Source,
+}
+
+impl Extract {
+    /// What an answer of `stream` holds that has no body, and is the end of a list.
+    pub fn nothing(stream: &Stream) -> Self {
+        let fingerprint = hex(&Sha256::digest(b"")[..16]);
+        let more = stream.pager.more.as_ref().map(|_| false);
+        let facts = PageFacts { stop: true, more, fingerprint, bodiless: true, ..PageFacts::default() };
+        Self { records: Vec::new(), facts, source: Source::List }
+    }
 }
 
 /// Finds the records of `answer` and what says how to go on.
@@ -33,9 +46,11 @@ pub fn extract(
     let one = Limits::one(deadline);
     let mut facts = PageFacts::default();
     if let PagerKind::Cursor { next: NextSource::Body(next), .. }
-    | PagerKind::NextUrl { next: NextSource::Body(next) } = &stream.pager.kind
+    | PagerKind::NextUrl { next: NextSource::Body(next), .. } = &stream.pager.kind
     {
-        facts.next = token_of(next, &next.run_one(answer.clone(), scope, one)?)?;
+        let named = next.run_one(answer.clone(), scope, one)?;
+        facts.next_is_number = matches!(named, Val::Num(_));
+        facts.next = token_of(next, &named)?;
     }
     if let PageEnd::When(stop) = &stream.pager.stop {
         facts.stop = match stop.run_one(answer.clone(), scope, one)? {
@@ -49,8 +64,16 @@ pub fn extract(
         facts.more = Some(boolean(more, &more.run_one(answer.clone(), scope, one)?)?);
     }
     let most = Limits { outputs: MOST_RECORDS, deadline };
-    let records = stream.records.run(answer.clone(), scope, most)?;
-    let source = list::prove(stream, &answer, records.len(), scope, most)?;
+    if let Strategy::Delta(delta) = &stream.strategy {
+        facts.mark = token_of(&delta.token, &delta.token.run_one(answer.clone(), scope, one)?)?;
+        if let Some(removed) = &delta.removed {
+            for id in removed.run(answer.clone(), scope, most)? {
+                let id = id_of(removed, &id)?;
+                facts.removed.push(id.ok_or_else(|| removed.error("yields an empty id".to_owned()))?);
+            }
+        }
+    }
+    let (records, source) = rows(stream, &answer, scope, deadline)?;
     let mut digest = Sha256::new();
     for record in &records {
         if Instant::now() > deadline {
@@ -63,6 +86,19 @@ pub fn extract(
     facts.count = records.len();
     facts.fingerprint = hex(&digest.finalize()[..16]);
     Ok(Extract { records, facts, source })
+}
+
+/// The records of `answer`, which is shown to list them, and where they come from.
+pub fn rows(
+    stream: &Stream,
+    answer: &Val,
+    scope: &Scope,
+    deadline: Instant,
+) -> Result<(Vec<Val>, Source), FilterError> {
+    let most = Limits { outputs: MOST_RECORDS, deadline };
+    let records = stream.records.run(answer.clone(), scope, most)?;
+    let source = list::prove(stream, answer, records.len(), scope, most)?;
+    Ok((records, source))
 }
 
 fn look_at(
@@ -84,11 +120,12 @@ fn look_at(
             }
             None
         }
-        Strategy::Snapshot => None,
+        Strategy::Snapshot | Strategy::Delta(_) => None,
     };
     if let Some(cursor) = cursor {
-        match time(cursor, record, scope, limits)? {
-            Some(at) => {
+        match times(cursor, record, scope, limits)? {
+            Some((at, latest)) => {
+                facts.latest = facts.latest.max(Some(latest));
                 facts.ascends = facts.first.is_some_and(|first| first < at);
                 facts.first = facts.first.or(Some(at));
                 facts.times = Some(widened(facts.times, at));
@@ -104,10 +141,7 @@ fn look_at(
     Ok(())
 }
 
-fn widened(
-    range: Option<(DateTime<Utc>, DateTime<Utc>)>,
-    at: DateTime<Utc>,
-) -> (DateTime<Utc>, DateTime<Utc>) {
+fn widened(range: Option<Span>, at: DateTime<Utc>) -> Span {
     range.map_or((at, at), |(earliest, latest)| (earliest.min(at), latest.max(at)))
 }
 
@@ -119,9 +153,14 @@ pub fn time(
     scope: &Scope,
     limits: Limits,
 ) -> Result<Option<DateTime<Utc>>, FilterError> {
+    Ok(times(filter, record, scope, limits)?.map(|(at, _)| at))
+}
+
+/// As [`time`], with the latest that it can be.
+fn times(filter: &Filter, record: &Val, scope: &Scope, limits: Limits) -> Result<Option<Span>, FilterError> {
     match filter.run_one(record.clone(), scope, limits) {
         Err(_) => Ok(None),
-        Ok(found) => Ok(text_of(filter, &found)?.and_then(|text| instant(&text))),
+        Ok(found) => Ok(text_of(filter, &found)?.and_then(|text| instant(&text).zip(latest(&text)))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is done about open records once a walk has ended: those that were not listed any more
 //! are asked for again, or served as cancelled where the API lists all of a time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -53,12 +54,48 @@ impl Listed {
 }
 
 impl<S: PageSink> Run<'_, S> {
-    /// Follows up what is open in `partition` after a walk that listed `listed`.
+    /// Cancels of `reading` and of what is open in `partition` what the provider says that it removed; a
+    /// record that is not open stays as it is. The walk began at `begun_at`.
+    pub(super) async fn remove(
+        &mut self,
+        stream: &Arc<Stream>,
+        partition: &Partition,
+        begun_at: DateTime<Utc>,
+        reading: &mut Reading,
+    ) -> Result<(), S::Error> {
+        let removed: HashSet<String> = std::mem::take(&mut reading.removed).into_iter().collect();
+        let Some(output) = &stream.output else { return Ok(()) };
+        let mut open = match &stream.tracking {
+            Some(_) => self.sink.open_records(&stream.name, output.resource, &partition.key).await?,
+            None => Vec::new(),
+        };
+        // what the same answer lists, too, is as it lists it
+        let listed = reading.open.extract_if(.., |open| removed.contains(&open.key));
+        let listed: Vec<OpenRecord> = listed.collect();
+        open.retain(|open| {
+            removed.contains(&open.key) && !listed.iter().any(|listed| listed.key == open.key)
+        });
+        open.extend(listed);
+        let others = removed.len() - open.len();
+        let scope = Scope::at(begun_at, partition.record.clone());
+        let origin = mapping::origin(stream, &partition.key, &Val::Null, &scope);
+        reading.append(vanished(open, &origin, output.keeps_raw, &Warning::Removed));
+        if others > 0 {
+            *reading.warnings.entry(Warning::NotRemoved).or_default() += others as u64;
+        }
+        Ok(())
+    }
+
+    /// Follows up what is open in `partition` after a walk that listed `listed`: all there is, of a stream that
+    /// tells of removals else, where `all` says so. `then` is the cursor that is kept where nothing is left in
+    /// doubt.
     pub(super) async fn follow_up(
         &mut self,
         stream: &Arc<Stream>,
         partition: &Partition,
         listed: Listed,
+        all: bool,
+        then: Option<serde_json::Value>,
         pages: &mut Pages,
     ) -> Result<Result<(), ReadError>, S::Error> {
         let (Some(tracking), Some(output)) = (&stream.tracking, &stream.output) else {
@@ -68,7 +105,8 @@ impl<S: PageSink> Run<'_, S> {
         let mut open = self.sink.open_records(&stream.name, output.resource, &partition.key).await?;
         open.retain(|open| open.checked_at.is_some_and(|checked_at| checked_at < listed.begun_at));
         let reading = match &tracking.by {
-            TrackedBy::Absence => {
+            TrackedBy::Removal if !all => Reading::default(),
+            TrackedBy::Absence | TrackedBy::Removal => {
                 let scope = Scope::at(listed.begun_at, partition.record.clone());
                 let origin = mapping::origin(stream, &partition.key, &Val::Null, &scope);
                 missing(open, listed, stream.furthest_back(listed.begun_at), &origin, output.keeps_raw)
@@ -92,7 +130,8 @@ impl<S: PageSink> Run<'_, S> {
                 reading
             }
         };
-        self.hand_over(stream, partition, reading, None, pages, true).await?;
+        let then = then.filter(|_| reading.open.is_empty());
+        self.hand_over(stream, partition, reading, then, pages, true).await?;
         Ok(Ok(()))
     }
 
@@ -212,19 +251,19 @@ fn missing(
             *noted.warnings.entry(Warning::OutOfReach).or_default() += 1;
         }
     }
-    noted.append(vanished(twice, origin, keeps_raw));
+    noted.append(vanished(twice, origin, keeps_raw, &Warning::Vanished));
     noted
 }
 
-/// The records that are not listed any more, as cancelled. `origin` is where they
-/// come from, but for what distinguishes them.
-fn vanished(open: Vec<OpenRecord>, origin: &Origin, keeps_raw: bool) -> Reading {
+/// The records that are gone, as cancelled, each with `warning`. `origin` is where they come from, but
+/// for what distinguishes them.
+fn vanished(open: Vec<OpenRecord>, origin: &Origin, keeps_raw: bool, warning: &Warning) -> Reading {
     let mut reading = Reading::default();
     for OpenRecord { key, record, canonical, .. } in open {
         let identity = Some(key.clone().into_bytes());
         let origin = Origin { record, identity, vanished: true, ..origin.clone() };
         reading.closed.push(key);
-        *reading.warnings.entry(Warning::Vanished).or_default() += 1;
+        *reading.warnings.entry(warning.clone()).or_default() += 1;
         reading.records.extend(canonical.into_iter().map(|record| cancelled(record, &origin)));
         if keeps_raw {
             reading.raw.push(origin);

@@ -8,6 +8,7 @@ use super::run::Run;
 use crate::plan::Stream;
 
 /// Where in a stream the pages are.
+#[derive(Debug, Clone, Copy)]
 pub struct Pages {
     /// Whether none was handed over yet.
     pub first: bool,

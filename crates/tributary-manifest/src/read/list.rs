@@ -5,6 +5,7 @@
 use jaq_json::Val;
 
 use crate::jq::{FilterError, Limits, Scope, holds};
+use crate::manifest::Writing;
 use crate::plan::Stream;
 
 /// How many names of members an error shows.
@@ -50,8 +51,13 @@ pub fn prove(
             ))),
         };
     }
-    if matches!(answer, Val::Arr(_)) {
-        return Ok(Source::List);
+    if let Val::Arr(values) = answer {
+        let by_lines = stream.read_as.as_ref().is_some_and(|read_as| read_as.written == Writing::Ndjson);
+        return match by_lines {
+            // a line may say that the others are a part
+            true => values.iter().try_fold(Source::List, |_, line| no_error(stream, line)),
+            false => Ok(Source::List),
+        };
     }
     let bare = with_lists(answer, &Val::Arr(Vec::new().into()));
     let Ok(others @ 1..) = stream.records.run(bare.clone(), scope, limits).map(|records| records.len())

@@ -15,8 +15,10 @@ const MOST_FAILED: u32 = 3;
 pub struct Start {
     /// Whether that is a page that an earlier run stood before.
     resumed: bool,
-    /// Whether that is an event.
+    /// Whether that is an event, or a token of an earlier run.
     by_mark: bool,
+    /// Whether it is a token.
+    by_token: bool,
     /// How many runs in a row failed there.
     failed: u32,
     resets: u32,
@@ -25,11 +27,14 @@ pub struct Start {
 impl Start {
     /// Of a walk from `position` on, which forgets how many runs failed there.
     pub fn at(stream: &Stream, position: &mut Position) -> Self {
+        let by_token = stream.is_delta();
         let events = matches!(stream.strategy, Strategy::Events(_));
-        let by_mark = events && position.mark.is_some();
+        // a walk that goes on at a page was answered by its token before
+        let by_mark = position.mark.is_some() && (events || (by_token && position.walk.is_none()));
         Self {
             resumed: position.walk.is_some(),
             by_mark,
+            by_token,
             failed: std::mem::take(&mut position.failed),
             resets: 0,
         }
@@ -59,8 +64,10 @@ impl Start {
             }
             false => error.to_string(),
         };
-        *self = Self { resumed: false, by_mark: false, failed: 0, resets: self.resets + 1 };
+        let by_token = self.by_token;
+        *self = Self { resumed: false, by_mark: false, by_token, failed: 0, resets: self.resets + 1 };
         Some(match mark {
+            Some(_) if by_token => Warning::TokenLost(why),
             Some(_) => Warning::MarkLost(why, provider.to_owned()),
             None => Warning::BegunAnew(why),
         })

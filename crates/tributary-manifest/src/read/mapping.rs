@@ -31,6 +31,8 @@ pub struct Reading {
     pub parents: Vec<Val>,
     /// The records as they came, to be kept; for a stream that keeps them.
     pub raw: Vec<Origin>,
+    /// The keys of records that the answer says were removed.
+    pub removed: Vec<String>,
     pub warnings: Warnings,
 }
 
@@ -42,6 +44,7 @@ impl Reading {
         self.closed.extend(other.closed);
         self.parents.extend(other.parents);
         self.raw.extend(other.raw);
+        self.removed.extend(other.removed);
         add(&mut self.warnings, other.warnings);
     }
 }

@@ -2,12 +2,14 @@
 
 mod ahead;
 mod ask;
+mod course;
 mod example;
 mod extract;
 mod follow_up;
 mod hand_over;
 mod list;
 mod lost;
+mod made_report;
 mod mapping;
 mod page;
 mod partition;
@@ -17,6 +19,7 @@ mod report;
 mod run;
 mod seen;
 mod selection;
+mod sharing;
 mod walk;
 
 pub use example::mapped;

@@ -49,8 +49,12 @@ impl Reader {
         let read = |json: &[u8]| jq::parse(json).map_err(|error| RemapError::Broken(error.to_string()));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let identity = origin.identity.as_deref().map_or(Val::Null, |identity| Val::from(text(identity)));
-        let scope =
-            Scope { now: Val::from(origin.asked_at.clone()), parent: read(&origin.parent)?, identity };
+        let scope = Scope {
+            now: Val::from(origin.asked_at.clone()),
+            parent: read(&origin.parent)?,
+            identity,
+            ..Scope::default()
+        };
         Ok(Kept { stream: Arc::clone(stream), record: read(&origin.record)?, scope, origin })
     }
 }

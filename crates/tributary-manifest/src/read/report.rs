@@ -45,6 +45,17 @@ pub enum Warning {
          listed: what others named meanwhile may be missing; `tributary sync {1} --full` reads all other streams again"
     )]
     MarkLost(String, String),
+    #[error(
+        "the token from which to go on is not known any more ({0}), so everything is read anew, and once more in the next \
+         run: what was removed meanwhile shows by not being listed twice"
+    )]
+    TokenLost(String),
+    #[error("a report is not ready yet; the next run goes on with it")]
+    ReportNotReady,
+    #[error("the provider removed a pending record; it is served as CANCELLED")]
+    Removed,
+    #[error("the provider removed a record that was not pending; it stays as it was")]
+    NotRemoved,
     #[error("one id names several payments: {0}")]
     SharedId(String),
     #[error("an answer was no JSON and was repaired: {0}")]
@@ -132,9 +143,25 @@ pub enum ReadError {
     Parent(String),
     #[error(transparent)]
     Cage(#[from] CageError),
+    /// Of one window, which is as short as it can be where this is told.
+    #[error("{0}")]
+    TooMuch(String),
 }
 
 impl ReadError {
+    /// Whether it is that there is too much in what was asked for.
+    pub(super) fn is_too_much(&self) -> bool {
+        matches!(
+            self,
+            Self::TooMuch(_)
+                | Self::Client(
+                    ClientError::TooMuch { .. }
+                        | ClientError::TooLarge { .. }
+                        | ClientError::TooCostly { .. }
+                )
+        )
+    }
+
     /// Whether it says nothing of what was asked for: any other request would fail like it.
     pub(super) fn is_of_all(&self) -> bool {
         match self {
@@ -148,7 +175,9 @@ impl ReadError {
                     | ClientError::Refused { status: 401 | 403 | 429, .. }
             ),
             Self::Cage(_) | Self::Parent(_) => true,
-            Self::Filter(_) | Self::Request(_) | Self::Cursor(_) | Self::Paging(_) => false,
+            Self::Filter(_) | Self::Request(_) | Self::Cursor(_) | Self::Paging(_) | Self::TooMuch(_) => {
+                false
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use super::partition::{self, Partition};
 use super::reader::Reader;
 use super::report::{Failure, ReadError, RunError, RunReport, Warning};
 use super::selection::Selection;
+use super::sharing::Sharer;
 use super::walk::Parents;
 use crate::jq::Scope;
 use crate::plan::Stream;
@@ -107,7 +108,9 @@ impl<'a, S: PageSink> Run<'a, S> {
             if !self.selection.is_none_or(|selection| selection.is_whole(name)) {
                 self.partial.insert(index);
             }
-            if self.selection.is_none_or(|selection| selection.includes(name)) {
+            // one that shares the answers of another is read with it
+            let shares = self.reader.streams[index].shares.is_some();
+            if !shares && self.selection.is_none_or(|selection| selection.includes(name)) {
                 self.stream(index).await.map_err(RunError::Sink)?;
             }
         }
@@ -129,28 +132,65 @@ impl<'a, S: PageSink> Run<'a, S> {
         }
         let mut parents = Parents::default();
         let mut pages = Pages { first: true, last_partition: false, complete, history: false };
+        let sharing = self.reader.sharing(index).into_iter();
+        let sharing =
+            sharing.map(|(index, stream)| Sharer { index, stream, pages, parents: Parents::default() });
+        let mut sharers: Vec<Sharer> = sharing.collect();
         if partitions.is_empty() && complete {
-            pages.last_partition = true;
-            self.hand_over(&stream, &Partition::whole(), Reading::default(), None, &mut pages, true).await?;
+            self.nothing_in(&stream, &Partition::whole(), &mut pages, &mut sharers, true).await?;
         }
         for (place, partition) in partitions.iter().enumerate() {
-            pages.last_partition = place + 1 == partitions.len();
-            match self.partition(index, &stream, partition, &mut pages, &mut parents).await? {
+            let last = place + 1 == partitions.len();
+            pages.last_partition = last;
+            sharers.iter_mut().for_each(|sharer| sharer.pages.last_partition = last);
+            let read = self.partition(index, &stream, partition, &mut pages, &mut parents, &mut sharers);
+            match read.await? {
                 Ok(()) => {}
                 Err(ReadError::Client(ClientError::SkipPartition { reason, .. })) => {
                     self.warn(&stream, partition, [(Warning::Skipped(reason), 1)].into()).await?;
-                    self.hand_over(&stream, partition, Reading::default(), None, &mut pages, true).await?;
+                    self.nothing_in(&stream, partition, &mut pages, &mut sharers, last).await?;
                 }
                 Err(error) => {
                     pages.complete = false;
                     self.fail(index, &stream, &partition.key, error);
                 }
             }
+            if !pages.complete {
+                // what is missing of an answer is missing of all that share it
+                for sharer in &mut sharers {
+                    sharer.pages.complete = false;
+                    self.partial.insert(sharer.index);
+                }
+            }
         }
         if stream.is_parent {
             self.read.insert(index, ReadStream { records: parents.records, complete: pages.complete });
         }
+        for Sharer { index, stream, pages, parents } in sharers {
+            if stream.is_parent {
+                self.read.insert(index, ReadStream { records: parents.records, complete: pages.complete });
+            }
+        }
         Ok(())
+    }
+
+    /// Reports that there is nothing (more) in `partition` of the stream and of those that share its answers;
+    /// `last` says that it is their last one.
+    async fn nothing_in(
+        &mut self,
+        stream: &Stream,
+        partition: &Partition,
+        pages: &mut Pages,
+        sharers: &mut [Sharer],
+        last: bool,
+    ) -> Result<(), S::Error> {
+        for sharer in sharers {
+            sharer.pages.last_partition = last;
+            let sharing = Arc::clone(&sharer.stream);
+            self.hand_over(&sharing, partition, Reading::default(), None, &mut sharer.pages, true).await?;
+        }
+        pages.last_partition = last;
+        self.hand_over(stream, partition, Reading::default(), None, pages, true).await
     }
 
     /// Moves the positions of streams that waited for those that depend on them.
@@ -171,8 +211,11 @@ impl<'a, S: PageSink> Run<'a, S> {
     /// Whether the stream and all that depend on it could be read.
     fn is_whole(&self, index: usize) -> bool {
         let streams = &self.reader.streams;
-        let children = (0..streams.len())
-            .filter(|child| streams[*child].parent.as_ref().is_some_and(|parent| parent.index == index));
+        let depends = |child: &usize| {
+            let parent = streams[*child].parent.as_ref().map(|parent| parent.index);
+            parent == Some(index) || streams[*child].shares == Some(index)
+        };
+        let children = (0..streams.len()).filter(depends);
         !self.partial.contains(&index) && children.into_iter().all(|child| self.is_whole(child))
     }
 
@@ -224,7 +267,7 @@ impl<'a, S: PageSink> Run<'a, S> {
         Ok(())
     }
 
-    fn fail(&mut self, index: usize, stream: &Stream, partition: &str, error: ReadError) {
+    pub(super) fn fail(&mut self, index: usize, stream: &Stream, partition: &str, error: ReadError) {
         let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error };
         tracing::debug!(provider = self.reader.provider.as_str(), %failure, "not read");
         self.partial.insert(index);
@@ -235,6 +278,10 @@ impl<'a, S: PageSink> Run<'a, S> {
 #[cfg(test)]
 mod ahead_tests;
 #[cfg(test)]
+mod asks_tests;
+#[cfg(test)]
+mod delta_tests;
+#[cfg(test)]
 mod ends_tests;
 #[cfg(test)]
 mod fuzz_tests;
@@ -242,6 +289,10 @@ mod fuzz_tests;
 mod lists_tests;
 #[cfg(test)]
 mod lost_tests;
+#[cfg(test)]
+mod report_tests;
+#[cfg(test)]
+mod sharing_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -9,8 +9,8 @@ use super::partition::Partition;
 use super::reader::Reader;
 use crate::plan::Stream;
 
-/// A stream that is no other's `for_each`, with those that need its records: what a run has to
-/// read together, and what may run beside other groups.
+/// A stream that is read for no other's records and shares no other's answers, with those that do: what a
+/// run has to read together, and what may run beside other groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamGroup {
     /// The name of the stream at its root.
@@ -72,8 +72,9 @@ impl Reader {
         let mut groups: Vec<StreamGroup> = Vec::new();
         let mut group_of: Vec<usize> = Vec::with_capacity(self.streams.len());
         for stream in &self.streams {
-            let place = match &stream.parent {
-                Some(parent) => group_of[parent.index],
+            let with = stream.shares.or(stream.parent.as_ref().map(|parent| parent.index));
+            let place = match with {
+                Some(index) => group_of[index],
                 None => {
                     let (streams, resources) = (Vec::new(), BTreeSet::new());
                     groups.push(StreamGroup { name: stream.name.clone(), streams, resources });
@@ -99,10 +100,15 @@ impl Reader {
     /// records they are read. Names of no stream are left out.
     pub fn select(&self, wanted: impl IntoIterator<Item = (String, Wanted)>) -> Selection {
         let mut selected: BTreeMap<String, Wanted> = BTreeMap::new();
+        let wanted = wanted.into_iter().flat_map(|(name, much)| {
+            self.of_one_answer(&name).into_iter().map(move |name| (name, much.clone()))
+        });
         for (name, much) in wanted {
             let Some(stream) = self.stream(&name) else { continue };
             for above in self.above(stream) {
-                selected.insert(above.name.clone(), Wanted::Whole);
+                for name in self.of_one_answer(&above.name) {
+                    selected.insert(name, Wanted::Whole);
+                }
             }
             match selected.get_mut(&name) {
                 Some(there) => there.widen(much),
@@ -112,6 +118,25 @@ impl Reader {
             }
         }
         Selection(selected)
+    }
+
+    /// The names of the streams that are read by the same requests as `name`, itself among them.
+    pub fn of_one_answer(&self, name: &str) -> Vec<String> {
+        let place = self.streams.iter().position(|stream| stream.name == name);
+        let Some(place) = place else { return Vec::new() };
+        let giver = self.streams[place].shares.unwrap_or(place);
+        let same = self.streams.iter().enumerate();
+        same.filter(|(index, stream)| *index == giver || stream.shares == Some(giver))
+            .map(|(_, stream)| stream.name.clone())
+            .collect()
+    }
+
+    /// The streams that share the answers of the one at `index`, with their places.
+    pub(super) fn sharing(&self, index: usize) -> Vec<(usize, Arc<Stream>)> {
+        let all = self.streams.iter().enumerate();
+        all.filter(|(_, stream)| stream.shares == Some(index))
+            .map(|(place, stream)| (place, Arc::clone(stream)))
+            .collect()
     }
 
     fn above<'a>(&'a self, stream: &'a Stream) -> impl Iterator<Item = &'a Stream> {

@@ -41,6 +41,9 @@ pub enum ClientError {
     /// A rule says that the pages have to be read from the first one again.
     #[error("{request}: the pages have to begin anew: {reason}")]
     ResetPaging { request: String, reason: String },
+    /// The API says that this is too much for one window.
+    #[error("{request}: the window holds too much for one answer: {reason}")]
+    TooMuch { request: String, reason: String },
     /// There is no access token to send a request with.
     #[error("there is no access token: {0}")]
     NoToken(#[source] Box<ClientError>),

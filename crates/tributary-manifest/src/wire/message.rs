@@ -32,8 +32,9 @@ pub struct Incoming {
 /// A JSON answer.
 #[derive(Debug)]
 pub struct Answer {
-    /// Null where there is nothing (204).
+    /// Null where there is nothing.
     pub json: Val,
+    pub status: StatusCode,
     pub headers: HeaderMap,
     /// What was asked, without what proves who asks: what a relative link is relative to.
     pub url: Url,
@@ -41,4 +42,6 @@ pub struct Answer {
     pub sent_at: DateTime<Utc>,
     /// What was mended in it so that it can be read.
     pub repaired: Option<String>,
+    /// Whether it has no body, which the request takes for an empty list.
+    pub is_empty: bool,
 }

@@ -17,6 +17,7 @@ mod request;
 pub mod retry;
 mod shared;
 mod tap;
+mod told;
 mod transport;
 
 pub use attempts::{Again, Attempts, Failed};
@@ -34,4 +35,5 @@ pub use redact::Redactor;
 pub use request::{Method, Reach, Request, Target};
 pub use shared::{AccessToken, Exchange, Granted, Shared, TokenError, TokenKey};
 pub use tap::{Answered, Exchanged, Tap};
+pub use told::Told;
 pub use transport::{Gate, Transport};

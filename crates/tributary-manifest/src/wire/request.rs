@@ -1,9 +1,12 @@
 //! What is asked for, and where requests may go at all.
 
+use std::sync::Arc;
+
 use reqwest::Url;
 use reqwest::header::HeaderMap;
 
 use super::lane::Lane;
+use crate::writing::ReadAs;
 
 /// How a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +50,16 @@ pub struct Request {
     pub target: Target,
     /// Besides those of every request; one of the same name replaces the other.
     pub headers: HeaderMap,
-    /// JSON.
+    /// JSON, unless the headers say otherwise.
     pub body: Option<Vec<u8>>,
     /// What it is closed with, where the provider wants a pause.
     pub lane: Lane,
+    /// Statuses with which an answer without a body is an empty list.
+    pub empty: Arc<[u16]>,
+    /// Whether it is sent once, since each time has the API make something.
+    pub once: bool,
+    /// How the answer is read, where it is no JSON.
+    pub read_as: Option<Arc<ReadAs>>,
 }
 
 impl Request {
@@ -63,7 +72,17 @@ impl Request {
     /// A GET of `target`.
     #[cfg(test)]
     pub fn to(target: Target) -> Self {
-        Self { method: Method::Get, target, headers: HeaderMap::new(), body: None, lane: Lane::default() }
+        let (headers, lane) = (HeaderMap::new(), Lane::default());
+        Self {
+            method: Method::Get,
+            target,
+            headers,
+            body: None,
+            lane,
+            empty: Arc::default(),
+            once: false,
+            read_as: None,
+        }
     }
 
     /// Method, path and the names of the query's parameters: what an error may show.

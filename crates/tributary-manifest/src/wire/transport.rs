@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::BoxFuture;
+use reqwest::header::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::budget::{Closed, SharedError};
@@ -20,6 +21,7 @@ use super::pace::Pace;
 use super::redact::Redactor;
 use super::shared::Shared;
 use super::tap::{Answered, Exchanged, Tap};
+use super::told::Told;
 use super::{meter, retry};
 
 /// How much of a refusal is repeated in an error, in characters.
@@ -52,18 +54,20 @@ pub struct Transport {
     answerer: Answerer,
     tap: Option<Arc<dyn Tap>>,
     pace: Pace,
+    told: Told,
     pub clock: Arc<dyn Clock>,
     pub redactor: Redactor,
     sent: AtomicU64,
 }
 
 impl Transport {
-    /// Sends over `network` at `pace`, and shows nothing of what `redactor` hides.
-    pub fn new(network: Network, pace: Pace, redactor: Redactor) -> Self {
+    /// Sends over `network` at `pace`, reads what answers tell of limits by `told`, and shows nothing of what `redactor` hides.
+    pub fn new(network: Network, pace: Pace, told: Told, redactor: Redactor) -> Self {
         Self {
             answerer: Answerer::Provider(network),
             tap: None,
             pace,
+            told,
             clock: Arc::new(SystemClock),
             redactor,
             sent: AtomicU64::new(0),
@@ -179,7 +183,7 @@ impl Transport {
                 false => PaymentError::Broken(explain(error)),
             }
         })?;
-        if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
+        if let Some(wait) = self.used_up(&incoming.headers) {
             // the answer counts for more than the pause
             let _ = self.close_for(&lane, wait).await;
         }
@@ -213,6 +217,16 @@ impl Transport {
         if line.is_empty() { "no further explanation".to_owned() } else { line }
     }
 
+    /// How long an answer with `headers` that is no success asks to wait.
+    pub fn asked_pause(&self, headers: &HeaderMap) -> Option<Duration> {
+        retry::asked_pause(&self.told.of(headers), self.clock.now())
+    }
+
+    /// How long nothing may be sent since the answer with `headers` was the last that is given for now.
+    fn used_up(&self, headers: &HeaderMap) -> Option<Duration> {
+        retry::used_up(&self.told.of(headers), self.clock.now())
+    }
+
     /// Counts a request that is sent now.
     fn count(&self) -> chrono::DateTime<chrono::Utc> {
         self.sent.fetch_add(1, Ordering::Relaxed);
@@ -242,7 +256,7 @@ impl Transport {
         if let (Some(tap), Some(outgoing)) = (&self.tap, seen) {
             self.show(&**tap, &outgoing, &incoming, begun.elapsed(), purpose);
         }
-        if let Some(wait) = retry::used_up(&incoming.headers, self.clock.now()) {
+        if let Some(wait) = self.used_up(&incoming.headers) {
             self.close_for(&lane, wait).await.map_err(|error| SendError::Unsent(error.into()))?;
         }
         Ok(incoming)

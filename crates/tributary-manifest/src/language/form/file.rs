@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::right::{OneOrMore, Ordered, Right};
 use crate::manifest::{
     Action, Answers, Auth, CodeAlgorithm, CodeEncoding, LimitScope, Statuses, TimestampManifest, Tls, Wait,
+    WaitUnit, Zone,
 };
 use crate::period::Period;
 use crate::secret::Secret;
@@ -58,6 +59,10 @@ pub struct Api {
     /// others than those.
     #[serde(default)]
     pub currencies: BTreeMap<String, u8>,
+    /// By whose clock the API's times are that do not say it, such as `Europe/Berlin`; not known if not given, and
+    /// taken as UTC. Dates alone stay what they are.
+    #[serde(default)]
+    pub zone: Option<Zone>,
     /// How this API writes money: what the `money` of streams and payments leads to.
     #[serde(default)]
     pub money: Option<MoneyForm>,
@@ -89,6 +94,12 @@ pub struct Limits {
     /// Which requests have to wait where an answer says that there were enough of them; `partition` if
     /// not given.
     pub scope: LimitScope,
+    /// What numbers count in by which headers of answers say how long to wait (`Retry-After` and the like):
+    /// `seconds` (if not given) or `milliseconds`.
+    pub waits: WaitUnit,
+    /// Headers of answers that are not looked at, though they say how many requests are left or how long to
+    /// wait: what they say is wrong, or of something else.
+    pub ignore: Vec<String>,
 }
 
 /// So many in a length of time: `5/s`, `60/m`, `1000/d`, `4/6h`.
@@ -160,7 +171,8 @@ pub struct Rule {
     /// Headers that have exactly this value, by name.
     #[serde(default)]
     pub header: BTreeMap<String, String>,
-    /// jq on the body, which has to yield something else than false and null.
+    /// jq on the body, which has to yield something else than false and null. `$status` is a number, `$headers`
+    /// has the texts of the headers by their names in lower case.
     #[serde(default, rename = "where")]
     pub holds: Option<String>,
     /// What such an answer leads to.

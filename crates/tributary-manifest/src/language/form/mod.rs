@@ -3,5 +3,6 @@
 pub mod file;
 pub mod page;
 pub mod pay;
+pub mod report;
 pub mod right;
 pub mod stream;

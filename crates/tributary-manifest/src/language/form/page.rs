@@ -4,21 +4,23 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::right::Ordered;
-use crate::manifest::{Bound, SortOrder, TimeFormat};
+use crate::manifest::{Bound, Param, SortOrder, TimeFormat};
 use crate::period::Period;
 
 /// How an answer is divided: one of `number`, `offset`, `cursor`, `url`, `before` and `after`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Page {
-    /// Pages by number: the parameter that takes it.
-    pub number: Option<String>,
+    /// Pages by number: the parameter that takes it, `{ header: NAME }`, `{ body: NAME }` (a member of what is
+    /// posted; the path of one that is within others, such as `variables.page`), or `$page` where that stands
+    /// in the request.
+    pub number: Option<Param>,
     /// The number of the first page: 0 or 1.
     pub first: Option<u64>,
-    /// Pages by how many records lie before them: the parameter that takes it.
-    pub offset: Option<String>,
-    /// Pages by what the one before names as `next`: the parameter that takes it, `{ header: NAME }`, or
-    /// `{ body: NAME }`, a member of what is posted.
+    /// Pages by how many records lie before them: what takes that, as of `number`.
+    pub offset: Option<Param>,
+    /// Pages by what the one before names as `next`: what takes that, as of `number`. `$page` is null for the
+    /// first page.
     pub cursor: Option<Param>,
     /// With `cursor`, where the answer names the next page: jq on it, or `{ header: NAME }`.
     pub next: Option<Next>,
@@ -27,14 +29,18 @@ pub struct Page {
     /// Pages by URL, where the answer names that of the next one: jq on it, `{ header: NAME }`, or the word
     /// `link` for the header `Link` with `rel="next"`.
     pub url: Option<Next>,
+    /// Whether the URL of a next page that is written with http is asked for with https, where `api` is: of an
+    /// API behind a proxy of which it knows nothing. Only hosts that may be asked are, all the same.
+    pub https: bool,
     /// Pages by the time of the last record of the one before, newest first: the parameter that takes it.
     pub before: Option<Edge>,
     /// Pages by the time of the last record of the one before, oldest first: the parameter that takes it.
     pub after: Option<Edge>,
     /// With `before` or `after`: jq on a row, its time.
     pub time: Option<String>,
-    /// How many records a page holds: `{ limit: 100 }` asks for it by the parameter `limit`; a number alone
-    /// is the API's own size.
+    /// How many records a page holds: `{ limit: 100 }` asks for it by the parameter `limit`, `{ body: { first: 100 } }`
+    /// and `{ header: { NAME: 100 } }` elsewhere; a number alone is the API's own size, or stands in the
+    /// request already.
     pub size: Option<Size>,
     /// What shows that a page was the last one: `short` (fewer records than `size`, and `more`, or another
     /// page that is empty, says so, too), `empty`, or jq on the answer that is true there. A cursor or URL
@@ -45,26 +51,6 @@ pub struct Page {
     /// Whether a first page that is full and names no next page can be everything, in a stream of which no
     /// answer ever named one.
     pub may_end_full: bool,
-}
-
-/// Where a value goes.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub enum Param {
-    Query(String),
-    Elsewhere(Elsewhere),
-}
-
-/// A place other than the query.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Elsewhere {
-    /// The name of a header.
-    Header(String),
-    /// The name of a member of what is posted; of one that is within others, the path, such as
-    /// `variables.after`.
-    Body(String),
 }
 
 /// Where the answer names the next page.
@@ -90,24 +76,45 @@ pub struct NextHeader {
 #[schemars(inline)]
 pub enum Size {
     Own(usize),
+    Elsewhere(SizeElsewhere),
     Asked(Ordered<usize>),
 }
 
-/// A parameter that takes a time. Alone, its `bound` is taken for exclusive: it is asked for more then.
+/// How many records a page holds, asked for elsewhere than in the query.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SizeElsewhere {
+    /// A header, and how many it asks for.
+    pub header: Ordered<usize>,
+    /// A member of what is posted, or the path of one that is within others, and how many it asks for.
+    pub body: Ordered<usize>,
+}
+
+/// What takes a time. Alone, its `bound` is taken for exclusive: it is asked for more then.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(inline)]
 pub enum Edge {
-    Param(String),
+    Param(Param),
     Form(EdgeForm),
 }
 
-/// A parameter that takes a time, and what it means there.
+impl Edge {
+    /// What takes the time.
+    pub fn param(&self) -> &Param {
+        match self {
+            Self::Param(param) | Self::Form(EdgeForm { param, .. }) => param,
+        }
+    }
+}
+
+/// What takes a time, and what it means there.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EdgeForm {
-    /// The query parameter that takes the time.
-    pub param: String,
+    /// What takes the time: a parameter of the query, `{ header: NAME }`, `{ body: NAME }`, or the variable
+    /// `$since`, `$until` or `$page` where that stands in the request.
+    pub param: Param,
     /// Whether the API answers with records of exactly that time, too; `exclusive` if not given, by which
     /// more is asked for rather than less.
     #[serde(default)]
@@ -137,8 +144,44 @@ pub struct Window {
     /// In which order the API lists within a window; `any` if not given.
     pub order: Option<SortOrder>,
     /// The longest window that the API answers, which is never exceeded; needs `until`. Without it, one window
-    /// reaches to now.
-    pub step: Option<Period>,
+    /// reaches to now. `{ longest, halve }` where windows have to be shorter at times.
+    pub step: Option<Step>,
+}
+
+/// The longest window that the API answers.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum Step {
+    Longest(Period),
+    Form(StepForm),
+}
+
+/// The longest window that the API answers, and what is done about one that is too much for it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StepForm {
+    /// The longest window.
+    pub longest: Period,
+    /// How an answer is known that is too large for its window, which is halved then.
+    #[serde(default)]
+    pub halve: Option<Halve>,
+}
+
+/// How an answer is known that is too large for its window: by `where`, by `at`, or by either. The window is
+/// halved until it is not, and others after it are longer again, step by step.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Halve {
+    /// jq on an answer, whatever its status (`$status`): whether the API says that it is too much.
+    #[serde(rename = "where")]
+    pub holds: Option<String>,
+    /// How many rows the API gives for a window at most, over all of its pages, and leaves out the rest without
+    /// a word: so many show that there may be more.
+    pub at: Option<u64>,
+    /// The shortest window that is tried, after which the run fails; as short as the limits can be written if
+    /// not given.
+    pub shortest: Option<Period>,
 }
 
 /// A list without a filter, newest first.
@@ -153,13 +196,28 @@ pub struct NewestFirst {
     pub back: Option<Period>,
 }
 
+/// A list of what changed since an answer, known by a token that the answer gave.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Delta {
+    /// jq on an answer: the token for the next run; null on pages that do not give it.
+    pub token: Option<String>,
+    /// What takes the token: a parameter of the query, `{ header: NAME }`, `{ body: NAME }`, or `$since` where
+    /// that stands in the request. It may be that of `page.cursor`. The first run asks without it.
+    pub param: Option<Param>,
+    /// jq on an answer: the list of the ids of records that were removed. One that is `pending` becomes
+    /// CANCELLED, any other stays, with a warning.
+    pub removed: Option<String>,
+}
+
 /// A list of events, oldest first.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Events {
     /// jq on an event: its id.
     pub mark: Option<String>,
-    /// The query parameter that takes the id of the last event seen. Whether the answer begins with that event
-    /// or behind it makes no difference.
-    pub after: Option<String>,
+    /// What takes the id of the last event seen: a parameter of the query, `{ header: NAME }`, `{ body: NAME }`,
+    /// or `$since` where that stands in the request. Whether the answer begins with that event or behind it
+    /// makes no difference.
+    pub after: Option<Param>,
 }

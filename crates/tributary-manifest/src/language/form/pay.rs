@@ -36,6 +36,9 @@ pub struct Payment {
     pub headers: Ordered<Right>,
     /// What is sent, as JSON: a value with members, of which those that are null are left out, or jq on the order.
     pub body: Option<Nested>,
+    /// Instead of `body`: what is sent as a form (`application/x-www-form-urlencoded`). A member that is within
+    /// another is named `a[b]`, one of a list `a[0]`; what is null is left out.
+    pub form: Option<Nested>,
     /// The key that the provider knows the payment by.
     pub key: Option<Key>,
     /// How long the answer may take, at most 60s; 20s if not given. After that the outcome is unknown.
@@ -72,6 +75,8 @@ pub struct Step {
     pub headers: Ordered<Right>,
     /// What is sent, as JSON. `$key` is the payment's key, `$step_key` one that is this step's alone.
     pub body: Option<Nested>,
+    /// As `body`, as a form.
+    pub form: Option<Nested>,
     /// What the answer of a success gives: an id, as a text or an integer.
     pub gives: Option<Right>,
     /// Whether it may be asked for again without a key, as what it makes counts for nothing (a quote).

@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::file::{MoneyForm, Rule, StatusWords, TypeWords};
-use super::page::{Events, NewestFirst, Page, Window};
+use super::page::{Delta, Events, NewestFirst, Page, Window};
+use super::report::ReportForm;
 use super::right::{Nested, OneOrMore, Ordered, Right};
-use crate::manifest::{AfterWebhook, CronTimes};
+use crate::manifest::{AfterWebhook, AnswerForm, CronTimes};
 use crate::period::Period;
 
 /// One kind of record of the API, read from one endpoint.
@@ -18,16 +19,22 @@ pub struct Stream {
     pub get: Option<String>,
     /// As `get`, for an API that is asked with POST; nothing may change by it.
     pub post: Option<String>,
+    /// Instead of a request: rows that the API makes a report of, which is asked for, waited for and fetched.
+    pub report: Option<ReportForm>,
     /// Further parameters of the query, value by name.
     pub query: Ordered<Right>,
     /// Further headers of the request, value by name.
     pub headers: Ordered<Right>,
     /// What is posted, as JSON: a value with members, or jq on the record of `each`.
     pub body: Option<Nested>,
+    /// Instead of `body`: what is posted as a form (`application/x-www-form-urlencoded`). A member that is within
+    /// another is named `a[b]`, one of a list `a[0]`; what is null is left out.
+    pub form: Option<Nested>,
     /// Records without a request: a list, or a text with commas in which `${NAME}` is a variable of the
     /// environment.
     pub values: Option<OneOrMore<String>>,
-    /// A stream above whose request, pages and rows are taken over.
+    /// A stream whose answers are this one's, too: they are asked for once, by its request, pages and schedule.
+    /// `rows` or `row` may look elsewhere in them.
     pub shares: Option<String>,
     /// A stream above: this one is read once for each of its records. Once for all if not given.
     pub each: Option<String>,
@@ -40,6 +47,11 @@ pub struct Stream {
     /// jq on the answer: whether it is one that lists rows, perhaps none, or holds the `row`. Any other is an
     /// error. Without it, an answer has to hold the list in which `rows` looks.
     pub list_when: Option<String>,
+    /// What answers are written in, where that is not JSON in UTF-8.
+    pub answer: Option<AnswerForm>,
+    /// Statuses with which an answer without a body is an empty list, such as `[200, 204]`: of 2xx, and 304. With
+    /// none if not given: such an answer is an error.
+    pub empty: Vec<u16>,
     /// jq on the answer, instead of `rows`: its only row.
     pub row: Option<String>,
     /// How the answer is divided into pages; without it, one answer is everything.
@@ -58,6 +70,8 @@ pub struct Stream {
     /// For an API that lists events, oldest first, and goes on behind one. Each names a record, which is then
     /// read by `detail`.
     pub events: Option<Events>,
+    /// For an API that answers with what changed since an earlier answer, known by a token.
+    pub delta: Option<Delta>,
     /// Each row only names a record, which is read and takes its place.
     pub detail: Option<Detail>,
     /// What makes a record one and the same for ever, where the API gives it no id: `$identity`.

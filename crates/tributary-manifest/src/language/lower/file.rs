@@ -10,7 +10,7 @@ use crate::manifest::{
 /// What answers mean.
 pub fn rule(section: &mut Section<'_>, field: &str, rule: &Rule) -> ErrorRule {
     if let Some(holds) = &rule.holds {
-        section.jq(&format!("{field}.where"), holds, &super::record::seen());
+        section.jq(&format!("{field}.where"), holds, &super::record::seen_of_answer());
     }
     ErrorRule {
         when: When { status: rule.on.all().to_vec(), header: rule.header.clone(), body: rule.holds.clone() },
@@ -42,6 +42,8 @@ pub fn limits(section: &mut Section<'_>, api: &Api) -> RateLimit {
         concurrency: api.limits.at_once,
         budgets: budgets.collect(),
         scope: api.limits.scope,
+        waits: api.limits.waits,
+        ignore: api.limits.ignore.clone(),
     }
 }
 

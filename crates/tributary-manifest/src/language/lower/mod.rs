@@ -1,11 +1,13 @@
 //! From the forms of the language to what the engine takes ([`crate::Manifest`]).
 
+pub mod asked;
 pub mod file;
 pub mod helpers;
 pub mod money;
 pub mod page;
 pub mod pay;
 pub mod record;
+pub mod report;
 pub mod request;
 pub mod stream;
 pub mod value;
@@ -52,17 +54,6 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Does `work` with what stands at `field`: its fields are told with that before them.
-    pub fn below<T>(&mut self, field: &str, work: impl FnOnce(&mut Section<'_>) -> T) -> T {
-        let node = field.split('.').try_fold(self.node, |node, name| node.get(name));
-        let path = self.full(field);
-        let mut below = Section::new(node.unwrap_or(self.node), &path, self.mistakes);
-        let done = work(&mut below);
-        let written = below.written;
-        self.written.extend(written);
-        done
-    }
-
     /// `given`, or a mistake that says what the field is for.
     pub fn need<T>(&mut self, field: &str, given: Option<T>, what: &str) -> Option<T> {
         if given.is_none() {
@@ -78,6 +69,13 @@ impl<'a> Section<'a> {
     pub fn jq(&mut self, field: &str, code: &str, variables: &[String]) {
         if code.contains("${") {
             self.wrong(field, "${NAME} is not filled in within jq");
+        }
+        for name in record::OF_A_REQUEST.iter().chain(&record::OF_AN_ANSWER) {
+            let bound = code.contains(&format!("as ${name}")) || field == "functions";
+            let used = value::variables(code).any(|used| used == *name);
+            if used && !bound && !variables.iter().any(|seen| seen == name) {
+                self.wrong(field, unseen(name));
+            }
         }
         self.written.push(Written {
             field: self.full(field),
@@ -115,6 +113,23 @@ impl<'a> Section<'a> {
             }
             _ => {}
         }
+    }
+}
+
+/// Why a variable is not seen somewhere.
+fn unseen(name: &str) -> String {
+    match name {
+        "report" => "$report is seen by `ready` and `fetch` of `report`".to_owned(),
+        "page" => {
+            "$page is seen by jq of a request whose `page` says that it stands there, as in `number: $page`"
+                .to_owned()
+        }
+        "since" | "until" => format!(
+            "${name} is seen by jq of a request whose stream says that it stands there, as in `changes: {{ {name}: ${name} }}`"
+        ),
+        _ => format!(
+            "${name} is seen by jq on an answer: `rows`, `next`, `more`, `ends`, `list_when` and `where` of `errors`"
+        ),
     }
 }
 

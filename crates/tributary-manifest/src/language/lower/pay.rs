@@ -179,15 +179,17 @@ impl Draft<'_, '_, '_> {
         let (lets, before) = (self.lets.clone(), self.steps.clone());
         let asked = Asked {
             method,
-            field,
+            field: &format!("{place}.{field}"),
             path,
             query: &step.query,
             headers: &step.headers,
             body: step.body.as_ref(),
+            form: step.form.as_ref(),
+            within: &format!("{place}."),
             prelude: &|code| prelude(".", &lets, &before, code),
             sees: &names,
         };
-        let request = self.section.below(place, |section| request(section, &asked));
+        let request = request(self.section, &asked);
         let gives = gives?;
         self.section.right(&format!("{place}.gives"), gives, &names);
         let code = match value::json(gives) {
@@ -225,6 +227,8 @@ impl Draft<'_, '_, '_> {
             query: &self.form.query,
             headers: &headers,
             body: self.form.body.as_ref(),
+            form: self.form.form.as_ref(),
+            within: "",
             prelude: &|code| prelude(".", &lets, &steps, code),
             sees: &self.names(),
         };
@@ -303,7 +307,7 @@ impl Draft<'_, '_, '_> {
         let mut whens = Vec::new();
         for rule in rules {
             if let Some(holds) = &rule.holds {
-                self.section.jq(&format!("{field}.where"), holds, &[]);
+                self.section.jq(&format!("{field}.where"), holds, &record::seen_of_answer());
             }
             whens.push(When { status: rule.on.all().to_vec(), body: rule.holds.clone(), ..When::default() });
         }
@@ -360,6 +364,8 @@ impl Draft<'_, '_, '_> {
             query: &none,
             headers: &none,
             body: None,
+            form: None,
+            within: "",
             prelude: &|code| prelude(".", &lets, &steps, code),
             sees: &names,
         };

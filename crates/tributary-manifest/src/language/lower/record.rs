@@ -8,15 +8,23 @@ use super::{Section, is_variable};
 use crate::language::form::file::{MoneyForm, TYPES};
 use crate::language::form::right::{Ordered, Right};
 use crate::language::form::stream::{Kept, Order, Stream};
+use crate::manifest::Zone;
 
 /// What of the file the records of all streams are made with.
 pub struct Making<'a> {
     pub money: Option<&'a MoneyForm>,
     pub namespace: &'a str,
+    /// By whose clock times are that do not say it.
+    pub zone: Option<Zone>,
 }
 
 /// Names that jq of a stream sees besides those of `let`.
 const SEEN: [&str; 3] = ["now", "parent", "identity"];
+
+/// And those that only jq on an answer sees: its status and headers.
+pub const OF_AN_ANSWER: [&str; 2] = ["status", "headers"];
+/// And those that only jq of a request sees, where its stream says that they stand in it.
+pub const OF_A_REQUEST: [&str; 4] = ["page", "since", "until", "report"];
 
 /// A filter in the making: what is bound so far, and to which names.
 struct Draft<'s, 'n> {
@@ -52,6 +60,13 @@ pub fn lets(
 /// The names that jq on a row sees.
 pub fn seen() -> Vec<String> {
     SEEN.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// The names that jq on an answer sees.
+pub fn seen_of_answer() -> Vec<String> {
+    let mut names = seen();
+    names.extend(OF_AN_ANSWER.map(str::to_owned));
+    names
 }
 
 /// As [`seen`], with the row itself.

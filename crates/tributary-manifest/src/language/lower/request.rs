@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Section;
 use super::value::{self, Meaning, Piece, literal};
 use crate::language::form::right::{Nested, Ordered, Right};
-use crate::manifest::{Method, RequestManifest};
+use crate::manifest::{BodyForm, Method, RequestManifest};
 
 /// What a request is made of.
 pub struct Asked<'a> {
@@ -16,6 +16,11 @@ pub struct Asked<'a> {
     pub query: &'a Ordered<Right>,
     pub headers: &'a Ordered<Right>,
     pub body: Option<&'a Nested>,
+    /// Instead of `body`: the fields of a form.
+    pub form: Option<&'a Nested>,
+    /// The path of the field that has `query`, `headers`, `body` and `form`, ending with a point; empty where they
+    /// are those of the section itself.
+    pub within: &'a str,
     /// What binds the names that jq sees, ending with `|`.
     pub prelude: &'a dyn Fn(&str) -> String,
     /// These names.
@@ -39,7 +44,7 @@ pub fn request(section: &mut Section<'_>, asked: &Asked<'_>) -> RequestManifest 
         [("query", asked.query, &mut query), ("headers", asked.headers, &mut headers)]
     {
         for (name, right) in &members.0 {
-            let place = format!("{field}.{name}");
+            let place = format!("{}{field}.{name}", asked.within);
             let text = match right {
                 Right::Text(text) if value::is_jq(text) => format!("{{{text}}}"),
                 Right::Text(text) | Right::Number(text) => text.clone(),
@@ -56,17 +61,41 @@ pub fn request(section: &mut Section<'_>, asked: &Asked<'_>) -> RequestManifest 
         }
     }
     let fields = fields(section, asked, &texts);
-    let body = asked.body.and_then(|Nested(body)| {
-        section.right("body", body, asked.sees);
+    let (field, body, body_form) = match (asked.body, asked.form) {
+        (body, None) => ("body", body, BodyForm::Json),
+        (None, form) => ("form", form, BodyForm::Fields),
+        (Some(_), Some(_)) => {
+            section.wrong(&format!("{}form", asked.within), "give it or `body`");
+            ("form", None, BodyForm::Fields)
+        }
+    };
+    if body_form == BodyForm::Fields && body.is_some_and(|Nested(body)| !may_be_form(body)) {
+        section.wrong(
+            &format!("{}form", asked.within),
+            "is made of fields: write a mapping of names to values, or jq to an object",
+        );
+    }
+    let place = format!("{}{field}", asked.within);
+    let body = body.and_then(|Nested(body)| {
+        section.right(&place, body, asked.sees);
         match value::json(body) {
-            Ok(code) => Some(format!("{}_one(\"body\"; {code})", (asked.prelude)(&code))),
+            Ok(code) => Some(format!("{}_one({}; {code})", (asked.prelude)(&code), literal(field))),
             Err(why) => {
-                section.wrong("body", why);
+                section.wrong(&place, why);
                 None
             }
         }
     });
-    RequestManifest { method: asked.method, path: path.to_owned(), query, headers, body, fields }
+    RequestManifest { method: asked.method, path: path.to_owned(), query, headers, body, body_form, fields }
+}
+
+/// Whether a value can be an object.
+fn may_be_form(body: &Right) -> bool {
+    match body {
+        Right::Map(_) => true,
+        Right::Text(text) => value::is_jq(text),
+        _ => false,
+    }
 }
 
 /// jq that gives the fields in braces, where they are more than members of the record.

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use tributary_domain::{Resource, Status};
 
+use super::asked::{asked, reported};
 use super::record::{self, Making};
 use super::request::{Asked, request};
-use super::value::{self, Meaning, Piece, literal};
+use super::value::{self, literal};
 use super::{Section, page};
 use crate::language::form::file::{STATUSES, StatusWords};
 use crate::language::form::right::{OneOrMore, Ordered, Right};
 use crate::language::form::stream::Stream;
 use crate::manifest::{
-    Detail, Identity, Incremental, Method, Pending, Refresh, RequestManifest, StreamManifest, Values,
+    Detail, Identity, Incremental, Method, Pending, Refresh, RequestManifest, StreamManifest, Values, Zone,
 };
 
 /// The stream `name`; `above` are the streams that it may name, as they are written. What is wrong is
@@ -25,18 +26,24 @@ pub fn stream(
     making: &Making<'_>,
     above: &BTreeMap<String, Stream>,
 ) -> Option<StreamManifest> {
-    let request = asked(section, form);
+    let (report, request) = match form.report.as_ref() {
+        None => (None, asked(section, form)),
+        Some(report) => match reported(section, form, report) {
+            Some((report, request)) => (Some(report), Some(request)),
+            None => (None, None),
+        },
+    };
     let records = rows(section, form);
     if let Some(when) = &form.list_when {
-        section.jq("list_when", when, &record::seen());
+        section.jq("list_when", when, &record::seen_of_answer());
     }
     let partition = partition(section, form, above);
     let map = match resource {
         Some(resource) => record::record(section, form, resource, making),
         None => None,
     };
-    let incremental = incremental(section, form);
-    let pages = form.page.as_ref().map(|form| page::page(section, form));
+    let incremental = incremental(section, form, making.zone);
+    let pages = form.page.as_ref().map(|form| page::page(section, form, making.zone));
     let refresh = form.refresh.as_ref().map(|_| refresh(section, form));
     let detail = form.detail.as_ref().map(|_| detail(section, form));
     let identity = form.identity.as_ref().map(|_| identity(section, form));
@@ -54,6 +61,7 @@ pub fn stream(
         name: name.to_owned(),
         resource,
         for_each: form.each.clone(),
+        shares: None,
         partition,
         request: request?,
         values: form.values.as_ref().map(|values| Values(values.all().to_vec())),
@@ -61,12 +69,15 @@ pub fn stream(
         paging: flat(pages)?,
         records: records?,
         list_when: form.list_when.clone(),
+        report,
+        answer: form.answer.clone(),
+        empty: form.empty.clone(),
         detail: flat(detail)?,
         identity: flat(identity)?,
         map: if resource.is_some() { Some(map?) } else { None },
         incremental: incremental?,
         refresh: flat(refresh)?,
-        pending: form.pending.clone().map(|when| Pending { when }),
+        pending: form.pending.clone().map(|when| Pending { when, key: removed_key(form) }),
         status_map,
         every: form.every,
         cron: form.cron.clone(),
@@ -91,50 +102,19 @@ fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
         query: &none,
         headers: &none,
         body: None,
+        form: None,
+        within: "",
         prelude: &|_| String::new(),
         sees: &record::seen(),
     };
     request(section, &asked)
 }
 
-fn asked(section: &mut Section<'_>, form: &Stream) -> Option<RequestManifest> {
-    let (method, field, path) = match (&form.get, &form.post, &form.values) {
-        (Some(path), None, None) => (Method::Get, "get", path.as_str()),
-        (None, Some(path), None) => (Method::Post, "post", path.as_str()),
-        // nothing is asked
-        (None, None, Some(_)) => (Method::Get, "values", "/"),
-        (None, None, None) => {
-            return section.need("get", None, "the path that is read; or `post`, `values`, or `shares`");
-        }
-        _ => {
-            section.wrong("", "give one of `get`, `post`, `values` and `shares`");
-            return None;
-        }
-    };
-    if form.body.is_some() && method == Method::Get {
-        section.wrong("body", "belongs to `post`");
-    }
-    let asked = Asked {
-        method,
-        field,
-        path,
-        query: &form.query,
-        headers: &form.headers,
-        body: form.body.as_ref(),
-        prelude: &|_| String::new(),
-        sees: &record::seen(),
-    };
-    let request = request(section, &asked);
-    let of_a_record = |text: &String| match value::meaning(text) {
-        Ok(Meaning::Template(pieces)) => pieces.iter().any(|piece| !matches!(piece, Piece::Literal(_))),
-        _ => false,
-    };
-    let has_fields =
-        of_a_record(&request.path) || request.query.values().chain(request.headers.values()).any(of_a_record);
-    if form.each.is_none() && has_fields {
-        section.wrong(field, "what stands in { } is of the record of `each`, which is missing");
-    }
-    Some(request)
+/// jq on a row of a `delta`: the id by which the API says that it was removed.
+fn removed_key(form: &Stream) -> Option<String> {
+    let id = form.id.as_ref().filter(|_| form.delta.is_some() && form.identity.is_none());
+    let id = id.filter(|_| form.split.is_none() && form.lets.0.is_empty());
+    id.and_then(|id| value::text(id).ok()).map(|id| format!("{id} | _id"))
 }
 
 fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
@@ -146,7 +126,7 @@ fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
     }
     match (&form.rows, &form.row) {
         (Some(rows), None) => {
-            section.jq("rows", rows, &record::seen());
+            section.jq("rows", rows, &record::seen_of_answer());
             if form.list_when.is_none() && rows.replace(char::is_whitespace, "").contains("//[]") {
                 // a list that is left out looks the same as one that is missing because something went wrong
                 return section.need(
@@ -159,7 +139,10 @@ fn rows(section: &mut Section<'_>, form: &Stream) -> Option<String> {
             Some(format!("_list(\"rows\"; {rows}\n)[]"))
         }
         (None, Some(row)) => {
-            section.jq("row", row, &record::seen());
+            section.jq("row", row, &record::seen_of_answer());
+            if !form.empty.is_empty() {
+                section.wrong("empty", "belongs to `rows`: an answer without a body holds no `row`");
+            }
             Some(format!("_object(\"row\"; {row}\n)"))
         }
         (None, None) => {
@@ -204,13 +187,14 @@ fn partition(section: &mut Section<'_>, form: &Stream, above: &BTreeMap<String, 
     }
 }
 
-fn incremental(section: &mut Section<'_>, form: &Stream) -> Option<Option<Incremental>> {
+fn incremental(section: &mut Section<'_>, form: &Stream, zone: Option<Zone>) -> Option<Option<Incremental>> {
     let given = [
         ("changes", form.changes.is_some()),
         ("creations", form.creations.is_some()),
         ("days", form.days.is_some()),
         ("newest_first", form.newest_first.is_some()),
         ("events", form.events.is_some()),
+        ("delta", form.delta.is_some()),
     ];
     let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     if let [_, second, ..] = given.as_slice() {
@@ -218,11 +202,11 @@ fn incremental(section: &mut Section<'_>, form: &Stream) -> Option<Option<Increm
         return None;
     }
     Some(Some(if let Some(form) = &form.changes {
-        Incremental::UpdatedWindow(page::window(section, "changes", form)?)
+        Incremental::UpdatedWindow(page::window(section, "changes", form, zone)?)
     } else if let Some(form) = &form.creations {
-        Incremental::CreatedWindow(page::window(section, "creations", form)?)
+        Incremental::CreatedWindow(page::window(section, "creations", form, zone)?)
     } else if let Some(form) = &form.days {
-        Incremental::DateWindow(page::window(section, "days", form)?)
+        Incremental::DateWindow(page::window(section, "days", form, zone)?)
     } else if let Some(form) = &form.newest_first {
         let by = section.need(
             "newest_first.by",
@@ -241,6 +225,15 @@ fn incremental(section: &mut Section<'_>, form: &Stream) -> Option<Option<Increm
             lookback: late?,
             start: back?,
         }
+    } else if let Some(form) = &form.delta {
+        let token = section.need("delta.token", form.token.as_ref(), "jq to the token for the next run");
+        let param = section.need("delta.param", form.param.clone(), "what takes the token");
+        if let Some(removed) = &form.removed {
+            section.jq("delta.removed", removed, &record::seen_of_answer());
+        }
+        section.jq("delta.token", token?, &record::seen_of_answer());
+        let removed = form.removed.as_ref().map(|removed| format!("_list(\"removed\"; {removed}\n)[] | _id"));
+        Incremental::Delta { token: token?.clone(), param: param?, removed }
     } else if let Some(form) = &form.events {
         let mark = section.need("events.mark", form.mark.as_ref(), "jq to the id of an event");
         let param =

@@ -5,7 +5,7 @@ use super::*;
 use crate::time::instant;
 
 fn size(value: usize) -> Option<Size> {
-    Some(Size { param: Some("limit".to_owned()), value })
+    Some(Size { param: Some(query("limit")), value })
 }
 
 fn pager(kind: PagerKind, stop: PageEnd, size: Option<Size>) -> Pager {
@@ -13,18 +13,22 @@ fn pager(kind: PagerKind, stop: PageEnd, size: Option<Size>) -> Pager {
 }
 
 fn page(stop: PageEnd) -> Pager {
-    pager(PagerKind::Page { param: "page".to_owned(), first: 1 }, stop, size(2))
+    pager(PagerKind::Page { param: query("page"), first: 1 }, stop, size(2))
 }
 
-fn cursor(bound: Bound, place: CursorPlace) -> Pager {
+fn query(name: &str) -> Param {
+    Param::Query(name.to_owned())
+}
+
+fn cursor(bound: Bound) -> Pager {
     let next = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
-    let kind = PagerKind::Cursor { param: "after".to_owned(), place, next, bound };
+    let kind = PagerKind::Cursor { param: query("after"), next, bound };
     pager(kind, PageEnd::NoNext, None)
 }
 
 fn keyset(bound: Bound, order: SortOrder, format: TimeFormat) -> Pager {
     let field = Filter::compile("s", "paging.field", "", ".at").unwrap();
-    let kind = PagerKind::Keyset { param: "to".to_owned(), field, bound, format, order };
+    let kind = PagerKind::Keyset { param: query("to"), field, bound, format, order };
     pager(kind, PageEnd::ShortPage, size(2))
 }
 
@@ -50,12 +54,9 @@ fn after(pager: &Pager, walk: &Walk, facts: &PageFacts) -> Result<Step, String> 
 }
 
 fn asked(pager: &Pager, token: Option<Token>) -> Vec<(String, String)> {
-    let mut request = Request::get("/x".to_owned(), vec![("to".to_owned(), "window".to_owned())]);
-    pager.apply(token.as_ref(), &mut request).unwrap();
-    match request.target {
-        Target::Relative { query, .. } => query,
-        Target::Absolute(url) => panic!("{url}"),
-    }
+    let mut asks = Asks::default();
+    pager.ask(token.as_ref(), &mut asks).unwrap();
+    asks.texts()
 }
 
 fn pair(name: &str, value: &str) -> (String, String) {
@@ -65,9 +66,9 @@ fn pair(name: &str, value: &str) -> (String, String) {
 #[test]
 fn pages_are_counted_until_one_is_empty_or_short_and_said_to_be_the_last() {
     let pager = page(PageEnd::ShortPage);
-    assert_eq!(asked(&pager, None)[1..], [pair("limit", "2"), pair("page", "1")]);
+    assert_eq!(asked(&pager, None), [pair("limit", "2"), pair("page", "1")]);
     assert_eq!(after(&pager, &walk(None, None), &facts(2, "a", None)), Ok(Step::Go(Token::Number(2))));
-    assert_eq!(asked(&pager, Some(Token::Number(2)))[2], pair("page", "2"));
+    assert_eq!(asked(&pager, Some(Token::Number(2)))[1], pair("page", "2"));
     let second = walk(Some(Token::Number(2)), Some("a"));
     let short = facts(1, "b", None);
     assert_eq!(after(&pager, &second, &short), Ok(Step::Go(Token::Number(3))), "an API may cap its pages");
@@ -79,7 +80,7 @@ fn pages_are_counted_until_one_is_empty_or_short_and_said_to_be_the_last() {
 
 #[test]
 fn where_a_next_page_is_named_a_short_or_empty_one_is_not_the_end() {
-    let of = |stop| Pager { stop, size: size(2), ..cursor(Bound::Exclusive, CursorPlace::Query) };
+    let of = |stop| Pager { stop, size: size(2), ..cursor(Bound::Exclusive) };
     let (first, go) = (walk(None, None), Ok(Step::Go(Token::Text("n".into()))));
     for stop in [PageEnd::ShortPage, PageEnd::EmptyPage] {
         let pager = of(stop);
@@ -105,7 +106,7 @@ fn a_link_to_a_next_page_that_nobody_follows_is_an_error() {
 
 #[test]
 fn offsets_grow_by_what_was_there_and_not_by_what_was_asked_for() {
-    let pager = pager(PagerKind::Offset { param: "skip".to_owned() }, PageEnd::EmptyPage, size(100));
+    let pager = pager(PagerKind::Offset { param: query("skip") }, PageEnd::EmptyPage, size(100));
     assert_eq!(after(&pager, &walk(None, None), &facts(97, "a", None)), Ok(Step::Go(Token::Number(97))));
     let second = walk(Some(Token::Number(97)), Some("a"));
     assert_eq!(after(&pager, &second, &facts(100, "b", None)), Ok(Step::Go(Token::Number(197))));
@@ -120,14 +121,14 @@ fn a_counted_page_that_comes_again_is_an_error_and_not_the_end() {
         let error = after(&page(stop), &repeated, &facts(2, "a", None)).unwrap_err();
         assert!(error.contains("paging.param") && error.contains("\"page\""), "{error}");
     }
-    let offset = pager(PagerKind::Offset { param: "skip".to_owned() }, PageEnd::EmptyPage, size(2));
+    let offset = pager(PagerKind::Offset { param: query("skip") }, PageEnd::EmptyPage, size(2));
     assert!(after(&offset, &repeated, &facts(2, "a", None)).unwrap_err().contains("skip"));
 }
 
 #[test]
 fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() {
     let first = walk(None, None);
-    let of = |size| Pager { size, ..cursor(Bound::Exclusive, CursorPlace::Query) };
+    let of = |size| Pager { size, ..cursor(Bound::Exclusive) };
     let full = facts(2, "a", None);
     let error = of(size(2)).prove_end(&first, &full, false).unwrap_err();
     assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
@@ -150,8 +151,7 @@ fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() 
 #[test]
 fn no_walk_ends_where_the_answer_says_that_there_is_more() {
     let more = |facts: PageFacts| PageFacts { more: Some(true), ..facts };
-    let error =
-        after(&cursor(Bound::Exclusive, CursorPlace::Query), &walk(None, None), &more(facts(1, "a", None)));
+    let error = after(&cursor(Bound::Exclusive), &walk(None, None), &more(facts(1, "a", None)));
     assert!(error.unwrap_err().contains("paging.next"));
     for pager in
         [page(PageEnd::ShortPage), keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros)]
@@ -160,40 +160,38 @@ fn no_walk_ends_where_the_answer_says_that_there_is_more() {
         assert!(error.contains("paging.stop"), "{error}");
     }
     let told = more(facts(1, "a", Some("n")));
-    let go = after(&cursor(Bound::Exclusive, CursorPlace::Query), &walk(None, None), &told);
+    let go = after(&cursor(Bound::Exclusive), &walk(None, None), &told);
     assert_eq!(go, Ok(Step::Go(Token::Text("n".into()))));
 }
 
 #[test]
 fn a_cursor_goes_where_the_api_wants_it_and_ends_where_there_is_none() {
-    let pager = cursor(Bound::Exclusive, CursorPlace::Query);
-    assert_eq!(asked(&pager, Some(Token::Text("x y".into())))[1], pair("after", "x y"));
+    let pager = cursor(Bound::Exclusive);
+    assert_eq!(asked(&pager, Some(Token::Text("x y".into()))), [pair("after", "x y")]);
     for next in [None, Some("")] {
         assert_eq!(after(&pager, &walk(None, None), &facts(2, "a", next)), Ok(Step::End));
     }
     let go = after(&pager, &walk(None, None), &facts(0, "a", Some("n")));
     assert_eq!(go, Ok(Step::Go(Token::Text("n".into()))), "an empty page may be followed by others");
-    let mut request = Request::get("/x".to_owned(), vec![]);
-    request.body = Some(br#"{"limit":2,"after":null}"#.to_vec());
-    cursor(Bound::Exclusive, CursorPlace::Body).apply(Some(&Token::Text("t".into())), &mut request).unwrap();
-    let body: Value = serde_json::from_slice(request.body.as_deref().unwrap()).unwrap();
-    assert_eq!(body, serde_json::json!({"limit": 2, "after": "t"}));
-    let mut request = Request::get("/x".to_owned(), vec![]);
-    cursor(Bound::Exclusive, CursorPlace::Header)
-        .apply(Some(&Token::Text("t".into())), &mut request)
-        .unwrap();
-    assert_eq!(request.headers["after"], "t");
+    let mut numbered = facts(2, "a", Some("2.0"));
+    numbered.next_is_number = true;
+    let Ok(Step::Go(token)) = after(&pager, &walk(None, None), &numbered) else { panic!("it goes on") };
+    assert_eq!(token, Token::Digits("2.0".into()));
+    let mut asks = Asks::default();
+    pager.ask(Some(&token), &mut asks).unwrap();
+    let value = asks.params().last().unwrap().1.to_string();
+    assert_eq!(value, "2.0", "a number stays one, in the provider's digits");
 }
 
 #[test]
 fn a_cursor_that_does_not_move_ends_only_where_it_names_the_last_record() {
     let stuck = walk(Some(Token::Text("last".into())), Some("a"));
     let told = facts(1, "b", Some("last"));
-    assert_eq!(after(&cursor(Bound::Inclusive, CursorPlace::Query), &stuck, &told), Ok(Step::End));
+    assert_eq!(after(&cursor(Bound::Inclusive), &stuck, &told), Ok(Step::End));
     for (pager, told) in [
-        (cursor(Bound::Exclusive, CursorPlace::Query), told),
-        (cursor(Bound::Inclusive, CursorPlace::Query), facts(2, "b", Some("last"))),
-        (cursor(Bound::Exclusive, CursorPlace::Query), facts(2, "a", Some("other"))),
+        (cursor(Bound::Exclusive), told),
+        (cursor(Bound::Inclusive), facts(2, "b", Some("last"))),
+        (cursor(Bound::Exclusive), facts(2, "a", Some("other"))),
     ] {
         assert!(after(&pager, &stuck, &told).unwrap_err().contains("circle"));
     }
@@ -202,10 +200,10 @@ fn a_cursor_that_does_not_move_ends_only_where_it_names_the_last_record() {
 #[test]
 fn the_url_of_the_next_page_may_be_relative_and_may_stand_in_a_header() {
     let body = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
-    let by_body = pager(PagerKind::NextUrl { next: body }, PageEnd::NoNext, None);
+    let by_body = pager(PagerKind::NextUrl { next: body, https: false }, PageEnd::NoNext, None);
     let next = after(&by_body, &walk(None, None), &facts(2, "a", Some("?page=2")));
     assert_eq!(next, Ok(Step::Go(Token::Url("https://bank.example/v2/payments?page=2".into()))));
-    let pager = pager(PagerKind::NextUrl { next: NextSource::Link }, PageEnd::NoNext, None);
+    let pager = pager(PagerKind::NextUrl { next: NextSource::Link, https: false }, PageEnd::NoNext, None);
     let header = r#"<https://bank.example/a,b?p=1>; rel="prev", <https://bank.example/a,b?p=3>; title="x"; rel="last next""#;
     let headers = HeaderMap::from_iter([(reqwest::header::LINK, header.parse().unwrap())]);
     let next = pager.next(&walk(None, None), &facts(2, "a", None), &headers, &url());
@@ -247,30 +245,29 @@ fn more_records_of_one_time_than_fit_on_a_page_are_an_error_and_not_an_end() {
 
 #[test]
 fn a_cursor_of_another_kind_of_pages_is_refused() {
-    let mut request = Request::get("/x".to_owned(), vec![]);
-    assert!(page(PageEnd::ShortPage).apply(Some(&Token::Text("x".into())), &mut request).is_err());
+    assert!(page(PageEnd::ShortPage).ask(Some(&Token::Text("x".into())), &mut Asks::default()).is_err());
 }
 
 #[test]
-fn a_cursor_goes_to_where_it_belongs_within_a_body() {
-    let Pager { stop, .. } = cursor(Bound::Exclusive, CursorPlace::Body);
-    let next = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
-    let kind = PagerKind::Cursor {
-        param: "variables.page.after".to_owned(),
-        place: CursorPlace::Body,
-        next,
-        bound: Bound::Exclusive,
+fn a_link_of_an_api_behind_a_proxy_is_asked_for_with_https_where_the_file_says_so() {
+    let step = |https: bool, from: &str, link: &str| {
+        let pager = pager(PagerKind::NextUrl { next: NextSource::Link, https }, PageEnd::NoNext, None);
+        let header = format!("<{link}>; rel=next").parse().unwrap();
+        let headers = HeaderMap::from_iter([(reqwest::header::LINK, header)]);
+        let from = Url::parse(from).unwrap();
+        match pager.next(&walk(None, None), &facts(2, "a", None), &headers, &from) {
+            Ok(Step::Go(Token::Url(url))) => url,
+            other => panic!("{other:?}"),
+        }
     };
-    let pager = pager(kind, stop, None);
-    let body = |body: &str| {
-        let mut request = Request::get("/graphql".to_owned(), vec![]);
-        request.body = Some(body.as_bytes().to_vec());
-        let applied = pager.apply(Some(&Token::Text("x".into())), &mut request);
-        applied.map(|()| String::from_utf8(request.body.unwrap()).unwrap())
-    };
+    let (api, link) = ("https://bank.example/a", "http://bank.example/a?p=2");
+    assert_eq!(step(true, api, link), "https://bank.example/a?p=2");
+    assert_eq!(step(true, api, "http://bank.example:80/a?p=2"), "https://bank.example/a?p=2");
     assert_eq!(
-        body(r#"{"query":"q","variables":{"first":2}}"#).unwrap(),
-        r#"{"query":"q","variables":{"first":2,"page":{"after":"x"}}}"#
+        step(true, api, "http://bank.example:8080/a"),
+        "http://bank.example:8080/a",
+        "another port is another host"
     );
-    assert!(body(r#"{"variables":[]}"#).unwrap_err().contains("request.body"));
+    assert_eq!(step(true, "http://bank.example/a", link), link);
+    assert_eq!(step(false, api, link), link, "which is refused where it would be asked for");
 }

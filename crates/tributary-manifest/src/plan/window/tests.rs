@@ -1,4 +1,5 @@
 use super::*;
+use crate::manifest::TimeFormat;
 use crate::time::instant;
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -6,7 +7,7 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn edge(param: &str, bound: Bound, format: TimeFormat) -> Edge {
-    Edge { param: param.to_owned(), bound, format }
+    Edge { param: Param::Query(param.to_owned()), bound, format }
 }
 
 /// Asks `since` inclusively, as far back as 180 days, an hour again.
@@ -19,11 +20,21 @@ fn window(to: Option<Edge>) -> Window {
         settle: TimeDelta::zero(),
         start: TimeDelta::days(180),
         step: None,
+        halving: None,
     }
 }
 
+/// What is sent for `walk`: parameters and their texts.
+fn sent_for(window: &Window, walk: &Walk) -> Vec<(String, String)> {
+    let text = |(param, value): (&Param, Val)| match param {
+        Param::Query(name) => (name.clone(), crate::jq::scalar(&value).unwrap()),
+        other => panic!("{other:?}"),
+    };
+    window.query(walk).into_iter().map(text).collect()
+}
+
 fn asked(window: &Window, walk: &Walk) -> Vec<String> {
-    window.query(walk).into_iter().map(|(param, value)| format!("{param}={value}")).collect()
+    sent_for(window, walk).into_iter().map(|(param, value)| format!("{param}={value}")).collect()
 }
 
 fn newest(window: &Window, newest: &str, now: &str) -> Walk {
@@ -83,8 +94,8 @@ fn whichever_limits_are_excluded_no_instant_falls_between_two_windows() {
         (TimeFormat::Date, "2026-02-28", "2026-03-02"),
         (TimeFormat::UnixMillis, "1772366400122", "1772366400124"),
     ] {
-        let mut window = window(Some(edge("to", Bound::Exclusive, format)));
-        window.from = edge("from", Bound::Exclusive, format);
+        let mut window = window(Some(edge("to", Bound::Exclusive, format.clone())));
+        window.from = edge("from", Bound::Exclusive, format.clone());
         let cut = at("2026-03-01T12:00:00.1235Z");
         let mut walk = window.open(None, None, cut);
         assert_eq!(asked(&window, &walk)[1], format!("to={to}"), "{format:?}: includes the cut");
@@ -128,7 +139,7 @@ fn a_walk_back_ends_the_lookback_before_what_was_read_and_never_further_than_it_
 }
 
 /// What a sent limit of this format is read as.
-fn read(format: TimeFormat, sent: &str) -> DateTime<Utc> {
+fn read(format: &TimeFormat, sent: &str) -> DateTime<Utc> {
     match format {
         TimeFormat::Date => at(&format!("{sent}T00:00:00Z")),
         TimeFormat::UnixSeconds => DateTime::from_timestamp(sent.parse().unwrap(), 0).unwrap(),
@@ -140,8 +151,8 @@ fn read(format: TimeFormat, sent: &str) -> DateTime<Utc> {
 /// Of what is sent for `walk`: the limits, and from when until before when the API answers.
 fn sent(window: &Window, walk: &Walk) -> [DateTime<Utc>; 4] {
     let to = window.to.as_ref().unwrap();
-    let query = window.query(walk);
-    let (lower, upper) = (read(window.from.format, &query[0].1), read(to.format, &query[1].1));
+    let query = sent_for(window, walk);
+    let (lower, upper) = (read(&window.from.format, &query[0].1), read(&to.format, &query[1].1));
     let excluded =
         if window.from.bound == Bound::Exclusive { window.from.format.unit() } else { TimeDelta::zero() };
     let included = if to.bound == Bound::Inclusive { to.format.unit() } else { TimeDelta::zero() };
@@ -175,8 +186,8 @@ proptest::proptest! {
         settle in proptest::sample::select(vec![0, 1, 90, 86_400]),
         whole_seconds in proptest::bool::ANY,
     ) {
-        let mut window = window(Some(edge("to", bounds.1, formats.1)));
-        window.from = edge("from", bounds.0, formats.0);
+        let mut window = window(Some(edge("to", bounds.1, formats.1.clone())));
+        window.from = edge("from", bounds.0, formats.0.clone());
         let shortest = Window::shortest_step(&window.from, window.to.as_ref().unwrap());
         // a period of a manifest has whole seconds
         let seconds = (shortest.num_microseconds().unwrap() + 999_999) / 1_000_000;
@@ -200,7 +211,7 @@ proptest::proptest! {
             // from limit to limit, an instant between the last written time and the next belongs to
             // nobody; so what is left over to the next window begins at the limit itself
             proptest::prop_assert!(answered_from <= covered, "nobody asks for {covered} to {answered_from}");
-            let whole_day = (bounds.1, formats.1) == (Bound::Inclusive, TimeFormat::Date);
+            let whole_day = (bounds.1, &formats.1) == (Bound::Inclusive, &TimeFormat::Date);
             covered = if whole_day { answered_until } else { upper };
             windows += 1;
             proptest::prop_assert!(windows < 2_000, "no window gets ahead");
@@ -246,4 +257,67 @@ fn a_lookback_longer_than_a_step_is_asked_for_in_several_windows() {
         ("from=2026-05-31 to=2026-06-07", "from=2026-06-28 to=2026-07-01")
     );
     assert_eq!(reached, Some(at("2026-07-01T00:00:00Z")));
+}
+
+#[test]
+fn windows_by_the_clock_of_a_zone_touch_over_the_hours_that_it_shows_twice_and_skips() {
+    let berlin = chrono_tz::Tz::Europe__Berlin;
+    for (pattern, bound, step) in [
+        ("%Y-%m-%d %H:%M", Bound::Exclusive, TimeDelta::hours(6)),
+        ("%Y-%m-%d %H:%M:%S", Bound::Inclusive, TimeDelta::hours(5)),
+        ("%Y-%m-%d %H", Bound::Exclusive, TimeDelta::hours(8)),
+        ("%d.%m.%Y", Bound::Inclusive, TimeDelta::days(1)),
+        ("%d.%m.%Y", Bound::Exclusive, TimeDelta::days(1)),
+    ] {
+        for now in ["2026-10-27T12:34:56Z", "2026-03-30T12:34:56Z"] {
+            let format = TimeFormat::Pattern(crate::manifest::TimePattern::new(
+                pattern.to_owned(),
+                Some(berlin.name().to_owned()),
+            ));
+            let mut window = window(Some(edge("to", bound, format.clone())));
+            window.from = edge("from", Bound::Inclusive, format.clone());
+            (window.step, window.start) = (Some(step), TimeDelta::days(4));
+            assert!(Window::shortest_step(&window.from, window.to.as_ref().unwrap()) <= step, "{pattern}");
+            // what an API that reads a limit in the later of two hours, or in the earlier one, answers with
+            let read = |text: &str, later: bool| {
+                let local = chrono::NaiveDateTime::parse_from_str(text, pattern)
+                    .or_else(|_| {
+                        chrono::NaiveDateTime::parse_from_str(&format!("{text}:00"), &format!("{pattern}:%M"))
+                    })
+                    .or_else(|_| {
+                        chrono::NaiveDate::parse_from_str(text, pattern)
+                            .map(|day| day.and_time(chrono::NaiveTime::MIN))
+                    })
+                    .unwrap();
+                match chrono::TimeZone::from_local_datetime(&berlin, &local) {
+                    chrono::LocalResult::Ambiguous(first, second) => {
+                        if later { second } else { first }.to_utc()
+                    }
+                    other => other.single().unwrap().to_utc(),
+                }
+            };
+            let (now, mut windows) = (at(now), 0);
+            let mut walk = window.open(None, None, now);
+            let mut covered = walk.from.unwrap();
+            loop {
+                let sent = sent_for(&window, &walk);
+                for later in [false, true] {
+                    assert!(
+                        read(&sent[0].1, later) <= covered,
+                        "{pattern}: {sent:?} begins behind {covered}"
+                    );
+                    let until = read(&sent[1].1, later);
+                    let until = if bound == Bound::Inclusive { format.after(until) } else { until };
+                    assert!(until >= walk.until.unwrap(), "{pattern}: {sent:?} ends before {:?}", walk.until);
+                }
+                (covered, windows) = (walk.until.unwrap(), windows + 1);
+                assert!(windows < 200, "{pattern}: no window gets ahead");
+                match window.next(&walk) {
+                    Some(next) => walk = next,
+                    None => break,
+                }
+            }
+            assert!(covered >= now, "{pattern}");
+        }
+    }
 }
