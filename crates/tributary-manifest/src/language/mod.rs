@@ -138,7 +138,7 @@ impl Reading<'_> {
         let errors = api.errors.iter().enumerate();
         let errors =
             errors.map(|(n, rule)| lower::file::rule(&mut section, &format!("errors[{n}]"), rule)).collect();
-        let webhook = api.webhook.as_ref().map(|webhook| lower::file::webhook(&mut section, webhook));
+        let webhook = api.webhook.as_ref().map(|webhook| lower::webhook::webhook(&mut section, webhook));
         section.jq("functions", &format!("{}\n.", api.functions), &[]);
         self.written.append(&mut section.written);
         Some(Manifest {

@@ -38,8 +38,8 @@ pub use schedule::{AfterWebhook, CronTimes, Schedule};
 pub use stream::{Detail, Identity, Method, RequestManifest, StreamManifest, Values};
 pub use tls::Tls;
 pub use webhook::{
-    CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
-    WebhookManifest,
+    ChallengeManifest, CodeAlgorithm, CodeEncoding, CodePart, KeysManifest, SignatureAlgorithm,
+    SignatureManifest, TimestampManifest, TriggerManifest, WebhookCheck, WebhookManifest, five_minutes,
 };
 pub use wrong::{ManifestError, field};
 
@@ -84,7 +84,7 @@ pub struct Manifest {
     pub keep_raw: Option<Period>,
     /// How the calls are checked that the provider makes when something happened, and what they have
     /// read; without it, calls are refused.
-    #[serde(default)]
+    #[serde(skip)]
     pub webhook: Option<WebhookManifest>,
     /// Decimals by currency, as in `{ CLP: 2 }`, where the provider does not go by ISO 4217, or of
     /// others than those.

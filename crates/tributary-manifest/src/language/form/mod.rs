@@ -5,3 +5,4 @@ pub mod page;
 pub mod pay;
 pub mod right;
 pub mod stream;
+pub mod webhook;

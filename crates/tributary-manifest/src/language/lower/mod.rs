@@ -9,6 +9,7 @@ pub mod record;
 pub mod request;
 pub mod stream;
 pub mod value;
+pub mod webhook;
 
 use super::tree::Node;
 use super::{Mistake, Mistakes};
