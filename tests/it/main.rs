@@ -27,6 +27,8 @@ mod jobs;
 mod keyed;
 mod keys;
 mod manifest_command;
+mod manifest_new;
+mod manifest_try;
 mod metrics;
 mod migrations;
 mod naive;

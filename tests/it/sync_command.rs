@@ -183,7 +183,7 @@ async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
     write(".next");
     setup.upstream.set("/payments", page(None));
     let (code, _, err) = setup.run(&["sync", "acme"]).await;
-    assert!(code == 1 && err.contains("paging.next") && err.contains("may_end_full: true"), "{err}");
+    assert!(code == 1 && err.contains("page.next") && err.contains("may_end_full: true"), "{err}");
     assert_eq!(count(&setup.app.pool, "select count(*) from sync_cursors").await, 0);
 
     setup.upstream.set("/payments", page(Some("/rest")));
@@ -195,7 +195,7 @@ async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
 
     write(".nxt");
     let (code, _, err) = setup.run(&["sync", "acme"]).await;
-    assert!(code == 1 && err.contains("paging.next"), "{err}");
+    assert!(code == 1 && err.contains("page.next"), "{err}");
 }
 
 #[tokio::test]

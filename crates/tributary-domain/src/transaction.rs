@@ -154,7 +154,7 @@ struct TransactionRecord {
 impl Transaction {
     /// Takes the canonical JSON of a transaction. One that names itself as its parent has none.
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
-        let wire: TransactionRecord = serde_json::from_slice(json)?;
+        let wire: TransactionRecord = super::record::read(json)?;
         let id = RecordId::parse("id", &wire.id)?;
         let order_reference = wire.order_reference.filter(|reference| !reference.is_empty());
         if let Some(reference) = &order_reference {

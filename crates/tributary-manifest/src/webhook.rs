@@ -136,6 +136,11 @@ impl Webhook {
         self.proof.sign(call, now)
     }
 
+    /// Whether calls carry codes, which may be shown, and not the secret itself.
+    pub fn signs(&self) -> bool {
+        matches!(self.proof, Proof::Signature(_))
+    }
+
     /// The status of the answer to a call that proved itself.
     pub fn answer(&self) -> u16 {
         self.answer

@@ -1,15 +1,22 @@
 //! `tributary manifest read` and `record`.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::Args;
+use serde::Serialize;
+use serde_json::{Value, json};
 
+use super::trial::{described, with_place};
 use super::{Error, FAILED, sample};
 use crate::cli::Common;
+use crate::cli::table::{self, Output, OutputArgs, numbers, words};
 use tributary_domain::ProviderName;
+use tributary_manifest::language::Node;
 use tributary_manifest::{
     CompiledProvider, EachPage, Exchanged, MappedRecord, Most, RecordPage, Recorder, RunReport, Selection,
     Tap, Wanted,
@@ -21,9 +28,10 @@ use tributary_manifest::{
   tributary manifest read acme --stream payments --limit-pages 1 --rows 100
   tributary manifest read acme --answer-chars 100000      answers in full
 
-Shows each request, its answer without secrets, the rows that were made of it, and from where the
-next run would go on. Reads from the beginning and stores nothing. Exit code: 0 everything could be
-read and mapped, 1 something could not, 2 it could not be tried.")]
+Shows each request, its answer without secrets, the rows that were made of it, why a row was not mapped, and
+from where the walk would go on. Where the API is asked by time, it begins with the newest window (of the last
+30 days, if windows have no length); --oldest begins where the first run does. Ends with a table of what was
+read. Stores nothing. Exit code: 0 everything could be read and mapped, 1 something could not, 2 it could not be tried.")]
 pub struct ReadArgs {
     /// The provider, as its file names it.
     provider: ProviderName,
@@ -35,6 +43,12 @@ pub struct ReadArgs {
     /// How much of an answer is shown, in characters.
     #[arg(long, default_value_t = 800, value_name = "N")]
     answer_chars: usize,
+    /// Begin with the oldest window, as the first run does.
+    #[arg(long)]
+    oldest: bool,
+    /// `json`: no requests and answers, but one document with what was read.
+    #[command(flatten)]
+    form: OutputArgs,
 }
 
 #[derive(Args)]
@@ -68,8 +82,9 @@ struct MostArgs {
 }
 
 impl MostArgs {
-    fn most(&self) -> Most {
-        Most { partitions: self.limit_partitions, pages: self.limit_pages }
+    /// Begins with the newest of the last `newest`, if that is given.
+    fn most(&self, newest: Option<TimeDelta>) -> Most {
+        Most { partitions: self.limit_partitions, pages: self.limit_pages, newest }
     }
 
     fn selection(&self, compiled: &CompiledProvider) -> Result<Selection, Error> {
@@ -107,6 +122,15 @@ impl Tap for Printer {
     }
 }
 
+/// Shows nothing of what passes.
+struct Silent;
+
+impl Tap for Silent {
+    fn exchanged(&self, _: &Exchanged, _: Duration) {}
+
+    fn asked_for_token(&self, _: &str, _: u16) {}
+}
+
 fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((at, _)) => format!("{}... (--answer-chars shows more)", &text[..at]),
@@ -114,54 +138,170 @@ fn cut(text: &str, chars: usize) -> String {
     }
 }
 
-/// Prints what is made of `page`, up to `shown` of its rows; gives how many records cannot be mapped.
-fn print(page: &RecordPage, shown: usize) -> u64 {
-    let partition = if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
-    println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
-    for record in page.records.iter().take(shown) {
+/// What was read of a stream.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tally {
+    stream: String,
+    partitions: BTreeSet<String>,
+    pages: u64,
+    rows: u64,
+    not_mapped: u64,
+}
+
+/// What a look saw.
+struct Seen<'a> {
+    file: &'a Node,
+    args: &'a ReadArgs,
+    tallies: Vec<Tally>,
+    /// For machines: the rows that are shown to people otherwise.
+    rows: Vec<Value>,
+}
+
+impl Seen<'_> {
+    fn for_machines(&self) -> bool {
+        self.args.form.output == Output::Json
+    }
+
+    fn take(&mut self, page: &RecordPage) {
+        if !self.for_machines() {
+            self.print(page);
+        }
+        let shown = page.records.iter().take(self.args.rows);
+        let shown: Vec<Value> = shown
+            .map(|record| {
+                let (row, why) = self.told(&page.stream, record);
+                json!({ "stream": page.stream, "partition": page.partition, "row": row, "notMapped": why })
+            })
+            .collect();
+        self.rows.extend(shown);
+        let place = self.tallies.iter().position(|tally| tally.stream == page.stream);
+        let place = place.unwrap_or_else(|| {
+            self.tallies.push(Tally { stream: page.stream.clone(), ..Tally::default() });
+            self.tallies.len() - 1
+        });
+        let tally = &mut self.tallies[place];
+        tally.partitions.insert(page.partition.clone());
+        tally.pages += 1;
+        tally.rows += page.records.len() as u64;
+        let refused = |record: &&MappedRecord| !matches!(record, MappedRecord::Canonical(_));
+        tally.not_mapped += page.records.iter().filter(refused).count() as u64;
+    }
+
+    /// A record as JSON text would have it, and why it is none, with the line of the file.
+    fn told(&self, stream: &str, record: &MappedRecord) -> (Value, Option<String>) {
         match record {
-            MappedRecord::Canonical(record) => println!("  {}", record.to_json()),
+            MappedRecord::Canonical(record) => (record.to_json(), None),
             MappedRecord::Unmappable { origin, reason } => {
-                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&origin.record));
+                let row = String::from_utf8_lossy(&origin.record).into_owned();
+                (row.into(), Some(with_place(self.file, stream, reason)))
             }
-            MappedRecord::Refused { record, reason } => {
-                println!("  REFUSED: {reason}\n    {}", record.to_json())
-            }
+            MappedRecord::Refused { record, reason } => (record.to_json(), Some(reason.clone())),
         }
     }
-    if page.records.len() > shown {
-        println!("  and {} more (--rows shows more)", page.records.len() - shown);
+
+    fn print(&self, page: &RecordPage) {
+        let partition =
+            if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
+        println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
+        for record in page.records.iter().take(self.args.rows) {
+            match self.told(&page.stream, record) {
+                (row, None) => println!("  {row}"),
+                (row, Some(why)) => {
+                    println!("  NOT MAPPED: {}", why.replace('\n', "\n  "));
+                    println!("    {}", row.as_str().map_or(row.to_string(), str::to_owned));
+                }
+            }
+        }
+        if page.records.len() > self.args.rows {
+            println!("  and {} more (--rows shows more)", page.records.len() - self.args.rows);
+        }
+        for (warning, count) in &page.warnings {
+            println!("  warning, {count} times: {warning}");
+        }
+        if let Some(cursor) = &page.cursor {
+            println!("  goes on from {cursor}");
+        }
     }
-    for (warning, count) in &page.warnings {
-        println!("  warning, {count} times: {warning}");
+
+    fn not_mapped(&self) -> u64 {
+        self.tallies.iter().map(|tally| tally.not_mapped).sum()
     }
-    if let Some(cursor) = &page.cursor {
-        println!("  goes on from {cursor}");
+
+    /// Says how it ended, as a table or as one document.
+    fn print_end(&self, report: &RunReport) {
+        let failures = report.failures.iter();
+        let failures: Vec<String> = failures
+            .map(|failure| with_place(self.file, &failure.stream, &failure.error.to_string()))
+            .collect();
+        let of = |n: usize| &report.failures[n];
+        if self.for_machines() {
+            let streams: Vec<Value> = self.tallies.iter().map(|tally| json!(tally)).collect();
+            let failures: Vec<Value> = failures
+                .iter()
+                .enumerate()
+                .map(|(n, why)| json!({ "stream": of(n).stream, "partition": of(n).partition, "why": why }))
+                .collect();
+            let warnings: Vec<Value> = report
+                .warnings
+                .iter()
+                .map(|(warning, count)| json!({ "warning": warning.to_string(), "count": count }))
+                .collect();
+            return table::json(&json!({
+                "requests": report.requests, "streams": streams, "rows": self.rows, "warnings": warnings, "failures": failures,
+            }));
+        }
+        println!();
+        let columns = [
+            words("STREAM"),
+            numbers("PARTITIONS"),
+            numbers("PAGES"),
+            numbers("ROWS"),
+            numbers("NOT MAPPED"),
+        ];
+        table::print(
+            &columns,
+            self.tallies.iter().map(|tally| {
+                let counts = [tally.partitions.len() as u64, tally.pages, tally.rows, tally.not_mapped];
+                std::iter::once(tally.stream.clone()).chain(counts.map(|count| count.to_string()))
+            }),
+        );
+        println!("{} requests", report.requests);
+        for (warning, count) in &report.warnings {
+            println!("warning, {count} times: {warning}");
+        }
+        for (n, why) in failures.iter().enumerate() {
+            println!("not read: {}{}: {why}", of(n).stream, of_partition(&of(n).partition));
+        }
+        let quiet = self.tallies.iter().filter(|tally| tally.rows == 0).map(|tally| tally.stream.as_str());
+        let quiet: Vec<&str> = quiet.collect();
+        if !quiet.is_empty() && !self.args.oldest {
+            println!("nothing recent in {}: --oldest begins with the oldest", quiet.join(", "));
+        }
     }
-    let refused = |record: &&MappedRecord| !matches!(record, MappedRecord::Canonical(_));
-    page.records.iter().filter(refused).count() as u64
 }
+
+fn of_partition(partition: &str) -> String {
+    if partition.is_empty() { String::new() } else { format!(" ({partition})") }
+}
+
+/// How far back a look goes where windows have no length of their own.
+const RECENT: TimeDelta = TimeDelta::days(30);
 
 pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
-    let printer = Arc::new(Printer { answer_chars: args.answer_chars });
-    let mut unmappable = 0;
-    let rows = &mut EachPage(|page| unmappable += print(&page, args.rows));
+    let file = described(common, &args.provider)?.node;
+    let mut seen = Seen { file: &file, args, tallies: Vec::new(), rows: Vec::new() };
+    let tap: Arc<dyn Tap> = match args.form.output {
+        Output::Table => Arc::new(Printer { answer_chars: args.answer_chars }),
+        Output::Json => Arc::new(Silent),
+    };
+    let rows = &mut EachPage(|page| seen.take(&page));
     let select = |compiled: &CompiledProvider| args.most.selection(compiled);
-    let report = sample(common, &args.provider, printer, select, args.most.most(), rows).await?;
-    Ok(print_end(&report, unmappable))
-}
-
-/// Says how it ended.
-fn print_end(report: &RunReport, unmappable: u64) -> ExitCode {
-    println!("\n{} requests, {} rows, {unmappable} that cannot be mapped", report.requests, report.records);
-    for (warning, count) in &report.warnings {
-        println!("warning, {count} times: {warning}");
-    }
-    for failure in &report.failures {
-        println!("not read: {failure}");
-    }
-    let well = report.failures.is_empty() && unmappable == 0;
-    if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    let most = args.most.most((!args.oldest).then_some(RECENT));
+    let report = sample(common, &args.provider, tap, select, most, rows).await?;
+    seen.print_end(&report);
+    let well = report.failures.is_empty() && seen.not_mapped() == 0;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Error> {
@@ -169,10 +309,18 @@ pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Erro
     let tap = Arc::clone(&recorder) as Arc<dyn Tap>;
     let select = |compiled: &CompiledProvider| args.most.selection(compiled);
     let sink = &mut EachPage(|_| {});
-    let report = sample(common, &args.provider, tap, select, args.most.most(), sink).await?;
+    let report = sample(common, &args.provider, tap, select, args.most.most(None), sink).await?;
     let cassette = recorder.cassette(args.provider.as_str());
     std::fs::write(&args.to, serde_json::to_string_pretty(&cassette)? + "\n")
         .map_err(|error| format!("cannot write {}: {error}", args.to.display()))?;
-    println!("{} answers are in {}", cassette.exchanges.len(), args.to.display());
-    Ok(print_end(&report, 0))
+    println!(
+        "{} answers are in {}, of {} requests",
+        cassette.exchanges.len(),
+        args.to.display(),
+        report.requests
+    );
+    for failure in &report.failures {
+        println!("not read: {failure}");
+    }
+    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

@@ -20,6 +20,7 @@ use tributary_domain::{PaymentKind, Resource};
 
 use check::Form;
 pub use check::nearest;
+pub(crate) use examples::to_json;
 pub use examples::try_examples;
 use form::file::Api;
 pub use form::file::Rate;
@@ -100,6 +101,12 @@ pub fn form<T: DeserializeOwned + schemars::JsonSchema + 'static>(
 /// What the engine says is wrong with a file that can be read, at its place in the file.
 pub fn at_its_place(error: &crate::manifest::ManifestError, file: &Node) -> Mistake {
     names::at_its_place(error, file)
+}
+
+/// Which field of the file `reason` is about, for which a row of `stream` became no record, and where it
+/// stands; `None` where the reason names none that the file has.
+pub fn blamed(file: &Node, stream: &str, reason: &str) -> Option<(String, LineColumn)> {
+    names::blamed(file, stream, reason)
 }
 
 struct Reading<'a> {

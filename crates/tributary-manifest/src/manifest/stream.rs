@@ -68,6 +68,9 @@ pub struct StreamManifest {
     /// gives; a status that is not listed becomes OTHER and is counted.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
+    /// Whether `map` was made of the fields of a file, which reasons then name.
+    #[serde(skip)]
+    pub by_fields: bool,
     /// Its own pause between two runs; that of the source if not given.
     #[serde(default)]
     pub every: Option<Period>,

@@ -145,7 +145,7 @@ pub fn five_minutes() -> Period {
 
 impl WebhookManifest {
     /// Fills in the `${...}` references.
-    pub(super) fn fill(&mut self, lookup: Lookup) -> Result<(), InterpolateError> {
+    pub(crate) fn fill(&mut self, lookup: Lookup) -> Result<(), InterpolateError> {
         if let Some(url) = &mut self.url {
             *url = interpolate(url, lookup)?;
         }

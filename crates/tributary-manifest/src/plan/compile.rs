@@ -40,7 +40,7 @@ pub fn stream(
     let detail = match &described.detail {
         Some(detail) => Some(Lookup {
             request: compiler.request("detail.", &detail.request)?,
-            record: compiler.filter("detail.record", &detail.record)?,
+            record: compiler.filter("detail.row", &detail.record)?,
         }),
         None => None,
     };
@@ -51,7 +51,7 @@ pub fn stream(
         values: described.values.as_ref().map(manifest::Values::texts),
         rules: Rules::compile(functions, &described.errors).map_err(|(path, why)| field(name, &path, why))?,
         pager: compiler.pager(described.paging.as_ref())?,
-        records: compiler.filter("records", &described.records)?,
+        records: compiler.filter("rows", &described.records)?,
         list_when: (described.list_when.as_deref())
             .map(|when| compiler.filter("list_when", when))
             .transpose()?,
@@ -127,6 +127,7 @@ impl Compiler<'_> {
         Ok(Some(Output {
             resource,
             map,
+            by_fields: described.by_fields,
             status_map: described.status_map.clone(),
             keeps_raw: self.keeps_raw,
         }))
@@ -139,24 +140,23 @@ impl Compiler<'_> {
                 Incremental::UpdatedWindow(window)
                 | Incremental::CreatedWindow(window)
                 | Incremental::DateWindow(window),
-            ) => Strategy::Window(self.window(window)?),
+            ) => Strategy::Window(self.window(by(incremental), window)?),
             Some(Incremental::DescendingFeed { cursor, lookback, start }) => {
                 Strategy::Descending(Descending {
-                    cursor: self.filter("incremental.cursor", cursor)?,
+                    cursor: self.filter("newest_first.by", cursor)?,
                     lookback: lookback.as_delta(),
                     start: start.as_delta(),
                 })
             }
-            Some(Incremental::EventFeed { mark, param }) => Strategy::Events(Events {
-                mark: self.filter("incremental.mark", mark)?,
-                param: param.clone(),
-            }),
+            Some(Incremental::EventFeed { mark, param }) => {
+                Strategy::Events(Events { mark: self.filter("events.mark", mark)?, param: param.clone() })
+            }
         })
     }
 
-    fn window(&self, window: &WindowManifest) -> Result<Window, ManifestError> {
+    fn window(&self, by: &'static str, window: &WindowManifest) -> Result<Window, ManifestError> {
         Ok(Window {
-            cursor: self.filter("incremental.cursor", &window.cursor)?,
+            cursor: self.filter(by, &window.cursor)?,
             from: window.from.clone(),
             to: window.to.clone(),
             lookback: window.lookback.as_delta(),
@@ -170,7 +170,7 @@ impl Compiler<'_> {
         let at = match &described.incremental {
             Some(Incremental::UpdatedWindow(window) | Incremental::CreatedWindow(window))
             | Some(Incremental::DateWindow(window)) => {
-                Some(self.filter("incremental.cursor", &window.cursor)?)
+                Some(self.filter(by(described.incremental.as_ref()), &window.cursor)?)
             }
             _ => None,
         };
@@ -183,7 +183,7 @@ impl Compiler<'_> {
                 by: TrackedBy::Refresh {
                     lookup: Box::new(Lookup {
                         request: self.request("refresh.", request)?,
-                        record: self.filter("refresh.record", record)?,
+                        record: self.filter("refresh.row", record)?,
                     }),
                     every: every.as_delta(),
                     give_up: give_up.as_delta(),
@@ -191,7 +191,7 @@ impl Compiler<'_> {
             })),
             (None, Some(Pending { when })) => Ok(Some(Tracking {
                 key: self.filter("identity", "$identity")?,
-                open: self.filter("pending.when", when)?,
+                open: self.filter("pending", when)?,
                 at,
                 by: TrackedBy::Absence,
             })),
@@ -219,7 +219,7 @@ impl Compiler<'_> {
                 (PagerKind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
             }
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
-                let field = self.filter("paging.field", field)?;
+                let field = self.filter("page.time", field)?;
                 let (bound, format, order) = (*bound, *format, *order);
                 (
                     PagerKind::Keyset { param: param.clone(), field, bound, format, order },
@@ -233,9 +233,9 @@ impl Compiler<'_> {
             manifest::Stop::ShortPage => pager::PageEnd::ShortPage,
             manifest::Stop::EmptyPage => pager::PageEnd::EmptyPage,
             manifest::Stop::NoNext => pager::PageEnd::NoNext,
-            manifest::Stop::When(when) => pager::PageEnd::When(self.filter("paging.stop.when", when)?),
+            manifest::Stop::When(when) => pager::PageEnd::When(self.filter("page.ends", when)?),
         };
-        let more = more.as_ref().map(|more| self.filter("paging.more", more)).transpose()?;
+        let more = more.as_ref().map(|more| self.filter("page.more", more)).transpose()?;
         let may_end_full = match paging {
             Paging::Cursor { may_end_full, .. } | Paging::NextUrl { may_end_full, .. } => *may_end_full,
             _ => false,
@@ -245,9 +245,18 @@ impl Compiler<'_> {
 
     fn next(&self, next: &Next) -> Result<pager::NextSource, ManifestError> {
         Ok(match next {
-            Next::Body(filter) => pager::NextSource::Body(self.filter("paging.next", filter)?),
+            Next::Body(filter) => pager::NextSource::Body(self.filter("page.next", filter)?),
             Next::Header(name) => pager::NextSource::Header(name.clone()),
             Next::Link => pager::NextSource::Link,
         })
+    }
+}
+
+/// What a file calls the time by which a stream is read.
+fn by(incremental: Option<&Incremental>) -> &'static str {
+    match incremental {
+        Some(Incremental::CreatedWindow(_)) => "creations.by",
+        Some(Incremental::DateWindow(_)) => "days.by",
+        _ => "changes.by",
     }
 }

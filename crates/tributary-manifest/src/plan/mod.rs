@@ -99,6 +99,8 @@ pub enum TrackedBy {
 pub struct Output {
     pub resource: Resource,
     pub map: Filter,
+    /// Whether `map` was made of the fields of a file, which reasons then name.
+    pub by_fields: bool,
     pub status_map: Option<BTreeMap<String, Status>>,
     /// Whether records are kept as they came.
     pub keeps_raw: bool,

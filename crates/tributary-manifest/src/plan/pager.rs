@@ -94,8 +94,8 @@ impl Pager {
             (PagerKind::Cursor { param, place, .. }, Some(Token::Text(text))) => match place {
                 CursorPlace::Query => set_query(request, param, text.clone()),
                 CursorPlace::Header => {
-                    let name = HeaderName::try_from(param)
-                        .map_err(|_| format!("paging.param: {param:?} is no header"))?;
+                    let name =
+                        HeaderName::try_from(param).map_err(|_| format!("page: {param:?} is no header"))?;
                     let value =
                         HeaderValue::try_from(text).map_err(|_| "the cursor fits in no header".to_owned())?;
                     request.headers.insert(name, value);
@@ -127,17 +127,19 @@ impl Pager {
     ) -> Result<Step, String> {
         let named = self.named_next(facts, headers)?;
         if matches!(self.kind, PagerKind::Single) && link_of(headers)?.is_some() {
-            return Err("paging: is missing, but the answer names a next page (in its header Link): say how to go on \
+            return Err(
+                "page: is missing, but the answer names a next page (in its header Link): say how to go on \
                         (`kind: next_url`, `next: link`)"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         let silent = self.names_next() && named.is_none();
         match self.step(walk, facts, named, url)? {
             Step::End if facts.more == Some(true) && silent => Err(format!(
-                "paging.next: finds no next page, but the answer says by paging.more that there is one: {CHECK}"
+                "page.next: finds no next page, but the answer says by page.more that there is one: {CHECK}"
             )),
             Step::End if facts.more == Some(true) => {
-                Err("paging.stop: ends here, but the answer says by paging.more that there is another page"
+                Err("page.ends: ends here, but the answer says by page.more that there is another page"
                     .to_owned())
             }
             step => Ok(step),
@@ -154,7 +156,7 @@ impl Pager {
             return Ok(());
         }
         Err(format!(
-            "paging.next: the first page is full ({} records) and finds no next page, and this stream never did: \
+            "page.next: the first page is full ({} records) and finds no next page, and this stream never did: \
              {CHECK}; if one full page can be everything, say `may_end_full: true` in paging",
             facts.count
         ))
@@ -196,7 +198,7 @@ impl Pager {
             // an API that does not look at the parameter answers its first page for ever
             PagerKind::Page { param, .. } | PagerKind::Offset { param } if repeated => {
                 return Err(format!(
-                    "paging.param: the page before came again, as if the API did not know {param:?}: \
+                    "page: the page before came again, as if the API did not know {param:?}: \
                      what lies behind it cannot be read"
                 ));
             }
@@ -261,7 +263,7 @@ impl Pager {
         let named = self.said_next(facts, headers)?;
         match &named {
             Some(next) if next.len() > MOST_NEXT_BYTES => Err(format!(
-                "paging.next: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
+                "page.next: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
                 next.len()
             )),
             _ => Ok(named),
@@ -348,8 +350,7 @@ fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), St
     let mut path = member.split('.').peekable();
     while let Some(name) = path.next() {
         let members = place.as_object_mut();
-        let members =
-            members.ok_or("request.body: has no object that could take the cursor (paging.param)")?;
+        let members = members.ok_or("body: has no object that could take the cursor (page.cursor)")?;
         if path.peek().is_none() {
             members.insert(name.to_owned(), Value::from(value));
             break;
@@ -363,7 +364,7 @@ fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), St
 /// The texts of a header.
 fn texts<'a>(headers: &'a HeaderMap, name: &str) -> Result<Vec<&'a str>, String> {
     let texts = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
-    texts.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))
+    texts.map_err(|_| format!("page.next: the header {name:?} is no plain text"))
 }
 
 fn link_of(headers: &HeaderMap) -> Result<Option<String>, String> {

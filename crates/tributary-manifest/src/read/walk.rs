@@ -47,7 +47,7 @@ impl Parents {
         }
         Err(ReadError::Paging(format!(
             "it lists more records than other streams can be read for (at most {MOST_PARENTS}, of {} MiB): \
-             have `records` select those that matter, or ask for fewer",
+             have `rows` select those that matter, or ask for fewer",
             MOST_PARENTS_BYTES / (1024 * 1024)
         )))
     }
@@ -126,7 +126,7 @@ impl Course {
             && !self.pages.insert(digest(&fetched.reading, &fetched.facts))
         {
             return Err(ReadError::Paging(
-                "paging.param: the records of a page came again, as if the API did not know the parameter: what \
+                "page: the records of a page came again, as if the API did not know the parameter: what \
                  lies behind them cannot be read"
                     .to_owned(),
             ));
@@ -321,7 +321,10 @@ impl<S: PageSink> Run<'_, S> {
         if !stream.keeps_position() {
             return Ok(Ok(Position::default()));
         }
-        let kept = self.sink.cursor(&stream.name, &partition.key).await?;
+        let mut kept = self.sink.cursor(&stream.name, &partition.key).await?;
+        if let (None, Some(span)) = (&kept, self.most.newest) {
+            kept = stream.newest(Utc::now(), span).map(|position| position.to_json());
+        }
         Ok(Position::from_json(kept).map_err(ReadError::Cursor).map(|mut position| {
             if !stream.resumes() || matches!(stream.strategy, Strategy::Events(_)) {
                 position.walk = None;

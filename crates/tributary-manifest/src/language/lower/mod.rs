@@ -66,8 +66,8 @@ impl<'a> Section<'a> {
 
     /// Notes jq that is written in `field` and sees `variables`.
     pub fn jq(&mut self, field: &str, code: &str, variables: &[String]) {
-        if code.contains("${") {
-            self.wrong(field, "${NAME} is not filled in within jq");
+        if let Some(variable) = crate::jq::variable_in(code) {
+            self.wrong(field, crate::jq::not_filled_in(variable));
         }
         self.written.push(Written {
             field: self.full(field),

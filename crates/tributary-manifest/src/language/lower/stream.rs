@@ -64,6 +64,7 @@ pub fn stream(
         detail: flat(detail)?,
         identity: flat(identity)?,
         map: if resource.is_some() { Some(map?) } else { None },
+        by_fields: form.map.is_none(),
         incremental: incremental?,
         refresh: flat(refresh)?,
         pending: form.pending.clone().map(|when| Pending { when }),
