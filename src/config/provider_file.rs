@@ -218,6 +218,7 @@ impl Provider {
         let (source, compiled) = match api {
             None => (Source::Push, None),
             Some(api) => {
+                warnings.extend(blind_payments(&api.manifest));
                 let filled =
                     api.variables(lookup).and_then(|lookup| api.manifest.clone().interpolated(lookup));
                 match filled {
@@ -233,7 +234,6 @@ impl Provider {
                 }
             }
         };
-        warnings.extend(blind_payments(&source));
         let pace = service.feed.pace()?;
         Ok(Self {
             name: service.provider,
@@ -289,8 +289,7 @@ fn questions(text: &str) -> Vec<(usize, String)> {
 }
 
 /// What is missing for a payment whose outcome is unknown to be found out about without a person.
-fn blind_payments(source: &Source) -> Vec<String> {
-    let Source::Pull(manifest) = source else { return Vec::new() };
+fn blind_payments(manifest: &Manifest) -> Vec<String> {
     let sections = [("payouts", &manifest.payouts), ("transfers", &manifest.transfers)];
     let blind =
         sections.into_iter().filter(|(_, section)| section.as_ref().is_some_and(|pay| pay.lookup.is_none()));
@@ -393,6 +392,45 @@ mod tests {
             provider.pace,
             FeedPace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
         );
+    }
+
+    #[test]
+    fn a_payout_that_cannot_be_found_again_is_warned_of_whether_variables_are_set_or_not() {
+        let file = |find: &str| {
+            format!(
+                "provider: acme\napi: https://bank.example\nauth: {{ bearer: \"${{TOKEN}}\" }}\nevery: 1m\n\
+                 pull: {{ accounts: {{ get: /a, rows: ., id: .id, name: .name }} }}\npay:\n  payouts:\n    \
+                 post: /pay\n    key: {{ header: Key }}\n    made: {{ id: .id }}\n    no_money: [400]\n{find}"
+            )
+        };
+        for token in [None, Some("a-token".to_owned())] {
+            let parse = |text: &str| Provider::parse(text, &|_| token.clone()).unwrap().warnings;
+            let told =
+                |warnings: &[String]| warnings.iter().any(|told| told.contains("pay.payouts has no `find`"));
+            assert!(told(&parse(&file(""))), "{token:?}");
+            let find = "    find: { get: \"/pay/{key}\", row: ., missing: [404], within: 1m }\n";
+            assert!(!told(&parse(&file(find))), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_in_jq_is_refused_with_what_to_write() {
+        let file = "provider: acme\napi: https://bank.example\nauth: none\nevery: 1m\npull:\n  accounts:\n    \
+                    get: /a\n    rows: .\n    where: .name == \"${NAME}\"\n    id: .id\n    name: .name\n";
+        let error = parse(file).unwrap_err();
+        for told in ["line 9", "pull.accounts.where", "${NAME} would stay as it is", "Write the text itself"]
+        {
+            assert!(error.contains(told), "{told}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_open_questions_may_be_read_but_neither_pulled_nor_paid() {
+        let file = "provider: acme\npush: all # QUESTION: what else?\n# QUESTION: and why?\n";
+        let provider = parse(file).unwrap();
+        assert_eq!(provider.questions, [(2, "what else?".to_owned()), (3, "and why?".to_owned())]);
+        assert!(provider.require_answers().unwrap_err().contains("has open questions (2)"));
+        assert!(parse("provider: acme\npush: all\n").unwrap().require_answers().is_ok());
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod conformance;
 mod connections;
 mod connector_api;
 mod contract;
+mod cookbook;
 mod crashes;
 mod database_faults;
 mod deploy;

@@ -286,4 +286,6 @@ fn input(call: &Call<'_>) -> Val {
 }
 
 #[cfg(test)]
+mod signature_tests;
+#[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ mod difference;
 mod new;
 mod read;
 mod replay;
+mod seen;
 mod trial;
 mod validate;
 

@@ -193,7 +193,7 @@ impl Pager {
             PagerKind::Single => return Ok(Step::End),
             // a page without records cannot be followed by one with some, unless a rule says so
             PagerKind::Page { .. } | PagerKind::Offset { .. } if facts.count == 0 => {
-                return Err("a page is empty, but the rule in `stop` does not end it there".to_owned());
+                return Err("a page is empty, but `page.ends` does not end it there".to_owned());
             }
             // an API that does not look at the parameter answers its first page for ever
             PagerKind::Page { param, .. } | PagerKind::Offset { param } if repeated => {

@@ -177,13 +177,17 @@ impl Output {
                     whole_amounts(&mut canonical);
                     match parse(self.resource, &canonical) {
                         Ok(record) => MappedRecord::Canonical(record),
-                        Err(reason) if self.by_fields => unmappable(in_words_of_file(self.resource, &reason)),
-                        Err(reason) => unmappable(reason),
+                        Err(reason) => unmappable(self.told(reason)),
                     }
                 })
                 .collect(),
         };
         (mapped, warnings)
+    }
+
+    /// Why a record has no place, by the field of the file where the record was made of fields.
+    fn told(&self, reason: String) -> String {
+        if self.by_fields { in_words_of_file(self.resource, &reason) } else { reason }
     }
 }
 

@@ -3,6 +3,7 @@
 mod draft;
 mod fields;
 mod openapi;
+mod pages;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
