@@ -59,7 +59,7 @@ fn of_bytes(algorithm: SignatureAlgorithm, bytes: &[u8]) -> Result<Vec<u8>, Stri
     };
     let wrong = || format!("is no public key {name}");
     let key = match described(bytes) {
-        Some((kind, parameter, key)) => {
+        Some(Described { kind, parameter, key }) => {
             let fits = kinds.contains(&kind) && (curve.is_none() || curve == parameter);
             if fits { key } else { return Err(wrong()) }
         }
@@ -88,16 +88,22 @@ pub fn modulus_bytes(key: &[u8]) -> Option<usize> {
     (rest.is_empty() && end.is_empty()).then_some(modulus.len())
 }
 
-/// What a SubjectPublicKeyInfo says: the kind of the key, its parameter if that is an identifier, and
-/// the key.
-fn described(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+/// What a SubjectPublicKeyInfo says.
+struct Described<'a> {
+    kind: &'a [u8],
+    /// The parameter of the kind, where that is an identifier: of a curve.
+    parameter: Option<&'a [u8]>,
+    key: &'a [u8],
+}
+
+fn described(bytes: &[u8]) -> Option<Described<'_>> {
     let (inside, rest) = taken(SEQUENCE, bytes)?;
     let (algorithm, after) = taken(SEQUENCE, inside)?;
     let (kind, parameters) = taken(OID, algorithm)?;
     let parameter = taken(OID, parameters).map(|(parameter, _)| parameter);
     let (key, end) = taken(BITS, after)?;
     let key = key.strip_prefix(&[0])?;
-    (rest.is_empty() && end.is_empty()).then_some((kind, parameter, key))
+    (rest.is_empty() && end.is_empty()).then_some(Described { kind, parameter, key })
 }
 
 /// The content of the first element of DER, if it has this tag, and what follows.

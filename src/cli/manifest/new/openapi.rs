@@ -29,6 +29,13 @@ pub struct Endpoint {
     pub beside: Vec<String>,
 }
 
+/// What an answer lists.
+struct Listed {
+    rows: Option<String>,
+    record: Map<String, Value>,
+    beside: Vec<String>,
+}
+
 /// A query parameter.
 #[derive(Debug, Clone)]
 pub struct Parameter {
@@ -73,10 +80,11 @@ impl Description {
         let last = path.rsplit('/').find(|part| !part.is_empty())?;
         let resource = resource_of(last)?;
         let answer = self.answer(get)?;
-        let (rows, record, beside) = self.list(answer).or_else(|| {
+        let Listed { rows, record, beside } = self.list(answer).or_else(|| {
             // one balance of one account is no list
             let record = self.properties(answer);
-            (resource == Resource::Balances && !record.is_empty()).then(|| (None, record, Vec::new()))
+            let alone = Listed { rows: None, record, beside: Vec::new() };
+            (resource == Resource::Balances && !alone.record.is_empty()).then_some(alone)
         })?;
         let holes =
             path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0.to_owned())).collect();
@@ -116,9 +124,9 @@ impl Description {
     }
 
     /// Where in the answer its list is, the properties of the records in it, and the texts beside it.
-    fn list(&self, answer: &Value) -> Option<(Option<String>, Map<String, Value>, Vec<String>)> {
+    fn list(&self, answer: &Value) -> Option<Listed> {
         if let Some(record) = self.items(answer) {
-            return Some((Some(".".to_owned()), record, Vec::new()));
+            return Some(Listed { rows: Some(".".to_owned()), record, beside: Vec::new() });
         }
         let mut lists = Vec::new();
         let mut beside = Vec::new();
@@ -126,7 +134,7 @@ impl Description {
         // errors and links are lists, too; records have the most properties
         let (path, record) =
             lists.into_iter().max_by_key(|(path, record)| (record.len(), std::cmp::Reverse(path.len())))?;
-        Some((Some(path), record, beside))
+        Some(Listed { rows: Some(path), record, beside })
     }
 
     fn look_into(
