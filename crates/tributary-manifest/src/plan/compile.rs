@@ -62,6 +62,7 @@ pub fn stream(
         strategy: compiler.strategy(described.incremental.as_ref())?,
         tracking: compiler.tracking(described)?,
         is_parent: false,
+        lines: described.lines.clone(),
     })
 }
 
@@ -212,11 +213,11 @@ impl Compiler<'_> {
                 (PagerKind::Offset { param: param.clone() }, stop, Some(size), more)
             }
             Paging::Cursor { param, place, next, bound, size, stop, more, .. } => {
-                let (param, next) = (param.clone(), self.next(next)?);
+                let (param, next) = (param.clone(), self.next("page.next", next)?);
                 (PagerKind::Cursor { param, place: *place, next, bound: *bound }, stop, size.as_ref(), more)
             }
             Paging::NextUrl { next, size, stop, more, .. } => {
-                (PagerKind::NextUrl { next: self.next(next)? }, stop, size.as_ref(), more)
+                (PagerKind::NextUrl { next: self.next("page.url", next)? }, stop, size.as_ref(), more)
             }
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("page.time", field)?;
@@ -243,9 +244,9 @@ impl Compiler<'_> {
         Ok(Pager { kind, stop, size: size.cloned(), more, may_end_full })
     }
 
-    fn next(&self, next: &Next) -> Result<pager::NextSource, ManifestError> {
+    fn next(&self, name: &'static str, next: &Next) -> Result<pager::NextSource, ManifestError> {
         Ok(match next {
-            Next::Body(filter) => pager::NextSource::Body(self.filter("page.next", filter)?),
+            Next::Body(filter) => pager::NextSource::Body(self.filter(name, filter)?),
             Next::Header(name) => pager::NextSource::Header(name.clone()),
             Next::Link => pager::NextSource::Link,
         })

@@ -50,6 +50,8 @@ pub struct Stream {
     pub tracking: Option<Tracking>,
     /// Whether a later stream needs the records of this one.
     pub is_parent: bool,
+    /// In which lines of its file what it says stands, by field.
+    pub lines: BTreeMap<String, usize>,
 }
 
 /// A request for one record.

@@ -129,14 +129,15 @@ impl Pager {
         if matches!(self.kind, PagerKind::Single) && link_of(headers)?.is_some() {
             return Err(
                 "page: is missing, but the answer names a next page (in its header Link): say how to go on \
-                        (`kind: next_url`, `next: link`)"
+                        (`page: { url: link }`)"
                     .to_owned(),
             );
         }
         let silent = self.names_next() && named.is_none();
         match self.step(walk, facts, named, url)? {
             Step::End if facts.more == Some(true) && silent => Err(format!(
-                "page.next: finds no next page, but the answer says by page.more that there is one: {CHECK}"
+                "{}: finds no next page, but the answer says by page.more that there is one: {CHECK}",
+                self.next_field()
             )),
             Step::End if facts.more == Some(true) => {
                 Err("page.ends: ends here, but the answer says by page.more that there is another page"
@@ -156,8 +157,9 @@ impl Pager {
             return Ok(());
         }
         Err(format!(
-            "page.next: the first page is full ({} records) and finds no next page, and this stream never did: \
-             {CHECK}; if one full page can be everything, say `may_end_full: true` in paging",
+            "{}: the first page is full ({} records) and finds no next page, and this stream never did: \
+             {CHECK}; if one full page can be everything, say `may_end_full: true` in `page`",
+            self.next_field(),
             facts.count
         ))
     }
@@ -170,6 +172,11 @@ impl Pager {
     /// Whether answers name the next page.
     pub fn names_next(&self) -> bool {
         matches!(self.kind, PagerKind::Cursor { .. } | PagerKind::NextUrl { .. })
+    }
+
+    /// The field of the file by which answers name the next page.
+    fn next_field(&self) -> &'static str {
+        if matches!(self.kind, PagerKind::NextUrl { .. }) { "page.url" } else { "page.next" }
     }
 
     /// By what answers name the next page, as the file has it.
@@ -263,7 +270,8 @@ impl Pager {
         let named = self.said_next(facts, headers)?;
         match &named {
             Some(next) if next.len() > MOST_NEXT_BYTES => Err(format!(
-                "page.next: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
+                "{}: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
+                self.next_field(),
                 next.len()
             )),
             _ => Ok(named),
@@ -364,7 +372,7 @@ fn set_member(request: &mut Request, member: &str, value: &str) -> Result<(), St
 /// The texts of a header.
 fn texts<'a>(headers: &'a HeaderMap, name: &str) -> Result<Vec<&'a str>, String> {
     let texts = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
-    texts.map_err(|_| format!("page.next: the header {name:?} is no plain text"))
+    texts.map_err(|_| format!("page: the header {name:?} is no plain text"))
 }
 
 fn link_of(headers: &HeaderMap) -> Result<Option<String>, String> {

@@ -27,6 +27,12 @@ pub struct Events {
 }
 
 impl Stream {
+    /// The line of `field`, or of what it is within, in the file.
+    pub fn line_of(&self, field: &str) -> Option<usize> {
+        let within = || self.lines.get(field.split_once('.')?.0);
+        self.lines.get(field).or_else(within).copied()
+    }
+
     /// A position from which the newest window is asked for next, as if all before had been read; `None` where
     /// nothing is asked for by a time. `span` is how long that window is, where the API does not say.
     pub fn newest(&self, now: DateTime<Utc>, span: TimeDelta) -> Option<Position> {

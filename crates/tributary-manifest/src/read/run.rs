@@ -228,7 +228,8 @@ impl<'a, S: PageSink> Run<'a, S> {
     }
 
     fn fail(&mut self, index: usize, stream: &Stream, partition: &str, error: ReadError) {
-        let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error };
+        let line = error.field(&stream.name).and_then(|field| stream.line_of(&field));
+        let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error, line };
         tracing::debug!(provider = self.reader.provider.as_str(), %failure, "not read");
         self.partial.insert(index);
         self.report.failures.push(failure);

@@ -108,6 +108,18 @@ impl<'a> Section<'a> {
     }
 }
 
+/// In which lines the fields of a section stand, and the fields within them, by their paths.
+pub fn lines(node: &Node) -> std::collections::BTreeMap<String, usize> {
+    let mut lines = std::collections::BTreeMap::new();
+    for member in node.members() {
+        lines.insert(member.name.clone(), member.at.line);
+        for within in member.node.members() {
+            lines.insert(format!("{}.{}", member.name, within.name), within.at.line);
+        }
+    }
+    lines
+}
+
 /// Whether a name can be that of a variable.
 pub fn is_variable(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphabetic())
