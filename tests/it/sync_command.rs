@@ -130,6 +130,8 @@ async fn the_history_tells_what_each_stream_brought() {
 
 #[tokio::test]
 async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history_and_the_metric() {
+    // whatever ran before in this process
+    rustls::crypto::ring::default_provider().install_default().ok();
     let setup = Setup::new("skipped").await;
     let rule = "      errors: [{ on: 403, do: skip_partition, says: the account is closed }]\n";
     let streams = [stream("payments", ""), stream("payouts", rule)].concat();
