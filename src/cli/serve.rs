@@ -141,6 +141,7 @@ pub async fn run(common: &Common, args: ServeArgs, mut launch: Launch) -> Comman
     // from here on no signal ends the process by itself
     let signals = Signals::new()?;
     let providers = config::load_providers(&common.providers, &config::environment)?;
+    providers.iter().try_for_each(Provider::require_answers)?;
     // before anything is started that would inherit the socket, and keep it open after our end
     let handed = launch.take_handed()?;
     let connections = args.connection_limits().files() + ConnectionLimits::for_operators().files();

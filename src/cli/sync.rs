@@ -77,10 +77,19 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// The manifest of a provider that is pulled, and what it is compiled to.
 pub fn pulled(common: &Common, name: &ProviderName) -> Result<(Manifest, Arc<CompiledProvider>), Error> {
+    source_of(&declared(common, name)?)
+}
+
+/// The provider of this name, as its file declares it.
+fn declared(common: &Common, name: &ProviderName) -> Result<config::Provider, Error> {
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let folder = common.providers.display();
     let provider = providers.into_iter().find(|provider| provider.name == *name);
-    let provider = provider.ok_or_else(|| format!("no file in {folder} declares the provider {name}"))?;
+    provider.ok_or_else(|| format!("no file in {folder} declares the provider {name}").into())
+}
+
+fn source_of(provider: &config::Provider) -> Result<(Manifest, Arc<CompiledProvider>), Error> {
+    let name = &provider.name;
     match (&provider.source, provider.compiled()) {
         (Source::Pull(manifest), Some(compiled)) => Ok((Manifest::clone(manifest), Arc::clone(compiled))),
         (Source::Push, _) => Err(format!("{name} is not pulled: its file says `push: all`").into()),
@@ -98,7 +107,9 @@ pub fn puller(
     stream: Option<&str>,
     instance: Instance,
 ) -> Result<Puller, Error> {
-    let (manifest, compiled) = pulled(common, name)?;
+    let provider = declared(common, name)?;
+    provider.require_answers()?;
+    let (manifest, compiled) = source_of(&provider)?;
     if manifest.refreshes() {
         encryption::require_key(name)?;
     }

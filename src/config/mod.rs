@@ -11,7 +11,7 @@ mod uses;
 use std::path::{Path, PathBuf};
 
 pub use keys::FileKey;
-pub use provider_file::{Provider, manifest_of, schema, try_examples};
+pub use provider_file::{Described, Provider, QUESTION, described, manifest_of, schema, try_examples};
 pub use reference::reference;
 pub use source::Source;
 pub use uses::beside;

@@ -16,7 +16,7 @@ use crate::payments::Policy;
 use crate::store::feeds::FeedPace;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
 use tributary_manifest::language::{self, Mistake, Mistakes, Node, Rate};
-use tributary_manifest::{CompiledProvider, Manifest, ManifestError, Period};
+use tributary_manifest::{CompiledProvider, InterpolateError, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
 #[derive(Debug, Clone)]
@@ -33,6 +33,8 @@ pub struct Provider {
     pub payments: Policy,
     /// Keys that the file brings.
     pub keys: Vec<FileKey>,
+    /// What a draft asks, and in which line: until it is answered, nothing is pulled by a guess.
+    pub questions: Vec<(usize, String)>,
     /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
     compiled: Option<Arc<CompiledProvider>>,
@@ -122,13 +124,32 @@ struct Parts {
 }
 
 /// What is said of an API.
-struct Described {
-    node: Node,
-    manifest: Manifest,
+pub struct Described {
+    /// As it is written, in the file or in the description that it uses.
+    pub node: Node,
+    /// Checked as far as it goes without variables, which are not filled in.
+    pub manifest: Manifest,
     /// The variables of a description that another file uses, and its name.
     set: Option<uses::Set>,
     /// What rows, answers and orders become, as the file says.
-    examples: Option<Node>,
+    pub examples: Option<Node>,
+}
+
+impl Described {
+    /// The variables that the description sees: those that the file sets, or else those of `lookup`.
+    pub fn variables(&self, lookup: Lookup) -> Result<impl Fn(&str) -> Option<String>, InterpolateError> {
+        let set = self.set.as_ref().map(|set| set.filled(lookup)).transpose()?;
+        Ok(move |name: &str| match &set {
+            Some(set) => set.get(name).cloned(),
+            None => lookup(name),
+        })
+    }
+}
+
+/// What the text of a provider file, which can use the `descriptions` beside it, says of the API.
+pub fn described(text: &str, descriptions: Descriptions) -> Result<Described, String> {
+    let api = Parts::of(text, descriptions).map_err(|mistakes| mistakes.to_string())?.api;
+    api.ok_or_else(|| "it is not pulled: `push: all`".to_owned())
 }
 
 impl Parts {
@@ -197,12 +218,9 @@ impl Provider {
         let (source, compiled) = match api {
             None => (Source::Push, None),
             Some(api) => {
-                let filled = match &api.set {
-                    None => api.manifest.clone().interpolated(lookup),
-                    Some(set) => set
-                        .filled(lookup)
-                        .and_then(|set| api.manifest.clone().interpolated(|name| set.get(name).cloned())),
-                };
+                warnings.extend(blind_payments(&api.manifest));
+                let filled =
+                    api.variables(lookup).and_then(|lookup| api.manifest.clone().interpolated(lookup));
                 match filled {
                     Ok(manifest) => {
                         let compiled = CompiledProvider::new(&service.provider, &manifest)
@@ -216,7 +234,6 @@ impl Provider {
                 }
             }
         };
-        warnings.extend(blind_payments(&source));
         let pace = service.feed.pace()?;
         Ok(Self {
             name: service.provider,
@@ -227,9 +244,24 @@ impl Provider {
             payments: policy.policy()?,
             pace,
             keys,
+            questions: questions(text),
             warnings,
             compiled,
         })
+    }
+
+    /// That nothing is to be pulled or paid yet, where the file has questions: what is read by a wrong guess
+    /// stays so for Formance.
+    pub fn require_answers(&self) -> Result<(), String> {
+        match self.questions.len() {
+            0 => Ok(()),
+            open => Err(format!(
+                "the file of {} has open questions ({open}): answer each `{}` and delete it; \
+                 `tributary manifest validate` names them, `tributary manifest read` shows what the API says",
+                self.name,
+                QUESTION.trim()
+            )),
+        }
     }
 
     /// What its manifest was compiled to, once for all who need it; `None` of one that is not
@@ -248,9 +280,16 @@ impl Provider {
     }
 }
 
+/// What begins a comment that asks what only a person can know.
+pub const QUESTION: &str = "# QUESTION: ";
+
+fn questions(text: &str) -> Vec<(usize, String)> {
+    let asked = |(n, line): (usize, &str)| Some((n + 1, line.split_once(QUESTION)?.1.trim().to_owned()));
+    text.lines().enumerate().filter_map(asked).collect()
+}
+
 /// What is missing for a payment whose outcome is unknown to be found out about without a person.
-fn blind_payments(source: &Source) -> Vec<String> {
-    let Source::Pull(manifest) = source else { return Vec::new() };
+fn blind_payments(manifest: &Manifest) -> Vec<String> {
     let sections = [("payouts", &manifest.payouts), ("transfers", &manifest.transfers)];
     let blind =
         sections.into_iter().filter(|(_, section)| section.as_ref().is_some_and(|pay| pay.lookup.is_none()));
@@ -263,10 +302,7 @@ fn blind_payments(source: &Source) -> Vec<String> {
 /// The manifest of a provider file, checked as far as it goes without variables, which are not
 /// filled in.
 pub fn manifest_of(text: &str) -> Result<Manifest, String> {
-    match Parts::of(text, &|_| None).map_err(|mistakes| mistakes.to_string())?.api {
-        Some(described) => Ok(described.manifest),
-        None => Err("it is not pulled: `push: all`".to_owned()),
-    }
+    Ok(described(text, &|_| None)?.manifest)
 }
 
 /// Tries the examples of a provider file that can use the `descriptions` beside it, without a network;
@@ -356,6 +392,45 @@ mod tests {
             provider.pace,
             FeedPace { per_second: 100, parent_wait: std::time::Duration::from_secs(86_400) }
         );
+    }
+
+    #[test]
+    fn a_payout_that_cannot_be_found_again_is_warned_of_whether_variables_are_set_or_not() {
+        let file = |find: &str| {
+            format!(
+                "provider: acme\napi: https://bank.example\nauth: {{ bearer: \"${{TOKEN}}\" }}\nevery: 1m\n\
+                 pull: {{ accounts: {{ get: /a, rows: ., id: .id, name: .name }} }}\npay:\n  payouts:\n    \
+                 post: /pay\n    key: {{ header: Key }}\n    made: {{ id: .id }}\n    no_money: [400]\n{find}"
+            )
+        };
+        for token in [None, Some("a-token".to_owned())] {
+            let parse = |text: &str| Provider::parse(text, &|_| token.clone()).unwrap().warnings;
+            let told =
+                |warnings: &[String]| warnings.iter().any(|told| told.contains("pay.payouts has no `find`"));
+            assert!(told(&parse(&file(""))), "{token:?}");
+            let find = "    find: { get: \"/pay/{key}\", row: ., missing: [404], within: 1m }\n";
+            assert!(!told(&parse(&file(find))), "{token:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_in_jq_is_refused_with_what_to_write() {
+        let file = "provider: acme\napi: https://bank.example\nauth: none\nevery: 1m\npull:\n  accounts:\n    \
+                    get: /a\n    rows: .\n    where: .name == \"${NAME}\"\n    id: .id\n    name: .name\n";
+        let error = parse(file).unwrap_err();
+        for told in ["line 9", "pull.accounts.where", "${NAME} would stay as it is", "Write the text itself"]
+        {
+            assert!(error.contains(told), "{told}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_open_questions_may_be_read_but_neither_pulled_nor_paid() {
+        let file = "provider: acme\npush: all # QUESTION: what else?\n# QUESTION: and why?\n";
+        let provider = parse(file).unwrap();
+        assert_eq!(provider.questions, [(2, "what else?".to_owned()), (3, "and why?".to_owned())]);
+        assert!(provider.require_answers().unwrap_err().contains("has open questions (2)"));
+        assert!(parse("provider: acme\npush: all\n").unwrap().require_answers().is_ok());
     }
 
     #[test]

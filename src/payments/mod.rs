@@ -29,5 +29,6 @@ pub use order::{Invalid, OrderRequest};
 pub use placed::{Placed, RefusedOrder};
 pub use points::Point;
 pub use policy::{AssetLimit, Policy};
+pub use provider_key::derive as provider_key;
 pub use secret::PaymentSecret;
 pub use worker::Worker;

@@ -90,7 +90,7 @@ mod tests {
     }
 
     fn failed(error: ClientError) -> Failure {
-        Failure { stream: "feed".to_owned(), partition: String::new(), error: error.into() }
+        Failure { stream: "feed".to_owned(), partition: String::new(), error: error.into(), line: None }
     }
 
     #[test]

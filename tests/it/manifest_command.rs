@@ -128,12 +128,64 @@ async fn a_look_shows_requests_answers_rows_and_from_where_it_goes_on() {
         "= transactions: ",
         "\"currency\":\"USD/2\"",
         "goes on from",
+        "STREAM        PARTITIONS  PAGES  ROWS  NOT MAPPED",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
     assert!(!text.contains(TOKEN) && !text.contains("/api/v1/accounts"), "{text}");
     let (code, text) = setup.run(&["manifest", "read", "mercury", "--stream", "nothing"]).await;
     assert!(code == 2 && text.contains("accounts, balances"), "{text}");
+}
+
+#[tokio::test]
+async fn a_look_for_machines_is_one_document() {
+    let setup = Setup::new("manifest_read_json").await;
+    let (code, text) = setup.run(&["manifest", "read", "mercury", "--output", "json", "--rows", "1"]).await;
+    let read: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    assert_eq!((code, &read["failures"]), (0, &serde_json::json!([])));
+    let of = |stream: &str| {
+        let streams = read["streams"].as_array().unwrap();
+        streams
+            .iter()
+            .find(|found| found["stream"] == stream)
+            .unwrap_or_else(|| panic!("{stream}: {text}"))
+            .clone()
+    };
+    assert_eq!((&of("accounts")["pages"], &of("accounts")["notMapped"]), (&1.into(), &0.into()));
+    assert!(
+        of("transactions")["rows"].as_u64() > Some(0) && read["rows"].as_array().unwrap().len() >= 3,
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_row_that_does_not_map_is_told_with_its_field_what_it_holds_and_the_line() {
+    let setup = Setup::new("manifest_read_why").await;
+    let file = setup.place.0.join("providers/mercury.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let broken = edited(&text, "name: .nickname // .name", "name: .id | length");
+    std::fs::write(&file, &broken).unwrap();
+    let line = broken.lines().position(|line| line.contains("name: .id | length")).unwrap() + 1;
+    let (code, text) = setup.run(&["manifest", "read", "mercury", "--stream", "accounts"]).await;
+    let why = "NOT MAPPED: name: accountName: is integer `";
+    assert!(code == 1 && text.contains(why) && text.contains(", and not a text"), "{text}");
+    assert!(text.contains(&format!("pull.accounts.name is in line {line} of the file")), "{text}");
+}
+
+#[tokio::test]
+async fn a_look_of_which_only_the_beginning_is_wanted_ends_well_and_leaves_no_server_behind() {
+    let setup = Setup::new("manifest_read_head").await;
+    let file = setup.place.0.join("providers/mercury.yaml");
+    // a budget is counted in the database, which is a private PostgreSQL here
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, edited(&text, "pace: 500/s", "pace: 500/s, budgets: [100000/d]")).unwrap();
+    let mut command = setup.place.command(&["manifest", "read", "mercury", "--answer-chars", "100000"]);
+    command.env("MERCURY_URL", &setup.running.url).env("MERCURY_TOKEN", TOKEN);
+    command.stdout(crate::printing::closed()).stderr(std::process::Stdio::piped());
+    let output = command.spawn().unwrap().wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !said.contains("panic"), "{said}");
+    assert_eq!(crate::printing::processes_below(&setup.place.0.join("data")), Vec::<String>::new());
 }
 
 #[tokio::test]
@@ -157,7 +209,11 @@ async fn what_was_recorded_is_mapped_again_without_the_provider_and_compared() {
     let manifest = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, edited(&manifest, ".nickname // .name", ".name")).unwrap();
     let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
-    assert!(code == 1 && text.contains("@ line") && text.contains("accountName"), "{text}");
+    // a line for each row, with the field
+    let changed: Vec<&str> = text.lines().filter(|line| line.starts_with("~ accounts ")).collect();
+    assert!(code == 1 && changed.iter().all(|line| line.contains(": accountName \"")), "{text}");
+    let told = format!("{} of {} rows differ", changed.len(), rows.len());
+    assert!(!changed.is_empty() && text.contains(&told), "{told}: {text}");
 }
 
 fn schema() -> Value {
@@ -226,7 +282,7 @@ fn the_schema_takes_every_file_that_ships_and_refuses_mistakes() {
     let files = tributary::config::provider_files(folder.as_ref()).unwrap();
     assert!(files.len() >= 4);
     let mut texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-    texts.push(include_str!("../../src/cli/manifest/template.yaml").to_owned());
+    texts.push(include_str!("../../src/cli/manifest/new/templates/basic.yaml").to_owned());
     for text in &texts {
         let value: Value = serde_saphyr::from_str(text).unwrap();
         let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();

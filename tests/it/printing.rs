@@ -9,14 +9,14 @@ use crate::support::TestApp;
 use crate::support::process::{FILE_KEY, PROGRAM, Place, stop};
 
 /// An output that nobody reads any more.
-fn closed() -> Stdio {
+pub fn closed() -> Stdio {
     let (reading, writing) = nix::unistd::pipe2(OFlag::O_CLOEXEC).unwrap();
     drop(reading);
     Stdio::from(writing)
 }
 
 /// The processes that work in `folder` or below it: PostgreSQL works in its own.
-fn processes_below(folder: &Path) -> Vec<String> {
+pub fn processes_below(folder: &Path) -> Vec<String> {
     let folder = folder.canonicalize().unwrap();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let below = processes.filter(|process| {

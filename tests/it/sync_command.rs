@@ -130,6 +130,8 @@ async fn the_history_tells_what_each_stream_brought() {
 
 #[tokio::test]
 async fn a_partition_that_was_skipped_is_told_by_the_command_the_log_the_history_and_the_metric() {
+    // whatever ran before in this process
+    rustls::crypto::ring::default_provider().install_default().ok();
     let setup = Setup::new("skipped").await;
     let rule = "      errors: [{ on: 403, do: skip_partition, says: the account is closed }]\n";
     let streams = [stream("payments", ""), stream("payouts", rule)].concat();
@@ -183,7 +185,12 @@ async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
     write(".next");
     setup.upstream.set("/payments", page(None));
     let (code, _, err) = setup.run(&["sync", "acme"]).await;
-    assert!(code == 1 && err.contains("paging.next") && err.contains("may_end_full: true"), "{err}");
+    // in the words of the file, and where it says so
+    let yaml = std::fs::read_to_string(setup.place.0.join("providers/acme.yaml")).unwrap();
+    let line = yaml.lines().position(|line| line.contains("page: { url: .next")).unwrap() + 1;
+    let told = format!("(line {line} of the file that describes it)");
+    assert!(code == 1 && err.contains("page.url: ") && err.contains("may_end_full: true"), "{err}");
+    assert!(err.contains(&told), "{told}: {err}");
     assert_eq!(count(&setup.app.pool, "select count(*) from sync_cursors").await, 0);
 
     setup.upstream.set("/payments", page(Some("/rest")));
@@ -195,7 +202,7 @@ async fn a_full_page_is_the_end_only_of_a_stream_that_told_a_next_one_before() {
 
     write(".nxt");
     let (code, _, err) = setup.run(&["sync", "acme"]).await;
-    assert!(code == 1 && err.contains("paging.next"), "{err}");
+    assert!(code == 1 && err.contains("page.url: "), "{err}");
 }
 
 #[tokio::test]

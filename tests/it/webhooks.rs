@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
+use base64::Engine as _;
 use chrono::Utc;
 use ring::hmac;
 use serde_json::{Value, json};
@@ -198,6 +199,86 @@ async fn a_call_whose_headers_prove_nothing_is_refused_while_its_body_has_not_co
         let (status, _) = tokio::time::timeout(Duration::from_secs(5), calling).await.expect("an answer");
         assert_eq!(status, StatusCode::UNAUTHORIZED, "{provider} {signature:?}");
     }
+}
+
+/// An app whose provider has a webhook of these lines.
+async fn app_with(webhook: &str) -> (Upstream, TestApp) {
+    let upstream = Upstream::start().await;
+    upstream.set("/payments", json!([]));
+    let file = file(&upstream, webhook, &stream("payments", "      after_webhook: only\n"));
+    let app = TestApp::with_file(&file).await;
+    let working = Working::start(&app, &file, instance("one", Duration::from_secs(3600)));
+    until(&app.pool, RUNS, 1).await;
+    working.stop().await;
+    (upstream, app)
+}
+
+async fn answered(app: &TestApp, request: Request<Body>) -> (StatusCode, Option<String>, String) {
+    let response = app.call(request).await;
+    let kind = response.headers().get("content-type").map(|kind| kind.to_str().unwrap().to_owned());
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    (status, kind, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_standard_webhook_is_answered_with_the_status_of_the_file_and_no_body() {
+    let (_upstream, app) = app_with(
+        "webhook:\n  standard: { secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw }\n  answer: 200\n  reads: payments\n",
+    )
+    .await;
+    let call = |code: &str, at: i64| {
+        let request = Request::post("/webhooks/acme")
+            .header("webhook-id", "msg_1")
+            .header("webhook-timestamp", at.to_string())
+            .header("webhook-signature", format!("v1,{code}"));
+        request.body(Body::from("{}")).unwrap()
+    };
+    let key = base64::engine::general_purpose::STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let code = |at: i64| {
+        let code = hmac::sign(&key, format!("msg_1.{at}.{{}}").as_bytes());
+        base64::engine::general_purpose::STANDARD.encode(code)
+    };
+    let now = Utc::now().timestamp();
+    for (code, at) in [(code(now - 3600), now), (code(now - 3600), now - 3600)] {
+        assert_eq!(answered(&app, call(&code, at)).await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(count(&app.pool, DUE).await, 0);
+    }
+    assert_eq!(answered(&app, call(&code(now), now)).await, (StatusCode::OK, None, String::new()));
+    assert_eq!(count(&app.pool, DUE).await, 1);
+}
+
+#[tokio::test]
+async fn a_challenge_is_echoed_as_text_and_has_nothing_read() {
+    const SECRET: &str =
+        "webhook:\n  header: { name: X-Token, value: a-secret-of-the-test }\n  reads: payments\n";
+    let (_upstream, app) =
+        app_with(&edited(SECRET, "  reads", "  challenge: { query: challenge }\n  reads")).await;
+    let get = |query: &str| Request::get(format!("/webhooks/{query}")).body(Body::empty()).unwrap();
+    let text = Some("text/plain; charset=utf-8".to_owned());
+    assert_eq!(
+        answered(&app, get("acme?challenge=a7-b")).await,
+        (StatusCode::OK, text.clone(), "a7-b".to_owned())
+    );
+    for refused in ["acme", "acme?challenge=%3Cscript%3E", "nobody?challenge=a7-b"] {
+        assert_eq!(answered(&app, get(refused)).await.0, StatusCode::UNAUTHORIZED, "{refused}");
+    }
+    let (_upstream, by_body) =
+        app_with(&edited(SECRET, "  reads", "  challenge: { body: .body.challenge }\n  reads")).await;
+    assert_eq!(answered(&by_body, get("acme?challenge=a7-b")).await.0, StatusCode::UNAUTHORIZED);
+    let post = |token: &str, body: &'static str| {
+        Request::post("/webhooks/acme").header("x-token", token).body(Body::from(body)).unwrap()
+    };
+    let challenge = r#"{"challenge":"3eZbrw1a"}"#;
+    assert_eq!(answered(&by_body, post("another", challenge)).await.0, StatusCode::UNAUTHORIZED);
+    let echoed = answered(&by_body, post("a-secret-of-the-test", challenge)).await;
+    assert_eq!(echoed, (StatusCode::OK, text, "3eZbrw1a".to_owned()));
+    for pool in [&app.pool, &by_body.pool] {
+        assert_eq!(count(pool, DUE).await, 0);
+    }
+    assert_eq!(answered(&by_body, post("a-secret-of-the-test", "{}")).await.0, StatusCode::ACCEPTED);
+    assert_eq!(count(&by_body.pool, DUE).await, 1);
 }
 
 async fn order(app: &TestApp, key: &str, body: &'static str) -> (StatusCode, Value) {

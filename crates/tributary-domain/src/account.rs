@@ -48,7 +48,7 @@ struct BeneficiaryRecord {
 impl Account {
     /// Takes the canonical JSON of an account.
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
-        let wire: AccountRecord = serde_json::from_slice(json)?;
+        let wire: AccountRecord = super::record::read(json)?;
         text::check("accountName", &wire.account_name, text::NAME_MAX_BYTES)?;
         Ok(Self {
             id: RecordId::parse("id", &wire.id)?,
@@ -75,7 +75,7 @@ impl Account {
 impl Beneficiary {
     /// Takes the canonical JSON of a beneficiary.
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
-        let wire: BeneficiaryRecord = serde_json::from_slice(json)?;
+        let wire: BeneficiaryRecord = super::record::read(json)?;
         text::check("ownerName", &wire.owner_name, text::NAME_MAX_BYTES)?;
         Ok(Self(Account {
             id: RecordId::parse("id", &wire.id)?,

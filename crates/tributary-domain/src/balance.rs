@@ -49,7 +49,7 @@ impl Balances {
     /// ahead is refused: every later balance would look older than it. So are more than
     /// 1,000 assets, and one that is named twice.
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
-        let wire: BalancesRecord = serde_json::from_slice(json)?;
+        let wire: BalancesRecord = super::record::read(json)?;
         let at = Timestamp::parse("at", &wire.at)?;
         if at.as_utc() > Timestamp::now().as_utc() + FUTURE_TOLERATED {
             return Err(RecordError::new("at", format!("{:?} lies more than a day in the future", wire.at)));

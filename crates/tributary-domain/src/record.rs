@@ -1,5 +1,7 @@
 //! The canonical record: the connector's own field names, for everything that is ingested.
 
+use serde::Deserialize;
+
 use super::{Account, Balances, Beneficiary, JsonBudget, Resource, Transaction};
 
 /// Why a record cannot be taken. Its text says what is wrong with which field.
@@ -27,7 +29,35 @@ fn shortened(mut reason: String) -> String {
 
 impl From<serde_json::Error> for RecordError {
     fn from(error: serde_json::Error) -> Self {
-        Self(shortened(error.to_string()))
+        Self(shortened(in_words(&error.to_string())))
+    }
+}
+
+/// `json` in the form of a record. The error names the field that has another.
+pub(crate) fn read<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, RecordError> {
+    serde_json::from_slice(json).map_err(|error| {
+        // to know the path costs time, which good records need not spend
+        let reader = &mut serde_json::Deserializer::from_slice(json);
+        let path =
+            serde_path_to_error::deserialize::<_, T>(reader).err().map(|error| error.path().to_string());
+        let path = path.filter(|path| path != ".").map(|path| format!("{path}: ")).unwrap_or_default();
+        RecordError(shortened(format!("{path}{}", in_words(&error.to_string()))))
+    })
+}
+
+/// What serde says, without the place in a text that nobody sees.
+fn in_words(said: &str) -> String {
+    let said = said.split(" at line ").next().unwrap_or(said);
+    match said.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected ")) {
+        Some((found, wanted)) => {
+            let found = match found {
+                "sequence" => "a list",
+                "map" => "an object",
+                other => other,
+            };
+            format!("is {found}, and not {}", wanted.replace("a string", "a text"))
+        }
+        None => said.to_owned(),
     }
 }
 
@@ -90,6 +120,29 @@ mod tests {
             let error = parse_record(Resource::Accounts, json.as_bytes()).unwrap_err();
             assert_eq!(error.to_string(), "a record is a JSON object", "{json}");
         }
+    }
+
+    #[test]
+    fn a_field_of_another_form_is_named_with_what_it_holds() {
+        let record = |more: &str| {
+            format!(
+                r#"{{"id":"t","createdAt":"2026-03-01T12:00:00Z","type":"PAYIN","status":"PENDING","currency":"JPY",{more}}}"#
+            )
+        };
+        for (more, told) in [
+            (r#""amount":null"#, "amount: is null, and not a text"),
+            (r#""amount":"1","metadata":{"k":[]}"#, "metadata.k: is a list, and not a text"),
+            (r#""amount":"1","sourceAccountID":7"#, "sourceAccountID: is integer `7`, and not a text"),
+            (r#""balance":"1""#, "unknown field `balance`, expected one of"),
+            (r#""sourceAccountID":"a""#, "missing field `amount`"),
+        ] {
+            let error =
+                parse_record(Resource::Transactions, record(more).as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(told) && !error.contains(" at line "), "{told}: {error}");
+        }
+        let account = r#"{"id":null,"accountName":"Main","createdAt":"2026-03-01T12:00:00Z"}"#;
+        let error = parse_record(Resource::Accounts, account.as_bytes()).unwrap_err();
+        assert_eq!(error.to_string(), "id: is null, and not a text");
     }
 
     #[test]

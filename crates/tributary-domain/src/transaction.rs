@@ -154,7 +154,7 @@ struct TransactionRecord {
 impl Transaction {
     /// Takes the canonical JSON of a transaction. One that names itself as its parent has none.
     pub fn from_json(json: &[u8]) -> Result<Self, RecordError> {
-        let wire: TransactionRecord = serde_json::from_slice(json)?;
+        let wire: TransactionRecord = super::record::read(json)?;
         let id = RecordId::parse("id", &wire.id)?;
         let order_reference = wire.order_reference.filter(|reference| !reference.is_empty());
         if let Some(reference) = &order_reference {
@@ -276,13 +276,13 @@ mod tests {
     fn what_would_poison_a_page_is_refused_with_its_field() {
         for (from, to, field) in [
             (r#""1050""#, r#""10.50""#, "amount"),
-            (r#""1050""#, "1050", "expected a string"),
+            (r#""1050""#, "1050", "amount: is integer `1050`, and not a text"),
             (r#""EUR/2""#, r#""euro""#, "currency"),
             ("SUCCEEDED", "CHARGEBACK", "CHARGEBACK"),
-            (r#""2026-03-01T12:00:00Z""#, "null", "expected a string"),
+            (r#""2026-03-01T12:00:00Z""#, "null", "createdAt: is null, and not a text"),
             (r#""tx_1""#, r#""""#, "id"),
             (r#""tx_1""#, r#""a\u0000""#, "id"),
-            (r#"{"k":"v"}"#, r#"{"k":1}"#, "expected a string"),
+            (r#"{"k":"v"}"#, r#"{"k":1}"#, "metadata.k: is integer `1`, and not a text"),
             (r#"{"k":"v"}"#, r#"{"k":"\u0000"}"#, "metadata"),
             (r#""metadata""#, r#""metaData""#, "metaData"),
         ] {

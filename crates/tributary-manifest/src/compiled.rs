@@ -200,7 +200,7 @@ impl Manifest {
         errors.extend(self.schedules().err());
         if errors.is_empty() {
             errors.extend(PaymentPlans::new(self).err());
-            errors.extend(Webhook::new(self).err());
+            errors.extend(Webhook::check(self).err());
             let rules = Rules::compile(&self.functions, &self.errors);
             errors.extend(rules.err().map(|(field, why)| ManifestError::Field(format!("{field}: {why}"))));
         }

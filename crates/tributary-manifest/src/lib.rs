@@ -20,6 +20,7 @@ mod plan;
 mod read;
 mod secret;
 mod time;
+pub mod trial;
 mod webhook;
 mod wire;
 mod writing;

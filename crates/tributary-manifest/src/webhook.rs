@@ -1,25 +1,24 @@
 //! A provider's calls: whether they are its own, and what they set off. What they say is never
 //! taken for data: it only says what to ask the API for.
 
+mod keys;
+mod proof;
+mod public;
+mod text;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use jaq_json::Val;
-use ring::hmac;
-use subtle::ConstantTimeEq;
 use tributary_domain::ID_MAX_BYTES;
 
 use super::cage::Cage;
 use super::jq::yielded;
 use super::jq::{self, Filter, Limits, Scope};
-use super::manifest::{
-    CodeAlgorithm, CodeEncoding, HmacManifest, Manifest, TimestampManifest, WebhookCheck, WebhookManifest,
-};
+use super::manifest::{ChallengeManifest, Manifest, WebhookManifest};
 use super::plan::ManifestError;
-use super::secret::Secret;
+use proof::Proof;
 
 /// How long the filters may work on one call.
 const FILTER_DEADLINE: Duration = Duration::from_secs(2);
@@ -27,29 +26,40 @@ const FILTER_DEADLINE: Duration = Duration::from_secs(2);
 const MOST_PARTITIONS: usize = 100;
 /// The most codes that one call may bring: a provider that changes its secret sends two.
 const MOST_CODES: usize = 5;
-/// From here on a number is no second of any near year, but a millisecond.
-const MILLISECONDS_FROM: i64 = 100_000_000_000;
+/// The longest challenge that is echoed, in bytes.
+const CHALLENGE_BYTES: usize = 1_024;
 
 /// Why a call is not the provider's. For the log; the caller does not learn it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unproven {
     #[error("the header {0} is missing, or not as it should be")]
     Header(String),
-    #[error("the code over the body does not match")]
+    #[error("the header {0} holds no code of the form that `webhook` describes")]
+    NoCode(String),
+    #[error(
+        "no code matches: the call was changed or forged, or the secret, the key or `signed` of `webhook` is not \
+         as the provider has it"
+    )]
     Code,
     #[error("it has more codes than a provider sends (at most {MOST_CODES})")]
     Codes,
-    #[error("its timestamp is {0} s from now: a replay, or a wrong clock")]
-    Replayed(i64),
+    #[error("it says that it was sent at {1}, {0} s from now: a replay, or a wrong clock")]
+    Replayed(i64, String),
     #[error("the shared secret does not match")]
     Secret,
+    #[error("it asks for the echo of a challenge, and `webhook.challenge` says of none")]
+    Challenge,
 }
+
+/// Looks a header up by its name, in any case.
+pub type Header<'a> = &'a (dyn Fn(&str) -> Option<String> + Sync);
 
 /// A call as it came.
 pub struct Call<'a> {
     pub body: &'a [u8],
-    /// Looks a header up by its name, in any case.
-    pub header: &'a (dyn Fn(&str) -> Option<String> + Sync),
+    pub header: Header<'a>,
+    /// The query of its address as it came, without the `?`.
+    pub query: Option<&'a str>,
     /// All headers that may be shown to filters, names in lower case.
     pub headers: Vec<(String, String)>,
 }
@@ -63,9 +73,17 @@ pub struct Triggered {
 
 /// The `webhook:` of a manifest, ready to be called.
 pub struct Webhook {
-    check: WebhookCheck,
+    proof: Proof,
+    challenge: Option<Challenge>,
+    answer: u16,
     triggers: Arc<Vec<Trigger>>,
     cage: Cage,
+}
+
+/// What of a call is echoed.
+enum Challenge {
+    Query(String),
+    Body(Arc<Filter>),
 }
 
 struct Trigger {
@@ -84,48 +102,68 @@ impl Webhook {
     /// The webhook of `manifest`, which has to be interpolated; `None` where it has none.
     pub fn new(manifest: &Manifest) -> Result<Option<Self>, ManifestError> {
         let Some(described) = &manifest.webhook else { return Ok(None) };
-        check_secrets(&described.check)?;
-        let triggers = triggers(described, manifest)?;
-        let cage = Cage::with_deadline(FILTER_DEADLINE);
-        Ok(Some(Self { check: described.check.clone(), triggers: Arc::new(triggers), cage }))
+        Ok(Some(Self {
+            proof: Proof::new(described).map_err(ManifestError::Field)?,
+            challenge: challenge(described, manifest)?,
+            answer: described.answer,
+            triggers: Arc::new(triggers(described, manifest)?),
+            cage: Cage::with_deadline(FILTER_DEADLINE),
+        }))
+    }
+
+    /// What is wrong with the webhook of `manifest`, as far as that does not depend on variables.
+    pub fn check(manifest: &Manifest) -> Result<(), ManifestError> {
+        let Some(described) = &manifest.webhook else { return Ok(()) };
+        proof::check(described).map_err(ManifestError::Field)?;
+        challenge(described, manifest)?;
+        triggers(described, manifest).map(drop)
     }
 
     /// Whether a call with these headers may be the provider's, before its body is read: it may not
-    /// where [`Webhook::prove`] would refuse it whatever the body is. `header` is as in [`Call`].
-    pub fn may_be_proven(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Result<(), Unproven> {
-        match &self.check {
-            WebhookCheck::Hmac(hmac) => candidates(hmac, header).map(drop),
-            WebhookCheck::Header { .. } | WebhookCheck::Basic { .. } => self.prove_secret(header),
-        }
+    /// where [`Webhook::prove`] would refuse it whatever the body is.
+    pub fn may_be_proven(&self, header: Header<'_>) -> Result<(), Unproven> {
+        self.proof.may_hold(header)
     }
 
     /// Whether the provider sent `call`, which came at `now`.
     pub fn prove(&self, call: &Call<'_>, now: DateTime<Utc>) -> Result<(), Unproven> {
-        match &self.check {
-            WebhookCheck::Hmac(hmac) => prove_hmac(hmac, call, now),
-            WebhookCheck::Header { .. } | WebhookCheck::Basic { .. } => self.prove_secret(call.header),
-        }
+        self.proof.holds(call, now)
     }
 
-    /// Whether the headers alone hold the shared secret; a code over the body is none.
-    fn prove_secret(&self, header: &(dyn Fn(&str) -> Option<String> + Sync)) -> Result<(), Unproven> {
-        match &self.check {
-            WebhookCheck::Hmac(_) => Err(Unproven::Secret),
-            WebhookCheck::Header { name, value } => {
-                let sent = header(name).ok_or_else(|| Unproven::Header(name.clone()))?;
-                same(sent.as_bytes(), value.expose().as_bytes())
-            }
-            WebhookCheck::Basic { username, password } => {
-                let missing = || Unproven::Header("authorization".to_owned());
-                let sent = header("authorization").ok_or_else(missing)?;
-                let (scheme, code) = sent.split_once(' ').ok_or_else(missing)?;
-                let sent = STANDARD.decode(code.trim()).map_err(|_| missing())?;
-                if !scheme.eq_ignore_ascii_case("basic") {
-                    return Err(missing());
-                }
-                same(&sent, format!("{username}:{}", password.expose()).as_bytes())
-            }
-        }
+    /// The headers with which `call` proves itself at `now`, beside those that it has; for whoever tries a
+    /// file. The error says why they cannot be made here.
+    pub fn sign(&self, call: &Call<'_>, now: DateTime<Utc>) -> Result<Vec<(String, String)>, String> {
+        self.proof.sign(call, now)
+    }
+
+    /// Whether calls carry codes, which may be shown, and not the secret itself.
+    pub fn signs(&self) -> bool {
+        matches!(self.proof, Proof::Signature(_))
+    }
+
+    /// The status of the answer to a call that proved itself.
+    pub fn answer(&self) -> u16 {
+        self.answer
+    }
+
+    /// What is echoed to a `GET` with this query; it proves nothing, and has nothing read. Of a value that
+    /// could be anything else than a challenge, nothing is.
+    pub fn echo_of_query(&self, query: Option<&str>) -> Result<String, Unproven> {
+        let Some(Challenge::Query(name)) = &self.challenge else { return Err(Unproven::Challenge) };
+        let mut members = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let value = members.find(|(other, _)| other == name).map(|(_, value)| value.into_owned());
+        value.filter(|value| may_be_echoed(value)).ok_or(Unproven::Challenge)
+    }
+
+    /// What is echoed to `call`, which proved itself: `None` of one that is no challenge.
+    pub async fn echo_of(&self, call: &Call<'_>) -> Option<String> {
+        let Some(Challenge::Body(filter)) = &self.challenge else { return None };
+        let (filter, input) = (Arc::clone(filter), input(call));
+        let looked_at = self.cage.run(move |deadline| {
+            let yielded = filter.run_one(input, &scope(), Limits::one(deadline));
+            Ok(yielded.ok().and_then(|value| yielded::token(&value)))
+        });
+        looked_at.await.ok().flatten().filter(|value| may_be_echoed(value))
     }
 
     /// What `call` has read. A filter that fails on it has its whole stream read: what it meant is
@@ -156,7 +194,7 @@ impl Trigger {
     }
 
     fn partitions(&self, input: &Val, deadline: Instant) -> Result<Vec<Triggered>, jq::FilterError> {
-        let scope = Scope::default();
+        let scope = scope();
         let limits = Limits { outputs: MOST_PARTITIONS, deadline };
         if let Some(when) = &self.when {
             let meant = when.run_one(input.clone(), &scope, limits)?;
@@ -205,147 +243,26 @@ fn triggers(described: &WebhookManifest, manifest: &Manifest) -> Result<Vec<Trig
     described.triggers.iter().map(compile).collect()
 }
 
-/// A secret that is empty would be no secret.
-fn check_secrets(check: &WebhookCheck) -> Result<(), ManifestError> {
-    let (secret, field): (&Secret, _) = match check {
-        WebhookCheck::Hmac(hmac) => (&hmac.secret, "hmac.secret"),
-        WebhookCheck::Header { value, .. } => (value, "header.value"),
-        WebhookCheck::Basic { password, .. } => (password, "basic.password"),
-    };
-    let wrong = |field: &str, why: &str| Err(ManifestError::Field(format!("webhook.check.{field}: {why}")));
-    if secret.expose().is_empty() {
-        return wrong(field, "is empty");
-    }
-    match check {
-        WebhookCheck::Hmac(hmac) if unknown_field(&hmac.signed).is_some() => {
-            let field = unknown_field(&hmac.signed).unwrap_or_default();
-            wrong("hmac.signed", &format!("{{{field}}} is not known: take {{body}} and {{timestamp}}"))
-        }
-        WebhookCheck::Hmac(hmac) if !hmac.signed.contains("{body}") => {
-            wrong("hmac.signed", "does not hold {body}, so that anybody could change it")
-        }
-        WebhookCheck::Hmac(hmac) if hmac.signed.contains("{timestamp}") != hmac.timestamp.is_some() => {
-            wrong("hmac.timestamp", "belongs to {timestamp} in signed: give both or none")
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A field in braces that stands for nothing, and would be signed as it is written.
-fn unknown_field(signed: &str) -> Option<&str> {
-    let fields = signed.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
-    fields.into_iter().find(|field| !matches!(*field, "body" | "timestamp"))
-}
-
-fn prove_hmac(hmac: &HmacManifest, call: &Call<'_>, now: DateTime<Utc>) -> Result<(), Unproven> {
-    let codes = candidates(hmac, call.header)?;
-    let missing = |header: &str| Unproven::Header(header.to_owned());
-    let timestamp = match &hmac.timestamp {
+fn challenge(described: &WebhookManifest, manifest: &Manifest) -> Result<Option<Challenge>, ManifestError> {
+    let functions = manifest.definitions().map_err(ManifestError::Field)?;
+    Ok(match &described.challenge {
         None => None,
-        Some(described) => {
-            let text = (call.header)(&described.header).ok_or_else(|| missing(&described.header))?;
-            let text = values(&text, described.field.as_deref()).next().map(str::to_owned);
-            Some((described, text.ok_or_else(|| missing(&described.header))?))
+        Some(ChallengeManifest::Query(name)) => Some(Challenge::Query(name.clone())),
+        Some(ChallengeManifest::Body(code)) => {
+            let filter = Filter::compile("", "webhook.challenge.body", &functions, code)?;
+            Some(Challenge::Body(Arc::new(filter)))
         }
-    };
-    let text = timestamp.as_ref().map_or("", |(_, text)| text.as_str());
-    let code = code_of(hmac, &signed(&hmac.signed, text, call.body));
-    // every candidate is compared, so that the time reveals nothing about which one is near
-    let proven = codes.iter().fold(false, |proven, sent| proven | bool::from(sent.ct_eq(code.as_ref())));
-    if !proven {
-        return Err(Unproven::Code);
-    }
-    match timestamp {
-        Some((described, text)) => is_recent(described, &text, now),
-        None => Ok(()),
-    }
+    })
 }
 
-/// The codes of a call that may be right: those of the right length. None of them is looked at
-/// where there are more than a provider sends, as each may be as long as a stranger likes.
-fn candidates(
-    hmac: &HmacManifest,
-    header: &(dyn Fn(&str) -> Option<String> + Sync),
-) -> Result<Vec<Vec<u8>>, Unproven> {
-    let sent = header(&hmac.header).ok_or_else(|| Unproven::Header(hmac.header.clone()))?;
-    let length = algorithm(hmac.algorithm).digest_algorithm().output_len();
-    let codes = values(&sent, hmac.field.as_deref()).filter_map(|code| decode(hmac.encoding, length, code));
-    let codes: Vec<Vec<u8>> = codes.take(MOST_CODES + 1).collect();
-    match codes.len() {
-        0 => Err(Unproven::Code),
-        n if n > MOST_CODES => Err(Unproven::Codes),
-        _ => Ok(codes),
-    }
+/// Whether `value` is short and harmless wherever it is shown.
+fn may_be_echoed(value: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=:".contains(&byte);
+    !value.is_empty() && value.len() <= CHALLENGE_BYTES && value.bytes().all(plain)
 }
 
-/// The values of a header: its text, or of `a=1,b=2` those that are called `field`.
-fn values<'a>(header: &'a str, field: Option<&'a str>) -> impl Iterator<Item = &'a str> {
-    let whole = field.is_none().then(|| header.trim());
-    let parts = field.into_iter().flat_map(move |field| {
-        header.split([',', ';', ' ']).filter_map(move |part| {
-            let (name, value) = part.trim().split_once('=')?;
-            (name == field).then_some(value)
-        })
-    });
-    whole.into_iter().chain(parts)
-}
-
-/// The bytes of a code of `length` bytes; `None` where it is none, or has another length.
-fn decode(encoding: CodeEncoding, length: usize, code: &str) -> Option<Vec<u8>> {
-    let decoded = match encoding {
-        CodeEncoding::Base64 if code.len() <= 2 * length => STANDARD.decode(code).ok()?,
-        CodeEncoding::Hex if code.len() == 2 * length => {
-            let digits = code.as_bytes().chunks(2);
-            let byte = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-            digits.map(byte).collect::<Option<Vec<u8>>>()?
-        }
-        _ => return None,
-    };
-    (decoded.len() == length).then_some(decoded)
-}
-
-fn signed(template: &str, timestamp: &str, body: &[u8]) -> Vec<u8> {
-    let mut signed = Vec::with_capacity(template.len() + body.len());
-    let parts: Vec<String> =
-        template.split("{body}").map(|text| text.replace("{timestamp}", timestamp)).collect();
-    for (place, part) in parts.iter().enumerate() {
-        if place > 0 {
-            signed.extend_from_slice(body);
-        }
-        signed.extend_from_slice(part.as_bytes());
-    }
-    signed
-}
-
-fn algorithm(algorithm: CodeAlgorithm) -> hmac::Algorithm {
-    match algorithm {
-        CodeAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-        CodeAlgorithm::Sha256 => hmac::HMAC_SHA256,
-        CodeAlgorithm::Sha512 => hmac::HMAC_SHA512,
-    }
-}
-
-/// The code that the provider gives over `signed`.
-fn code_of(described: &HmacManifest, signed: &[u8]) -> hmac::Tag {
-    #[cfg(test)]
-    tests::CODES_MADE.with(|made| made.set(made.get() + 1));
-    let key = hmac::Key::new(algorithm(described.algorithm), described.secret.expose().as_bytes());
-    hmac::sign(&key, signed)
-}
-
-fn is_recent(described: &TimestampManifest, text: &str, now: DateTime<Utc>) -> Result<(), Unproven> {
-    let sent = match text.parse::<i64>() {
-        Ok(number) if number >= MILLISECONDS_FROM => DateTime::from_timestamp_millis(number),
-        Ok(number) => DateTime::from_timestamp(number, 0),
-        Err(_) => DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc()),
-    };
-    let sent = sent.ok_or_else(|| Unproven::Header(described.header.clone()))?;
-    let away: TimeDelta = (now - sent).abs();
-    if away > described.tolerance.as_delta() { Err(Unproven::Replayed(away.num_seconds())) } else { Ok(()) }
-}
-
-fn same(sent: &[u8], secret: &[u8]) -> Result<(), Unproven> {
-    if bool::from(sent.ct_eq(secret)) { Ok(()) } else { Err(Unproven::Secret) }
+fn scope() -> Scope {
+    Scope::default()
 }
 
 /// What filters see: `{body, headers}`. A body that is not JSON is a form, or else text.
@@ -368,5 +285,7 @@ fn input(call: &Call<'_>) -> Val {
     Val::obj([(text("body"), body), (text("headers"), headers)].into_iter().collect())
 }
 
+#[cfg(test)]
+mod signature_tests;
 #[cfg(test)]
 mod tests;

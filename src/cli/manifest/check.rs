@@ -67,4 +67,4 @@ fn advice(failure: &Failure) -> &'static str {
 }
 
 /// No more than one page of one partition.
-const ONE_PAGE: Most = Most { partitions: 1, pages: 1 };
+const ONE_PAGE: Most = Most { partitions: 1, pages: 1, newest: None };

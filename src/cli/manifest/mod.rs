@@ -1,9 +1,12 @@
 //! `tributary manifest …`: for whoever writes how a provider is connected.
 
 mod check;
+mod difference;
 mod new;
 mod read;
 mod replay;
+mod seen;
+mod trial;
 mod validate;
 
 use std::convert::Infallible;
@@ -40,6 +43,9 @@ pub enum ManifestCommand {
     Record(read::RecordArgs),
     /// Map recorded answers, without any request, and compare the rows with a golden file.
     Replay(replay::ReplayArgs),
+    /// Try a row, a filter, a payout or a webhook by hand, without a server.
+    #[command(subcommand)]
+    Try(trial::TryCommand),
     /// Print the JSON Schema of provider files, by which editors complete and check them.
     Schema {
         /// Print what it describes as a page of Markdown instead: every field and its meaning.
@@ -58,6 +64,7 @@ pub async fn run(common: &Common, command: ManifestCommand) -> ExitCode {
         ManifestCommand::Read(args) => read::run(common, &args).await,
         ManifestCommand::Record(args) => read::record(common, &args).await,
         ManifestCommand::Replay(args) => replay::run(common, &args).await,
+        ManifestCommand::Try(command) => trial::run(common, command).await,
         ManifestCommand::Schema { reference } => {
             if reference {
                 print!("{}", config::reference());

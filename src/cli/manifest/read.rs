@@ -5,15 +5,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use clap::Args;
 
+use super::seen::Seen;
+use super::trial::described;
 use super::{Error, FAILED, sample};
 use crate::cli::Common;
+use crate::cli::table::{Output, OutputArgs};
 use tributary_domain::ProviderName;
-use tributary_manifest::{
-    CompiledProvider, EachPage, Exchanged, MappedRecord, Most, RecordPage, Recorder, RunReport, Selection,
-    Tap, Wanted,
-};
+use tributary_manifest::{CompiledProvider, EachPage, Exchanged, Most, Recorder, Selection, Tap, Wanted};
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -21,9 +22,10 @@ use tributary_manifest::{
   tributary manifest read acme --stream payments --limit-pages 1 --rows 100
   tributary manifest read acme --answer-chars 100000      answers in full
 
-Shows each request, its answer without secrets, the rows that were made of it, and from where the
-next run would go on. Reads from the beginning and stores nothing. Exit code: 0 everything could be
-read and mapped, 1 something could not, 2 it could not be tried.")]
+Shows each request, its answer without secrets, the rows that were made of it, why a row was not mapped, and
+from where the walk would go on. Where the API is asked by time, it begins with the newest window (of the last
+30 days, if windows have no length); --oldest begins where the first run does. Ends with a table of what was
+read. Stores nothing. Exit code: 0 everything could be read and mapped, 1 something could not, 2 it could not be tried.")]
 pub struct ReadArgs {
     /// The provider, as its file names it.
     provider: ProviderName,
@@ -35,6 +37,12 @@ pub struct ReadArgs {
     /// How much of an answer is shown, in characters.
     #[arg(long, default_value_t = 800, value_name = "N")]
     answer_chars: usize,
+    /// Begin with the oldest window, as the first run does.
+    #[arg(long)]
+    oldest: bool,
+    /// `json`: no requests and answers, but one document with what was read.
+    #[command(flatten)]
+    form: OutputArgs,
 }
 
 #[derive(Args)]
@@ -68,8 +76,9 @@ struct MostArgs {
 }
 
 impl MostArgs {
-    fn most(&self) -> Most {
-        Most { partitions: self.limit_partitions, pages: self.limit_pages }
+    /// Begins with the newest of the last `newest`, if that is given.
+    fn most(&self, newest: Option<TimeDelta>) -> Most {
+        Most { partitions: self.limit_partitions, pages: self.limit_pages, newest }
     }
 
     fn selection(&self, compiled: &CompiledProvider) -> Result<Selection, Error> {
@@ -107,6 +116,15 @@ impl Tap for Printer {
     }
 }
 
+/// Shows nothing of what passes.
+struct Silent;
+
+impl Tap for Silent {
+    fn exchanged(&self, _: &Exchanged, _: Duration) {}
+
+    fn asked_for_token(&self, _: &str, _: u16) {}
+}
+
 fn cut(text: &str, chars: usize) -> String {
     match text.char_indices().nth(chars) {
         Some((at, _)) => format!("{}... (--answer-chars shows more)", &text[..at]),
@@ -114,54 +132,30 @@ fn cut(text: &str, chars: usize) -> String {
     }
 }
 
-/// Prints what is made of `page`, up to `shown` of its rows; gives how many records cannot be mapped.
-fn print(page: &RecordPage, shown: usize) -> u64 {
-    let partition = if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
-    println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
-    for record in page.records.iter().take(shown) {
-        match record {
-            MappedRecord::Canonical(record) => println!("  {}", record.to_json()),
-            MappedRecord::Unmappable { origin, reason } => {
-                println!("  CANNOT BE MAPPED: {reason}\n    {}", String::from_utf8_lossy(&origin.record));
-            }
-            MappedRecord::Refused { record, reason } => {
-                println!("  REFUSED: {reason}\n    {}", record.to_json())
-            }
-        }
-    }
-    if page.records.len() > shown {
-        println!("  and {} more (--rows shows more)", page.records.len() - shown);
-    }
-    for (warning, count) in &page.warnings {
-        println!("  warning, {count} times: {warning}");
-    }
-    if let Some(cursor) = &page.cursor {
-        println!("  goes on from {cursor}");
-    }
-    let refused = |record: &&MappedRecord| !matches!(record, MappedRecord::Canonical(_));
-    page.records.iter().filter(refused).count() as u64
-}
+/// How far back a look goes where windows have no length of their own.
+const RECENT: TimeDelta = TimeDelta::days(30);
 
 pub async fn run(common: &Common, args: &ReadArgs) -> Result<ExitCode, Error> {
-    let printer = Arc::new(Printer { answer_chars: args.answer_chars });
-    let mut unmappable = 0;
-    let rows = &mut EachPage(|page| unmappable += print(&page, args.rows));
+    let file = described(common, &args.provider)?.node;
+    let mut seen = Seen {
+        file: &file,
+        rows_shown: args.rows,
+        oldest: args.oldest,
+        output: args.form.output,
+        tallies: Vec::new(),
+        rows: Vec::new(),
+    };
+    let tap: Arc<dyn Tap> = match args.form.output {
+        Output::Table => Arc::new(Printer { answer_chars: args.answer_chars }),
+        Output::Json => Arc::new(Silent),
+    };
+    let rows = &mut EachPage(|page| seen.take(&page));
     let select = |compiled: &CompiledProvider| args.most.selection(compiled);
-    let report = sample(common, &args.provider, printer, select, args.most.most(), rows).await?;
-    Ok(print_end(&report, unmappable))
-}
-
-/// Says how it ended.
-fn print_end(report: &RunReport, unmappable: u64) -> ExitCode {
-    println!("\n{} requests, {} rows, {unmappable} that cannot be mapped", report.requests, report.records);
-    for (warning, count) in &report.warnings {
-        println!("warning, {count} times: {warning}");
-    }
-    for failure in &report.failures {
-        println!("not read: {failure}");
-    }
-    let well = report.failures.is_empty() && unmappable == 0;
-    if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) }
+    let most = args.most.most((!args.oldest).then_some(RECENT));
+    let report = sample(common, &args.provider, tap, select, most, rows).await?;
+    seen.print_end(&report);
+    let well = report.failures.is_empty() && seen.not_mapped() == 0;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Error> {
@@ -169,10 +163,18 @@ pub async fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Erro
     let tap = Arc::clone(&recorder) as Arc<dyn Tap>;
     let select = |compiled: &CompiledProvider| args.most.selection(compiled);
     let sink = &mut EachPage(|_| {});
-    let report = sample(common, &args.provider, tap, select, args.most.most(), sink).await?;
+    let report = sample(common, &args.provider, tap, select, args.most.most(None), sink).await?;
     let cassette = recorder.cassette(args.provider.as_str());
     std::fs::write(&args.to, serde_json::to_string_pretty(&cassette)? + "\n")
         .map_err(|error| format!("cannot write {}: {error}", args.to.display()))?;
-    println!("{} answers are in {}", cassette.exchanges.len(), args.to.display());
-    Ok(print_end(&report, 0))
+    println!(
+        "{} answers are in {}, of {} requests",
+        cassette.exchanges.len(),
+        args.to.display(),
+        report.requests
+    );
+    for failure in &report.failures {
+        println!("not read: {failure}");
+    }
+    Ok(if report.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{Error, FAILED, file_of};
+use super::{Error, FAILED, difference, file_of};
 use crate::cli::Common;
 use crate::config;
 use tributary_domain::parse_record;
@@ -116,7 +116,9 @@ fn compare(args: &ReplayArgs, compiled: &CompiledProvider, rows: &[Value]) -> Re
         println!("The rows are the expected ones.");
         return Ok(true);
     }
-    print!("{}", difference(&lines(&expected)?, &text));
+    let differing = difference::lines(&expected, rows);
+    differing.iter().for_each(|line| println!("{line}"));
+    println!("{} of {} rows differ; --update takes those of now for right", differing.len(), expected.len());
     Ok(false)
 }
 
@@ -135,31 +137,6 @@ fn as_written(compiled: &CompiledProvider, mut row: Value) -> Value {
     row
 }
 
-/// The lines that differ, from the first to the last of them.
-fn difference(expected: &str, found: &str) -> String {
-    let (expected, found): (Vec<&str>, Vec<&str>) = (expected.lines().collect(), found.lines().collect());
-    let same = |(a, b): &(&&str, &&str)| a == b;
-    let before = expected.iter().zip(&found).take_while(same).count();
-    let rest = expected.len().min(found.len()) - before;
-    let after = expected.iter().rev().zip(found.iter().rev()).take(rest).take_while(same).count();
-    let lines = |mark: &str, lines: &[&str]| {
-        let lines = &lines[before..lines.len() - after];
-        lines.iter().map(|line| format!("{mark} {line}\n")).collect::<String>()
-    };
-    format!("@ line {}\n{}{}", before + 1, lines("-", &expected), lines("+", &found))
-}
-
 fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_difference_shows_what_changed_and_where() {
-        assert_eq!(difference("a\nb\nc\n", "a\nx\ny\nc\n"), "@ line 2\n- b\n+ x\n+ y\n");
-        assert_eq!(difference("a\n", "a\na\n"), "@ line 2\n+ a\n");
-    }
 }

@@ -62,5 +62,7 @@ fn validate(file: &Path) -> Result<String, String> {
     };
     let found = found + &tried;
     let notes = provider.warnings.iter().map(|warning| format!("\n  note: {warning}"));
-    Ok(notes.fold(found, |found, note| found + &note))
+    let open = provider.questions.iter();
+    let open = open.map(|(line, question)| format!("\n  open question, line {line}: {question}"));
+    Ok(notes.chain(open).fold(found, |found, note| found + &note))
 }

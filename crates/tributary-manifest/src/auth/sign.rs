@@ -58,6 +58,7 @@ impl Signer {
     /// Takes `auth.hmac`. The error names the field that is wrong.
     pub fn new(described: &Hmac) -> Result<Self, String> {
         let algorithm = match described.algorithm {
+            HmacAlgorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             HmacAlgorithm::Sha256 => hmac::HMAC_SHA256,
             HmacAlgorithm::Sha512 => hmac::HMAC_SHA512,
         };
@@ -90,6 +91,7 @@ impl Signer {
             timestamp: match self.timestamp {
                 TimestampFormat::Seconds => now.timestamp().to_string(),
                 TimestampFormat::Milliseconds => now.timestamp_millis().to_string(),
+                TimestampFormat::Rfc1123 => httpdate::fmt_http_date(now.into()),
                 TimestampFormat::Rfc3339 => now.to_rfc3339_opts(SecondsFormat::Millis, true),
             },
             nonce: uuid::Uuid::new_v4().to_string(),
@@ -99,6 +101,7 @@ impl Signer {
         moment.signature = match self.encoding {
             SignatureEncoding::Hex => hex(signature.as_ref()),
             SignatureEncoding::Base64 => STANDARD.encode(signature),
+            SignatureEncoding::PercentBase64 => percent(&STANDARD.encode(signature)),
         };
         for (name, parts) in &self.headers {
             let value = String::from_utf8(fill(parts, outgoing, &moment));
@@ -185,9 +188,49 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Base64 with its signs percent-encoded.
+fn percent(base64: &str) -> String {
+    base64.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+}
+
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
     Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+    use url::Url;
+
+    use super::*;
+    use crate::wire::{Lane, Method};
+
+    #[test]
+    fn a_date_of_http_and_a_percent_encoded_sha1_are_signed_as_openssl_does() {
+        let described: Hmac = serde_json::from_value(serde_json::json!({
+            "algorithm": "sha1", "secret": "key", "encoding": "percent_base64", "timestamp": "rfc1123",
+            "signed": "date: {timestamp}\nx-mod-nonce: 28154b24-ed34-46ab-9f02-5c1b5b9a7d6e",
+            "headers": { "Date": "{timestamp}", "Authorization": "Signature keyId=\"id\",signature=\"{signature}\"" },
+        }))
+        .unwrap();
+        let url = Url::parse("https://bank.example/payments").unwrap();
+        let mut request = Outgoing {
+            method: Method::Get,
+            url,
+            headers: HeaderMap::new(),
+            body: None,
+            lane: Lane::default(),
+        };
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        Signer::new(&described).unwrap().sign(&mut request, now).unwrap();
+        assert_eq!(request.headers["date"], "Sun, 01 Mar 2026 12:00:00 GMT");
+        // `openssl dgst -sha1 -hmac key`
+        assert_eq!(
+            request.headers["authorization"],
+            "Signature keyId=\"id\",signature=\"Ol3vrgdYas98YKgB87r%2BwKvRP48%3D\""
+        );
+    }
 }

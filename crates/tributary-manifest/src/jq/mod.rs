@@ -134,11 +134,7 @@ impl Filter {
         code: &str,
     ) -> Result<Self, FilterError> {
         if let Some(variable) = variable_in(code) {
-            return Err(FilterError {
-                stream: stream.to_owned(),
-                field,
-                message: format!("{variable}…}} would stay as it is: no filter sees the environment"),
-            });
+            return Err(FilterError { stream: stream.to_owned(), field, message: not_filled_in(variable) });
         }
         let program = programs::compile(&format!("{functions}\n{code}")).map_err(|message| FilterError {
             stream: stream.to_owned(),
@@ -172,7 +168,7 @@ impl Filter {
         let mut outputs = Vec::new();
         for output in self.program.id.run((context, input)) {
             let output = output.map_err(|exception| match exception.get_err() {
-                Ok(error) => self.error(error.to_string()),
+                Ok(error) => self.error(plain(error.to_string())),
                 Err(_) => self.error("ended the filter without a value".to_owned()),
             })?;
             if outputs.len() == limits.outputs {
@@ -197,8 +193,21 @@ impl Filter {
     }
 }
 
+/// A message as it was written: jq shows one that is a text as JSON.
+fn plain(message: String) -> String {
+    serde_json::from_str(&message).unwrap_or(message)
+}
+
+/// That `variable` of the environment means nothing in jq, and where it would.
+pub fn not_filled_in(variable: &str) -> String {
+    format!(
+        "{variable}}} would stay as it is: jq does not see the environment. Write the text itself; or, of a list of \
+         texts, a stream with `values: \"{variable}}}\"`, which others are read for `each` of"
+    )
+}
+
 /// What looks like a variable of the environment in `code`.
-fn variable_in(code: &str) -> Option<&str> {
+pub fn variable_in(code: &str) -> Option<&str> {
     let begun = code.find("${")?;
     let named = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     let name = code[begun + 2..].split(|c| !named(c)).next().filter(|name| !name.is_empty())?;

@@ -172,7 +172,7 @@ fn same_time(wanted: &str, made: &str) -> bool {
 }
 
 /// A node as JSON, its numbers in the digits of the file.
-fn to_json(node: &Node) -> String {
+pub fn to_json(node: &Node) -> String {
     match (&node.kind, node.scalar()) {
         (Kind::List(items), _) => format!("[{}]", items.iter().map(to_json).collect::<Vec<_>>().join(",")),
         (Kind::Map(members), _) => {

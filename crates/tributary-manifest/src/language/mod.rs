@@ -20,6 +20,7 @@ use tributary_domain::{PaymentKind, Resource};
 
 use check::Form;
 pub use check::nearest;
+pub(crate) use examples::to_json;
 pub use examples::try_examples;
 use form::file::Api;
 pub use form::file::Rate;
@@ -104,6 +105,12 @@ pub fn at_its_place(error: &crate::manifest::ManifestError, file: &Node) -> Mist
     names::at_its_place(error, file)
 }
 
+/// Which field of the file `reason` is about, for which a row of `stream` became no record, and where it
+/// stands; `None` where the reason names none that the file has.
+pub fn blamed(file: &Node, stream: &str, reason: &str) -> Option<(String, LineColumn)> {
+    names::blamed(file, stream, reason)
+}
+
 struct Reading<'a> {
     file: &'a Node,
     mistakes: Mistakes,
@@ -141,7 +148,7 @@ impl Reading<'_> {
         let errors = api.errors.iter().enumerate();
         let errors =
             errors.map(|(n, rule)| lower::file::rule(&mut section, &format!("errors[{n}]"), rule)).collect();
-        let webhook = api.webhook.as_ref().map(|webhook| lower::file::webhook(&mut section, webhook));
+        let webhook = api.webhook.as_ref().map(|webhook| lower::webhook::webhook(&mut section, webhook));
         section.jq("functions", &format!("{}\n.", api.functions), &[]);
         self.written.append(&mut section.written);
         Some(Manifest {

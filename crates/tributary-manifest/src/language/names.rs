@@ -1,6 +1,6 @@
 //! What the engine says of its own fields, in the words of the language.
 
-use super::tree::Node;
+use super::tree::{LineColumn, Node};
 use super::{Mistake, merge};
 use crate::manifest::ManifestError;
 
@@ -53,6 +53,23 @@ pub fn at_its_place(error: &ManifestError, file: &Node) -> Mistake {
     let full =
         [path.as_str(), &field].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(".");
     Mistake { at: file.place(&full), field: full, why: error.why().to_owned() }
+}
+
+/// The field of the file that a `reason` begins with, and its place.
+pub fn blamed(file: &Node, stream: &str, reason: &str) -> Option<(String, LineColumn)> {
+    let (path, node) = stream_of(file, stream);
+    let node = node?;
+    let field = reason.split_once(": ").map_or("", |(field, _)| field);
+    // what the engine says of its own begins with the field and the stream
+    let field = field.strip_suffix(&format!(" of stream {stream}")).unwrap_or(field);
+    let name = field.split(['.', '[']).next().filter(|name| node.get(name).is_some());
+    // money may be said once for the file
+    let (place, path) = match name {
+        Some(_) => (node.place(field), format!("{path}.{field}")),
+        None if field == "money" => (file.place("money"), "money".to_owned()),
+        None => (node.get("map").map(|map| map.at)?, format!("{path}.map")),
+    };
+    Some((path, place))
 }
 
 /// The path of a stream, and the stream with what it takes by default.

@@ -147,6 +147,11 @@ impl Node {
         at
     }
 
+    /// As JSON, its numbers in the digits of the file.
+    pub fn to_json(&self) -> String {
+        super::to_json(self)
+    }
+
     /// What it is, if it is a scalar.
     pub fn scalar(&self) -> Option<Scalar<'_>> {
         let Kind::Scalar { text, quoted } = &self.kind else { return None };

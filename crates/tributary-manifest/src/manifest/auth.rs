@@ -187,7 +187,8 @@ pub struct Hmac {
     pub signed: String,
     /// How the signature is written.
     pub encoding: SignatureEncoding,
-    /// How `{timestamp}` is written: `seconds` (the default) or `milliseconds` since 1970, or `rfc3339`.
+    /// How `{timestamp}` is written: `seconds` (the default) or `milliseconds` since 1970, `rfc3339`, or
+    /// `rfc1123`, as HTTP writes dates.
     #[serde(default)]
     pub timestamp: TimestampFormat,
     /// The headers that carry it, value by name, with the same parts and `{signature}`, which one has
@@ -198,6 +199,7 @@ pub struct Hmac {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HmacAlgorithm {
+    Sha1,
     Sha256,
     Sha512,
 }
@@ -216,6 +218,8 @@ pub enum KeyEncoding {
 pub enum SignatureEncoding {
     Hex,
     Base64,
+    /// Percent-encoded.
+    PercentBase64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -227,6 +231,8 @@ pub enum TimestampFormat {
     /// Since 1970.
     Milliseconds,
     Rfc3339,
+    /// As HTTP writes dates: `Sun, 01 Mar 2026 12:00:00 GMT`.
+    Rfc1123,
 }
 
 fn nothing() -> Secret {

@@ -49,8 +49,8 @@ pub use stream::{BodyForm, Detail, Identity, Method, RequestManifest, StreamMani
 pub use time_pattern::{TimePattern, read_local};
 pub use tls::Tls;
 pub use webhook::{
-    CodeAlgorithm, CodeEncoding, HmacManifest, TimestampManifest, TriggerManifest, WebhookCheck,
-    WebhookManifest,
+    ChallengeManifest, CodeAlgorithm, CodeEncoding, CodePart, KeysManifest, SignatureAlgorithm,
+    SignatureManifest, TimestampManifest, TriggerManifest, WebhookCheck, WebhookManifest, five_minutes,
 };
 pub use wrong::{ManifestError, field};
 pub use zone::Zone;
@@ -96,7 +96,7 @@ pub struct Manifest {
     pub keep_raw: Option<Period>,
     /// How the calls are checked that the provider makes when something happened, and what they have
     /// read; without it, calls are refused.
-    #[serde(default)]
+    #[serde(skip)]
     pub webhook: Option<WebhookManifest>,
     /// Decimals by currency, as in `{ CLP: 2 }`, where the provider does not go by ISO 4217, or of
     /// others than those.

@@ -83,6 +83,12 @@ pub struct StreamManifest {
     /// gives; a status that is not listed becomes OTHER and is counted.
     #[serde(default)]
     pub status_map: Option<BTreeMap<String, Status>>,
+    /// In which lines of its file what it says stands, by field (`page`, `page.next`).
+    #[serde(skip)]
+    pub lines: BTreeMap<String, usize>,
+    /// Whether `map` was made of the fields of a file, which reasons then name.
+    #[serde(skip)]
+    pub by_fields: bool,
     /// Its own pause between two runs; that of the source if not given.
     #[serde(default)]
     pub every: Option<Period>,

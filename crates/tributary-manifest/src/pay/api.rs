@@ -227,7 +227,7 @@ impl PaymentApi {
                 Ok((record, request))
             })
             .await?;
-        let mut request = request.ok_or("the manifest has no lookup")?.map_err(|error| error.to_string())?;
+        let mut request = request.ok_or("the file has no `find`")?.map_err(|error| error.to_string())?;
         request.lane = Lane::of_payments();
         let answer = match self.client.send(&request, &Rules::default()).await {
             Ok(answer) => answer,

@@ -115,7 +115,10 @@ impl Parts {
 /// Whether a body is encoded as URLs are.
 fn is_form(headers: &HeaderMap) -> bool {
     let form = "application/x-www-form-urlencoded";
-    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|value| value.starts_with(form))
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.starts_with(form))
 }
 
 /// Puts what steps gave into a text.

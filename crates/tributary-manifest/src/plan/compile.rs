@@ -42,7 +42,7 @@ pub fn stream(
     let detail = match &described.detail {
         Some(detail) => Some(Lookup {
             request: compiler.request("detail.", &detail.request)?,
-            record: compiler.filter("detail.record", &detail.record)?,
+            record: compiler.filter("detail.row", &detail.record)?,
         }),
         None => None,
     };
@@ -56,7 +56,7 @@ pub fn stream(
         read_as: compiler.read_as(described)?,
         empty: compiler.empty(&described.empty)?,
         pager: compiler.pager(described.paging.as_ref())?,
-        records: compiler.filter("records", &described.records)?,
+        records: compiler.filter("rows", &described.records)?,
         list_when: (described.list_when.as_deref())
             .map(|when| compiler.filter("list_when", when))
             .transpose()?,
@@ -70,6 +70,7 @@ pub fn stream(
         shares,
         feeds_a_parent: false,
         feeds_a_count: false,
+        lines: described.lines.clone(),
     })
 }
 
@@ -220,6 +221,7 @@ impl Compiler<'_> {
         Ok(Some(Output {
             resource,
             map,
+            by_fields: described.by_fields,
             status_map: described.status_map.clone(),
             keeps_raw: self.keeps_raw,
         }))
@@ -232,32 +234,28 @@ impl Compiler<'_> {
                 Incremental::UpdatedWindow(window)
                 | Incremental::CreatedWindow(window)
                 | Incremental::DateWindow(window),
-            ) => Strategy::Window(Box::new(self.window(window)?)),
+            ) => Strategy::Window(Box::new(self.window(by(incremental), window)?)),
             Some(Incremental::DescendingFeed { cursor, lookback, start }) => {
                 Strategy::Descending(Descending {
-                    cursor: self.filter("incremental.cursor", cursor)?,
+                    cursor: self.filter("newest_first.by", cursor)?,
                     lookback: lookback.as_delta(),
                     start: start.as_delta(),
                 })
             }
             Some(Incremental::Delta { token, param, removed }) => Strategy::Delta(Delta {
-                token: self.filter("incremental.token", token)?,
+                token: self.filter("delta.token", token)?,
                 param: param.clone(),
-                removed: removed
-                    .as_ref()
-                    .map(|removed| self.filter("incremental.removed", removed))
-                    .transpose()?,
+                removed: removed.as_ref().map(|removed| self.filter("delta.removed", removed)).transpose()?,
             }),
-            Some(Incremental::EventFeed { mark, param }) => Strategy::Events(Events {
-                mark: self.filter("incremental.mark", mark)?,
-                param: param.clone(),
-            }),
+            Some(Incremental::EventFeed { mark, param }) => {
+                Strategy::Events(Events { mark: self.filter("events.mark", mark)?, param: param.clone() })
+            }
         })
     }
 
-    fn window(&self, window: &WindowManifest) -> Result<Window, ManifestError> {
+    fn window(&self, by: &'static str, window: &WindowManifest) -> Result<Window, ManifestError> {
         Ok(Window {
-            cursor: self.filter("incremental.cursor", &window.cursor)?,
+            cursor: self.filter(by, &window.cursor)?,
             from: window.from.clone(),
             to: window.to.clone(),
             lookback: window.lookback.as_delta(),
@@ -277,7 +275,7 @@ impl Compiler<'_> {
         let at = match &described.incremental {
             Some(Incremental::UpdatedWindow(window) | Incremental::CreatedWindow(window))
             | Some(Incremental::DateWindow(window)) => {
-                Some(self.filter("incremental.cursor", &window.cursor)?)
+                Some(self.filter(by(described.incremental.as_ref()), &window.cursor)?)
             }
             _ => None,
         };
@@ -290,7 +288,7 @@ impl Compiler<'_> {
                 by: TrackedBy::Refresh {
                     lookup: Box::new(Lookup {
                         request: self.request("refresh.", request)?,
-                        record: self.filter("refresh.record", record)?,
+                        record: self.filter("refresh.row", record)?,
                     }),
                     every: every.as_delta(),
                     give_up: give_up.as_delta(),
@@ -298,7 +296,7 @@ impl Compiler<'_> {
             })),
             (None, Some(Pending { when, key })) => Ok(Some(Tracking {
                 key: self.filter("identity", key.as_deref().unwrap_or("$identity"))?,
-                open: self.filter("pending.when", when)?,
+                open: self.filter("pending", when)?,
                 at,
                 by: match &described.incremental {
                     Some(Incremental::Delta { .. }) => TrackedBy::Removal,
@@ -322,14 +320,17 @@ impl Compiler<'_> {
                 (PagerKind::Offset { param: param.clone() }, stop, Some(size), more)
             }
             Paging::Cursor { param, next, bound, size, stop, more, .. } => {
-                let (param, next) = (param.clone(), self.next(next)?);
+                let (param, next) = (param.clone(), self.next("page.next", next)?);
                 (PagerKind::Cursor { param, next, bound: *bound }, stop, size.as_ref(), more)
             }
-            Paging::NextUrl { next, https, size, stop, more, .. } => {
-                (PagerKind::NextUrl { next: self.next(next)?, https: *https }, stop, size.as_ref(), more)
-            }
+            Paging::NextUrl { next, https, size, stop, more, .. } => (
+                PagerKind::NextUrl { next: self.next("page.url", next)?, https: *https },
+                stop,
+                size.as_ref(),
+                more,
+            ),
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
-                let field = self.filter("paging.field", field)?;
+                let field = self.filter("page.time", field)?;
                 let (bound, format, order) = (*bound, format.clone(), *order);
                 (
                     PagerKind::Keyset { param: param.clone(), field, bound, format, order },
@@ -343,9 +344,9 @@ impl Compiler<'_> {
             manifest::Stop::ShortPage => pager::PageEnd::ShortPage,
             manifest::Stop::EmptyPage => pager::PageEnd::EmptyPage,
             manifest::Stop::NoNext => pager::PageEnd::NoNext,
-            manifest::Stop::When(when) => pager::PageEnd::When(self.filter("paging.stop.when", when)?),
+            manifest::Stop::When(when) => pager::PageEnd::When(self.filter("page.ends", when)?),
         };
-        let more = more.as_ref().map(|more| self.filter("paging.more", more)).transpose()?;
+        let more = more.as_ref().map(|more| self.filter("page.more", more)).transpose()?;
         let may_end_full = match paging {
             Paging::Cursor { may_end_full, .. } | Paging::NextUrl { may_end_full, .. } => *may_end_full,
             _ => false,
@@ -353,11 +354,20 @@ impl Compiler<'_> {
         Ok(Pager { kind, stop, size: size.cloned(), more, may_end_full })
     }
 
-    fn next(&self, next: &Next) -> Result<pager::NextSource, ManifestError> {
+    fn next(&self, name: &'static str, next: &Next) -> Result<pager::NextSource, ManifestError> {
         Ok(match next {
-            Next::Body(filter) => pager::NextSource::Body(self.filter("paging.next", filter)?),
+            Next::Body(filter) => pager::NextSource::Body(self.filter(name, filter)?),
             Next::Header(name) => pager::NextSource::Header(name.clone()),
             Next::Link => pager::NextSource::Link,
         })
+    }
+}
+
+/// What a file calls the time by which a stream is read.
+fn by(incremental: Option<&Incremental>) -> &'static str {
+    match incremental {
+        Some(Incremental::CreatedWindow(_)) => "creations.by",
+        Some(Incremental::DateWindow(_)) => "days.by",
+        _ => "changes.by",
     }
 }

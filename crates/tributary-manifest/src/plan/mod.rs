@@ -67,6 +67,8 @@ pub struct Stream {
     pub feeds_a_parent: bool,
     /// Whether a stream that shares its answers counts equal records in a walk.
     pub feeds_a_count: bool,
+    /// In which lines of its file what it says stands, by field.
+    pub lines: BTreeMap<String, usize>,
 }
 
 /// A request for one record.
@@ -131,6 +133,8 @@ pub enum TrackedBy {
 pub struct Output {
     pub resource: Resource,
     pub map: Filter,
+    /// Whether `map` was made of the fields of a file, which reasons then name.
+    pub by_fields: bool,
     pub status_map: Option<BTreeMap<String, Status>>,
     /// Whether records are kept as they came.
     pub keeps_raw: bool,

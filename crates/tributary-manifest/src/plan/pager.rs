@@ -125,17 +125,20 @@ impl Pager {
     ) -> Result<Step, String> {
         let named = self.named_next(facts, headers)?;
         if matches!(self.kind, PagerKind::Single) && link_of(headers)?.is_some() {
-            return Err("paging: is missing, but the answer names a next page (in its header Link): say how to go on \
-                        (`kind: next_url`, `next: link`)"
-                .to_owned());
+            return Err(
+                "page: is missing, but the answer names a next page (in its header Link): say how to go on \
+                        (`page: { url: link }`)"
+                    .to_owned(),
+            );
         }
         let silent = self.names_next() && named.is_none();
         match self.step(walk, facts, named, url)? {
             Step::End if facts.more == Some(true) && silent => Err(format!(
-                "paging.next: finds no next page, but the answer says by paging.more that there is one: {CHECK}"
+                "{}: finds no next page, but the answer says by page.more that there is one: {CHECK}",
+                self.next_field()
             )),
             Step::End if facts.more == Some(true) => {
-                Err("paging.stop: ends here, but the answer says by paging.more that there is another page"
+                Err("page.ends: ends here, but the answer says by page.more that there is another page"
                     .to_owned())
             }
             step => Ok(step),
@@ -152,8 +155,9 @@ impl Pager {
             return Ok(());
         }
         Err(format!(
-            "paging.next: the first page is full ({} records) and finds no next page, and this stream never did: \
-             {CHECK}; if one full page can be everything, say `may_end_full: true` in paging",
+            "{}: the first page is full ({} records) and finds no next page, and this stream never did: \
+             {CHECK}; if one full page can be everything, say `may_end_full: true` in `page`",
+            self.next_field(),
             facts.count
         ))
     }
@@ -166,6 +170,11 @@ impl Pager {
     /// Whether answers name the next page.
     pub fn names_next(&self) -> bool {
         matches!(self.kind, PagerKind::Cursor { .. } | PagerKind::NextUrl { .. })
+    }
+
+    /// The field of the file by which answers name the next page.
+    fn next_field(&self) -> &'static str {
+        if matches!(self.kind, PagerKind::NextUrl { .. }) { "page.url" } else { "page.next" }
     }
 
     /// By what answers name the next page, as the file has it.
@@ -189,12 +198,12 @@ impl Pager {
             PagerKind::Single => return Ok(Step::End),
             // a page without records cannot be followed by one with some, unless a rule says so
             PagerKind::Page { .. } | PagerKind::Offset { .. } if facts.count == 0 => {
-                return Err("a page is empty, but the rule in `stop` does not end it there".to_owned());
+                return Err("a page is empty, but `page.ends` does not end it there".to_owned());
             }
             // an API that does not look at the parameter answers its first page for ever
             PagerKind::Page { param, .. } | PagerKind::Offset { param } if repeated => {
                 return Err(format!(
-                    "paging.param: the page before came again, as if the API did not know {}: \
+                    "page: the page before came again, as if the API did not know {}: \
                      what lies behind it cannot be read",
                     param.shown()
                 ));
@@ -262,7 +271,8 @@ impl Pager {
         let named = self.said_next(facts, headers)?;
         match &named {
             Some(next) if next.len() > MOST_NEXT_BYTES => Err(format!(
-                "paging.next: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
+                "{}: names the next page in {} bytes; no request takes more than {MOST_NEXT_BYTES}",
+                self.next_field(),
                 next.len()
             )),
             _ => Ok(named),
@@ -351,7 +361,7 @@ fn of_number(number: u64) -> Val {
 /// The texts of a header.
 fn texts<'a>(headers: &'a HeaderMap, name: &str) -> Result<Vec<&'a str>, String> {
     let texts = headers.get_all(name).iter().map(HeaderValue::to_str).collect::<Result<Vec<_>, _>>();
-    texts.map_err(|_| format!("paging.next: the header {name:?} is no plain text"))
+    texts.map_err(|_| format!("page: the header {name:?} is no plain text"))
 }
 
 fn link_of(headers: &HeaderMap) -> Result<Option<String>, String> {

@@ -1,6 +1,6 @@
 //! How a stream finds what is new: where a walk begins, what it asks for, and what its end proves.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use jaq_json::Val;
 use reqwest::Url;
@@ -43,6 +43,19 @@ pub struct Events {
 }
 
 impl Stream {
+    /// The line of `field`, or of what it is within, in the file.
+    pub fn line_of(&self, field: &str) -> Option<usize> {
+        let within = || self.lines.get(field.split_once('.')?.0);
+        self.lines.get(field).or_else(within).copied()
+    }
+
+    /// A position from which the newest window is asked for next, as if all before had been read; `None` where
+    /// nothing is asked for by a time. `span` is how long that window is, where the API does not say.
+    pub fn newest(&self, now: DateTime<Utc>, span: TimeDelta) -> Option<Position> {
+        let Strategy::Window(window) = &self.strategy else { return None };
+        Some(Position { watermark: Some(window.newest(now, span)), complete: true, ..Position::default() })
+    }
+
     /// The walk that begins at `now`, cut to the microsecond: what it lists is kept as seen at that
     /// time, and has to come back as no earlier than it, or all would be taken for not listed.
     pub fn begin(&self, position: &Position, now: DateTime<Utc>) -> Walk {
@@ -122,7 +135,7 @@ impl Stream {
         // one record without a time could be a new one
         let old = facts.undated == 0 && facts.latest.is_some_and(|latest| latest < end);
         if old && facts.ascends {
-            return Err("incremental.kind: descending_feed is for an API that lists the newest first; this one begins \
+            return Err("newest_first: is for an API that lists the newest first; this one begins \
                         with the oldest, so that an old page is not the end"
                 .to_owned());
         }

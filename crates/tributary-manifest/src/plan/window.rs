@@ -50,6 +50,12 @@ impl Window {
         self.walk(from.max(furthest), now, None)
     }
 
+    /// The watermark with which the window of a walk that begins at `now` is the newest one, or of the last
+    /// `span` where windows have no length of their own.
+    pub fn newest(&self, now: DateTime<Utc>, span: TimeDelta) -> DateTime<Utc> {
+        now - self.settle - self.step.unwrap_or(span) + self.lookback
+    }
+
     /// How far back any window begins at `now`.
     pub fn furthest_back(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         now - self.start

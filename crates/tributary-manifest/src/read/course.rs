@@ -141,7 +141,7 @@ impl Course {
             && !self.pages.insert(digest(&fetched.reading, &fetched.facts))
         {
             return Err(ReadError::Paging(
-                "paging.param: the records of a page came again, as if the API did not know the parameter: what \
+                "page: the records of a page came again, as if the API did not know the parameter: what \
                  lies behind them cannot be read"
                     .to_owned(),
             ));
@@ -194,7 +194,8 @@ impl Course {
         if stream.is_delta() {
             let Some(token) = self.walk.next_mark.take() else {
                 return Err(ReadError::Paging(
-                    "incremental.token: no answer of the walk gave a token from which the next run could go on".to_owned(),
+                    "delta.token: no answer of the walk gave a token from which the next run could go on"
+                        .to_owned(),
                 ));
             };
             self.position.mark = Some(token);

@@ -177,7 +177,7 @@ impl<S: PageSink> Run<'_, S> {
         let answered = fresh.open.iter().map(|open| &open.key).chain(&fresh.closed);
         if answered.into_iter().any(|key| *key != open.key) {
             return Err(ReadError::Paging(format!(
-                "refresh.record: another record came than {:?}, which was asked for",
+                "refresh.row: another record came than {:?}, which was asked for",
                 open.key
             )));
         }

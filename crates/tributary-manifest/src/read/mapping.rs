@@ -168,6 +168,8 @@ impl Output {
         let mut warnings = Warnings::new();
         let unmappable = |reason: String| MappedRecord::Unmappable { origin: origin(), reason };
         let mapped = match self.map.run(record.clone(), scope, limits) {
+            // the message of a filter that was made of fields begins with the field
+            Err(error) if self.by_fields => vec![unmappable(error.message)],
             Err(error) => vec![unmappable(error.to_string())],
             Ok(mapped) => mapped
                 .into_iter()
@@ -178,17 +180,45 @@ impl Output {
                     whole_amounts(&mut canonical);
                     match parse(self.resource, &canonical) {
                         Ok(record) => MappedRecord::Canonical(record),
-                        Err(reason) => unmappable(reason),
+                        Err(reason) => unmappable(self.told(reason)),
                     }
                 })
                 .collect(),
         };
         (mapped, warnings)
     }
+
+    /// Why a record has no place, by the field of the file where the record was made of fields.
+    fn told(&self, reason: String) -> String {
+        if self.by_fields { in_words_of_file(self.resource, &reason) } else { reason }
+    }
 }
 
 fn parse(resource: Resource, canonical: &Val) -> Result<Record, String> {
     parse_record(resource, &jq::to_json(canonical)).map_err(|error| error.to_string())
+}
+
+/// `reason` with the field of the file in the place of the canonical one that was made of it.
+fn in_words_of_file(resource: Resource, reason: &str) -> String {
+    let Some((field, why)) = reason.split_once(": ") else { return reason.to_owned() };
+    let base = field.split(['.', '[']).next().unwrap_or(field);
+    let ours = match base {
+        "accountName" | "ownerName" => "name",
+        "createdAt" => "created",
+        "updatedAt" => "updated",
+        "accountID" => "account",
+        "amount" | "currency" | "balances" => "money",
+        "relatedTransactionID" => "related",
+        "sourceAccountID" if resource == Resource::Transactions => "from",
+        "destinationAccountID" if resource == Resource::Transactions => "to",
+        "orderReference" => "order",
+        "metadata" => "keep",
+        _ => return reason.to_owned(),
+    };
+    match field == ours || base == "id" {
+        true => reason.to_owned(),
+        false => format!("{ours}: {field}: {why}"),
+    }
 }
 
 /// Puts whole numbers in the place of amounts that some languages write with a point or an exponent,
@@ -236,6 +266,23 @@ fn translate_status(status_map: &BTreeMap<String, Status>, canonical: &mut Val, 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_names_the_field_of_the_file_and_what_was_made_of_it() {
+        for (resource, reason, told) in [
+            (
+                Resource::Accounts,
+                "accountName: is null, and not a text",
+                "name: accountName: is null, and not a text",
+            ),
+            (Resource::Transactions, "id: is empty", "id: is empty"),
+            (Resource::Transactions, "amount: is too long", "money: amount: is too long"),
+            (Resource::Balances, "balances[0].amount: x", "money: balances[0].amount: x"),
+            (Resource::Balances, "a record is a JSON object", "a record is a JSON object"),
+        ] {
+            assert_eq!(in_words_of_file(resource, reason), told);
+        }
+    }
 
     #[test]
     fn whole_minor_units_that_are_written_as_a_decimal_number_are_taken_digit_by_digit() {

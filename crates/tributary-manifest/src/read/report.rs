@@ -97,11 +97,13 @@ pub struct RunReport {
 
 /// A partition of a stream that could not be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[error("{stream}{}: {error}", in_partition(.partition))]
+#[error("{stream}{}: {error}{}", in_partition(.partition), in_line(*.line))]
 pub struct Failure {
     pub stream: String,
     pub partition: String,
     pub error: ReadError,
+    /// The line of the file that it is about, where that is known.
+    pub line: Option<usize>,
 }
 
 impl Failure {
@@ -124,6 +126,10 @@ impl Failure {
 
 fn in_partition(partition: &str) -> String {
     if partition.is_empty() { String::new() } else { format!(" ({partition})") }
+}
+
+fn in_line(line: Option<usize>) -> String {
+    line.map_or(String::new(), |line| format!(" (line {line} of the file that describes it)"))
 }
 
 /// Why a partition of a stream could not be read.
@@ -160,6 +166,15 @@ impl ReadError {
                         | ClientError::TooCostly { .. }
                 )
         )
+    }
+
+    /// The field of `stream` that its text begins with.
+    pub(super) fn field(&self, stream: &str) -> Option<String> {
+        match self {
+            Self::Filter(error) if error.stream == stream => Some(error.field.to_owned()),
+            Self::Paging(text) => Some(text.split_once(": ")?.0.to_owned()),
+            _ => None,
+        }
     }
 
     /// Whether it says nothing of what was asked for: any other request would fail like it.

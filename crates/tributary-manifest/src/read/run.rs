@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use jaq_json::Val;
 
 use super::hand_over::Pages;
@@ -41,12 +41,15 @@ pub struct Most {
     /// Of each partition; records that are still open are not asked for again after fewer than
     /// there are.
     pub pages: usize,
+    /// Where nothing was read yet, windows begin with the newest, or with the last so long where they have
+    /// no length of their own; with the oldest, where none.
+    pub newest: Option<TimeDelta>,
 }
 
 impl Default for Most {
     /// Everything.
     fn default() -> Self {
-        Self { partitions: usize::MAX, pages: usize::MAX }
+        Self { partitions: usize::MAX, pages: usize::MAX, newest: None }
     }
 }
 
@@ -268,7 +271,8 @@ impl<'a, S: PageSink> Run<'a, S> {
     }
 
     pub(super) fn fail(&mut self, index: usize, stream: &Stream, partition: &str, error: ReadError) {
-        let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error };
+        let line = error.field(&stream.name).and_then(|field| stream.line_of(&field));
+        let failure = Failure { stream: stream.name.clone(), partition: partition.to_owned(), error, line };
         tracing::debug!(provider = self.reader.provider.as_str(), %failure, "not read");
         self.partial.insert(index);
         self.report.failures.push(failure);

@@ -74,7 +74,7 @@ impl Seen {
         let known = self.payments.get(&key).or_else(|| self.former.get(&key)).copied();
         if let Some(other) = known.and_then(|known| known.differs(&payment)) {
             return Err(format!(
-                "the id {:?} came twice in one walk, with {other}: it is not one payment; have `map` make an id \
+                "the id {:?} came twice in one walk, with {other}: it is not one payment; have `id` make one \
                  that tells them apart (`identity`)",
                 transaction.id.as_str()
             ));

@@ -41,7 +41,7 @@ impl Parents {
         }
         Err(ReadError::Paging(format!(
             "it lists more records than other streams can be read for (at most {MOST_PARENTS}, of {} MiB): \
-             have `records` select those that matter, or ask for fewer",
+             have `rows` select those that matter, or ask for fewer",
             MOST_PARENTS_BYTES / (1024 * 1024)
         )))
     }
@@ -220,7 +220,10 @@ impl<S: PageSink> Run<'_, S> {
         if !stream.keeps_position() {
             return Ok(Ok(Position::default()));
         }
-        let kept = self.sink.cursor(&stream.name, &partition.key).await?;
+        let mut kept = self.sink.cursor(&stream.name, &partition.key).await?;
+        if let (None, Some(span)) = (&kept, self.most.newest) {
+            kept = stream.newest(Utc::now(), span).map(|position| position.to_json());
+        }
         Ok(Position::from_json(kept).map_err(ReadError::Cursor).map(|mut position| {
             if !stream.resumes() || matches!(stream.strategy, Strategy::Events(_)) {
                 // but which report it reads, from its beginning on

@@ -7,10 +7,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
 use super::right::{OneOrMore, Ordered, Right};
-use crate::manifest::{
-    Action, Answers, Auth, CodeAlgorithm, CodeEncoding, LimitScope, Statuses, TimestampManifest, Tls, Wait,
-    WaitUnit, Zone,
-};
+use super::webhook::Webhook;
+use crate::manifest::{Action, Answers, Auth, LimitScope, Statuses, Tls, Wait, WaitUnit, Zone};
 use crate::period::Period;
 use crate::secret::Secret;
 
@@ -249,94 +247,4 @@ impl JsonSchema for TypeWords {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         words_under(&TYPES, generator)
     }
-}
-
-/// How the provider's calls to `POST /webhooks/<provider>` are checked, and what they set off.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Webhook {
-    /// A code over the body that only who has the secret can make.
-    #[serde(default)]
-    pub hmac: Option<Code>,
-    /// A header with a text that only both sides know.
-    #[serde(default)]
-    pub header: Option<SharedHeader>,
-    /// A user and a password, as `Authorization: Basic …`.
-    #[serde(default)]
-    pub basic: Option<SharedPassword>,
-    /// Which streams a call has read: the name of one, or a list.
-    pub reads: Reads,
-}
-
-/// A header with a text that only both sides know.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SharedHeader {
-    /// The header's name.
-    pub name: String,
-    /// The text that it has to hold.
-    pub value: Secret,
-}
-
-/// A user and a password that only both sides know.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SharedPassword {
-    /// The user's name.
-    pub user: String,
-    /// The user's password.
-    pub password: Secret,
-}
-
-/// A code over the body of a call.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Code {
-    /// The hash function of the code.
-    pub algorithm: CodeAlgorithm,
-    /// The secret that both sides share.
-    pub secret: Secret,
-    /// The header that holds the code.
-    pub header: String,
-    /// Where the header holds several parts, as in `t=1,v1=abc`: the name of the code's. Without it,
-    /// the whole header is the code.
-    #[serde(default)]
-    pub field: Option<String>,
-    /// How the code is written: `hex` (the default) or `base64`.
-    #[serde(default)]
-    pub encoding: CodeEncoding,
-    /// What the code is over: `{body}` and `{timestamp}` with any text around them; `{body}` if not given.
-    #[serde(default = "body")]
-    pub signed: String,
-    /// When the call was sent, which `{timestamp}` in `signed` proves; without it, a call may be
-    /// repeated at any time.
-    #[serde(default)]
-    pub timestamp: Option<TimestampManifest>,
-}
-
-fn body() -> String {
-    "{body}".to_owned()
-}
-
-/// What a call has read.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-#[schemars(inline)]
-pub enum Reads {
-    Some(Vec<Read>),
-    All(String),
-}
-
-/// A stream that a call has read.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Read {
-    /// jq on `{body, headers}`: whether the call has the stream read. Without it, any call has.
-    #[serde(default, rename = "where")]
-    pub holds: Option<String>,
-    /// The name of the stream that is read.
-    pub stream: String,
-    /// jq on `{body, headers}`: which partitions of the stream are read. Without it, all.
-    #[serde(default)]
-    pub partition: Option<String>,
 }

@@ -6,3 +6,4 @@ pub mod pay;
 pub mod report;
 pub mod right;
 pub mod stream;
+pub mod webhook;

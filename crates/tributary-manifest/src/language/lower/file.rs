@@ -1,11 +1,8 @@
 //! What a file says of the API as a whole, as the engine takes it.
 
 use super::Section;
-use crate::language::form::file::{Api, Rate, Reads, Rule, Webhook};
-use crate::manifest::{
-    BudgetManifest, ErrorRule, HmacManifest, RateLimit, Retry, TriggerManifest, WebhookCheck,
-    WebhookManifest, When,
-};
+use crate::language::form::file::{Api, Rate, Rule};
+use crate::manifest::{BudgetManifest, ErrorRule, RateLimit, Retry, When};
 
 /// What answers mean.
 pub fn rule(section: &mut Section<'_>, field: &str, rule: &Rule) -> ErrorRule {
@@ -50,50 +47,4 @@ pub fn limits(section: &mut Section<'_>, api: &Api) -> RateLimit {
 /// How often a request is sent.
 pub fn retry(api: &Api) -> Retry {
     api.attempts.map_or_else(Retry::default, |attempts| Retry { attempts })
-}
-
-/// What the provider calls.
-pub fn webhook(section: &mut Section<'_>, webhook: &Webhook) -> Option<WebhookManifest> {
-    let check = match (&webhook.hmac, &webhook.header, &webhook.basic) {
-        (Some(code), None, None) => WebhookCheck::Hmac(HmacManifest {
-            algorithm: code.algorithm,
-            secret: code.secret.clone(),
-            header: code.header.clone(),
-            field: code.field.clone(),
-            encoding: code.encoding,
-            signed: code.signed.clone(),
-            timestamp: code.timestamp.clone(),
-        }),
-        (None, Some(header), None) => {
-            WebhookCheck::Header { name: header.name.clone(), value: header.value.clone() }
-        }
-        (None, None, Some(basic)) => {
-            WebhookCheck::Basic { username: basic.user.clone(), password: basic.password.clone() }
-        }
-        _ => {
-            section
-                .wrong("webhook", "give one of `hmac`, `header` and `basic`, by which a call proves itself");
-            return None;
-        }
-    };
-    let triggers = match &webhook.reads {
-        Reads::All(stream) => vec![TriggerManifest { when: None, stream: stream.clone(), partition: None }],
-        Reads::Some(reads) => reads
-            .iter()
-            .enumerate()
-            .map(|(n, read)| {
-                for (name, code) in [("where", &read.holds), ("partition", &read.partition)] {
-                    if let Some(code) = code {
-                        section.jq(&format!("webhook.reads[{n}].{name}"), code, &[]);
-                    }
-                }
-                TriggerManifest {
-                    when: read.holds.clone(),
-                    stream: read.stream.clone(),
-                    partition: read.partition.clone(),
-                }
-            })
-            .collect(),
-    };
-    Some(WebhookManifest { check, triggers })
 }

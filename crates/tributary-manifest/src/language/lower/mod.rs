@@ -11,6 +11,7 @@ pub mod report;
 pub mod request;
 pub mod stream;
 pub mod value;
+pub mod webhook;
 
 use super::tree::Node;
 use super::{Mistake, Mistakes};
@@ -67,8 +68,8 @@ impl<'a> Section<'a> {
 
     /// Notes jq that is written in `field` and sees `variables`.
     pub fn jq(&mut self, field: &str, code: &str, variables: &[String]) {
-        if code.contains("${") {
-            self.wrong(field, "${NAME} is not filled in within jq");
+        if let Some(variable) = crate::jq::variable_in(code) {
+            self.wrong(field, crate::jq::not_filled_in(variable));
         }
         for name in record::OF_A_REQUEST.iter().chain(&record::OF_AN_ANSWER) {
             let bound = code.contains(&format!("as ${name}")) || field == "functions";
@@ -131,6 +132,18 @@ fn unseen(name: &str) -> String {
             "${name} is seen by jq on an answer: `rows`, `next`, `more`, `ends`, `list_when` and `where` of `errors`"
         ),
     }
+}
+
+/// In which lines the fields of a section stand, and the fields within them, by their paths.
+pub fn lines(node: &Node) -> std::collections::BTreeMap<String, usize> {
+    let mut lines = std::collections::BTreeMap::new();
+    for member in node.members() {
+        lines.insert(member.name.clone(), member.at.line);
+        for within in member.node.members() {
+            lines.insert(format!("{}.{}", member.name, within.name), within.at.line);
+        }
+    }
+    lines
 }
 
 /// Whether a name can be that of a variable.

@@ -75,6 +75,8 @@ pub fn stream(
         detail: flat(detail)?,
         identity: flat(identity)?,
         map: if resource.is_some() { Some(map?) } else { None },
+        by_fields: form.map.is_none(),
+        lines: super::lines(section.node),
         incremental: incremental?,
         refresh: flat(refresh)?,
         pending: form.pending.clone().map(|when| Pending { when, key: removed_key(form) }),

@@ -21,13 +21,13 @@ fn query(name: &str) -> Param {
 }
 
 fn cursor(bound: Bound) -> Pager {
-    let next = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
+    let next = NextSource::Body(Filter::compile("s", "page.next", "", ".next").unwrap());
     let kind = PagerKind::Cursor { param: query("after"), next, bound };
     pager(kind, PageEnd::NoNext, None)
 }
 
 fn keyset(bound: Bound, order: SortOrder, format: TimeFormat) -> Pager {
-    let field = Filter::compile("s", "paging.field", "", ".at").unwrap();
+    let field = Filter::compile("s", "page.time", "", ".at").unwrap();
     let kind = PagerKind::Keyset { param: query("to"), field, bound, format, order };
     pager(kind, PageEnd::ShortPage, size(2))
 }
@@ -101,7 +101,7 @@ fn a_link_to_a_next_page_that_nobody_follows_is_an_error() {
     headers.insert("link", HeaderValue::from_static("</x?page=2>; rel=\"next\""));
     let single = pager(PagerKind::Single, PageEnd::NoNext, None);
     let error = single.next(&walk(None, None), &facts(2, "a", None), &headers, &url()).unwrap_err();
-    assert!(error.starts_with("paging: is missing"), "{error}");
+    assert!(error.starts_with("page: is missing"), "{error}");
 }
 
 #[test]
@@ -116,10 +116,10 @@ fn offsets_grow_by_what_was_there_and_not_by_what_was_asked_for() {
 #[test]
 fn a_counted_page_that_comes_again_is_an_error_and_not_the_end() {
     let repeated = walk(Some(Token::Number(2)), Some("a"));
-    let never = PageEnd::When(Filter::compile("s", "paging.stop.when", "", "false").unwrap());
+    let never = PageEnd::When(Filter::compile("s", "page.ends", "", "false").unwrap());
     for stop in [PageEnd::ShortPage, PageEnd::EmptyPage, never] {
         let error = after(&page(stop), &repeated, &facts(2, "a", None)).unwrap_err();
-        assert!(error.contains("paging.param") && error.contains("\"page\""), "{error}");
+        assert!(error.contains("page: ") && error.contains("\"page\""), "{error}");
     }
     let offset = pager(PagerKind::Offset { param: query("skip") }, PageEnd::EmptyPage, size(2));
     assert!(after(&offset, &repeated, &facts(2, "a", None)).unwrap_err().contains("skip"));
@@ -131,7 +131,7 @@ fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() 
     let of = |size| Pager { size, ..cursor(Bound::Exclusive) };
     let full = facts(2, "a", None);
     let error = of(size(2)).prove_end(&first, &full, false).unwrap_err();
-    assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
+    assert!(error.contains("page.next") && error.contains("may_end_full: true"), "{error}");
     let more = |more| PageFacts { more: Some(more), ..full.clone() };
     assert!(of(size(2)).prove_end(&first, &more(true), false).is_err());
     for (pager, walk, facts, received) in [
@@ -152,12 +152,12 @@ fn a_full_first_page_without_a_next_one_is_proof_of_an_end_only_with_a_reason() 
 fn no_walk_ends_where_the_answer_says_that_there_is_more() {
     let more = |facts: PageFacts| PageFacts { more: Some(true), ..facts };
     let error = after(&cursor(Bound::Exclusive), &walk(None, None), &more(facts(1, "a", None)));
-    assert!(error.unwrap_err().contains("paging.next"));
+    assert!(error.unwrap_err().contains("page.next"));
     for pager in
         [page(PageEnd::ShortPage), keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros)]
     {
         let error = after(&pager, &walk(None, None), &more(facts(0, "a", None))).unwrap_err();
-        assert!(error.contains("paging.stop"), "{error}");
+        assert!(error.contains("page.ends"), "{error}");
     }
     let told = more(facts(1, "a", Some("n")));
     let go = after(&cursor(Bound::Exclusive), &walk(None, None), &told);
@@ -199,7 +199,7 @@ fn a_cursor_that_does_not_move_ends_only_where_it_names_the_last_record() {
 
 #[test]
 fn the_url_of_the_next_page_may_be_relative_and_may_stand_in_a_header() {
-    let body = NextSource::Body(Filter::compile("s", "paging.next", "", ".next").unwrap());
+    let body = NextSource::Body(Filter::compile("s", "page.next", "", ".next").unwrap());
     let by_body = pager(PagerKind::NextUrl { next: body, https: false }, PageEnd::NoNext, None);
     let next = after(&by_body, &walk(None, None), &facts(2, "a", Some("?page=2")));
     assert_eq!(next, Ok(Step::Go(Token::Url("https://bank.example/v2/payments?page=2".into()))));

@@ -13,7 +13,7 @@ fn edge(param: &str, bound: Bound, format: TimeFormat) -> Edge {
 /// Asks `since` inclusively, as far back as 180 days, an hour again.
 fn window(to: Option<Edge>) -> Window {
     Window {
-        cursor: Filter::compile("feed", "incremental.cursor", "", ".updatedAt").unwrap(),
+        cursor: Filter::compile("feed", "changes.by", "", ".updatedAt").unwrap(),
         from: edge("since", Bound::Inclusive, TimeFormat::Millis),
         to,
         lookback: TimeDelta::hours(1),
@@ -128,7 +128,7 @@ fn a_long_stretch_is_asked_for_step_by_step_and_each_step_counts() {
 #[test]
 fn a_walk_back_ends_the_lookback_before_what_was_read_and_never_further_than_it_may() {
     let descending = Descending {
-        cursor: Filter::compile("payments", "incremental.cursor", "", ".createdAt").unwrap(),
+        cursor: Filter::compile("payments", "creations.by", "", ".createdAt").unwrap(),
         lookback: TimeDelta::days(2),
         start: TimeDelta::days(100),
     };

@@ -150,7 +150,10 @@ async fn of_a_sample_no_page_is_asked_for_that_nobody_looks_at() {
     let mut memory = Memory::default();
     let connection = connection(&fake.url, CURSOR);
     let everything = connection.select([("feed".to_owned(), Wanted::Whole)]);
-    connection.sample(&everything, Most { partitions: 1, pages: 2 }, &mut memory).await.unwrap();
+    connection
+        .sample(&everything, Most { partitions: 1, pages: 2, newest: None }, &mut memory)
+        .await
+        .unwrap();
     assert_eq!(query(&fake, "after"), ["", "1"]);
 }
 

@@ -61,7 +61,7 @@ async fn refused(fake: &Fake, lines: &str) -> String {
 async fn a_misspelt_next_fails_where_the_answer_says_that_there_is_more() {
     let fake = rows(183).await;
     let error = refused(&fake, &by_cursor(".nxt", ", more: .has_more")).await;
-    assert!(error.contains("paging.next") && error.contains("manifest read"), "{error}");
+    assert!(error.contains("page.next") && error.contains("manifest read"), "{error}");
     let mut memory = Memory::default();
     connection(&fake.url, &by_cursor(".next", ", more: .has_more")).run(&mut memory).await.unwrap();
     assert_eq!(ids(&memory).len(), 183);
@@ -71,7 +71,7 @@ async fn a_misspelt_next_fails_where_the_answer_says_that_there_is_more() {
 async fn a_misspelt_next_fails_where_the_first_page_is_full() {
     let fake = rows(183).await;
     let error = refused(&fake, &by_cursor(".nxt", "")).await;
-    assert!(error.contains("paging.next") && error.contains("may_end_full: true"), "{error}");
+    assert!(error.contains("page.next") && error.contains("may_end_full: true"), "{error}");
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_next_that_was_seen_once_is_remembered_for_the_stream_and_only_for_its
     connection(&few.url, &by_cursor(".next", "")).run(&mut memory).await.unwrap();
     // the file was changed since, and perhaps not for the better
     let error = failure(connection(&few.url, &by_cursor(".nxt", "")).run(&mut memory).await);
-    assert!(error.contains("paging.next"), "{error}");
+    assert!(error.contains("page.next"), "{error}");
 }
 
 /// Five rows in pages of two; what names the next page is written by `next`.
@@ -138,18 +138,18 @@ async fn a_next_of_another_type_is_an_error_and_not_the_end() {
         (|_| r#"{"page": 2}"#.to_owned(), "yields an object"),
     ] {
         let error = refused(&numbered(next).await, &by_cursor(".next", "")).await;
-        assert!(error.contains("paging.next") && error.contains(said), "{error}");
+        assert!(error.contains("page.next") && error.contains(said), "{error}");
     }
     let fake = numbered(|page| format!("{page}.0")).await;
     let error = refused(&fake, &by_cursor("\".next + 0.5\"", "")).await;
-    assert!(error.contains("paging.next") && error.contains("calculated"), "{error}");
+    assert!(error.contains("page.next") && error.contains("calculated"), "{error}");
 }
 
 #[tokio::test]
 async fn what_should_say_whether_there_is_more_has_to_say_yes_or_no() {
     for more in [".hasMore", ".items", ".next"] {
         let error = refused(&rows(183).await, &by_cursor(".next", &format!(", more: {more}"))).await;
-        assert!(error.contains("paging.more") && error.contains("not true or false"), "{error}");
+        assert!(error.contains("page.more") && error.contains("not true or false"), "{error}");
     }
 }
 
@@ -161,7 +161,7 @@ async fn an_api_that_ignores_the_number_of_the_page_is_not_read_as_if_it_had_one
         for stop in ["short_page", "empty_page"] {
             let fake = bank(ignoring).await;
             let error = refused(&fake, &feed(&format!("{kind}, size: {{ value: 50 }}, stop: {stop}"))).await;
-            assert!(error.contains("paging.param"), "{error}");
+            assert!(error.contains("page: "), "{error}");
             assert_eq!(fake.received().len(), 2);
         }
     }
@@ -179,7 +179,7 @@ async fn an_api_that_names_a_next_page_for_ever_and_sends_nothing_is_not_asked_f
 async fn a_next_page_that_no_request_could_name_is_an_error_and_is_not_kept() {
     let fake = Fake::start(|_, _| fake::json(json!({"items": [row(1)], "next": "x".repeat(20_000)}))).await;
     let error = refused(&fake, &by_cursor(".next", "")).await;
-    assert!(error.contains("paging.next") && error.contains("20000 bytes"), "{error}");
+    assert!(error.contains("page.next") && error.contains("20000 bytes"), "{error}");
 }
 
 /// 250 rows by the parameter `skip`; no answer has more than `cap` of them, and `cut` leaves one out of the
@@ -225,7 +225,7 @@ async fn an_api_that_ignores_the_number_of_the_page_is_noticed_whatever_else_cha
     let error =
         refused(&fake, &feed("kind: page, param: page, first: 1, size: { value: 50 }, stop: short_page"))
             .await;
-    assert!(error.contains("paging.param"), "{error}");
+    assert!(error.contains("page: "), "{error}");
     assert_eq!(fake.received().len(), 2);
 }
 
@@ -261,5 +261,5 @@ async fn a_time_of_another_type_is_an_error_that_names_its_field() {
     let fake = bank(|_| fake::json(json!({"items": [{"id": "1", "at": 1772366400}]}))).await;
     let error =
         refused(&fake, &feed("kind: offset, param: skip, size: { value: 50 }, stop: empty_page")).await;
-    assert!(error.contains("incremental.cursor") && error.contains("yields a number"), "{error}");
+    assert!(error.contains("changes.by") && error.contains("yields a number"), "{error}");
 }

@@ -60,7 +60,7 @@ async fn an_error_with_status_200_is_no_empty_list_and_cancels_nothing() {
         provider.run(&mut memory).await.unwrap();
         for _ in 0..3 {
             let error = failure(provider.run(&mut memory).await);
-            assert!(error.contains("records of stream feed"), "{broken}: {error}");
+            assert!(error.contains("rows of stream feed"), "{broken}: {error}");
         }
         provider.run(&mut memory).await.unwrap();
         assert!(

@@ -130,7 +130,7 @@ async fn one_failing_account_leaves_the_others_flowing_and_the_run_says_so() {
     let fake = bank([Value::Null, json!([change("1", 5)])]).await;
     let mut sink = Memory::default();
     let error = connection(&fake.url).run(&mut sink).await.unwrap_err();
-    assert!(error.to_string().contains("feed (wa): records of stream feed"), "{error}");
+    assert!(error.to_string().contains("feed (wa): rows of stream feed"), "{error}");
     assert_eq!(failures(error).len(), 1);
     assert_eq!(
         outline(&sink),

@@ -1,0 +1,112 @@
+//! `tributary manifest try payout` and `try transfer`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Map, Value};
+
+use super::super::{Error, FAILED};
+use super::scenario::{MISHAPS, Trial};
+use super::stand_in::Says;
+use super::{described, given_text};
+use crate::cli::Common;
+use crate::config::Described;
+use crate::payments::{self, PaymentSecret};
+use tributary_domain::{PaymentKind, ProviderName};
+use tributary_manifest::trial;
+
+/// The key of a trial follows from this: it is nobody's secret.
+const SECRET: &str = "0102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f20";
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tributary manifest try payout acme --answer made.json
+  tributary manifest try payout acme --order order.json --answer made.json --found list.json --missing empty.json
+
+Makes the request of a sample order (--order changes it: `amount` in minor units, `currency` as GBP/2,
+`destination`, `metadata`, …) and sends it to a stand-in on this machine, which moves no money, answers
+what you give, and treats the order in seven ways: answered, lost, answered twice, failed. Without --answer, the
+first example of the file that is of payouts and has an answer is taken. `{key}` in an answer stands for the key of the order.
+Nobody else is asked, and no variable has to be set. Exit code: 0 money moved once at most in all of them, 1 not
+so, or the order cannot be sent, 2 it could not be tried.")]
+pub struct PayoutArgs {
+    /// The provider, as its file names it.
+    provider: ProviderName,
+    /// What the order has, as a JSON object, beside what every order has.
+    #[arg(long, value_name = "FILE")]
+    order: Option<PathBuf>,
+    /// The body of the provider's answer to a payment that was made.
+    #[arg(long, value_name = "FILE")]
+    answer: Option<PathBuf>,
+    /// The status of that answer.
+    #[arg(long, value_name = "STATUS", default_value_t = 201)]
+    answered: u16,
+    /// The body of the answer of `find` once the payment is there; that of --answer, if not given.
+    #[arg(long, value_name = "FILE")]
+    found: Option<PathBuf>,
+    /// The body of the answer of `find` while it is not; 404, if not given.
+    #[arg(long, value_name = "FILE")]
+    missing: Option<PathBuf>,
+}
+
+pub async fn run(common: &Common, kind: PaymentKind, args: &PayoutArgs) -> Result<ExitCode, Error> {
+    let api = described(common, &args.provider)?;
+    let section = match kind {
+        PaymentKind::Payout => &api.manifest.payouts,
+        PaymentKind::Transfer => &api.manifest.transfers,
+    };
+    let section = section.as_ref().ok_or_else(|| format!("the file has no `pay.{}`", kind.section()))?;
+    let secret = PaymentSecret::parse(SECRET)?;
+    let key = payments::provider_key(&secret, &section.key, &args.provider, kind, "example", 1);
+    let mut order = trial::sample_order(kind, &key);
+    if args.order.is_some() {
+        let given: Map<String, Value> = serde_json::from_str(&given_text(&args.order)?)
+            .map_err(|error| format!("the order is no JSON object: {error}"))?;
+        order.as_object_mut().ok_or("an order is an object")?.extend(given);
+        order["key"] = key.clone().into();
+    }
+    let says = says(&api, kind, args, &key)?;
+    let trial = Trial { provider: &args.provider, manifest: &api.manifest, kind, order: &order, says: &says };
+    println!("The order {order}");
+    let mut most = 0;
+    for (n, (mishap, fates)) in MISHAPS.into_iter().enumerate() {
+        let came = match trial.run(fates).await {
+            Ok(came) => came,
+            Err(why) => {
+                println!("is REFUSED with 400: {why}");
+                return Ok(ExitCode::from(FAILED));
+            }
+        };
+        if n == 0 {
+            println!("is sent, under the key {key}, as\n\n{}", came.sent);
+        }
+        println!("\n{mishap}:");
+        came.steps.iter().for_each(|step| println!("  {step}"));
+        println!("  {}; requests {}, MONEY MOVED {}", came.state.as_str(), came.requests, came.moved);
+        most = most.max(came.moved);
+    }
+    println!("\nAt most, MONEY MOVED {most}");
+    Ok(if most <= 1 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// What the stand-in says.
+fn says(api: &Described, kind: PaymentKind, args: &PayoutArgs, key: &str) -> Result<Says, Error> {
+    let named = |text: String| text.replace("{key}", key);
+    let answer = match &args.answer {
+        Some(_) => Some(given_text(&args.answer)?),
+        None => api.examples.as_ref().and_then(|examples| trial::answer_of(examples, kind)),
+    };
+    let answer = answer.map(named).ok_or(
+        "give the body of the provider's answer to a payment that was made, with --answer FILE, or as an example of the file",
+    )?;
+    let found = match &args.found {
+        Some(_) => named(given_text(&args.found)?),
+        None => answer.clone(),
+    };
+    let missing = match &args.missing {
+        Some(_) => (200, named(given_text(&args.missing)?)),
+        None => (404, "{}".to_owned()),
+    };
+    Ok(Says { made: (args.answered, answer), found: (200, found), missing })
+}
