@@ -26,6 +26,7 @@ mod isolation;
 mod jobs;
 mod keyed;
 mod keys;
+mod liar;
 mod manifest_command;
 mod metrics;
 mod migrations;

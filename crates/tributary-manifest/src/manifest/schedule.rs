@@ -134,8 +134,15 @@ impl Manifest {
         let mut schedules = BTreeMap::new();
         for stream in &self.streams {
             let schedule = stream.schedule(self.every)?;
-            if schedule == Schedule::AfterWebhook && self.webhook.is_none() {
-                return Err(field(&stream.name, "after_webhook", "there is no webhook section"));
+            if schedule == Schedule::AfterWebhook {
+                let Some(webhook) = &self.webhook else {
+                    return Err(field(&stream.name, "after_webhook", "there is no webhook section"));
+                };
+                if !webhook.triggers.iter().any(|trigger| trigger.stream == stream.name) {
+                    let why =
+                        "no trigger of the webhook has it read: add one for it, or leave after_webhook out";
+                    return Err(field(&stream.name, "after_webhook", why));
+                }
             }
             schedules.insert(stream.name.clone(), schedule);
         }
@@ -219,12 +226,17 @@ mod tests {
         assert_eq!(schedule(", cron: '0 6 * * *'"), "cron 0 6 * * *");
     }
 
+    /// Of another stream.
+    const WEBHOOK: &str =
+        "webhook: { check: { header: { name: X, value: s } }, triggers: [{ stream: other }] }\n";
+
     #[test]
     fn schedules_that_contradict_each_other_are_refused() {
         for (stream, more, about) in [
             (", every: 1h, cron: '0 6 * * *'", "", "give one of every"),
             (", cron: hourly", "", "five fields"),
             (", after_webhook: only", "", "no webhook section"),
+            (", after_webhook: only", WEBHOOK, "no trigger"),
             (", after_webhook: never", "", "never"),
             ("", "concurrency: 0\n", "concurrency"),
         ] {

@@ -17,7 +17,7 @@ use super::reader::Reader;
 use super::report::{ReadError, Warning};
 use crate::jq::{Limits, Scope};
 use crate::plan::{Lookup, PageFacts, Position, RequestError, Step, Stream, Walk};
-use crate::wire::{Answer, ClientError, Request, Target};
+use crate::wire::{Answer, ClientError, Request, Target, retry};
 
 /// A page that was read.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub struct Wanted<'a> {
     pub walk: &'a Walk,
     /// Whether an answer of the stream ever named a next page.
     pub next_known: bool,
+    /// Whether a record that a list names and that cannot be had goes to quarantine, and the run on.
+    pub put_aside: bool,
 }
 
 /// Which lookup of a stream is meant.
@@ -56,7 +58,7 @@ impl Reader {
         wanted: Wanted<'_>,
         occurrences: &mut Occurrences,
     ) -> Result<Fetched, ReadError> {
-        let Wanted { stream, partition, position, walk, next_known } = wanted;
+        let Wanted { stream, partition, position, walk, next_known, put_aside } = wanted;
         let Answer { json, headers, url, sent_at, repaired } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
         let (task, of_request) = (Arc::clone(stream), scope.clone());
@@ -74,7 +76,16 @@ impl Reader {
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
-        let mut reading = self.map(stream, &partition.key, records, scope, occurrences).await?;
+        let repaired_text = repaired.is_some();
+        let mut reading =
+            self.map(stream, &partition.key, records, scope, repaired_text, occurrences).await?;
+        if stream.detail.is_some()
+            && !put_aside
+            && let Some(MappedRecord::Unmappable { reason, .. }) =
+                reading.records.iter().find(|record| matches!(record, MappedRecord::Unmappable { .. }))
+        {
+            return Err(ReadError::Detail(reason.clone()));
+        }
         if source == Source::Itself
             && let Some(MappedRecord::Unmappable { reason, .. }) =
                 reading.records.iter().find(|record| matches!(record, MappedRecord::Unmappable { .. }))
@@ -82,6 +93,9 @@ impl Reader {
             return Err(ReadError::Paging(format!(
                 "the answer is not the record that is asked for: {reason}"
             )));
+        }
+        if let Some(header) = retry::unread_limit(&headers) {
+            reading.warnings.insert(Warning::UnreadLimit(header), 1);
         }
         if let Some(what) = repaired {
             reading.warnings.insert(Warning::Repaired(what), 1);
@@ -116,24 +130,26 @@ impl Reader {
     }
 
     /// Maps `records` of `partition` in the cage, in several pieces at once where it does not count
-    /// how many equal ones came before.
+    /// how many equal ones came before. `repaired` says that some of their text came broken.
     pub(super) async fn map(
         &self,
         stream: &Arc<Stream>,
         partition: &str,
         records: Vec<Val>,
         scope: Scope,
+        repaired: bool,
         occurrences: &mut Occurrences,
     ) -> Result<Reading, ReadError> {
         if stream.identity.is_some() {
             let counted = std::mem::take(occurrences);
-            let (reading, counted) = self.map_piece(stream, partition, records, &scope, counted).await?;
+            let (reading, counted) =
+                self.map_piece(stream, partition, records, &scope, repaired, counted).await?;
             *occurrences = counted;
             return Ok(reading);
         }
         let pieces = self.pieces(records).into_iter();
-        let pieces =
-            pieces.map(|records| self.map_piece(stream, partition, records, &scope, Occurrences::new()));
+        let pieces = pieces
+            .map(|records| self.map_piece(stream, partition, records, &scope, repaired, Occurrences::new()));
         let mut mapped = Reading::default();
         for (reading, _) in try_join_all(pieces).await? {
             mapped.append(reading);
@@ -147,11 +163,13 @@ impl Reader {
         partition: &str,
         records: Vec<Val>,
         scope: &Scope,
+        repaired: bool,
         mut occurrences: Occurrences,
     ) -> Result<(Reading, Occurrences), ReadError> {
         let (task, partition, scope) = (Arc::clone(stream), partition.to_owned(), scope.clone());
         self.evaluate(&stream.name, move |deadline| {
-            let reading = mapping::map(&task, &partition, records, &scope, &mut occurrences, deadline)?;
+            let reading =
+                mapping::map(&task, &partition, records, &scope, repaired, &mut occurrences, deadline)?;
             Ok((reading, occurrences))
         })
         .await

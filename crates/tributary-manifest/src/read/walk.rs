@@ -95,6 +95,12 @@ impl Course {
         }
     }
 
+    /// Whether a record that cannot be had is put aside: the next run would not ask for it again, or
+    /// others have in vain.
+    pub(super) fn puts_aside(&self, stream: &Stream) -> bool {
+        !stream.keeps_position() || self.start.has_failed_enough()
+    }
+
     /// Begins anew because of `error`, if that is worth it; else what is to be kept of it.
     fn after_failure(&mut self, stream: &Stream, provider: &str, error: &ReadError) -> Failed {
         let Some(warning) = self.start.begin_anew(error, &self.position, provider) else {
@@ -276,10 +282,12 @@ impl<S: PageSink> Run<'_, S> {
         ahead: Ahead,
     ) -> Result<Result<Option<NextPage>, NoPage>, S::Error> {
         let next_known = self.next_known(index, stream).await?;
-        let wanted = Wanted { stream, partition, position: &course.asked, walk: &course.walk, next_known };
+        let put_aside = course.puts_aside(stream);
+        let Course { asked: position, walk, occurrences, .. } = &mut *course;
+        let wanted = Wanted { stream, partition, position, walk, next_known, put_aside };
         let read = match ahead {
             Some(read) => read,
-            None => self.reader.page(wanted, &mut course.occurrences).await,
+            None => self.reader.page(wanted, occurrences).await,
         };
         let fetched = match read {
             Ok(mut fetched) => course.check(stream, &mut fetched).map(|()| fetched),

@@ -68,7 +68,6 @@ impl Fsp for Obie {
             rows: &["AccountId"],
             ids: &["TransactionId", "BeneficiaryId"],
             amounts: &["Amount/Amount"],
-            times: &["BookingDateTime"],
             words: &["Status", "CreditDebitIndicator"],
             page: &["after"],
             window: &["fromBookingDateTime"],

@@ -81,6 +81,7 @@ impl Fsp for Revolut {
 
     fn terms(&self) -> Terms {
         Terms {
+            record: &["/api/1.0/transaction/"],
             rows: &["id"],
             ids: &["id", "legs/*/leg_id"],
             amounts: &["legs/*/amount", "balance"],

@@ -339,6 +339,7 @@ fn no_stream_of_a_file_that_ships_takes_an_error_with_status_200_for_an_answer()
                     "",
                     found.records,
                     &scope,
+                    false,
                     &mut HashMap::new(),
                     deadline,
                 );

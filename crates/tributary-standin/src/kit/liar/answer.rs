@@ -68,12 +68,12 @@ impl Board {
             Lie::OmittedForEver => {
                 let hidden: Vec<bool> = rows
                     .iter()
-                    .map(|row| texts(row, terms.ids).first().is_some_and(|id| self.picks(id, 8)))
+                    .map(|row| names(terms, row).first().is_some_and(|id| self.picks(id, 8)))
                     .collect();
                 let mut place = hidden.iter();
                 rows.retain(|row| {
                     let hide = place.next().copied().unwrap_or_default();
-                    self.omitted.extend(hide.then(|| texts(row, terms.ids)).into_iter().flatten());
+                    self.omitted.extend(hide.then(|| names(terms, row)).into_iter().flatten());
                     !hide
                 });
                 return true;
@@ -102,7 +102,7 @@ impl Board {
         match lie {
             Lie::OmittedOnce => {
                 let row = rows.remove(place);
-                self.omitted.extend(texts(&row, terms.ids));
+                self.omitted.extend(names(terms, &row));
             }
             Lie::RowTwice => rows.insert(place, rows[place].clone()),
             Lie::BlankId => each(&mut rows[place], terms.ids, &mut |id| *id = json!(" ")),
@@ -164,6 +164,12 @@ impl Board {
             *texts[place] = json!(format!("{}{mark}", texts[place].as_str().unwrap_or_default()));
         }
     }
+}
+
+/// By what a row is known.
+fn names(terms: &Terms, row: &Value) -> Vec<String> {
+    let ids = texts(row, terms.ids);
+    if ids.is_empty() { texts(row, terms.rows) } else { ids }
 }
 
 /// What stands for half of a surrogate pair, and for `NaN`, until the body is written.

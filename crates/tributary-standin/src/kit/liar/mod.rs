@@ -52,6 +52,8 @@ pub enum Lie {
     DeadCursor,
     /// A cursor is answered with 400: it has aged.
     AgedCursor,
+    /// A record that is asked for by its id is not there, once.
+    NotThere,
     /// An id of blanks.
     BlankId,
     /// The id of another row, of this page or of an earlier one.
@@ -105,6 +107,7 @@ impl Lie {
         Self::OmittedForEver,
         Self::DeadCursor,
         Self::AgedCursor,
+        Self::NotThere,
         Self::BlankId,
         Self::ReusedId,
         Self::HalfSurrogate,
@@ -140,6 +143,8 @@ impl Lie {
             Self::IgnoredSize | Self::Capped | Self::ShortPage => !terms.size.is_empty(),
             Self::UpdatedGoesBack => !terms.updated.is_empty(),
             Self::PointInAmount => terms.whole_amounts,
+            Self::NotThere => !terms.record.is_empty(),
+            Self::LocalClock => !terms.times.is_empty(),
             _ => true,
         }
     }
@@ -155,6 +160,8 @@ impl Lie {
 /// rows (`amount/value`; `legs/*/amount` of each in a list).
 #[derive(Debug, Default)]
 pub struct Terms {
+    /// Paths under which a record is asked for by its id in each run, as they begin.
+    pub record: &'static [&'static str],
     /// Members of which each row has one at least.
     pub rows: &'static [&'static str],
     /// What names a row.
@@ -162,6 +169,7 @@ pub struct Terms {
     pub amounts: &'static [&'static str],
     /// Whether amounts count the smallest unit.
     pub whole_amounts: bool,
+    /// Not where a row is known by its date.
     pub times: &'static [&'static str],
     /// Of these, the times of the last change.
     pub updated: &'static [&'static str],

@@ -20,12 +20,18 @@ impl Board {
                 Lie::IgnoredPage | Lie::DeadCursor | Lie::AgedCursor => terms.page,
                 Lie::IgnoredWindow => terms.window,
                 Lie::IgnoredSize | Lie::Capped | Lie::ShortPage => terms.size,
-                Lie::LongRetryAfter => &[],
+                Lie::LongRetryAfter | Lie::NotThere => &[],
                 _ => continue,
             };
             if lie == Lie::LongRetryAfter {
                 let one = self.picks(path, 2) && self.tells(lie, path);
                 refusal = refusal.or(one.then_some(Refusal::RateLimited(RetryAfter::Seconds(ALMOST_A_DAY))));
+                continue;
+            }
+            if lie == Lie::NotThere {
+                let of_record = terms.record.iter().any(|start| path.starts_with(start));
+                refusal =
+                    refusal.or((of_record && self.tells(lie, path)).then_some(Refusal::NotFound("record")));
                 continue;
             }
             let given = parameters.iter().position(|(name, _)| names.contains(&name.as_str()));
