@@ -5,6 +5,7 @@
 //! is how many there are (a round of all lies, if not given), `LIAR_FIRST` the first of them: a history
 //! follows from its number alone.
 
+mod documents;
 mod history;
 mod outcome;
 mod symptoms;
