@@ -82,6 +82,8 @@ impl History {
             let kinds = if round % 2 == 0 { self.lies.clone() } else { vec![missing[0]] };
             scene.standin.set_lies(Lies { kinds, when, seed });
             reports.extend(told(&scene.sync().await));
+            // somebody lifts what was closed for half a day, or nothing would be asked any more
+            scene.lift_limits().await;
             round += 1;
             let fired = scene.standin.told();
             missing.retain(|lie| !fired.contains_key(lie));
@@ -94,7 +96,7 @@ impl History {
         if reports.is_empty() && !unseen.is_empty() {
             return Err(format!("{described}: nobody was told in {round} rounds\n{}", lines(&unseen)));
         }
-        let end = self.end_of_lies(scene, apart.is_empty()).await;
+        let end = self.end_of_lies(scene, apart.is_empty(), !reports.is_empty()).await;
         let end = end.map_err(|why| format!("{described}: {why}\nwhile lies were told: {reports:#?}"))?;
         Ok(Outcome { end, told: !reports.is_empty(), lies: scene.standin.told() })
     }
@@ -117,9 +119,9 @@ impl History {
     }
 
     /// The provider tells the truth again.
-    async fn end_of_lies(&self, scene: &Scene, held: bool) -> Result<End, String> {
+    async fn end_of_lies(&self, scene: &Scene, held: bool, told_before: bool) -> Result<End, String> {
         scene.standin.end_faults();
-        request_log::open(&scene.app.pool, scene.app.name(), None).await.unwrap();
+        scene.lift_limits().await;
         let mut reports = Vec::new();
         for _ in 0..MOST_RUNS {
             let outcome = scene.sync_in_truth().await;
@@ -138,6 +140,7 @@ impl History {
                 Err(format!("the truth cannot be read after the lies: {told}, before it {reports:#?}"))
             }
             _ if apart.is_empty() => Ok(End::Mended),
+            None if reports.is_empty() && told_before => Ok(End::ToldBefore),
             None if reports.is_empty() => {
                 Err(format!("apart for ever, and nobody is told\n{}", lines(&apart)))
             }
@@ -234,6 +237,11 @@ impl Scene {
             Synced::Ran(outcome) => outcome,
             Synced::Busy { .. } => RunOutcome::Interrupted,
         }
+    }
+
+    /// `tributary limits lift`.
+    async fn lift_limits(&self) {
+        request_log::open(&self.app.pool, self.app.name(), None).await.unwrap();
     }
 
     /// `tributary quarantine replay`.

@@ -14,8 +14,10 @@ pub enum End {
     Healed,
     /// By what the documents tell an operator to do.
     Mended,
-    /// They are apart, and the last run says so.
+    /// They are apart, and the runs after the lies say so.
     Told,
+    /// They are apart, and a run said so when the lie was told: what Formance was given then stays.
+    ToldBefore,
 }
 
 /// What came of one history.
@@ -56,17 +58,18 @@ impl fmt::Display for Outcomes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<22}{:>10}{:>8}{:>8}{:>8}{:>8}{:>8}{:>12}",
-            "lie", "histories", "lies", "told", "held", "healed", "mended", "apart, told"
+            "{:<22}{:>10}{:>8}{:>8}{:>8}{:>8}{:>8}{:>14}{:>14}",
+            "lie", "histories", "lies", "told", "held", "healed", "mended", "apart, told", "told before"
         )?;
         for (lie, counts) in &self.0 {
-            let [held, healed, mended, apart] = [End::Held, End::Healed, End::Mended, End::Told]
-                .map(|end| counts.ends.get(&end).copied().unwrap_or_default());
+            let [held, healed, mended, apart, before] =
+                [End::Held, End::Healed, End::Mended, End::Told, End::ToldBefore]
+                    .map(|end| counts.ends.get(&end).copied().unwrap_or_default());
             let Counts { histories, lies, told, .. } = counts;
             let name = format!("{lie:?}");
             writeln!(
                 f,
-                "{name:<22}{histories:>10}{lies:>8}{told:>8}{held:>8}{healed:>8}{mended:>8}{apart:>12}"
+                "{name:<22}{histories:>10}{lies:>8}{told:>8}{held:>8}{healed:>8}{mended:>8}{apart:>14}{before:>14}"
             )?;
         }
         Ok(())

@@ -76,9 +76,12 @@ pub fn map(
         let limits = Limits { outputs: MOST_MAPPED, deadline };
         let mut scope = scope.clone();
         if let Some(identity) = &stream.identity {
-            let (name, by_text) = identity.of(record, &scope, limits, occurrences)?;
+            let (name, known_by) = identity.of(record, &scope, limits, occurrences)?;
             scope.identity = Val::from(name);
-            if by_text && repaired && is_broken(record) {
+            if known_by == KnownBy::BlankId {
+                *reading.warnings.entry(Warning::BlankId).or_default() += 1;
+            }
+            if known_by != KnownBy::Id && repaired && is_broken(record) {
                 let (origin, reason) = (origin(stream, partition, record, &scope), BROKEN.to_owned());
                 reading.records.push(MappedRecord::Unmappable { origin, reason });
                 continue;
@@ -126,6 +129,15 @@ pub fn map(
     Ok(reading)
 }
 
+/// By what a record is known that may have no lasting id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownBy {
+    Id,
+    Text,
+    /// By its text, since its id is blank.
+    BlankId,
+}
+
 fn is_broken(record: &Val) -> bool {
     String::from_utf8_lossy(&jq::to_json(record)).contains(char::REPLACEMENT_CHARACTER)
 }
@@ -140,22 +152,25 @@ impl Tracking {
 
 impl IdentityPlan {
     /// The record's own id or else, by its text, a digest of its fields and of how many equal ones came
-    /// before it in this walk; and whether it is by its text.
+    /// before it in this walk; and which of them.
     fn of(
         &self,
         record: &Val,
         scope: &Scope,
         limits: Limits,
         occurrences: &mut Occurrences,
-    ) -> Result<(String, bool), FilterError> {
-        if let Some(id) = id_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
-            return Ok((id, false));
+    ) -> Result<(String, KnownBy), FilterError> {
+        let id = self.id.run_one(record.clone(), scope, limits)?;
+        if let Some(id) = id_of(&self.id, &id)? {
+            return Ok((id, KnownBy::Id));
         }
+        let known_by =
+            if text(&id).is_some_and(|id| !id.is_empty()) { KnownBy::BlankId } else { KnownBy::Text };
         let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);
         let fields = hex(&Sha256::digest(fields)[..16]);
         let occurrence = occurrences.entry(fields.clone()).or_default();
         *occurrence += 1;
-        Ok((format!("{fields}-{occurrence}"), true))
+        Ok((format!("{fields}-{occurrence}"), known_by))
     }
 }
 

@@ -52,6 +52,10 @@ pub enum Warning {
          listed: what others named meanwhile may be missing; `tributary sync {1} --full` reads all other streams again"
     )]
     MarkLost(String, String),
+    #[error(
+        "an id is blank, so that a record is known by its text alone (`identity`): under an id it would be another one"
+    )]
+    BlankId,
     #[error("one id names several payments: {0}")]
     SharedId(String),
     #[error(
