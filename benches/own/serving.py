@@ -50,10 +50,10 @@ def queue_left(postgres, database):
     return int(postgres.psql(database, size)) / (1 << 20)
 
 
-def drain_all(client):
-    """From the first entry to the last by the loop of Formance's connector: it keeps one watermark, asks from the
+def drain_all(client, watermark=""):
+    """From the first entry, or what is later than a watermark, to the last by the loop of Formance's connector: it keeps one watermark, asks from the
     whole second of it, drops what is not later, and stores 100 rows at a time. Gives rows and requests."""
-    watermark, taken, requests = "", 0, 0
+    taken, requests = 0, 0
     while True:
         start = f"&updatedAtFrom={watermark[:19]}Z" if watermark else ""
         batch, page, is_short = [], 1, False

@@ -18,18 +18,18 @@ COPY_TRACKED, INSERT_TRACKED = "COPY, tracked", "INSERT … SELECT, tracked"
 PUSH = f"push API, {WRITERS} writers"
 
 
-def bodies(rows):
-    """The same transactions as made() makes, as bodies of calls of the push API."""
+def bodies(numbers, later=0):
+    """The same transactions as made() makes, or with another amount `later`, as bodies of calls of the push API."""
     calls = []
-    for first in range(1, rows + 1, CALL):
+    for first in range(0, len(numbers), CALL):
         calls.append(json.dumps([{
             "id": f"tx_{n:09}", "type": ("PAYIN", "PAYOUT")[n % 2],
             "status": ("SUCCEEDED", "PENDING", "FAILED")[n % 3], "currency": "EUR/2",
-            "amount": str(n * 37 % 1_000_000), "sourceAccountID": f"acc_{n % 100}",
+            "amount": str(n * 37 % 1_000_000 + later), "sourceAccountID": f"acc_{n % 100}",
             "destinationAccountID": f"ben_{n % 1000}",
             "createdAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(1_735_689_600 + n)),
             "metadata": {"reference": f"invoice {n}", "counterpartyName": f"Customer {n % 5000}"},
-        } for n in range(first, min(first + CALL, rows + 1))]).encode())
+        } for n in numbers[first:first + CALL]]).encode())
     return calls
 
 
@@ -76,7 +76,7 @@ def measure(postgres, template, rows, rounds, report):
     file = WORK / "transactions.csv"
     columns = " ".join(COLUMNS.split())
     postgres.psql(template, f"\\copy ({' '.join(made(1, rows).split())}) to '{file}' with (format csv)")
-    calls = bodies(rows)
+    calls = bodies(range(1, rows + 1))
     database = "writes"
     into = f"\\copy {{}} ({columns}) from '{file}' with (format csv)"
     insert = f"insert into transactions ({columns}) select {columns} from made"

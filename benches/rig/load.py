@@ -48,16 +48,30 @@ def wrk(port, key, question, seconds, seed):
 
 
 def pgbench(url, question, seconds, seed):
+    times, per_second = timed(url, PAGES_SQL, seconds, [
+        "-c", question.connections, f"--random-seed={seed}", "-D", f"first={question.first}",
+        "-D", f"last={question.last}", "-D", f"skip={(question.page - 1) * 100}"])
+    return Load(per_second, times[len(times) // 2] / 1000, times[len(times) * 99 // 100] / 1000)
+
+
+def latency(url, script, seconds):
+    """The median time of a script of pgbench over one connection, µs."""
+    file = WORK / "script.sql"
+    file.write_text(script)
+    times, _ = timed(url, file, seconds, ["--random-seed=1"])
+    return times[len(times) // 2]
+
+
+def timed(url, file, seconds, options):
+    """Runs a script again and again; gives its times in order, in µs, and how often it ran in a second."""
     need("pgbench", "Debian: postgresql-contrib")
     folder = WORK / "pgbench"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    output = run("pgbench", ["pgbench", "-n", "-M", "prepared", "-c", question.connections, "-j", 1, "-T", seconds,
-                             "-l", f"--random-seed={seed}", "-D", f"first={question.first}",
-                             "-D", f"last={question.last}", "-D", f"skip={(question.page - 1) * 100}",
-                             "-f", PAGES_SQL, url], cwd=folder, timeout=seconds + 120)
+    output = run("pgbench", ["pgbench", "-n", "-M", "prepared", "-j", 1, "-T", seconds, "-l", *options, "-f", file, url],
+                 cwd=folder, timeout=seconds + 120)
     times = sorted(int(line.split()[2]) for log in folder.iterdir() for line in log.read_text().splitlines())
     per_second = re.search(r"^tps = ([0-9.]+)", output, re.MULTILINE)
     if not times or not per_second:
         raise Failed(f"pgbench ended no query in {seconds} s")
-    return Load(float(per_second[1]), times[len(times) // 2] / 1000, times[len(times) * 99 // 100] / 1000)
+    return times, float(per_second[1])

@@ -47,10 +47,10 @@ def migrate(database_url):
     run("migrate", [BINARY, "migrate"], cwd=WORK, env=environment(database_url))
 
 
-def new_key(database_url, scope):
+def new_key(database_url, scope, provider="acme", folder=None):
     name = f"{scope}-{time.time_ns()}"
-    return run("keys", [BINARY, "keys", "create", "--provider", "acme", "--name", name, "--scope", scope,
-                        "--providers", acme()],
+    return run("keys", [BINARY, "keys", "create", "--provider", provider, "--name", name, "--scope", scope,
+                        "--providers", folder or acme()],
                cwd=WORK, env=environment(database_url)).strip()
 
 

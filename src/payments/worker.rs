@@ -16,6 +16,7 @@ use crate::records;
 use crate::store::StoreError;
 use crate::store::database::soon;
 use crate::store::payment_orders::{self, Claim};
+use crate::store::unmatched_records;
 use crate::supervision::{self, Part};
 
 /// How many orders one instance goes on with at the same time.
@@ -100,7 +101,8 @@ impl Worker {
                 }
             });
         }
-        for provider in executor.payers.keys() {
+        let waiting = soon(unmatched_records::providers_with_some(&executor.pool, &names)).await?;
+        for provider in executor.payers.keys().filter(|name| waiting.contains(name.as_str())) {
             if let Err(error) = soon(records::match_waiting(&executor.pool, provider)).await {
                 tracing::error!(%provider, %error, "records that wait for an order's outcome could not be matched; trying again");
             }

@@ -178,9 +178,6 @@ pub async fn match_waiting(
     provider: &ProviderName,
 ) -> Result<Option<(Tally, usize)>, StoreError> {
     let mut matching = Matching::default();
-    if !unmatched_records::any(pool, provider).await? {
-        return Ok(Some((matching.tally, 0)));
-    }
     loop {
         match match_page(pool, provider, &mut matching).await? {
             None => return Ok(None),

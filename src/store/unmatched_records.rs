@@ -55,15 +55,16 @@ pub async fn among(
     Ok(waiting.into_iter().collect())
 }
 
-/// Whether any record of the provider waits.
-pub async fn any(pool: &PgPool, provider: &ProviderName) -> Result<bool, StoreError> {
-    let any = sqlx::query_scalar!(
-        r#"select exists (select from unmatched_records where provider = $1) as "any!""#,
-        provider.as_str()
+/// Those of `providers` of which any record waits.
+pub async fn providers_with_some(pool: &PgPool, providers: &[&str]) -> Result<HashSet<String>, StoreError> {
+    let waiting = sqlx::query_scalar!(
+        r#"select asked.provider as "provider!" from unnest($1::text[]) asked (provider)
+           where exists (select from unmatched_records u where u.provider = asked.provider)"#,
+        providers as _
     )
-    .fetch_one(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(any)
+    Ok(waiting.into_iter().collect())
 }
 
 /// Whether the caller is, until its transaction ends, the only one to release the provider's.
