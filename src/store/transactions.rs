@@ -79,14 +79,12 @@ pub async fn upsert(
                   -- what is captured is another amount than what was authorised
                   ((t.asset, t.amount) <> (i.asset, i.amount)
                     and (t.status, i.status) <> ('AUTHORISATION', 'CAPTURE')) is true as is_amended,
-                  (not $16 and case
-                     when t.type <> i.type
-                       then (t.asset, t.amount) <> (i.asset, i.amount)
-                         or abs(extract(epoch from t.created_at - i.created_at)) >= 1
-                     else (t.asset, t.amount) <> (i.asset, i.amount)
-                         and abs(extract(epoch from t.created_at - i.created_at)) >= 1
-                         and (t.status = i.status or t.status not in ('PENDING', 'AUTHORISATION', 'OTHER'))
-                     end) is true as is_another
+                  (not $16 and (
+                     t.type <> i.type and (t.asset, t.amount) <> (i.asset, i.amount)
+                     or (t.type <> i.type or (t.asset, t.amount) <> (i.asset, i.amount))
+                       and abs(extract(epoch from t.created_at - i.created_at)) >= 1
+                       and (t.status = i.status or t.status not in ('PENDING', 'AUTHORISATION', 'OTHER'))
+                     )) is true as is_another
            from incoming i left join lateral (
              select t.id, t.status, t.asset, t.amount, t.source_account_id, t.destination_account_id, t.metadata,
                     t.provider_updated_at, t.type, t.created_at

@@ -129,16 +129,29 @@ impl StreamManifest {
 }
 
 impl Manifest {
+    /// Whether anything but a person has the stream at `place` read again: a trigger, or a stream behind it
+    /// that is read for its records.
+    fn is_read_again(&self, place: usize) -> bool {
+        let name = self.streams[place].name.as_str();
+        let mut triggers = self.webhook.iter().flat_map(|webhook| &webhook.triggers);
+        triggers.any(|trigger| trigger.stream == name)
+            || (place + 1..self.streams.len()).any(|below| {
+                let child = &self.streams[below];
+                child.for_each.as_deref() == Some(name)
+                    && (child.after_webhook.is_none() || self.is_read_again(below))
+            })
+    }
+
     /// When each stream is read, by its name.
     pub fn schedules(&self) -> Result<BTreeMap<String, Schedule>, ManifestError> {
         let mut schedules = BTreeMap::new();
-        for stream in &self.streams {
+        for (place, stream) in self.streams.iter().enumerate() {
             let schedule = stream.schedule(self.every)?;
             if schedule == Schedule::AfterWebhook {
-                let Some(webhook) = &self.webhook else {
+                if self.webhook.is_none() {
                     return Err(field(&stream.name, "after_webhook", "there is no webhook section"));
-                };
-                if !webhook.triggers.iter().any(|trigger| trigger.stream == stream.name) {
+                }
+                if !self.is_read_again(place) {
                     let why =
                         "no trigger of the webhook has it read: add one for it, or leave after_webhook out";
                     return Err(field(&stream.name, "after_webhook", why));

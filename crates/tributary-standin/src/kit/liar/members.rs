@@ -14,10 +14,8 @@ pub fn list_of(terms: &Terms, answer: &Value) -> Option<String> {
     while let Some((place, value)) = places.pop_front() {
         match value {
             Value::Array(rows) if rows.is_empty() => empty = empty.or(Some(place)),
-            Value::Array(rows) => {
-                if terms.rows.iter().any(|name| rows[0].get(*name).is_some()) {
-                    return Some(place);
-                }
+            Value::Array(rows) if terms.rows.iter().any(|name| rows[0].get(*name).is_some()) => {
+                return Some(place);
             }
             Value::Object(members) => {
                 let inner = members.iter().map(|(name, value)| (format!("{place}/{}", escaped(name)), value));

@@ -73,15 +73,12 @@ impl Board {
                     parameters[place].1 = (rows - 1).to_string();
                 }
             }
-            Lie::DeadCursor => {
-                if name != terms.page_number && self.picks(&value, 3) && self.tells(lie, path) {
-                    return Some(Refusal::Server(500));
-                }
+            _ if name == terms.page_number => {}
+            Lie::DeadCursor if self.picks(&value, 3) && self.tells(lie, path) => {
+                return Some(Refusal::Server(500));
             }
-            Lie::AgedCursor => {
-                if name != terms.page_number && self.tells(lie, path) {
-                    return Some(Refusal::BadRequest { field: "cursor", message: "has expired".to_owned() });
-                }
+            Lie::AgedCursor if self.tells(lie, path) => {
+                return Some(Refusal::BadRequest { field: "cursor", message: "has expired".to_owned() });
             }
             _ => {}
         }
