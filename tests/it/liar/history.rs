@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
+use tributary::store::StoreError;
 use tributary::store::quarantine::Which;
 use tributary::store::request_log;
 use tributary::sync::{Busy, Instance, Puller, Replayer, RunOutcome, SyncRequest, Synced, run_once};
@@ -212,8 +213,15 @@ impl Scene {
         self.standin.advance(changes);
     }
 
+    /// A run; once more where the database, of which nobody lies, was away.
     async fn sync(&self) -> RunOutcome {
-        run_once(&self.app.pool, self.app.name(), &self.connection, &Arc::default()).await.unwrap()
+        loop {
+            match run_once(&self.app.pool, self.app.name(), &self.connection, &Arc::default()).await {
+                Ok(RunOutcome::Failed { error, .. }) if error.contains("could not be stored") => {}
+                Err(StoreError::Unavailable(_)) => {}
+                outcome => return outcome.unwrap(),
+            }
+        }
     }
 
     /// A run while no lies are told. A first page that is full and everything there is looks like one
