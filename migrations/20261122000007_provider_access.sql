@@ -68,16 +68,18 @@ declare
   free_at timestamptz;
 begin
   by_budget := false;
+  if cardinality(p_requests) > 0 then
+    select * into pace from provider_pace where provider = p_provider for update;
+    if not found then
+      insert into provider_pace (provider) values (p_provider) on conflict on constraint provider_pace_pkey do nothing;
+      select * into pace from provider_pace where provider = p_provider for update;
+    end if;
+  end if;
+  -- behind the lock: the provider may have asked for the pause while it was waited for
   select closed_until - clock_timestamp() into wait
   from closed_lanes where provider = p_provider and lane = p_lane and closed_until > clock_timestamp();
   if found or cardinality(p_requests) = 0 then
     return;
-  end if;
-
-  select * into pace from provider_pace where provider = p_provider for update;
-  if not found then
-    insert into provider_pace (provider) values (p_provider) on conflict on constraint provider_pace_pkey do nothing;
-    select * into pace from provider_pace where provider = p_provider for update;
   end if;
   -- the clock of the database may be set back
   counted_at := greatest(clock_timestamp(), pace.last_request_at);

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandResult, serve::stop_on_signal};
+use tributary_standin::gocardless::GoCardless;
 use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary_standin::mercury::Mercury;
 use tributary_standin::mollie::Mollie;
@@ -34,6 +35,8 @@ pub enum StandinCommand {
     Paystack(StandinArgs),
     /// Revolut Business: transactions with legs, by time; exchanges; a limit of 60 a minute.
     Revolut(StandinArgs),
+    /// GoCardless: payments, refunds and payouts of creditors by creation; balances, bank accounts.
+    Gocardless(StandinArgs),
     /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
     Obie(StandinArgs),
 }
@@ -126,6 +129,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Square(args) => (&Square, args),
         StandinCommand::Paystack(args) => (&Paystack, args),
         StandinCommand::Revolut(args) => (&Revolut, args),
+        StandinCommand::Gocardless(args) => (&GoCardless, args),
         StandinCommand::Obie(args) => (&Obie, args),
     };
     let (accounts, items) = (args.accounts, args.items);

@@ -71,7 +71,7 @@ macro_rules! endpoint {
             let Parsed { mut batch, indexes, mut quarantined } = parsed;
             batch.decides = !caller.served.pulled;
             let mut transaction = store::begin(&state.pool).await?;
-            let Written { tally, refused } =
+            let Written { tally, refused, .. } =
                 records::write(&mut transaction, &caller.provider, $resource, &batch).await?;
             let put_aside = !(quarantined.is_empty() && refused.is_empty());
             if put_aside && quarantine::is_full(&mut transaction, &caller.provider).await? {

@@ -21,6 +21,9 @@ pub struct Batch {
     /// Whether they may decide about payments that were ordered: what is read from the provider
     /// may, what is pushed only where nothing is read there.
     pub decides: bool,
+    /// Whether a known payment may come with another date, amount and type: where a person had it mapped
+    /// anew. Else such a record is one of another payment.
+    pub may_amend: bool,
 }
 
 /// What became of a batch.
@@ -30,6 +33,8 @@ pub struct Written {
     /// Records that went to the quarantine besides the batch's own refused ones, by their places
     /// among its records, with the reasons.
     pub refused: Vec<(usize, String)>,
+    /// How many of these have the id of another payment.
+    pub shared_ids: u64,
 }
 
 /// Writes `batch` in the caller's transaction. A transaction that shows a payment which was ordered
@@ -41,25 +46,45 @@ pub async fn write(
     batch: &Batch,
 ) -> Result<Written, StoreError> {
     mark_backfill(connection, batch.backfill).await?;
-    let Matched { records, left_out, refused } = match resource {
+    let Matched { records, left_out, older, mut refused } = match resource {
         Resource::Transactions => orders::match_to_orders(connection, provider, batch).await?,
         _ => Matched::default(),
     };
-    let records = records.as_deref().unwrap_or(&batch.records);
-    let mut tally = write_records(connection, provider, resource, records, &batch.refused).await?;
+    keep_refused(connection, provider, resource, &batch.records, &refused).await?;
+    let written = match records {
+        None => write_decided(connection, provider, resource, batch).await?,
+        Some(kept) => {
+            let (places, records): (Vec<usize>, Vec<Record>) = kept.into_iter().unzip();
+            let again = Batch { records, refused: batch.refused.clone(), ..*batch };
+            let mut written = write_decided(connection, provider, resource, &again).await?;
+            written.refused.iter_mut().for_each(|(place, _)| *place = places[*place]);
+            written
+        }
+    };
+    refused.extend(written.refused);
+    let mut tally = written.tally;
     tally.unchanged += left_out as u64;
-    if !refused.is_empty() {
-        let lies = refused.iter().filter_map(|(place, reason)| match batch.records.get(*place)? {
-            Record::Transaction(record) => {
-                let raw = record.to_json().to_string().into_bytes();
-                Some(Refused { record: RefusedRecord::Canonical(raw), reason: reason.clone() })
-            }
-            _ => None,
-        });
-        let lies: Vec<_> = lies.collect();
-        quarantine::keep(connection, &encryption::keyring(), provider, resource, &lies).await?;
+    tally.older += older as u64;
+    Ok(Written { tally, refused, shared_ids: written.shared_ids })
+}
+
+/// Keeps in quarantine what of `records` was refused, by place.
+async fn keep_refused(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    records: &[Record],
+    refused: &[(usize, String)],
+) -> Result<(), StoreError> {
+    if refused.is_empty() {
+        return Ok(());
     }
-    Ok(Written { tally, refused })
+    let refused = refused.iter().filter_map(|(place, reason)| {
+        let raw = records.get(*place)?.to_json().to_string().into_bytes();
+        Some(Refused { record: RefusedRecord::Canonical(raw), reason: reason.clone() })
+    });
+    quarantine::keep(connection, &encryption::keyring(), provider, resource, &refused.collect::<Vec<_>>())
+        .await
 }
 
 /// As [`write`], of records that no order has to do with, or of which that is decided.
@@ -68,9 +93,31 @@ pub(super) async fn write_decided(
     provider: &ProviderName,
     resource: Resource,
     batch: &Batch,
-) -> Result<Tally, StoreError> {
+) -> Result<Written, StoreError> {
     mark_backfill(connection, batch.backfill).await?;
-    write_records(connection, provider, resource, &batch.records, &batch.refused).await
+    let waves = waves(&batch.records);
+    lock(connection, provider, resource, waves.len() > 1).await?;
+    let mut written = Written::default();
+    for wave in waves {
+        let (tally, others) = write_wave(connection, provider, resource, &wave, batch.may_amend).await?;
+        written.tally += tally;
+        written.refused.extend(others.into_iter().map(|place| (wave[place].0, shared_id(wave[place].1))));
+    }
+    written.shared_ids = written.refused.len() as u64;
+    keep_refused(connection, provider, resource, &batch.records, &written.refused).await?;
+    if !batch.refused.is_empty() {
+        quarantine::keep(connection, &encryption::keyring(), provider, resource, &batch.refused).await?;
+    }
+    Ok(written)
+}
+
+fn shared_id(record: &Record) -> String {
+    format!(
+        "the id {:?} is that of another payment, which is kept with another date and amount, or another type: give \
+         each payment an id of its own (`id`, `identity`); where it is the same one, and only its mapping has changed, \
+         `tributary remap` brings it to its new form",
+        row_key(record)
+    )
 }
 
 async fn mark_backfill(connection: &mut PgConnection, backfill: bool) -> Result<(), StoreError> {
@@ -78,25 +125,6 @@ async fn mark_backfill(connection: &mut PgConnection, backfill: bool) -> Result<
         sqlx::query!("select set_config('tributary.backfill', 'on', true)").fetch_one(connection).await?;
     }
     Ok(())
-}
-
-async fn write_records(
-    connection: &mut PgConnection,
-    provider: &ProviderName,
-    resource: Resource,
-    records: &[Record],
-    refused: &[Refused],
-) -> Result<Tally, StoreError> {
-    let waves = waves(records);
-    lock(connection, provider, resource, waves.len() > 1).await?;
-    let mut tally = Tally::default();
-    for wave in waves {
-        tally += write_wave(connection, provider, resource, &wave).await?;
-    }
-    if !refused.is_empty() {
-        quarantine::keep(connection, &encryption::keyring(), provider, resource, refused).await?;
-    }
-    Ok(tally)
 }
 
 /// One wave is sorted by id, so two of them cannot deadlock; several waves are not, so their
@@ -121,18 +149,18 @@ async fn lock(
 
 /// Splits records so that no wave holds two states of a record, or two members of one payment:
 /// one statement cannot write a row twice, each state has to be tracked, and within a payment
-/// the order in which they were reported is kept.
-fn waves(records: &[Record]) -> Vec<Vec<&Record>> {
+/// the order in which they were reported is kept. Each comes with its place.
+fn waves(records: &[Record]) -> Vec<Vec<(usize, &Record)>> {
     let mut next: HashMap<&str, usize> = HashMap::with_capacity(records.len());
-    let mut waves: Vec<Vec<&Record>> = Vec::new();
-    for record in records {
+    let mut waves: Vec<Vec<(usize, &Record)>> = Vec::new();
+    for (place, record) in records.iter().enumerate() {
         let keys = [row_key(record), payment(record)];
         let wave = keys.iter().filter_map(|key| next.get(key)).max().copied().unwrap_or(0);
         next.extend(keys.map(|key| (key, wave + 1)));
         if waves.len() == wave {
             waves.push(Vec::new());
         }
-        waves[wave].push(record);
+        waves[wave].push((place, record));
     }
     waves
 }
@@ -157,40 +185,43 @@ fn payment(record: &Record) -> &str {
     }
 }
 
+/// Writes a wave; gives the places in it of what is not what its id says.
 async fn write_wave(
     connection: &mut PgConnection,
     provider: &ProviderName,
     resource: Resource,
-    wave: &[&Record],
-) -> Result<Tally, StoreError> {
-    match resource {
+    wave: &[(usize, &Record)],
+    may_amend: bool,
+) -> Result<(Tally, Vec<usize>), StoreError> {
+    let tally = match resource {
         Resource::Accounts => {
             let rows: Vec<&Account> =
-                wave.iter().filter_map(|r| if let Record::Account(r) = r { Some(r) } else { None }).collect();
+                of(wave, |record| if let Record::Account(row) = record { Some(row) } else { None });
             accounts::upsert_accounts(connection, provider, &rows).await
         }
         Resource::Beneficiaries => {
-            let rows: Vec<&Account> = wave
-                .iter()
-                .filter_map(|r| if let Record::Beneficiary(r) = r { Some(&r.0) } else { None })
-                .collect();
+            let rows: Vec<&Account> =
+                of(wave, |record| if let Record::Beneficiary(row) = record { Some(&row.0) } else { None });
             accounts::upsert_beneficiaries(connection, provider, &rows).await
         }
         Resource::Balances => {
-            let rows: Vec<&Balances> = wave
-                .iter()
-                .filter_map(|r| if let Record::Balances(r) = r { Some(r) } else { None })
-                .collect();
+            let rows: Vec<&Balances> =
+                of(wave, |record| if let Record::Balances(row) = record { Some(row) } else { None });
             balances::upsert(connection, provider, &rows).await
         }
         Resource::Transactions => {
-            let rows: Vec<&Transaction> = wave
-                .iter()
-                .filter_map(|r| if let Record::Transaction(r) = r { Some(r) } else { None })
-                .collect();
-            transactions::upsert(connection, provider, &rows).await
+            let rows: Vec<&Transaction> =
+                of(wave, |record| if let Record::Transaction(row) = record { Some(row) } else { None });
+            let upserted = transactions::upsert(connection, provider, &rows, may_amend).await?;
+            return Ok((upserted.tally, upserted.others));
         }
-    }
+    };
+    Ok((tally?, Vec::new()))
+}
+
+/// The records of one kind in a wave.
+fn of<'a, T>(wave: &[(usize, &'a Record)], kind: fn(&'a Record) -> Option<&'a T>) -> Vec<&'a T> {
+    wave.iter().filter_map(|(_, record)| kind(record)).collect()
 }
 
 #[cfg(test)]
@@ -231,6 +262,6 @@ mod tests {
     }
 
     fn row_keys(records: &[Record]) -> Vec<Vec<&str>> {
-        waves(records).iter().map(|wave| wave.iter().map(|record| row_key(record)).collect()).collect()
+        waves(records).iter().map(|wave| wave.iter().map(|(_, record)| row_key(record)).collect()).collect()
     }
 }

@@ -21,6 +21,8 @@ pub enum Decision {
     Child { parent: String, kind: PaymentKind },
     /// It says of an order what is known, or follows from it; it is no transaction of its own.
     Known,
+    /// It says something else of an order than is known, and is older by the provider's time.
+    Older,
     /// It is news of an order and changes it; no transaction of its own.
     News(Box<OrderChange>),
     /// It says the opposite of what was served: a person has to decide. No transaction of its own.
@@ -136,6 +138,7 @@ impl Known {
         match (verdict.contradiction, verdict.change) {
             (true, change) => Decision::Contradiction(change.map(Box::new)),
             (false, Some(change)) => Decision::News(Box::new(change)),
+            (false, None) if verdict.older => Decision::Older,
             (false, None) => Decision::Known,
         }
     }
@@ -232,6 +235,7 @@ fn said_by(order: &Ordered, record: &Transaction) -> Said {
         record: Some(SaidByRecord {
             id: record.id.as_str().to_owned(),
             updated_at,
+            tolerance: record.clock_tolerance(),
             metadata: serde_json::json!(record.metadata.as_map()),
         }),
         reason: not_moved.then(|| format!("the provider's records say {}", record.status.as_str())),

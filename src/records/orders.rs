@@ -21,10 +21,13 @@ const BY_RECORD: Act<'static> = Act { actor: "the provider's records", what: "re
 /// What became of the records of a batch, as far as orders are concerned.
 #[derive(Debug, Default)]
 pub(super) struct Matched {
-    /// The records to be written; `None` where the batch is to be written as it is.
-    pub records: Option<Vec<Record>>,
+    /// The records to be written, with their places in the batch; `None` where the batch is to be written as
+    /// it is.
+    pub records: Option<Vec<(usize, Record)>>,
     /// How many are not written, since what they say is kept with an order or waits.
     pub left_out: usize,
+    /// Of these, the ones that say something else than is known of their order, and are older.
+    pub older: usize,
     /// Those that are not taken, by their place in the batch, with the reason.
     pub refused: Vec<(usize, String)>,
 }
@@ -49,11 +52,12 @@ pub(super) async fn match_to_orders(
     for (place, row) in rows.iter().enumerate() {
         let decision = known.decide(row, batch.decides);
         as_it_is &= decision == Decision::Write;
+        matched.older += usize::from(decision == Decision::Older);
         if matches!(decision, Decision::Wait | Decision::WaitAndPark(..)) {
             unmatched_records::add(connection, provider, row, batch.backfill, batch.decides).await?;
         }
         match carry_out(connection, provider, row, decision).await? {
-            Outcome::Written(transaction) => kept.push(Record::Transaction(transaction)),
+            Outcome::Written(transaction) => kept.push((place, Record::Transaction(transaction))),
             Outcome::LeftOut | Outcome::Waits => matched.left_out += 1,
             Outcome::Refused(reason) => matched.refused.push((place, reason)),
         }
@@ -130,7 +134,7 @@ async fn carry_out(
             child.kind = TransactionType::from(kind);
             Outcome::Written(child)
         }
-        Decision::Known => Outcome::LeftOut,
+        Decision::Known | Decision::Older => Outcome::LeftOut,
         Decision::News(change) => {
             payment_orders::change(connection, &change, BY_RECORD).await?;
             Outcome::LeftOut
@@ -230,7 +234,9 @@ async fn match_page(
     // history last: whatever is marked so stays marked until the commit
     for (backfill, records) in written {
         let batch = Batch { records, backfill, ..Batch::default() };
-        tally += batch::write_decided(&mut transaction, provider, Resource::Transactions, &batch).await?;
+        let written =
+            batch::write_decided(&mut transaction, provider, Resource::Transactions, &batch).await?;
+        tally += written.tally;
     }
     if !refused.is_empty() {
         let keys = encryption::keyring();
@@ -296,7 +302,7 @@ pub async fn apply(
         let id = state.id.as_deref().or(state.reference.as_deref()).unwrap_or("without an id");
         return Ok(Applied::Another(format!("{id}: {why}")));
     }
-    let Verdict { change, contradiction } = order.verdict_on(&said, of_another);
+    let Verdict { change, contradiction, .. } = order.verdict_on(&said, of_another);
     if let Some(change) = &change {
         payment_orders::change(&mut transaction, change, act).await?;
     }

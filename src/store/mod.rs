@@ -54,6 +54,8 @@ pub struct Tally {
     pub unchanged: u64,
     /// Of these, the ones that differ from what is stored, and are older by the provider's time.
     pub older: u64,
+    /// Known payments that came with another amount or asset than before.
+    pub amended: u64,
 }
 
 impl Tally {
@@ -78,5 +80,6 @@ impl std::ops::AddAssign for Tally {
         self.updated += other.updated;
         self.unchanged += other.unchanged;
         self.older += other.older;
+        self.amended += other.amended;
     }
 }

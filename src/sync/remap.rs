@@ -190,8 +190,8 @@ impl Puller {
         });
         let superseded = (before - piece.states.len()) as u64;
         let records = piece.states.into_iter().map(|state| state.record).collect();
-        let batch = Batch { records, refused: piece.refused, backfill: true, decides: true };
-        let Written { tally, refused } =
+        let batch = Batch { records, refused: piece.refused, backfill: true, decides: true, may_amend: true };
+        let Written { tally, refused, .. } =
             records::write(&mut transaction, &self.provider, resource, &batch).await?;
         let quarantined = (batch.refused.len() + refused.len()) as u64;
         let mapped = || piece.mapped.iter().map(|index| &kept[*index].origin);

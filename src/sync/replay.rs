@@ -107,7 +107,7 @@ impl<'a> Replayer<'a> {
         }
         let decides = record.record.origin().is_some() || !self.providers.contains_key(&provider);
         let batch = Batch { records, decides, ..Batch::default() };
-        let Written { tally, refused } =
+        let Written { tally, refused, .. } =
             records::write(&mut transaction, &provider, resource, &batch).await?;
         if let Some((_, reason)) = refused.into_iter().next() {
             return Ok(Freed::Refused(reason));

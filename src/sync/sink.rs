@@ -128,14 +128,19 @@ impl<'a> DatabaseSink<'a> {
         if let Some(feed) = first_sync_feed(page.resource).filter(|_| page.first_of_stream) {
             feeds::await_first_sync(connection, self.provider(), feed).await?;
         }
-        let Written { tally, refused } =
+        let Written { tally, refused, shared_ids } =
             records::write(connection, self.provider(), page.resource, batch).await?;
         let quarantined = (batch.refused.len() + refused.len()) as u64;
         if quarantined > 0 {
             *warnings.entry(Warning::Refused).or_default() += quarantined;
         }
-        if tally.older > 0 {
-            *warnings.entry(Warning::Older).or_default() += tally.older;
+        for (_, reason) in refused.iter().rev().take(shared_ids as usize) {
+            *warnings.entry(Warning::SharedId(reason.clone())).or_default() += 1;
+        }
+        for (warning, times) in [(Warning::Older, tally.older), (Warning::Amended, tally.amended)] {
+            if times > 0 {
+                *warnings.entry(warning).or_default() += times;
+            }
         }
         let warned = WarnedOf::new(&page.stream, &page.partition, warnings);
         let open: Vec<OpenRow> = page.open.iter().map(open_row).collect();

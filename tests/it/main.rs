@@ -27,6 +27,7 @@ mod isolation;
 mod jobs;
 mod keyed;
 mod keys;
+mod liar;
 mod manifest_command;
 mod manifest_new;
 mod manifest_try;

@@ -99,7 +99,7 @@ async fn a_payout_whose_request_does_not_carry_the_key_is_refused_by_validate_an
             command.env_remove("MERCURY_TOKEN");
             command.envs(token.map(|token| ("MERCURY_TOKEN", token)));
             let (code, text) = text_of(&command.output().await.unwrap());
-            let told = text.contains("payouts.request: does not carry the key");
+            let told = text.contains("payouts.request: its request does not carry the key");
             assert!(code == 1 && told, "{args:?} {token:?}: {code}: {text}");
         }
     }

@@ -242,7 +242,8 @@ impl World {
         let values: Vec<String> = versions
             .iter()
             .map(|(id, amount)| {
-                format!("('acme', '{id}', 'PAYIN', 'PENDING', 'EUR/2', {amount}, '2026-03-01Z')")
+                // the date of what is pushed: under another one it would be another payment
+                format!("('acme', '{id}', 'PAYIN', 'PENDING', 'EUR/2', {amount}, '2026-03-01T12:00:00Z')")
             })
             .collect();
         let sql = format!(

@@ -206,6 +206,8 @@ pub struct Said {
 pub struct SaidByRecord {
     pub id: String,
     pub updated_at: Option<DateTime<Utc>>,
+    /// By how much that time may be before that of an earlier state, since its clock cannot tell.
+    pub tolerance: TimeDelta,
     pub metadata: serde_json::Value,
 }
 
@@ -229,6 +231,8 @@ pub struct Verdict {
     pub change: Option<OrderChange>,
     /// It is the opposite of what was said before, or of another payment: a person has to decide.
     pub contradiction: bool,
+    /// It is another status than is known, of an older state by the provider's time: no news.
+    pub older: bool,
 }
 
 impl Ordered {
@@ -258,11 +262,12 @@ impl Ordered {
 
     /// What `said` changes. `of_another`: the id that it names is known to be another order's.
     pub fn verdict_on(&self, said: &Said, of_another: bool) -> Verdict {
-        let none = |contradiction| Verdict { change: None, contradiction };
-        let record_updated_at = said.record.as_ref().and_then(|record| record.updated_at);
-        let is_older = self.updated_at.zip(record_updated_at).is_some_and(|(known, said)| known > said);
-        if self.attempt != said.attempt || is_older {
+        let none = |contradiction| Verdict { change: None, contradiction, older: false };
+        if self.attempt != said.attempt {
             return none(false);
+        }
+        if self.is_older(said) {
+            return Verdict { older: said.status != self.status, ..none(false) };
         }
         if of_another || self.is_other_payment(said) {
             return none(true);
@@ -285,7 +290,18 @@ impl Ordered {
             // that what failed went well after all is served
             contradiction |= !moves || reported == Progress::NotMoved;
         }
-        Verdict { change: self.change(said, moves, said_progress, reported), contradiction }
+        let change = self.change(said, moves, said_progress, reported);
+        Verdict { change, contradiction, older: false }
+    }
+
+    /// Whether a record says what was before, by the provider's time. Where the clock cannot tell, a status
+    /// that is further on is the later one.
+    fn is_older(&self, said: &Said) -> bool {
+        let Some(record) = &said.record else { return false };
+        self.updated_at.zip(record.updated_at).is_some_and(|(known, at)| {
+            let further = Progress::of(said.status) > Progress::of(self.status);
+            known > at && !(further && known - record.tolerance <= at)
+        })
     }
 
     fn is_other_payment(&self, said: &Said) -> bool {
@@ -311,7 +327,7 @@ impl Ordered {
         order.names.reference = said.reference.clone().or_else(|| self.names.reference.clone());
         order.names.record_id = self.names.record_id.clone().or(record_id);
         if let Some(record) = &said.record {
-            order.updated_at = record.updated_at.or(self.updated_at);
+            order.updated_at = record.updated_at.max(self.updated_at);
             order.metadata = record.metadata.clone();
         }
         if moves {

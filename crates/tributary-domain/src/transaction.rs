@@ -125,6 +125,9 @@ pub struct Transaction {
     pub provider_updated_at: Option<Timestamp>,
     /// Whether that is by a clock of which the zone is not known (RFC 3339 writes it `-00:00`).
     pub updated_by_local_clock: bool,
+    /// Whether the provider's word for the status is in no list, so that the status is a guess. Not part
+    /// of the JSON: who pushes OTHER means it.
+    pub status_unknown: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,6 +184,7 @@ impl Transaction {
             metadata: Metadata::parse(wire.metadata.unwrap_or_default())?,
             order_reference,
             provider_updated_at: Timestamp::parse_optional("updatedAt", wire.updated_at.as_deref())?,
+            status_unknown: false,
             updated_by_local_clock: wire.updated_at.is_some_and(|text| text.ends_with(UNKNOWN_ZONE)),
         })
     }

@@ -55,6 +55,7 @@ fn word(decision: &Decision) -> &'static str {
         Decision::WaitAndPark(..) => "wait and park",
         Decision::Refuse { loud: true, .. } => "refuse loudly",
         Decision::Refuse { loud: false, .. } => "refuse",
+        Decision::Older => "older",
     }
 }
 

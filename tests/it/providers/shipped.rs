@@ -9,7 +9,7 @@ use tributary::sync::DatabaseShared;
 use tributary_domain::{Status, TransactionType};
 use tributary_manifest::CompiledProvider;
 use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
-use tributary_standin::{mercury::Mercury, mollie::Mollie, obie::Obie};
+use tributary_standin::{gocardless::GoCardless, mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
 
 pub const TOKEN: &str = "the-token-of-the-test";
@@ -147,6 +147,23 @@ pub const OBIE: Shipped = Shipped {
     limit: USUAL_LIMIT,
 };
 
+pub const GOCARDLESS: Shipped = Shipped {
+    manifest: include_str!("../../../providers/gocardless.yaml"),
+    fsp: &GoCardless,
+    url: "GOCARDLESS_URL",
+    variables: &[("GOCARDLESS_TOKEN", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    spared: &["errors_in_200"],
+    limit: USUAL_LIMIT,
+};
+
+/// All of them.
+pub const ALL: &[Shipped] = &[GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING];
+
 pub const STARLING: Shipped = Shipped {
     manifest: include_str!("../../../providers/starling.yaml"),
     fsp: &Starling,
@@ -206,9 +223,24 @@ impl Shipped {
 
     /// An instance that pulls the API at `url`, and keeps what it shares in `pool`.
     pub fn connect(&self, url: &str, pool: &PgPool) -> CompiledProvider {
-        let provider = Provider::parse(&self.hurried(), &|name| self.lookup(name, url)).unwrap();
+        let Limit { requests, seconds } = self.limit;
+        let limits = format!("{{ pace: 1000/s, budgets: [{requests}/{seconds}s] }}");
+        self.connect_with(url, pool, &limits, PAGE_ROWS, 3)
+    }
+
+    /// An instance that asks as often as these `limits` of a file let it, for so many rows a page, and sends
+    /// a request so many times at most.
+    pub fn connect_with(
+        &self,
+        url: &str,
+        pool: &PgPool,
+        limits: &str,
+        rows: usize,
+        attempts: u32,
+    ) -> CompiledProvider {
+        let provider = Provider::parse(&self.hurried(limits, rows), &|name| self.lookup(name, url)).unwrap();
         let Source::Pull(mut manifest) = provider.source else { panic!("the manifest is pulled") };
-        manifest.retry.attempts = 3;
+        manifest.retry.attempts = attempts;
         let shared = DatabaseShared::new(pool.clone(), provider.name.clone());
         CompiledProvider::with_shared(&provider.name, &manifest, Arc::new(shared)).unwrap()
     }
@@ -224,17 +256,16 @@ impl Shipped {
         others.into_iter().find(|(given, _)| *given == name).map(|(_, value)| value.to_owned())
     }
 
-    /// The manifest for a test: small pages, what is open is asked for in every run, and a limit
-    /// on requests that is shorter than the provider's.
-    fn hurried(&self) -> String {
-        let Limit { requests, seconds } = self.limit;
-        let limit = format!("\nlimits: {{ pace: 1000/s, budgets: [{requests}/{seconds}s] }}\n");
+    /// The manifest for a test: small pages, what is open is asked for in every run, and other limits
+    /// on requests.
+    fn hurried(&self, limits: &str, rows: usize) -> String {
+        let limit = format!("\nlimits: {limits}\n");
         let replace = |text: &str, pattern: &str, with: &str| {
             Regex::new(pattern).unwrap().replace_all(text, with).into_owned()
         };
         let text = replace(self.manifest, "\nlimits: .*\n", &limit);
         assert!(text.contains(&limit), "the limit is not in the manifest");
-        let text = replace(&text, r"size: \{ (\w+): [0-9]+ \}", &format!("size: {{ $1: {PAGE_ROWS} }}"));
+        let text = replace(&text, r"size: \{ (\w+): [0-9]+ \}", &format!("size: {{ $1: {rows} }}"));
         // of `refresh`, and not of the file
         replace(&text, r"every: \w+(,?\s+give_up)", "every: 0s$1")
     }

@@ -85,15 +85,41 @@ fn what_is_open_becomes_what_the_provider_says() {
 fn words_of_another_attempt_or_of_an_older_state_are_no_news() {
     let at = |second| DateTime::from_timestamp(second, 0);
     let by_record = |updated_at| Said {
-        record: Some(SaidByRecord { id: "r".to_owned(), updated_at, metadata: serde_json::json!({}) }),
+        record: Some(SaidByRecord {
+            id: "r".to_owned(),
+            updated_at,
+            tolerance: TimeDelta::zero(),
+            metadata: serde_json::json!({}),
+        }),
         ..said(Status::Succeeded)
     };
     let known = Ordered { updated_at: at(10), ..order(OrderState::Pending, Status::Pending) };
-    let none = Verdict { change: None, contradiction: false };
-    assert_eq!(known.verdict_on(&by_record(at(9)), false), none);
+    let none = Verdict { change: None, contradiction: false, older: false };
+    assert_eq!(known.verdict_on(&by_record(at(9)), false), Verdict { older: true, ..none.clone() });
     assert_eq!(known.verdict_on(&Said { attempt: 2, ..said(Status::Succeeded) }, false), none);
     assert!(known.verdict_on(&by_record(at(10)), false).change.is_some());
     assert!(known.verdict_on(&by_record(None), false).change.is_some());
+}
+
+#[test]
+fn where_the_clock_of_a_record_cannot_tell_the_status_that_is_further_on_is_news() {
+    let at = |minute: i64| DateTime::from_timestamp(minute * 60, 0);
+    let by_local_clock = |status, minute| Said {
+        record: Some(SaidByRecord {
+            id: "r".to_owned(),
+            updated_at: at(minute),
+            tolerance: TimeDelta::hours(1),
+            metadata: serde_json::json!({}),
+        }),
+        ..said(status)
+    };
+    let known = Ordered { updated_at: at(170), ..order(OrderState::Pending, Status::Pending) };
+    let change = known.verdict_on(&by_local_clock(Status::Succeeded, 130), false).change.unwrap();
+    assert_eq!((change.order.status, change.order.updated_at), (Status::Succeeded, at(170)));
+    let before = known.verdict_on(&by_local_clock(Status::Succeeded, 100), false);
+    assert!(before.change.is_none() && before.older, "more than an hour is no trick of the clock");
+    let again = known.verdict_on(&by_local_clock(Status::Pending, 130), false);
+    assert!(again.change.is_none() && !again.older, "the same again is nothing to tell of");
 }
 
 #[test]
@@ -109,7 +135,12 @@ fn another_payment_is_a_contradiction_and_another_name_of_the_same_is_not() {
     };
     let says = |id: &str| Said { payment_id: Some(id.to_owned()), ..said(Status::Succeeded) };
     let shows = |id: &str| Said {
-        record: Some(SaidByRecord { id: id.to_owned(), updated_at: None, metadata: serde_json::json!({}) }),
+        record: Some(SaidByRecord {
+            id: id.to_owned(),
+            updated_at: None,
+            tolerance: TimeDelta::zero(),
+            metadata: serde_json::json!({}),
+        }),
         ..said(Status::Succeeded)
     };
     for (known, said, contradicts) in [

@@ -23,7 +23,7 @@ use super::manifest::Manifest;
 use super::wire::Clock;
 use super::wire::{
     Again, Answer, Attempts, Cassette, ClientError, Failed, Gate, Incoming, Outgoing, PaymentError, Reach,
-    Request, SendError, Shared, Tap, Target, Transport,
+    Request, SendError, Shared, Tap, Target, Transport, retry,
 };
 use tributary_domain::JsonBudget;
 
@@ -196,6 +196,11 @@ impl Client {
     /// The beginning of an answer's body on one line, without any secret it may echo.
     pub fn excerpt(&self, incoming: &Incoming) -> String {
         self.transport.excerpt(incoming)
+    }
+
+    /// The header of an answer that tells of a limit, is not ignored, and cannot be read.
+    pub fn unread_limit(&self, headers: &HeaderMap) -> Option<String> {
+        retry::unread_limit(&self.transport.told.of(headers))
     }
 
     /// `text` that came of an answer, without any secret it may echo.

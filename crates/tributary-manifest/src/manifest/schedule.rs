@@ -129,13 +129,33 @@ impl StreamManifest {
 }
 
 impl Manifest {
+    /// Whether anything but a person has the stream at `place` read again: a trigger, or a stream behind it
+    /// that is read for its records.
+    fn is_read_again(&self, place: usize) -> bool {
+        let name = self.streams[place].name.as_str();
+        let mut triggers = self.webhook.iter().flat_map(|webhook| &webhook.triggers);
+        triggers.any(|trigger| trigger.stream == name)
+            || (place + 1..self.streams.len()).any(|below| {
+                let child = &self.streams[below];
+                child.for_each.as_deref() == Some(name)
+                    && (child.after_webhook.is_none() || self.is_read_again(below))
+            })
+    }
+
     /// When each stream is read, by its name.
     pub fn schedules(&self) -> Result<BTreeMap<String, Schedule>, ManifestError> {
         let mut schedules = BTreeMap::new();
-        for stream in &self.streams {
+        for (place, stream) in self.streams.iter().enumerate() {
             let schedule = stream.schedule(self.every)?;
-            if schedule == Schedule::AfterWebhook && self.webhook.is_none() {
-                return Err(field(&stream.name, "after_webhook", "there is no webhook section"));
+            if schedule == Schedule::AfterWebhook {
+                if self.webhook.is_none() {
+                    return Err(field(&stream.name, "after_webhook", "there is no webhook section"));
+                }
+                if !self.is_read_again(place) {
+                    let why =
+                        "no trigger of the webhook has it read: add one for it, or leave after_webhook out";
+                    return Err(field(&stream.name, "after_webhook", why));
+                }
             }
             schedules.insert(stream.name.clone(), schedule);
         }
@@ -219,12 +239,17 @@ mod tests {
         assert_eq!(schedule(", cron: '0 6 * * *'"), "cron 0 6 * * *");
     }
 
+    /// Of another stream.
+    const WEBHOOK: &str =
+        "webhook: { check: { header: { name: X, value: s } }, triggers: [{ stream: other }] }\n";
+
     #[test]
     fn schedules_that_contradict_each_other_are_refused() {
         for (stream, more, about) in [
             (", every: 1h, cron: '0 6 * * *'", "", "give one of every"),
             (", cron: hourly", "", "five fields"),
             (", after_webhook: only", "", "no webhook section"),
+            (", after_webhook: only", WEBHOOK, "no trigger"),
             (", after_webhook: never", "", "never"),
             ("", "concurrency: 0\n", "concurrency"),
         ] {

@@ -136,8 +136,9 @@ fn a_request_without_the_key_is_refused_before_any_money_moves() {
         ("'{ key, amount }'", "'if .metadata.is == \"7\" then { key } else error(\"7\") end'", false),
     ] {
         let error = plans(&edited(SECTION, from, to)).err().map(|error| error.to_string());
-        let about_key =
-            error.as_ref().is_some_and(|error| error.contains("payouts.request: does not carry the key"));
+        let about_key = error
+            .as_ref()
+            .is_some_and(|error| error.contains("payouts.request: its request does not carry the key"));
         assert_eq!((error.is_some(), about_key), (refused, refused), "{to}: {error:?}");
     }
 }

@@ -35,8 +35,9 @@ impl<S: PageSink> Run<'_, S> {
         // known since the first page: nothing is asked of the sink, which has a page to take
         let next_known = self.next_known(index, stream).await?;
         let reader = self.reader;
+        let put_aside = course.puts_aside(stream);
         let Course { asked: position, walk, counted, sharing, .. } = course;
-        let wanted = Wanted { stream, partition, position, walk, next_known, sharing };
+        let wanted = Wanted { stream, partition, position, walk, next_known, put_aside, sharing };
         let ahead = async { Ok(reader.page(wanted, counted).await) };
         // the page is handed over first: one that is refused at once asks the provider for nothing
         let handed_over = self.hand_over(stream, partition, reading, cursor, pages, false);

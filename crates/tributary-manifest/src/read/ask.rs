@@ -49,6 +49,8 @@ pub struct Wanted<'a> {
     pub walk: &'a Walk,
     /// Whether an answer of the stream ever named a next page.
     pub next_known: bool,
+    /// Whether a record that a list names and that cannot be had goes to quarantine, and the run on.
+    pub put_aside: bool,
     /// The streams that share its answer.
     pub sharing: &'a [Arc<Stream>],
 }
@@ -59,7 +61,7 @@ type Which = fn(&Stream) -> Option<&Lookup>;
 impl Reader {
     /// Asks for a page and reads it.
     pub(super) async fn page(&self, wanted: Wanted<'_>, counted: &mut Counted) -> Result<Fetched, ReadError> {
-        let Wanted { stream, partition, position, walk, next_known, sharing } = wanted;
+        let Wanted { stream, partition, position, walk, next_known, put_aside, sharing } = wanted;
         let Answer { json, status, headers, url, sent_at, repaired, is_empty } = self.answer(wanted).await?;
         let scope = Scope::at(sent_at, partition.record.clone());
         let mut of_answer = scope.clone();
@@ -87,7 +89,9 @@ impl Reader {
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
-        let mut reading = self.map(stream, &partition.key, records, scope.clone(), &mut counted.own).await?;
+        let broken = repaired.is_some();
+        let own = &mut counted.own;
+        let mut reading = self.map(stream, &partition.key, records, scope.clone(), broken, own).await?;
         let mut shared = Vec::with_capacity(sharing.len());
         for (sharing, occurrences) in sharing.iter().zip(&mut counted.sharing) {
             let Some(answer) = &whole else {
@@ -97,11 +101,21 @@ impl Reader {
             let (task, answer, of_answer) = (Arc::clone(sharing), answer.clone(), scope_of_answer.clone());
             let rows = move |deadline| extract::rows(&task, &answer, &of_answer, deadline);
             let (records, source) = self.evaluate(&sharing.name, rows).await?;
-            let reading = self.map(sharing, &partition.key, records, scope.clone(), occurrences).await?;
+            let reading =
+                self.map(sharing, &partition.key, records, scope.clone(), broken, occurrences).await?;
             only_record(source, &reading)?;
             shared.push(reading);
         }
+        if stream.detail.is_some()
+            && !put_aside
+            && let Some(reason) = unmappable(&reading)
+        {
+            return Err(ReadError::Detail(reason.to_owned()));
+        }
         only_record(source, &reading)?;
+        if let Some(header) = self.client.unread_limit(&headers) {
+            reading.warnings.insert(Warning::UnreadLimit(header), 1);
+        }
         if let Some(what) = repaired {
             reading.warnings.insert(Warning::Repaired(what), 1);
         }
@@ -135,24 +149,26 @@ impl Reader {
     }
 
     /// Maps `records` of `partition` in the cage, in several pieces at once where it does not count
-    /// how many equal ones came before.
+    /// how many equal ones came before. `repaired` says that some of their text came broken.
     pub(super) async fn map(
         &self,
         stream: &Arc<Stream>,
         partition: &str,
         records: Vec<Val>,
         scope: Scope,
+        repaired: bool,
         occurrences: &mut Occurrences,
     ) -> Result<Reading, ReadError> {
         if stream.identity.is_some() {
             let counted = std::mem::take(occurrences);
-            let (reading, counted) = self.map_piece(stream, partition, records, &scope, counted).await?;
+            let (reading, counted) =
+                self.map_piece(stream, partition, records, &scope, repaired, counted).await?;
             *occurrences = counted;
             return Ok(reading);
         }
         let pieces = self.pieces(records).into_iter();
-        let pieces =
-            pieces.map(|records| self.map_piece(stream, partition, records, &scope, Occurrences::new()));
+        let pieces = pieces
+            .map(|records| self.map_piece(stream, partition, records, &scope, repaired, Occurrences::new()));
         let mut mapped = Reading::default();
         for (reading, _) in try_join_all(pieces).await? {
             mapped.append(reading);
@@ -166,11 +182,13 @@ impl Reader {
         partition: &str,
         records: Vec<Val>,
         scope: &Scope,
+        repaired: bool,
         mut occurrences: Occurrences,
     ) -> Result<(Reading, Occurrences), ReadError> {
         let (task, partition, scope) = (Arc::clone(stream), partition.to_owned(), scope.clone());
         self.evaluate(&stream.name, move |deadline| {
-            let reading = mapping::map(&task, &partition, records, &scope, &mut occurrences, deadline)?;
+            let reading =
+                mapping::map(&task, &partition, records, &scope, repaired, &mut occurrences, deadline)?;
             Ok((reading, occurrences))
         })
         .await
@@ -275,14 +293,18 @@ impl Reader {
 
 /// Refuses an answer that is one record, and not the one that is asked for.
 fn only_record(source: Source, reading: &Reading) -> Result<(), ReadError> {
-    let unmappable = reading.records.iter().find_map(|record| match record {
-        MappedRecord::Unmappable { reason, .. } => Some(reason),
-        _ => None,
-    });
-    match unmappable.filter(|_| source == Source::Itself) {
+    match unmappable(reading).filter(|_| source == Source::Itself) {
         Some(reason) => {
             Err(ReadError::Paging(format!("the answer is not the record that is asked for: {reason}")))
         }
         None => Ok(()),
     }
+}
+
+/// Why a record of a page cannot be mapped, if there is one.
+fn unmappable(reading: &Reading) -> Option<&str> {
+    reading.records.iter().find_map(|record| match record {
+        MappedRecord::Unmappable { reason, .. } => Some(reason.as_str()),
+        _ => None,
+    })
 }

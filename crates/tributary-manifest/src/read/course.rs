@@ -79,6 +79,12 @@ impl Course {
         }
     }
 
+    /// Whether a record that cannot be had is put aside: the next run would not ask for it again, or
+    /// others have in vain.
+    pub(super) fn puts_aside(&self, stream: &Stream) -> bool {
+        !stream.keeps_position() || self.start.has_failed_enough()
+    }
+
     /// Begins anew because of `error`, if that is worth it; else what is to be kept of it.
     pub(super) fn after_failure(&mut self, stream: &Stream, provider: &str, error: &ReadError) -> Failed {
         if error.is_too_much() && self.halve(stream) {

@@ -21,7 +21,8 @@ pub fn mapped(
     let parse = |text: &str| jq::parse(text.as_bytes()).map_err(|error| error.to_string());
     let mut scope = Scope::at(chrono::Utc::now(), parse(parent)?);
     scope.now = jaq_json::Val::from(now.to_owned());
-    let reading = mapping::map(stream, "", vec![parse(row)?], &scope, &mut Occurrences::new(), deadline);
+    let reading =
+        mapping::map(stream, "", vec![parse(row)?], &scope, false, &mut Occurrences::new(), deadline);
     let records = reading.map_err(|error| error.to_string())?.records.into_iter();
     Ok(records
         .map(|mapped| match mapped {

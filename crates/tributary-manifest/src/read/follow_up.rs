@@ -167,13 +167,13 @@ impl<S: PageSink> Run<'_, S> {
     ) -> Result<Reading, ReadError> {
         let record = jq::parse(&open.record).map_err(|error| ReadError::Paging(error.to_string()))?;
         let Some(record) = self.reader.refresh(stream, partition, &record).await? else {
-            let mut gone = Reading { closed: vec![open.key.clone()], ..Reading::default() };
-            gone.warnings.insert(Warning::Gone, 1);
-            return Ok(gone);
+            return Ok(not_there(open, now));
         };
         let scope = Scope::at(Utc::now(), partition.record.clone());
-        let mut fresh =
-            self.reader.map(stream, &partition.key, vec![record], scope, &mut Occurrences::new()).await?;
+        let mut fresh = self
+            .reader
+            .map(stream, &partition.key, vec![record], scope, false, &mut Occurrences::new())
+            .await?;
         let answered = fresh.open.iter().map(|open| &open.key).chain(&fresh.closed);
         if answered.into_iter().any(|key| *key != open.key) {
             return Err(ReadError::Paging(format!(
@@ -203,6 +203,20 @@ impl Failures {
     fn too_many(&self) -> bool {
         self.in_a_row >= MOST_FAILURES
     }
+}
+
+/// What becomes of a record that is `open` and was answered with 404 at `now`: once is no proof, as with one
+/// that a list leaves out.
+fn not_there(open: &OpenRecord, now: DateTime<Utc>) -> Reading {
+    let mut reading = Reading::default();
+    if open.missed_at.is_some_and(|missed_at| missed_at < now) {
+        reading.closed.push(open.key.clone());
+        reading.warnings.insert(Warning::Gone(open.key.clone()), 1);
+    } else {
+        reading.open.push(OpenRecord { missed_at: Some(now), checked_at: Some(now), ..open.clone() });
+        reading.warnings.insert(Warning::NotFound(open.key.clone()), 1);
+    }
+    reading
 }
 
 /// What is given up, and what is due to be asked for at `now`.

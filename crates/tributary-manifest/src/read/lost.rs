@@ -52,7 +52,7 @@ impl Start {
 
     /// With which warning the walk begins anew because of `error`; `None` where it fails.
     pub fn begin_anew(&mut self, error: &ReadError, position: &Position, provider: &str) -> Option<Warning> {
-        let kept = self.resumed || self.by_mark;
+        let kept = (self.resumed || self.by_mark) && !matches!(error, ReadError::Detail(_));
         let tried_enough = kept && !error.is_of_all() && self.failed + 1 >= MOST_FAILED;
         if self.resets >= MOST_RESETS || !(self.lost(error) || tried_enough) {
             return None;
@@ -76,7 +76,13 @@ impl Start {
     /// How many runs in a row have failed here with `error`; `None` where that says nothing of the
     /// place.
     pub fn failed_again(&self, error: &ReadError) -> Option<u32> {
-        ((self.resumed || self.by_mark) && !error.is_of_all()).then(|| (self.failed + 1).min(MOST_FAILED - 1))
+        let kept = self.resumed || self.by_mark || matches!(error, ReadError::Detail(_));
+        (kept && !error.is_of_all()).then(|| (self.failed + 1).min(MOST_FAILED - 1))
+    }
+
+    /// Whether so many runs failed here that a record which cannot be had must not hold up the others.
+    pub fn has_failed_enough(&self) -> bool {
+        self.failed + 1 >= MOST_FAILED
     }
 
     /// Whether `error` is that the API does not know the place any more, or says that the walk has to

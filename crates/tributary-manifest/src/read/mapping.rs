@@ -6,7 +6,7 @@ use std::time::Instant;
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
-use tributary_domain::{Origin, Record, Resource, Status, parse_record};
+use tributary_domain::{Origin, Record, Resource, Status, Transaction, parse_record};
 
 use super::extract::{hex, time};
 use super::page::{MappedRecord, OpenRecord};
@@ -18,6 +18,14 @@ use crate::plan::{IdentityPlan, Output, Stream, Tracking};
 pub const MOST_MAPPED: usize = 1_000;
 /// How much of a status that is not in the table is kept, in characters.
 const STATUS_CHARS: usize = 64;
+
+/// Why a refund or a dispute of a status that nobody knows is not served: OTHER would show on its payment,
+/// and stay there.
+const CHILD_UNKNOWN: &str = "status: is in no list of `statuses`, and what belongs to a payment would show on it as OTHER: add it to a list, \
+     then replay the record";
+
+/// Why a record is put aside whose text came broken, and of which nothing else tells what it is.
+const BROKEN: &str = "identity: its text came broken, and nothing but its text names it: if it comes again whole, discard this one";
 
 /// The mapped records of a page.
 #[derive(Debug, Default)]
@@ -52,12 +60,14 @@ impl Reading {
 /// How often records of equal fields were seen in a walk, by these fields.
 pub type Occurrences = HashMap<String, u32>;
 
-/// Maps `records` of `partition`. One that cannot be mapped does not stop the others.
+/// Maps `records` of `partition`. One that cannot be mapped does not stop the others. Where some of the
+/// text came broken and was `repaired`, what is known by its text alone would be another record now.
 pub fn map(
     stream: &Stream,
     partition: &str,
     records: Vec<Val>,
     scope: &Scope,
+    repaired: bool,
     occurrences: &mut Occurrences,
     deadline: Instant,
 ) -> Result<Reading, FilterError> {
@@ -69,7 +79,16 @@ pub fn map(
         let limits = Limits { outputs: MOST_MAPPED, deadline };
         let mut scope = scope.clone();
         if let Some(identity) = &stream.identity {
-            scope.identity = Val::from(identity.of(record, &scope, limits, occurrences)?);
+            let (name, known_by) = identity.of(record, &scope, limits, occurrences)?;
+            scope.identity = Val::from(name);
+            if known_by == KnownBy::BlankId {
+                *reading.warnings.entry(Warning::BlankId).or_default() += 1;
+            }
+            if known_by != KnownBy::Id && repaired && is_broken(record) {
+                let (origin, reason) = (origin(stream, partition, record, &scope), BROKEN.to_owned());
+                reading.records.push(MappedRecord::Unmappable { origin, reason });
+                continue;
+            }
         }
         let before = reading.records.len();
         if let Some(output) = &stream.output {
@@ -113,6 +132,19 @@ pub fn map(
     Ok(reading)
 }
 
+/// By what a record is known that may have no lasting id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownBy {
+    Id,
+    Text,
+    /// By its text, since its id is blank.
+    BlankId,
+}
+
+fn is_broken(record: &Val) -> bool {
+    String::from_utf8_lossy(&jq::to_json(record)).contains(char::REPLACEMENT_CHARACTER)
+}
+
 impl Tracking {
     fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
         let key = self.key.run_one(record.clone(), scope, limits)?;
@@ -122,23 +154,26 @@ impl Tracking {
 }
 
 impl IdentityPlan {
-    /// The record's own id or else a digest of its fields and of how many equal ones came before
-    /// it in this walk.
+    /// The record's own id or else, by its text, a digest of its fields and of how many equal ones came
+    /// before it in this walk; and which of them.
     fn of(
         &self,
         record: &Val,
         scope: &Scope,
         limits: Limits,
         occurrences: &mut Occurrences,
-    ) -> Result<String, FilterError> {
-        if let Some(id) = id_of(&self.id, &self.id.run_one(record.clone(), scope, limits)?)? {
-            return Ok(id);
+    ) -> Result<(String, KnownBy), FilterError> {
+        let id = self.id.run_one(record.clone(), scope, limits)?;
+        if let Some(id) = id_of(&self.id, &id)? {
+            return Ok((id, KnownBy::Id));
         }
+        let known_by =
+            if text(&id).is_some_and(|id| !id.is_empty()) { KnownBy::BlankId } else { KnownBy::Text };
         let fields = jq::to_json(&self.fields.run_one(record.clone(), scope, limits)?);
         let fields = hex(&Sha256::digest(fields)[..16]);
         let occurrence = occurrences.entry(fields.clone()).or_default();
         *occurrence += 1;
-        Ok(format!("{fields}-{occurrence}"))
+        Ok((format!("{fields}-{occurrence}"), known_by))
     }
 }
 
@@ -174,11 +209,20 @@ impl Output {
             Ok(mapped) => mapped
                 .into_iter()
                 .map(|mut canonical| {
-                    if let Some(status_map) = &self.status_map {
-                        translate_status(status_map, &mut canonical, &mut warnings);
-                    }
+                    let unknown = self.status_map.as_ref().is_some_and(|status_map| {
+                        translate_status(status_map, &mut canonical, &mut warnings)
+                    });
                     whole_amounts(&mut canonical);
                     match parse(self.resource, &canonical) {
+                        Ok(Record::Transaction(child)) if unknown && child.related_id.is_some() => {
+                            unmappable(CHILD_UNKNOWN.to_owned())
+                        }
+                        Ok(Record::Transaction(transaction)) => {
+                            MappedRecord::Canonical(Record::Transaction(Transaction {
+                                status_unknown: unknown,
+                                ..transaction
+                            }))
+                        }
                         Ok(record) => MappedRecord::Canonical(record),
                         Err(reason) => unmappable(self.told(reason)),
                     }
@@ -250,17 +294,23 @@ pub(super) fn add(warnings: &mut Warnings, others: Warnings) {
     }
 }
 
-/// Puts Formance's status in the place of the provider's.
-fn translate_status(status_map: &BTreeMap<String, Status>, canonical: &mut Val, warnings: &mut Warnings) {
-    let Val::Obj(members) = canonical else { return };
+/// Puts Formance's status in the place of the provider's; gives whether that is not known.
+fn translate_status(
+    status_map: &BTreeMap<String, Status>,
+    canonical: &mut Val,
+    warnings: &mut Warnings,
+) -> bool {
+    let Val::Obj(members) = canonical else { return false };
     let key = Val::from("status".to_owned());
-    let Some(provider_status) = members.get(&key).and_then(text) else { return };
-    let status = status_map.get(&provider_status).copied().unwrap_or_else(|| {
+    let Some(provider_status) = members.get(&key).and_then(text) else { return false };
+    let known = status_map.get(&provider_status).copied();
+    if known.is_none() {
         let shown = provider_status.chars().take(STATUS_CHARS).collect();
         *warnings.entry(Warning::UnmappedStatus(shown)).or_default() += 1;
-        Status::Other
-    });
+    }
+    let status = known.unwrap_or(Status::Other);
     jaq_json::Rc::make_mut(members).insert(key, Val::from(status.as_str().to_owned()));
+    known.is_none()
 }
 
 #[cfg(test)]

@@ -14,7 +14,9 @@ use crate::wire::ClientError;
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum Warning {
-    #[error("status {0:?} is in no list of `statuses` and was taken as OTHER")]
+    #[error(
+        "status {0:?} is in no list of `statuses`: a new record was taken as OTHER, a known one kept its status"
+    )]
     UnmappedStatus(String),
     #[error("a record has no time that could move the cursor")]
     NoCursor,
@@ -22,8 +24,13 @@ pub enum Warning {
     NoMark,
     #[error("a record that is only named in the list is not there")]
     NotThere,
-    #[error("an open record is not there any more and is not asked for again")]
-    Gone,
+    #[error("the open record {0:?} was answered with 404 or 410; the next run asks for it once more")]
+    NotFound(String),
+    #[error(
+        "the open record {0:?} was answered with 404 or 410 in two runs and is not asked for again: its status stays \
+         what it was"
+    )]
+    Gone(String),
     #[error("a record is open for longer than `give_up` and is not asked for again")]
     GivenUp,
     #[error(
@@ -56,13 +63,25 @@ pub enum Warning {
     Removed,
     #[error("the provider removed a record that was not pending; it stays as it was")]
     NotRemoved,
+    #[error(
+        "an id is blank, so that a record is known by its text alone (`identity`): under an id it would be another one"
+    )]
+    BlankId,
     #[error("one id names several payments: {0}")]
     SharedId(String),
+    #[error(
+        "how many requests are left cannot be read in the header {0:?}, which is not heeded: say so in `limits`"
+    )]
+    UnreadLimit(String),
     #[error("an answer was no JSON and was repaired: {0}")]
     Repaired(String),
     #[error("a record that differs from what is kept is older by the provider's time, and was dropped")]
     #[strum(serialize = "older")]
     Older,
+    #[error(
+        "a known payment came with another amount or asset than before: Formance keeps what it saw first"
+    )]
+    Amended,
     #[error("a record that Formance would reject went to quarantine")]
     #[strum(serialize = "quarantined")]
     Refused,
@@ -145,6 +164,12 @@ pub enum ReadError {
     Cursor(String),
     #[error("{0}")]
     Paging(String),
+    /// A record that a list only names, in the answer to the request for it.
+    #[error(
+        "detail: the answer is not the record that is asked for: {0}; if three runs in a row get no other, it goes to \
+         quarantine"
+    )]
+    Detail(String),
     #[error("not read, since {0} could not be read")]
     Parent(String),
     #[error(transparent)]
@@ -190,9 +215,12 @@ impl ReadError {
                     | ClientError::Refused { status: 401 | 403 | 429, .. }
             ),
             Self::Cage(_) | Self::Parent(_) => true,
-            Self::Filter(_) | Self::Request(_) | Self::Cursor(_) | Self::Paging(_) | Self::TooMuch(_) => {
-                false
-            }
+            Self::Filter(_)
+            | Self::Request(_)
+            | Self::Cursor(_)
+            | Self::Paging(_)
+            | Self::TooMuch(_)
+            | Self::Detail(_) => false,
         }
     }
 }

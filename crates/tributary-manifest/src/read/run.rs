@@ -290,6 +290,8 @@ mod ends_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
+mod liar_tests;
+#[cfg(test)]
 mod lists_tests;
 #[cfg(test)]
 mod lost_tests;

@@ -170,9 +170,10 @@ impl<S: PageSink> Run<'_, S> {
         ahead: Ahead,
     ) -> Result<Result<Option<NextPage>, NoPage>, S::Error> {
         let next_known = self.next_known(index, stream).await?;
+        let put_aside = course.puts_aside(stream);
         let Course { asked: position, walk, counted, sharing, .. } = &mut *course;
         let (position, walk, sharing) = (&*position, &*walk, &**sharing);
-        let wanted = Wanted { stream, partition, position, walk, next_known, sharing };
+        let wanted = Wanted { stream, partition, position, walk, next_known, put_aside, sharing };
         let read = match ahead {
             Some(read) => read,
             None => self.reader.page(wanted, counted).await,

@@ -53,12 +53,32 @@ pub fn used_up(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
 /// The headers by which providers say how many requests are left, and until when.
 const LIMIT_HEADERS: [&str; 3] = ["ratelimit", "x-ratelimit", "x-rate-limit"];
 
+/// The header by which an answer says how many requests are left, or until when, in a form that nobody
+/// can read.
+pub fn unread_limit(headers: &HeaderMap) -> Option<String> {
+    let name = |what: &str| LIMIT_HEADERS.iter().map(|name| format!("{name}-{what}")).collect::<Vec<_>>();
+    let given = |names: Vec<String>| names.into_iter().find(|name| headers.contains_key(name));
+    let unread = given(name("remaining")).filter(|_| remaining(headers).is_none());
+    unread.or_else(|| {
+        let told = limit_header(headers, "reset")
+            .is_some_and(|text| leading(text).is_some() || instant(text).is_some());
+        given(name("reset")).filter(|_| !told)
+    })
+}
+
 fn remaining(headers: &HeaderMap) -> Option<u64> {
-    limit_header(headers, "remaining")?.parse().ok()
+    leading(limit_header(headers, "remaining")?)?.parse().ok()
+}
+
+/// The number that `text` begins with; parameters may follow (`0;w=60`, `0, 0;w=60`).
+fn leading(text: &str) -> Option<&str> {
+    let number = text.split([';', ',']).next()?.trim();
+    number.parse::<f64>().ok().map(|_| number)
 }
 
 fn reset(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    parse_wait(limit_header(headers, "reset")?, now)
+    let text = limit_header(headers, "reset")?;
+    parse_wait(leading(text).unwrap_or(text), now)
 }
 
 fn limit_header<'a>(headers: &'a HeaderMap, what: &str) -> Option<&'a str> {
@@ -157,6 +177,22 @@ mod tests {
             let seconds = |wait: Option<Duration>| wait.map(|wait| wait.as_secs());
             assert_eq!(seconds(asked_pause(&headers, now())), pause, "{given:?}");
             assert_eq!(seconds(used_up(&headers, now())), used, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn parameters_behind_a_limit_are_no_part_of_it_and_what_cannot_be_read_is_named() {
+        for (given, used, unread) in [
+            (&[("ratelimit-remaining", "0;w=60"), ("ratelimit-reset", "30;w=60")][..], Some(30), None),
+            (&[("ratelimit-remaining", "0, 0;w=60"), ("ratelimit-reset", "30")], Some(30), None),
+            (&[("x-ratelimit-remaining", "none")], None, Some("x-ratelimit-remaining")),
+            (&[("ratelimit-remaining", "0"), ("ratelimit-reset", "soon")], None, Some("ratelimit-reset")),
+            (&[("ratelimit-remaining", "7")], None, None),
+            (&[("x-rate-limit-reset", "2026-01-01T00:01:00Z")], None, None),
+        ] {
+            let headers = headers(given);
+            assert_eq!(used_up(&headers, now()).map(|wait| wait.as_secs()), used, "{given:?}");
+            assert_eq!(unread_limit(&headers).as_deref(), unread, "{given:?}");
         }
     }
 

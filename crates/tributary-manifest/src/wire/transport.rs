@@ -54,7 +54,8 @@ pub struct Transport {
     answerer: Answerer,
     tap: Option<Arc<dyn Tap>>,
     pace: Pace,
-    told: Told,
+    /// What answers tell of limits.
+    pub told: Told,
     pub clock: Arc<dyn Clock>,
     pub redactor: Redactor,
     sent: AtomicU64,

@@ -40,6 +40,11 @@ impl ManualClock {
         Self(Arc::new(AtomicI64::new(start.timestamp_millis())))
     }
 
+    /// Moves the clock forward to `time` (cut to milliseconds), if that is not in its past.
+    pub fn move_to(&self, time: DateTime<Utc>) {
+        self.0.fetch_max(time.timestamp_millis(), Ordering::SeqCst);
+    }
+
     /// Moves the clock forward by `by` (cut to milliseconds).
     pub fn advance(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

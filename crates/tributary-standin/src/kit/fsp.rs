@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::books::Item;
 use super::budget::Limit;
+use super::liar::Terms;
 use super::lives::{Kind, TwinAccount};
 use super::money::Currency;
 use super::refusal::Refusal;
@@ -51,6 +52,9 @@ pub trait Fsp: Send + Sync {
     fn paid_before(&self) -> StatusCode {
         StatusCode::OK
     }
+
+    /// What a liar has to know of the API.
+    fn terms(&self) -> Terms;
 
     /// The body of an error that comes with status 200, where the provider does such a thing.
     fn error_in_200(&self) -> Option<Json> {

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use super::cut::cut;
 use super::faults::Treatment;
 use super::refusal::Refusal;
-use super::{Json, Standin};
+use super::{Json, Standin, liar};
 
 /// Middleware around every route of the API.
 pub(super) async fn guard(State(standin): State<Arc<Standin>>, request: Request, next: Next) -> Response {
@@ -37,7 +37,7 @@ async fn fault(standin: &Arc<Standin>, path: &str, request: Request, next: Next)
         tokio::time::sleep(delay).await;
     }
     match verdict {
-        Treatment::Answer => next.run(request).await,
+        Treatment::Answer => liar::answer(standin, request, next).await,
         Treatment::TokenExpired => {
             standin.tokens().kill();
             standin.faults.count_expired_token();

@@ -7,6 +7,8 @@
 //! - it knows what an adapter that missed nothing holds in the end ([`Standin::truth`]);
 //! - it fails on demand, as real providers do, and counts each failure that really happened
 //!   ([`Standin::set_faults`], [`Standin::fired`]);
+//! - it lies on demand: answers that look good and are not true, counted by kind
+//!   ([`Standin::set_lies`], [`Standin::told`]);
 //! - it counts what clients spend of the provider's limit on requests ([`Standin::spent`]);
 //! - where the provider pays on order, it does so once for each key, and goes wrong on demand
 //!   ([`Standin::set_payment_faults`], [`Standin::movements`]).
@@ -28,6 +30,7 @@ mod guard;
 mod history;
 pub mod ids;
 mod json;
+mod liar;
 mod lives;
 pub mod money;
 pub mod names;
@@ -68,6 +71,7 @@ pub use faults::{Faults, Fired, Late};
 pub use fsp::{Fsp, Profile};
 pub use json::Json;
 pub(super) use json::{long_list, object};
+pub use liar::{Lie, Lies, Terms};
 pub use lives::{Child, Kind, Move, Pace, Twin, TwinAccount, Way, rarely, soon};
 pub use page::Page;
 pub use refusal::Refusal;
@@ -82,6 +86,7 @@ use budget::Budget;
 use changes::Clerk;
 use desk::Desk;
 use faults::FaultBoard;
+use liar::Liar;
 use times::{DAY_US, SECOND_US};
 
 /// A provider: its ledger, and what goes wrong.
@@ -95,6 +100,7 @@ pub struct Standin {
     tokens: Mutex<Tokens>,
     budget: Mutex<Budget>,
     faults: FaultBoard,
+    liar: Liar,
     desk: Desk,
 }
 
@@ -120,6 +126,7 @@ impl Standin {
             budget: Mutex::new(Budget::new(config.limit.or(fsp.profile().limit))),
             // the ties of the history are no fault
             faults: FaultBoard::default(),
+            liar: Liar::default(),
             desk: Desk::default(),
             clock: config.clock,
         })
@@ -140,10 +147,11 @@ impl Standin {
         }
     }
 
-    /// Ends all faults and shows readers what they were to see late: from here on, an adapter
+    /// Ends all faults and lies and shows readers what they were to see late: from here on, an adapter
     /// that reads everything holds the [`Truth`].
     pub fn end_faults(&self) {
         self.set_faults(Faults::default());
+        self.set_lies(Lies::default());
         self.show_all();
     }
 

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `POST /_standin/advance?steps=100` | makes changes |
 //! | `PUT /_standin/faults` | replaces the faults in force by the body ([`Faults`]) |
-//! | `POST /_standin/settle` | ends the faults and shows what was late |
+//! | `PUT /_standin/lies` | replaces the lies in force by the body ([`Lies`]) |
+//! | `POST /_standin/settle` | ends the faults and lies and shows what was late |
 //! | `GET /_standin/truth` | what an adapter that missed nothing holds ([`Truth`](super::Truth)) |
-//! | `GET /_standin/fired` | how often each fault happened, and what clients spent |
+//! | `GET /_standin/fired` | how often each fault happened and each lie was told, and what clients spent |
 //!
 //! It needs no token and knows no faults.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use super::auth::{self, TokenTally};
 use super::budget::Spent;
 use super::faults::{Faults, Fired};
 use super::guard::guard;
+use super::liar::{Lie, Lies};
 use super::refusal::Refusal;
 use super::truth::Truth;
 use super::{Json, Standin, object};
@@ -48,6 +51,7 @@ pub fn router(standin: Arc<Standin>) -> Router {
     Router::new()
         .route("/_standin/advance", post(advance))
         .route("/_standin/faults", put(set_faults))
+        .route("/_standin/lies", put(set_lies))
         .route("/_standin/settle", post(settle))
         .route("/_standin/truth", get(truth))
         .route("/_standin/fired", get(fired))
@@ -102,6 +106,11 @@ async fn set_faults(State(standin): Shared, Plain(faults): Plain<Faults>) -> Sta
     StatusCode::NO_CONTENT
 }
 
+async fn set_lies(State(standin): Shared, Plain(lies): Plain<Lies>) -> StatusCode {
+    standin.set_lies(lies);
+    StatusCode::NO_CONTENT
+}
+
 async fn settle(State(standin): Shared) -> StatusCode {
     standin.end_faults();
     StatusCode::NO_CONTENT
@@ -114,10 +123,16 @@ async fn truth(State(standin): Shared) -> Plain<Truth> {
 #[derive(Serialize)]
 struct Tally {
     fired: Fired,
+    told: BTreeMap<Lie, u64>,
     spent: Spent,
     tokens: TokenTally,
 }
 
 async fn fired(State(standin): Shared) -> Plain<Tally> {
-    Plain(Tally { fired: standin.fired(), spent: standin.spent(), tokens: standin.token_tally() })
+    Plain(Tally {
+        fired: standin.fired(),
+        told: standin.told(),
+        spent: standin.spent(),
+        tokens: standin.token_tally(),
+    })
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Way, ids, money, object, times};
+use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Terms, Way, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
 pub struct Mercury;
@@ -80,6 +80,21 @@ impl Fsp for Mercury {
     /// A conflict, with the transaction as the body.
     fn paid_before(&self) -> StatusCode {
         StatusCode::CONFLICT
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            rows: &["id"],
+            ids: &["id"],
+            amounts: &["amount", "currentBalance"],
+            times: &["createdAt", "postedAt", "failedAt"],
+            words: &["status"],
+            page: &["start_after", "offset"],
+            size: &["limit"],
+            window: &["start"],
+            next: "/page/nextPage",
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
+use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Terms, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
 pub struct Mollie;
@@ -78,6 +78,21 @@ impl Fsp for Mollie {
             _ => Status::Pending,
         };
         Some((kind, status))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            rows: &["id"],
+            ids: &["id"],
+            amounts: &["amount/value", "availableAmount/value"],
+            times: &["createdAt"],
+            words: &["status"],
+            page: &["from"],
+            size: &["limit"],
+            next: "/_links/next/href",
+            next_is_link: true,
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

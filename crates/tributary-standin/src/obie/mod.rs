@@ -16,7 +16,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Way, ids, money, object, times};
+use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Terms, Way, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
 /// A bank of UK Open Banking.
@@ -61,6 +61,20 @@ impl Fsp for Obie {
             _ => Status::Pending,
         };
         Some((kind, status))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            rows: &["AccountId"],
+            ids: &["TransactionId", "BeneficiaryId"],
+            amounts: &["Amount/Amount"],
+            words: &["Status", "CreditDebitIndicator"],
+            page: &["after"],
+            window: &["fromBookingDateTime"],
+            next: "/Links/Next",
+            next_is_link: true,
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
+use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Terms, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
 pub struct Paystack;
@@ -91,6 +91,24 @@ impl Fsp for Paystack {
             Status::Refunded => "reversed",
             _ => "failed",
         })
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            rows: &["id", "currency"],
+            ids: &["id", "recipient_code"],
+            amounts: &["amount", "balance", "refund_amount"],
+            whole_amounts: true,
+            times: &["createdAt", "created_at", "updatedAt"],
+            updated: &["updatedAt"],
+            words: &["status"],
+            page: &["next", "page"],
+            page_number: "page",
+            size: &["per_page", "perPage"],
+            window: &["from"],
+            next: "/meta/next",
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

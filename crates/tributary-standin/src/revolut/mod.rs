@@ -18,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Limit, Profile, Refusal, Standin, ids, money, object};
+use super::kit::{Fsp, Item, Json, Limit, Profile, Refusal, Standin, Terms, ids, money, object};
 use tributary_domain::{Status, TransactionType};
 
 /// Revolut Business.
@@ -77,6 +77,22 @@ impl Fsp for Revolut {
             Status::Refunded => "reverted",
             _ => "failed",
         })
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            record: &["/api/1.0/transaction/"],
+            rows: &["id"],
+            ids: &["id", "legs/*/leg_id"],
+            amounts: &["legs/*/amount", "balance"],
+            times: &["created_at", "updated_at"],
+            updated: &["updated_at"],
+            words: &["state"],
+            page: &["to", "created_before"],
+            size: &["count", "limit"],
+            window: &["from"],
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, ids, money, object, times};
+use super::kit::{Fsp, Item, Json, Profile, Refusal, Standin, Terms, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
 pub struct Square;
@@ -77,6 +77,23 @@ impl Fsp for Square {
             _ => Status::Pending,
         };
         Some((kind, status))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            rows: &["id"],
+            ids: &["id"],
+            amounts: &["amount_money/amount"],
+            whole_amounts: true,
+            times: &["created_at", "updated_at"],
+            updated: &["updated_at"],
+            words: &["status", "state"],
+            page: &["cursor"],
+            size: &["limit"],
+            window: &["updated_at_begin_time", "begin_time"],
+            next: "/cursor",
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::StatusCode;
 
-use super::kit::{Fsp, Item, Json, Limit, Profile, Refusal, Standin, Way, ids, money, object, times};
+use super::kit::{Fsp, Item, Json, Limit, Profile, Refusal, Standin, Terms, Way, ids, money, object, times};
 use tributary_domain::{Status, TransactionType};
 
 /// Starling Bank.
@@ -83,6 +83,20 @@ impl Fsp for Starling {
             Status::Refunded => "REVERSED",
             _ => "DECLINED",
         })
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            rows: &["feedItemUid", "accountUid", "savingsGoalUid"],
+            ids: &["feedItemUid"],
+            amounts: &["amount/minorUnits"],
+            whole_amounts: true,
+            times: &["transactionTime", "updatedAt"],
+            updated: &["updatedAt"],
+            words: &["status", "direction"],
+            window: &["changesSince"],
+            ..Terms::default()
+        }
     }
 
     fn refusal(&self, refusal: &Refusal) -> (StatusCode, Json) {

@@ -209,7 +209,8 @@ async fn an_id_of_blanks_is_none() {
         "  - name: feed\n    resource: transactions\n    request: {{ path: /feed }}\n    records: .[]\n    map: {map}{TRACKED}"
     );
     let mut memory = Memory::default();
-    super::walk_tests::connection_of(&fake.url, &streams).run(&mut memory).await.unwrap();
+    let report = super::walk_tests::connection_of(&fake.url, &streams).run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::BlankId, 3)].into());
     let mut ids = ids(&memory);
     ids.sort();
     ids.dedup();
@@ -339,6 +340,7 @@ fn no_stream_of_a_file_that_ships_takes_an_error_with_status_200_for_an_answer()
                     "",
                     found.records,
                     &scope,
+                    false,
                     &mut HashMap::new(),
                     deadline,
                 );

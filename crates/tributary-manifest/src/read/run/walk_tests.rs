@@ -284,10 +284,13 @@ async fn what_is_open_is_asked_for_again_one_by_one_until_it_is_not() {
     let paths: Vec<_> = fake.received()[1..].iter().map(|received| received.path.clone()).collect();
     assert_eq!(paths, ["/feed", "/feed/a", "/feed/b"]);
     assert_eq!(memory.records("feed").last().unwrap()["status"], "FAILED");
-    assert_eq!(report.warnings, [(Warning::Gone, 1)].into());
+    assert_eq!(report.warnings, [(Warning::NotFound("b".to_owned()), 1)].into());
+    assert_eq!(memory.open.len(), 1, "one 404 is no proof");
+    let report = connection.run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::Gone("b".to_owned()), 1)].into());
     assert_eq!(memory.open.len(), 0);
     connection.run(&mut memory).await.unwrap();
-    assert_eq!(fake.received().len(), 5, "nothing is open any more");
+    assert_eq!(fake.received().len(), 7, "nothing is open any more");
 }
 
 const WEAK: &str = r#"
