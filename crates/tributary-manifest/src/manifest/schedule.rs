@@ -169,6 +169,7 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::manifest::{TriggerManifest, WebhookCheck, WebhookManifest};
 
     fn at(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).unwrap().to_utc()
@@ -222,38 +223,46 @@ mod tests {
         }
     }
 
-    fn manifest(stream: &str, more: &str) -> Result<BTreeMap<String, Schedule>, String> {
+    fn manifest(
+        stream: &str,
+        more: &str,
+        webhook: Option<WebhookManifest>,
+    ) -> Result<BTreeMap<String, Schedule>, String> {
         let text = format!(
             "base_url: http://bank\nauth: {{ bearer: token }}\nevery: 5m\n{more}streams:\n  \
              - {{ name: feed, request: {{ path: / }}, records: '.'{stream} }}\n"
         );
-        let manifest: Manifest = serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
+        let mut manifest: Manifest = serde_saphyr::from_str(&text).map_err(|error| error.to_string())?;
+        manifest.webhook = webhook;
         manifest.schedules().map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_stream_has_the_schedule_of_its_source_unless_it_has_its_own() {
-        let schedule = |stream| manifest(stream, "").unwrap()["feed"].to_string();
+        let schedule = |stream| manifest(stream, "", None).unwrap()["feed"].to_string();
         assert_eq!(schedule(""), "every 300 s");
         assert_eq!(schedule(", every: 1h"), "every 3600 s");
         assert_eq!(schedule(", cron: '0 6 * * *'"), "cron 0 6 * * *");
     }
 
-    /// Of another stream.
-    const WEBHOOK: &str =
-        "webhook: { check: { header: { name: X, value: s } }, triggers: [{ stream: other }] }\n";
+    fn of_another_stream() -> WebhookManifest {
+        let (name, value) = ("X".to_owned(), "s".to_owned().into());
+        let trigger = TriggerManifest { when: None, stream: "other".to_owned(), partition: None };
+        let check = WebhookCheck::Header { name, value };
+        WebhookManifest { check, url: None, challenge: None, answer: 202, triggers: vec![trigger] }
+    }
 
     #[test]
     fn schedules_that_contradict_each_other_are_refused() {
-        for (stream, more, about) in [
-            (", every: 1h, cron: '0 6 * * *'", "", "give one of every"),
-            (", cron: hourly", "", "five fields"),
-            (", after_webhook: only", "", "no webhook section"),
-            (", after_webhook: only", WEBHOOK, "no trigger"),
-            (", after_webhook: never", "", "never"),
-            ("", "concurrency: 0\n", "concurrency"),
+        for (stream, more, webhook, about) in [
+            (", every: 1h, cron: '0 6 * * *'", "", None, "give one of every"),
+            (", cron: hourly", "", None, "five fields"),
+            (", after_webhook: only", "", None, "no webhook section"),
+            (", after_webhook: only", "", Some(of_another_stream()), "no trigger"),
+            (", after_webhook: never", "", None, "never"),
+            ("", "concurrency: 0\n", None, "concurrency"),
         ] {
-            let error = manifest(stream, more).unwrap_err();
+            let error = manifest(stream, more, webhook).unwrap_err();
             assert!(error.contains(about), "{about}: {error}");
         }
     }
