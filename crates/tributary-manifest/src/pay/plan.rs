@@ -71,6 +71,16 @@ struct Reported {
     destination: Option<String>,
 }
 
+/// What rules look at of an answer, and its body as JSON, or why it is none; `None` where no body could be read.
+pub fn evidence(incoming: Incoming) -> Option<(Evidence, Result<Val, String>)> {
+    let Incoming { status, headers, body, sent_at } = incoming;
+    let body = body?;
+    let json = jq::parse(&body).map_err(|error| error.to_string());
+    let text = || Val::from(String::from_utf8_lossy(&body).into_owned());
+    let evidence = Evidence { status, headers, body: json.clone().unwrap_or_else(|_| text()), now: sent_at };
+    Some((evidence, json))
+}
+
 impl PaymentPlan {
     /// What the request of `order` is made of.
     pub fn record(&self, order: Val, deadline: Instant) -> Result<Val, FilterError> {
@@ -82,16 +92,9 @@ impl PaymentPlan {
 
     /// What an answer proves.
     pub fn judge(&self, incoming: Incoming, record: Val, deadline: Instant, excerpt: String) -> Sent {
-        let Incoming { status, headers, body, sent_at } = incoming;
-        let Some(body) = body else {
+        let (status, sent_at) = (incoming.status, incoming.sent_at);
+        let Some((evidence, json)) = evidence(incoming) else {
             return Sent::Unknown(format!("answered with {status} and no readable body"));
-        };
-        let json = jq::parse(&body);
-        let evidence = Evidence {
-            status,
-            headers,
-            body: json.clone().unwrap_or_else(|_| Val::from(String::from_utf8_lossy(&body).into_owned())),
-            now: sent_at,
         };
         match self.rules.decide(&evidence, deadline).map(|decision| decision.action) {
             Some(Action::Fatal) => {
@@ -113,7 +116,7 @@ impl PaymentPlan {
         if !status.is_success() && !self.accepted.contains(&status.as_u16()) {
             return Sent::Unknown(format!("answered with {status}: {excerpt}"));
         }
-        let reported = json.map_err(|error| error.to_string()).and_then(|json| {
+        let reported = json.and_then(|json| {
             let reported = self.answer.run_one(json, &Scope::at(sent_at, record), Limits::one(deadline));
             self.state(&reported.map_err(|error| error.to_string())?)
         });

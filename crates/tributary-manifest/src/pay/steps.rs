@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use chrono::Utc;
 use jaq_json::Val;
 use serde_json::{Value, json};
 
 use super::places::{checked, place, step_key};
-use super::plan::PaymentPlan;
-use crate::client::{Evidence, Rules};
+use super::plan::{PaymentPlan, evidence};
+use crate::client::Rules;
 use crate::jq::{self, Filter, FilterError, Limits, Scope};
 use crate::manifest::Action;
 use crate::plan::RequestTemplate;
@@ -58,17 +57,10 @@ pub fn of_step(order: &Value, plan: &PaymentPlan, step: &StepPlan) -> Value {
 impl StepPlan {
     /// What an answer proves. `excerpt` is its beginning, as it may be shown.
     pub fn judge(&self, incoming: Incoming, record: Val, deadline: Instant, excerpt: &str) -> StepOutcome {
-        let Incoming { status, headers, body, sent_at } = incoming;
+        let status = incoming.status;
         let later =
             |why: &str| StepOutcome::Later(format!("step {}: answered with {status}{why}", self.name));
-        let Some(body) = body else { return later(" and no readable body") };
-        let json = jq::parse(&body);
-        let evidence = Evidence {
-            status,
-            headers,
-            body: json.clone().unwrap_or_else(|_| Val::from(String::from_utf8_lossy(&body).into_owned())),
-            now: sent_at,
-        };
+        let Some((evidence, json)) = evidence(incoming) else { return later(" and no readable body") };
         match self.rules.decide(&evidence, deadline).map(|decision| decision.action) {
             Some(Action::Fatal) => {
                 return StepOutcome::Refused(format!("step {}: refused with {status}: {excerpt}", self.name));
@@ -79,8 +71,9 @@ impl StepPlan {
         if !status.is_success() {
             return later(&format!(": {excerpt}"));
         }
-        let given = json.map_err(|error| error.to_string()).and_then(|json| {
-            let yielded = self.gives.run_one(json, &Scope::at(Utc::now(), record), Limits::one(deadline));
+        let given = json.and_then(|json| {
+            let scope = Scope::at(evidence.now, record);
+            let yielded = self.gives.run_one(json, &scope, Limits::one(deadline));
             let yielded = jq::to_json(&yielded.map_err(|error: FilterError| error.to_string())?);
             checked(&serde_json::from_slice(&yielded).map_err(|error| error.to_string())?)
         });

@@ -3,8 +3,8 @@
 use super::Section;
 use super::record;
 use super::request::{Asked, request};
+use super::stream::get;
 use crate::language::form::report::{Fetch, Ready, ReportForm};
-use crate::language::form::right::Ordered;
 use crate::manifest::{Method, ReportManifest, RequestManifest};
 use crate::period::Period;
 
@@ -80,19 +80,7 @@ fn of_report(section: &mut Section<'_>, field: &str, path: &str) -> RequestManif
     if !path.contains("$report") {
         section.wrong(field, "asks for the same report each time: let {$report} be in it");
     }
-    let (none, mut sees) = (Ordered::default(), record::seen());
+    let mut sees = record::seen();
     sees.push("report".to_owned());
-    let asked = Asked {
-        method: Method::Get,
-        field,
-        path,
-        query: &none,
-        headers: &none,
-        body: None,
-        form: None,
-        within: "",
-        prelude: &|_| String::new(),
-        sees: &sees,
-    };
-    request(section, &asked)
+    get(section, field, path, &sees)
 }

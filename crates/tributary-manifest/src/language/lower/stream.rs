@@ -95,7 +95,8 @@ fn flat<T>(given: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
+/// A request for `path` alone, whose jq sees these names.
+pub fn get(section: &mut Section<'_>, field: &str, path: &str, sees: &[String]) -> RequestManifest {
     let none = Ordered::default();
     let asked = Asked {
         method: Method::Get,
@@ -107,7 +108,7 @@ fn get(section: &mut Section<'_>, field: &str, path: &str) -> RequestManifest {
         form: None,
         within: "",
         prelude: &|_| String::new(),
-        sees: &record::seen(),
+        sees,
     };
     request(section, &asked)
 }
@@ -293,7 +294,7 @@ fn refresh(section: &mut Section<'_>, form: &Stream) -> Option<Refresh> {
     Some(Refresh {
         open: open?,
         key: key?,
-        request: get(section, "refresh.get", path?),
+        request: get(section, "refresh.get", path?, &record::seen()),
         record: format!("_object(\"refresh.row\"; {}\n)", row?),
         every: every?,
         give_up: give_up?,
@@ -305,7 +306,7 @@ fn detail(section: &mut Section<'_>, form: &Stream) -> Option<Detail> {
     let path = section.need("detail.get", detail.get.as_deref(), "the path of the record that a row names");
     let row = section.need("detail.row", detail.row.as_ref(), "jq on the answer: the record");
     section.jq("detail.row", row?, &record::seen());
-    let request = get(section, "detail.get", path?);
+    let request = get(section, "detail.get", path?, &record::seen());
     Some(Detail { request, record: format!("_object(\"detail.row\"; {}\n)", row?) })
 }
 
