@@ -61,8 +61,27 @@ pub fn probe(
             ),
         )),
         None if names_key(&format!("{:?} {:?} {functions}", described.prepare, described.request)) => Ok(()),
-        None => Err(keyless(Keyless::Payment)),
+        None => {
+            let (field, why) = keyless(Keyless::Payment);
+            let unmade = unmade(kind, plan, functions, described);
+            Err((field, format!("{why}. (No request can be made of a sample order to see: {unmade})")))
+        }
     }
+}
+
+/// Why no request can be made of the first sample.
+fn unmade(
+    kind: PaymentKind,
+    plan: &Arc<PaymentPlan>,
+    functions: &str,
+    described: &PaymentManifest,
+) -> String {
+    let sample = sample(kind, SAMPLE_ASSETS[0], &format!("{described:?}\n{functions}"));
+    let (plan, deadline) = (Arc::clone(plan), Instant::now() + PROBE_LIMIT);
+    let made = cage::run_within(PROBE_LIMIT + Duration::from_secs(1), move || {
+        requests(&plan, &with_places(&sample, &plan.steps), deadline).err()
+    });
+    made.flatten().unwrap_or_else(|| "its filters take too long".to_owned())
 }
 
 /// Whether the requests of a sample order carry the key; `None` where none can be made.
