@@ -105,6 +105,7 @@ fn what_cannot_be_read_goes_to_quarantine_with_the_name_of_its_field() {
     for (from, to, reason) in [
         ("kind: internal", "kind: strange", "type: strange is in no list of `types`"),
         ("n: 1, ", "", "id: {n} is missing"),
+        ("n: 1, ", "n: \" \", ", "id: {n} is missing"),
         ("at: 2026-03-01 12:00:00, ", "", "created: null is no time"),
         ("10.50", "10.505", "money: 10.505 has more than 2 decimals"),
         ("counterparty: { id: 5, name: Ann }", "counterparty: 5", "let.party: "),

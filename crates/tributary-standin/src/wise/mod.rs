@@ -94,9 +94,11 @@ impl Fsp for Wise {
             record: &["/v1/transfers/"],
             rows: &["currency", "sourceCurrency", "referenceNumber"],
             ids: &["id", "referenceNumber"],
+            // a line of a statement is known by its side, too
+            ids_are_parts: true,
             amounts: &["amount/value", "sourceValue", "targetValue"],
             times: &["created", "date"],
-            words: &["status"],
+            words: &["status", "type"],
             page: &["offset", "seekPosition"],
             size: &["limit", "size"],
             window: &["createdDateStart", "intervalStart"],
