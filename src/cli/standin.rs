@@ -18,6 +18,8 @@ use tributary_standin::paystack::Paystack;
 use tributary_standin::revolut::Revolut;
 use tributary_standin::square::Square;
 use tributary_standin::starling::Starling;
+use tributary_standin::wise::Wise;
+use tributary_standin::xendit::Xendit;
 
 /// The providers. While one runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
 /// `/_standin/truth` and `/_standin/fired` control it.
@@ -39,6 +41,10 @@ pub enum StandinCommand {
     Gocardless(StandinArgs),
     /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
     Obie(StandinArgs),
+    /// Wise: balances of profiles, transfers, statements, recipients; payments of three requests.
+    Wise(StandinArgs),
+    /// Xendit: balances of currencies, transactions by a cursor, payouts.
+    Xendit(StandinArgs),
 }
 
 /// How large a provider is.
@@ -131,6 +137,8 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Revolut(args) => (&Revolut, args),
         StandinCommand::Gocardless(args) => (&GoCardless, args),
         StandinCommand::Obie(args) => (&Obie, args),
+        StandinCommand::Wise(args) => (&Wise, args),
+        StandinCommand::Xendit(args) => (&Xendit, args),
     };
     let (accounts, items) = (args.accounts, args.items);
     let config = StandinConfig { accounts, items, ..StandinConfig::new(args.seed, args.token) };

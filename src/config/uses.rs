@@ -13,7 +13,7 @@ use tributary_manifest::{InterpolateError, interpolate};
 pub type Descriptions<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The descriptions that ship.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 10] = [
     ("gocardless", include_str!("../../providers/gocardless.yaml")),
     ("mercury", include_str!("../../providers/mercury.yaml")),
     ("mollie", include_str!("../../providers/mollie.yaml")),
@@ -22,6 +22,8 @@ const SHIPPED: [(&str, &str); 8] = [
     ("revolut", include_str!("../../providers/revolut.yaml")),
     ("square", include_str!("../../providers/square.yaml")),
     ("starling", include_str!("../../providers/starling.yaml")),
+    ("wise", include_str!("../../providers/wise.yaml")),
+    ("xendit", include_str!("../../providers/xendit.yaml")),
 ];
 /// What a description says that is of its own connection alone.
 const OF_CONNECTION: [&str; 7] = ["provider", "push", "formance", "feed", "callers", "keys", "examples"];

@@ -224,6 +224,16 @@ async fn starlings_records_become_what_they_became() {
     hold_of(shipped::STARLING, config).await;
 }
 
+#[tokio::test]
+async fn wises_records_become_what_they_became() {
+    hold(shipped::WISE).await;
+}
+
+#[tokio::test]
+async fn xendits_records_become_what_they_became() {
+    hold(shipped::XENDIT).await;
+}
+
 #[test]
 fn a_difference_is_told_line_by_line() {
     let golden = "[\n  {\"id\":\"a\"},\n  {\"id\":\"b\"}\n]\n";

@@ -15,7 +15,9 @@ use tributary_manifest::CompiledProvider;
 use tributary_standin::kit::{self, Faults, Late, RetryAfter, Running, Spent, Standin, When};
 
 use self::ledger::differences;
-use self::shipped::{GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped};
+use self::shipped::{
+    GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped, WISE, XENDIT,
+};
 use crate::support::survival::Survival;
 use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
@@ -190,4 +192,14 @@ async fn the_ledger_of_a_bank_without_lasting_ids_arrives_whatever_happens() {
 #[tokio::test]
 async fn starlings_ledger_arrives_whatever_happens() {
     survive_all(STARLING).await;
+}
+
+#[tokio::test]
+async fn wises_ledger_arrives_whatever_happens() {
+    survive_all(WISE).await;
+}
+
+#[tokio::test]
+async fn xendits_ledger_arrives_whatever_happens() {
+    survive_all(XENDIT).await;
 }

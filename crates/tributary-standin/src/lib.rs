@@ -12,6 +12,8 @@ pub mod paystack;
 pub mod revolut;
 pub mod square;
 pub mod starling;
+pub mod wise;
+pub mod xendit;
 
 /// The providers on the [`kit`], by [`kit::Fsp::name`].
 pub static PROVIDERS: &[&dyn kit::Fsp] = &[
@@ -23,4 +25,6 @@ pub static PROVIDERS: &[&dyn kit::Fsp] = &[
     &revolut::Revolut,
     &obie::Obie,
     &starling::Starling,
+    &wise::Wise,
+    &xendit::Xendit,
 ];

@@ -113,7 +113,13 @@ impl History {
             let nameless = self.shipped.id.is_none();
             apart.retain(|difference| {
                 let mut ids = difference.family.iter().chain([&difference.id]);
-                !(nameless || ids.any(|id| omitted.contains(id)))
+                // what names a row may be a part of the id only
+                let is_omitted = |id: &String| {
+                    omitted.iter().any(|part| {
+                        id.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+                    })
+                };
+                !(nameless || ids.any(is_omitted))
             });
         }
         apart

@@ -11,6 +11,7 @@ use tributary_manifest::CompiledProvider;
 use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
 use tributary_standin::{gocardless::GoCardless, mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
+use tributary_standin::{wise::Wise, xendit::Xendit};
 
 pub const TOKEN: &str = "the-token-of-the-test";
 
@@ -162,7 +163,8 @@ pub const GOCARDLESS: Shipped = Shipped {
 };
 
 /// All of them.
-pub const ALL: &[Shipped] = &[GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING];
+pub const ALL: &[Shipped] =
+    &[GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING, WISE, XENDIT];
 
 pub const STARLING: Shipped = Shipped {
     manifest: include_str!("../../../providers/starling.yaml"),
@@ -176,6 +178,39 @@ pub const STARLING: Shipped = Shipped {
     id: Some(|id, _| id.to_owned()),
     // there are no pages
     spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
+
+pub const WISE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/wise.yaml"),
+    fsp: &Wise,
+    url: "WISE_URL",
+    variables: &[("WISE_TOKEN", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // transfers are counted, and all recipients fit on one page
+    spared: &["errors_in_200", "short_pages"],
+    limit: USUAL_LIMIT,
+};
+
+pub const XENDIT: Shipped = Shipped {
+    manifest: include_str!("../../../providers/xendit.yaml"),
+    fsp: &Xendit,
+    url: "XENDIT_URL",
+    variables: &[
+        ("XENDIT_SECRET_KEY", TOKEN),
+        ("XENDIT_CURRENCIES", "PHP,VND"),
+        ("XENDIT_CALLBACK_TOKEN", "callback-token-of-the-test"),
+    ],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: false,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    spared: &["errors_in_200"],
     limit: USUAL_LIMIT,
 };
 

@@ -259,6 +259,8 @@ fn no_file_that_ships_promises_for_how_long_its_fsp_knows_a_key() {
         include_str!("../../../../providers/paystack.yaml"),
         include_str!("../../../../providers/revolut.yaml"),
         include_str!("../../../../providers/starling.yaml"),
+        include_str!("../../../../providers/wise.yaml"),
+        include_str!("../../../../providers/xendit.yaml"),
     ] {
         let manifest = crate::language::tests::manifest_of(file);
         for pays in [&manifest.payouts, &manifest.transfers].into_iter().flatten() {
@@ -275,6 +277,8 @@ fn a_sample_order_makes_a_request_of_every_section_that_ships() {
         include_str!("../../../../providers/paystack.yaml"),
         include_str!("../../../../providers/revolut.yaml"),
         include_str!("../../../../providers/starling.yaml"),
+        include_str!("../../../../providers/wise.yaml"),
+        include_str!("../../../../providers/xendit.yaml"),
     ] {
         let manifest = crate::language::tests::manifest_of(file);
         let plans = PaymentPlans::new(&manifest).unwrap();
@@ -288,5 +292,5 @@ fn a_sample_order_makes_a_request_of_every_section_that_ships() {
             sections += 1;
         }
     }
-    assert_eq!(sections, 6);
+    assert_eq!(sections, 8);
 }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::config::{OAuth, StandinConfig};
+use super::fsp::Scheme;
 use super::ids;
 use super::refusal::Refusal;
 use super::times::SECOND_US;
@@ -50,9 +51,17 @@ impl Tokens {
         }
     }
 
-    /// Whether `headers` bring the token that is good at `now_us`.
-    pub fn check(&self, headers: &HeaderMap, now_us: i64) -> Result<(), Refusal> {
-        if bearer(headers) != Some(self.access.as_str()) {
+    /// Whether `headers` bring the token that is good at `now_us`, as `scheme` wants it.
+    pub fn check(&self, headers: &HeaderMap, scheme: Scheme, now_us: i64) -> Result<(), Refusal> {
+        let is_sent = match scheme {
+            Scheme::Bearer => bearer(headers) == Some(self.access.as_str()),
+            // a token may have a colon itself
+            Scheme::BasicUser => {
+                let sent = basic(headers).map(|(user, password)| format!("{user}:{password}"));
+                sent == Some(format!("{}:", self.access))
+            }
+        };
+        if !is_sent {
             return Err(Refusal::Unauthorized);
         }
         if self.is_dead || self.ends_at_us.is_some_and(|ends_at_us| ends_at_us <= now_us) {

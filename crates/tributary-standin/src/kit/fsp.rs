@@ -53,6 +53,11 @@ pub trait Fsp: Send + Sync {
         StatusCode::OK
     }
 
+    /// How clients send the token.
+    fn scheme(&self) -> Scheme {
+        Scheme::Bearer
+    }
+
     /// What a liar has to know of the API.
     fn terms(&self) -> Terms;
 
@@ -60,6 +65,14 @@ pub trait Fsp: Send + Sync {
     fn error_in_200(&self) -> Option<Json> {
         None
     }
+}
+
+/// How clients send the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    /// As the user of basic authentication, with an empty password.
+    BasicUser,
 }
 
 /// What a provider's ledger consists of and how its API behaves in general.

@@ -68,7 +68,7 @@ pub use clock::{Clock, ManualClock};
 pub use config::{ConfigError, OAuth, StandinConfig};
 pub use desk::{Movement, OnDuplicate, PaymentFault};
 pub use faults::{Faults, Fired, Late};
-pub use fsp::{Fsp, Profile};
+pub use fsp::{Fsp, Profile, Scheme};
 pub use json::Json;
 pub(super) use json::{long_list, object};
 pub use liar::{Lie, Lies, Terms};

@@ -299,7 +299,7 @@ async fn one_open_record_that_cannot_be_asked_for_keeps_no_other_from_it() {
 }
 
 /// The files that ship.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 10] = [
     ("gocardless", include_str!("../../../../../providers/gocardless.yaml")),
     ("mercury", include_str!("../../../../../providers/mercury.yaml")),
     ("mollie", include_str!("../../../../../providers/mollie.yaml")),
@@ -308,6 +308,8 @@ const SHIPPED: [(&str, &str); 8] = [
     ("revolut", include_str!("../../../../../providers/revolut.yaml")),
     ("square", include_str!("../../../../../providers/square.yaml")),
     ("starling", include_str!("../../../../../providers/starling.yaml")),
+    ("wise", include_str!("../../../../../providers/wise.yaml")),
+    ("xendit", include_str!("../../../../../providers/xendit.yaml")),
 ];
 
 #[test]

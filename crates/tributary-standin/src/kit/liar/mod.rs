@@ -143,6 +143,7 @@ impl Lie {
             Self::IgnoredSize | Self::Capped | Self::ShortPage => !terms.size.is_empty(),
             Self::UpdatedGoesBack => !terms.updated.is_empty(),
             Self::PointInAmount => terms.whole_amounts,
+            Self::ReusedId => !terms.ids_are_parts,
             Self::NotThere => !terms.record.is_empty(),
             Self::LocalClock => !terms.times.is_empty(),
             _ => true,
@@ -166,6 +167,8 @@ pub struct Terms {
     pub rows: &'static [&'static str],
     /// What names a row.
     pub ids: &'static [&'static str],
+    /// Whether that is only a part of what a record is known by: the same of two rows may name two.
+    pub ids_are_parts: bool,
     pub amounts: &'static [&'static str],
     /// Whether amounts count the smallest unit.
     pub whole_amounts: bool,
