@@ -3,6 +3,7 @@
 //!
 //! [`kit`] holds what they have in common; a module each holds what makes a provider itself.
 
+pub mod airwallex;
 pub mod gocardless;
 pub mod kit;
 pub mod mercury;
@@ -15,6 +16,7 @@ pub mod starling;
 
 /// The providers on the [`kit`], by [`kit::Fsp::name`].
 pub static PROVIDERS: &[&dyn kit::Fsp] = &[
+    &airwallex::Airwallex,
     &gocardless::GoCardless,
     &mercury::Mercury,
     &mollie::Mollie,

@@ -15,6 +15,7 @@ pub fn manifest_of(text: &str) -> Manifest {
 #[test]
 fn the_files_that_ship_are_read() {
     for (name, text) in [
+        ("airwallex", include_str!("../../../../providers/airwallex.yaml")),
         ("gocardless", include_str!("../../../../providers/gocardless.yaml")),
         ("mercury", include_str!("../../../../providers/mercury.yaml")),
         ("mollie", include_str!("../../../../providers/mollie.yaml")),
@@ -159,6 +160,16 @@ fn an_order_is_sent_as_its_fields_say_with_the_key_where_the_provider_takes_it()
     assert!(error.contains("examples[0].sends: body.minor is 1500"), "{error}");
     let refused = tried(&format!("{PAYS}  - {{ of: payouts, sends: {{ path: / }} }}\n")).unwrap_err();
     assert!(refused.contains("destinationAccountId: destination names no bank"), "{refused}");
+}
+
+#[test]
+fn a_row_of_a_stream_called_payouts_is_no_order() {
+    let stream = "transactions: { payouts: { get: /p, rows: ., id: .id, created: .at, type: PAYOUT, to: .to, status: SUCCEEDED } }";
+    let lines = PAYS.replace("pull: {", &format!("pull: {{ {stream},"));
+    let row = "{ of: payouts, given: { id: p1, at: 2026-03-01, value: 15, currency: EUR, to: x }, gives: { id: p1, amount: \"1500\" } }";
+    let answer = "{ of: payouts, answered: 200, given: { id: p1, state: done }, gives: { outcome: accepted }, \
+                  order: { destination: { id: x, type: beneficiary, metadata: { bank: B } } } }";
+    assert_eq!(tried(&format!("{lines}  - {row}\n  - {answer}\n")), Ok(2));
 }
 
 #[test]
