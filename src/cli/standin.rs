@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandResult, serve::stop_on_signal};
+use tributary_standin::airwallex::Airwallex;
 use tributary_standin::gocardless::GoCardless;
 use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary_standin::mercury::Mercury;
@@ -37,6 +38,8 @@ pub enum StandinCommand {
     Revolut(StandinArgs),
     /// GoCardless: payments, refunds and payouts of creditors by creation; balances, bank accounts.
     Gocardless(StandinArgs),
+    /// Airwallex: balances by currency, financial transactions and transfers by page number, a login.
+    Airwallex(StandinArgs),
     /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
     Obie(StandinArgs),
 }
@@ -130,6 +133,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Paystack(args) => (&Paystack, args),
         StandinCommand::Revolut(args) => (&Revolut, args),
         StandinCommand::Gocardless(args) => (&GoCardless, args),
+        StandinCommand::Airwallex(args) => (&Airwallex, args),
         StandinCommand::Obie(args) => (&Obie, args),
     };
     let (accounts, items) = (args.accounts, args.items);

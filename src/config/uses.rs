@@ -13,7 +13,8 @@ use tributary_manifest::{InterpolateError, interpolate};
 pub type Descriptions<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The descriptions that ship.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 9] = [
+    ("airwallex", include_str!("../../providers/airwallex.yaml")),
     ("gocardless", include_str!("../../providers/gocardless.yaml")),
     ("mercury", include_str!("../../providers/mercury.yaml")),
     ("mollie", include_str!("../../providers/mollie.yaml")),

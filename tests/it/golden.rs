@@ -184,6 +184,11 @@ async fn hold_of(shipped: Shipped, config: StandinConfig) {
 }
 
 #[tokio::test]
+async fn airwallexs_records_become_what_they_became() {
+    hold(shipped::AIRWALLEX).await;
+}
+
+#[tokio::test]
 async fn gocardlesss_records_become_what_they_became() {
     hold(shipped::GOCARDLESS).await;
 }

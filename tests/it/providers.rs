@@ -15,7 +15,9 @@ use tributary_manifest::CompiledProvider;
 use tributary_standin::kit::{self, Faults, Late, RetryAfter, Running, Spent, Standin, When};
 
 use self::ledger::differences;
-use self::shipped::{GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped};
+use self::shipped::{
+    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped,
+};
 use crate::support::survival::Survival;
 use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
@@ -150,6 +152,11 @@ async fn survive_all(shipped: Shipped) {
     for seed in given.unwrap_or(0..=0) {
         Setup::new(shipped, seed).await.survive(shipped.fsp.name(), seed).await;
     }
+}
+
+#[tokio::test]
+async fn airwallexs_ledger_arrives_whatever_happens() {
+    survive_all(AIRWALLEX).await;
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 
 use super::liar::Lies;
-use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
+use crate::providers::shipped::{AIRWALLEX, MERCURY, PAYSTACK, REVOLUT, Shipped};
 use crate::support::till::{Formance, Till, now, number, quick};
 
 /// How long after a refusal a repeated request is a person's Retry.
@@ -166,6 +166,11 @@ async fn hundreds_of_random_histories_move_money_once_for_each_order_that_ends_w
 
 async fn histories_at(shipped: Shipped, movement: Movement) {
     histories(Till::at(shipped, movement, GUARD).await, 80).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payouts_at_airwallex_move_money_once() {
+    histories_at(AIRWALLEX, Movement::Payout).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

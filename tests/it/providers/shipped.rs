@@ -8,6 +8,7 @@ use tributary::config::{Provider, Source};
 use tributary::sync::DatabaseShared;
 use tributary_domain::{Status, TransactionType};
 use tributary_manifest::CompiledProvider;
+use tributary_standin::airwallex::Airwallex;
 use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
 use tributary_standin::{gocardless::GoCardless, mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
@@ -48,6 +49,25 @@ pub struct Shipped {
 
 /// Any pace that a machine keeps up: what is declared is shortened for tests.
 const USUAL_LIMIT: Limit = Limit { requests: 100, seconds: 5 };
+
+pub const AIRWALLEX: Shipped = Shipped {
+    manifest: include_str!("../../../providers/airwallex.yaml"),
+    fsp: &Airwallex,
+    url: "AIRWALLEX_URL",
+    variables: &[
+        ("AIRWALLEX_CLIENT_ID", "client-of-the-test"),
+        ("AIRWALLEX_API_KEY", "key-of-the-test"),
+        ("AIRWALLEX_WEBHOOK_SECRET", "secret-of-the-test"),
+    ],
+    has_oauth: true,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // no answer names the next page, and one past the last is never asked for
+    spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
 
 pub const MERCURY: Shipped = Shipped {
     manifest: include_str!("../../../providers/mercury.yaml"),
@@ -162,7 +182,8 @@ pub const GOCARDLESS: Shipped = Shipped {
 };
 
 /// All of them.
-pub const ALL: &[Shipped] = &[GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING];
+pub const ALL: &[Shipped] =
+    &[AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING];
 
 pub const STARLING: Shipped = Shipped {
     manifest: include_str!("../../../providers/starling.yaml"),
@@ -207,12 +228,12 @@ impl Shipped {
         config.ties = 3;
         config.limit = Some(self.limit);
         let variable = |name: &str| {
-            let (_, value) = self.variables.iter().find(|(given, _)| given.ends_with(name)).unwrap();
-            (*value).to_owned()
+            let given = self.variables.iter().find(|(given, _)| given.ends_with(name));
+            given.map(|(_, value)| (*value).to_owned()).unwrap_or_default()
         };
         config.oauth = self.has_oauth.then(|| OAuth {
             client_id: variable("_CLIENT_ID"),
-            client_secret: String::new(),
+            client_secret: variable("_API_KEY"),
             refresh_token: variable("_REFRESH_TOKEN"),
             lifetime_seconds: 2_400,
             // a new token that is lost on its way, with an answer that breaks off, is lost for good
