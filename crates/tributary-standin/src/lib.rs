@@ -13,6 +13,7 @@ pub mod paystack;
 pub mod revolut;
 pub mod square;
 pub mod starling;
+pub mod stripe;
 
 /// The providers on the [`kit`], by [`kit::Fsp::name`].
 pub static PROVIDERS: &[&dyn kit::Fsp] = &[
@@ -25,4 +26,5 @@ pub static PROVIDERS: &[&dyn kit::Fsp] = &[
     &revolut::Revolut,
     &obie::Obie,
     &starling::Starling,
+    &stripe::Stripe,
 ];
