@@ -19,6 +19,7 @@ use tributary_standin::paystack::Paystack;
 use tributary_standin::revolut::Revolut;
 use tributary_standin::square::Square;
 use tributary_standin::starling::Starling;
+use tributary_standin::stripe::Stripe;
 
 /// The providers. While one runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
 /// `/_standin/truth` and `/_standin/fired` control it.
@@ -40,6 +41,8 @@ pub enum StandinCommand {
     Gocardless(StandinArgs),
     /// Airwallex: balances by currency, financial transactions and transfers by page number, a login.
     Airwallex(StandinArgs),
+    /// Stripe: balance transactions, refunds, payouts and their events, by the ids of rows.
+    Stripe(StandinArgs),
     /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
     Obie(StandinArgs),
 }
@@ -134,6 +137,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Revolut(args) => (&Revolut, args),
         StandinCommand::Gocardless(args) => (&GoCardless, args),
         StandinCommand::Airwallex(args) => (&Airwallex, args),
+        StandinCommand::Stripe(args) => (&Stripe, args),
         StandinCommand::Obie(args) => (&Obie, args),
     };
     let (accounts, items) = (args.accounts, args.items);

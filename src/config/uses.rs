@@ -13,7 +13,7 @@ use tributary_manifest::{InterpolateError, interpolate};
 pub type Descriptions<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The descriptions that ship.
-const SHIPPED: [(&str, &str); 9] = [
+const SHIPPED: [(&str, &str); 10] = [
     ("airwallex", include_str!("../../providers/airwallex.yaml")),
     ("gocardless", include_str!("../../providers/gocardless.yaml")),
     ("mercury", include_str!("../../providers/mercury.yaml")),
@@ -23,6 +23,7 @@ const SHIPPED: [(&str, &str); 9] = [
     ("revolut", include_str!("../../providers/revolut.yaml")),
     ("square", include_str!("../../providers/square.yaml")),
     ("starling", include_str!("../../providers/starling.yaml")),
+    ("stripe", include_str!("../../providers/stripe.yaml")),
 ];
 /// What a description says that is of its own connection alone.
 const OF_CONNECTION: [&str; 7] = ["provider", "push", "formance", "feed", "callers", "keys", "examples"];

@@ -229,6 +229,11 @@ async fn starlings_records_become_what_they_became() {
     hold_of(shipped::STARLING, config).await;
 }
 
+#[tokio::test]
+async fn stripes_records_become_what_they_became() {
+    hold(shipped::STRIPE).await;
+}
+
 #[test]
 fn a_difference_is_told_line_by_line() {
     let golden = "[\n  {\"id\":\"a\"},\n  {\"id\":\"b\"}\n]\n";

@@ -16,7 +16,7 @@ use tributary_standin::kit::{self, Faults, Late, RetryAfter, Running, Spent, Sta
 
 use self::ledger::differences;
 use self::shipped::{
-    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped,
+    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, STRIPE, Shipped,
 };
 use crate::support::survival::Survival;
 use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
@@ -197,4 +197,9 @@ async fn the_ledger_of_a_bank_without_lasting_ids_arrives_whatever_happens() {
 #[tokio::test]
 async fn starlings_ledger_arrives_whatever_happens() {
     survive_all(STARLING).await;
+}
+
+#[tokio::test]
+async fn stripes_ledger_arrives_whatever_happens() {
+    survive_all(STRIPE).await;
 }

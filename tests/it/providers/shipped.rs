@@ -10,6 +10,7 @@ use tributary_domain::{Status, TransactionType};
 use tributary_manifest::CompiledProvider;
 use tributary_standin::airwallex::Airwallex;
 use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
+use tributary_standin::stripe::Stripe;
 use tributary_standin::{gocardless::GoCardless, mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
 
@@ -183,7 +184,7 @@ pub const GOCARDLESS: Shipped = Shipped {
 
 /// All of them.
 pub const ALL: &[Shipped] =
-    &[AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING];
+    &[AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING, STRIPE];
 
 pub const STARLING: Shipped = Shipped {
     manifest: include_str!("../../../providers/starling.yaml"),
@@ -197,6 +198,20 @@ pub const STARLING: Shipped = Shipped {
     id: Some(|id, _| id.to_owned()),
     // there are no pages
     spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
+
+pub const STRIPE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/stripe.yaml"),
+    fsp: &Stripe,
+    url: "STRIPE_URL",
+    variables: &[("STRIPE_KEY", TOKEN), ("STRIPE_WEBHOOK_SECRET", "secret-of-the-test")],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    spared: &["errors_in_200"],
     limit: USUAL_LIMIT,
 };
 

@@ -24,6 +24,7 @@ fn the_files_that_ship_are_read() {
         ("revolut", include_str!("../../../../providers/revolut.yaml")),
         ("square", include_str!("../../../../providers/square.yaml")),
         ("starling", include_str!("../../../../providers/starling.yaml")),
+        ("stripe", include_str!("../../../../providers/stripe.yaml")),
         ("xendit", include_str!("../../../../docs/language-draft/xendit.yaml")),
     ] {
         assert!(!manifest_of(text).streams.is_empty(), "{name}");
