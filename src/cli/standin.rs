@@ -15,6 +15,7 @@ use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary_standin::mercury::Mercury;
 use tributary_standin::mollie::Mollie;
 use tributary_standin::obie::Obie;
+use tributary_standin::paypal::PayPal;
 use tributary_standin::paystack::Paystack;
 use tributary_standin::revolut::Revolut;
 use tributary_standin::square::Square;
@@ -43,6 +44,8 @@ pub enum StandinCommand {
     Airwallex(StandinArgs),
     /// Stripe: balance transactions, refunds, payouts and their events, by the ids of rows.
     Stripe(StandinArgs),
+    /// PayPal: the search for transactions, by windows that hold so many rows at most; balances.
+    Paypal(StandinArgs),
     /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
     Obie(StandinArgs),
 }
@@ -138,6 +141,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Gocardless(args) => (&GoCardless, args),
         StandinCommand::Airwallex(args) => (&Airwallex, args),
         StandinCommand::Stripe(args) => (&Stripe, args),
+        StandinCommand::Paypal(args) => (&PayPal, args),
         StandinCommand::Obie(args) => (&Obie, args),
     };
     let (accounts, items) = (args.accounts, args.items);

@@ -209,6 +209,11 @@ async fn squares_records_become_what_they_became() {
 }
 
 #[tokio::test]
+async fn paypals_records_become_what_they_became() {
+    hold(shipped::PAYPAL).await;
+}
+
+#[tokio::test]
 async fn paystacks_records_become_what_they_became() {
     hold(shipped::PAYSTACK).await;
 }

@@ -16,7 +16,8 @@ use tributary_standin::kit::{self, Faults, Late, RetryAfter, Running, Spent, Sta
 
 use self::ledger::differences;
 use self::shipped::{
-    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, STRIPE, Shipped,
+    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYPAL, PAYSTACK, REVOLUT, SQUARE, STARLING, STRIPE,
+    Shipped,
 };
 use crate::support::survival::Survival;
 use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
@@ -177,6 +178,11 @@ async fn mollies_ledger_arrives_whatever_happens() {
 #[tokio::test]
 async fn squares_ledger_arrives_whatever_happens() {
     survive_all(SQUARE).await;
+}
+
+#[tokio::test]
+async fn paypals_ledger_arrives_whatever_happens() {
+    survive_all(PAYPAL).await;
 }
 
 #[tokio::test]

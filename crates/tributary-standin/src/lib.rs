@@ -9,6 +9,7 @@ pub mod kit;
 pub mod mercury;
 pub mod mollie;
 pub mod obie;
+pub mod paypal;
 pub mod paystack;
 pub mod revolut;
 pub mod square;
@@ -22,6 +23,7 @@ pub static PROVIDERS: &[&dyn kit::Fsp] = &[
     &mercury::Mercury,
     &mollie::Mollie,
     &square::Square,
+    &paypal::PayPal,
     &paystack::Paystack,
     &revolut::Revolut,
     &obie::Obie,

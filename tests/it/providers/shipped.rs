@@ -10,6 +10,7 @@ use tributary_domain::{Status, TransactionType};
 use tributary_manifest::CompiledProvider;
 use tributary_standin::airwallex::Airwallex;
 use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
+use tributary_standin::paypal::PayPal;
 use tributary_standin::stripe::Stripe;
 use tributary_standin::{gocardless::GoCardless, mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
@@ -184,7 +185,7 @@ pub const GOCARDLESS: Shipped = Shipped {
 
 /// All of them.
 pub const ALL: &[Shipped] =
-    &[AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING, STRIPE];
+    &[AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYPAL, PAYSTACK, REVOLUT, OBIE, STARLING, STRIPE];
 
 pub const STARLING: Shipped = Shipped {
     manifest: include_str!("../../../providers/starling.yaml"),
@@ -197,6 +198,21 @@ pub const STARLING: Shipped = Shipped {
     shown: |status| status,
     id: Some(|id, _| id.to_owned()),
     // there are no pages
+    spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
+
+pub const PAYPAL: Shipped = Shipped {
+    manifest: include_str!("../../../providers/paypal.yaml"),
+    fsp: &PayPal,
+    url: "PAYPAL_URL",
+    variables: &[("PAYPAL_CLIENT_ID", "client-of-the-test"), ("PAYPAL_CLIENT_SECRET", "secret-of-the-test")],
+    has_oauth: true,
+    has_balances: true,
+    has_beneficiaries: false,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // no answer names the next page, and one past the last is never asked for
     spared: &["errors_in_200", "short_pages", "last_pages_again"],
     limit: USUAL_LIMIT,
 };
@@ -244,12 +260,12 @@ impl Shipped {
         config.limit = Some(self.limit);
         let variable = |name: &str| {
             let given = self.variables.iter().find(|(given, _)| given.ends_with(name));
-            given.map(|(_, value)| (*value).to_owned()).unwrap_or_default()
+            given.map(|(_, value)| (*value).to_owned())
         };
         config.oauth = self.has_oauth.then(|| OAuth {
-            client_id: variable("_CLIENT_ID"),
-            client_secret: variable("_API_KEY"),
-            refresh_token: variable("_REFRESH_TOKEN"),
+            client_id: variable("_CLIENT_ID").unwrap_or_default(),
+            client_secret: variable("_API_KEY").or_else(|| variable("_CLIENT_SECRET")).unwrap_or_default(),
+            refresh_token: variable("_REFRESH_TOKEN").unwrap_or_default(),
             lifetime_seconds: 2_400,
             // a new token that is lost on its way, with an answer that breaks off, is lost for good
             rotates: false,

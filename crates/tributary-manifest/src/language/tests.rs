@@ -20,6 +20,7 @@ fn the_files_that_ship_are_read() {
         ("mercury", include_str!("../../../../providers/mercury.yaml")),
         ("mollie", include_str!("../../../../providers/mollie.yaml")),
         ("obie", include_str!("../../../../providers/obie.yaml")),
+        ("paypal", include_str!("../../../../providers/paypal.yaml")),
         ("paystack", include_str!("../../../../providers/paystack.yaml")),
         ("revolut", include_str!("../../../../providers/revolut.yaml")),
         ("square", include_str!("../../../../providers/square.yaml")),

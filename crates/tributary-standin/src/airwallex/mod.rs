@@ -37,7 +37,7 @@ static PROFILE: Profile = Profile {
 static LOGIN: Login = Login {
     client_id: "x-client-id",
     secret: "x-api-key",
-    answer: |token, ends_at_us| object! { "token": token, "expires_at": render::time(ends_at_us) },
+    answer: |token, ends_at_us| object! { "token": token, "expires_at": times::seconds_bare_offset(ends_at_us) },
 };
 
 impl Fsp for Airwallex {

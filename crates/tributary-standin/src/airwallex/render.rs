@@ -1,13 +1,7 @@
 //! The bodies of the API.
 
-use chrono::DateTime;
-
+use crate::kit::times::seconds_bare_offset as time;
 use crate::kit::{Account, Balance, Beneficiary, Json, View, Visible, Way, ids, object};
-
-/// `2026-03-01T12:00:00+0000`, cut to the second.
-pub fn time(at_us: i64) -> String {
-    DateTime::from_timestamp_micros(at_us).unwrap_or_default().format("%Y-%m-%dT%H:%M:%S%z").to_string()
-}
 
 /// An amount as a JSON number, without zeros at the end.
 fn amount(account: &Account, amount_minor: i64) -> Json {
