@@ -56,7 +56,7 @@ pub struct StandinArgs {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The access token that clients have to send.
+    /// The access token that clients have to send, or the secret that they get one for.
     #[arg(long, env = "STANDIN_TOKEN", default_value = "demo", hide_env_values = true)]
     token: String,
     /// Accounts of the provider (or balances, or locations).

@@ -81,8 +81,14 @@ impl Tokens {
         self.tally
     }
 
-    /// Gives an access token for a refresh token.
+    /// Gives an access token for a refresh token, or to a client that asks for itself.
     fn grant(&mut self, asked: &Grant, now_us: i64) -> Result<Json, Refusal> {
+        if self.oauth.is_none() && asked.is_for_itself() && asked.client_secret == self.access {
+            // a token that never ends, whose text is the secret
+            return Ok(
+                object! { "access_token": self.access.as_str(), "token_type": "bearer", "expires_in": 32_400_i64 },
+            );
+        }
         let granted = self.oauth.as_ref().ok_or("this stand-in gives no tokens").and_then(|oauth| {
             asked.check(oauth)?;
             // a client that asks for itself has none

@@ -110,15 +110,19 @@ async fn a_client_gets_a_token_for_itself() {
         rotates: false,
     };
     let bank = Arc::new(Standin::new(&PayPal, StandinConfig { oauth: Some(oauth), ..config() }).unwrap());
-    let ask = async |secret: &str, form: &'static str| {
+    let ask = async |bank: &Arc<Standin>, secret: &str, form: &'static str| {
         use base64::Engine as _;
         let basic = base64::engine::general_purpose::STANDARD.encode(format!("client:{secret}"));
         let request =
             Request::post("/v1/oauth2/token").header(header::AUTHORIZATION, format!("Basic {basic}"));
-        send(&bank, request.body(Body::from(form)).unwrap()).await.unwrap()
+        send(bank, request.body(Body::from(form)).unwrap()).await.unwrap()
     };
-    assert_eq!(ask("other", "grant_type=client_credentials").await.status, 400);
-    assert_eq!(ask("secret", "grant_type=password").await.status, 400);
-    let given = ask("secret", "grant_type=client_credentials").await.ok();
+    assert_eq!(ask(&bank, "other", "grant_type=client_credentials").await.status, 400);
+    assert_eq!(ask(&bank, "secret", "grant_type=password").await.status, 400);
+    let given = ask(&bank, "secret", "grant_type=client_credentials").await.ok();
     get_with(&bank, "/v1/reporting/balances", given["access_token"].as_str().unwrap()).await.ok();
+    // without tokens that end, the secret is the token
+    let bank = open(&PayPal);
+    assert_eq!(ask(&bank, TOKEN, "grant_type=client_credentials").await.ok()["access_token"], TOKEN);
+    assert_eq!(ask(&bank, "other", "grant_type=client_credentials").await.status, 400);
 }
