@@ -8,16 +8,18 @@ use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Initiation, Movement, PaymentStatus};
 use tributary_standin::kit::PaymentFault;
 
-use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped, WISE, XENDIT};
+use crate::providers::shipped::{AIRWALLEX, MERCURY, PAYSTACK, REVOLUT, STRIPE, Shipped, WISE, XENDIT};
 use crate::support::till::{Till, now, number, quick};
 
 /// Everything that can be ordered at them.
-const WAYS: [(Shipped, Movement); 7] = [
+const WAYS: [(Shipped, Movement); 9] = [
+    (AIRWALLEX, Movement::Payout),
     (MERCURY, Movement::Payout),
     (MERCURY, Movement::Transfer),
     (REVOLUT, Movement::Payout),
     (REVOLUT, Movement::Transfer),
     (PAYSTACK, Movement::Payout),
+    (STRIPE, Movement::Payout),
     (WISE, Movement::Payout),
     (XENDIT, Movement::Payout),
 ];

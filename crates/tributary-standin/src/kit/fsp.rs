@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use std::sync::Arc;
 
+use super::auth::Login;
 use super::books::Item;
 use super::budget::Limit;
 use super::liar::Terms;
@@ -56,6 +57,11 @@ pub trait Fsp: Send + Sync {
     /// How clients send the token.
     fn scheme(&self) -> Scheme {
         Scheme::Bearer
+    }
+
+    /// How clients log in, where their token comes by a request of the API's own making.
+    fn login(&self) -> Option<&'static Login> {
+        None
     }
 
     /// What a liar has to know of the API.

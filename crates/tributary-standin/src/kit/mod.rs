@@ -61,7 +61,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use asked::Asked;
-pub use auth::TokenTally;
+pub use auth::{Login, TokenTally};
 pub use books::{Account, Balance, Beneficiary, Books, Item, Version};
 pub use budget::{Limit, Spent};
 pub use clock::{Clock, ManualClock};
