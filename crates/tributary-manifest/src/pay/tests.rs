@@ -298,5 +298,5 @@ fn a_sample_order_makes_a_request_of_every_section_that_ships() {
             sections += 1;
         }
     }
-    assert_eq!(sections, 8);
+    assert_eq!(sections, 10);
 }
