@@ -9,14 +9,17 @@ use crate::store::consumers::{self, Consumer};
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "Examples:
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   tributary consumers                          who polls, and how far behind they are
   tributary consumers --output json
   tributary consumers forget acme key:old      one that is not to come back; revoking its key does so as well
 
 A consumer that was silent for two of its periods may be a schedule that Formance has paused: nothing but an update of the
 connector's configuration resumes it, with the same content as before:
-  fctl payments connectors update-config generic acme.json --connector-id ID")]
+  fctl payments connectors update-config generic acme.json --connector-id ID"
+)]
 pub struct ConsumersArgs {
     #[command(subcommand)]
     command: Option<ConsumersCommand>,

@@ -85,7 +85,8 @@ impl Cell {
             return None;
         }
         let now = elapsed();
-        let time = |micros: i64| Some(micros).filter(|at| *at != NEVER).and_then(DateTime::from_timestamp_micros);
+        let time =
+            |micros: i64| Some(micros).filter(|at| *at != NEVER).and_then(DateTime::from_timestamp_micros);
         let ago = |at: u64| Duration::from_micros(now.saturating_sub(at));
         let first_page = self.first_page.swap(0, Relaxed);
         Some(Polled {
@@ -105,7 +106,9 @@ impl Cell {
 
     /// Gives back what was taken and could not be written.
     fn give_back(&self, polled: &Polled) {
-        let at = |ago: Duration| elapsed().saturating_sub(u64::try_from(ago.as_micros()).unwrap_or(u64::MAX)).max(1);
+        let at = |ago: Duration| {
+            elapsed().saturating_sub(u64::try_from(ago.as_micros()).unwrap_or(u64::MAX)).max(1)
+        };
         self.position.fetch_max(polled.position, Relaxed);
         self.head_position.fetch_max(polled.head_position, Relaxed);
         self.head_at.fetch_max(polled.head_at.map_or(NEVER, |at| at.timestamp_micros()), Relaxed);
@@ -221,10 +224,7 @@ mod tests {
             .iter()
             .map(|p| (p.feed, p.position, p.head_position, p.pages, p.first_page_ago.is_some()))
             .collect();
-        assert_eq!(told, [
-            (FeedName::Accounts, 0, 0, 1, false),
-            (FeedName::Transactions, 250, 250, 4, true)
-        ]);
+        assert_eq!(told, [(FeedName::Accounts, 0, 0, 1, false), (FeedName::Transactions, 250, 250, 4, true)]);
         assert!(polls.take().is_empty(), "nothing is told twice");
     }
 

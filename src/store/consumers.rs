@@ -176,7 +176,8 @@ pub async fn forget(pool: &PgPool, before: DateTime<Utc>, limit: u32) -> Result<
 
 /// Forgets a consumer that is not to come back, on all feeds of `provider`; gives of how many.
 pub async fn forget_key(pool: &PgPool, provider: &ProviderName, key: &str) -> Result<u64, StoreError> {
-    let gone =
-        sqlx::query!("delete from consumers where provider = $1 and key = $2", provider.as_str(), key).execute(pool).await?;
+    let gone = sqlx::query!("delete from consumers where provider = $1 and key = $2", provider.as_str(), key)
+        .execute(pool)
+        .await?;
     Ok(gone.rows_affected())
 }
