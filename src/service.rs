@@ -17,7 +17,7 @@ use crate::http::{
 use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
 use crate::sync::{Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
-use crate::telemetry::{self, Gauges, Metrics};
+use crate::telemetry::{self, Gauges, Metrics, ProcessGauges};
 use tributary_domain::ProviderName;
 use tributary_manifest::Period;
 
@@ -86,11 +86,11 @@ impl Service {
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
         let payments =
             Payments::new(pool.clone(), instance.name.clone(), payers, secret, Settings::default());
-        let state = AppState {
-            trusted,
-            metrics: Some(Metrics::new(recorded.clone(), Gauges::new(pool.clone(), names, payments.clone()))),
-            ..AppState::new(pool.clone(), served.collect(), payments.clone())
-        };
+        let gauges = Gauges::new(pool.clone(), names, payments.clone());
+        let state = AppState::new(pool.clone(), served.collect(), payments.clone());
+        let process = ProcessGauges::new(pool.clone(), state.readers.clone());
+        let state =
+            AppState { trusted, metrics: Some(Metrics::new(recorded.clone(), gauges, process)), ..state };
         Ok(Self {
             publisher: Publisher::new(pool.clone(), paces),
             housekeeper,

@@ -4,6 +4,7 @@ mod support;
 
 mod accounts_feed;
 mod ahead;
+mod alarms;
 mod budgets;
 mod clocks;
 mod commands;
