@@ -14,6 +14,7 @@ pub mod feed;
 pub mod feeds;
 pub mod leases;
 pub mod migrate;
+pub mod notifications;
 pub mod payment_audit;
 pub mod payment_orders;
 pub mod unmatched_records;

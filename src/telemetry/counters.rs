@@ -4,6 +4,7 @@ use chrono::Utc;
 use metrics::{counter, gauge, histogram};
 
 use crate::config::{Provider, Source};
+use crate::notify;
 use crate::sync::{FORGETTING, RUN_OUTCOMES, STATUS_CLASSES};
 use tributary_domain::{FeedName, Resource};
 use tributary_manifest::Warning;
@@ -57,6 +58,10 @@ pub fn describe() {
         "Rows deleted as they were past their retention, by table"
     );
     describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
+    describe_counter!(
+        "tributary_notifications_total",
+        "Attempts to tell what waits for a person, by outcome"
+    );
     describe_counter!("tributary_task_panics_total", "Tasks that panicked, or ended without being stopped");
 }
 
@@ -73,6 +78,9 @@ pub fn begin<'a>(providers: impl Iterator<Item = &'a Provider>, routes: &[(&'sta
     }
     counter!("tributary_rate_limited_total").increment(0);
     counter!("tributary_payment_audit_alarms_total").increment(0);
+    for outcome in notify::OUTCOMES {
+        counter!("tributary_notifications_total", "outcome" => outcome).increment(0);
+    }
     for table in FORGETTING {
         counter!("tributary_deleted_rows_total", "table" => table).increment(0);
     }

@@ -61,10 +61,10 @@ async fn everything_that_is_asked_of_a_fresh_start_is_described_and_what_counts_
 
     // a counter that is born at its first event has not increased by then
     let increases = Regex::new(r"(?:increase|rate)\((tributary_\w+_total)(\{[^}]*\})?\[").unwrap();
+    let wanted = Regex::new(r#"(\w+)="([^"]*)""#).unwrap();
     let mut counted = 0;
     for rule in rules() {
         for found in increases.captures_iter(rule["expr"].as_str().unwrap()) {
-            let wanted = Regex::new(r#"(\w+)="([^"]*)""#).unwrap();
             let labels = found.get(2).map_or("", |labels| labels.as_str());
             let labels: Vec<_> = wanted.captures_iter(labels).map(|label| label[0].to_owned()).collect();
             let begun = metrics.lines().any(|line| {

@@ -37,6 +37,7 @@ mod metrics;
 mod migrations;
 mod naive;
 mod never_final;
+mod notifications;
 mod openapi;
 mod operators;
 mod outages;
