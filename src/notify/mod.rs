@@ -10,14 +10,17 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Notify;
+use crate::store::StoreError;
 use crate::store::database::soon;
-use crate::store::{StoreError, notifications};
+use crate::store::notifications::{self, Due};
 use crate::sync;
 use message::Sender;
 use tributary_domain::ProviderName;
 
 /// How often is looked what waits.
 const TICK: Duration = Duration::from_secs(5);
+/// For how long whoever sends one has it to itself: longer than an answer may take.
+const LEASE: Duration = Duration::from_secs(60);
 /// How many are sent before it is looked again.
 const BATCH: u32 = 20;
 /// The pauses after attempts that failed. After the last of them it is given up, a day and a half later.
@@ -65,20 +68,32 @@ impl Notifier {
     /// Looks what waits, and sends what is due.
     pub async fn look(&self) -> Result<(), StoreError> {
         soon(notifications::note(&self.pool, &self.providers, sync::PATIENCE)).await?;
-        for due in soon(notifications::take_due(&self.pool, &PAUSES, BATCH)).await? {
-            let error = self.sender.send(&due).await.err();
-            let again = soon(notifications::sent(&self.pool, due.id, error.as_deref())).await?;
-            let outcome = match (&error, again) {
-                (None, _) => "delivered",
-                (Some(_), true) => "failed",
-                (Some(_), false) => "given_up",
-            };
-            counter!("tributary_notifications_total", "outcome" => outcome).increment(1);
-            if let Some(error) = error {
+        for _ in 0..BATCH {
+            let Some(due) = soon(notifications::take_due(&self.pool, LEASE)).await? else { break };
+            self.tell(&due).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends one, and notes what became of it.
+    async fn tell(&self, due: &Due) -> Result<(), StoreError> {
+        let sent = self.sender.send(due).await;
+        let outcome = match sent {
+            Ok(()) => {
+                soon(notifications::delivered(&self.pool, due.id)).await?;
+                "delivered"
+            }
+            Err(error) => {
+                let failures = usize::try_from(due.attempt).unwrap_or(usize::MAX);
+                let pause = PAUSES.get(failures.saturating_sub(1)).copied();
+                let outcome = if pause.is_some() { "failed" } else { "given_up" };
                 tracing::warn!(id = %due.id, kind = due.kind, attempt = due.attempt, error, outcome,
                     "what waits for a person could not be told");
+                soon(notifications::failed(&self.pool, due.id, &error, pause)).await?;
+                outcome
             }
-        }
+        };
+        counter!("tributary_notifications_total", "outcome" => outcome).increment(1);
         Ok(())
     }
 }

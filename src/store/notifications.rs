@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, interval};
 use tributary_domain::ProviderName;
 
 /// A notification that is to be sent now.
@@ -68,37 +68,45 @@ pub async fn note(pool: &PgPool, providers: &[ProviderName], failures: u32) -> R
     Ok(())
 }
 
-/// Takes up to `limit` notifications that are due. Each is due again after the pause of its attempt, whatever becomes of
-/// whoever took it, and not any more after the last of `pauses`.
-pub async fn take_due(pool: &PgPool, pauses: &[Duration], limit: u32) -> Result<Vec<Due>, StoreError> {
-    let pauses: Vec<f64> = pauses.iter().map(Duration::as_secs_f64).collect();
+/// Takes a notification that is due, for as long as `lease`: then it is due again, whatever became of whoever took it.
+pub async fn take_due(pool: &PgPool, lease: Duration) -> Result<Option<Due>, StoreError> {
     let due = sqlx::query_as!(
         Due,
-        r#"update notifications set attempts = attempts + 1,
-             next_at = clock_timestamp() + ($1::double precision[])[attempts + 1] * interval '1 second'
-           where id in (select id from notifications where next_at <= clock_timestamp()
-                        order by next_at limit $2 for update skip locked)
+        r#"update notifications set attempts = attempts + 1, next_at = clock_timestamp() + $1
+           where id = (select id from notifications where next_at <= clock_timestamp()
+                       order by next_at limit 1 for update skip locked)
            returning id, kind, body::text as "body!", attempts as attempt"#,
-        &pauses,
-        i64::from(limit)
+        interval(lease)
     )
-    .fetch_all(pool)
+    .fetch_optional(pool)
     .await?;
     Ok(due)
 }
 
-/// Notes that a notification arrived; `error` says why it did not. Gives whether it is tried again.
-pub async fn sent(pool: &PgPool, id: Uuid, error: Option<&str>) -> Result<bool, StoreError> {
-    let again = sqlx::query_scalar!(
-        r#"update notifications set last_error = $2, next_at = case when $2::text is not null then next_at end,
-             delivered_at = case when $2::text is null then clock_timestamp() end
-           where id = $1 returning next_at is not null as "again!""#,
-        id,
-        error
+/// Notes that a notification arrived.
+pub async fn delivered(pool: &PgPool, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update notifications set delivered_at = clock_timestamp(), next_at = null, last_error = null where id = $1",
+        id
     )
-    .fetch_optional(pool)
+    .execute(pool)
     .await?;
-    Ok(again.unwrap_or(false))
+    Ok(())
+}
+
+/// Notes why a notification did not arrive. It is due again after `pause`, unless it no longer waits; without one it is
+/// given up.
+pub async fn failed(pool: &PgPool, id: Uuid, error: &str, pause: Option<Duration>) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update notifications set last_error = $2, next_at = case when ended_at is null then clock_timestamp() + $3::interval end
+         where id = $1",
+        id,
+        error,
+        pause.map(interval)
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// A notification, as it is listed.

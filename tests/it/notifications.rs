@@ -38,6 +38,8 @@ struct Desk {
     url: String,
     calls: Arc<Mutex<Vec<Call>>>,
     answers: Arc<Mutex<StatusCode>>,
+    /// Whoever has it keeps answers back.
+    answering: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Desk {
@@ -46,7 +48,7 @@ impl Desk {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/of-the-desk-t0ken", listener.local_addr().unwrap());
         let answers = Arc::new(Mutex::new(StatusCode::NO_CONTENT));
-        let desk = Self { url, calls: Arc::default(), answers };
+        let desk = Self { url, calls: Arc::default(), answers, answering: Arc::default() };
         let app = Router::new().fallback(take).with_state(desk.clone());
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         desk
@@ -63,6 +65,10 @@ impl Desk {
 
     fn answer(&self, status: StatusCode) {
         *self.answers.lock().unwrap() = status;
+    }
+
+    async fn hold(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        Arc::clone(&self.answering).lock_owned().await
     }
 
     fn calls(&self) -> Vec<Call> {
@@ -89,6 +95,7 @@ async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Stat
     let code = STANDARD.decode(code.strip_prefix("v1,").unwrap()).unwrap();
     hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &key), &signed, &code).expect("it is signed");
     desk.calls.lock().unwrap().push(Call { id, body: serde_json::from_slice(&body).unwrap() });
+    let _answering = desk.answering.lock().await;
     *desk.answers.lock().unwrap()
 }
 
@@ -216,6 +223,23 @@ async fn it_arrives_once_the_address_answers_again_and_a_redirect_is_not_followe
     assert!(told.delivered_at.is_some() && told.last_error.is_none() && told.attempts == 3, "{told:?}");
     desk.notifier(&app).look().await.unwrap();
     assert_eq!(desk.calls().len(), 3);
+}
+
+#[tokio::test]
+async fn while_one_instance_waits_for_an_answer_no_other_sends_the_same() {
+    let (app, desk) = (TestApp::new().await, Desk::open().await);
+    let (one, two) = (desk.notifier(&app), desk.notifier(&app));
+    order(&app, "invoice-17", "parked").await;
+    let held = desk.hold().await;
+    let looking = tokio::spawn(async move { one.look().await });
+    while desk.calls().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    two.look().await.unwrap();
+    drop(held);
+    looking.await.unwrap().unwrap();
+    two.look().await.unwrap();
+    assert_eq!((desk.calls().len(), all(&app).await[0].attempts), (1, 1));
 }
 
 #[tokio::test]
