@@ -198,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_gap_is_a_pause_or_a_night_or_a_weekend() {
+        let now = at("2026-03-01T12:00:00Z");
+        let hours = |schedule: Schedule| schedule.longest_gap(now).map(|gap| gap.num_hours());
+        assert_eq!(hours(Schedule::Every(Period::from_seconds(7_200))), Some(2));
+        assert_eq!(hours(cron("*/15 8-17 * * *")), Some(14));
+        assert_eq!(hours(cron("0 6 * * 1-5")), Some(72));
+        assert_eq!(hours(Schedule::AfterWebhook), None);
+    }
+
+    #[test]
     fn a_pause_counts_from_the_end_of_the_run_and_varies_by_a_tenth() {
         let schedule = Schedule::Every(Period::from_seconds(600));
         let now = at("2026-03-01T12:00:00Z");
