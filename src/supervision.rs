@@ -31,6 +31,10 @@ pub enum Part {
     Sync(ProviderName),
     /// Forgets what is past its retention.
     Housekeeping,
+    /// Writes what consumers poll.
+    Consumers,
+    /// Tells what waits for a person.
+    Notifications,
     /// Remembers where the audit of payments ends.
     Audit,
     /// Keeps what metrics gather small.
@@ -52,6 +56,8 @@ impl std::fmt::Display for Part {
             Self::Payments => f.write_str("payments"),
             Self::Sync(provider) => write!(f, "sync/{provider}"),
             Self::Housekeeping => f.write_str("housekeeping"),
+            Self::Consumers => f.write_str("consumers"),
+            Self::Notifications => f.write_str("notifications"),
             Self::Audit => f.write_str("audit"),
             Self::Metrics => f.write_str("metrics"),
         }

@@ -6,6 +6,7 @@ mod output;
 mod audit;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod consumers;
 mod database;
 #[cfg(feature = "standin")]
 mod demo;
@@ -18,6 +19,7 @@ mod keys;
 mod limits;
 mod manifest;
 mod migrate;
+mod notifications;
 mod notify;
 mod openapi;
 mod payouts;
@@ -100,6 +102,10 @@ enum Command {
     Sync(sync::SyncArgs),
     /// List what was read, when and how it went.
     Runs(sync::RunsArgs),
+    /// List who polls, and how far behind they are.
+    Consumers(consumers::ConsumersArgs),
+    /// List what waited for a person, and whether that could be told.
+    Notifications(notifications::NotificationsArgs),
     /// List what providers were asked too much of, and ask for it again.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
@@ -216,6 +222,8 @@ async fn run(
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
         Command::Runs(args) => sync::runs(&common, args).await,
+        Command::Consumers(args) => consumers::run(&common, args).await,
+        Command::Notifications(args) => notifications::run(&common, args).await,
         Command::Limits(command) => limits::run(&common, command).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,

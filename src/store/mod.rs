@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod balances;
 
 pub mod changes;
+pub mod consumers;
 pub mod database;
 pub mod encrypted;
 pub mod erasures;
@@ -13,6 +14,7 @@ pub mod feed;
 pub mod feeds;
 pub mod leases;
 pub mod migrate;
+pub mod notifications;
 pub mod payment_audit;
 pub mod payment_orders;
 pub mod unmatched_records;

@@ -24,7 +24,19 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 29] = [
+const ABOUT_SEVERAL: [(&str, &str); 38] = [
+    ("delete from notifications where id in ()", "one retention for all providers"),
+    ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
+    ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
+    ("update notifications set last_error = $2", "of one that the caller has taken"),
+    ("update notifications set delivered_at", "of one that the caller has taken"),
+    (
+        "from notifications where $1 :: text is null or provider = $1",
+        "operators list, of one provider or all",
+    ),
+    ("notifications n where n.ended_at < $1", "one retention for all providers"),
+    ("delete from consumers where ( provider , resource , key ) in ()", "one retention for all providers"),
+    ("from consumers c where c.polled_at < $1", "one retention for all providers"),
     (
         "from closed_lanes where closed_until > clock_timestamp",
         "what is closed is listed for all providers, for an operator",
