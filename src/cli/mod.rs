@@ -12,6 +12,8 @@ mod demo;
 mod encryption;
 mod erase;
 mod files;
+#[cfg(feature = "conformance")]
+mod formance;
 mod handover;
 mod health;
 mod keys;
@@ -59,6 +61,7 @@ const EXAMPLES: &str = "Examples:
   tributary sync acme                                   read a provider now
   tributary keys create --provider acme --name formance --scope connector
   tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
+  tributary formance verify --url URL                   does Formance hold what it was told?
   tributary migrate                                     before `serve` on a database of your own (DATABASE_URL)";
 
 /// What every command takes. A flag goes before its variable.
@@ -127,6 +130,10 @@ enum Command {
     Health(health::HealthArgs),
     /// Print the OpenAPI description of the API.
     Openapi,
+    #[cfg(feature = "conformance")]
+    /// Look at the other side of the connector: compare what Formance holds, and install it.
+    #[command(subcommand)]
+    Formance(formance::FormanceCommand),
     #[cfg(feature = "conformance")]
     /// Check any server behind Formance's Generic Connector: what would Formance lose?
     Conformance(conformance::ConformanceArgs),
@@ -228,6 +235,8 @@ async fn run(
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,
         Command::Openapi => openapi::run(),
+        #[cfg(feature = "conformance")]
+        Command::Formance(command) => return Ok(formance::run(command).await),
         #[cfg(feature = "conformance")]
         Command::Conformance(args) => return Ok(conformance::run(args).await),
     };
