@@ -9,7 +9,7 @@ use tributary::payments::Policy;
 use tributary::records::erase::{Wanted, erase, find};
 use tributary::store::erasures::{Erased, ORDER_ENDED};
 use tributary::store::raw_records;
-use tributary_domain::Origin;
+use tributary_domain::{Origin, RawRecord};
 use tributary_formance::Kind;
 
 use crate::support::jobs::count;
@@ -119,7 +119,7 @@ async fn a_person_is_erased_from_everywhere_and_what_was_served_keeps_its_place(
         vanished: false,
     };
     let mut connection = app.pool.acquire().await.unwrap();
-    raw_records::keep(&mut connection, &Keyring::default(), app.name(), "payments", "", &[origin])
+    raw_records::keep(&mut connection, &Keyring::default(), app.name(), "payments", "", &[RawRecord { origin, became: vec![] }])
         .await
         .unwrap();
     let mut bad = records::transaction("bad", "SUCCEEDED");

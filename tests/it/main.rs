@@ -19,6 +19,7 @@ mod disk_full;
 mod encryption;
 mod erase;
 mod feed_clock;
+mod formance;
 mod formance_storage;
 mod fuzz;
 mod golden;

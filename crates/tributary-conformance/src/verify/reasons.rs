@@ -356,7 +356,7 @@ fn unanswered(difference: &Difference) -> String {
 fn is_rounded(exact: &str, rounded: &str) -> bool {
     let double = |text: &str| text.parse::<f64>().ok();
     exact != rounded
-        && double(exact).is_some_and(|double| double.abs() > 9_007_199_254_740_992.0)
+        && double(exact).is_some_and(|double| double.abs() >= 9_007_199_254_740_992.0)
         && double(exact).map(f64::to_bits) == double(rounded).map(f64::to_bits)
 }
 
