@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Provider, Source};
-use crate::feed::Publisher;
+use crate::feed::{PollWriter, Publisher};
 use crate::http::{
     self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
 };
@@ -48,6 +48,7 @@ pub struct Service {
     payments: Payments,
     audit: audit::Watch,
     state: Arc<AppState>,
+    pool: PgPool,
     recorded: PrometheusHandle,
 }
 
@@ -97,6 +98,7 @@ impl Service {
             payments,
             audit: audit::Watch::new(pool.clone()),
             state: Arc::new(state),
+            pool: pool.clone(),
             recorded,
         })
     }
@@ -117,6 +119,9 @@ impl Service {
         let Self { state, recorded, payments, .. } = self;
         let keep = |part| (state.parts.clone(), part);
         keep_going(&mut publisher, keep(Part::Publisher), &stop_publisher, self.publisher, Publisher::run);
+        // until the last request is answered
+        let polls = PollWriter::new(self.pool, state.polls.clone());
+        keep_going(&mut publisher, keep(Part::Consumers), &stop_publisher, polls, PollWriter::run);
         keep_going(&mut publisher, keep(Part::Metrics), &stop_publisher, recorded, upkeep);
         keep_going(&mut runs, keep(Part::Housekeeping), &stop_runs, self.housekeeper, Housekeeper::run);
         let worker = payments.worker();

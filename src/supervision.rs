@@ -31,6 +31,8 @@ pub enum Part {
     Sync(ProviderName),
     /// Forgets what is past its retention.
     Housekeeping,
+    /// Writes what consumers poll.
+    Consumers,
     /// Remembers where the audit of payments ends.
     Audit,
     /// Keeps what metrics gather small.
@@ -52,6 +54,7 @@ impl std::fmt::Display for Part {
             Self::Payments => f.write_str("payments"),
             Self::Sync(provider) => write!(f, "sync/{provider}"),
             Self::Housekeeping => f.write_str("housekeeping"),
+            Self::Consumers => f.write_str("consumers"),
             Self::Audit => f.write_str("audit"),
             Self::Metrics => f.write_str("metrics"),
         }

@@ -89,10 +89,6 @@ fn describe() {
     );
     describe_counter!("tributary_pages_total", "Pages served by provider and feed");
     describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
-    describe_gauge!(
-        "tributary_last_poll_timestamp_seconds",
-        "When a consumer last asked for a page (Unix time)"
-    );
     describe_gauge!("tributary_watermark_ahead", "1 while a consumer's watermark is ahead of the feed");
     describe_counter!(
         "tributary_watermarks_ahead_total",

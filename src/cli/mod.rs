@@ -6,6 +6,7 @@ mod output;
 mod audit;
 #[cfg(feature = "conformance")]
 mod conformance;
+mod consumers;
 mod database;
 #[cfg(feature = "standin")]
 mod demo;
@@ -103,6 +104,8 @@ enum Command {
     Sync(sync::SyncArgs),
     /// List what was read, when and how it went.
     Runs(sync::RunsArgs),
+    /// List who polls, and how far behind they are.
+    Consumers(consumers::ConsumersArgs),
     /// List what providers were asked too much of, and ask for it again.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
@@ -223,6 +226,7 @@ async fn run(
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
         Command::Runs(args) => sync::runs(&common, args).await,
+        Command::Consumers(args) => consumers::run(&common, args).await,
         Command::Limits(command) => limits::run(&common, command).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,

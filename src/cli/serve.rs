@@ -86,6 +86,9 @@ pub struct ServeArgs {
     /// For how long requests to pay are kept that were refused: 90d.
     #[arg(long, env = "TRIBUTARY_KEEP_REFUSALS", default_value = "90d", value_name = "TIME", value_parser = period)]
     pub keep_refusals: Period,
+    /// For how long a consumer is remembered after its last poll: 90d.
+    #[arg(long, env = "TRIBUTARY_KEEP_CONSUMERS", default_value = "90d", value_name = "TIME", value_parser = period)]
+    pub keep_consumers: Period,
 }
 
 fn period(text: &str) -> Result<Period, String> {
@@ -122,7 +125,7 @@ fn networks(text: &str) -> Result<Networks, String> {
 
 impl ServeArgs {
     fn retention(&self) -> Retention {
-        Retention { runs: self.keep_runs, refusals: self.keep_refusals }
+        Retention { runs: self.keep_runs, refusals: self.keep_refusals, consumers: self.keep_consumers }
     }
 
     fn connection_limits(&self) -> ConnectionLimits {

@@ -36,6 +36,10 @@ pub struct FeedPage {
     pub entries: i64,
     /// Where the next page begins; `None` behind a short page, which is the last.
     pub next: Option<i64>,
+    /// The position of the last of them, if there is any.
+    pub last_position: Option<i64>,
+    /// How far the feed had come by then; `None` before its first publication.
+    pub clock: Option<Clock>,
     /// The client's watermark lies above all that was issued: a restored or a wrong database.
     pub watermark_ahead: bool,
 }
@@ -65,6 +69,8 @@ pub async fn page(
         next: slice.last_position.filter(|_| full).map(|last| last + 1),
         array: slice.array,
         entries: slice.entries,
+        last_position: slice.last_position,
+        clock: slice.clock,
         watermark_ahead,
     }))
 }
@@ -128,7 +134,7 @@ async fn heed_watermark(
     from: DateTime<Utc>,
     slice: &Slice,
 ) -> Result<bool, StoreError> {
-    let known = slice.clock.is_some_and(|Clock { last_at, floor }| {
+    let known = slice.clock.is_some_and(|Clock { last_at, floor, .. }| {
         from + TimeDelta::seconds(1) <= last_at.max(floor) || (from <= last_at && floor < last_at)
     });
     if !known {

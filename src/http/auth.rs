@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::limits::KnownKey;
 use super::{ApiError, ServedProvider, SharedState};
+use crate::feed::KeyPolls;
 use crate::store::api_keys;
 use crate::store::feed::Opener;
 use tributary_domain::{ApiKeyDigest, ProviderName, Scope};
@@ -253,6 +254,12 @@ impl PageReader {
     /// Whose key it is, as far as it is proven.
     pub fn caller(&self) -> &Caller {
         &self.known.caller
+    }
+
+    /// Where it is noted what the key polls.
+    pub fn polls(&self, state: &SharedState) -> &KeyPolls {
+        let caller = &self.known.caller;
+        self.known.polls.get_or_init(|| state.polls.of(&caller.provider, &caller.key))
     }
 
     /// What has to open the page that is read.

@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock as _;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 use super::ApiError;
 use super::auth::Caller;
 use super::body::Room;
+use crate::feed::KeyPolls;
 use crate::store::{StoreError, api_keys};
 use tributary_domain::{ApiKeyDigest, ProviderName, RequestLimit};
 
@@ -105,6 +106,8 @@ pub struct KnownKey {
     pub all: Bucket,
     /// Of the payments that it orders.
     pub payments: Bucket,
+    /// What it polls, once it does.
+    pub polls: OnceLock<Arc<KeyPolls>>,
 }
 
 /// The buckets of one process.
@@ -162,6 +165,7 @@ impl RequestLimits {
         let known = Arc::new(KnownKey {
             all: Bucket::new(caller.served.limit, For::Key(caller.provider.clone())),
             payments: Bucket::new(caller.served.payment_limit.0, For::Payments(caller.provider.clone())),
+            polls: OnceLock::new(),
             caller,
         });
         keys.insert(key.clone(), Arc::clone(&known));

@@ -40,6 +40,7 @@ pub async fn list(state: &SharedState, listing: &Listing, request: Request) -> R
     };
     let caller = reader.caller();
     report(caller, listing, &page, request);
+    reader.polls(state).note(listing.feed, request, &page);
     if listing.feed == FeedName::Transactions {
         version::fold(&mut page.array, caller.served.formance)?;
     }
@@ -50,7 +51,6 @@ fn report(caller: &Caller, listing: &Listing, page: &FeedPage, request: PageRequ
     let labels = [("provider", caller.provider.to_string()), ("feed", listing.feed.to_string())];
     counter!("tributary_pages_total", &labels).increment(1);
     counter!("tributary_entries_served_total", &labels).increment(page.entries.max(0).unsigned_abs());
-    gauge!("tributary_last_poll_timestamp_seconds", &labels).set(Utc::now().timestamp() as f64);
     gauge!("tributary_watermark_ahead", &labels).set(if page.watermark_ahead { 1.0 } else { 0.0 });
     if page.watermark_ahead
         && let Some(from) = request.from

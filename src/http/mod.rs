@@ -45,6 +45,7 @@ pub use serving::{
 };
 
 use crate::config::FileKey;
+use crate::feed::Polls;
 use crate::payments::Payments;
 use crate::store::Readers;
 use crate::supervision::Parts;
@@ -79,6 +80,8 @@ pub struct AppState {
     pub payments: Payments,
     /// What was asked so far, by key.
     pub limits: RequestLimits,
+    /// And which pages were served.
+    pub polls: Polls,
     /// Which proxies are believed as to who asks.
     pub trusted: Trusted,
     /// Where refusals are written.
@@ -103,6 +106,7 @@ impl AppState {
             providers: providers.into_iter().map(|(name, served)| (name, Arc::new(served))).collect(),
             payments,
             limits: RequestLimits::default(),
+            polls: Polls::default(),
             trusted: Trusted::default(),
             security: SecurityLog::default(),
             draining: Draining::default(),

@@ -48,6 +48,7 @@ pub struct Slice {
 /// How far a feed has come.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Clock {
+    pub last_position: i64,
     pub last_at: DateTime<Utc>,
     pub floor: DateTime<Utc>,
 }
@@ -68,7 +69,7 @@ macro_rules! page {
                    select from api_keys k
                    where k.id = $5 and k.provider = $1 and k.digest = $6 and k.scope = $7
                      and k.revoked_at is null and (k.expires_at > clock_timestamp()) is not false),
-                 'clock', (select json_build_object('last_at', f.last_at, 'floor', f.floor) from feeds f
+                 'clock', (select json_build_object('last_position', f.last_position, 'last_at', f.last_at, 'floor', f.floor) from feeds f
                    where f.provider = $1 and f.resource = $2)) as body
                union all ("# + $entries + ")",
             $($argument),+

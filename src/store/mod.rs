@@ -6,6 +6,7 @@ pub mod api_keys;
 pub mod balances;
 
 pub mod changes;
+pub mod consumers;
 pub mod database;
 pub mod encrypted;
 pub mod erasures;

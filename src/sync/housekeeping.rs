@@ -9,7 +9,9 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::store::database::{LARGE, within};
-use crate::store::{StoreError, payment_refusals, provider_tokens, raw_records, request_log, sync_runs};
+use crate::store::{
+    StoreError, consumers, payment_refusals, provider_tokens, raw_records, request_log, sync_runs,
+};
 use tributary_domain::ProviderName;
 use tributary_manifest::Period;
 
@@ -31,12 +33,14 @@ pub struct Retention {
     pub runs: Period,
     /// Requests to pay that were refused.
     pub refusals: Period,
+    /// Who polled, since the last poll.
+    pub consumers: Period,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let days = |days: u32| Period::from_seconds(days * 86_400);
-        Self { runs: days(30), refusals: days(90) }
+        Self { runs: days(30), refusals: days(90), consumers: days(90) }
     }
 }
 
@@ -51,8 +55,8 @@ pub struct ProviderRetention {
 }
 
 /// Tables of which old rows are deleted, as the metric calls them.
-pub const FORGETTING: [&str; 5] =
-    ["raw_records", "sync_runs", "payment_refusals", "request_log", "provider_tokens"];
+pub const FORGETTING: [&str; 6] =
+    ["raw_records", "sync_runs", "payment_refusals", "request_log", "provider_tokens", "consumers"];
 
 /// Looks after providers.
 #[derive(Clone)]
@@ -83,7 +87,7 @@ impl Housekeeper {
 
     /// Deletes, in small pieces, what at `now` is past its retention: of the providers that are looked
     /// after, raw records (all, where none are kept any more), old runs, requests that no budget counts,
-    /// and tokens that nobody uses; and refusals. What waits for somebody is never among it.
+    /// and tokens that nobody uses; and refusals, and consumers that are gone. What waits for somebody is never among it.
     pub async fn forget(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         let pool = &self.pool;
         for ProviderRetention { provider, raw, longest_budget } in &self.providers {
@@ -100,7 +104,9 @@ impl Housekeeper {
             in_pieces("payment_refusals", beyond).await?;
         }
         let before = now - self.retention.refusals.as_delta();
-        in_pieces("payment_refusals", || payment_refusals::forget(pool, before, FORGET_BATCH)).await
+        in_pieces("payment_refusals", || payment_refusals::forget(pool, before, FORGET_BATCH)).await?;
+        let before = now - self.retention.consumers.as_delta();
+        in_pieces("consumers", || consumers::forget(pool, before, FORGET_BATCH)).await
     }
 }
 

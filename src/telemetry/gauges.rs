@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::payments::Payments;
 use crate::store::database::within;
 use crate::store::quarantine::{self, Which};
-use crate::store::{StoreError, changes, feeds, leases, payment_orders, sync_runs};
+use crate::store::{StoreError, changes, consumers, feeds, leases, payment_orders, sync_runs};
 use crate::sync;
 use tributary_domain::{FeedName, OrderState, ProviderName};
 
@@ -23,7 +23,12 @@ const FRESH: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What there is, with what it tells.
-const DESCRIBED: [(&str, &str); 10] = [
+const DESCRIBED: [(&str, &str); 15] = [
+    ("tributary_consumer_lag_entries", "Entries that a consumer has not been served"),
+    ("tributary_consumer_lag_seconds", "For how long the first of them has waited for it"),
+    ("tributary_consumer_last_poll_timestamp_seconds", "When a consumer last asked for a page (Unix time)"),
+    ("tributary_consumer_period_seconds", "How often a consumer polls, once that is learnt"),
+    ("tributary_consumer_silent", "1 while a consumer has not polled for two of its periods"),
     ("tributary_changes_queued", "Committed changes not yet published"),
     ("tributary_changes_oldest_age_seconds", "How long the oldest queued change has waited"),
     ("tributary_changes_waiting_for_parent", "Children whose parent has no entry yet"),
@@ -73,6 +78,7 @@ impl Gauges {
     async fn values(&self) -> Result<Values, StoreError> {
         let mut values = Values::new();
         self.of_feeds(&mut values).await?;
+        self.of_consumers(&mut values).await?;
         self.of_payments(&mut values).await?;
         for provider in &self.providers {
             let which = Which { provider: Some(provider), resource: None };
@@ -108,6 +114,26 @@ impl Gauges {
                 ),
                 ("tributary_feed_clock_behind_seconds", labels, behind.map_or(0.0, |b| b.seconds)),
             ]);
+        }
+        Ok(())
+    }
+
+    async fn of_consumers(&self, values: &mut Values) -> Result<(), StoreError> {
+        for consumer in consumers::list(&self.pool, None).await? {
+            let (provider, feed) = (consumer.provider.as_str(), consumer.feed.as_str());
+            let labels = labels(&[("provider", provider), ("feed", feed), ("key", &consumer.key)]);
+            values.extend([
+                ("tributary_consumer_lag_entries", labels.clone(), consumer.lag_entries as f64),
+                ("tributary_consumer_lag_seconds", labels.clone(), consumer.lag_seconds),
+                (
+                    "tributary_consumer_last_poll_timestamp_seconds",
+                    labels.clone(),
+                    consumer.polled_at.timestamp_micros() as f64 / 1e6,
+                ),
+                ("tributary_consumer_silent", labels.clone(), f64::from(u8::from(consumer.silent))),
+            ]);
+            let period = consumer.period_seconds;
+            values.extend(period.map(|seconds| ("tributary_consumer_period_seconds", labels, seconds)));
         }
         Ok(())
     }

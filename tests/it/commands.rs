@@ -36,7 +36,6 @@ async fn keys_are_made_listed_and_revoked_whether_the_server_runs_or_not() {
         "tributary_http_requests_total{method=\"GET\",route=\"/accounts\",status=\"200\"}",
         "tributary_http_request_seconds_bucket",
         "tributary_pages_total{provider=\"acme\",feed=\"accounts\"}",
-        "tributary_last_poll_timestamp_seconds{provider=\"acme\",feed=\"accounts\"}",
         "tributary_changes_queued{provider=\"acme\",feed=\"transactions\"}",
         "tributary_changes_oldest_age_seconds{provider=\"acme\",feed=\"transactions\"}",
     ] {

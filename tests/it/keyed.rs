@@ -24,7 +24,10 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 29] = [
+const ABOUT_SEVERAL: [(&str, &str); 32] = [
+    ("delete from consumers where ( provider , resource , key ) in ()", "one retention for all providers"),
+    ("from consumers c left join feeds f", "operators list, of one provider or all"),
+    ("from consumers c where c.polled_at < $1", "one retention for all providers"),
     (
         "from closed_lanes where closed_until > clock_timestamp",
         "what is closed is listed for all providers, for an operator",

@@ -10,6 +10,7 @@ mod commands;
 mod conformance;
 mod connections;
 mod connector_api;
+mod consumers;
 mod contract;
 mod cookbook;
 mod crashes;

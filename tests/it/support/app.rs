@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
 use tributary::encryption::{self, Keyring};
-use tributary::feed::Publisher;
+use tributary::feed::{Polls, Publisher};
 use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
 use tributary::payments::{Payments, Settings};
 use tributary::store::api_keys::NewKey;
@@ -31,6 +31,8 @@ pub struct TestApp {
     pub service: PgPool,
     /// What reads pages for it.
     pub readers: Readers,
+    /// What was polled of it, until it is written.
+    pub polls: Polls,
     pub router: Router,
     /// What is served to operators.
     pub operator: Router,
@@ -110,9 +112,9 @@ impl TestApp {
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let state = Arc::new(AppState::new(service.clone(), providers, payments));
-        let readers = state.readers.clone();
+        let (readers, polls) = (state.readers.clone(), state.polls.clone());
         let (router, operator) = (app(Arc::clone(&state)), operator_app(state));
-        Self { url, pool, service, readers, router, operator, provider, connector_key, ingest_key }
+        Self { url, pool, service, readers, polls, router, operator, provider, connector_key, ingest_key }
     }
 
     /// Closes every connection to the database.
