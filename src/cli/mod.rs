@@ -26,6 +26,7 @@ mod openapi;
 mod payouts;
 mod progress;
 mod quarantine;
+mod records;
 mod remap;
 mod secret;
 mod serve;
@@ -114,6 +115,9 @@ enum Command {
     /// List records in quarantine, try them again, discard them.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Print the story of a record.
+    #[command(subcommand)]
+    Records(records::RecordsCommand),
     /// Check that the audit of payments is as it was written.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -230,6 +234,7 @@ async fn run(
         Command::Limits(command) => limits::run(&common, command).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
+        Command::Records(command) => records::run(&common, command).await,
         Command::Audit(command) => return Ok(audit::run(&common, command).await),
         Command::Erase(args) => erase::run(&common, args).await,
         Command::Payouts(command) => payouts::run(&common, command).await,

@@ -9,7 +9,7 @@ use tributary::encryption::Keyring;
 use tributary::store::quarantine::{self, Refused, RefusedRecord, Which};
 use tributary::store::{StoreError, raw_records};
 use tributary::sync::DatabaseShared;
-use tributary_domain::{Origin, RawRecord, ProviderName, Resource};
+use tributary_domain::{Origin, ProviderName, RawRecord, Resource};
 use tributary_manifest::{CompiledProvider, EachPage};
 
 use crate::support::app::{TEST_KEYS, test_keys};
@@ -279,12 +279,14 @@ async fn a_change_of_keys_goes_on_where_it_was_stopped_and_names_what_it_cannot_
     let mut connection = app.pool.acquire().await.unwrap();
     let many: Vec<Origin> = (0..1_200).map(|i| origin(&json!({ "id": i }))).collect();
     let old = test_keys().encrypting_records(true);
-    raw_records::keep(&mut connection, &old, app.name(), "payments", "", &raw(many)).await.unwrap();
+    raw_records::keep(&mut connection, &old, app.name(), "payments", "", &raw(many.clone())).await.unwrap();
     let (lost, bad) = (
         keys("lost:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").encrypting_records(true),
         records::transaction("x", "PENDING"),
     );
-    raw_records::keep(&mut connection, &lost, app.name(), "payments", "", &raw(vec![origin(&bad)])).await.unwrap();
+    raw_records::keep(&mut connection, &lost, app.name(), "payments", "", &raw(vec![origin(&bad)]))
+        .await
+        .unwrap();
     let both = keys(&format!("{NEW},{TEST_KEYS}")).encrypting_records(true);
     // stopped after its first piece
     raw_records::reseal(&app.pool, &both, &mut raw_records::After::default(), 500).await.unwrap().unwrap();

@@ -61,6 +61,7 @@ mod silence;
 mod sql_users;
 mod starling_sync;
 mod state_machine;
+mod story;
 mod strangers;
 mod supervision;
 mod surroundings;

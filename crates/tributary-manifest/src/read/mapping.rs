@@ -193,7 +193,8 @@ pub(super) fn origin(stream: &Stream, partition: &str, record: &Val, scope: &Sco
 /// What came from `origin`, with what it was `mapped` to.
 pub(super) fn raw(origin: Origin, mapped: &[MappedRecord]) -> RawRecord {
     let mut became: Vec<String> = Vec::new();
-    for id in mapped.iter().filter_map(MappedRecord::id) {
+    let taken = mapped.iter().filter(|mapped| matches!(mapped, MappedRecord::Canonical(_)));
+    for id in taken.filter_map(MappedRecord::id) {
         if became.iter().all(|known| known != id) {
             became.push(id.to_owned());
         }

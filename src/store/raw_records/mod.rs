@@ -8,6 +8,10 @@ use super::sealing::{self, Cell, Resealed};
 use crate::encryption::{Keyring, Place};
 use tributary_domain::{Origin, ProviderName, RawRecord};
 
+mod links;
+
+pub use links::{KeptOf, Linked, link, link_state, of_record};
+
 /// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptRecord {
@@ -64,7 +68,7 @@ pub async fn keep(
     let asked_at: Vec<&str> = origins.iter().map(|origin| origin.asked_at.as_str()).collect();
     let identities: Vec<Option<&[u8]>> = origins.iter().map(|origin| origin.identity.as_deref()).collect();
     let vanished: Vec<bool> = origins.iter().map(|origin| origin.vanished).collect();
-    let became: Vec<String> = records.iter().map(|record| array(&record.became)).collect();
+    let became: Vec<String> = records.iter().map(|record| links::array(&record.became)).collect();
     sqlx::query!(
         r"insert into raw_records as r
            (provider, stream, partition, digest, key_id, record, parent, asked_at, identity, vanished, became)
@@ -92,63 +96,6 @@ pub async fn keep(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// `texts` as PostgreSQL writes an array of them: arrays of several lengths are no parameter of one statement.
-fn array(texts: &[String]) -> String {
-    let quoted = texts.iter().map(|text| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")));
-    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
-}
-
-/// A record as it came, of which others were made.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KeptOf {
-    /// Grows in the order in which records came.
-    pub position: i64,
-    pub stream: String,
-    pub partition: String,
-    /// When the request was sent that got it.
-    pub asked_at: String,
-    /// When it last came like this.
-    pub kept_at: DateTime<Utc>,
-    /// Whether it was pending and is not listed any more.
-    pub vanished: bool,
-    /// JSON, or why it cannot be read: its key may be missing.
-    pub record: Result<Vec<u8>, String>,
-}
-
-/// Up to `most` of the latest records that became one of `ids`, oldest first.
-pub async fn of_record(
-    pool: &PgPool,
-    keys: &Keyring,
-    provider: &str,
-    ids: &[String],
-    most: u32,
-) -> Result<Vec<KeptOf>, StoreError> {
-    let mut rows = sqlx::query!(
-        "select position, stream, partition, digest, key_id, record, asked_at, kept_at, vanished from raw_records
-         where became && $2 and provider = $1 order by position desc limit $3",
-        provider,
-        ids,
-        i64::from(most)
-    )
-    .fetch_all(pool)
-    .await?;
-    rows.reverse();
-    let kept = rows.into_iter().map(|row| {
-        let at = Row { provider, stream: &row.stream, partition: &row.partition, digest: &row.digest };
-        let record = at.cell("record", |cell| cell.open(keys, row.key_id.as_deref(), row.record));
-        KeptOf {
-            position: row.position,
-            record: record.map_err(|error| error.to_string()),
-            stream: row.stream,
-            partition: row.partition,
-            asked_at: row.asked_at,
-            kept_at: row.kept_at,
-            vanished: row.vanished,
-        }
-    });
-    Ok(kept.collect())
 }
 
 /// Up to `most` records of a stream behind `after`, in the order in which they came.
