@@ -155,7 +155,7 @@ async fn order_story(pool: &PgPool, order: Order) -> Result<OrderStory, StoreErr
         status: order.status.as_str().to_owned(),
         attempt: order.attempt,
         attempts: named_records::attempts(pool, order.id).await?,
-        steps: payment_orders::all_steps(pool, order.id).await?,
+        steps: payment_orders::all_steps(pool, &order).await?,
         audit: payment_audit::of_order(pool, order.id).await?,
         idempotency_key: order.idempotency_key,
         provider_payment_id: order.provider_payment_id,

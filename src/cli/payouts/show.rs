@@ -27,7 +27,7 @@ pub fn described(order: &Order) -> Value {
 pub async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResult {
     let order = find(database, order).await?;
     let audit = payment_audit::of_order(&database.pool, order.id).await?;
-    let steps = payment_orders::all_steps(&database.pool, order.id).await?;
+    let steps = payment_orders::all_steps(&database.pool, &order).await?;
     if form.output == Output::Json {
         let mut shown = described(&order);
         shown["audit"] = json!(audit);

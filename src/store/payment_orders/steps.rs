@@ -4,7 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
-use uuid::Uuid;
 
 use super::{Act, Claim, Order, begin, change_order};
 use crate::store::{StoreError, interval};
@@ -38,12 +37,13 @@ pub async fn steps(pool: &PgPool, order: &Order) -> Result<Vec<Step>, StoreError
 }
 
 /// The steps of all attempts of an order that were asked for.
-pub async fn all_steps(pool: &PgPool, order: Uuid) -> Result<Vec<Step>, StoreError> {
+pub async fn all_steps(pool: &PgPool, order: &Order) -> Result<Vec<Step>, StoreError> {
     let steps = sqlx::query_as!(
         Step,
         "select attempt, name, tries, asked_at, gave, gave_at from payment_steps
-         where order_id = $1 order by attempt, asked_at",
-        order
+         where order_id = $1 and provider = $2 order by attempt, asked_at",
+        order.id,
+        order.provider.as_str()
     )
     .fetch_all(pool)
     .await?;
