@@ -55,5 +55,6 @@ create table raw_records (
   constraint raw_records_state_key unique (provider, stream, partition, digest)
 );
 create index raw_records_kept_at_idx on raw_records (provider, kept_at);
--- from a record to what it came from. The pending list takes what a batch adds, so that a batch waits for no more
-create index raw_records_became_idx on raw_records using gin (became);
+-- from a record to what it came from. The pending list takes what a batch adds; it is short, so that no batch waits
+-- for long while it is worked off
+create index raw_records_became_idx on raw_records using gin (became) with (gin_pending_list_limit = 256);

@@ -24,12 +24,11 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 35] = [
+const ABOUT_SEVERAL: [(&str, &str); 34] = [
     ("select provider from api_keys", "operators look for a record, at one provider or all"),
     ("select provider from feeds", "operators look for a record, at one provider or all"),
     ("select provider from sync_leases", "operators look for a record, at one provider or all"),
     ("delete from consumers where ( provider , resource , key ) in ()", "one retention for all providers"),
-    ("from consumers c left join feeds f", "operators list, of one provider or all"),
     ("from consumers c where c.polled_at < $1", "one retention for all providers"),
     (
         "from closed_lanes where closed_until > clock_timestamp",

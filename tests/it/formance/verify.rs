@@ -153,6 +153,9 @@ const PLANTED: &[Planted] = &[
     ("another balance", &[("balance", "different", "amount", "no poll will mend it")], |books| {
         books.balances.get_mut(ACCOUNT.0).unwrap()[0]["balance"] = json!(400_018);
     }),
+    ("a balance that Formance lacks", &[("balance", "missing", "", "not polled since")], |books| {
+        books.balances.get_mut(ACCOUNT.0).unwrap().clear();
+    }),
     ("a balance that Formance has alone", &[("balance", "extra", "", "does not list this asset")], |books| {
         let balances = books.balances.get_mut(ACCOUNT.0).unwrap();
         let mut other = balances[0].clone();

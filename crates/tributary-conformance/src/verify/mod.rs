@@ -13,8 +13,11 @@ mod books;
 mod compare;
 pub mod connect;
 pub mod formance;
+mod found;
 mod reasons;
 pub mod report;
+mod schedules;
+mod shown;
 
 use std::collections::HashSet;
 
@@ -23,10 +26,12 @@ use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
 use self::books::Books;
-use self::compare::{Found, Look};
-use self::formance::{Connector, Formance};
-use self::reasons::Schedules;
+use self::compare::Look;
+use self::formance::Formance;
+use self::found::Found;
 pub use self::report::{Compared, Difference, Report, Subject, What};
+use self::schedules::Schedules;
+use self::shown::Connector;
 use tributary_formance::error::CallError;
 use tributary_formance::{GoTime, Kind};
 
