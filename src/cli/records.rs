@@ -168,7 +168,10 @@ fn print_order(order: &OrderStory) {
     for step in &order.steps {
         line(&format!("  step {} of attempt {}: {}", step.name, step.attempt, outcome(step)));
     }
-    for change in &order.audit {
+    if order.audit.is_none() {
+        println!("  its audit is for logins in tributary_operator");
+    }
+    for change in order.audit.iter().flatten() {
         line(&format!("  {}  {}: {}", time(change.at), change.actor, change.what));
         for changed in changes(change.before.as_ref(), change.after.as_ref()) {
             line(&format!("      {changed}"));

@@ -89,8 +89,8 @@ pub struct OrderStory {
     pub attempts: Vec<Attempt>,
     /// The steps of all attempts.
     pub steps: Vec<Step>,
-    /// Every change, oldest first.
-    pub audit: Vec<Audited>,
+    /// Every change, oldest first; none where the login of the database may not read the audit, as that of the service.
+    pub audit: Option<Vec<Audited>>,
 }
 
 /// The records that are called `wanted`: by their id, also as it is served; of an order, by its idempotency key or by
@@ -149,6 +149,11 @@ async fn order_of(pool: &PgPool, name: &RecordName) -> Result<Option<Order>, Sto
 }
 
 async fn order_story(pool: &PgPool, order: Order) -> Result<OrderStory, StoreError> {
+    let audit = match payment_audit::of_order(pool, order.id).await {
+        Ok(audit) => Some(audit),
+        Err(StoreError::Forbidden(_)) => None,
+        Err(error) => return Err(error),
+    };
     Ok(OrderStory {
         id: order.id,
         state: order.state.to_string(),
@@ -156,7 +161,7 @@ async fn order_story(pool: &PgPool, order: Order) -> Result<OrderStory, StoreErr
         attempt: order.attempt,
         attempts: named_records::attempts(pool, order.id).await?,
         steps: payment_orders::all_steps(pool, &order).await?,
-        audit: payment_audit::of_order(pool, order.id).await?,
+        audit,
         idempotency_key: order.idempotency_key,
         provider_payment_id: order.provider_payment_id,
     })

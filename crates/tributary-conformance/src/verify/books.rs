@@ -50,7 +50,8 @@ pub struct Books {
     numbers: [u64; 3],
     names: Names,
     pub accounts: HashMap<Box<str>, ToldAccount>,
-    pub payments: HashMap<PaymentKey, ToldPayment>,
+    /// Apart from the table, which doubles as it grows.
+    pub payments: HashMap<PaymentKey, Box<ToldPayment>>,
 }
 
 impl Books {
@@ -115,7 +116,7 @@ impl Books {
                     seen: 0,
                     initiation_seen: 0,
                 };
-                self.payments.insert(PaymentKey::of(row), told);
+                self.payments.insert(PaymentKey::of(row), Box::new(told));
             }
         }
     }

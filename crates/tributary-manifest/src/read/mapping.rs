@@ -93,7 +93,7 @@ pub fn map(
         let before = reading.records.len();
         if let Some(output) = &stream.output {
             let origin = || origin(stream, partition, record, &scope);
-            let (mapped, warnings) = output.map_one(record, &scope, limits, &origin);
+            let (mapped, warnings) = output.map_one(record, &scope, limits, origin);
             if output.keeps_raw {
                 reading.raw.push(raw(origin(), &mapped));
             }
