@@ -9,15 +9,20 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandResult, serve::stop_on_signal};
+use tributary_standin::airwallex::Airwallex;
 use tributary_standin::gocardless::GoCardless;
 use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary_standin::mercury::Mercury;
 use tributary_standin::mollie::Mollie;
 use tributary_standin::obie::Obie;
+use tributary_standin::paypal::PayPal;
 use tributary_standin::paystack::Paystack;
 use tributary_standin::revolut::Revolut;
 use tributary_standin::square::Square;
 use tributary_standin::starling::Starling;
+use tributary_standin::stripe::Stripe;
+use tributary_standin::wise::Wise;
+use tributary_standin::xendit::Xendit;
 
 /// The providers. While one runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
 /// `/_standin/truth` and `/_standin/fired` control it.
@@ -37,8 +42,18 @@ pub enum StandinCommand {
     Revolut(StandinArgs),
     /// GoCardless: payments, refunds and payouts of creditors by creation; balances, bank accounts.
     Gocardless(StandinArgs),
+    /// Airwallex: balances by currency, financial transactions and transfers by page number, a login.
+    Airwallex(StandinArgs),
+    /// Stripe: balance transactions, refunds, payouts and their events, by the ids of rows.
+    Stripe(StandinArgs),
+    /// PayPal: the search for transactions, by windows that hold so many rows at most; balances.
+    Paypal(StandinArgs),
     /// A bank of UK Open Banking: transactions with and without ids, pending and booked.
     Obie(StandinArgs),
+    /// Wise: balances of profiles, transfers, statements, recipients; payments of three requests.
+    Wise(StandinArgs),
+    /// Xendit: balances of currencies, transactions by a cursor, payouts.
+    Xendit(StandinArgs),
 }
 
 /// How large a provider is.
@@ -47,7 +62,7 @@ pub struct StandinArgs {
     /// Address to listen on.
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
     listen: SocketAddr,
-    /// The access token that clients have to send.
+    /// The access token that clients have to send, or the secret that they get one for.
     #[arg(long, env = "STANDIN_TOKEN", default_value = "demo", hide_env_values = true)]
     token: String,
     /// Accounts of the provider (or balances, or locations).
@@ -130,7 +145,12 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Paystack(args) => (&Paystack, args),
         StandinCommand::Revolut(args) => (&Revolut, args),
         StandinCommand::Gocardless(args) => (&GoCardless, args),
+        StandinCommand::Airwallex(args) => (&Airwallex, args),
+        StandinCommand::Stripe(args) => (&Stripe, args),
+        StandinCommand::Paypal(args) => (&PayPal, args),
         StandinCommand::Obie(args) => (&Obie, args),
+        StandinCommand::Wise(args) => (&Wise, args),
+        StandinCommand::Xendit(args) => (&Xendit, args),
     };
     let (accounts, items) = (args.accounts, args.items);
     let config = StandinConfig { accounts, items, ..StandinConfig::new(args.seed, args.token) };

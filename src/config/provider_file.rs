@@ -219,8 +219,15 @@ impl Provider {
             None => (Source::Push, None),
             Some(api) => {
                 warnings.extend(blind_payments(&api.manifest));
-                let filled =
-                    api.variables(lookup).and_then(|lookup| api.manifest.clone().interpolated(lookup));
+                let filled = api.variables(lookup).and_then(|lookup| {
+                    let mut manifest = api.manifest.clone();
+                    if let Some(error @ InterpolateError::Missing(_)) = manifest.unset_webhook(&lookup) {
+                        // what is pulled does not wait for what may only come sooner by a call
+                        manifest.webhook = None;
+                        warnings.push(format!("webhooks are refused: {error}"));
+                    }
+                    manifest.interpolated(lookup)
+                });
                 match filled {
                     Ok(manifest) => {
                         let compiled = CompiledProvider::new(&service.provider, &manifest)
@@ -451,6 +458,22 @@ mod tests {
         let unset = parse(&file("${OTHER}")).unwrap();
         assert!(unset.keys.is_empty() && unset.warnings[0].contains("OTHER"));
         assert!(parse(&file("plain text secret")).unwrap_err().contains("keys[0]"));
+    }
+
+    #[test]
+    fn a_webhook_whose_secret_is_not_set_keeps_nothing_from_being_pulled() {
+        let file = include_str!("../../providers/stripe.yaml");
+        let with = |set: &'static [&'static str]| {
+            let lookup = move |name: &str| set.contains(&name).then(|| "http://127.0.0.1:1".to_owned());
+            Provider::parse(file, &lookup).unwrap()
+        };
+        let unset = with(&["STRIPE_URL", "STRIPE_KEY"]);
+        let Source::Pull(manifest) = &unset.source else { panic!("{:?}", unset.warnings) };
+        assert!(manifest.webhook.is_none());
+        assert!(unset.warnings.iter().any(|warning| warning.contains("STRIPE_WEBHOOK_SECRET must be set")));
+        let set = with(&["STRIPE_URL", "STRIPE_KEY", "STRIPE_WEBHOOK_SECRET"]);
+        let Source::Pull(manifest) = &set.source else { panic!("{:?}", set.warnings) };
+        assert!(manifest.webhook.is_some());
     }
 
     #[test]

@@ -13,15 +13,20 @@ use tributary_manifest::{InterpolateError, interpolate};
 pub type Descriptions<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The descriptions that ship.
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 13] = [
+    ("airwallex", include_str!("../../providers/airwallex.yaml")),
     ("gocardless", include_str!("../../providers/gocardless.yaml")),
     ("mercury", include_str!("../../providers/mercury.yaml")),
     ("mollie", include_str!("../../providers/mollie.yaml")),
     ("obie", include_str!("../../providers/obie.yaml")),
+    ("paypal", include_str!("../../providers/paypal.yaml")),
     ("paystack", include_str!("../../providers/paystack.yaml")),
     ("revolut", include_str!("../../providers/revolut.yaml")),
     ("square", include_str!("../../providers/square.yaml")),
     ("starling", include_str!("../../providers/starling.yaml")),
+    ("stripe", include_str!("../../providers/stripe.yaml")),
+    ("wise", include_str!("../../providers/wise.yaml")),
+    ("xendit", include_str!("../../providers/xendit.yaml")),
 ];
 /// What a description says that is of its own connection alone.
 const OF_CONNECTION: [&str; 7] = ["provider", "push", "formance", "feed", "callers", "keys", "examples"];

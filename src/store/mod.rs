@@ -41,6 +41,12 @@ pub use migrate::migrate;
 pub use readers::Readers;
 pub use sealing::Resealed;
 
+/// What somebody said, as a text column can hold it: U+FFFD stands for NUL, which PostgreSQL refuses. An
+/// FSP's answer may hold one, and so may every error that quotes it.
+fn without_nul(said: &str) -> String {
+    said.replace('\0', "\u{fffd}")
+}
+
 /// A length of time as PostgreSQL takes it.
 fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);

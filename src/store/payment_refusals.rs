@@ -5,7 +5,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
-use super::StoreError;
+use super::{StoreError, without_nul};
 use tributary_domain::{PaymentKind, ProviderName};
 
 /// A refusal to be kept.
@@ -27,8 +27,7 @@ const BODY_CHARS: usize = 4_096;
 
 /// Keeps a refusal; one that is there already is counted.
 pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError> {
-    let clean =
-        |text: &str, most: usize| text.replace('\0', "\u{fffd}").chars().take(most).collect::<String>();
+    let clean = |text: &str, most: usize| without_nul(text).chars().take(most).collect::<String>();
     let body = clean(&String::from_utf8_lossy(refusal.body), BODY_CHARS);
     let key = refusal.idempotency_key.map(|key| clean(key, 1_000));
     let mut digest = Sha256::new();

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::leases::Lease;
-use super::{StoreError, Tally};
+use super::{StoreError, Tally, without_nul};
 use tributary_domain::ProviderName;
 
 /// A run as it is listed.
@@ -124,7 +124,7 @@ pub async fn add_warnings(
 ) -> Result<(), StoreError> {
     let kinds: Vec<&str> = warnings.iter().map(|(kind, ..)| *kind).collect();
     let times: Vec<i64> = warnings.iter().map(|(_, times, _)| *times as i64).collect();
-    let texts: Vec<&str> = warnings.iter().map(|(.., text)| *text).collect();
+    let texts: Vec<String> = warnings.iter().map(|(.., text)| without_nul(text)).collect();
     sqlx::query!(
         "insert into sync_run_warnings as w (run, stream, kind, times, text)
          select $1, $2, k.kind, k.times, k.text
@@ -134,7 +134,7 @@ pub async fn add_warnings(
         stream,
         &kinds as _,
         &times,
-        &texts as _
+        &texts
     )
     .execute(connection)
     .await?;
@@ -156,12 +156,12 @@ pub async fn finish(
          where id = $1 and status = 'running'",
         id,
         requests.map(|requests| requests as i64),
-        error
+        error.map(without_nul)
     )
     .execute(&mut *connection)
     .await?;
     let streams: Vec<&str> = failures.iter().map(|(stream, _)| *stream).collect();
-    let errors: Vec<&str> = failures.iter().map(|(_, error)| error.as_str()).collect();
+    let errors: Vec<String> = failures.iter().map(|(_, error)| without_nul(error)).collect();
     sqlx::query!(
         "insert into sync_run_streams (run, stream, error)
          select $1, f.stream, string_agg(f.error, '; ') from unnest($2::text[], $3::text[]) f (stream, error)
@@ -169,7 +169,7 @@ pub async fn finish(
          on conflict on constraint sync_run_streams_pkey do update set error = excluded.error",
         id,
         &streams as _,
-        &errors as _
+        &errors
     )
     .execute(connection)
     .await?;

@@ -184,6 +184,11 @@ async fn hold_of(shipped: Shipped, config: StandinConfig) {
 }
 
 #[tokio::test]
+async fn airwallexs_records_become_what_they_became() {
+    hold(shipped::AIRWALLEX).await;
+}
+
+#[tokio::test]
 async fn gocardlesss_records_become_what_they_became() {
     hold(shipped::GOCARDLESS).await;
 }
@@ -201,6 +206,11 @@ async fn mollies_records_become_what_they_became() {
 #[tokio::test]
 async fn squares_records_become_what_they_became() {
     hold(shipped::SQUARE).await;
+}
+
+#[tokio::test]
+async fn paypals_records_become_what_they_became() {
+    hold(shipped::PAYPAL).await;
 }
 
 #[tokio::test]
@@ -222,6 +232,21 @@ async fn the_records_of_open_banking_become_what_they_became() {
 async fn starlings_records_become_what_they_became() {
     let config = StandinConfig { accounts: 1, spaces: 1, ..shipped::STARLING.config(7) };
     hold_of(shipped::STARLING, config).await;
+}
+
+#[tokio::test]
+async fn stripes_records_become_what_they_became() {
+    hold(shipped::STRIPE).await;
+}
+
+#[tokio::test]
+async fn wises_records_become_what_they_became() {
+    hold(shipped::WISE).await;
+}
+
+#[tokio::test]
+async fn xendits_records_become_what_they_became() {
+    hold(shipped::XENDIT).await;
 }
 
 #[test]

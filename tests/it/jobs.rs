@@ -115,6 +115,27 @@ async fn commit(app: &TestApp, file: &str, lease: &Lease, id: &str) -> Result<()
 }
 
 #[tokio::test]
+async fn a_run_whose_errors_quote_nul_ends_with_them() {
+    let (_upstream, app, _file) = setup("", &["payments"]).await;
+    let taken = leases::take_now(&app.pool, app.name(), "payments", "one", LONG).await.unwrap().unwrap();
+    let mut connection = app.pool.acquire().await.unwrap();
+    let run = sync_runs::begin(&mut connection, &taken.lease).await.unwrap();
+    sync_runs::add_warnings(&mut connection, run, "payments", &[("odd", 1, "was a\0b")]).await.unwrap();
+    let failures = [("payments", "paid\0 is no status".to_owned())];
+    sync_runs::finish(&mut connection, run, None, Some("paid\0 failed"), &failures).await.unwrap();
+    let kept: (String, String, String) = sqlx::query_as(
+        "select r.error, s.error, w.text from sync_runs r join sync_run_streams s on s.run = r.id
+         join sync_run_warnings w on w.run = r.id where r.id = $1 and r.status = 'failed'",
+    )
+    .bind(run)
+    .fetch_one(&app.pool)
+    .await
+    .unwrap();
+    let told = ["paid\u{fffd} failed", "paid\u{fffd} is no status", "was a\u{fffd}b"].map(str::to_owned);
+    assert_eq!(kept, told.into());
+}
+
+#[tokio::test]
 async fn what_an_instance_reads_after_it_lost_its_lease_is_not_committed() {
     let (_upstream, app, file) = setup("", &["payments"]).await;
     let take = async |name: &str| {

@@ -15,7 +15,10 @@ use tributary_manifest::CompiledProvider;
 use tributary_standin::kit::{self, Faults, Late, RetryAfter, Running, Spent, Standin, When};
 
 use self::ledger::differences;
-use self::shipped::{GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYSTACK, REVOLUT, SQUARE, STARLING, Shipped};
+use self::shipped::{
+    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, OBIE, PAYPAL, PAYSTACK, REVOLUT, SQUARE, STARLING, STRIPE,
+    Shipped, WISE, XENDIT,
+};
 use crate::support::survival::Survival;
 use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
@@ -153,6 +156,11 @@ async fn survive_all(shipped: Shipped) {
 }
 
 #[tokio::test]
+async fn airwallexs_ledger_arrives_whatever_happens() {
+    survive_all(AIRWALLEX).await;
+}
+
+#[tokio::test]
 async fn gocardlesss_ledger_arrives_whatever_happens() {
     survive_all(GOCARDLESS).await;
 }
@@ -173,6 +181,11 @@ async fn squares_ledger_arrives_whatever_happens() {
 }
 
 #[tokio::test]
+async fn paypals_ledger_arrives_whatever_happens() {
+    survive_all(PAYPAL).await;
+}
+
+#[tokio::test]
 async fn paystacks_ledger_arrives_whatever_happens() {
     survive_all(PAYSTACK).await;
 }
@@ -190,4 +203,19 @@ async fn the_ledger_of_a_bank_without_lasting_ids_arrives_whatever_happens() {
 #[tokio::test]
 async fn starlings_ledger_arrives_whatever_happens() {
     survive_all(STARLING).await;
+}
+
+#[tokio::test]
+async fn stripes_ledger_arrives_whatever_happens() {
+    survive_all(STRIPE).await;
+}
+
+#[tokio::test]
+async fn wises_ledger_arrives_whatever_happens() {
+    survive_all(WISE).await;
+}
+
+#[tokio::test]
+async fn xendits_ledger_arrives_whatever_happens() {
+    survive_all(XENDIT).await;
 }

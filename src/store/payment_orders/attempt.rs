@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Act, Claim, Order, begin, change_order, expired, lock_day, says};
-use crate::store::{StoreError, interval};
+use crate::store::{StoreError, interval, without_nul};
 use tributary_domain::OrderState;
 
 /// What an order has to keep to at the moment at which it is sent.
@@ -110,7 +110,7 @@ async fn shut(
          where id = $1",
         id,
         state.as_str(),
-        why
+        without_nul(why)
     )
     .execute(connection)
     .await?;
@@ -163,7 +163,7 @@ pub async fn refused(
          where id = $1 and claim_token = $2 and state = 'sending'",
         id,
         claim.token,
-        reason,
+        without_nul(reason),
         interval(next)
     );
     Ok(change_order(pool, Act { actor: claim.owner, what: "refused by the provider" }, change).await? == 1)
@@ -189,7 +189,7 @@ pub async fn unsent(
          where id = $1 and claim_token = $2 and state in ('recorded', 'sending', 'unknown')",
         id,
         claim.token,
-        why,
+        without_nul(why),
         interval(next)
     );
     Ok(change_order(pool, Act { actor: claim.owner, what: "not sent" }, change).await? == 1)
@@ -210,7 +210,7 @@ pub async fn unknown(
          where id = $1 and claim_token = $2 and state = 'sending'",
         id,
         claim.token,
-        why,
+        without_nul(why),
         interval(next)
     );
     Ok(change_order(pool, Act { actor: claim.owner, what: "outcome unknown" }, change).await? == 1)
@@ -230,7 +230,7 @@ pub async fn failed(
          where id = $1 and claim_token = $2 and state in ('recorded', 'unknown')",
         id,
         token,
-        reason
+        without_nul(reason)
     );
     Ok(change_order(pool, act, change).await? == 1)
 }

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::read;
-use crate::store::StoreError;
+use crate::store::{StoreError, without_nul};
 use tributary_domain::OrderState;
 
 /// What came of agreeing to something.
@@ -37,9 +37,10 @@ pub async fn approve(pool: &PgPool, id: Uuid) -> Result<Option<Decided>, StoreEr
 /// Fails an order that is held, or that was certainly never sent and is nobody's to send just now:
 /// `false` of any other.
 pub async fn reject(pool: &PgPool, id: Uuid, reason: &str) -> Result<bool, StoreError> {
-    let rejected = sqlx::query_scalar!(r#"select reject_payment_order($1, $2) as "rejected!""#, id, reason)
-        .fetch_one(pool)
-        .await?;
+    let rejected =
+        sqlx::query_scalar!(r#"select reject_payment_order($1, $2) as "rejected!""#, id, without_nul(reason))
+            .fetch_one(pool)
+            .await?;
     Ok(rejected)
 }
 
@@ -76,7 +77,7 @@ pub async fn fail(pool: &PgPool, id: Uuid, reason: &str) -> Result<Option<Decide
         r#"select state as "state!", agreed as "agreed!", needed as "needed!" from fail_payment_order($1, $2)
            where state is not null"#,
         id,
-        reason
+        without_nul(reason)
     )
     .fetch_optional(pool)
     .await?;

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::{Act, Claim, Order, Row, begin, change_order, expired, read, says};
-use crate::store::{StoreError, interval};
+use crate::store::{StoreError, interval, without_nul};
 use tributary_domain::{OrderState, PaymentKind, ProviderName};
 
 /// Notes what a lookup of an order found at its provider, or that it found nothing, as evidence for whoever
@@ -174,7 +174,7 @@ pub async fn park(
          where id = $1 and claim_token = $2 and state in ('recorded', 'sending', 'unknown', 'pending')",
         id,
         token,
-        reason
+        without_nul(reason)
     );
     Ok(change_order(pool, act, change).await? == 1)
 }
@@ -193,7 +193,7 @@ pub async fn park_at_once(
            claim_owner = null, claim_token = null, claimed_until = null
          where id = $1 and state in ('unknown', 'pending')",
         id,
-        reason
+        without_nul(reason)
     )
     .execute(connection)
     .await?;

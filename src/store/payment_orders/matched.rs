@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Act, read, says, unreadable};
-use crate::store::StoreError;
+use crate::store::{StoreError, without_nul};
 use tributary_domain::{
     Amount, OrderChange, Ordered, PastAttempt, ProviderName, ProviderNames, Unidentified,
 };
@@ -241,7 +241,7 @@ pub async fn change(
         order.status.as_str(),
         moved.is_some(),
         at,
-        reason,
+        reason.as_deref().map(without_nul),
         order.names.payment_id,
         order.names.reference,
         order.names.record_id,

@@ -8,8 +8,8 @@ use sqlx::{PgConnection, PgPool};
 
 pub use self::reseal::reseal;
 use self::row::{Row, cell};
-use super::StoreError;
 use super::sealing;
+use super::{StoreError, without_nul};
 use crate::encryption::Keyring;
 use tributary_domain::{Origin, ProviderName, Resource};
 
@@ -94,9 +94,7 @@ pub async fn keep(
     let raw: Vec<&[u8]> = raw.iter().map(AsRef::as_ref).collect();
     let parents: Vec<Option<&[u8]>> = parents.iter().map(Option::as_deref).collect();
     let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
-    // a reason may quote the record, NUL and all
-    let reasons: Vec<String> =
-        refused.iter().map(|refused| refused.reason.replace('\0', "\u{fffd}")).collect();
+    let reasons: Vec<String> = refused.iter().map(|refused| without_nul(&refused.reason)).collect();
     let origins = || refused.iter().map(|refused| refused.record.origin());
     let streams: Vec<_> = origins().map(|origin| Some(origin?.stream.as_str())).collect();
     let partitions: Vec<_> = origins().map(|origin| Some(origin?.partition.as_str())).collect();
@@ -212,7 +210,7 @@ pub async fn refuse_again(connection: &mut PgConnection, id: i64, reason: &str) 
         "update quarantine set attempts = attempts + 1, last_seen = clock_timestamp(), reason = $2
          where id = $1",
         id,
-        reason.replace('\0', "\u{fffd}")
+        without_nul(reason)
     )
     .execute(connection)
     .await?;

@@ -10,12 +10,14 @@ use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Movement, PaymentStatus};
 use tributary_standin::kit::PaymentFault;
 
-use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, STARLING, Shipped};
+use crate::providers::shipped::{
+    AIRWALLEX, MERCURY, PAYSTACK, REVOLUT, STARLING, STRIPE, Shipped, WISE, XENDIT,
+};
 use crate::support::TestApp;
 use crate::support::logins::{self, ANN};
 use crate::support::till::{Formance, Till, number, quick};
 
-const PAYING: [Shipped; 4] = [STARLING, MERCURY, REVOLUT, PAYSTACK];
+const PAYING: [Shipped; 8] = [STARLING, AIRWALLEX, MERCURY, REVOLUT, PAYSTACK, STRIPE, WISE, XENDIT];
 
 /// Orders 1,500 of a provider that does `fault`.
 async fn ordered(shipped: Shipped, fault: PaymentFault) -> (Till, TestApp, Payments, Formance) {

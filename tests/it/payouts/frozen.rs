@@ -11,7 +11,7 @@ use tributary_formance::{Movement, PaymentStatus};
 use tributary_manifest::Manifest;
 use tributary_standin::kit::{self, PaymentFault};
 
-use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, STARLING, Shipped};
+use crate::providers::shipped::{AIRWALLEX, MERCURY, PAYSTACK, REVOLUT, STARLING, STRIPE, Shipped};
 use crate::support::TestApp;
 use crate::support::till::{Formance, TOKEN, Till, number, quick};
 
@@ -100,7 +100,7 @@ async fn what_may_not_go_where_it_was_to_go_any_more_is_left_to_a_person() {
 
 #[tokio::test]
 async fn what_is_kept_of_a_request_holds_no_credential_and_is_shown_to_whoever_approves_it() {
-    for shipped in [STARLING, MERCURY, REVOLUT, PAYSTACK] {
+    for shipped in [STARLING, AIRWALLEX, MERCURY, REVOLUT, PAYSTACK, STRIPE] {
         let (till, app, _) = held_at(shipped, Policy::GUARD).await;
         let key = till.bank_keys("k").await.remove(0);
         let kept = request(&till).await;
@@ -108,7 +108,7 @@ async fn what_is_kept_of_a_request_holds_no_credential_and_is_shown_to_whoever_a
         assert!(kept["body"].as_str().unwrap().contains(&key), "{kept}");
         let rows = "select string_agg(o::text, '') || (select string_agg(a::text, '') from payment_audit a) from payment_orders o";
         let rows: String = sqlx::query_scalar(rows).fetch_one(&app.pool).await.unwrap();
-        for secret in [TOKEN, "refresh-token-of-the-test", "Bearer", "BEGIN"] {
+        for secret in [TOKEN, "refresh-token-of-the-test", "key-of-the-test", "Bearer", "BEGIN"] {
             assert!(!rows.contains(secret), "{secret} in {rows}");
         }
     }

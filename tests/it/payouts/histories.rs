@@ -18,7 +18,7 @@ use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Client, Kept, Kind, Movement, PaymentStatus, State};
 
 use super::liar::Lies;
-use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
+use crate::providers::shipped::{AIRWALLEX, MERCURY, PAYSTACK, REVOLUT, STRIPE, Shipped, WISE, XENDIT};
 use crate::support::till::{Formance, Till, now, number, quick};
 
 /// How long after a refusal a repeated request is a person's Retry.
@@ -169,6 +169,11 @@ async fn histories_at(shipped: Shipped, movement: Movement) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payouts_at_airwallex_move_money_once() {
+    histories_at(AIRWALLEX, Movement::Payout).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payouts_at_mercury_move_money_once() {
     histories_at(MERCURY, Movement::Payout).await;
 }
@@ -191,6 +196,21 @@ async fn transfers_at_revolut_move_money_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn payouts_at_paystack_move_money_once() {
     histories_at(PAYSTACK, Movement::Payout).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payouts_at_stripe_move_money_once() {
+    histories_at(STRIPE, Movement::Payout).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payouts_at_wise_move_money_once() {
+    histories_at(WISE, Movement::Payout).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn payouts_at_xendit_move_money_once() {
+    histories_at(XENDIT, Movement::Payout).await;
 }
 
 async fn histories(till: Till, orders: usize) {

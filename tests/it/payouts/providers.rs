@@ -8,16 +8,20 @@ use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Initiation, Movement, PaymentStatus};
 use tributary_standin::kit::PaymentFault;
 
-use crate::providers::shipped::{MERCURY, PAYSTACK, REVOLUT, Shipped};
+use crate::providers::shipped::{AIRWALLEX, MERCURY, PAYSTACK, REVOLUT, STRIPE, Shipped, WISE, XENDIT};
 use crate::support::till::{Till, now, number, quick};
 
 /// Everything that can be ordered at them.
-const WAYS: [(Shipped, Movement); 5] = [
+const WAYS: [(Shipped, Movement); 9] = [
+    (AIRWALLEX, Movement::Payout),
     (MERCURY, Movement::Payout),
     (MERCURY, Movement::Transfer),
     (REVOLUT, Movement::Payout),
     (REVOLUT, Movement::Transfer),
     (PAYSTACK, Movement::Payout),
+    (STRIPE, Movement::Payout),
+    (WISE, Movement::Payout),
+    (XENDIT, Movement::Payout),
 ];
 
 async fn open(shipped: Shipped, movement: Movement) -> Till {
@@ -176,6 +180,50 @@ async fn a_key_that_mercury_knows_tells_of_its_payment_even_if_the_list_does_not
     till.sync().await;
     formance.poll(&app).await;
     assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+}
+
+#[tokio::test]
+async fn a_transfer_at_wise_that_was_drafted_and_not_funded_is_not_taken_for_paid() {
+    let till = open(WISE, Movement::Payout).await;
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = till.formance(&app).await;
+    let before = others(&till).await;
+    till.bank.set_payment_faults([PaymentFault::ErrorBefore]);
+    formance.pay(&till.initiation("k", 1501)).await.unwrap();
+    till.sync().await;
+    assert_eq!(till.state("k").await, "unknown", "the draft that the list has proves nothing");
+    assert_eq!((till.bank.movements().len(), others(&till).await), (0, before));
+    // it is looked for, and funded then
+    till.carry_on(&payments, "k", &["pending"]).await;
+    assert_eq!((till.bank.payment_requests(), till.moved("k").await), (2, 1));
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+    assert_eq!(others(&till).await, before, "a movement is one payment");
+}
+
+#[tokio::test]
+async fn a_transfer_that_wise_has_funded_already_is_looked_at_and_not_failed() {
+    let till = open(WISE, Movement::Payout).await;
+    let (app, payments) = till.instance("one", quick());
+    let mut formance = till.formance(&app).await;
+    // the money moves, which Wise shows late: the second request meets a transfer that is funded
+    till.bank.hide_payments(true);
+    till.bank.set_payment_faults([PaymentFault::ErrorAfter]);
+    formance.pay(&till.initiation("k", 1501)).await.unwrap();
+    let asked = async {
+        while till.bank.payment_requests() < 2 {
+            payments.worker().run_once().await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asked).await.unwrap();
+    assert_ne!(till.state("k").await, "failed");
+    till.bank.hide_payments(false);
+    till.sync().await;
+    formance.poll(&app).await;
+    assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
+    assert_eq!(till.moved("k").await, 1);
 }
 
 #[tokio::test]

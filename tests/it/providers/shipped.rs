@@ -8,9 +8,13 @@ use tributary::config::{Provider, Source};
 use tributary::sync::DatabaseShared;
 use tributary_domain::{Status, TransactionType};
 use tributary_manifest::CompiledProvider;
+use tributary_standin::airwallex::Airwallex;
 use tributary_standin::kit::{Expected, Fsp, Limit, OAuth, StandinConfig};
+use tributary_standin::paypal::PayPal;
+use tributary_standin::stripe::Stripe;
 use tributary_standin::{gocardless::GoCardless, mercury::Mercury, mollie::Mollie, obie::Obie};
 use tributary_standin::{paystack::Paystack, revolut::Revolut, square::Square, starling::Starling};
+use tributary_standin::{wise::Wise, xendit::Xendit};
 
 pub const TOKEN: &str = "the-token-of-the-test";
 
@@ -48,6 +52,25 @@ pub struct Shipped {
 
 /// Any pace that a machine keeps up: what is declared is shortened for tests.
 const USUAL_LIMIT: Limit = Limit { requests: 100, seconds: 5 };
+
+pub const AIRWALLEX: Shipped = Shipped {
+    manifest: include_str!("../../../providers/airwallex.yaml"),
+    fsp: &Airwallex,
+    url: "AIRWALLEX_URL",
+    variables: &[
+        ("AIRWALLEX_CLIENT_ID", "client-of-the-test"),
+        ("AIRWALLEX_API_KEY", "key-of-the-test"),
+        ("AIRWALLEX_WEBHOOK_SECRET", "secret-of-the-test"),
+    ],
+    has_oauth: true,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // no answer names the next page, and one past the last is never asked for
+    spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
 
 pub const MERCURY: Shipped = Shipped {
     manifest: include_str!("../../../providers/mercury.yaml"),
@@ -162,7 +185,10 @@ pub const GOCARDLESS: Shipped = Shipped {
 };
 
 /// All of them.
-pub const ALL: &[Shipped] = &[GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYSTACK, REVOLUT, OBIE, STARLING];
+pub const ALL: &[Shipped] = &[
+    AIRWALLEX, GOCARDLESS, MERCURY, MOLLIE, SQUARE, PAYPAL, PAYSTACK, REVOLUT, OBIE, STARLING, STRIPE, WISE,
+    XENDIT,
+];
 
 pub const STARLING: Shipped = Shipped {
     manifest: include_str!("../../../providers/starling.yaml"),
@@ -176,6 +202,68 @@ pub const STARLING: Shipped = Shipped {
     id: Some(|id, _| id.to_owned()),
     // there are no pages
     spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
+
+pub const PAYPAL: Shipped = Shipped {
+    manifest: include_str!("../../../providers/paypal.yaml"),
+    fsp: &PayPal,
+    url: "PAYPAL_URL",
+    variables: &[("PAYPAL_CLIENT_ID", "client-of-the-test"), ("PAYPAL_CLIENT_SECRET", "secret-of-the-test")],
+    has_oauth: true,
+    has_balances: true,
+    has_beneficiaries: false,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // no answer names the next page, and one past the last is never asked for
+    spared: &["errors_in_200", "short_pages", "last_pages_again"],
+    limit: USUAL_LIMIT,
+};
+
+pub const STRIPE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/stripe.yaml"),
+    fsp: &Stripe,
+    url: "STRIPE_URL",
+    variables: &[("STRIPE_KEY", TOKEN), ("STRIPE_WEBHOOK_SECRET", "secret-of-the-test")],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    spared: &["errors_in_200"],
+    limit: USUAL_LIMIT,
+};
+
+pub const WISE: Shipped = Shipped {
+    manifest: include_str!("../../../providers/wise.yaml"),
+    fsp: &Wise,
+    url: "WISE_URL",
+    variables: &[("WISE_TOKEN", TOKEN)],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: true,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    // transfers are counted, and all recipients fit on one page
+    spared: &["errors_in_200", "short_pages"],
+    limit: USUAL_LIMIT,
+};
+
+pub const XENDIT: Shipped = Shipped {
+    manifest: include_str!("../../../providers/xendit.yaml"),
+    fsp: &Xendit,
+    url: "XENDIT_URL",
+    variables: &[
+        ("XENDIT_SECRET_KEY", TOKEN),
+        ("XENDIT_CURRENCIES", "PHP,VND"),
+        ("XENDIT_CALLBACK_TOKEN", "callback-token-of-the-test"),
+    ],
+    has_oauth: false,
+    has_balances: true,
+    has_beneficiaries: false,
+    shown: |status| status,
+    id: Some(|id, _| id.to_owned()),
+    spared: &["errors_in_200"],
     limit: USUAL_LIMIT,
 };
 
@@ -207,13 +295,13 @@ impl Shipped {
         config.ties = 3;
         config.limit = Some(self.limit);
         let variable = |name: &str| {
-            let (_, value) = self.variables.iter().find(|(given, _)| given.ends_with(name)).unwrap();
-            (*value).to_owned()
+            let given = self.variables.iter().find(|(given, _)| given.ends_with(name));
+            given.map(|(_, value)| (*value).to_owned())
         };
         config.oauth = self.has_oauth.then(|| OAuth {
-            client_id: variable("_CLIENT_ID"),
-            client_secret: String::new(),
-            refresh_token: variable("_REFRESH_TOKEN"),
+            client_id: variable("_CLIENT_ID").unwrap_or_default(),
+            client_secret: variable("_API_KEY").or_else(|| variable("_CLIENT_SECRET")).unwrap_or_default(),
+            refresh_token: variable("_REFRESH_TOKEN").unwrap_or_default(),
             lifetime_seconds: 2_400,
             // a new token that is lost on its way, with an answer that breaks off, is lost for good
             rotates: false,

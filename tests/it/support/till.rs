@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
+use serde_json::json;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tributary::config::{Provider, Source};
@@ -183,7 +184,22 @@ impl Till {
             payees,
         };
         till.sync().await;
+        till.push_payees().await;
         till
+    }
+
+    /// Pushes who can be paid, where the provider does not list them.
+    async fn push_payees(&self) {
+        if self.shipped.has_beneficiaries {
+            return;
+        }
+        let payee = |(id, name): (&String, &String)| {
+            let metadata = json!({"channel_code": "PH_BDO", "account_number": id});
+            json!({"id": id, "ownerName": name, "createdAt": Utc::now().to_rfc3339(), "metadata": metadata})
+        };
+        let payees: Vec<_> = self.bank.truth().beneficiaries.iter().map(payee).collect();
+        let answer = self.app.push("beneficiaries", &payees).await;
+        assert_eq!(answer["quarantined"].as_array().unwrap().len(), 0, "{answer}");
     }
 
     /// Another Tributary before the same bank, with a database of its own that knows nothing.
@@ -204,6 +220,7 @@ impl Till {
             ..*self
         };
         till.sync().await;
+        till.push_payees().await;
         till
     }
 

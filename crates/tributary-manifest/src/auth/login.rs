@@ -84,10 +84,10 @@ impl LoginGrant {
             why: "the answer to the login cannot be read".to_owned(),
             wait: None,
         })?;
-        let (value, parsed) = found.map_err(|field| ClientError::Refused {
+        let (value, parsed) = found.map_err(|why| ClientError::Refused {
             request: self.shown(),
             status: incoming.status.as_u16(),
-            excerpt: format!("{field} finds nothing in the answer"),
+            excerpt: why.to_owned(),
         })?;
         let usable_until = usable_until(sent_at, parsed.or(self.lifetime));
         Ok(Granted { access: AccessToken { value, usable_until }, refresh: None })
@@ -95,7 +95,7 @@ impl LoginGrant {
 }
 
 impl Filters {
-    /// The token and how long it is good for; the error is the field that yields nothing.
+    /// The token and how long it is good for; the error is what is wrong with which field.
     fn find(
         &self,
         answer: Val,
@@ -107,12 +107,15 @@ impl Filters {
             let found = filter.run_one(answer.clone(), &scope, Limits::one(deadline))?;
             Ok(jq::scalar(&found).filter(|text| !text.is_empty()))
         };
-        let token = run(&self.token).ok().flatten().ok_or("auth.login.token")?;
+        let token = run(&self.token).ok().flatten().ok_or("auth.login.token finds nothing in the answer")?;
         let parsed = match &self.expires_in {
             None => None,
             Some(filter) => {
-                let parsed = run(filter).ok().flatten().ok_or("auth.login.expires_in")?;
-                Some(parse_wait(&parsed, sent_at).ok_or("auth.login.expires_in")?)
+                let parsed =
+                    run(filter).ok().flatten().ok_or("auth.login.expires_in finds nothing in the answer")?;
+                Some(parse_wait(&parsed, sent_at).ok_or(
+                    "auth.login.expires_in finds no time that is still to come by the clock of this machine",
+                )?)
             }
         };
         Ok((token.into(), parsed))

@@ -51,9 +51,13 @@ fn in_use<T>(look: impl FnOnce(&mut HashMap<String, Weak<Program>>) -> T) -> T {
     look(&mut IN_USE.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
+/// What jq has and jaq has not.
+const IN: &str = "def IN(s): any(s == .; .); def IN(src; s): any(src == s; .);";
+
 fn compile_anew(code: &str) -> Result<Program, String> {
     let allowed = |name: &str| !FORBIDDEN.contains(&name);
-    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let own = jaq_core::load::parse(IN, |parser| parser.defs()).unwrap_or_default();
+    let definitions = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs()).chain(own);
     let natives = jaq_core::funs()
         .chain(jaq_std::funs())
         .chain(jaq_json::funs())

@@ -43,7 +43,14 @@ fn numbers_keep_their_digits() {
 #[test]
 fn times_in_the_usual_forms_become_rfc_3339() {
     assert_eq!(run("parse_time", r#""2026-03-01 12:00:00""#).unwrap(), [r#""2026-03-01T12:00:00-00:00""#]);
-    assert!(run("parse_time", "5").unwrap_err().to_string().contains("5 is no time"));
+    let of_seconds = run("parse_time", "5").unwrap_err().to_string();
+    assert!(of_seconds.contains("5 is no time; of seconds since 1970 `todate` makes one"), "{of_seconds}");
+}
+
+#[test]
+fn a_word_is_looked_for_among_others_as_in_jq() {
+    assert_eq!(run(r#"IN("a", "b"), IN("c")"#, r#""a""#).unwrap(), ["true", "false"]);
+    assert_eq!(run(r#"IN(.[]; 3, 4)"#, "[1, 4]").unwrap(), ["true"]);
 }
 
 #[test]

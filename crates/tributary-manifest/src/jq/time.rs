@@ -30,6 +30,14 @@ pub fn filters<D: for<'a> DataT<V<'a> = Val>>() -> [NativeFilter<RunPtr<D>>; 4] 
     ]
 }
 
+/// What makes a time of a number, which is seconds or milliseconds since 1970 as a rule.
+fn hint(time: &Val) -> &'static str {
+    match time {
+        Val::Num(_) => "; of seconds since 1970 `todate` makes one, of milliseconds `. / 1000 | todate`",
+        _ => "",
+    }
+}
+
 fn read(time: &Val, zone: Option<&Val>, pattern: Option<&Val>) -> Result<Val, Error<Val>> {
     let zone = zone.map(|zone| {
         let named = text(zone).and_then(|name| name.parse::<Tz>().ok());
@@ -45,5 +53,5 @@ fn read(time: &Val, zone: Option<&Val>, pattern: Option<&Val>) -> Result<Val, Er
         (Some(time), Some(pattern)) => by_pattern(&time, &pattern, zone),
         (None, _) => None,
     };
-    read.map(Val::from).ok_or_else(|| Error::str(format!("{time} is no time")))
+    read.map(Val::from).ok_or_else(|| Error::str(format!("{time} is no time{}", hint(time))))
 }

@@ -27,11 +27,15 @@ pub fn token_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterEr
     }
 }
 
-/// The text that `filter` yielded as `value`, `None` for null. Anything else is an error.
+/// The text that `filter` yielded as `value`, `None` for null. Anything else is an error, and so is NUL:
+/// it would come back from no cursor, key or mark that was kept.
 pub fn text_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterError> {
     match value {
         Val::Null => Ok(None),
         Val::TStr(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) if text.contains('\0') => {
+                Err(filter.error("yields a text with NUL (\\u0000), which no database keeps".to_owned()))
+            }
             Ok(text) => Ok(Some(text.to_owned())),
             Err(_) => Err(filter.error("yields a broken text".to_owned())),
         },

@@ -69,10 +69,18 @@ fn try_one(manifest: &Manifest, example: &Node) -> Result<(), Wrong> {
         .and_then(Node::text)
         .ok_or_else(|| wrong("of", "name a stream, payouts or transfers"))?;
     match of {
-        "payouts" => payment(manifest, PaymentKind::Payout, example),
-        "transfers" => payment(manifest, PaymentKind::Transfer, example),
+        "payouts" if is_order(manifest, example) => payment(manifest, PaymentKind::Payout, example),
+        "transfers" if is_order(manifest, example) => payment(manifest, PaymentKind::Transfer, example),
         stream => row(manifest, stream, example),
     }
+}
+
+/// Whether an example of payouts or transfers is one of an order: of a file that has a stream of this name,
+/// too, if it says something that only orders have.
+fn is_order(manifest: &Manifest, example: &Node) -> bool {
+    let name = example.get("of").and_then(Node::text);
+    let is_stream = manifest.streams.iter().any(|stream| Some(stream.name.as_str()) == name);
+    !is_stream || ["order", "sends", "answered"].iter().any(|field| example.get(field).is_some())
 }
 
 /// A row of a stream, and the records that it becomes.

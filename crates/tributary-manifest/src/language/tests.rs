@@ -12,21 +12,35 @@ pub fn manifest_of(text: &str) -> Manifest {
     read(&node).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
+/// The files that ship, by name.
+const SHIPPED: [(&str, &str); 13] = [
+    ("airwallex", include_str!("../../../../providers/airwallex.yaml")),
+    ("gocardless", include_str!("../../../../providers/gocardless.yaml")),
+    ("mercury", include_str!("../../../../providers/mercury.yaml")),
+    ("mollie", include_str!("../../../../providers/mollie.yaml")),
+    ("obie", include_str!("../../../../providers/obie.yaml")),
+    ("paypal", include_str!("../../../../providers/paypal.yaml")),
+    ("paystack", include_str!("../../../../providers/paystack.yaml")),
+    ("revolut", include_str!("../../../../providers/revolut.yaml")),
+    ("square", include_str!("../../../../providers/square.yaml")),
+    ("starling", include_str!("../../../../providers/starling.yaml")),
+    ("stripe", include_str!("../../../../providers/stripe.yaml")),
+    ("wise", include_str!("../../../../providers/wise.yaml")),
+    ("xendit", include_str!("../../../../providers/xendit.yaml")),
+];
+
 #[test]
-fn the_files_that_ship_are_read() {
-    for (name, text) in [
-        ("gocardless", include_str!("../../../../providers/gocardless.yaml")),
-        ("mercury", include_str!("../../../../providers/mercury.yaml")),
-        ("mollie", include_str!("../../../../providers/mollie.yaml")),
-        ("obie", include_str!("../../../../providers/obie.yaml")),
-        ("paystack", include_str!("../../../../providers/paystack.yaml")),
-        ("revolut", include_str!("../../../../providers/revolut.yaml")),
-        ("square", include_str!("../../../../providers/square.yaml")),
-        ("starling", include_str!("../../../../providers/starling.yaml")),
-        ("xendit", include_str!("../../../../docs/language-draft/xendit.yaml")),
-    ] {
-        assert!(!manifest_of(text).streams.is_empty(), "{name}");
+fn the_files_that_ship_are_read_and_their_examples_come_out() {
+    let mut tried = Vec::new();
+    for (name, text) in SHIPPED {
+        let manifest = manifest_of(text);
+        assert!(!manifest.streams.is_empty(), "{name}");
+        if let Some(examples) = Node::parse(text).unwrap().take("examples") {
+            try_examples(&manifest, &examples).unwrap_or_else(|mistakes| panic!("{name}: {mistakes}"));
+            tried.push(name);
+        }
     }
+    assert!(tried.contains(&"wise") && tried.contains(&"xendit"), "{tried:?}");
 }
 
 const HEAD: &str =
@@ -94,6 +108,7 @@ fn what_cannot_be_read_goes_to_quarantine_with_the_name_of_its_field() {
     for (from, to, reason) in [
         ("kind: internal", "kind: strange", "type: strange is in no list of `types`"),
         ("n: 1, ", "", "id: {n} is missing"),
+        ("n: 1, ", "n: \" \", ", "id: {n} is missing"),
         ("at: 2026-03-01 12:00:00, ", "", "created: null is no time"),
         ("10.50", "10.505", "money: 10.505 has more than 2 decimals"),
         ("counterparty: { id: 5, name: Ann }", "counterparty: 5", "let.party: "),
@@ -159,6 +174,16 @@ fn an_order_is_sent_as_its_fields_say_with_the_key_where_the_provider_takes_it()
     assert!(error.contains("examples[0].sends: body.minor is 1500"), "{error}");
     let refused = tried(&format!("{PAYS}  - {{ of: payouts, sends: {{ path: / }} }}\n")).unwrap_err();
     assert!(refused.contains("destinationAccountId: destination names no bank"), "{refused}");
+}
+
+#[test]
+fn a_row_of_a_stream_called_payouts_is_no_order() {
+    let stream = "transactions: { payouts: { get: /p, rows: ., id: .id, created: .at, type: PAYOUT, to: .to, status: SUCCEEDED } }";
+    let lines = PAYS.replace("pull: {", &format!("pull: {{ {stream},"));
+    let row = "{ of: payouts, given: { id: p1, at: 2026-03-01, value: 15, currency: EUR, to: x }, gives: { id: p1, amount: \"1500\" } }";
+    let answer = "{ of: payouts, answered: 200, given: { id: p1, state: done }, gives: { outcome: accepted }, \
+                  order: { destination: { id: x, type: beneficiary, metadata: { bank: B } } } }";
+    assert_eq!(tried(&format!("{lines}  - {row}\n  - {answer}\n")), Ok(2));
 }
 
 #[test]

@@ -141,6 +141,11 @@ impl Manifest {
 }
 
 impl Manifest {
+    /// Why the webhook cannot be filled in from `lookup`, if it cannot.
+    pub fn unset_webhook(&self, lookup: impl Fn(&str) -> Option<String>) -> Option<InterpolateError> {
+        self.webhook.clone()?.fill(&lookup).err()
+    }
+
     /// Whether instances have something in common besides the records: a budget, or a token that
     /// only one of them may exchange.
     pub fn shares(&self) -> bool {

@@ -76,6 +76,9 @@ pub struct StreamManifest {
     /// How records that may still change are asked for again, one by one; not at all without it.
     #[serde(default)]
     pub refresh: Option<Refresh>,
+    /// Whether what was listed once never changes, so that nothing has to be asked for again.
+    #[serde(default)]
+    pub unchanging: bool,
     /// Which records are pending, and so listed under an id that may not last; none without it.
     #[serde(default)]
     pub pending: Option<Pending>,

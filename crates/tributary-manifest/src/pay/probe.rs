@@ -23,6 +23,9 @@ const SAMPLE_KEY: &str = "5A3K3Y00-5A3K-4EY0-8A3K-5A3K3Y5A3K3Y";
 /// Assets that providers pay in; the first that a file takes is the sample's.
 const SAMPLE_ASSETS: [&str; 8] = ["USD/2", "EUR/2", "GBP/2", "NGN/2", "IDR/2", "JPY", "BRL/2", "KES/2"];
 
+/// Whom a sample pays: some providers want ids as numbers.
+const SAMPLE_DESTINATION: &str = "1000001";
+
 /// What a sample's steps give.
 const SAMPLE_GIVEN: &str = "sample-given";
 
@@ -58,8 +61,27 @@ pub fn probe(
             ),
         )),
         None if names_key(&format!("{:?} {:?} {functions}", described.prepare, described.request)) => Ok(()),
-        None => Err(keyless(Keyless::Payment)),
+        None => {
+            let (field, why) = keyless(Keyless::Payment);
+            let unmade = unmade(kind, plan, functions, described);
+            Err((field, format!("{why}. (No request can be made of a sample order to see: {unmade})")))
+        }
     }
+}
+
+/// Why no request can be made of the first sample.
+fn unmade(
+    kind: PaymentKind,
+    plan: &Arc<PaymentPlan>,
+    functions: &str,
+    described: &PaymentManifest,
+) -> String {
+    let sample = sample(kind, SAMPLE_ASSETS[0], &format!("{described:?}\n{functions}"));
+    let (plan, deadline) = (Arc::clone(plan), Instant::now() + PROBE_LIMIT);
+    let made = cage::run_within(PROBE_LIMIT + Duration::from_secs(1), move || {
+        requests(&plan, &with_places(&sample, &plan.steps), deadline).err()
+    });
+    made.flatten().unwrap_or_else(|| "its filters take too long".to_owned())
 }
 
 /// Whether the requests of a sample order carry the key; `None` where none can be made.
@@ -86,8 +108,9 @@ fn found(
 /// An order of this asset, with whatever members of its parties' metadata `text` asks for.
 fn sample(kind: PaymentKind, asset: &str, text: &str) -> Value {
     let code = asset.split('/').next().unwrap_or(asset);
-    let metadata: Map<String, Value> =
-        members(text, "metadata.").map(|name| (name.to_owned(), json!("sample"))).collect();
+    // what is kept in another currency than the order's, a file may refuse
+    let member = |name: &str| (name.to_owned(), json!(if name == "currency" { code } else { "sample" }));
+    let metadata: Map<String, Value> = members(text, "metadata.").map(member).collect();
     let to = match kind {
         PaymentKind::Payout => "beneficiary",
         PaymentKind::Transfer => "account",
@@ -96,7 +119,7 @@ fn sample(kind: PaymentKind, asset: &str, text: &str) -> Value {
     json!({
         "key": SAMPLE_KEY, "idempotencyKey": "sample order", "attempt": 1, "amount": "1500", "currency": asset,
         "description": "sample", "metadata": metadata,
-        "source": party(code, "account"), "destination": party("sample-destination", to),
+        "source": party(code, "account"), "destination": party(SAMPLE_DESTINATION, to),
     })
 }
 

@@ -14,6 +14,7 @@ use crate::client::Client;
 use crate::edited::edited;
 use crate::jq::{Filter, Limits, Scope};
 use crate::manifest::Manifest;
+use crate::period::Period;
 use crate::plan::ManifestError;
 use crate::wire::{InMemory, Incoming};
 
@@ -253,16 +254,21 @@ async fn filters_that_do_not_get_to_say_refuse_no_order() {
 }
 
 #[test]
-fn no_file_that_ships_promises_for_how_long_its_fsp_knows_a_key() {
-    for file in [
-        include_str!("../../../../providers/mercury.yaml"),
-        include_str!("../../../../providers/paystack.yaml"),
-        include_str!("../../../../providers/revolut.yaml"),
-        include_str!("../../../../providers/starling.yaml"),
+fn a_file_that_ships_promises_for_how_long_a_key_is_known_only_where_its_fsp_does() {
+    for (file, promised) in [
+        (include_str!("../../../../providers/airwallex.yaml"), None),
+        (include_str!("../../../../providers/mercury.yaml"), None),
+        (include_str!("../../../../providers/paystack.yaml"), None),
+        (include_str!("../../../../providers/revolut.yaml"), None),
+        (include_str!("../../../../providers/starling.yaml"), None),
+        // 24 hours at least, less one for clocks and a slow request
+        (include_str!("../../../../providers/stripe.yaml"), Some(Period::from_seconds(23 * 3600))),
+        (include_str!("../../../../providers/wise.yaml"), None),
+        (include_str!("../../../../providers/xendit.yaml"), None),
     ] {
         let manifest = crate::language::tests::manifest_of(file);
         for pays in [&manifest.payouts, &manifest.transfers].into_iter().flatten() {
-            assert!(pays.key.lifetime.is_none(), "none of them documents it");
+            assert_eq!(pays.key.lifetime, promised);
         }
     }
 }
@@ -271,10 +277,14 @@ fn no_file_that_ships_promises_for_how_long_its_fsp_knows_a_key() {
 fn a_sample_order_makes_a_request_of_every_section_that_ships() {
     let mut sections = 0;
     for file in [
+        include_str!("../../../../providers/airwallex.yaml"),
         include_str!("../../../../providers/mercury.yaml"),
         include_str!("../../../../providers/paystack.yaml"),
         include_str!("../../../../providers/revolut.yaml"),
         include_str!("../../../../providers/starling.yaml"),
+        include_str!("../../../../providers/stripe.yaml"),
+        include_str!("../../../../providers/wise.yaml"),
+        include_str!("../../../../providers/xendit.yaml"),
     ] {
         let manifest = crate::language::tests::manifest_of(file);
         let plans = PaymentPlans::new(&manifest).unwrap();
@@ -288,5 +298,5 @@ fn a_sample_order_makes_a_request_of_every_section_that_ships() {
             sections += 1;
         }
     }
-    assert_eq!(sections, 6);
+    assert_eq!(sections, 10);
 }

@@ -269,8 +269,11 @@ fn together(described: &StreamManifest) -> Result<(), Hazard> {
                 "has to be known for page and offset: without one, records slide over the page cut",
             ));
         }
-        Some(Incremental::CreatedWindow(_)) if described.refresh.is_none() => {
-            return Err(("refresh", "is missing: what changes after its creation would never be read"));
+        Some(Incremental::CreatedWindow(_)) if described.refresh.is_none() && !described.unchanging => {
+            return Err((
+                "refresh",
+                "is missing: what changes after its creation would never be read. Where nothing ever does, say `refresh: { open: never }`",
+            ));
         }
         Some(Incremental::Delta { .. }) if numbered => {
             return Err((

@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::DateTime;
 
 use super::tests::{FOX, FOX_SHA256, PLAIN, now, prove, prove_at, webhook};
-use super::{Call, Unproven};
+use super::{Call, Triggered, Unproven, Webhook};
 use crate::edited::edited;
+use crate::language::tests::manifest_of;
 
 fn public(algorithm: &str, key: &str) -> String {
     format!(
@@ -261,5 +262,53 @@ async fn a_challenge_is_echoed_where_the_file_says_so_and_nothing_else_is() {
     ] {
         let call = Call { body: body.as_bytes(), header: &|_| None, query: None, headers: vec![] };
         assert_eq!(by_body.echo_of(&call).await.as_deref(), echo, "{body}");
+    }
+}
+
+/// The webhook of a file that ships, with `secret` for what it has from the environment.
+fn shipped(file: &str) -> Webhook {
+    manifest_of(file).webhook_alone(|_| Some("secret".to_owned())).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_call_of_airwallex_and_of_stripe_proves_itself_and_has_read_what_it_tells_of() {
+    let old = "0".repeat(64);
+    let signature = format!(
+        "t=1772366400,v1={old},v1=e99ba3edd8acee65453ef29bdf396e37d3e5739cbee3eb1d2c0d725e61a56323,v0={old}"
+    );
+    // `openssl dgst -sha256 -hmac secret` over the time in milliseconds and the body, and over the time, a
+    // point and the body
+    for (file, headers, body, stream) in [
+        (
+            include_str!("../../../../providers/airwallex.yaml"),
+            vec![
+                ("x-timestamp", "1772366400000"),
+                ("x-signature", "4e7c30c887b8bf148ac99c64cfb4724bb9327395b9e111bb7bf1f8357932e09c"),
+            ],
+            r#"{"name":"payout.transfer.paid"}"#,
+            "transfers",
+        ),
+        (
+            include_str!("../../../../providers/stripe.yaml"),
+            vec![("stripe-signature", signature.as_str())],
+            r#"{"type":"payout.paid"}"#,
+            "payout_events",
+        ),
+    ] {
+        let webhook = shipped(file);
+        let header = |name: &str| {
+            let found = headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let call = Call { body: body.as_bytes(), header: &header, query: None, headers: vec![] };
+        assert_eq!(webhook.prove(&call, now()), Ok(()), "{stream}");
+        assert_eq!(
+            webhook.triggered(&call).await,
+            [Triggered { stream: stream.to_owned(), partition: None }]
+        );
+        let late = now() + chrono::TimeDelta::minutes(6);
+        assert!(webhook.prove(&call, late).is_err(), "{stream}: a call of six minutes ago");
+        let other = Call { body: b"{}", header: &header, query: None, headers: vec![] };
+        assert!(webhook.prove(&other, now()).is_err(), "{stream}: another body");
     }
 }

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::config::{OAuth, StandinConfig};
+use super::fsp::Scheme;
 use super::ids;
 use super::refusal::Refusal;
 use super::times::SECOND_US;
@@ -24,6 +25,17 @@ pub(super) struct Tokens {
     oauth: Option<OAuth>,
     refresh: String,
     tally: TokenTally,
+}
+
+/// A login: headers that say who asks, and an answer of the API's own making.
+#[derive(Debug)]
+pub struct Login {
+    /// The header with the client's id.
+    pub client_id: &'static str,
+    /// The header with its secret.
+    pub secret: &'static str,
+    /// The answer that gives a token, and says until when it is good, in microseconds.
+    pub answer: fn(&str, i64) -> Json,
 }
 
 /// What clients did at the token endpoint.
@@ -50,9 +62,17 @@ impl Tokens {
         }
     }
 
-    /// Whether `headers` bring the token that is good at `now_us`.
-    pub fn check(&self, headers: &HeaderMap, now_us: i64) -> Result<(), Refusal> {
-        if bearer(headers) != Some(self.access.as_str()) {
+    /// Whether `headers` bring the token that is good at `now_us`, as `scheme` wants it.
+    pub fn check(&self, headers: &HeaderMap, scheme: Scheme, now_us: i64) -> Result<(), Refusal> {
+        let is_sent = match scheme {
+            Scheme::Bearer => bearer(headers) == Some(self.access.as_str()),
+            // a token may have a colon itself
+            Scheme::BasicUser => {
+                let sent = basic(headers).map(|(user, password)| format!("{user}:{password}"));
+                sent == Some(format!("{}:", self.access))
+            }
+        };
+        if !is_sent {
             return Err(Refusal::Unauthorized);
         }
         if self.is_dead || self.ends_at_us.is_some_and(|ends_at_us| ends_at_us <= now_us) {
@@ -70,11 +90,19 @@ impl Tokens {
         self.tally
     }
 
-    /// Gives an access token for a refresh token.
+    /// Gives an access token for a refresh token, or to a client that asks for itself.
     fn grant(&mut self, asked: &Grant, now_us: i64) -> Result<Json, Refusal> {
+        if self.oauth.is_none() && asked.is_for_itself() && asked.client_secret == self.access {
+            // a token that never ends, whose text is the secret
+            return Ok(
+                object! { "access_token": self.access.as_str(), "token_type": "bearer", "expires_in": 32_400_i64 },
+            );
+        }
         let granted = self.oauth.as_ref().ok_or("this stand-in gives no tokens").and_then(|oauth| {
             asked.check(oauth)?;
-            (asked.refresh_token == self.refresh).then_some(oauth).ok_or("invalid refresh token")
+            // a client that asks for itself has none
+            let is_good = asked.is_for_itself() || asked.refresh_token == self.refresh;
+            is_good.then_some(oauth).ok_or("invalid refresh token")
         });
         let oauth = match granted {
             Ok(oauth) => oauth,
@@ -83,15 +111,12 @@ impl Tokens {
                 return Err(Refusal::BadGrant(why));
             }
         };
-        self.tally.given += 1;
-        let lifetime_seconds = i64::from(oauth.lifetime_seconds);
-        self.access = format!("access_{}", ids::letters(self.seed, "access", self.tally.given, 21));
-        self.ends_at_us = Some(now_us + lifetime_seconds * SECOND_US);
-        self.is_dead = false;
-        if oauth.rotates {
+        let (lifetime_seconds, rotates) = (i64::from(oauth.lifetime_seconds), oauth.rotates);
+        self.renew(now_us, lifetime_seconds);
+        if rotates {
             self.refresh = format!("refresh_{}", ids::letters(self.seed, "refresh", self.tally.given, 21));
         }
-        let rotated = oauth.rotates.then(|| self.refresh.clone());
+        let rotated = rotates.then(|| self.refresh.clone());
         Ok(object! {
             "access_token": self.access.as_str(),
             "token_type": "bearer",
@@ -99,6 +124,38 @@ impl Tokens {
             "refresh_token": rotated,
         }
         .without_nulls())
+    }
+}
+
+impl Tokens {
+    /// Gives another access token, that is good from `now_us` on.
+    fn renew(&mut self, now_us: i64, lifetime_seconds: i64) {
+        self.tally.given += 1;
+        self.access = format!("access_{}", ids::letters(self.seed, "access", self.tally.given, 21));
+        self.ends_at_us = Some(now_us + lifetime_seconds * SECOND_US);
+        self.is_dead = false;
+    }
+
+    /// Gives an access token for what the `headers` of a login say. Where tokens never end, the secret
+    /// is the token.
+    fn log_in(&mut self, login: &Login, headers: &HeaderMap, now_us: i64) -> Result<Json, Refusal> {
+        let given = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let (known, lifetime_seconds) = match &self.oauth {
+            Some(oauth) => {
+                let is_client = given(login.client_id) == oauth.client_id;
+                let is_secret = given(login.secret) == oauth.client_secret;
+                (is_client && is_secret, i64::from(oauth.lifetime_seconds))
+            }
+            None => (given(login.secret) == self.access, 1_800),
+        };
+        if !known {
+            self.tally.refused += 1;
+            return Err(Refusal::BadGrant("the client or its secret is not known"));
+        }
+        if self.oauth.is_some() {
+            self.renew(now_us, lifetime_seconds);
+        }
+        Ok((login.answer)(&self.access, now_us + lifetime_seconds * SECOND_US))
     }
 }
 
@@ -144,8 +201,12 @@ impl Grant {
         Some(asked)
     }
 
+    fn is_for_itself(&self) -> bool {
+        self.grant_type == "client_credentials"
+    }
+
     fn check(&self, oauth: &OAuth) -> Result<(), &'static str> {
-        if self.grant_type != "refresh_token" {
+        if self.grant_type != "refresh_token" && !self.is_for_itself() {
             return Err("unsupported grant type");
         }
         let is_client = if self.client_assertion.is_empty() {
@@ -195,6 +256,10 @@ fn basic(headers: &HeaderMap) -> Option<(String, String)> {
 }
 
 pub(super) async fn token(State(standin): State<Arc<Standin>>, request: Request) -> Result<Json, Refusal> {
+    if let Some(login) = standin.fsp.login() {
+        let now_us = standin.now_us();
+        return standin.tokens().log_in(login, request.headers(), now_us);
+    }
     let asked = Grant::read(request).await.ok_or(Refusal::BadGrant("the request cannot be read"))?;
     let now_us = standin.now_us();
     standin.tokens().grant(&asked, now_us)

@@ -92,12 +92,7 @@ impl Clerk<'_> {
         };
         let number = self.enter_with(kind, order.account, order.amount_minor, None, status);
         match order.to {
-            To::Beneficiary(place) => {
-                // from the traits follows who is paid
-                let (traits, count) =
-                    (self.books.items[number].traits, self.books.beneficiaries.len() as u64);
-                self.books.items[number].traits = traits / count / 2 * count + place as u64;
-            }
+            To::Beneficiary(place) => self.pays(number, place),
             To::Account(other) => {
                 let twin = kind.twin.as_ref().expect("what is paid to an account has another side");
                 self.enter_twin(number, twin, other);
@@ -108,6 +103,32 @@ impl Clerk<'_> {
             for number in [Some(number), twin].into_iter().flatten() {
                 self.books.items[number].versions[0].shown = Shown::NEVER;
             }
+        }
+        number
+    }
+
+    /// Has this record pay the beneficiary at `place`: from its traits follows who is paid.
+    fn pays(&mut self, number: usize, place: usize) {
+        let (traits, count) = (self.books.items[number].traits, self.books.beneficiaries.len() as u64);
+        self.books.items[number].traits = traits / count / 2 * count + place as u64;
+    }
+
+    /// The record of a payment to a beneficiary that is drafted: as its kind is born.
+    pub fn drafted(&mut self, order: &Order) -> usize {
+        let kind = self.fsp.profile().kind(order.kind);
+        let number = self.enter_with(kind, order.account, order.amount_minor, None, kind.born[0].0);
+        if let To::Beneficiary(place) = order.to {
+            self.pays(number, place);
+        }
+        number
+    }
+
+    /// Moves the money of a draft; of another amount, where a fault has it so.
+    pub fn funded(&mut self, number: usize, order: &Order, entry: Entry) -> usize {
+        self.books.items[number].amount_minor = order.amount_minor;
+        self.moved(number, entry.status);
+        if entry.hidden {
+            self.books.items[number].versions[1].shown = Shown::NEVER;
         }
         number
     }

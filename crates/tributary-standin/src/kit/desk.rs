@@ -112,6 +112,10 @@ struct Counter {
     /// Draws a fault for each request, this many of a thousand.
     chance: Option<(SmallRng, u32)>,
     orders: HashMap<String, usize>,
+    /// What was quoted, in order: the position of the account that pays, and how many minor units.
+    quotes: Vec<(usize, i64)>,
+    /// The records of what was drafted, by key.
+    drafts: HashMap<String, usize>,
     /// Key and record of what was executed, in order.
     executed: Vec<(String, usize)>,
     notes: HashMap<usize, Note>,
@@ -188,6 +192,35 @@ impl Desk {
     /// Key and record of what was executed, in order.
     pub fn executed(&self) -> Vec<(String, usize)> {
         self.lock().executed.clone()
+    }
+
+    /// Keeps a quote: an account by position, and minor units. Gives its number.
+    pub fn quote(&self, account: usize, amount_minor: i64) -> usize {
+        let mut counter = self.lock();
+        counter.quotes.push((account, amount_minor));
+        counter.quotes.len() - 1
+    }
+
+    /// The quotes, by number.
+    pub fn quotes(&self) -> Vec<(usize, i64)> {
+        self.lock().quotes.clone()
+    }
+
+    /// Lets `enter` write the record of a payment that is drafted, if there is none of its key.
+    pub fn draft(&self, note: Note, enter: impl FnOnce() -> usize) -> usize {
+        let mut counter = self.lock();
+        if let Some(record) = counter.drafts.get(&note.key) {
+            return *record;
+        }
+        let record = enter();
+        counter.drafts.insert(note.key.clone(), record);
+        counter.notes.insert(record, note);
+        record
+    }
+
+    /// The record of what was drafted under `key`.
+    pub fn drafted(&self, key: &str) -> Option<usize> {
+        self.lock().drafts.get(key).copied()
     }
 
     /// Whether payments like recent ones are taken.

@@ -4,6 +4,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use std::sync::Arc;
 
+use super::auth::Login;
 use super::books::Item;
 use super::budget::Limit;
 use super::liar::Terms;
@@ -53,6 +54,16 @@ pub trait Fsp: Send + Sync {
         StatusCode::OK
     }
 
+    /// How clients send the token.
+    fn scheme(&self) -> Scheme {
+        Scheme::Bearer
+    }
+
+    /// How clients log in, where their token comes by a request of the API's own making.
+    fn login(&self) -> Option<&'static Login> {
+        None
+    }
+
     /// What a liar has to know of the API.
     fn terms(&self) -> Terms;
 
@@ -60,6 +71,14 @@ pub trait Fsp: Send + Sync {
     fn error_in_200(&self) -> Option<Json> {
         None
     }
+}
+
+/// How clients send the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    /// As the user of basic authentication, with an empty password.
+    BasicUser,
 }
 
 /// What a provider's ledger consists of and how its API behaves in general.

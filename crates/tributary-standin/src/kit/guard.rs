@@ -74,7 +74,7 @@ impl Standin {
         if path == self.fsp.profile().token_path {
             return Ok(());
         }
-        let admitted = self.tokens().check(request.headers(), self.now_us());
+        let admitted = self.tokens().check(request.headers(), self.fsp.scheme(), self.now_us());
         if admitted == Err(Refusal::TokenExpired) {
             self.faults.count_expired_token();
         }

@@ -61,14 +61,14 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use asked::Asked;
-pub use auth::TokenTally;
+pub use auth::{Login, TokenTally};
 pub use books::{Account, Balance, Beneficiary, Books, Item, Version};
 pub use budget::{Limit, Spent};
 pub use clock::{Clock, ManualClock};
 pub use config::{ConfigError, OAuth, StandinConfig};
 pub use desk::{Movement, OnDuplicate, PaymentFault};
 pub use faults::{Faults, Fired, Late};
-pub use fsp::{Fsp, Profile};
+pub use fsp::{Fsp, Profile, Scheme};
 pub use json::Json;
 pub(super) use json::{long_list, object};
 pub use liar::{Lie, Lies, Terms};

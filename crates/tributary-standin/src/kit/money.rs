@@ -16,7 +16,7 @@ macro_rules! currencies {
         pub static $code: Currency = Currency { code: stringify!($code), decimals: $decimals };)*
     };
 }
-currencies!(EUR 2, GBP 2, USD 2, JPY 0, KWD 3, NGN 2, GHS 2, KES 2, ZAR 2);
+currencies!(EUR 2, GBP 2, USD 2, JPY 0, KWD 3, NGN 2, GHS 2, KES 2, ZAR 2, PHP 2, VND 0);
 
 impl Currency {
     /// The asset as Formance writes it: `EUR/2`, `JPY`.

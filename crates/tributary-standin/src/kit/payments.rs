@@ -91,6 +91,17 @@ impl Standin {
         self.desk.attend(execute, refuse, Refusal::Server(500)).await
     }
 
+    /// Enters a payment that is drafted, once for each key, and gives the position of its record. No
+    /// money moves before it is ordered under that key.
+    pub(crate) fn draft(&self, order: &Order) -> usize {
+        let now_us = self.now_us();
+        let mut books = self.write();
+        let note = Note { key: order.key.clone(), text: order.text.clone() };
+        self.desk.draft(note, || {
+            Clerk { fsp: self.fsp, books: &mut books, faults: &self.faults, now_us }.drafted(order)
+        })
+    }
+
     /// Enters a payment that nobody ordered here: of another amount, to somebody else.
     fn pay_somebody_else(&self, order: &Order) -> Paid {
         let now_us = self.now_us();
@@ -111,9 +122,14 @@ impl Standin {
         // the books first: two requests of one key must not both find it unused
         let mut books = self.write();
         let note = Note { key: order.key.clone(), text: order.text.clone() };
+        let is_draft = |&record: &usize| books.items[record].versions.len() == 1;
+        let draft = self.desk.drafted(&order.key).filter(is_draft);
         let executed = self.desk.execute(note, usual, |entry| {
             let mut clerk = Clerk { fsp: self.fsp, books: &mut books, faults: &self.faults, now_us };
-            clerk.ordered(order, entry)
+            match draft {
+                Some(record) => clerk.funded(record, order, entry),
+                None => clerk.ordered(order, entry),
+            }
         });
         match executed {
             Executed::Now(record) => Ok(Paid { record, before: false }),

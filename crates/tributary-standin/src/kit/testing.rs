@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, header, request};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeZone, Utc};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use super::{Clock, Fsp, ManualClock, Standin, StandinConfig, router};
+use super::{Clock, Fsp, ManualClock, Scheme, Standin, StandinConfig, router};
 
 pub const TOKEN: &str = "secret-token:of-the-test";
 
@@ -58,8 +60,25 @@ pub async fn send(standin: &Arc<Standin>, request: Request<Body>) -> Result<Answ
     Ok(Answer { status: head.status, headers: head.headers, text })
 }
 
+fn authorization(standin: &Standin, token: &str) -> String {
+    match standin.fsp.scheme() {
+        Scheme::Bearer => format!("Bearer {token}"),
+        Scheme::BasicUser => format!("Basic {}", STANDARD.encode(format!("{token}:"))),
+    }
+}
+
+/// POSTs a JSON body with this key in a header.
+pub async fn post_with(
+    standin: &Arc<Standin>,
+    path: &str,
+    (name, value): (&str, &str),
+    body: &Value,
+) -> Answer {
+    send_json(standin, Request::post(path).header(name, value), body).await
+}
+
 pub async fn get_with(standin: &Arc<Standin>, path: &str, token: &str) -> Answer {
-    let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+    let request = Request::get(path).header(header::AUTHORIZATION, authorization(standin, token));
     send(standin, request.header("host", "standin").body(Body::empty()).unwrap()).await.unwrap()
 }
 
@@ -74,7 +93,7 @@ pub async fn put(standin: &Arc<Standin>, path: &str, body: &Value) -> Answer {
 }
 
 async fn send_json(standin: &Arc<Standin>, request: request::Builder, body: &Value) -> Answer {
-    let request = request.header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+    let request = request.header(header::AUTHORIZATION, authorization(standin, TOKEN));
     let request = request.header(header::CONTENT_TYPE, "application/json");
     send(standin, request.body(Body::from(body.to_string())).unwrap()).await.unwrap()
 }

@@ -18,6 +18,11 @@ pub fn seconds_offset(at_us: i64) -> String {
     utc(at_us).to_rfc3339_opts(SecondsFormat::Secs, false)
 }
 
+/// `2026-03-01T12:00:00+0000`, cut to the second.
+pub fn seconds_bare_offset(at_us: i64) -> String {
+    utc(at_us).format("%Y-%m-%dT%H:%M:%S%z").to_string()
+}
+
 /// `2026-03-01T12:00:00.123Z`, cut to the millisecond.
 pub fn millis(at_us: i64) -> String {
     utc(at_us).to_rfc3339_opts(SecondsFormat::Millis, true)
@@ -68,6 +73,7 @@ mod tests {
         assert_eq!(micros(at_us), "2026-03-01T12:00:00.999999Z");
         assert_eq!(millis(at_us), "2026-03-01T12:00:00.999Z");
         assert_eq!(seconds_offset(at_us), "2026-03-01T12:00:00+00:00");
+        assert_eq!(seconds_bare_offset(at_us), "2026-03-01T12:00:00+0000");
         assert_eq!(date(at_us), "2026-03-01");
         let day = Given::parse("2026-03-01").unwrap();
         assert_eq!(micros(day.end_us()), "2026-03-01T23:59:59.999999Z");

@@ -207,7 +207,8 @@ pub struct Identity {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Refresh {
-    /// Whether a row may still change: jq on it, or the list of the provider's statuses that may.
+    /// Whether a row may still change: jq on it, or the list of the provider's statuses that may; `never`
+    /// where no row ever does, and then nothing else.
     pub open: Option<OneOrMore<String>>,
     /// jq on a row: what identifies it; the record's `id` if not given.
     pub key: Option<String>,
@@ -219,4 +220,11 @@ pub struct Refresh {
     pub every: Option<Period>,
     /// At which age a record that is still open is not asked for any more.
     pub give_up: Option<Period>,
+}
+
+impl Refresh {
+    /// Whether no row ever changes.
+    pub fn is_never(&self) -> bool {
+        matches!(&self.open, Some(OneOrMore::One(open)) if open == "never")
+    }
 }

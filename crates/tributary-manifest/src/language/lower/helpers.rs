@@ -12,7 +12,7 @@ def _list($field; f): _one($field; f)
 def _object($field; f): _one($field; f)
   | if type == "object" then . else error("\($field): yields \(if . == null then "null" else type end), and not an object") end;
 def _part($field; f): [f] | if length == 1 then .[0] else null end
-  | if type == "string" and . != "" then . elif type == "number" then tostring else error("\($field) is missing") end;
+  | if type == "string" and trim != "" then . elif type == "number" then tostring else error("\($field) is missing") end;
 def _minor: tostring as $written
   | if $written | contains(".") and (endswith(".0") | not) and (contains("e") or contains("E") | not)
     then error("\($written) is no number of minor units: major units are written so (`decimal`)") else shifted(0) end;

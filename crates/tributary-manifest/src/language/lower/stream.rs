@@ -11,7 +11,7 @@ use super::value::{self, literal};
 use super::{Section, page};
 use crate::language::form::file::{STATUSES, StatusWords};
 use crate::language::form::right::{OneOrMore, Ordered, Right};
-use crate::language::form::stream::Stream;
+use crate::language::form::stream::{Refresh as Refreshing, Stream};
 use crate::manifest::{
     Detail, Identity, Incremental, Method, Pending, Refresh, RequestManifest, StreamManifest, Values, Zone,
 };
@@ -44,7 +44,8 @@ pub fn stream(
     };
     let incremental = incremental(section, form, making.zone);
     let pages = form.page.as_ref().map(|form| page::page(section, form, making.zone));
-    let refresh = form.refresh.as_ref().map(|_| refresh(section, form));
+    let unchanging = form.refresh.as_ref().is_some_and(Refreshing::is_never);
+    let refresh = form.refresh.as_ref().filter(|_| !unchanging).map(|_| refresh(section, form));
     let detail = form.detail.as_ref().map(|_| detail(section, form));
     let identity = form.identity.as_ref().map(|_| identity(section, form));
     if let Some(pending) = &form.pending {
@@ -79,6 +80,7 @@ pub fn stream(
         lines: super::lines(section.node),
         incremental: incremental?,
         refresh: flat(refresh)?,
+        unchanging,
         pending: form.pending.clone().map(|when| Pending { when, key: removed_key(form) }),
         status_map,
         every: form.every,

@@ -1,11 +1,11 @@
 //! Answers that are another thing than they seem.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeDelta};
 use serde_json::{Value, json};
 
 use super::super::fsp::Fsp;
 use super::super::refusal::Refusal;
-use super::members::{each, list_of, rows_of, texts};
+use super::members::{each, escaped, list_of, rows_of, texts};
 use super::{Board, Lie, Terms};
 
 /// After so many answers a clock on a wall goes back by an hour.
@@ -153,15 +153,28 @@ impl Board {
 
     /// Puts `mark` into a text of `row`.
     fn mark(&mut self, row: &mut Value, words: &[&str], mark: &str) {
-        let Value::Object(members) = row else { return };
-        let texts = members.iter_mut().filter(|(name, value)| {
-            value.is_string()
-                && (words.contains(&name.as_str()) || TEXTS.iter().any(|part| name.contains(part)))
-        });
-        let mut texts: Vec<&mut Value> = texts.map(|(_, value)| value).collect();
-        if !texts.is_empty() {
-            let place = self.draw(texts.len());
-            *texts[place] = json!(format!("{}{mark}", texts[place].as_str().unwrap_or_default()));
+        let mut places = Vec::new();
+        texts_of(row, "", words, &mut places);
+        if !places.is_empty() {
+            let place = &places[self.draw(places.len())];
+            if let Some(text) = row.pointer_mut(place) {
+                *text = json!(format!("{}{mark}", text.as_str().unwrap_or_default()));
+            }
+        }
+    }
+}
+
+/// Finds the texts of `value` that people wrote and those at the paths `words`, as JSON pointers behind
+/// `place`.
+fn texts_of(value: &Value, place: &str, words: &[&str], found: &mut Vec<String>) {
+    let Value::Object(members) = value else { return };
+    for (name, value) in members {
+        let place = format!("{place}/{}", escaped(name));
+        let is_word = words.contains(&&place[1..]) || TEXTS.iter().any(|part| name.contains(part));
+        if value.is_string() && is_word {
+            found.push(place);
+        } else {
+            texts_of(value, &place, words, found);
         }
     }
 }
@@ -229,9 +242,18 @@ fn change_next(lie: Lie, terms: &Terms, answer: &mut Value) -> bool {
     true
 }
 
+/// A time whose offset has no colon, and one without an offset.
+const BARE_OFFSET: &str = "%Y-%m-%dT%H:%M:%S%z";
+const ON_THE_WALL: &str = "%Y-%m-%d %H:%M:%S";
+
 fn shift(time: &mut Value, by: TimeDelta) {
-    if let Some(at) = time.as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok()) {
+    let Some(text) = time.as_str() else { return };
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
         *time = json!((at + by).to_rfc3339_opts(SecondsFormat::Micros, true));
+    } else if let Ok(at) = DateTime::parse_from_str(text, BARE_OFFSET) {
+        *time = json!((at + by).format(BARE_OFFSET).to_string());
+    } else if let Ok(at) = NaiveDateTime::parse_from_str(text, ON_THE_WALL) {
+        *time = json!((at + by).format(ON_THE_WALL).to_string());
     }
 }
 

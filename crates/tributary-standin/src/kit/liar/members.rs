@@ -27,7 +27,8 @@ pub fn list_of(terms: &Terms, answer: &Value) -> Option<String> {
     empty
 }
 
-fn escaped(name: &str) -> String {
+/// A member's name, as a JSON pointer has it.
+pub fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 
