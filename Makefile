@@ -80,9 +80,13 @@ check: ## Formatting, clippy and the unit tests: no database, soon done
 	cargo test --locked --lib --workspace --exclude private-pg
 
 .PHONY: lint
-lint: ## Check the formatting, clippy's advice, and that .sqlx knows every query
+lint: alerts ## Check the formatting, clippy's advice, that .sqlx knows every query, and the alarms
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+
+.PHONY: alerts
+alerts: ## Check the alarms for Prometheus, and run their tests (promtool, taken from apt's prometheus)
+	@.ci/alerts.sh
 
 .PHONY: deny
 deny: ## Check licences, bans and sources of all crates, and where the network allows it, advisories

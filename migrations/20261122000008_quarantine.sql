@@ -29,6 +29,8 @@ create table quarantine (
   constraint quarantine_origin_whole check (num_nulls(stream, partition, parent, asked_at) in (0, 4))
 );
 create index quarantine_provider_idx on quarantine (provider, resource, id);
+-- what came lately is looked for again and again
+create index quarantine_first_seen_idx on quarantine (provider, first_seen);
 
 -- Records as the provider sent them, where its manifest says keep_raw: each state once, in the
 -- order in which they last came, with what the mapping saw besides.

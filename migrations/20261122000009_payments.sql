@@ -96,6 +96,8 @@ create index payment_orders_reference_idx on payment_orders (provider, provider_
 -- those whose movement the provider may report under an id that we do not know yet
 create index payment_orders_open_idx on payment_orders (provider, asset, amount)
   where provider_payment_id is null and state in ('sending', 'pending', 'unknown', 'parked', 'succeeded');
+-- what waits for a person is looked for again and again
+create index payment_orders_parked_idx on payment_orders (provider) where state = 'parked';
 create index payment_orders_listed_idx on payment_orders (created_at);
 -- how much was ordered in a day, and how much was sent
 create index payment_orders_day_idx on payment_orders (provider, asset, coalesce(first_sent_at, created_at));

@@ -6,6 +6,7 @@ pub mod config;
 pub mod encryption;
 pub mod feed;
 pub mod http;
+pub mod notify;
 pub mod payments;
 pub mod records;
 pub mod service;

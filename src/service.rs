@@ -9,15 +9,16 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Provider, Source};
+use crate::config::{Notify, Provider, Source};
 use crate::feed::{PollWriter, Publisher};
 use crate::http::{
     self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
 };
+use crate::notify::Notifier;
 use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
 use crate::sync::{Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
-use crate::telemetry::{self, Gauges, Metrics};
+use crate::telemetry::{self, Gauges, Metrics, ProcessGauges};
 use tributary_domain::ProviderName;
 use tributary_manifest::Period;
 
@@ -47,6 +48,7 @@ pub struct Service {
     schedulers: Vec<Scheduler>,
     payments: Payments,
     audit: audit::Watch,
+    notifier: Option<Notifier>,
     state: Arc<AppState>,
     pool: PgPool,
     recorded: PrometheusHandle,
@@ -86,21 +88,29 @@ impl Service {
         let served = providers.into_iter().map(|provider| (provider.name.clone(), provider.into()));
         let payments =
             Payments::new(pool.clone(), instance.name.clone(), payers, secret, Settings::default());
-        let state = AppState {
-            trusted,
-            metrics: Some(Metrics::new(recorded.clone(), Gauges::new(pool.clone(), names, payments.clone()))),
-            ..AppState::new(pool.clone(), served.collect(), payments.clone())
-        };
+        let gauges = Gauges::new(pool.clone(), names, payments.clone());
+        let state = AppState::new(pool.clone(), served.collect(), payments.clone());
+        let process = ProcessGauges::new(pool.clone(), state.readers.clone());
+        let state =
+            AppState { trusted, metrics: Some(Metrics::new(recorded.clone(), gauges, process)), ..state };
         Ok(Self {
             publisher: Publisher::new(pool.clone(), paces),
             housekeeper,
             schedulers,
             payments,
             audit: audit::Watch::new(pool.clone()),
+            notifier: None,
             state: Arc::new(state),
             pool: pool.clone(),
             recorded,
         })
+    }
+
+    /// Has it tell `notify` what waits for a person.
+    pub fn notify(&mut self, notify: Notify) -> Result<(), String> {
+        let providers = self.state.providers.keys().cloned().collect();
+        self.notifier = Some(Notifier::new(self.pool.clone(), providers, notify)?);
+        Ok(())
     }
 
     /// What to watch the runs of the first provider that is pulled by, and how many of them its
@@ -127,6 +137,9 @@ impl Service {
         let worker = payments.worker();
         keep_going(&mut runs, keep(Part::Payments), &stop_runs, worker, crate::payments::Worker::run);
         keep_going(&mut runs, keep(Part::Audit), &stop_runs, self.audit, audit::Watch::run);
+        if let Some(notifier) = self.notifier {
+            keep_going(&mut runs, keep(Part::Notifications), &stop_runs, notifier, Notifier::run);
+        }
         for scheduler in self.schedulers {
             let part = Part::Sync(scheduler.provider().clone());
             keep_going(&mut runs, keep(part), &stop_runs, scheduler, Scheduler::run);

@@ -33,6 +33,8 @@ pub enum Part {
     Housekeeping,
     /// Writes what consumers poll.
     Consumers,
+    /// Tells what waits for a person.
+    Notifications,
     /// Remembers where the audit of payments ends.
     Audit,
     /// Keeps what metrics gather small.
@@ -55,6 +57,7 @@ impl std::fmt::Display for Part {
             Self::Sync(provider) => write!(f, "sync/{provider}"),
             Self::Housekeeping => f.write_str("housekeeping"),
             Self::Consumers => f.write_str("consumers"),
+            Self::Notifications => f.write_str("notifications"),
             Self::Audit => f.write_str("audit"),
             Self::Metrics => f.write_str("metrics"),
         }

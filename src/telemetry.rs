@@ -1,22 +1,20 @@
 //! Logs and metrics of the process.
 
+mod counters;
 mod gauges;
+mod process;
 
 use std::io::IsTerminal;
 
-use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
+pub use counters::begin as begin_counters;
 pub use gauges::Gauges;
-
-use crate::config::{Provider, Source};
-use crate::sync::FORGETTING;
-use tributary_domain::{FeedName, Resource};
-use tributary_manifest::Warning;
+pub use process::ProcessGauges;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -49,23 +47,26 @@ pub fn start_logs(filter: &str, format: Option<LogFormat>) -> Result<(), String>
 /// Seconds at which request times are counted; 10 s is where Formance gives up.
 const REQUEST_SECONDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
 
-/// What is measured: by the process as it goes, and of the database when somebody looks.
-#[derive(Debug)]
+/// Seconds at which the answers of providers are counted; a minute is long for one, and 5 are the limit.
+const PROVIDER_SECONDS: [f64; 10] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 300.0];
+
+/// What is measured: by the process as it goes, of itself and of the database when somebody looks.
 pub struct Metrics {
     handle: PrometheusHandle,
     gauges: Gauges,
+    process: ProcessGauges,
 }
 
 impl Metrics {
-    /// What `handle` recorded, with `gauges`.
-    pub fn new(handle: PrometheusHandle, gauges: Gauges) -> Self {
-        Self { handle, gauges }
+    /// What `handle` recorded, with `gauges` of the database and of the `process`.
+    pub fn new(handle: PrometheusHandle, gauges: Gauges, process: ProcessGauges) -> Self {
+        Self { handle, gauges, process }
     }
 
     /// All of it in the text format of Prometheus.
     pub async fn render(&self) -> String {
         let gauges = self.gauges.render().await;
-        self.handle.render() + &gauges
+        self.handle.render() + &self.process.render() + &gauges
     }
 }
 
@@ -73,82 +74,14 @@ impl Metrics {
 pub fn start_metrics() -> Result<PrometheusHandle, String> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full("tributary_http_request_seconds".into()), &REQUEST_SECONDS)
+        .and_then(|builder| {
+            let matcher = Matcher::Full("tributary_provider_request_seconds".into());
+            builder.set_buckets_for_metric(matcher, &PROVIDER_SECONDS)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| format!("cannot record metrics: {error}"))?;
-    describe();
+    counters::describe();
     Ok(handle)
-}
-
-fn describe() {
-    use metrics::{describe_counter, describe_gauge, describe_histogram};
-    describe_counter!("tributary_http_requests_total", "Requests by method, route and status");
-    describe_histogram!("tributary_http_request_seconds", "Time to answer a request");
-    describe_counter!(
-        "tributary_rate_limited_total",
-        "Requests answered with 429 by provider; those without a valid API key have none"
-    );
-    describe_counter!("tributary_pages_total", "Pages served by provider and feed");
-    describe_counter!("tributary_entries_served_total", "Feed entries served, repeated ones counted again");
-    describe_gauge!("tributary_watermark_ahead", "1 while a consumer's watermark is ahead of the feed");
-    describe_counter!(
-        "tributary_watermarks_ahead_total",
-        "Polls of consumers whose watermark is ahead of the feed"
-    );
-    describe_counter!("tributary_published_total", "Versions published");
-    describe_counter!("tributary_ingested_total", "Records ingested by resource and outcome");
-    describe_counter!("tributary_sync_runs_total", "Runs against a provider's API by outcome");
-    describe_counter!("tributary_sync_warnings_total", "Oddities in runs by stream and kind");
-    describe_counter!("tributary_webhooks_total", "Calls of providers by outcome");
-    describe_gauge!("tributary_payment_audit_rows", "Rows of the audit of payments");
-    describe_gauge!("tributary_payment_audit_head", "The first 12 hex digits of the hash of its last row");
-    describe_counter!("tributary_payment_audit_alarms_total", "Times that the audit had lost what it had");
-    describe_counter!(
-        "tributary_deleted_rows_total",
-        "Rows deleted as they were past their retention, by table"
-    );
-    describe_counter!("tributary_payment_alarms_total", "Payments that a person has to check");
-    describe_counter!("tributary_task_panics_total", "Tasks that panicked, or ended without being stopped");
-}
-
-/// Has every counter that an alarm is recommended on begin at 0, for each of `providers` and `routes`
-/// (method and path). One that begins at its first count has not increased by then, and the first
-/// alarm would go unheard.
-pub fn begin_counters<'a>(providers: impl Iterator<Item = &'a Provider>, routes: &[(&'static str, String)]) {
-    for (method, route) in routes {
-        counter!("tributary_http_requests_total", "method" => *method, "route" => route.clone(),
-            "status" => "503")
-        .increment(0);
-    }
-    counter!("tributary_rate_limited_total").increment(0);
-    counter!("tributary_payment_audit_alarms_total").increment(0);
-    for table in FORGETTING {
-        counter!("tributary_deleted_rows_total", "table" => table).increment(0);
-    }
-    for declared in providers {
-        let provider = declared.name.to_string();
-        for feed in FeedName::ALL {
-            counter!("tributary_watermarks_ahead_total", "provider" => provider.clone(), "feed" => feed.as_str())
-                .increment(0);
-        }
-        let streams = match &declared.source {
-            Source::Pull(manifest) => manifest.streams.as_slice(),
-            Source::Push | Source::Unset => &[],
-        };
-        for (stream, kind) in
-            streams.iter().flat_map(|stream| Warning::KINDS.iter().map(|kind| (stream.name.clone(), *kind)))
-        {
-            counter!("tributary_sync_warnings_total", "provider" => provider.clone(), "stream" => stream,
-                "kind" => kind)
-            .increment(0);
-        }
-        counter!("tributary_rate_limited_total", "provider" => provider.clone()).increment(0);
-        counter!("tributary_payment_alarms_total", "provider" => provider.clone()).increment(0);
-        for resource in Resource::ALL {
-            counter!("tributary_ingested_total", "provider" => provider.clone(),
-                "resource" => resource.as_str(), "outcome" => "quarantined")
-            .increment(0);
-        }
-    }
 }
 
 #[cfg(test)]

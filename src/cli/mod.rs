@@ -21,6 +21,7 @@ mod keys;
 mod limits;
 mod manifest;
 mod migrate;
+mod notifications;
 mod notify;
 mod openapi;
 mod payouts;
@@ -107,6 +108,8 @@ enum Command {
     Runs(sync::RunsArgs),
     /// List who polls, and how far behind they are.
     Consumers(consumers::ConsumersArgs),
+    /// List what waited for a person, and whether that could be told.
+    Notifications(notifications::NotificationsArgs),
     /// List what providers were asked too much of, and ask for it again.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
@@ -231,6 +234,7 @@ async fn run(
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
         Command::Runs(args) => sync::runs(&common, args).await,
         Command::Consumers(args) => consumers::run(&common, args).await,
+        Command::Notifications(args) => notifications::run(&common, args).await,
         Command::Limits(command) => limits::run(&common, command).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,

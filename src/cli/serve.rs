@@ -12,7 +12,7 @@ use super::database::{Database, Login};
 use super::handover::Launch;
 use super::signals::Signals;
 use super::{CommandResult, Common, encryption, files, notify, secret};
-use crate::config::{self, Provider};
+use crate::config::{self, Notify, Provider};
 use crate::http::{ConnectionLimits, ForwardedHeader, Handed, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
 use crate::sync::{Instance, Retention};
@@ -27,6 +27,8 @@ use tributary_manifest::Period;
 
 Where a provider file allows payouts, every instance needs the same TRIBUTARY_PAYMENT_SECRET (`openssl rand -base64 32`
 makes one); with the private PostgreSQL the file payment.secret of its data folder is made at the first start.
+
+What waits for a person is told to the address of TRIBUTARY_NOTIFY_URL, signed with TRIBUTARY_NOTIFY_SECRET.
 
 A socket that is handed over (systemd: LISTEN_FDS) is used instead of --listen; one that is called
 operator (LISTEN_FDNAMES) instead of --operator-listen.
@@ -89,6 +91,9 @@ pub struct ServeArgs {
     /// For how long a consumer is remembered after its last poll: 90d.
     #[arg(long, env = "TRIBUTARY_KEEP_CONSUMERS", default_value = "90d", value_name = "TIME", value_parser = period)]
     pub keep_consumers: Period,
+    /// For how long it is kept what waited for a person, and whether that could be told: 90d.
+    #[arg(long, env = "TRIBUTARY_KEEP_NOTIFICATIONS", default_value = "90d", value_name = "TIME", value_parser = period)]
+    pub keep_notifications: Period,
 }
 
 fn period(text: &str) -> Result<Period, String> {
@@ -125,7 +130,12 @@ fn networks(text: &str) -> Result<Networks, String> {
 
 impl ServeArgs {
     fn retention(&self) -> Retention {
-        Retention { runs: self.keep_runs, refusals: self.keep_refusals, consumers: self.keep_consumers }
+        Retention {
+            runs: self.keep_runs,
+            refusals: self.keep_refusals,
+            consumers: self.keep_consumers,
+            notifications: self.keep_notifications,
+        }
     }
 
     fn connection_limits(&self) -> ConnectionLimits {
@@ -168,8 +178,12 @@ async fn serve(
 ) -> CommandResult {
     let trusted = Trusted::new(args.trusted_proxies.0.clone(), args.forwarded_header);
     let instance = Instance::new(args.lease);
+    let notify = Notify::of(&config::environment)?;
     let secret = secret::of_server(common, pool, &providers, &instance.name).await?;
-    let server = Service::new(pool, providers, secret, &instance, args.retention(), trusted)?;
+    let mut server = Service::new(pool, providers, secret, &instance, args.retention(), trusted)?;
+    if let Some(notify) = notify {
+        server.notify(notify)?;
+    }
     let listening = |handed: Option<Listening>, address| match handed {
         Some(handed) => Ok(handed),
         None => Listening::bind(address),

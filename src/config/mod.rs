@@ -2,6 +2,7 @@
 
 mod callers;
 mod keys;
+mod notify;
 mod payments;
 mod provider_file;
 mod reference;
@@ -11,6 +12,7 @@ mod uses;
 use std::path::{Path, PathBuf};
 
 pub use keys::FileKey;
+pub use notify::Notify;
 pub use provider_file::{Described, Provider, QUESTION, described, manifest_of, schema, try_examples};
 pub use reference::reference;
 pub use source::Source;

@@ -125,9 +125,12 @@ fn elapsed() -> u64 {
     u64::try_from(BEGAN.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
 }
 
+/// By provider and name of the key.
+type ByKey = HashMap<(ProviderName, Arc<str>), Arc<KeyPolls>>;
+
 /// What all keys poll at this process. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Polls(Arc<Mutex<HashMap<(ProviderName, Arc<str>), Arc<KeyPolls>>>>);
+pub struct Polls(Arc<Mutex<ByKey>>);
 
 impl Polls {
     /// Where it is noted what `key` polls, the same for every key of this name. To be asked once by whoever notes.

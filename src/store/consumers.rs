@@ -50,7 +50,8 @@ pub async fn write(pool: &PgPool, polled: &[Polled]) -> Result<(), StoreError> {
     let agos: Vec<i64> = polled.iter().map(|p| micros(p.ago)).collect();
     let first_pages: Vec<Option<i64>> = polled.iter().map(|p| p.first_page_ago.map(micros)).collect();
     let pages: Vec<i64> = polled.iter().map(|p| p.pages).collect();
-    // by the clock of the database, so that instances agree; sorted, so that two of them cannot deadlock
+    // by the clock of the database, so that instances agree (and no time stays in the future that it once told);
+    // sorted, so that two of them cannot deadlock
     sqlx::query!(
         r#"insert into consumers as c (provider, resource, key, asked_from, position, position_at, head_position, head_at,
              first_polled_at, polled_at, caught_up_at, begun_at, polls, pages)
@@ -71,17 +72,20 @@ pub async fn write(pool: &PgPool, polled: &[Polled]) -> Result<(), StoreError> {
              position_at = case when excluded.position > c.position then excluded.position_at else c.position_at end,
              head_position = greatest(c.head_position, excluded.head_position),
              head_at = greatest(c.head_at, excluded.head_at),
-             polled_at = greatest(c.polled_at, excluded.polled_at),
-             caught_up_at = case when greatest(c.position, excluded.position) >= excluded.head_position
-               then greatest(c.caught_up_at, excluded.polled_at) else c.caught_up_at end,
+             (first_polled_at, polled_at, caught_up_at) = (
+               select least(c.first_polled_at, at), at, case
+                 when greatest(c.position, excluded.position) >= excluded.head_position
+                 then least(at, greatest(c.caught_up_at, excluded.polled_at))
+                 when c.caught_up_at > at then at else c.caught_up_at end
+               from (select least(now(), greatest(c.polled_at, excluded.polled_at)) as at) t),
              (begun_at, polls, gaps) = (
                select case when anew then excluded.begun_at else c.begun_at end,
                       c.polls + case when anew then 1 else 0 end,
                       case when anew and gap >= $11 then (c.gaps || gap)[greatest(cardinality(c.gaps) - 7, 1):] else c.gaps end
                from (select extract(epoch from excluded.begun_at - c.begun_at)::double precision as gap,
-                            excluded.begun_at > c.polled_at and (c.caught_up_at >= c.polled_at
-                              or excluded.begun_at - c.polled_at >= $12 * interval '1 second') is true
-                              or c.begun_at is null as anew) b),
+                            excluded.begun_at is not null and (c.begun_at is null or excluded.begun_at > c.polled_at
+                              and (c.caught_up_at >= c.polled_at
+                                or excluded.begun_at - c.polled_at >= $12 * interval '1 second')) as anew) b),
              pages = c.pages + excluded.pages"#,
         &providers as _,
         &feeds as _,

@@ -202,6 +202,12 @@ pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, Stor
     Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
 }
 
+/// The size of the database on disk, in bytes.
+pub async fn size(pool: &PgPool) -> Result<i64, StoreError> {
+    let size = sqlx::query_scalar!(r#"select pg_database_size(current_database()) as "size!""#);
+    Ok(size.fetch_one(pool).await?)
+}
+
 /// Whether the database answers now.
 pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
     sqlx::query_scalar!("select 1").fetch_one(pool).await?;

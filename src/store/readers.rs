@@ -2,6 +2,7 @@
 //! given back, which is three messages to the server for each page; these are held, and prove
 //! themselves by their work. They plan once: a page has one good plan, and planning it costs more than reading it.
 
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ struct Shared {
     options: Arc<PgConnectOptions>,
     most: u32,
     turns: Arc<Semaphore>,
+    /// How many wait for a turn.
+    waiting: AtomicU32,
     /// The one used last is taken first.
     idle: Mutex<Vec<Held>>,
 }
@@ -62,6 +65,7 @@ impl Readers {
             options: pool.connect_options(),
             most: most.max(1),
             turns: Arc::new(Semaphore::new(most.max(1) as usize)),
+            waiting: AtomicU32::new(0),
             idle: Mutex::default(),
         });
         let (closing, ours) = (pool.clone(), Arc::downgrade(&shared));
@@ -79,11 +83,19 @@ impl Readers {
         self.0.most
     }
 
+    /// How many of them are in use, and how many callers wait for one.
+    pub fn in_use(&self) -> (u32, u32) {
+        let free = u32::try_from(self.0.turns.available_permits()).unwrap_or(u32::MAX);
+        (self.0.most.saturating_sub(free), self.0.waiting.load(Relaxed))
+    }
+
     /// A connection; waits for one as long as for one of the pool.
     pub async fn take(&self) -> Result<Reader, StoreError> {
         let shared = &self.0;
-        let turn = tokio::time::timeout(ACQUIRE_LIMIT, Arc::clone(&shared.turns).acquire_owned()).await;
-        let turn = turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?;
+        let turn = match Arc::clone(&shared.turns).try_acquire_owned() {
+            Ok(turn) => turn,
+            Err(_) => shared.turn().await?,
+        };
         if shared.pool.is_closed() {
             return Err(sqlx::Error::PoolClosed.into());
         }
@@ -96,7 +108,24 @@ impl Readers {
     }
 }
 
+/// What is counted while somebody waits, however the wait ends.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
 impl Shared {
+    /// A turn that has to be waited for.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        self.waiting.fetch_add(1, Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        let turn = tokio::time::timeout(ACQUIRE_LIMIT, Arc::clone(&self.turns).acquire_owned()).await;
+        turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Held>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

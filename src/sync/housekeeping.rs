@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::database::{LARGE, within};
 use crate::store::{
-    StoreError, consumers, payment_refusals, provider_tokens, raw_records, request_log, sync_runs,
+    StoreError, consumers, notifications, payment_refusals, provider_tokens, raw_records, request_log,
+    sync_runs,
 };
 use tributary_domain::ProviderName;
 use tributary_manifest::Period;
@@ -35,12 +36,14 @@ pub struct Retention {
     pub refusals: Period,
     /// Who polled, since the last poll.
     pub consumers: Period,
+    /// What waited for a person, since it no longer does.
+    pub notifications: Period,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let days = |days: u32| Period::from_seconds(days * 86_400);
-        Self { runs: days(30), refusals: days(90), consumers: days(90) }
+        Self { runs: days(30), refusals: days(90), consumers: days(90), notifications: days(90) }
     }
 }
 
@@ -55,8 +58,15 @@ pub struct ProviderRetention {
 }
 
 /// Tables of which old rows are deleted, as the metric calls them.
-pub const FORGETTING: [&str; 6] =
-    ["raw_records", "sync_runs", "payment_refusals", "request_log", "provider_tokens", "consumers"];
+pub const FORGETTING: [&str; 7] = [
+    "raw_records",
+    "sync_runs",
+    "payment_refusals",
+    "request_log",
+    "provider_tokens",
+    "consumers",
+    "notifications",
+];
 
 /// Looks after providers.
 #[derive(Clone)]
@@ -106,7 +116,9 @@ impl Housekeeper {
         let before = now - self.retention.refusals.as_delta();
         in_pieces("payment_refusals", || payment_refusals::forget(pool, before, FORGET_BATCH)).await?;
         let before = now - self.retention.consumers.as_delta();
-        in_pieces("consumers", || consumers::forget(pool, before, FORGET_BATCH)).await
+        in_pieces("consumers", || consumers::forget(pool, before, FORGET_BATCH)).await?;
+        let before = now - self.retention.notifications.as_delta();
+        in_pieces("notifications", || notifications::forget(pool, before, FORGET_BATCH)).await
     }
 }
 

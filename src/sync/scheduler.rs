@@ -22,6 +22,9 @@ use tributary_manifest::CompiledProvider;
 /// How often an instance looks for work; what is asked for begins within about this time.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How a run may end, as the metric calls it.
+pub const RUN_OUTCOMES: [&str; 3] = ["succeeded", "failed", "interrupted"];
+
 /// Pulls one provider at its manifest's pace. Cheap to clone.
 #[derive(Clone)]
 pub struct Scheduler {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use metrics::{counter, histogram};
 use sqlx::PgPool;
 
 use crate::encryption::{self, Keyring};
@@ -112,6 +113,20 @@ fn out_of_reach(error: StoreError) -> SharedError {
     SharedError(error.to_string())
 }
 
+/// What requests to providers are counted by.
+pub const STATUS_CLASSES: [&str; 5] = ["2xx", "3xx", "4xx", "5xx", "none"];
+
+/// The class of a status; `none` without an answer.
+fn status_class(status: Option<u16>) -> &'static str {
+    match status {
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(400..=499) => "4xx",
+        Some(_) => "5xx",
+        None => "none",
+    }
+}
+
 impl Shared for DatabaseShared {
     fn take_request<'a>(
         &'a self,
@@ -137,6 +152,14 @@ impl Shared for DatabaseShared {
                 .await
                 .map_err(out_of_reach)
         })
+    }
+
+    fn ended(&self, status: Option<u16>, took: Duration) {
+        let provider = self.provider.to_string();
+        histogram!("tributary_provider_request_seconds", "provider" => provider.clone())
+            .record(took.as_secs_f64());
+        counter!("tributary_provider_requests_total", "provider" => provider, "status" => status_class(status))
+            .increment(1);
     }
 
     fn exchange_token(&self, exchange: Exchange) -> BoxFuture<'_, Result<AccessToken, TokenError>> {

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::payments::Payments;
-use crate::store::database::within;
+use crate::store::database::{self, within};
 use crate::store::quarantine::{self, Which};
 use crate::store::{StoreError, changes, consumers, feeds, leases, payment_orders, sync_runs};
 use crate::sync;
@@ -23,7 +23,8 @@ const FRESH: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What there is, with what it tells.
-const DESCRIBED: [(&str, &str); 15] = [
+const DESCRIBED: [(&str, &str); 16] = [
+    ("tributary_database_size_bytes", "Size of the database on disk"),
     ("tributary_consumer_lag_entries", "Entries that a consumer has not been served"),
     ("tributary_consumer_lag_seconds", "For how long the first of them has waited for it"),
     ("tributary_consumer_last_poll_timestamp_seconds", "When a consumer last asked for a page (Unix time)"),
@@ -78,6 +79,8 @@ impl Gauges {
     async fn values(&self) -> Result<Values, StoreError> {
         let mut values = Values::new();
         self.of_feeds(&mut values).await?;
+        let size = database::size(&self.pool).await?;
+        values.push(("tributary_database_size_bytes", String::new(), size as f64));
         self.of_consumers(&mut values).await?;
         self.of_payments(&mut values).await?;
         for provider in &self.providers {
@@ -189,13 +192,11 @@ fn rendered(values: Option<Values>) -> String {
     };
     head(&mut text, "tributary_database_up", "Whether the database answered when it was last looked at");
     let _ = writeln!(text, "tributary_database_up {}", u8::from(values.is_some()));
-    let values = values.unwrap_or_default();
+    let Some(values) = values else { return text };
     for (name, help) in DESCRIBED {
-        let mut of = values.iter().filter(|(gauge, ..)| *gauge == name).peekable();
-        if of.peek().is_some() {
-            head(&mut text, name, help);
-        }
-        for (_, labels, value) in of {
+        // also of what there is nothing of yet
+        head(&mut text, name, help);
+        for (_, labels, value) in values.iter().filter(|(gauge, ..)| *gauge == name) {
             let _ = writeln!(text, "{name}{labels} {value}");
         }
     }
@@ -216,7 +217,11 @@ mod tests {
         let there =
             rendered(Some(vec![("tributary_quarantine_records", labels(&[("provider", "acme")]), 3.0)]));
         assert!(there.contains("\ntributary_database_up 1\n"), "{there}");
-        assert!(there.ends_with("# TYPE tributary_quarantine_records gauge\ntributary_quarantine_records{provider=\"acme\"} 3\n"), "{there}");
+        assert!(there.contains("# TYPE tributary_quarantine_records gauge\ntributary_quarantine_records{provider=\"acme\"} 3\n"), "{there}");
+        assert!(
+            there.contains("\n# HELP tributary_consumer_silent "),
+            "described before there is any: {there}"
+        );
     }
 
     #[test]

@@ -148,6 +148,29 @@ async fn a_walk_that_was_broken_off_begins_anew_after_a_minute_and_what_is_typed
 }
 
 #[tokio::test]
+async fn pages_by_cursor_begin_nothing_and_a_time_of_the_future_heals_with_the_next_poll() {
+    let app = TestApp::new().await;
+    for ago in [50, 40, 30] {
+        consumers::write(&app.service, &[polled(ago, 10, 20, false)]).await.unwrap();
+    }
+    let by_cursor = only(&app.pool).await;
+    assert_eq!((by_cursor.polls, by_cursor.pages, by_cursor.begun_at), (0, 3, None));
+    // the database's clock was wrong, and was mended
+    let future = "now() + interval '1 year'";
+    app.sql(&format!(
+        "update consumers set first_polled_at = {future}, polled_at = {future}, caught_up_at = {future}, begun_at = {future}"
+    ))
+    .await;
+    for ago in [20, 0] {
+        consumers::write(&app.service, &[polled(ago, 20, 20, true)]).await.unwrap();
+    }
+    let healed = only(&app.pool).await;
+    let newest =
+        [healed.first_polled_at, healed.polled_at, healed.caught_up_at.unwrap(), healed.begun_at.unwrap()];
+    assert!(newest.iter().all(|at| *at <= Utc::now() + TimeDelta::seconds(1)), "{healed:?}");
+}
+
+#[tokio::test]
 async fn consumers_go_with_their_key_or_after_90_days_of_silence() {
     let app = TestApp::new().await;
     for (key, ago_days) in

@@ -401,6 +401,7 @@ const STAYS: &str = "
     feed.provider feed.resource feed.id feed.status feeds.provider feeds.resource feeds.life families.provider families.id
     unmatched_records.provider unmatched_records.id erasures.provider erasures.asked_by erasures.rows
     payment_secrets.fingerprint payment_secrets.accepted_by
+    notifications.kind notifications.provider notifications.subject notifications.body notifications.last_error
     consumers.provider consumers.resource consumers.key consumers.gaps
     api_keys.provider api_keys.name api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint

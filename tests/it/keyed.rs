@@ -24,7 +24,17 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 34] = [
+const ABOUT_SEVERAL: [(&str, &str); 41] = [
+    ("delete from notifications where id in ()", "one retention for all providers"),
+    ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
+    ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
+    ("update notifications set last_error = $2", "of one that the caller has taken"),
+    ("update notifications set delivered_at", "of one that the caller has taken"),
+    (
+        "from notifications where $1 :: text is null or provider = $1",
+        "operators list, of one provider or all",
+    ),
+    ("notifications n where n.ended_at < $1", "one retention for all providers"),
     ("select provider from api_keys", "operators look for a record, at one provider or all"),
     ("select provider from feeds", "operators look for a record, at one provider or all"),
     ("select provider from sync_leases", "operators look for a record, at one provider or all"),

@@ -4,6 +4,7 @@ mod support;
 
 mod accounts_feed;
 mod ahead;
+mod alarms;
 mod budgets;
 mod clocks;
 mod commands;
@@ -37,6 +38,7 @@ mod metrics;
 mod migrations;
 mod naive;
 mod never_final;
+mod notifications;
 mod openapi;
 mod operators;
 mod outages;

@@ -13,7 +13,7 @@ async fn every_counter_that_an_alarm_is_recommended_on_is_at_0_right_after_the_s
     let other = "provider: other\npush: all\n";
     std::fs::write(place.0.join("providers/other.yaml"), other).unwrap();
     let pulled = "provider: pulled\napi: http://127.0.0.1:9\nauth: { bearer: token }\nlimits: { pace: 1/s }\n\
-                  every: 1h\npull:\n  accounts:\n    list: { get: /list, rows: ., map: . }\n";
+                  every: 1h\nwebhook: { header: { name: X-Secret, value: s3cret }, reads: list }\npull:\n  accounts:\n    list: { get: /list, rows: ., map: . }\n";
     std::fs::write(place.0.join("providers/pulled.yaml"), pulled).unwrap();
     let (server, address) = place.serve(None).await;
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

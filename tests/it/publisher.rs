@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tributary::feed::{PageRequest, Reading, page};
 use tributary::payments::{Payments, Settings};
 use tributary::store::{Readers, feeds};
-use tributary::telemetry::{Gauges, Metrics};
+use tributary::telemetry::{Gauges, Metrics, ProcessGauges};
 use tributary_domain::FeedName;
 
 use crate::support::{TestApp, records};
@@ -113,7 +113,8 @@ async fn measured(app: &TestApp, recorded: &PrometheusHandle) -> String {
     let payments =
         Payments::new(app.pool.clone(), "one".to_owned(), HashMap::new(), None, Settings::default());
     let gauges = Gauges::new(app.pool.clone(), vec![app.name().clone()], payments);
-    Metrics::new(recorded.clone(), gauges).render().await
+    let process = ProcessGauges::new(app.pool.clone(), app.readers.clone());
+    Metrics::new(recorded.clone(), gauges, process).render().await
 }
 
 fn value(measured: &str, name: &str, feed: FeedName) -> Option<f64> {

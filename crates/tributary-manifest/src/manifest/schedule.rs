@@ -17,6 +17,9 @@ const JITTER_MAX: TimeDelta = TimeDelta::seconds(30);
 /// What a pause is at least, whatever the manifest says.
 const PAUSE_MIN: TimeDelta = TimeDelta::seconds(1);
 
+/// Among so many times of a clock the longest gap is looked for: a night, a weekend.
+const GAPS_LOOKED_AT: usize = 200;
+
 /// When a stream is read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Schedule {
@@ -42,6 +45,21 @@ impl Schedule {
                 let next = times.after(now)?;
                 let gap = times.after(next).map_or(JITTER_MAX, |later| later - next);
                 Some(next + part(JITTER_MAX.min(gap / 2), jitter))
+            }
+            Self::AfterWebhook => None,
+        }
+    }
+
+    /// The longest time that passes between two runs as it says, among those that come after `now`; `None` where
+    /// somebody has to ask.
+    pub fn longest_gap(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        match self {
+            Self::Every(pause) => Some(pause.as_delta().max(PAUSE_MIN)),
+            Self::Cron(times) => {
+                let next: Vec<_> = std::iter::successors(times.after(now), |at| times.after(*at))
+                    .take(GAPS_LOOKED_AT)
+                    .collect();
+                next.windows(2).map(|pair| pair[1] - pair[0]).max()
             }
             Self::AfterWebhook => None,
         }

@@ -96,6 +96,9 @@ pub trait Shared: Send + Sync {
     /// Lets nobody send a request of `lane` for `wait`, as the provider asks. Never shortens a wait.
     fn close_for<'a>(&'a self, lane: &'a Lane, wait: Duration) -> BoxFuture<'a, Result<(), SharedError>>;
 
+    /// Is told how each request ended: with this status, or without an answer; and how long that took.
+    fn ended(&self, _status: Option<u16>, _took: Duration) {}
+
     /// The access token that is kept under the key, unless it is stale or expires; else what
     /// `send` gets for the refresh token that is kept. No two callers send at the same time,
     /// and the new refresh token is kept for good before the access token is given.

@@ -176,8 +176,10 @@ impl Transport {
         let lane = Lane::of_payments();
         self.pace.admission(&lane).await?;
         gate().await.map_err(PaymentError::Unsent)?;
-        let sent_at = self.count();
-        let incoming = network.send_once(outgoing, sent_at, timeout).await.map_err(|error| {
+        let (sent_at, begun) = (self.count(), Instant::now());
+        let answered = network.send_once(outgoing, sent_at, timeout).await;
+        self.tell(&answered, begun);
+        let incoming = answered.map_err(|error| {
             match error.is_connect() {
                 // there was no connection to write to
                 true => PaymentError::Unsent(explain(error)),
@@ -235,6 +237,11 @@ impl Transport {
         self.clock.now()
     }
 
+    fn tell(&self, answered: &reqwest::Result<Incoming>, begun: Instant) {
+        let status = answered.as_ref().ok().map(|incoming| incoming.status.as_u16());
+        self.shared().ended(status, begun.elapsed());
+    }
+
     async fn exchange(
         &self,
         outgoing: Outgoing,
@@ -247,6 +254,7 @@ impl Transport {
         let incoming = match &self.answerer {
             Answerer::Provider(network) => {
                 let answered = network.send(outgoing, sent_at, timeout).await;
+                self.tell(&answered, begun);
                 answered.map_err(|error| SendError::Broken(explain(error)))?
             }
             Answerer::Cassette(player) => match player.answer(&outgoing) {
