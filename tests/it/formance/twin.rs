@@ -19,6 +19,9 @@ pub const TOKEN: &str = "a-token-of-the-test";
 /// How many a page of Formance's has, however many are asked for.
 const MOST: usize = 100;
 
+/// What a test makes of the books.
+pub type Change = fn(&mut Books);
+
 /// What both sides hold.
 pub struct Books {
     pub connectors: Vec<Value>,
@@ -37,7 +40,7 @@ pub struct Books {
     /// The token that Formance's API takes, if it takes not everybody.
     pub token: Option<&'static str>,
     /// What happens right before a request of a path is answered, once.
-    pub before: Option<(&'static str, usize, fn(&mut Books))>,
+    pub before: Option<(&'static str, usize, Change)>,
     asked: HashMap<String, usize>,
 }
 
