@@ -24,8 +24,10 @@ pub struct Info {
     debug: bool,
 }
 
-/// Whether the process is up, as `/healthz`: an object without checks that failed. The database is not asked,
-/// since a restart would not bring it back; `/readyz` asks it.
+/// Whether the process is up, as `/healthz`.
+///
+/// An object of checks, of which there are none: the database is not asked, since a restart would not bring it
+/// back; `/readyz` asks it.
 #[utoipa::path(get, path = "/_healthcheck", tag = "operations", security(()),
     responses((status = 200, description = "The process is up", body = BTreeMap<String, String>)))]
 async fn healthcheck() -> Json<BTreeMap<String, String>> {
