@@ -98,7 +98,9 @@ async fn measure(
 /// Records a second that the mapping of transactions alone takes.
 async fn jq(compiled: &CompiledProvider) -> Result<f64> {
     let mut kept: HashMap<String, Vec<Origin>> = HashMap::new();
-    let mut keep = EachPage(|page: RecordPage| kept.entry(page.stream).or_default().extend(page.raw));
+    let mut keep = EachPage(|page: RecordPage| {
+        kept.entry(page.stream).or_default().extend(page.raw.into_iter().map(|raw| raw.origin));
+    });
     compiled.run(&mut keep).await.map_err(|error| error.to_string())?;
     let raw = kept.into_values().max_by_key(Vec::len).ok_or("the stand-in has no records")?;
     let count = raw.len();

@@ -85,6 +85,9 @@ create table transactions (
   constraint transactions_pkey primary key (provider, id)
 );
 create index transactions_updated_at_idx on transactions (provider, updated_at);
+-- from a payment to its children, of which few have any
+create index transactions_related_idx on transactions (provider, related_transaction_id)
+  where related_transaction_id is not null;
 
 create table balances (
   provider text not null constraint balances_provider_named check (provider <> ''),

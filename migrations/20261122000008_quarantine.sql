@@ -50,8 +50,13 @@ create table raw_records (
   identity bytea,
   -- whether it was pending and is not listed any more: what it becomes is cancelled
   vanished boolean not null default false,
+  -- the ids of the records that it became; of balances, that of their account
+  became text[] not null default '{}',
   kept_at timestamptz not null default clock_timestamp(),
   constraint raw_records_pkey primary key (provider, stream, position),
   constraint raw_records_state_key unique (provider, stream, partition, digest)
 );
 create index raw_records_kept_at_idx on raw_records (provider, kept_at);
+-- from a record to what it came from. The pending list takes what a batch adds; it is short, so that no batch waits
+-- for long while it is worked off
+create index raw_records_became_idx on raw_records using gin (became) with (gin_pending_list_limit = 256);

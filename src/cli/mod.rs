@@ -13,6 +13,8 @@ mod demo;
 mod encryption;
 mod erase;
 mod files;
+#[cfg(feature = "conformance")]
+mod formance;
 mod handover;
 mod health;
 mod keys;
@@ -25,6 +27,7 @@ mod openapi;
 mod payouts;
 mod progress;
 mod quarantine;
+mod records;
 mod remap;
 mod secret;
 mod serve;
@@ -61,6 +64,7 @@ const EXAMPLES: &str = "Examples:
   tributary sync acme                                   read a provider now
   tributary keys create --provider acme --name formance --scope connector
   tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
+  tributary formance verify --url URL                   does Formance hold what it was told?
   tributary migrate                                     before `serve` on a database of your own (DATABASE_URL)";
 
 /// What every command takes. A flag goes before its variable.
@@ -114,6 +118,9 @@ enum Command {
     /// List records in quarantine, try them again, discard them.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Print the story of a record.
+    #[command(subcommand)]
+    Records(records::RecordsCommand),
     /// Check that the audit of payments is as it was written.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -133,6 +140,10 @@ enum Command {
     Health(health::HealthArgs),
     /// Print the OpenAPI description of the API.
     Openapi,
+    #[cfg(feature = "conformance")]
+    /// Look at the other side of the connector: compare what Formance holds, and install it.
+    #[command(subcommand)]
+    Formance(formance::FormanceCommand),
     #[cfg(feature = "conformance")]
     /// Check any server behind Formance's Generic Connector: what would Formance lose?
     Conformance(conformance::ConformanceArgs),
@@ -227,6 +238,7 @@ async fn run(
         Command::Limits(command) => limits::run(&common, command).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
         Command::Quarantine(command) => quarantine::run(&common, command).await,
+        Command::Records(command) => records::run(&common, command).await,
         Command::Audit(command) => return Ok(audit::run(&common, command).await),
         Command::Erase(args) => erase::run(&common, args).await,
         Command::Payouts(command) => payouts::run(&common, command).await,
@@ -236,6 +248,8 @@ async fn run(
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,
         Command::Openapi => openapi::run(),
+        #[cfg(feature = "conformance")]
+        Command::Formance(command) => return Ok(formance::run(command).await),
         #[cfg(feature = "conformance")]
         Command::Conformance(args) => return Ok(conformance::run(args).await),
     };

@@ -16,6 +16,7 @@ mod observe;
 mod openapi;
 mod operations;
 mod payments;
+mod probes;
 mod push;
 mod security;
 mod serving;
@@ -131,6 +132,7 @@ fn described_public() -> OpenApiRouter<SharedState> {
         .merge(payments::router())
         .merge(push::router())
         .merge(webhooks::router())
+        .merge(probes::router())
 }
 
 /// All that is described there.

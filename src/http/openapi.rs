@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::probes;
 use utoipa::OpenApi;
 use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -92,7 +93,9 @@ pub fn openapi() -> Document {
     let bearer = SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build());
     let components = document.components.get_or_insert_default();
     components.security_schemes.insert("key".into(), bearer.into());
-    for path in document.paths.paths.values_mut() {
+    // whether the process is up is told however much is asked
+    let limited = |path: &str| ![probes::HEALTHCHECK, probes::INFO].contains(&path);
+    for (_, path) in document.paths.paths.iter_mut().filter(|(path, _)| limited(path)) {
         for operation in [&mut path.get, &mut path.post].into_iter().flatten() {
             operation.responses.responses.insert("429".into(), too_many_requests().into());
         }

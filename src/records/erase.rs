@@ -58,6 +58,7 @@ pub async fn find(pool: &PgPool, keys: &Keyring, wanted: Wanted<'_>) -> Result<F
                 wanted.is_in(&kept.origin.record)
                     || wanted.is_in(&kept.origin.parent)
                     || kept.origin.partition == wanted.id
+                    || kept.became.iter().any(|id| id == wanted.id)
             });
             found.raw.extend(theirs.map(|kept| kept.position));
         }

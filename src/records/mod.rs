@@ -5,6 +5,7 @@ mod batch;
 pub mod erase;
 mod matching;
 mod orders;
+pub mod story;
 
 pub use batch::{Batch, Written, row_key, write};
 pub use orders::{Applied, apply, match_waiting};

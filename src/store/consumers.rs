@@ -135,6 +135,28 @@ pub struct Consumer {
     pub silent: bool,
 }
 
+/// How far a consumer came on one feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    pub key: String,
+    /// The last entry that it was served; 0 before any.
+    pub position: i64,
+    pub polled_at: DateTime<Utc>,
+}
+
+/// How far the consumers of one feed came; of balances, which have none, nobody.
+pub async fn progress(pool: &PgPool, provider: &str, feed: &str) -> Result<Vec<Progress>, StoreError> {
+    let progress = sqlx::query_as!(
+        Progress,
+        "select key, position, polled_at from consumers where provider = $1 and resource = $2 order by key",
+        provider,
+        feed
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(progress)
+}
+
 /// The consumers of one provider, or of all.
 pub async fn list(pool: &PgPool, provider: Option<&ProviderName>) -> Result<Vec<Consumer>, StoreError> {
     // an entry of the past (a backfill) is stamped before it was published, but not before the consumer had everything

@@ -14,6 +14,7 @@ pub mod feed;
 pub mod feeds;
 pub mod leases;
 pub mod migrate;
+pub mod named_records;
 pub mod notifications;
 pub mod payment_audit;
 pub mod payment_orders;

@@ -13,7 +13,7 @@ use crate::records::{self, Batch, Written};
 use crate::store::database::{LARGE, within};
 use crate::store::leases::{self, Holder, Lease};
 use crate::store::quarantine::{self, Refused, RefusedRecord};
-use crate::store::raw_records::{self, KeptRecord};
+use crate::store::raw_records::{self, KeptRecord, Linked};
 use crate::store::{self, StoreError, Tally, transactions};
 use tributary_domain::{Origin, Record, Resource};
 use tributary_manifest::{MappedRecord, RemapError, StreamGroup};
@@ -183,6 +183,7 @@ impl Puller {
             let there = transactions::existing(&mut transaction, &self.provider, &ids).await?;
             born.extend(ids.iter().filter(|id| !there.contains(**id)).map(|id| (*id).to_owned()));
         }
+        raw_records::link(&mut transaction, &self.provider, &became(kept, &piece)).await?;
         let before = piece.states.len();
         piece.states.retain(|state| {
             let id = records::row_key(&state.record);
@@ -243,6 +244,26 @@ struct Piece {
 
 fn origins(kept: &[KeptRecord]) -> Vec<Origin> {
     kept.iter().map(|kept| kept.origin.clone()).collect()
+}
+
+/// The raw records that become others than before, and what they become now.
+fn became(kept: &[KeptRecord], piece: &Piece) -> Vec<Linked> {
+    let mut now: HashMap<i64, Vec<String>> = HashMap::new();
+    for state in &piece.states {
+        let (ids, id) = (now.entry(state.place.0).or_default(), records::row_key(&state.record));
+        if ids.iter().all(|known| known != id) {
+            ids.push(id.to_owned());
+        }
+    }
+    let linked = kept.iter().map(|kept| {
+        let became = now.remove(&kept.position).unwrap_or_default();
+        (kept.became != became).then(|| Linked {
+            stream: kept.origin.stream.clone(),
+            position: kept.position,
+            became,
+        })
+    });
+    linked.flatten().collect()
 }
 
 fn sort(kept: &[KeptRecord], mapped: Vec<Vec<MappedRecord>>) -> Piece {

@@ -9,7 +9,7 @@ use crate::encryption;
 use crate::records::{self, Batch, Written};
 use crate::store::database::{LARGE, soon, within};
 use crate::store::quarantine::{self, Quarantined, RefusedRecord, Which};
-use crate::store::{self, StoreError, Tally};
+use crate::store::{self, StoreError, Tally, raw_records};
 use tributary_domain::{ProviderName, Record, Resource, parse_record};
 use tributary_manifest::{CompiledProvider, MappedRecord};
 
@@ -105,12 +105,16 @@ impl<'a> Replayer<'a> {
         if quarantine::lock(&mut transaction, &[record.id]).await?.is_empty() {
             return Ok(Freed::Gone);
         }
+        let became: Vec<String> = records.iter().map(|record| records::row_key(record).to_owned()).collect();
         let decides = record.record.origin().is_some() || !self.providers.contains_key(&provider);
         let batch = Batch { records, decides, ..Batch::default() };
         let Written { tally, refused, .. } =
             records::write(&mut transaction, &provider, resource, &batch).await?;
         if let Some((_, reason)) = refused.into_iter().next() {
             return Ok(Freed::Refused(reason));
+        }
+        if let Some(origin) = record.record.origin() {
+            raw_records::link_state(&mut transaction, &provider, origin, &became).await?;
         }
         quarantine::discard(&mut transaction, &[record.id]).await?;
         transaction.commit().await?;

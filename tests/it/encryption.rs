@@ -9,7 +9,7 @@ use tributary::encryption::Keyring;
 use tributary::store::quarantine::{self, Refused, RefusedRecord, Which};
 use tributary::store::{StoreError, raw_records};
 use tributary::sync::DatabaseShared;
-use tributary_domain::{Origin, ProviderName, Resource};
+use tributary_domain::{Origin, ProviderName, RawRecord, Resource};
 use tributary_manifest::{CompiledProvider, EachPage};
 
 use crate::support::app::{TEST_KEYS, test_keys};
@@ -123,6 +123,11 @@ async fn a_token_from_before_there_were_keys_is_read_and_encrypted_when_it_is_wr
     assert_eq!(count(&app.pool, "select count(*) from provider_tokens where key_id = 'test'").await, 1);
 }
 
+/// Records of which nothing became anything.
+fn raw(origins: Vec<Origin>) -> Vec<RawRecord> {
+    origins.into_iter().map(|origin| RawRecord { origin, became: vec![] }).collect()
+}
+
 fn origin(record: &Value) -> Origin {
     Origin {
         stream: "payments".to_owned(),
@@ -143,7 +148,7 @@ async fn records_are_kept_encrypted_where_an_operator_wants_it_and_each_state_on
         (origin(&json!({"id": "a", "to": "Jane Doe"})), origin(&json!({"id": "b", "to": "Jane Doe"})));
     let mut connection = app.pool.acquire().await.unwrap();
     for batch in [vec![one.clone(), two.clone()], vec![one.clone()]] {
-        raw_records::keep(&mut connection, &keys, app.name(), "payments", "", &batch).await.unwrap();
+        raw_records::keep(&mut connection, &keys, app.name(), "payments", "", &raw(batch)).await.unwrap();
     }
     let kept = raw_records::list(&app.pool, &keys, app.name(), "payments", i64::MIN, 10).await.unwrap();
     let origins: Vec<Origin> = kept.into_iter().map(|kept| kept.origin).collect();
@@ -274,12 +279,14 @@ async fn a_change_of_keys_goes_on_where_it_was_stopped_and_names_what_it_cannot_
     let mut connection = app.pool.acquire().await.unwrap();
     let many: Vec<Origin> = (0..1_200).map(|i| origin(&json!({ "id": i }))).collect();
     let old = test_keys().encrypting_records(true);
-    raw_records::keep(&mut connection, &old, app.name(), "payments", "", &many).await.unwrap();
+    raw_records::keep(&mut connection, &old, app.name(), "payments", "", &raw(many.clone())).await.unwrap();
     let (lost, bad) = (
         keys("lost:AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=").encrypting_records(true),
         records::transaction("x", "PENDING"),
     );
-    raw_records::keep(&mut connection, &lost, app.name(), "payments", "", &[origin(&bad)]).await.unwrap();
+    raw_records::keep(&mut connection, &lost, app.name(), "payments", "", &raw(vec![origin(&bad)]))
+        .await
+        .unwrap();
     let both = keys(&format!("{NEW},{TEST_KEYS}")).encrypting_records(true);
     // stopped after its first piece
     raw_records::reseal(&app.pool, &both, &mut raw_records::After::default(), 500).await.unwrap().unwrap();

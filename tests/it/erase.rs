@@ -9,7 +9,7 @@ use tributary::payments::Policy;
 use tributary::records::erase::{Wanted, erase, find};
 use tributary::store::erasures::{Erased, ORDER_ENDED};
 use tributary::store::raw_records;
-use tributary_domain::Origin;
+use tributary_domain::{Origin, RawRecord};
 use tributary_formance::Kind;
 
 use crate::support::jobs::count;
@@ -119,9 +119,16 @@ async fn a_person_is_erased_from_everywhere_and_what_was_served_keeps_its_place(
         vanished: false,
     };
     let mut connection = app.pool.acquire().await.unwrap();
-    raw_records::keep(&mut connection, &Keyring::default(), app.name(), "payments", "", &[origin])
-        .await
-        .unwrap();
+    raw_records::keep(
+        &mut connection,
+        &Keyring::default(),
+        app.name(),
+        "payments",
+        "",
+        &[RawRecord { origin, became: vec![] }],
+    )
+    .await
+    .unwrap();
     let mut bad = records::transaction("bad", "SUCCEEDED");
     (bad["amount"], bad["metadata"]) = ("ten".into(), json!({"to": "Jane Doe"}));
     app.push("transactions", &[bad]).await;
@@ -414,7 +421,7 @@ const STAYS: &str = "
     quarantine.provider quarantine.resource quarantine.key_id quarantine.stream quarantine.partition
     quarantine.asked_at quarantine.identity quarantine.raw_digest
     raw_records.provider raw_records.stream raw_records.partition raw_records.digest raw_records.key_id
-    raw_records.asked_at raw_records.identity
+    raw_records.asked_at raw_records.identity raw_records.became
     sync_cursors.provider sync_cursors.stream sync_cursors.partition sync_cursors.cursor
     sync_leases.provider sync_leases.stream_group sync_leases.holder sync_leases.first_read
     sync_known_next.provider sync_known_next.stream sync_known_next.next

@@ -39,7 +39,7 @@ impl Gathered {
     fn add(&mut self, page: RecordPage) {
         let empty = Stream { resource: page.resource, records: Vec::new(), rows: Vec::new() };
         let Stream { records, rows, .. } = self.0.entry(page.stream).or_insert(empty);
-        records.extend(page.raw.into_iter().map(|origin| String::from_utf8(origin.record).unwrap()));
+        records.extend(page.raw.into_iter().map(|raw| String::from_utf8(raw.origin.record).unwrap()));
         rows.extend(page.records.into_iter().map(|record| match record {
             MappedRecord::Canonical(record) => written(&record),
             MappedRecord::Unmappable { origin, reason } => {

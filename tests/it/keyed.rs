@@ -24,7 +24,7 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 38] = [
+const ABOUT_SEVERAL: [(&str, &str); 41] = [
     ("delete from notifications where id in ()", "one retention for all providers"),
     ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
     ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
@@ -35,6 +35,9 @@ const ABOUT_SEVERAL: [(&str, &str); 38] = [
         "operators list, of one provider or all",
     ),
     ("notifications n where n.ended_at < $1", "one retention for all providers"),
+    ("select provider from api_keys", "operators look for a record, at one provider or all"),
+    ("select provider from feeds", "operators look for a record, at one provider or all"),
+    ("select provider from sync_leases", "operators look for a record, at one provider or all"),
     ("delete from consumers where ( provider , resource , key ) in ()", "one retention for all providers"),
     ("from consumers c where c.polled_at < $1", "one retention for all providers"),
     (

@@ -8,8 +8,10 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 use tokio::net::UnixDatagram;
 use tokio::process::Command;
+use tower::ServiceExt as _;
 
 use crate::support::app::read;
 use crate::support::process::{FILE_KEY, PROGRAM, Place, free_addresses, stop};
@@ -36,6 +38,8 @@ async fn check(public: &str, operator: &str) {
         ("/metrics", 404, 200),
         ("/accounts", 200, 404),
         ("/openapi.json", 200, 404),
+        ("/_healthcheck", 200, 404),
+        ("/_info", 200, 404),
     ] {
         assert_eq!(
             (status(public, path).await, status(operator, path).await),
@@ -55,6 +59,27 @@ fn handed(place: &Place, sockets: [&TcpListener; 2], names: &str, url: &str) -> 
     // it would be refused: whoever gets a socket does not bind one
     command.env("TRIBUTARY_LISTEN", "192.0.2.1:1").env("TRIBUTARY_OPERATOR_LISTEN", "192.0.2.1:2");
     command
+}
+
+#[tokio::test]
+async fn whatever_watches_services_of_formance_can_watch_this_one() {
+    let app = TestApp::new().await;
+    // without a key, as they are asked
+    let ask = async |path: &str| {
+        let answer =
+            app.router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        let (status, body) = read(answer).await;
+        (status, body)
+    };
+    assert_eq!(ask("/_healthcheck").await, (StatusCode::OK, json!({})));
+    let info = json!({"version": env!("CARGO_PKG_VERSION"), "debug": cfg!(debug_assertions)});
+    assert_eq!(ask("/_info").await, (StatusCode::OK, info));
+    let described = serde_json::to_value(tributary::http::openapi()).unwrap();
+    for path in ["/_healthcheck", "/_info"] {
+        let operation = &described["paths"][path]["get"];
+        assert_eq!(operation["security"], json!([{}]), "{path} takes no key");
+        assert_eq!(operation["responses"].as_object().unwrap().keys().collect::<Vec<_>>(), ["200"]);
+    }
 }
 
 #[tokio::test]

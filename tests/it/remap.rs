@@ -15,7 +15,7 @@ use tributary::sync::{
     Busy, DatabaseSink, Housekeeper, ProviderRetention, Puller, RemapOutcome, RemapRequest, Remapped,
     Replayed, Replayer, Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
 };
-use tributary_domain::{Origin, Resource};
+use tributary_domain::{Origin, RawRecord, Resource};
 use tributary_manifest::{CompiledProvider, MappedRecord, PageSink, RecordPage};
 
 use crate::support::jobs::{count, file, manifest, puller, stream};
@@ -68,7 +68,7 @@ impl Setup {
             end_of_stream: true,
             requests: 1,
             warnings: Default::default(),
-            raw,
+            raw: raw.into_iter().map(|origin| RawRecord { origin, became: vec![] }).collect(),
         };
         sink.page(page).await.unwrap();
         leases::give_back(&self.app.pool, &lease).await.unwrap();

@@ -10,6 +10,7 @@
 //!   and all pages once more;
 //! - `checks` judge that evidence; `probes` ask further and judge the answers;
 //! - [`run`] is the order of it all, [`report`] what comes out, `table` how it is printed;
+//! - [`verify`] compares what a Formance holds with what a server told it;
 //! - [`naive`] is a server that is wrong on purpose, in one way at a time.
 
 pub mod catalogue;
@@ -28,6 +29,7 @@ mod rewalk;
 mod run;
 mod table;
 mod text;
+pub mod verify;
 mod walk;
 
 pub use catalogue::Check;

@@ -88,7 +88,7 @@ pub async fn run(
 }
 
 /// The address without a slash at its end; a key within it would end up in reports.
-fn endpoint(url: &str) -> Result<String, CouldNotRun> {
+pub(crate) fn endpoint(url: &str) -> Result<String, CouldNotRun> {
     let parsed = url::Url::parse(url).map_err(|_| CouldNotRun::Url)?;
     let fits = matches!(parsed.scheme(), "http" | "https")
         && parsed.has_host()

@@ -32,7 +32,7 @@ pub use order::{
     OrderChange, OrderState, Ordered, PastAttempt, Progress, ProviderNames, Said, SaidByRecord, Unidentified,
     Verdict,
 };
-pub use origin::Origin;
+pub use origin::{Origin, RawRecord};
 pub use payment::{PaymentKind, PaymentState};
 pub use record::{Record, RecordError, parse_record};
 pub use resource::{FeedName, Resource};

@@ -1,4 +1,4 @@
-//! Where a record comes from.
+//! Where a record comes from, and what it became.
 
 /// A record as the provider sent it, with all that mapping it again takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,4 +17,12 @@ pub struct Origin {
     pub identity: Option<Vec<u8>>,
     /// Whether it was pending and is not listed any more: what it becomes is cancelled.
     pub vanished: bool,
+}
+
+/// A record as it came, to be kept, with the ids of the records that it became: the accounts of balances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    pub origin: Origin,
+    /// Empty where it became none.
+    pub became: Vec<String>,
 }

@@ -7,7 +7,7 @@ use crate::cli::CommandResult;
 use crate::cli::database::Database;
 use crate::cli::table::{self, Output, OutputArgs, printable, time};
 use crate::store::payment_audit;
-use crate::store::payment_orders::{self, Order};
+use crate::store::payment_orders::{self, Order, Step};
 
 /// An order as programs read it.
 pub fn described(order: &Order) -> Value {
@@ -27,14 +27,11 @@ pub fn described(order: &Order) -> Value {
 pub async fn show(database: &Database, order: &str, form: OutputArgs) -> CommandResult {
     let order = find(database, order).await?;
     let audit = payment_audit::of_order(&database.pool, order.id).await?;
-    let steps = payment_orders::steps(&database.pool, &order).await?;
+    let steps = payment_orders::all_steps(&database.pool, &order).await?;
     if form.output == Output::Json {
         let mut shown = described(&order);
         shown["audit"] = json!(audit);
-        shown["steps"] = steps
-            .iter()
-            .map(|step| json!({"name": step.name, "tries": step.tries, "gave": step.gave}))
-            .collect();
+        shown["steps"] = json!(steps);
         table::json(&shown);
         return Ok(());
     }
@@ -60,11 +57,12 @@ pub async fn show(database: &Database, order: &str, form: OutputArgs) -> Command
     field("sent", &sent(&order));
     field("provider key", &order.provider_key);
     for step in &steps {
-        let gave = step.gave.as_ref().map_or_else(
-            || format!("nothing yet, asked for {} times", step.tries),
-            |gave| gave.as_str().map_or_else(|| gave.to_string(), str::to_owned),
-        );
-        field(&format!("step {}", step.name), &gave);
+        let of = if step.attempt == order.attempt {
+            String::new()
+        } else {
+            format!(" of attempt {}", step.attempt)
+        };
+        field("step", &format!("{}{of}: {}", step.name, outcome(step)));
     }
     for (name, member) in [("request", "url"), ("body", "body")] {
         optional(
@@ -86,6 +84,21 @@ pub async fn show(database: &Database, order: &str, form: OutputArgs) -> Command
         }
     }
     Ok(())
+}
+
+/// What a step gave, and when; or how often it was asked for in vain.
+pub fn outcome(step: &Step) -> String {
+    let asked = match step.tries {
+        1 => "asked once".to_owned(),
+        tries => format!("asked {tries} times"),
+    };
+    match (&step.gave, step.gave_at) {
+        (Some(gave), Some(at)) => {
+            let gave = gave.as_str().map_or_else(|| gave.to_string(), str::to_owned);
+            format!("gave {gave} at {} ({asked})", time(at))
+        }
+        _ => format!("nothing so far ({asked}, last at {})", time(step.asked_at)),
+    }
 }
 
 /// When the attempt's request was sent: where to look for it at the provider.
@@ -119,7 +132,7 @@ const ORDERED: [&str; 15] = [
 ];
 
 /// A line for each member that a change set, or made another.
-fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
+pub fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<String> {
     let text = |value: &Value| match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -198,7 +198,7 @@ pub use due::{
 };
 pub use matched::{any, any_unidentified, change, lock, named, past_attempts_named, unidentified};
 pub use place::{Made, NewOrder, NextAttempt, make, reply, retry};
-pub use steps::{Step, ask_step, step_gave, steps};
+pub use steps::{Step, all_steps, ask_step, step_gave, steps};
 
 /// Who changes an order, and what it is that happens: for the audit.
 #[derive(Debug, Clone, Copy)]

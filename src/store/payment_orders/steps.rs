@@ -1,5 +1,7 @@
 //! Table `payment_steps`: what goes before the request that moves the money.
 
+use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -7,22 +9,40 @@ use super::{Act, Claim, Order, begin, change_order};
 use crate::store::{StoreError, interval};
 
 /// A step of an order's attempt that was, perhaps, asked for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Step {
+    pub attempt: i32,
     pub name: String,
+    /// How often it was, perhaps, asked for, and when last.
     pub tries: i32,
+    pub asked_at: DateTime<Utc>,
     /// A text or a number, once it is there.
     pub gave: Option<Value>,
+    pub gave_at: Option<DateTime<Utc>>,
 }
 
 /// The steps of the order's attempt that were asked for.
 pub async fn steps(pool: &PgPool, order: &Order) -> Result<Vec<Step>, StoreError> {
     let steps = sqlx::query_as!(
         Step,
-        "select name, tries, gave from payment_steps
+        "select attempt, name, tries, asked_at, gave, gave_at from payment_steps
          where order_id = $1 and attempt = $2 and provider = $3 order by asked_at",
         order.id,
         order.attempt,
+        order.provider.as_str()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(steps)
+}
+
+/// The steps of all attempts of an order that were asked for.
+pub async fn all_steps(pool: &PgPool, order: &Order) -> Result<Vec<Step>, StoreError> {
+    let steps = sqlx::query_as!(
+        Step,
+        "select attempt, name, tries, asked_at, gave, gave_at from payment_steps
+         where order_id = $1 and provider = $2 order by attempt, asked_at",
+        order.id,
         order.provider.as_str()
     )
     .fetch_all(pool)

@@ -11,13 +11,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tributary::config::{Provider, Source};
+use tributary::encryption::Keyring;
 use tributary::payments::{Payer, Payments, Point, Policy, Settings};
+use tributary::records::story;
 use tributary::sync::{DatabaseShared, RunOutcome, run_once};
 use tributary_formance::kept::InitiationStatus;
 use tributary_formance::{Initiation, PaymentStatus};
 use tributary_manifest::CompiledProvider;
 
 use crate::support::TestApp;
+use crate::support::process::Place;
 use crate::support::till::{Formance, dead_at, died, now, number, order_of, quick, secret, unlimited};
 
 /// A bank that quotes, drafts and then pays: only `fund` moves money, once for each draft.
@@ -255,6 +258,62 @@ async fn a_payment_of_several_requests_takes_from_each_what_the_next_one_needs()
     assert_eq!(id, "16000000000", "the draft is the payment");
     let told = "select count(*) from payment_audit where what = 'a step gave what it is for'";
     assert_eq!(number(&app.pool, told).await, 2, "the audit has both steps");
+}
+
+#[tokio::test]
+async fn an_order_of_several_steps_is_shown_with_what_each_gave_and_when() {
+    let desk = Desk::open().await;
+    let (app, payments) = desk.instance("one", quick());
+    desk.fail("quote", [Fault::Nothing]);
+    let mut formance = Formance::of(&app).await;
+    formance.pay(&order("k")).await.unwrap();
+    desk.carry_on(&payments, "succeeded").await;
+    payments.drained().await;
+    app.publish_all().await;
+    let place = Place::new("steps_show");
+    let shown = async |args: &[&str]| {
+        let output = place.command(args).env("DATABASE_URL", &app.url).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = shown(&["payouts", "show", "k"]).await;
+    let steps: Vec<&str> = table.lines().filter(|line| line.starts_with("step ")).collect();
+    assert!(steps[0].contains(" quote: gave q/1 at 20") && steps[0].ends_with("(asked 2 times)"), "{table}");
+    assert!(
+        steps[1].contains(" draft: gave 16000000000 at 20") && steps[1].ends_with("(asked once)"),
+        "{table}"
+    );
+    let json: Value =
+        serde_json::from_str(&shown(&["payouts", "show", "k", "--output", "json"]).await).unwrap();
+    assert_eq!(
+        (&json["steps"][1]["gave"], &json["steps"][1]["attempt"]),
+        (&json!(16_000_000_000_u64), &json!(1))
+    );
+
+    // the story of the record has the same, by the key, by the order's id and by the provider's
+    let id = json["id"].as_str().unwrap();
+    for name in ["k", id, "16000000000"] {
+        let found = story::find(&app.pool, name, None).await.unwrap();
+        assert_eq!(found.len(), 1, "{name}: {found:?}");
+        let story = story::of(&app.pool, &Keyring::default(), found[0].clone()).await.unwrap();
+        let order = story.order.unwrap();
+        assert_eq!(
+            (order.steps.len(), order.state.as_str(), order.idempotency_key.as_str()),
+            (2, "succeeded", "k")
+        );
+        let audit = order.audit.unwrap();
+        assert!(audit.len() > 4 && audit[0].what == "recorded", "{audit:?}");
+        assert!(story.versions.len() >= 2 && story.name.id == id, "{:?}", story.versions);
+    }
+    // by the login of the service, without the audit
+    let found = story::find(&app.service, "k", None).await.unwrap();
+    let of_service = story::of(&app.service, &Keyring::default(), found[0].clone()).await.unwrap();
+    assert_eq!(of_service.order.map(|order| (order.steps.len(), order.audit)), Some((2, None)));
+    let table = shown(&["records", "show", "k"]).await;
+    assert!(
+        table.contains("It was ordered") && table.contains("step quote of attempt 1: gave q/1"),
+        "{table}"
+    );
 }
 
 #[tokio::test]

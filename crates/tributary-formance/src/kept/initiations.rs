@@ -30,6 +30,26 @@ pub enum InitiationStatus {
     Unknown,
 }
 
+impl InitiationStatus {
+    /// What a row of the list of transactions makes of an initiation whose payment it is, `None` if
+    /// nothing.
+    pub fn of_row(status: PaymentStatus) -> Option<Self> {
+        of_row(status)
+    }
+
+    /// The word by which Formance's API calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Processing => "PROCESSING",
+            Self::Processed => "PROCESSED",
+            Self::Failed => "FAILED",
+            Self::Reversed => "REVERSED",
+            Self::ReverseFailed => "REVERSE_FAILED",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+}
+
 /// A payout or transfer that a person ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptInitiation {

@@ -9,18 +9,21 @@
 //!
 //! The parts: [`payments`], [`accounts`], [`balances`] and [`initiations`] are
 //! the tables; `sum` and `moment` are how the tables hold amounts and times.
+//! [`shown`] is what its API shows of a payment, for whoever has to hold many of them.
 
 pub mod accounts;
 pub mod balances;
 pub mod initiations;
 mod moment;
 pub mod payments;
+pub mod shown;
 mod sum;
 
 pub use accounts::{AccountType, KeptAccount};
 pub use balances::{BalanceCollision, KeptBalance};
 pub use initiations::{InitiationStatus, KeptInitiation};
 pub use payments::{Adjustment, KeptPayment, PaymentKey};
+pub use shown::ShownPayment;
 
 use self::accounts::Accounts;
 use self::balances::Balances;

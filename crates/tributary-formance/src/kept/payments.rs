@@ -100,11 +100,7 @@ impl KeptPayment {
     /// The payment that a first row makes, before its adjustment is stored.
     fn first(row: &Row) -> Self {
         let payment = row.payment();
-        // What is only authorised has not moved yet: captures add to nothing.
-        let amount = match payment.status {
-            PaymentStatus::Authorisation => sum::zero(),
-            _ => payment.amount.clone(),
-        };
+        let amount = first_amount(payment.status, &payment.amount);
         Self {
             key: PaymentKey::of(row),
             initial_amount: payment.amount.clone(),
@@ -122,14 +118,26 @@ impl KeptPayment {
         if self.adjustments.iter().any(|stored| stored.is_same(&adjustment)) {
             return;
         }
-        match adjustment.status {
-            PaymentStatus::Refunded => self.amount = sum::subtract(&self.amount, &adjustment.amount),
-            PaymentStatus::Capture | PaymentStatus::RefundReversed => {
-                self.amount = sum::add(&self.amount, &adjustment.amount);
-            }
-            _ => {}
+        if let Some(moved) = moved(&self.amount, adjustment.status, &adjustment.amount) {
+            self.amount = moved;
         }
         self.adjustments.push(adjustment);
+    }
+}
+
+/// What a payment amounts to before its first adjustment is stored. What is only authorised has not
+/// moved yet: captures add to nothing.
+pub(super) fn first_amount(status: PaymentStatus, amount: &Integer) -> Integer {
+    if status == PaymentStatus::Authorisation { sum::zero() } else { amount.clone() }
+}
+
+/// What becomes of a payment's amount `total` by a new adjustment of this status and amount; `None` if
+/// nothing.
+pub(super) fn moved(total: &Integer, status: PaymentStatus, amount: &Integer) -> Option<Integer> {
+    match status {
+        PaymentStatus::Refunded => Some(sum::subtract(total, amount)),
+        PaymentStatus::Capture | PaymentStatus::RefundReversed => Some(sum::add(total, amount)),
+        _ => None,
     }
 }
 

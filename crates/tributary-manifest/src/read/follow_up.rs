@@ -10,7 +10,7 @@ use jaq_json::Val;
 use tributary_domain::{Origin, Record, Status};
 
 use super::hand_over::Pages;
-use super::mapping::{self, Occurrences, Reading};
+use super::mapping::{self, Occurrences, Reading, raw};
 use super::page::{MappedRecord, OpenRecord, PageSink};
 use super::partition::Partition;
 use super::report::{ReadError, Warning};
@@ -278,10 +278,11 @@ fn vanished(open: Vec<OpenRecord>, origin: &Origin, keeps_raw: bool, warning: &W
         let origin = Origin { record, identity, vanished: true, ..origin.clone() };
         reading.closed.push(key);
         *reading.warnings.entry(warning.clone()).or_default() += 1;
-        reading.records.extend(canonical.into_iter().map(|record| cancelled(record, &origin)));
+        let mapped: Vec<_> = canonical.into_iter().map(|record| cancelled(record, &origin)).collect();
         if keeps_raw {
-            reading.raw.push(origin);
+            reading.raw.push(raw(origin, &mapped));
         }
+        reading.records.extend(mapped);
     }
     reading
 }

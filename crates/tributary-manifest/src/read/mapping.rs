@@ -6,7 +6,7 @@ use std::time::Instant;
 use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
-use tributary_domain::{Origin, Record, Resource, Status, Transaction, parse_record};
+use tributary_domain::{Origin, RawRecord, Record, Resource, Status, Transaction, parse_record};
 
 use super::extract::{hex, time};
 use super::page::{MappedRecord, OpenRecord};
@@ -38,7 +38,7 @@ pub struct Reading {
     /// The records as they came, for a stream that others depend on.
     pub parents: Vec<Val>,
     /// The records as they came, to be kept; for a stream that keeps them.
-    pub raw: Vec<Origin>,
+    pub raw: Vec<RawRecord>,
     /// The keys of records that the answer says were removed.
     pub removed: Vec<String>,
     pub warnings: Warnings,
@@ -93,10 +93,10 @@ pub fn map(
         let before = reading.records.len();
         if let Some(output) = &stream.output {
             let origin = || origin(stream, partition, record, &scope);
-            if output.keeps_raw {
-                reading.raw.push(origin());
-            }
             let (mapped, warnings) = output.map_one(record, &scope, limits, origin);
+            if output.keeps_raw {
+                reading.raw.push(raw(origin(), &mapped));
+            }
             reading.records.extend(mapped);
             add(&mut reading.warnings, warnings);
         }
@@ -188,6 +188,18 @@ pub(super) fn origin(stream: &Stream, partition: &str, record: &Val, scope: &Sco
         identity: text(&scope.identity).map(String::into_bytes),
         vanished: false,
     }
+}
+
+/// What came from `origin`, with what it was `mapped` to.
+pub(super) fn raw(origin: Origin, mapped: &[MappedRecord]) -> RawRecord {
+    let mut became: Vec<String> = Vec::new();
+    let taken = mapped.iter().filter(|mapped| matches!(mapped, MappedRecord::Canonical(_)));
+    for id in taken.filter_map(MappedRecord::id) {
+        if became.iter().all(|known| known != id) {
+            became.push(id.to_owned());
+        }
+    }
+    RawRecord { origin, became }
 }
 
 impl Output {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use chrono::{DateTime, Utc};
 
-use tributary_domain::{Beneficiary, Origin, Record, Resource};
+use tributary_domain::{Beneficiary, Origin, RawRecord, Record, Resource};
 
 use super::report::Warnings;
 
@@ -111,8 +111,8 @@ pub struct RecordPage {
     pub requests: u64,
     /// What was odd about the records of this answer, and how often; reported with its first page.
     pub warnings: Warnings,
-    /// The records as they came, in order; empty unless the manifest says `keep_raw`.
-    pub raw: Vec<Origin>,
+    /// The records as they came, in order, with what each became; empty unless the manifest says `keep_raw`.
+    pub raw: Vec<RawRecord>,
 }
 
 impl RecordPage {

@@ -6,7 +6,11 @@ use sqlx::{PgConnection, PgPool};
 use super::StoreError;
 use super::sealing::{self, Cell, Resealed};
 use crate::encryption::{Keyring, Place};
-use tributary_domain::{Origin, ProviderName};
+use tributary_domain::{Origin, ProviderName, RawRecord};
+
+mod links;
+
+pub use links::{KeptOf, Linked, link, link_state, of_record};
 
 /// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +18,8 @@ pub struct KeptRecord {
     /// Grows in the order in which records came.
     pub position: i64,
     pub origin: Origin,
+    /// The ids of the records that it became.
+    pub became: Vec<String>,
 }
 
 /// Where a row is, by what tells it from others.
@@ -42,13 +48,14 @@ pub async fn keep(
     provider: &ProviderName,
     stream: &str,
     partition: &str,
-    records: &[Origin],
+    records: &[RawRecord],
 ) -> Result<(), StoreError> {
+    let origins: Vec<&Origin> = records.iter().map(|record| &record.origin).collect();
     let digests: Vec<[u8; 32]> =
-        records.iter().map(|origin| sealing::digest(&origin.record, origin.identity.as_deref())).collect();
+        origins.iter().map(|origin| sealing::digest(&origin.record, origin.identity.as_deref())).collect();
     let (mut raw, mut parents) = (Vec::with_capacity(records.len()), Vec::with_capacity(records.len()));
     let mut key_id = None;
-    for (origin, digest) in records.iter().zip(&digests) {
+    for (origin, digest) in origins.iter().zip(&digests) {
         let row = Row { provider: provider.as_str(), stream, partition, digest };
         let record = row.cell("record", |cell| cell.seal_record(keys, &origin.record))?;
         key_id = record.key_id;
@@ -58,21 +65,22 @@ pub async fn keep(
     let raw: Vec<&[u8]> = raw.iter().map(AsRef::as_ref).collect();
     let parents: Vec<&[u8]> = parents.iter().map(AsRef::as_ref).collect();
     let digests: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
-    let asked_at: Vec<&str> = records.iter().map(|origin| origin.asked_at.as_str()).collect();
-    let identities: Vec<Option<&[u8]>> = records.iter().map(|origin| origin.identity.as_deref()).collect();
-    let vanished: Vec<bool> = records.iter().map(|origin| origin.vanished).collect();
+    let asked_at: Vec<&str> = origins.iter().map(|origin| origin.asked_at.as_str()).collect();
+    let identities: Vec<Option<&[u8]>> = origins.iter().map(|origin| origin.identity.as_deref()).collect();
+    let vanished: Vec<bool> = origins.iter().map(|origin| origin.vanished).collect();
+    let became: Vec<String> = records.iter().map(|record| links::array(&record.became)).collect();
     sqlx::query!(
         r"insert into raw_records as r
-           (provider, stream, partition, digest, key_id, record, parent, asked_at, identity, vanished)
-         select $1, $2, $3, n.digest, $10, n.record, n.parent, n.asked_at, n.identity, n.vanished
-         from (select distinct on (u.digest) u.digest, u.record, u.parent, u.asked_at, u.identity, u.vanished, u.place
-               from unnest($4::bytea[], $5::bytea[], $6::text[], $7::bytea[], $8::boolean[], $9::bytea[])
-                 with ordinality u (record, parent, asked_at, identity, vanished, digest, place)
+           (provider, stream, partition, digest, key_id, record, parent, asked_at, identity, vanished, became)
+         select $1, $2, $3, n.digest, $10, n.record, n.parent, n.asked_at, n.identity, n.vanished, n.became::text[]
+         from (select distinct on (u.digest) u.digest, u.record, u.parent, u.asked_at, u.identity, u.vanished, u.became, u.place
+               from unnest($4::bytea[], $5::bytea[], $6::text[], $7::bytea[], $8::boolean[], $9::bytea[], $11::text[])
+                 with ordinality u (record, parent, asked_at, identity, vanished, digest, became, place)
                order by u.digest, u.place desc) n
          order by n.place
          on conflict on constraint raw_records_state_key do update
          set position = default, key_id = excluded.key_id, record = excluded.record, parent = excluded.parent,
-             asked_at = excluded.asked_at, vanished = excluded.vanished, kept_at = clock_timestamp()",
+             asked_at = excluded.asked_at, vanished = excluded.vanished, became = excluded.became, kept_at = clock_timestamp()",
         provider.as_str(),
         stream,
         partition,
@@ -82,7 +90,8 @@ pub async fn keep(
         &identities as _,
         &vanished,
         &digests as _,
-        key_id
+        key_id,
+        &became
     )
     .execute(connection)
     .await?;
@@ -99,7 +108,7 @@ pub async fn list(
     most: u32,
 ) -> Result<Vec<KeptRecord>, StoreError> {
     let rows = sqlx::query!(
-        "select position, partition, digest, key_id, record, parent, asked_at, identity, vanished from raw_records
+        "select position, partition, digest, key_id, record, parent, asked_at, identity, vanished, became from raw_records
          where provider = $1 and stream = $2 and position > $3 order by position limit $4",
         provider.as_str(),
         stream,
@@ -117,7 +126,7 @@ pub async fn list(
         let stream = stream.to_owned();
         let origin =
             Origin { stream, partition: row.partition, record, parent, asked_at, identity, vanished };
-        Ok(KeptRecord { position: row.position, origin })
+        Ok(KeptRecord { position: row.position, origin, became: row.became })
     });
     kept.collect()
 }
