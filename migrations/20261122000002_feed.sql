@@ -18,7 +18,10 @@ create table changes (
   -- since when the change waits for its parent; null while it is ready
   waits_since timestamptz,
   -- waited long enough: goes without its parent
-  orphan boolean not null default false
+  orphan boolean not null default false,
+  -- the span that made the change, where its transaction says so, as a traceparent: the publisher goes on with it.
+  -- What is none is left out rather than refused: no write fails for want of a trace
+  trace text default substring(current_setting('tributary.trace', true) from '^00-[0-9a-f]{32}-[0-9a-f]{16}-01$')
 ) with (
   -- every row is deleted within moments: vacuum by count, at once, at full speed
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,

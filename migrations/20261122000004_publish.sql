@@ -69,14 +69,18 @@ create type publication as (
   more boolean,            -- call again at once: there is more, and there is room
   backlog bigint,          -- about how many changes still wait in the queue
   retry_after interval,    -- with a backlog and no room: when there is room again
-  clock_behind interval    -- the database clock stands this far below what was issued
+  clock_behind interval,   -- the database clock stands this far below what was issued
+  traces text[]            -- the spans that made what was published, each once
 );
+
+-- An entry that was added: when it is stamped, and the span that made its change.
+create type stamped_entry as (published_at timestamptz, trace text);
 
 -- Transactions, history too, in the order of their changes. Fresh ones end at the present
 -- moment with room left for what is still expected; history starts where the feed ended.
 create function publish_transactions(
   f feeds, lo timestamptz, at timestamptz, spacing interval, expected bigint, room bigint)
-returns setof timestamptz
+returns setof stamped_entry
 language sql as $$
   with batch as materialized (
     -- a child is ready once its parent has an entry, or it has one itself, or its parent goes
@@ -134,20 +138,21 @@ language sql as $$
     where parent_id is not null group by payment_id
     on conflict on constraint families_pkey do update set latest_created_at = excluded.latest_created_at
     where k.latest_created_at < excluded.latest_created_at
+  ), entered as (
+    insert into feed (provider, resource, position, published_at, id, status, body)
+    select f.provider, f.resource, f.last_position + i, published_at, id, body ->> 'status',
+           to_json(body || jsonb_build_object('type', type, 'createdAt', rfc3339(served_created_at),
+                                              'updatedAt', rfc3339(published_at)))
+    from stamped order by i
   )
-  insert into feed (provider, resource, position, published_at, id, status, body)
-  select f.provider, f.resource, f.last_position + i, published_at, id, body ->> 'status',
-         to_json(body || jsonb_build_object('type', type, 'createdAt', rfc3339(served_created_at),
-                                            'updatedAt', rfc3339(published_at)))
-  from stamped order by i
-  returning published_at
+  select published_at, trace from stamped
 $$;
 
 -- First sight of accounts or beneficiaries: the provider's own date where it ascends, else
 -- the time of publication. Order is free here (one entry per id), so dated ones come first.
 create function publish_accounts(
   f feeds, lo timestamptz, at timestamptz, spacing interval, expected bigint, room bigint)
-returns setof timestamptz
+returns setof stamped_entry
 language sql as $$
   with batch as (
     select *, created_at <= lo or created_at > at as late from changes
@@ -164,14 +169,15 @@ language sql as $$
     select * from stamped where published_at <= at
   ), taken as (
     delete from changes where seq = any (array(select seq from fitting))
+  ), entered as (
+    insert into feed (provider, resource, position, published_at, id, body)
+    select f.provider, f.resource, f.last_position + i, published_at, id,
+           to_json(case when published_at = created_at then body
+                        else jsonb_set(body, '{metadata,tributary.createdAt}', to_jsonb(rfc3339(created_at))) end
+                   || jsonb_build_object('createdAt', rfc3339(published_at)))
+    from fitting order by i
   )
-  insert into feed (provider, resource, position, published_at, id, body)
-  select f.provider, f.resource, f.last_position + i, published_at, id,
-         to_json(case when published_at = created_at then body
-                      else jsonb_set(body, '{metadata,tributary.createdAt}', to_jsonb(rfc3339(created_at))) end
-                 || jsonb_build_object('createdAt', rfc3339(published_at)))
-  from fitting order by i
-  returning published_at
+  select published_at, trace from fitting
 $$;
 
 -- How far apart two entries are stamped. per_second is what costs the consumer nothing; only
@@ -212,7 +218,7 @@ declare
   spacing interval;
   room bigint;
   issued_at timestamptz;
-  result publication := (0, false, 0, null, null);
+  result publication := (0, false, 0, null, null, null);
 begin
   if f.awaits_first_sync then
     return result;
@@ -238,10 +244,12 @@ begin
   room := least(p_batch, result.backlog, floor(extract(epoch from at - lo) / extract(epoch from spacing)));
   if room > 0 then
     if p_resource = 'transactions' then
-      select count(*), max(e) into result.published, issued_at
+      select count(*), max(e.published_at), array_agg(distinct e.trace) filter (where e.trace is not null)
+      into result.published, issued_at, result.traces
       from publish_transactions(f, lo, at, spacing, result.backlog, room) e;
     else
-      select count(*), max(e) into result.published, issued_at
+      select count(*), max(e.published_at), array_agg(distinct e.trace) filter (where e.trace is not null)
+      into result.published, issued_at, result.traces
       from publish_accounts(f, lo, at, spacing, result.backlog, least(p_batch, result.backlog)) e;
     end if;
   end if;

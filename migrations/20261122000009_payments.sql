@@ -74,6 +74,8 @@ create table payment_orders (
   -- how often it came to wait for a person: what was agreed to in an earlier round counts no more
   round integer not null default 0,
   updated_at timestamptz not null default clock_timestamp(),
+  -- the span of the request that began the attempt, as a traceparent: work on any instance goes on with it
+  trace text constraint payment_orders_trace_context check (trace ~ '^00-[0-9a-f]{32}-[0-9a-f]{16}-01$'),
   -- since when description, metadata and reasons are empty for good: erase_record
   erased_at timestamptz,
 
@@ -263,6 +265,7 @@ create function show_payment_order() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   shown jsonb;
+  writer text := coalesce(current_setting('tributary.trace', true), '');
 begin
   if tg_op = 'UPDATE' and (new.status, new.attempt, new.reason, new.provider_payment_id, new.provider_metadata,
       new.provider_updated_at) is not distinct from (old.status, old.attempt, old.reason,
@@ -270,6 +273,10 @@ begin
     return null;
   end if;
   shown := payment_metadata(new);
+  -- whoever changed it, its row is of its own trace
+  if substr(writer, 4, 32) <> substr(new.trace, 4, 32) then
+    perform set_config('tributary.trace', new.trace, true);
+  end if;
   insert into transactions as t (provider, id, related_transaction_id, type, status, asset, amount,
     source_account_id, destination_account_id, created_at, metadata, provider_updated_at)
   values (new.provider, new.id::text, new.idempotency_key, new.kind, new.status, new.asset, new.amount,
@@ -278,6 +285,7 @@ begin
   set status = excluded.status, metadata = excluded.metadata, provider_updated_at = excluded.provider_updated_at
   where (t.status, t.metadata, t.provider_updated_at)
         is distinct from (excluded.status, excluded.metadata, excluded.provider_updated_at);
+  perform set_config('tributary.trace', writer, true);
   return null;
 end $$;
 

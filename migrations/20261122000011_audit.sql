@@ -135,7 +135,7 @@ return coalesce(nullif(current_setting('tributary.actor', true), ''), 'sql ' || 
 -- Who works on an order, until when, and when it was last answered are no news of it.
 create function audited(o payment_orders) returns jsonb
 language sql stable
-return to_jsonb(o) - '{updated_at,replied_at,answer_by,claim_owner,claim_token,claimed_until,next_at,lookups}'::text[];
+return to_jsonb(o) - '{updated_at,replied_at,answer_by,claim_owner,claim_token,claimed_until,next_at,lookups,trace}'::text[];
 
 create function audit_payment_order() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$

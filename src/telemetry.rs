@@ -1,13 +1,15 @@
-//! Logs and metrics of the process.
+//! Logs, metrics and traces of the process.
 
 mod counters;
 mod gauges;
+mod lines;
 mod process;
+mod traces;
 
 use std::io::IsTerminal;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
@@ -15,6 +17,10 @@ use tracing_subscriber::{Layer as _, fmt};
 pub use counters::begin as begin_counters;
 pub use gauges::Gauges;
 pub use process::ProcessGauges;
+pub use traces::{Exporting, Traces};
+
+use self::lines::WithTraceId;
+use tributary_traces::TARGET;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -26,22 +32,52 @@ pub enum LogFormat {
 }
 
 /// Starts logging to standard error. `filter` is `info`, or with another level for some targets,
-/// `info,tributary=debug`; without a format, people see text and pipes get JSON.
-pub fn start_logs(filter: &str, format: Option<LogFormat>) -> Result<(), String> {
-    // not EnvFilter, which looks at what it was asked for whenever a span is entered: for each row that is read
-    let filter: Targets = filter.parse().map_err(|error| {
-        format!("{filter:?} is no log filter, such as info or info,tributary=debug: {error}")
-    })?;
+/// `info,tributary=debug`; without a format, people see text and pipes get JSON. Where there are `traces`, their
+/// spans are made for them, and lines say which trace they are of; else no span of a trace is built.
+pub fn start_logs(filter: &str, format: Option<LogFormat>, traces: Option<&Traces>) -> Result<(), String> {
+    let filter = targets(filter, traces.is_some())?;
     let terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if terminal { LogFormat::Pretty } else { LogFormat::Json });
     // where nobody reads the log, a complaint about that would panic, and end what the process is at
     let lines = fmt::layer().with_writer(std::io::stderr).log_internal_errors(false);
-    let lines = match format {
-        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
-        LogFormat::Pretty => lines.with_ansi(terminal).with_target(false).boxed(),
+    let json = |lines: fmt::Layer<_, _, _, _>| lines.json().flatten_event(true).with_span_list(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    let started = match (format, traces) {
+        (LogFormat::Json, None) => registry.with(json(lines)).try_init(),
+        (LogFormat::Pretty, None) => registry.with(lines.with_ansi(terminal).with_target(false)).try_init(),
+        (_, Some(traces)) => {
+            let lines = match format {
+                LogFormat::Json => {
+                    json(lines).map_event_format(|lines| WithTraceId { lines, format }).boxed()
+                }
+                LogFormat::Pretty => {
+                    let text = lines.with_ansi(terminal).with_target(false);
+                    text.map_event_format(|lines| WithTraceId { lines, format }).boxed()
+                }
+            };
+            let lines = lines.with_filter(filter_fn(|of| of.target() != TARGET));
+            // what is logged never becomes part of a span: it may say more than a span may
+            let spans = filter_fn(|of| of.is_span() && of.target() == TARGET);
+            let layer = tracing_opentelemetry::layer()
+                .with_tracer(traces.tracer())
+                .with_location(false)
+                .with_threads(false)
+                .with_target(false)
+                .with_level(false)
+                .with_tracked_inactivity(false);
+            registry.with(lines).with(layer.with_filter(spans)).try_init()
+        }
     };
-    let started = tracing_subscriber::registry().with(filter).with(lines).try_init();
     started.map_err(|error| format!("cannot start logging: {error}"))
+}
+
+/// What `filter` lets through, and the spans of traces if they are `traced`.
+fn targets(filter: &str, traced: bool) -> Result<Targets, String> {
+    // not EnvFilter, which looks at what it was asked for whenever a span is entered: for each row that is read
+    let targets: Targets = filter.parse().map_err(|error| {
+        format!("{filter:?} is no log filter, such as info or info,tributary=debug: {error}")
+    })?;
+    Ok(targets.with_target(TARGET, if traced { LevelFilter::INFO } else { LevelFilter::OFF }))
 }
 
 /// Seconds at which request times are counted; 10 s is where Formance gives up.
@@ -81,6 +117,7 @@ pub fn start_metrics() -> Result<PrometheusHandle, String> {
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|error| format!("cannot record metrics: {error}"))?;
     counters::describe();
+    traces::describe();
     Ok(handle)
 }
 
@@ -100,6 +137,20 @@ mod tests {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).unwrap();
                 found.extend(pattern.captures_iter(&text).map(|found| found[1].to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn without_an_exporter_a_page_builds_no_span_of_a_trace_whatever_is_logged() {
+        use tracing_subscriber::layer::SubscriberExt as _;
+        for filter in ["info", "trace", "tributary=trace"] {
+            for traced in [false, true] {
+                let subscriber = tracing_subscriber::registry().with(super::targets(filter, traced).unwrap());
+                tracing::subscriber::with_default(subscriber, || {
+                    let span = tributary_traces::request("GET", "/transactions");
+                    assert_eq!(span.is_disabled(), !traced, "{filter}");
+                });
             }
         }
     }

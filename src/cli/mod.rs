@@ -44,7 +44,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt as _;
 
-use crate::telemetry::{self, LogFormat};
+use crate::config;
+use crate::telemetry::{self, LogFormat, Traces};
 
 /// Carries accounts, balances, transactions and beneficiaries from any financial service provider
 /// through PostgreSQL to Formance's Generic Connector: nothing lost, exactly once, in order.
@@ -161,10 +162,13 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let cli = Cli::parse();
-    if let Err(error) = telemetry::start_logs(&cli.common.log, cli.common.log_format) {
-        eprintln!("tributary: {error}");
-        return ExitCode::FAILURE;
-    }
+    let traces = match start_logs(&cli) {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("tributary: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -172,7 +176,7 @@ pub fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let code = match runtime.block_on(run_to_the_end(cli, launch)) {
+    let code = match runtime.block_on(traced(traces, run_to_the_end(cli, launch))) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tributary: {error}");
@@ -186,6 +190,29 @@ pub fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Starts logging, and makes ready the traces of those commands whose work others go on with.
+fn start_logs(cli: &Cli) -> Result<Option<Traces>, String> {
+    let export = match cli.command {
+        Command::Serve(_) | Command::Sync(_) => {
+            config::traces(&config::environment).map_err(|error| error.to_string())?
+        }
+        _ => None,
+    };
+    let traces = export.as_ref().map(Traces::new).transpose()?;
+    telemetry::start_logs(&cli.common.log, cli.common.log_format, traces.as_ref())?;
+    Ok(traces)
+}
+
+/// Exports `traces`, if there are any, while `work` goes on, and what is left of them at its end.
+async fn traced<T>(traces: Option<Traces>, work: impl Future<Output = T>) -> T {
+    let exporting = traces.map(Traces::start);
+    let done = work.await;
+    if let Some(exporting) = exporting {
+        exporting.finish().await;
+    }
+    done
 }
 
 /// Reads `.env` of the working folder, if there is one; the environment goes before it. Not those of the

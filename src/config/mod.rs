@@ -7,6 +7,7 @@ mod payments;
 mod provider_file;
 mod reference;
 mod source;
+mod traces;
 mod uses;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ pub use notify::Notify;
 pub use provider_file::{Described, Provider, QUESTION, described, manifest_of, schema, try_examples};
 pub use reference::reference;
 pub use source::Source;
+pub use traces::{Sampling, TraceExport, traces};
 pub use uses::beside;
 
 /// Reads a variable of the environment.
@@ -40,6 +42,8 @@ pub enum ConfigError {
         first.1, first.0.display(), second.1, second.0.display()
     )]
     SameKey { first: (PathBuf, usize), second: (PathBuf, usize) },
+    #[error("{name}: {message}")]
+    Variable { name: &'static str, message: String },
     #[error("provider {provider} is declared twice: in {} and in {}", first.display(), second.display())]
     Twice { provider: String, first: PathBuf, second: PathBuf },
 }

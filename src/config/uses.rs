@@ -31,7 +31,7 @@ const SHIPPED: [(&str, &str); 13] = [
 /// What a description says that is of its own connection alone.
 const OF_CONNECTION: [&str; 7] = ["provider", "push", "formance", "feed", "callers", "keys", "examples"];
 /// What a file that uses a description may say of the API itself.
-const OWN: [&str; 5] = ["every", "limits", "namespace", "keep_raw", "parallel"];
+const OWN: [&str; 6] = ["every", "limits", "namespace", "keep_raw", "parallel", "traceparent"];
 /// What of `pay` is who may pay what, not how.
 const OF_POLICY: [&str; 4] = ["limits", "source_accounts", "retry_guard", "expire_after"];
 

@@ -2,7 +2,7 @@
 //! number of instances may run; the feed's row lock puts them in a line.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use metrics::counter;
 use sqlx::PgPool;
@@ -14,6 +14,7 @@ use crate::store::database::soon;
 use crate::store::feeds::{FeedPace, Publication};
 use crate::store::{StoreError, changes, feeds};
 use tributary_domain::{FeedName, ProviderName};
+use tributary_traces::Published;
 
 /// How often the queue is polled without a NOTIFY: what a lost one costs.
 const TICK: Duration = Duration::from_secs(1);
@@ -163,11 +164,13 @@ impl Publisher {
     /// Publishes a batch of one feed; gives when to go on with it, if there is more.
     async fn publish_one(&self, provider: &ProviderName, feed: FeedName) -> Option<Duration> {
         let pace = *self.providers.get(provider)?;
+        let begun = SystemTime::now();
         let publication = feeds::publish(&self.pool, provider, feed, pace, BATCH);
         // one that only was slow commits all the same, and is not done twice
         match soon(publication).await {
             Ok(done) => {
                 report_publication(provider, feed, &done);
+                trace_publication(provider, feed, &done, begun);
                 if done.more { Some(Duration::ZERO) } else { done.retry_after.map(|wait| wait.max(GATHER)) }
             }
             Err(error) => {
@@ -190,6 +193,14 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Tells each trace whose changes were published that they were.
+fn trace_publication(provider: &ProviderName, feed: FeedName, done: &Publication, begun: SystemTime) {
+    let (provider, feed, entries) = (provider.as_str(), feed.as_str(), done.published);
+    for trace in &done.traces {
+        tributary_traces::publish(trace, begun, Published { provider, feed, entries });
     }
 }
 

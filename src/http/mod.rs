@@ -172,5 +172,7 @@ fn layered(routes: Router<SharedState>, state: SharedState) -> Router {
         .layer(CompressionLayer::new())
         .layer(axum::middleware::from_fn(observe::record))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), client::identify))
+        // outside of the log's span, which handlers add to
+        .layer(axum::middleware::from_fn(observe::trace))
         .with_state(state)
 }

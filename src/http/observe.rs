@@ -7,8 +7,9 @@ use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use metrics::{counter, histogram};
+use tracing::Instrument as _;
 
-use super::ApiError;
+use super::{ApiError, operations};
 use crate::store::Tally;
 use tributary_domain::{ProviderName, Resource};
 
@@ -36,6 +37,24 @@ pub async fn record(request: Request, next: Next) -> Response {
     counter!("tributary_http_requests_total", &labels).increment(1);
     histogram!("tributary_http_request_seconds", &labels[..2]).record(begun.elapsed().as_secs_f64());
     tracing::debug!(method, route, status, milliseconds = begun.elapsed().as_millis() as u64, "request");
+    response
+}
+
+/// Gives a request a span of its own, which goes on with the caller's trace where a `traceparent` says so. What
+/// only looks after the process has none, and neither has what nobody serves.
+pub async fn trace(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let Some(route) = route.filter(|route| !operations::PATHS.contains(route)) else {
+        return next.run(request).await;
+    };
+    let span = tributary_traces::request(method_label(request.method()), route);
+    if span.is_disabled() {
+        return next.run(request).await;
+    }
+    let caller = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    tributary_traces::go_on_from(&span, caller);
+    let response = next.run(request).instrument(span.clone()).await;
+    tributary_traces::answered(&span, response.status().as_u16());
     response
 }
 

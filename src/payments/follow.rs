@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::elapsed::{after, left};
@@ -57,6 +58,23 @@ fn until_shown(route: Route<'_>, order: &Order) -> Option<Duration> {
 
 impl Due<'_> {
     async fn look_up(&self) -> Option<LookupOutcome> {
+        let span = tributary_traces::look_up(send::traced(self.order), self.order.lookups);
+        let looking = async {
+            let outcome = self.ask().await;
+            let (word, failed) = match &outcome {
+                Some(LookupOutcome::Found(_)) => ("found", false),
+                Some(LookupOutcome::Several(_)) => ("several", true),
+                Some(LookupOutcome::Missing) => ("missing", false),
+                Some(LookupOutcome::Failed(_)) => ("failed", true),
+                None => ("no lookup", false),
+            };
+            tributary_traces::came_to(word, failed);
+            outcome
+        };
+        looking.instrument(span).await
+    }
+
+    async fn ask(&self) -> Option<LookupOutcome> {
         let Self { executor, route, order, .. } = *self;
         let given = match steps::given(executor, order).await {
             Ok(given) => given,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::executor::{Executor, Payer, Route, Settings};
@@ -74,7 +75,10 @@ impl Payments {
             (Ok(_), Err(invalid)) => Err(NotPlaced::invalid(invalid.detail)),
             (Err(stop), Ok(request)) => tell(&self.0, provider, kind, &request, stop).await,
             (Ok((route, secret)), Ok(request)) => {
-                Intake { executor: &self.0, route, secret, request, placed_by }.place().await
+                let span = tributary_traces::place_order(provider.as_str(), kind.as_str());
+                let intake = Intake { executor: &self.0, route, secret, request, placed_by };
+                // boxed: compilers refuse futures that are nested too deeply
+                Box::pin(intake.place()).instrument(span).await
             }
         };
         let refused = match placed {
@@ -256,8 +260,8 @@ impl Intake<'_> {
         let (executor, api) = (Arc::clone(self.executor), api.clone());
         let (provider, request) = (self.route.provider.clone(), self.request.clone());
         let (approvals, per_day) = (self.approvals(), self.per_day());
-        let placed_by = self.placed_by.to_owned();
-        let task = self.executor.tasks.spawn(async move {
+        let (placed_by, trace) = (self.placed_by.to_owned(), tributary_traces::current());
+        let task = self.executor.tasks.spawn(tributary_traces::carried(async move {
             let amount = request.amount.to_string();
             let metadata = json!(request.metadata.as_map());
             let order = NewOrder {
@@ -278,12 +282,13 @@ impl Intake<'_> {
                 approvals,
                 wait: executor.settings.wait,
                 per_day: per_day.as_deref(),
+                trace: trace.as_deref(),
             };
             let claim = executor.claim(&api, Uuid::new_v4());
             let made = soon(payment_orders::make(&executor.pool, &order, claim)).await?;
             let token = claim.token;
             Ok(begin(&executor, made, token).await)
-        });
+        }));
         task.await.map_err(|_| lost())?
     }
 
@@ -328,9 +333,11 @@ impl Intake<'_> {
     async fn try_anew(&self, order: &Order, attempt: Attempt) -> Result<Begun, StoreError> {
         let (executor, api, order) = (Arc::clone(self.executor), self.route.api.clone(), order.clone());
         let (approvals, per_day) = (self.approvals(), self.per_day());
-        let retried_by = self.placed_by.to_owned();
+        let (retried_by, trace) = (self.placed_by.to_owned(), tributary_traces::current());
+        // this request is a story of its own, and says which one it goes on with
+        tributary_traces::link_to(order.trace.as_deref());
         let guard = self.route.payer.policy.guard;
-        let task = self.executor.tasks.spawn(async move {
+        let task = self.executor.tasks.spawn(tributary_traces::carried(async move {
             let claim = executor.claim(&api, Uuid::new_v4());
             let again = NextAttempt {
                 provider_key: &attempt.provider_key,
@@ -340,11 +347,12 @@ impl Intake<'_> {
                 guard,
                 wait: executor.settings.wait,
                 per_day: per_day.as_deref(),
+                trace: trace.as_deref(),
             };
             let made = soon(payment_orders::retry(&executor.pool, &order, again, claim)).await?;
             let token = claim.token;
             Ok(begin(&executor, made, token).await)
-        });
+        }));
         task.await.map_err(|_| lost())?
     }
 
@@ -354,6 +362,7 @@ impl Intake<'_> {
         order: &Order,
         sending: Option<JoinHandle<()>>,
     ) -> Result<Placed, StoreError> {
+        tributary_traces::placed(&order.id, order.attempt);
         if let Some(sending) = sending {
             // it goes on when nobody waits any more
             let _ = tokio::time::timeout(self.executor.settings.wait, sending).await;

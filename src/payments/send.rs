@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::elapsed::Moment;
@@ -15,6 +16,7 @@ use crate::store::database::soon;
 use crate::store::payment_orders::{self, Act, Bounds, Claim, Order, Passed};
 use tributary_domain::OrderState;
 use tributary_manifest::{Given, Sent};
+use tributary_traces::Ordered;
 
 /// What has to be left of a claim when the request's time is over.
 const MARGIN: Duration = Duration::from_secs(1);
@@ -41,6 +43,22 @@ struct Sending<'a> {
 
 /// Sends the request of `order`, which is claimed under `token`, and keeps the outcome.
 pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, token: Uuid) {
+    let span = tributary_traces::send_payment(traced(order), order.tries);
+    send_and_keep(executor, route, order, token).instrument(span).await;
+}
+
+/// What the spans of work on `order` say of it.
+pub(super) fn traced(order: &Order) -> Ordered<'_> {
+    Ordered {
+        provider: order.provider.as_str(),
+        kind: order.kind.as_str(),
+        id: &order.id,
+        attempt: order.attempt,
+        trace: order.trace.as_deref(),
+    }
+}
+
+async fn send_and_keep(executor: &Executor, route: Route<'_>, order: &Order, token: Uuid) {
     let claim = executor.claim(route.api, token);
     let given = match order.state {
         OrderState::Recorded => steps::carry_out(executor, route, order, claim).await,
@@ -58,6 +76,8 @@ pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, t
     };
     let sending = Sending { executor, route, order, given, claim };
     let Some(sent) = sending.send().await else { return };
+    let (outcome, failed) = outcome(&sent);
+    tributary_traces::came_to(outcome, failed);
     executor.at(Point::Sent).await;
     let begun = Moment::now();
     loop {
@@ -73,6 +93,16 @@ pub(super) async fn send(executor: &Executor, route: Route<'_>, order: &Order, t
                 return;
             }
         }
+    }
+}
+
+/// What a try came to, in a word, and whether that is trouble.
+fn outcome(sent: &Sent) -> (&'static str, bool) {
+    match sent {
+        Sent::Accepted(_) => ("accepted", false),
+        Sent::Refused(_) => ("refused", true),
+        Sent::Unsent(_) => ("unsent", true),
+        Sent::Unknown(_) => ("unknown", true),
     }
 }
 

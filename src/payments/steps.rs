@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::Instrument as _;
+
 use super::executor::{Executor, Route};
 use super::points::Point;
 use crate::store::StoreError;
@@ -38,7 +40,8 @@ pub(super) async fn carry_out(
                 return Ok(None);
             }
         };
-        if !take(executor, route, order, claim, &name, &given).await? {
+        let step = take(executor, route, order, claim, &name, &given);
+        if !step.instrument(tributary_traces::take_step(&name)).await? {
             return Ok(None);
         }
     }

@@ -199,7 +199,14 @@ pub async fn connect(url: &str, max_connections: u32) -> Result<PgPool, StoreErr
 pub async fn begin(pool: &PgPool) -> Result<Transaction<'static, Postgres>, StoreError> {
     let pool = pool.clone();
     let begun = tokio::spawn(async move { pool.begin().await });
-    Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+    let mut transaction = begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??;
+    if let Some(trace) = tributary_traces::current() {
+        // what the transaction changes is published by others, who go on with the trace
+        sqlx::query!("select set_config('tributary.trace', $1, true) as trace", trace)
+            .fetch_one(&mut *transaction)
+            .await?;
+    }
+    Ok(transaction)
 }
 
 /// The size of the database on disk, in bytes.

@@ -18,7 +18,7 @@ pub struct FeedPace {
 }
 
 /// What one publication did.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Publication {
     /// Entries added.
     pub published: u64,
@@ -30,6 +30,8 @@ pub struct Publication {
     pub retry_after: Option<Duration>,
     /// How far the database clock stands below what was issued (or a consumer has seen).
     pub clock_behind: Option<Duration>,
+    /// The spans, each as a `traceparent`, whose changes were among what was added.
+    pub traces: Vec<String>,
 }
 
 /// Publishes up to `batch` changes of one feed.
@@ -43,7 +45,7 @@ pub async fn publish(
     let row = sqlx::query!(
         r#"select published as "published!", more as "more!", backlog as "backlog!",
                   (extract(epoch from retry_after) * 1000000)::bigint as retry_after_us,
-                  (extract(epoch from clock_behind) * 1000000)::bigint as clock_behind_us
+                  (extract(epoch from clock_behind) * 1000000)::bigint as clock_behind_us, traces
            from publish($1, $2, $3, $4, $5)"#,
         provider.as_str(),
         feed.as_str(),
@@ -60,6 +62,7 @@ pub async fn publish(
         backlog: row.backlog.max(0).unsigned_abs(),
         retry_after: row.retry_after_us.map(micros),
         clock_behind: row.clock_behind_us.map(micros),
+        traces: row.traces.unwrap_or_default(),
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::puller::{Puller, RunOutcome, Work};
 use super::renewed_lease::RenewedLease;
@@ -70,7 +71,8 @@ impl Puller {
                 Err(holder) => return Ok(Synced::Busy { group: group.name.clone(), holder }),
             };
             let work = Work::Streams { names, forget: request.forget };
-            match self.run(lease, &work, stop).await? {
+            let run = self.run(lease, &work, stop).instrument(self.span(&group.name));
+            match run.await? {
                 None => {}
                 Some(RunOutcome::Interrupted) => return Ok(Synced::Ran(RunOutcome::Interrupted)),
                 Some(outcome) => total = together(total, outcome),

@@ -102,8 +102,29 @@ impl Puller {
         sync_tasks::register(&self.pool, &self.provider, &scheduled.collect::<Vec<_>>()).await
     }
 
-    /// One run under `lease`. `None` where nothing was due after all.
+    /// One run under `lease`, within the caller's [`span`](Self::span). `None` where nothing was due after all.
     pub(super) async fn run(
+        &self,
+        lease: RenewedLease,
+        work: &Work,
+        stop: &CancellationToken,
+    ) -> Result<Option<RunOutcome>, StoreError> {
+        let ended = self.run_under(lease, work, stop).await;
+        match &ended {
+            Ok(Some(RunOutcome::Succeeded { .. })) => tributary_traces::came_to("succeeded", false),
+            Ok(Some(RunOutcome::Interrupted)) => tributary_traces::came_to("interrupted", false),
+            Ok(Some(RunOutcome::Failed { .. })) | Err(_) => tributary_traces::came_to("failed", true),
+            Ok(None) => tributary_traces::came_to("nothing due", false),
+        }
+        ended
+    }
+
+    /// The span of a run of `group`.
+    pub(super) fn span(&self, group: &str) -> tracing::Span {
+        tributary_traces::sync_run(self.provider.as_str(), group)
+    }
+
+    async fn run_under(
         &self,
         lease: RenewedLease,
         work: &Work,
@@ -121,7 +142,8 @@ impl Puller {
         let outcome = match soon(self.begin(&taken.lease, work)).await? {
             None => Some(RunOutcome::Interrupted),
             Some(begun) if begun.tasks.is_empty() && matches!(work, Work::Due) => None,
-            Some(begun) => Some(self.read(taken, begun, &lease, stop).await?),
+            // boxed: compilers refuse futures that are nested too deeply
+            Some(begun) => Some(Box::pin(self.read(taken, begun, &lease, stop)).await?),
         };
         match outcome {
             None | Some(RunOutcome::Interrupted) => lease.give_back().await?,

@@ -8,6 +8,7 @@ use rand::Rng;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::puller::{Puller, RunOutcome, Work};
 use super::renewed_lease::RenewedLease;
@@ -68,7 +69,8 @@ impl Scheduler {
                 && !stop.is_cancelled()
                 && let Some(lease) = self.take().await
             {
-                runs.spawn(run_and_report(Arc::clone(&self.puller), lease, stop.clone()));
+                let span = self.puller.span(&lease.taken().lease.group);
+                runs.spawn(run_and_report(Arc::clone(&self.puller), lease, stop.clone()).instrument(span));
             }
             let tick = TICK.mul_f64(rand::rng().random_range(0.75..1.25));
             tokio::select! {

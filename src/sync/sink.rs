@@ -9,6 +9,7 @@ use metrics::counter;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{SyncProgress, WarnedOf, warned};
@@ -342,6 +343,8 @@ impl PageSink for DatabaseSink<'_> {
 
     async fn page(&mut self, mut page: RecordPage) -> Result<(), SinkError> {
         let batch = batch(std::mem::take(&mut page.records), page.history);
+        let records = batch.records.len();
+        let span = tributary_traces::commit_page(&page.stream, page.resource.as_str(), records);
         let ended = self.ends_resource(&page);
         let mut warnings = page.warnings.clone();
         let (counts, warned) = within(page_limit(self.lease), async {
@@ -350,6 +353,7 @@ impl PageSink for DatabaseSink<'_> {
             transaction.commit().await?;
             Ok::<_, SinkError>(written)
         })
+        .instrument(span)
         .await?;
         self.report(&page, counts);
         warned::report(self.provider(), &page.stream, &page.partition, &warnings);

@@ -398,6 +398,7 @@ const STAYS: &str = "
     transactions.provider transactions.id transactions.related_transaction_id transactions.type transactions.status
     transactions.asset transactions.source_account_id transactions.destination_account_id
     balances.provider balances.account_id balances.asset changes.provider changes.resource changes.id changes.parent_id
+    changes.trace payment_orders.trace
     feed.provider feed.resource feed.id feed.status feeds.provider feeds.resource feeds.life families.provider families.id
     unmatched_records.provider unmatched_records.id erasures.provider erasures.asked_by erasures.rows
     payment_secrets.fingerprint payment_secrets.accepted_by

@@ -70,5 +70,6 @@ mod surroundings;
 mod sync_command;
 mod terminated;
 mod tls;
+mod traces;
 mod transactions_feed;
 mod webhooks;

@@ -59,6 +59,8 @@ pub struct Order {
     pub approvals_needed: i32,
     /// The persons who approved the attempt.
     pub approved_by: Option<String>,
+    /// The `traceparent` of the request that began the attempt, if that was traced.
+    pub trace: Option<String>,
     /// The database's clock when this was read.
     pub now: DateTime<Utc>,
 }
@@ -100,6 +102,7 @@ struct Row {
     placed_by: String,
     approvals_needed: i32,
     approved_by: Option<String>,
+    trace: Option<String>,
     now: DateTime<Utc>,
 }
 
@@ -143,6 +146,7 @@ impl TryFrom<Row> for Order {
             placed_by: row.placed_by,
             approvals_needed: row.approvals_needed,
             approved_by: row.approved_by,
+            trace: row.trace,
             now: row.now,
         })
     }
@@ -177,7 +181,7 @@ macro_rules! order_query {
               (select string_agg(distinct a.person, ', ') from payment_approvals a
                where a.order_id = o.id and a.attempt = o.attempt and a.decision = 'release'
                  and (a.round = o.round or o.state <> 'held')) as approved_by,
-              clock_timestamp() as "now!" "# + $tail
+              o.trace, clock_timestamp() as "now!" "# + $tail
             $(, $argument)*
         )
     };

@@ -33,6 +33,8 @@ pub struct NewOrder<'a> {
     pub wait: Duration,
     /// At most so much may be ordered of the asset in a day (UTC), failed orders left out.
     pub per_day: Option<&'a str>,
+    /// The `traceparent` that later work goes on with.
+    pub trace: Option<&'a str>,
 }
 
 /// What became of an order that was to be made.
@@ -69,13 +71,13 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
     let made = sqlx::query_scalar!(
         "insert into payment_orders as o (id, provider, kind, idempotency_key, fingerprint, asset, amount,
              source_account_id, destination_account_id, description, metadata, provider_key, state,
-             claim_owner, claim_token, claimed_until, next_at, answer_by, placed_by, approvals_needed, request)
+             claim_owner, claim_token, claimed_until, next_at, answer_by, placed_by, approvals_needed, request, trace)
            values ($1, $2, $3, $4, $5, $6, $7::text::numeric, $8, $9, $10, $11, $12,
              case when $13 then 'held' else 'recorded' end,
              case when $13 then null else $14 end, case when $13 then null else $15::uuid end,
              case when $13 then null else clock_timestamp() + $16::interval end,
              case when $13 then null else clock_timestamp() end,
-             case when $13 then null else clock_timestamp() + $17::interval end, $18, $19, $20)
+             case when $13 then null else clock_timestamp() + $17::interval end, $18, $19, $20, $21)
            on conflict on constraint payment_orders_idempotency_key do nothing
          returning id",
         order.id,
@@ -97,7 +99,8 @@ pub async fn make(pool: &PgPool, order: &NewOrder<'_>, claim: Claim<'_>) -> Resu
         interval(order.wait),
         order.placed_by,
         i32::from(order.approvals),
-        order.request
+        order.request,
+        order.trace
     )
     .fetch_optional(&mut *transaction)
     .await?;
@@ -177,6 +180,8 @@ pub struct NextAttempt<'a> {
     pub wait: Duration,
     /// At most so much may be ordered of the asset in a day (UTC), failed orders left out.
     pub per_day: Option<&'a str>,
+    /// The `traceparent` of the request that asks for it; without one, that of the attempt before stays.
+    pub trace: Option<&'a str>,
 }
 
 /// Begins another attempt of an order that was refused: [`Made::Exists`] where it is too early,
@@ -187,7 +192,7 @@ pub async fn retry(
     again: NextAttempt<'_>,
     claim: Claim<'_>,
 ) -> Result<Made, StoreError> {
-    let NextAttempt { provider_key, request, retried_by, approvals, guard, wait, per_day } = again;
+    let NextAttempt { provider_key, request, retried_by, approvals, guard, wait, per_day, trace } = again;
     let approvals = order.approvals_needed.max(approvals.into());
     let held = approvals > 0;
     let mut transaction = begin(pool, Act { actor: claim.owner, what: "retried after a refusal" }).await?;
@@ -233,7 +238,8 @@ pub async fn retry(
              claim_token = case when $3 then null else $5::uuid end,
              claimed_until = case when $3 then null else clock_timestamp() + $6::interval end,
              next_at = case when $3 then null else clock_timestamp() end,
-             answer_by = case when $3 then null else clock_timestamp() + $7::interval end
+             answer_by = case when $3 then null else clock_timestamp() + $7::interval end,
+             trace = coalesce($11, o.trace)
          where o.id = $1 returning id",
         order.id,
         provider_key,
@@ -244,7 +250,8 @@ pub async fn retry(
         interval(wait),
         retried_by,
         approvals,
-        request
+        request,
+        trace
     )
     .fetch_one(&mut *transaction)
     .await?;

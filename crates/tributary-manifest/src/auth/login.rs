@@ -55,6 +55,7 @@ impl LoginGrant {
                 headers,
                 body: request.body.as_ref().map(|body| body.to_bytes()),
                 lane: Lane::of_tokens(),
+                template: None,
             },
             filters: Arc::new(Filters { token: filter("auth.login.token", &described.token)?, expires_in }),
             lifetime,

@@ -123,6 +123,7 @@ impl OAuth2Grant {
             headers: self.headers.clone(),
             body: Some(form.finish().into_bytes()),
             lane: Lane::of_tokens(),
+            template: None,
         })
     }
 

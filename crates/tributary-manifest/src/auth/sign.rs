@@ -223,6 +223,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: None,
             lane: Lane::default(),
+            template: None,
         };
         let now = "2026-03-01T12:00:00Z".parse().unwrap();
         Signer::new(&described).unwrap().sign(&mut request, now).unwrap();

@@ -101,7 +101,7 @@ impl TokenSource {
     ) -> Result<AccessToken, TokenError> {
         let turn = transport.turn().await;
         let (source, transport) = (Arc::clone(self), Arc::clone(transport));
-        let task = self.exchanges.spawn(meter::carried(async move {
+        let task = self.exchanges.spawn(meter::carried(tributary_traces::carried(async move {
             let _turn = turn;
             let Some((key, first)) = source.grant.refresh_token() else {
                 return Ok(source.ask(&transport, None).await?.access);
@@ -116,7 +116,7 @@ impl TokenSource {
             // another instance may have got it
             transport.redactor.add(&token.value);
             Ok(token)
-        }));
+        })));
         let crashed =
             || TokenError::Passing { why: "the exchange of a token crashed".to_owned(), wait: None };
         task.await.unwrap_or_else(|_| Err(crashed()))

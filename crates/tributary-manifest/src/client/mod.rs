@@ -221,7 +221,8 @@ impl Client {
         }
         headers.extend(request.headers.clone());
         let (body, lane) = (request.body.clone(), request.lane.clone());
-        Outgoing { method: request.method, url: url.clone(), headers, body, lane }
+        let template = request.template.clone();
+        Outgoing { method: request.method, url: url.clone(), headers, body, lane, template }
     }
 }
 

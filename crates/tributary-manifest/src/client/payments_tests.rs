@@ -33,6 +33,7 @@ async fn pay(
         empty: Arc::default(),
         once: false,
         read_as: None,
+        template: None,
     };
     let gate = || -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move { if open { Ok(()) } else { Err("the order is another's".to_owned()) } })

@@ -29,6 +29,7 @@ pub fn transport(manifest: &Manifest, shared: Arc<dyn Shared>) -> Result<Transpo
     let once = http_client(&manifest.tls, &[b"http/1.1"])?;
     let network =
         Network::new(usual, once, manifest.answers.bytes()).map_err(|error| unusable(manifest, error))?;
+    let network = network.telling(manifest.traceparent);
     let hidden = manifest.headers.values().cloned().chain(auth::secrets(manifest));
     let told = Told::new(&manifest.rate_limit)?;
     Ok(Transport::new(network, pace, told, Redactor::new(hidden)))

@@ -163,6 +163,7 @@ impl Reading<'_> {
             errors,
             every: api.every,
             concurrency: api.parallel.unwrap_or(1),
+            traceparent: api.traceparent,
             keep_raw: api.keep_raw,
             webhook: webhook.flatten(),
             currencies: api.currencies.clone(),

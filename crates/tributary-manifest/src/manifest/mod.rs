@@ -90,6 +90,9 @@ pub struct Manifest {
     /// How many groups of streams are read at the same time, 1 to 32. All share `rate_limit`.
     #[serde(default = "one")]
     pub concurrency: u32,
+    /// Whether requests tell the provider which trace they are of.
+    #[serde(default)]
+    pub traceparent: bool,
     /// How long records are kept as they came, so that they can be mapped again; not at all
     /// without it.
     #[serde(default)]

@@ -101,7 +101,8 @@ impl Parts {
         let within = if is_form(&headers) { Within::Url } else { Within::Json };
         let body = self.body.map(|body| fill(&body, within)).transpose()?.map(String::into_bytes);
         let (lane, empty) = (Lane::of_payments(), Arc::default());
-        Ok((record, Request { method, target, headers, body, lane, empty, once: false, read_as: None }))
+        let (once, read_as, template) = (false, None, None);
+        Ok((record, Request { method, target, headers, body, lane, empty, once, read_as, template }))
     }
 
     /// Whether one of `marks` is in what is sent.

@@ -17,6 +17,8 @@ use crate::wire::{self, Lane, Request, Target};
 pub struct RequestTemplate {
     method: Method,
     path: PathTemplate,
+    /// The path as it is written.
+    template: Arc<str>,
     query: Vec<(String, TextTemplate)>,
     headers: Vec<(String, TextTemplate)>,
     body: Option<Filter>,
@@ -67,6 +69,7 @@ impl RequestTemplate {
         Ok(Self {
             method: described.method,
             path,
+            template: described.path.as_str().into(),
             query: texts("query", &described.query)?,
             headers: texts("headers", &described.headers)?,
             body,
@@ -142,6 +145,7 @@ impl RequestTemplate {
             empty: Arc::default(),
             once: false,
             read_as: None,
+            template: Some(Arc::clone(&self.template)),
         })
     }
 }

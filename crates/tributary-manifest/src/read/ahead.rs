@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use futures::future::try_join;
+use tracing::Instrument as _;
 
 use super::ask::{Fetched, Wanted};
 use super::course::Course;
@@ -38,7 +39,10 @@ impl<S: PageSink> Run<'_, S> {
         let put_aside = course.puts_aside(stream);
         let Course { asked: position, walk, counted, sharing, .. } = course;
         let wanted = Wanted { stream, partition, position, walk, next_known, put_aside, sharing };
-        let ahead = async { Ok(reader.page(wanted, counted).await) };
+        let ahead = async {
+            let span = tributary_traces::read_page(&stream.name);
+            Ok(reader.page(wanted, counted).instrument(span).await)
+        };
         // the page is handed over first: one that is refused at once asks the provider for nothing
         let handed_over = self.hand_over(stream, partition, reading, cursor, pages, false);
         let ((), ahead) = try_join(handed_over, ahead).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{TimeDelta, Utc};
 use jaq_json::Val;
+use tracing::Instrument as _;
 
 use super::hand_over::Pages;
 use super::mapping::Reading;
@@ -114,7 +115,8 @@ impl<'a, S: PageSink> Run<'a, S> {
             // one that shares the answers of another is read with it
             let shares = self.reader.streams[index].shares.is_some();
             if !shares && self.selection.is_none_or(|selection| selection.includes(name)) {
-                self.stream(index).await.map_err(RunError::Sink)?;
+                let span = tributary_traces::read_stream(name);
+                self.stream(index).instrument(span).await.map_err(RunError::Sink)?;
             }
         }
         self.move_parents().await.map_err(RunError::Sink)?;
@@ -147,7 +149,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             pages.last_partition = last;
             sharers.iter_mut().for_each(|sharer| sharer.pages.last_partition = last);
             let read = self.partition(index, &stream, partition, &mut pages, &mut parents, &mut sharers);
-            match read.await? {
+            match read.instrument(tributary_traces::read_partition(place)).await? {
                 Ok(()) => {}
                 Err(ReadError::Client(ClientError::SkipPartition { reason, .. })) => {
                     self.warn(&stream, partition, [(Warning::Skipped(reason), 1)].into()).await?;

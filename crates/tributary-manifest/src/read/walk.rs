@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use jaq_json::Val;
+use tracing::Instrument as _;
 
 use super::ahead::Ahead;
 use super::ask::{Fetched, Wanted};
@@ -176,7 +177,10 @@ impl<S: PageSink> Run<'_, S> {
         let wanted = Wanted { stream, partition, position, walk, next_known, put_aside, sharing };
         let read = match ahead {
             Some(read) => read,
-            None => self.reader.page(wanted, counted).await,
+            None => {
+                let span = tributary_traces::read_page(&stream.name);
+                self.reader.page(wanted, counted).instrument(span).await
+            }
         };
         let fetched = match read {
             Ok(mut fetched) => course.check(stream, &mut fetched).map(|()| fetched),

@@ -194,6 +194,7 @@ mod tests {
             headers: HeaderMap::new(),
             body: None,
             lane: super::super::lane::Lane::default(),
+            template: None,
         };
         let incoming = player.answer(&outgoing).unwrap_or_else(|| Err(outgoing.url.to_string()))?;
         Ok(String::from_utf8(incoming.body.unwrap()).unwrap())

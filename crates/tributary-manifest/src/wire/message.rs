@@ -1,5 +1,7 @@
 //! What goes over the network, and what comes back.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use jaq_json::Val;
 use reqwest::header::HeaderMap;
@@ -17,6 +19,8 @@ pub struct Outgoing {
     pub body: Option<Vec<u8>>,
     /// What it is closed with.
     pub lane: Lane,
+    /// As of [`Request`](super::request::Request).
+    pub template: Option<Arc<str>>,
 }
 
 /// An answer as it came.

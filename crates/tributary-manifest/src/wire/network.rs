@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{ClientBuilder, Response};
+use tracing::Instrument as _;
 
 use super::message::{Incoming, Outgoing};
 use super::request::Method;
@@ -11,12 +13,16 @@ use super::request::Method;
 /// How much of a refusal is read, in bytes.
 const LARGEST_REFUSAL: usize = 64 << 10;
 
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// What sends requests to the provider.
 pub struct Network {
     usual: reqwest::Client,
     once: reqwest::Client,
     /// How much of an answer is read, in bytes.
     pub largest_answer: usize,
+    /// Whether requests tell which trace they are of.
+    tells_trace: bool,
 }
 
 impl Network {
@@ -27,7 +33,12 @@ impl Network {
             // a kept connection may be closed by the other end just when it is used
             .pool_max_idle_per_host(0)
             .http1_only();
-        Ok(Self { usual: usual.build()?, once: once.build()?, largest_answer })
+        Ok(Self { usual: usual.build()?, once: once.build()?, largest_answer, tells_trace: false })
+    }
+
+    /// Has requests tell in `traceparent` which trace they are of, if the provider is to know.
+    pub fn telling(self, tells_trace: bool) -> Self {
+        Self { tells_trace, ..self }
     }
 
     /// The answer to a request that may be sent again by itself where it was certainly not read.
@@ -37,7 +48,7 @@ impl Network {
         sent_at: DateTime<Utc>,
         timeout: Duration,
     ) -> reqwest::Result<Incoming> {
-        self.exchange(&self.usual, outgoing, sent_at, timeout).await
+        self.traced(&self.usual, outgoing, sent_at, timeout).await
     }
 
     /// The answer to a request that is sent once and never again: a payment.
@@ -47,7 +58,30 @@ impl Network {
         sent_at: DateTime<Utc>,
         timeout: Duration,
     ) -> reqwest::Result<Incoming> {
-        self.exchange(&self.once, outgoing, sent_at, timeout).await
+        self.traced(&self.once, outgoing, sent_at, timeout).await
+    }
+
+    /// The exchange in a span of its own.
+    async fn traced(
+        &self,
+        http: &reqwest::Client,
+        mut outgoing: Outgoing,
+        sent_at: DateTime<Utc>,
+        timeout: Duration,
+    ) -> reqwest::Result<Incoming> {
+        let span = tributary_traces::fsp_request(outgoing.method.as_str(), outgoing.template.as_deref());
+        if self.tells_trace
+            && let Some(here) = span.in_scope(tributary_traces::current)
+            && let Ok(here) = HeaderValue::try_from(here)
+        {
+            outgoing.headers.insert(TRACEPARENT, here);
+        }
+        let answered = self.exchange(http, outgoing, sent_at, timeout).instrument(span.clone()).await;
+        tributary_traces::fsp_answered(
+            &span,
+            answered.as_ref().ok().map(|incoming| incoming.status.as_u16()),
+        );
+        answered
     }
 
     async fn exchange(

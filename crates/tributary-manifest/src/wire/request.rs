@@ -60,6 +60,8 @@ pub struct Request {
     pub once: bool,
     /// How the answer is read, where it is no JSON.
     pub read_as: Option<Arc<ReadAs>>,
+    /// Its path as the provider file writes it, without any value; not known of every one.
+    pub template: Option<Arc<str>>,
 }
 
 impl Request {
@@ -82,6 +84,7 @@ impl Request {
             empty: Arc::default(),
             once: false,
             read_as: None,
+            template: None,
         }
     }
 

@@ -49,6 +49,10 @@ pub struct Api {
     /// How many groups of streams are read at the same time, 1 to 32; 1 if not given. All share `limits`.
     #[serde(default)]
     pub parallel: Option<u32>,
+    /// Whether requests tell the provider which trace they are of, by the header `traceparent`; `false` if not
+    /// given: a provider is told nothing.
+    #[serde(default)]
+    pub traceparent: bool,
     /// How long records are kept as they came, so that they can be mapped again; not at all
     /// without it.
     #[serde(default)]
