@@ -31,6 +31,7 @@ impl From<Provider> for ServedProvider {
     fn from(declared: Provider) -> Self {
         Self {
             pulled: !matches!(declared.source, Source::Push),
+            pushed: declared.pushed.clone(),
             webhook: declared.compiled().and_then(|compiled| compiled.webhook().cloned()),
             formance: declared.formance,
             keys: declared.keys,

@@ -14,7 +14,7 @@ use super::source::Source;
 use super::uses::{self, Descriptions};
 use crate::payments::Policy;
 use crate::store::feeds::FeedPace;
-use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
+use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
 use tributary_manifest::language::{self, Mistake, Mistakes, Node, Rate};
 use tributary_manifest::{CompiledProvider, InterpolateError, Manifest, ManifestError, Period};
 
@@ -25,6 +25,8 @@ pub struct Provider {
     pub source: Source,
     pub formance: FormanceVersion,
     pub pace: FeedPace,
+    /// What may be pushed.
+    pub pushed: Vec<Resource>,
     /// What each of its API keys may ask of the API.
     pub limit: RequestLimit,
     /// And how many payments.
@@ -47,7 +49,8 @@ struct ServiceFile {
     /// The provider's name: lower-case letters, digits, `-` and `_`.
     #[schemars(with = "String")]
     provider: ProviderName,
-    /// `all`: records are pushed in or written with SQL, and nothing is pulled.
+    /// `all`: records are pushed in or written with SQL, and nothing is pulled. Or a list of the resources
+    /// that may be pushed beside what is pulled; any, if not given.
     #[serde(default)]
     push: Option<Push>,
     /// The Formance that polls, and what it understands.
@@ -72,9 +75,26 @@ const OF_POLICY: [&str; 4] = ["limits", "source_accounts", "retry_guard", "expir
 
 /// What may be pushed.
 #[derive(Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[serde(untagged, expecting = "write all, or a list such as [beneficiaries]")]
 enum Push {
+    All(All),
+    Beside(Vec<Resource>),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum All {
     All,
+}
+
+impl Push {
+    /// The resources that may be pushed to a provider that is pulled, by what its file says of them.
+    fn beside(given: Option<Self>) -> Vec<Resource> {
+        match given {
+            Some(Self::Beside(resources)) => resources,
+            None | Some(Self::All(_)) => Resource::ALL.to_vec(),
+        }
+    }
 }
 
 /// The Formance that polls.
@@ -171,7 +191,7 @@ impl Parts {
         };
         let service: Option<ServiceFile> = language::form(&own, "", &mut mistakes);
         let policy: Option<PaymentsSection> = language::form(&policy, "pay", &mut mistakes);
-        let pushed = service.as_ref().is_some_and(|service| service.push.is_some());
+        let pushed = service.as_ref().is_some_and(|service| matches!(service.push, Some(Push::All(_))));
         if let Some(member) = node.members().first().filter(|_| pushed) {
             let why = "belongs to a provider that is pulled, and `push: all` says that this one is not";
             mistakes.add(Mistake { at: member.at, field: member.name.clone(), why: why.to_owned() });
@@ -253,6 +273,7 @@ impl Provider {
             payment_limit: service.callers.payment_limit()?,
             payments: policy.policy()?,
             pace,
+            pushed: Push::beside(service.push),
             keys,
             questions: questions(text),
             warnings,
@@ -672,6 +693,7 @@ mod tests {
         let error = parse("provider: acme\npush: all\nfeed:\n  pase: 5/s\n").unwrap_err();
         assert!(error.contains("pase") && error.contains("line 4"), "{error}");
         assert!(parse("provider: acme\npush: some\n").unwrap_err().contains("write all"));
+        assert!(parse("provider: acme\npush: [payees]\n").unwrap_err().contains("push[0]: write accounts"));
         let both = parse("provider: acme\npush: all\nevery: 5m\n").unwrap_err();
         assert!(both.contains("line 3, column 1: every: belongs to a provider that is pulled"), "{both}");
         assert!(parse("provider: acme\n").unwrap_err().contains("`pull` is missing"));

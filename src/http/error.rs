@@ -35,7 +35,7 @@ pub enum ApiError {
     TooLarge(String),
     /// 425: another request with the same idempotency key waits for its outcome.
     TooEarly { retry_after: Duration },
-    /// A request to pay that is refused, with its own status and title.
+    /// What the provider's file or the state of an order refuses, with its own status and title.
     Refused { status: u16, title: &'static str, detail: String },
     /// 429: more than an API key may ask; the detail says how much that is.
     TooManyRequests { detail: String, retry_after: Duration },

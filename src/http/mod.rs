@@ -48,7 +48,7 @@ use crate::payments::Payments;
 use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
-use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit};
+use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
 use tributary_manifest::Webhook;
 
 /// What the API knows of a provider.
@@ -64,6 +64,8 @@ pub struct ServedProvider {
     pub payment_limit: PaymentLimit,
     /// Whether anything may be read from the provider: then what is pushed decides about no payment.
     pub pulled: bool,
+    /// What may be pushed.
+    pub pushed: Vec<Resource>,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
 }

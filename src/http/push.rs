@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::auth::Ingest;
+use super::auth::{Caller, Ingest};
 use super::{ApiError, SharedState, body, error::ErrorBody};
 use crate::records::{self, Batch, Written};
 use crate::store;
@@ -64,6 +64,7 @@ macro_rules! endpoint {
             headers: HeaderMap,
             body: Body,
         ) -> Result<Json<IngestAnswer>, ApiError> {
+            may_be_pushed(&caller, $resource)?;
             let backfill = parse_backfill(query.as_deref().unwrap_or_default())?;
             let form = Form::of(&headers);
             let body = body::read(body, BODY_MAX_BYTES, state.limits.pushes()).await?;
@@ -98,6 +99,21 @@ endpoint!(ingest_accounts, "/ingest/accounts", Resource::Accounts, "Takes accoun
 endpoint!(ingest_balances, "/ingest/balances", Resource::Balances, "Takes balances of accounts.");
 endpoint!(ingest_beneficiaries, "/ingest/beneficiaries", Resource::Beneficiaries, "Takes beneficiaries.");
 endpoint!(ingest_transactions, "/ingest/transactions", Resource::Transactions, "Takes transactions.");
+
+/// Whether the provider's file lets the resource be pushed.
+fn may_be_pushed(caller: &Caller, resource: Resource) -> Result<(), ApiError> {
+    if caller.served.pushed.contains(&resource) {
+        return Ok(());
+    }
+    Err(ApiError::Refused {
+        status: 403,
+        title: "Not pushed",
+        detail: format!(
+            "{resource} of {} are not pushed: its file lists under `push` what may be",
+            caller.provider
+        ),
+    })
+}
 
 /// The answer to a call of which nothing was taken, as what is wrong with it has no room.
 fn full(provider: &ProviderName) -> ApiError {

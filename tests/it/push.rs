@@ -182,3 +182,18 @@ async fn overlapping_pushes_of_the_same_records_do_not_deadlock() {
     .unwrap();
     assert!(last.iter().all(|(stored, served)| stored == served));
 }
+
+#[tokio::test]
+async fn what_the_file_of_a_provider_that_is_pulled_does_not_list_cannot_be_pushed() {
+    let app = TestApp::with_file(include_str!("../../providers/xendit.yaml")).await;
+    let payee = json!([{"id": "payee", "createdAt": "2026-03-01T12:00:00Z", "ownerName": "Ann"}]);
+    let (status, answer) = app.post("/ingest/beneficiaries", "application/json", payee.to_string()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let batch = json!(records::transactions("t", 1));
+    let (status, answer) = app.post("/ingest/transactions", "application/json", batch.to_string()).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        answer["Detail"],
+        "transactions of xendit are not pushed: its file lists under `push` what may be"
+    );
+}

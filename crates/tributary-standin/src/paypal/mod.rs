@@ -74,7 +74,7 @@ impl Fsp for PayPal {
 
     fn terms(&self) -> Terms {
         Terms {
-            rows: &["transaction_info", "total_balance"],
+            rows: &["transaction_info", "currency"],
             ids: &["transaction_info/transaction_id"],
             amounts: &["transaction_info/transaction_amount/value", "total_balance/value"],
             times: &["transaction_info/transaction_initiation_date"],

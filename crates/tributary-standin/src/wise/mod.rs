@@ -91,7 +91,6 @@ impl Fsp for Wise {
 
     fn terms(&self) -> Terms {
         Terms {
-            record: &["/v1/transfers/"],
             rows: &["currency", "sourceCurrency", "referenceNumber"],
             ids: &["id", "referenceNumber"],
             // a line of a statement is known by its side, too

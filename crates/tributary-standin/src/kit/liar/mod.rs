@@ -135,12 +135,16 @@ impl Lie {
     /// Whether an API of these `terms` can tell it.
     pub fn suits(self, terms: &Terms) -> bool {
         let names_next = !terms.next.is_empty();
+        let goes_by_cursor = terms.page.iter().any(|name| *name != terms.page_number);
         match self {
             Self::NumberForCursor => names_next && !terms.next_is_link,
             Self::LinkToAnotherList | Self::LinkToAnotherHost => names_next && terms.next_is_link,
-            Self::IgnoredPage | Self::DeadCursor | Self::AgedCursor => !terms.page.is_empty(),
+            Self::IgnoredPage => !terms.page.is_empty(),
+            // a number of a page neither dies nor ages
+            Self::DeadCursor | Self::AgedCursor => goes_by_cursor,
             Self::IgnoredWindow => !terms.window.is_empty(),
-            Self::IgnoredSize | Self::Capped | Self::ShortPage => !terms.size.is_empty(),
+            Self::IgnoredSize | Self::Capped => !terms.size.is_empty(),
+            Self::ShortPage => goes_by_cursor && !terms.size.is_empty(),
             Self::UpdatedGoesBack => !terms.updated.is_empty(),
             Self::PointInAmount => terms.whole_amounts,
             Self::ReusedId => !terms.ids_are_parts,
