@@ -211,8 +211,10 @@ fn report(synced: &Synced) -> ExitCode {
 }
 
 fn brought(tally: Tally, quarantined: u64) -> String {
-    let Tally { created, updated, unchanged, .. } = tally;
-    format!("{created} created, {updated} updated, {unchanged} unchanged, {quarantined} quarantined")
+    let Tally { created, updated, unchanged, of_orders, .. } = tally;
+    let unchanged = unchanged - of_orders;
+    let orders = if of_orders == 0 { String::new() } else { format!("{of_orders} news of orders, ") };
+    format!("{created} created, {updated} updated, {orders}{unchanged} unchanged, {quarantined} quarantined")
 }
 
 fn counted(warned: &WarnedOf) -> String {

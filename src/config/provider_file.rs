@@ -239,6 +239,7 @@ impl Provider {
             None => (Source::Push, None),
             Some(api) => {
                 warnings.extend(blind_payments(&api.manifest));
+                warnings.extend(api.manifest.streams.iter().flat_map(|stream| stream.notes.iter().cloned()));
                 let filled = api.variables(lookup).and_then(|lookup| {
                     let mut manifest = api.manifest.clone();
                     if let Some(error @ InterpolateError::Missing(_)) = manifest.unset_webhook(&lookup) {
@@ -255,7 +256,9 @@ impl Provider {
                         (Source::Pull(Box::new(manifest)), Some(Arc::new(compiled)))
                     }
                     Err(error) => {
-                        warnings.push(format!("nothing is pulled: {error}"));
+                        let unset = unset(&api, lookup);
+                        let why = if unset.len() > 1 { all_unset(&unset) } else { error.to_string() };
+                        warnings.push(format!("nothing is pulled: {why}"));
                         (Source::Unset, None)
                     }
                 }
@@ -314,6 +317,29 @@ pub const QUESTION: &str = "# QUESTION: ";
 fn questions(text: &str) -> Vec<(usize, String)> {
     let asked = |(n, line): (usize, &str)| Some((n + 1, line.split_once(QUESTION)?.1.trim().to_owned()));
     text.lines().enumerate().filter_map(asked).collect()
+}
+
+/// The variables that the description asks for and that are not set, besides those of its webhook alone.
+fn unset(api: &Described, lookup: Lookup) -> Vec<String> {
+    let Ok(known) = api.variables(lookup) else { return Vec::new() };
+    let mut manifest = api.manifest.clone();
+    if manifest.unset_webhook(&known).is_some() {
+        manifest.webhook = None;
+    }
+    let mut unset: Vec<String> = Vec::new();
+    loop {
+        let filled = |name: &str| {
+            known(name).or_else(|| unset.iter().any(|other| other == name).then(|| name.to_owned()))
+        };
+        match manifest.clone().interpolated(filled) {
+            Err(InterpolateError::Missing(name)) if !unset.contains(&name) => unset.push(name),
+            _ => return unset,
+        }
+    }
+}
+
+fn all_unset(names: &[String]) -> String {
+    format!("the environment variables {} must be set: the file asks for each as ${{NAME}}", names.join(", "))
 }
 
 /// What is missing for a payment whose outcome is unknown to be found out about without a person.
@@ -479,6 +505,31 @@ mod tests {
         let unset = parse(&file("${OTHER}")).unwrap();
         assert!(unset.keys.is_empty() && unset.warnings[0].contains("OTHER"));
         assert!(parse(&file("plain text secret")).unwrap_err().contains("keys[0]"));
+    }
+
+    #[test]
+    fn all_variables_that_are_not_set_are_named_at_once() {
+        let file = |auth: &str| {
+            format!(
+                "provider: acme\napi: ${{ACME_URL}}\nauth: {{ bearer: \"{auth}\" }}\nevery: 1m\nheaders: {{ A: \"${{ACME_A:-x}}\" }}\n\
+                 pull: {{ accounts: {{ get: /a, rows: ., id: .id, name: .name }} }}\n"
+            )
+        };
+        let told = |auth: &str| parse(&file(auth)).unwrap().warnings.concat();
+        assert!(told("${ACME_TOKEN}").contains("the environment variables ACME_URL, ACME_TOKEN must be set"));
+        assert!(told("t").contains("the environment variable ACME_URL must be set"));
+    }
+
+    #[test]
+    fn a_status_that_is_pending_and_not_followed_is_noted() {
+        let file = "provider: acme\napi: https://bank.example\nauth: none\nevery: 1m\nmoney: { decimal: .a, currency: .c }\npull:\n  \
+                    transactions: { get: /t, rows: ., id: .id, created: .at, type: PAYIN, to: a, status: .s, statuses: { PENDING: [held, open] }, \
+                    refresh: { open: [open], get: \"/t/{id}\", row: ., every: 1h, give_up: 9d } }\n";
+        let warnings = parse(file).unwrap().warnings;
+        assert!(
+            warnings.iter().any(|told| told.contains("pull.transactions.refresh.open has no \"held\"")),
+            "{warnings:?}"
+        );
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub async fn write(
     batch: &Batch,
 ) -> Result<Written, StoreError> {
     mark_backfill(connection, batch.backfill).await?;
-    let Matched { records, left_out, older, mut refused } = match resource {
+    let Matched { records, left_out, older, news, mut refused } = match resource {
         Resource::Transactions => orders::match_to_orders(connection, provider, batch).await?,
         _ => Matched::default(),
     };
@@ -65,6 +65,7 @@ pub async fn write(
     let mut tally = written.tally;
     tally.unchanged += left_out as u64;
     tally.older += older as u64;
+    tally.of_orders += news as u64;
     Ok(Written { tally, refused, shared_ids: written.shared_ids })
 }
 

@@ -28,6 +28,8 @@ pub(super) struct Matched {
     pub left_out: usize,
     /// Of these, the ones that say something else than is known of their order, and are older.
     pub older: usize,
+    /// Of these, the ones that changed an order.
+    pub news: usize,
     /// Those that are not taken, by their place in the batch, with the reason.
     pub refused: Vec<(usize, String)>,
 }
@@ -59,6 +61,10 @@ pub(super) async fn match_to_orders(
         match carry_out(connection, provider, row, decision).await? {
             Outcome::Written(transaction) => kept.push((place, Record::Transaction(transaction))),
             Outcome::LeftOut | Outcome::Waits => matched.left_out += 1,
+            Outcome::News => {
+                matched.left_out += 1;
+                matched.news += 1;
+            }
             Outcome::Refused(reason) => matched.refused.push((place, reason)),
         }
     }
@@ -111,6 +117,8 @@ async fn read(
 enum Outcome {
     Written(Transaction),
     LeftOut,
+    /// Left out, too, as it changed an order.
+    News,
     Waits,
     Refused(String),
 }
@@ -137,7 +145,7 @@ async fn carry_out(
         Decision::Known | Decision::Older => Outcome::LeftOut,
         Decision::News(change) => {
             payment_orders::change(connection, &change, BY_RECORD).await?;
-            Outcome::LeftOut
+            Outcome::News
         }
         Decision::Contradiction(change) => {
             alarm(provider, id, "the provider now contradicts what it said before about a payment");
@@ -222,7 +230,7 @@ async fn match_page(
             Outcome::Written(record) => {
                 written.entry(unmatched.backfill).or_default().push(Record::Transaction(record));
             }
-            Outcome::LeftOut => {}
+            Outcome::LeftOut | Outcome::News => {}
             Outcome::Refused(reason) => {
                 let raw = unmatched.record.to_json().to_string().into_bytes();
                 refused.push(Refused { record: RefusedRecord::Canonical(raw), reason });

@@ -65,6 +65,8 @@ pub struct Tally {
     pub older: u64,
     /// Known payments that came with another amount or asset than before.
     pub amended: u64,
+    /// Of the unchanged, the ones that are news of an order, with which they are kept.
+    pub of_orders: u64,
 }
 
 impl Tally {
@@ -90,5 +92,6 @@ impl std::ops::AddAssign for Tally {
         self.unchanged += other.unchanged;
         self.older += other.older;
         self.amended += other.amended;
+        self.of_orders += other.of_orders;
     }
 }

@@ -93,6 +93,7 @@ fn page(id: &str) -> RecordPage {
         partition: String::new(),
         records: vec![MappedRecord::Canonical(record)],
         history: false,
+        again: false,
         open: Vec::new(),
         closed: Vec::new(),
         cursor: Some(json!(id)),

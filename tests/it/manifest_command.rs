@@ -199,6 +199,8 @@ async fn what_was_recorded_is_mapped_again_without_the_provider_and_compared() {
     assert!(!recorded.contains(TOKEN), "a cassette holds a secret");
     // no address and no token: what is played needs none
     let run = async |args: &[&str]| text_of(&setup.place.command(args).output().await.unwrap());
+    let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden]).await;
+    assert!(code == 2 && text.contains("is not there: --update writes the rows of now to it"), "{text}");
     let (code, text) = run(&["manifest", "replay", &cassette, "--golden", &golden, "--update"]).await;
     assert_eq!(code, 0, "{text}");
     let rows: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(&golden).unwrap()).unwrap();

@@ -33,7 +33,7 @@ pay:
     made: { id: .id, status: .status, money: . }
     statuses: { PENDING: open, SUCCEEDED: done }
     no_money: [400]
-    find: { get: "/payouts?reference={key}", rows: .items, within: 5m }
+    find: { get: "/payouts?reference={key}", rows: .items, full_at: 20, within: 5m }
 webhook:
   hmac:
     algorithm: sha256
@@ -160,6 +160,44 @@ async fn a_payout_is_tried_through_lost_answers_and_moves_money_once() {
 }
 
 #[tokio::test]
+async fn a_payout_is_tried_by_the_example_of_the_file_and_says_where_that_proves_nothing() {
+    // the answer of the example is listed where `find` looks
+    let setup = Setup::new("try_payout_listed", FILE);
+    let (code, text) = setup.run(&["payout", "acme"], "").await;
+    assert!(code == 0 && text.contains("At most, MONEY MOVED 1") && !text.contains("NOT TRIED"), "{text}");
+    assert_eq!(ends(&text)[2], "pending; requests 1, MONEY MOVED 1", "a lookup found it: {text}");
+    // the order is that of the example, or else in the first asset of the limits
+    let order =
+        edited(FILE, "  - of: payouts\n", "  - of: payouts\n    order: { amount: \"150\", currency: JPY }\n");
+    let order = edited(&order, "amount: \"15.00\", currency: EUR", "amount: \"150\", currency: JPY");
+    let setup = Setup::new("try_payout_example", &order);
+    let (code, text) = setup.run(&["payout", "acme"], "").await;
+    assert!(code == 0 && text.contains(r#""currency":"JPY""#), "{text}");
+    let limits = edited(
+        FILE,
+        "pay:\n",
+        "pay:\n  limits: [{ asset: USD/2, per_payment: \"100000\", per_day: \"100000\" }]\n",
+    );
+    let limits = edited(&limits, "currency: EUR }\n    gives", "currency: USD }\n    gives");
+    let setup = Setup::new("try_payout_limits", &limits);
+    let (code, text) = setup.run(&["payout", "acme"], "").await;
+    assert!(code == 0 && text.contains(r#""currency":"USD/2""#), "{text}");
+    // a list that is made by more than a path cannot be guessed
+    let odd = edited(FILE, "rows: .items,", "rows: .items | map(.payout),");
+    let setup = Setup::new("try_payout_odd", &odd);
+    let (code, text) = setup.run(&["payout", "acme"], "").await;
+    assert!(code == 2 && text.contains("NOT TRIED further: give what `find` is answered with once the payment is there, with --found FILE"), "{text}");
+    // one that does not hold the payment by its `where` would have it sent again
+    let other = edited(FILE, "rows: .items,", "rows: .items, where: .reference == $key,");
+    let setup = Setup::new("try_payout_where", &other);
+    let (code, text) = setup.run(&["payout", "acme"], "").await;
+    assert!(
+        code == 2 && text.contains("does not hold the payment by its `where`: give it with --found FILE"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn a_provider_that_forgets_a_key_that_the_file_says_it_keeps_is_not_blamed_on_the_order() {
     let setup = Setup::new("try_refused", FILE);
     std::fs::write(setup.0.0.join("order.json"), r#"{"currency":"EUR/4"}"#).unwrap();
@@ -177,6 +215,7 @@ async fn a_call_is_signed_here_and_proves_itself_or_is_refused_with_the_reason_a
     let signed = [&["webhook", "acme", "--body", "body.json"][..], &at].concat();
     let (code, text) = setup.run(&signed, "").await;
     assert!(code == 0 && text.contains("202, without a body\nreads transactions"), "{text}");
+    assert!(text.contains("This shows that the file fits the body, and nothing of the secret"), "{text}");
     let header = text.lines().find(|line| line.starts_with("Acme-Signature: t=1772366400,v1=")).unwrap();
     let call = |body: &str| format!("POST /webhooks/acme HTTP/1.1\r\n{header}\r\n\r\n{body}");
     let given = [&["webhook", "acme"][..], &at].concat();

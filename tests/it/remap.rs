@@ -61,6 +61,7 @@ impl Setup {
             partition: String::new(),
             records: mapped,
             history: false,
+            again: false,
             open: Vec::new(),
             closed: Vec::new(),
             cursor: None,

@@ -70,15 +70,64 @@ pub fn sample_order(kind: PaymentKind, key: &str) -> Value {
     order
 }
 
-/// The answer to a payment of `kind` that was made, of the first of the `examples` of a file that has one.
-pub fn answer_of(examples: &Node, kind: PaymentKind) -> Option<String> {
-    let Kind::List(items) = &examples.kind else { return None };
-    items.iter().find_map(|example| {
-        let of = example.get("of").and_then(Node::text) == Some(kind.section());
-        // one that proves nothing has a word in the place of what it says
-        let made = example.get("gives").is_some_and(|gives| gives.text().is_none());
-        (of && made).then(|| example.get("given").map(to_json)).flatten()
-    })
+/// What the `examples` of a file say of payments of `kind`, as JSON: the order of the first one with an answer that
+/// reports a payment, and that answer; or else the order of the first one that is sent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ExampleOrder {
+    pub order: Option<String>,
+    pub answer: Option<String>,
+}
+
+impl ExampleOrder {
+    /// Of the `examples` of a file that describes `manifest`, those of payments of `kind`; nothing where none is of one
+    /// that is sent.
+    pub fn of(manifest: &Manifest, examples: &Node, kind: PaymentKind) -> Self {
+        let is_stream = manifest.streams.iter().any(|stream| stream.name == kind.section());
+        Self::among(examples, kind, is_stream)
+    }
+
+    /// As [`ExampleOrder::of`]; `is_stream` says whether rows of a stream of this name are among them.
+    fn among(examples: &Node, kind: PaymentKind, is_stream: bool) -> Self {
+        let Kind::List(items) = &examples.kind else { return Self::default() };
+        let orders = items.iter().filter(|example| {
+            let of = example.get("of").and_then(Node::text) == Some(kind.section());
+            let says = |field: &str| example.get(field).is_some();
+            let refused = example.get("gives").is_some_and(|gives| gives.get("refused").is_some());
+            // a row says nothing that only orders have
+            of && !refused && (!is_stream || says("order") || says("sends") || says("answered"))
+        });
+        let orders: Vec<&Node> = orders.collect();
+        let chosen = orders.iter().find(|example| reports(example)).or(orders.first());
+        chosen.map_or_else(Self::default, |example| Self {
+            order: example.get("order").map(to_json),
+            answer: example.get("given").filter(|_| reports(example)).map(to_json),
+        })
+    }
+}
+
+/// Whether the answer of an example reports a payment: one that proves nothing has a word in the place of what it
+/// says.
+fn reports(example: &Node) -> bool {
+    let accepted = |gives: &Node| match gives.get("outcome") {
+        Some(outcome) => outcome.text() == Some("accepted"),
+        None => gives.text().is_none(),
+    };
+    example.get("given").is_some() && example.get("gives").is_some_and(accepted)
+}
+
+/// `answer` where `rows` looks for the list, so that it lists the payment of the answer alone; `None` where `rows` is
+/// more than a path.
+pub fn listed(rows: &str, answer: &str) -> Option<String> {
+    let names = rows.trim().strip_prefix('.')?;
+    let names: Vec<&str> = if names.is_empty() { Vec::new() } else { names.split('.').collect() };
+    let is_name = |name: &&str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    let list = format!("[{answer}]");
+    names
+        .iter()
+        .all(is_name)
+        .then(|| names.iter().rev().fold(list, |inner, name| format!("{{{}:{inner}}}", Value::from(*name))))
 }
 
 impl Manifest {
@@ -105,5 +154,40 @@ impl Manifest {
         self.rate_limit = RateLimit { per_second: 1_000, ..RateLimit::default() };
         self.retry.attempts = 1;
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_listed_where_a_lookup_looks_for_it() {
+        assert_eq!(listed(".", "1").as_deref(), Some("[1]"));
+        assert_eq!(listed(".data.items", "1").as_deref(), Some(r#"{"data":{"items":[1]}}"#));
+        assert_eq!(listed(".items | map(.x)", "1"), None);
+        assert_eq!(listed("$x", "1"), None);
+    }
+
+    #[test]
+    fn an_order_is_that_of_the_example_whose_answer_reports_a_payment() {
+        let among = |examples: &str, is_stream| {
+            ExampleOrder::among(&Node::parse(examples).unwrap(), PaymentKind::Payout, is_stream)
+        };
+        let of = |examples: &str| among(examples, true);
+        let (order, answer) = (Some("{\"a\":1}".to_owned()), Some("{\"id\":7}".to_owned()));
+        assert_eq!(
+            of("- { of: payouts, order: { a: 0 }, gives: { refused: x } }\n\
+                - { of: payouts, order: { a: 2 }, answered: 422, given: {}, gives: { outcome: refused } }\n\
+                - { of: payouts, order: { a: 1 }, given: { id: 7 }, gives: { outcome: accepted } }\n"),
+            ExampleOrder { order: order.clone(), answer }
+        );
+        assert_eq!(
+            of("- { of: payouts, order: { a: 1 }, sends: { path: /p } }"),
+            ExampleOrder { order, answer: None }
+        );
+        let row = "- { of: payouts, given: { id: 7 }, gives: { id: \"7\" } }";
+        assert_eq!(of(row), ExampleOrder::default(), "a row of a stream");
+        assert_eq!(among(row, false).answer.as_deref(), Some("{\"id\":7}"));
     }
 }

@@ -109,6 +109,13 @@ fn compare(args: &ReplayArgs, compiled: &CompiledProvider, rows: &[Value]) -> Re
         println!("{} is written", golden.display());
         return Ok(true);
     }
+    if !golden.exists() {
+        let why = format!(
+            "{} is not there: --update writes the rows of now to it; read them, and keep it with the cassette",
+            golden.display()
+        );
+        return Err(why.into());
+    }
     let expected: Vec<Value> = serde_json::from_str(&read(golden)?)
         .map_err(|error| format!("{} holds no rows: {error}", golden.display()))?;
     let expected: Vec<Value> = expected.into_iter().map(|row| as_written(compiled, row)).collect();

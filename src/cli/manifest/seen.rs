@@ -41,6 +41,9 @@ impl Seen<'_> {
 
     /// Shows `page`, and counts it.
     pub fn take(&mut self, page: &RecordPage) {
+        if page.again && page.records.is_empty() && page.warnings.is_empty() {
+            return;
+        }
         if !self.for_machines() {
             self.print(page);
         }
@@ -59,7 +62,7 @@ impl Seen<'_> {
         });
         let tally = &mut self.tallies[place];
         tally.partitions.insert(page.partition.clone());
-        tally.pages += 1;
+        tally.pages += u64::from(!page.again);
         tally.rows += page.records.len() as u64;
         let refused = |record: &&MappedRecord| !matches!(record, MappedRecord::Canonical(_));
         tally.not_mapped += page.records.iter().filter(refused).count() as u64;
@@ -80,7 +83,8 @@ impl Seen<'_> {
     fn print(&self, page: &RecordPage) {
         let partition =
             if page.partition.is_empty() { String::new() } else { format!(" of {}", page.partition) };
-        println!("= {}{partition}: {} {}", page.stream, page.records.len(), page.resource.as_str());
+        let again = if page.again { ", asked for again by `refresh`, or missed" } else { "" };
+        println!("= {}{partition}: {} {}{again}", page.stream, page.records.len(), page.resource.as_str());
         for record in page.records.iter().take(self.rows_shown) {
             match self.told(&page.stream, record) {
                 (row, None) => println!("  {row}"),

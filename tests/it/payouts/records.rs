@@ -37,7 +37,8 @@ async fn s23_the_records_of_the_provider_move_the_order_on_whenever_they_come() 
         formance.poll(&app).await;
         assert_eq!(formance.shows("k"), (PaymentStatus::Pending, InitiationStatus::Processing));
         till.bank.move_payment(&till.bank_keys("k").await[0], Status::Succeeded);
-        till.sync().await;
+        let tally = till.sync().await;
+        assert_eq!(tally.of_orders, 1, "what a record says of an order is counted as its news: {tally:?}");
         formance.poll(&app).await;
         assert_eq!(formance.shows("k"), (PaymentStatus::Succeeded, InitiationStatus::Processed));
         till.bank.move_payment(&till.bank_keys("k").await[0], Status::Refunded);

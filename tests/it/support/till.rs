@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tributary::config::{Provider, Source};
 use tributary::payments::{AssetLimit, Payer, PaymentSecret, Payments, Point, Policy, Settings};
-use tributary::store::payment_orders;
+use tributary::store::{Tally, payment_orders};
 use tributary::sync::{DatabaseShared, RunOutcome, run_once};
 use tributary_domain::OrderState;
 use tributary_formance::{
@@ -281,11 +281,12 @@ impl Till {
         (TestApp::paying(&self.app, payments.clone()), payments)
     }
 
-    /// Reads what the bank has.
-    pub async fn sync(&self) {
+    /// Reads what the bank has, and gives what came of it.
+    pub async fn sync(&self) -> Tally {
         let outcome =
             run_once(&self.app.service, self.app.name(), &self.connection, &Arc::default()).await.unwrap();
-        assert!(matches!(outcome, RunOutcome::Succeeded { quarantined: 0, .. }), "{outcome:?}");
+        let RunOutcome::Succeeded { quarantined: 0, tally, .. } = outcome else { panic!("{outcome:?}") };
+        tally
     }
 
     /// Reads what the bank has, as far as a busy database lets it.

@@ -30,14 +30,33 @@ pub use yielded::{boolean, holds, id_of, name_of, scalar, text, text_of, token_o
 const MESSAGE_BYTES: usize = 300;
 
 /// Why a filter failed, and which.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} of stream {stream}: {message}")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterError {
+    /// The stream that has the filter; of payments the path of their section, such as `pay.payouts`.
     pub stream: String,
     /// The field of the manifest that holds the filter.
     pub field: &'static str,
     /// What jq says, cut to a readable length.
     pub message: String,
+}
+
+impl std::error::Error for FilterError {}
+
+impl std::fmt::Display for FilterError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { stream, field, message } = self;
+        if !stream.starts_with("pay.") {
+            return write!(f, "{field} of stream {stream}: {message}");
+        }
+        // what was made of several fields says itself which of them it is about
+        let named = ["let.", "made.", "find."].iter().any(|own| message.starts_with(own));
+        match (named, *field) {
+            (true, _) => write!(f, "{stream}.{message}"),
+            (false, "request.body") => write!(f, "{stream}.body: {message}"),
+            (false, "request.fields") => write!(f, "{stream}.post: {message}"),
+            (false, field) => write!(f, "{stream}.{field}: {message}"),
+        }
+    }
 }
 
 /// What a filter can see besides its input.

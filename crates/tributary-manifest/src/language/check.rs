@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::Value;
 
+use super::merge::is_none;
 use super::tree::{Kind, Member, Node, Scalar};
 use super::{Mistake, Mistakes};
 
@@ -29,18 +30,28 @@ impl Form {
 
     /// Adds to `mistakes` what does not fit in `node`, the field `path`.
     pub fn check(&self, node: &Node, path: &str, mistakes: &mut Mistakes) {
-        Check { root: &self.0, mistakes }.node(node, &self.0, path);
+        Check { root: &self.0, mistakes, none_alone: false }.node(node, &self.0, path);
+    }
+
+    /// Adds to `mistakes` the names in `node` that the form does not know and whose value is `none`: they
+    /// would vanish with the defaults that they are to leave out.
+    pub fn check_names_of_none(&self, node: &Node, path: &str, mistakes: &mut Mistakes) {
+        Check { root: &self.0, mistakes, none_alone: true }.node(node, &self.0, path);
     }
 }
 
 struct Check<'a, 'm> {
     root: &'a Value,
     mistakes: &'m mut Mistakes,
+    /// Whether only the names are looked at whose value is `none`.
+    none_alone: bool,
 }
 
 impl<'a> Check<'a, '_> {
     fn wrong(&mut self, node: &Node, path: &str, why: String) {
-        self.mistakes.add(Mistake { at: node.at, field: path.to_owned(), why });
+        if !self.none_alone {
+            self.mistakes.add(Mistake { at: node.at, field: path.to_owned(), why });
+        }
     }
 
     fn resolved(&self, mut schema: &'a Value) -> &'a Value {
@@ -66,15 +77,36 @@ impl<'a> Check<'a, '_> {
         let fitting: Vec<&'a Value> = forms.iter().copied().filter(|form| self.may_be(node, form)).collect();
         match fitting.as_slice() {
             [] => {
-                let words: Vec<String> = forms.iter().flat_map(|form| wanted(form)).collect();
-                self.wrong(node, path, format!("is {}: write {}", node.kind_name(), words.join(", or ")));
+                let wanted: Vec<String> = forms.iter().flat_map(|form| wanted(form)).collect();
+                let all_words = forms.iter().filter_map(|form| words(form)).flatten();
+                let is = match (node.text(), all_words.clone().next()) {
+                    (Some(text), Some(_)) if !may_be_secret(path) => {
+                        let near = nearest(text, all_words).map(|near| format!(" (`{near}`?)"));
+                        format!("`{text}` is none of these{}", near.unwrap_or_default())
+                    }
+                    _ => format!("is {}", node.kind_name()),
+                };
+                self.wrong(node, path, format!("{is}: write {}", wanted.join(", or ")));
             }
-            [one] => self.node(node, one, path),
+            [one] => {
+                let words: Vec<&str> = forms.iter().filter_map(|form| words(form)).flatten().collect();
+                if node.text().is_none() || words.is_empty() {
+                    return self.node(node, one, path);
+                }
+                let mut found = Mistakes::default();
+                Check { root: self.root, mistakes: &mut found, none_alone: self.none_alone }
+                    .node(node, one, path);
+                for mistake in found.iter() {
+                    let why = format!("{}, or `{}`", mistake.why, words.join("`, `"));
+                    self.mistakes.add(Mistake { why, ..mistake.clone() });
+                }
+            }
             several => {
                 // the one that fits best: it is what was meant
                 let best = several.iter().min_by_key(|form| {
                     let mut mistakes = Mistakes::default();
-                    Check { root: self.root, mistakes: &mut mistakes }.node(node, form, path);
+                    Check { root: self.root, mistakes: &mut mistakes, none_alone: false }
+                        .node(node, form, path);
                     mistakes.iter().count()
                 });
                 if let Some(best) = best {
@@ -148,6 +180,7 @@ impl<'a> Check<'a, '_> {
             let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             match (properties.and_then(|properties| properties.get(name)), &schema["additionalProperties"]) {
                 (Some(property), _) => self.node(node, property, &below),
+                (None, Value::Bool(false)) if self.none_alone && !is_none(node) => {}
                 (None, Value::Bool(false)) => {
                     let known: Vec<&str> =
                         properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -174,6 +207,16 @@ impl<'a> Check<'a, '_> {
         };
         let Some(pattern) = schema["pattern"].as_str() else { return };
         if regex::Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text)) {
+            if pattern.ends_with("(s|m|h|d)$") && !may_be_secret(path) {
+                let (what, form) = match pattern.contains('/') {
+                    true => ("rate", "5/s, 60/m, 1000/d or 4/6h"),
+                    false => ("length of time", "30s, 5m, 1h or 180d"),
+                };
+                let why = format!(
+                    "`{text}` is no {what}: write {form}, in s, m, h or d (seconds, minutes, hours, days)"
+                );
+                return self.wrong(node, path, why);
+            }
             let example = schema["examples"][0].as_str();
             let example = example.map(|text| format!(", such as {text}")).unwrap_or_default();
             self.wrong(node, path, format!("is not written as it has to be{example}"));
@@ -193,6 +236,14 @@ impl<'a> Check<'a, '_> {
             self.wrong(node, path, format!("write {least}{most}"));
         }
     }
+}
+
+/// Whether what stands in a field may be a secret, which no mistake repeats.
+fn may_be_secret(path: &str) -> bool {
+    let of = path.split(['.', '[']).next().unwrap_or_default();
+    let field = path.rsplit('.').next().unwrap_or_default();
+    ["auth", "tls", "headers", "keys"].contains(&of)
+        || ["secret", "key", "value", "password"].iter().any(|secret| field.starts_with(secret))
 }
 
 /// Whether `node` is of this type of JSON.
@@ -287,7 +338,7 @@ mod tests {
             [
                 "line 1, column 1: nmae: there is no such field: `name` is meant?",
                 "line 2, column 7: size: write 0 to 255",
-                "line 3, column 8: after: is not written as it has to be, such as 30s",
+                "line 3, column 8: after: `soon` is no length of time: write 30s, 5m, 1h or 180d, in s, m, h or d (seconds, minutes, hours, days)",
                 "line 4, column 16: list[0].name: is a list: write a text",
                 "line 1, column 1: `name` is missing",
             ]

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use tributary_domain::PaymentKind;
 
+use super::check::{Form, nearest};
+use super::form::example::Example;
 use super::tree::{Kind, Node, Scalar};
 use super::{Mistake, Mistakes};
 use crate::cage;
 use crate::manifest::Manifest;
-use crate::pay::{PaymentPlans, examples as pay};
+use crate::pay::{PaymentPlan, PaymentPlans, examples as pay};
 use crate::plan;
 use crate::read::mapped;
 
@@ -18,7 +20,10 @@ use crate::read::mapped;
 const LIMIT: Duration = Duration::from_secs(20);
 /// What `$now` is where an example does not say.
 const NOW: &str = "2026-01-02T03:04:05Z";
-const FIELDS: [&str; 8] = ["of", "given", "parent", "now", "answered", "order", "sends", "gives"];
+/// What is said of an order that was answered, and what is sent for one.
+const OUTCOME: [&str; 9] =
+    ["outcome", "id", "reference", "status", "reason", "at", "amount", "currency", "destination"];
+const SENT: [&str; 4] = ["path", "query", "headers", "body"];
 
 /// Tries each of the `examples` of a file whose manifest is `manifest`; gives how many there are. The
 /// error is everything that does not come out as it should.
@@ -32,6 +37,12 @@ pub fn try_examples(manifest: &Manifest, examples: &Node) -> Result<usize, Mista
         .into());
     };
     let mut mistakes = Mistakes::default();
+    for (n, example) in items.iter().enumerate() {
+        Form::of::<Example>().check(example, &format!("examples[{n}]"), &mut mistakes);
+    }
+    if !mistakes.is_empty() {
+        return mistakes.or(0);
+    }
     let (task, tried) = (Arc::new(manifest.clone()), items.clone());
     let results = cage::run_within(LIMIT, move || {
         tried.iter().map(|example| try_one(&task, example)).collect::<Vec<Result<(), Wrong>>>()
@@ -58,12 +69,6 @@ fn wrong(field: &'static str, why: impl std::fmt::Display) -> Wrong {
 }
 
 fn try_one(manifest: &Manifest, example: &Node) -> Result<(), Wrong> {
-    if let Some(member) = example.members().iter().find(|member| !FIELDS.contains(&member.name.as_str())) {
-        return Err(wrong(
-            "of",
-            format!("there is no field {:?}; there are {}", member.name, FIELDS.join(", ")),
-        ));
-    }
     let of = example
         .get("of")
         .and_then(Node::text)
@@ -86,8 +91,11 @@ fn is_order(manifest: &Manifest, example: &Node) -> bool {
 /// A row of a stream, and the records that it becomes.
 fn row(manifest: &Manifest, stream: &str, example: &Node) -> Result<(), Wrong> {
     let streams = plan::streams(manifest).map_err(|error| wrong("of", error))?;
-    let stream = streams.iter().find(|other| other.name == stream);
-    let stream = stream.ok_or_else(|| wrong("of", "there is no such stream"))?;
+    let found = streams.iter().find(|other| other.name == stream);
+    let stream = found.ok_or_else(|| wrong("of", no_stream(manifest, stream)))?;
+    if stream.output.is_none() {
+        return Err(wrong("of", "its rows become no records: it only feeds other streams"));
+    }
     let given = example.get("given").ok_or_else(|| wrong("given", "is missing: a row of the stream"))?;
     let parent = example.get("parent").map_or("null".to_owned(), to_json);
     let now = example.get("now").and_then(Node::text).unwrap_or(NOW);
@@ -105,11 +113,27 @@ fn row(manifest: &Manifest, stream: &str, example: &Node) -> Result<(), Wrong> {
     for (wanted, made) in gives.iter().zip(&made) {
         match (wanted.get("quarantined").and_then(Node::text), made) {
             (Some(wanted), Err(reason)) if reason.contains(wanted) => {}
-            (None, Ok(record)) => holds(wanted, record).map_err(|why| wrong("gives", why))?,
+            (None, Ok(record)) => {
+                let names: Vec<&str> =
+                    record.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+                holds(wanted, record, "a record", &names).map_err(|why| wrong("gives", why))?;
+            }
             _ => return Err(wrong("gives", format!("it gives {}", shown(std::slice::from_ref(made))))),
         }
     }
     Ok(())
+}
+
+/// That there is no stream `name`, and which there are.
+fn no_stream(manifest: &Manifest, name: &str) -> String {
+    let streams = manifest.streams.iter().map(|stream| stream.name.as_str());
+    let orders = [("payouts", &manifest.payouts), ("transfers", &manifest.transfers)];
+    let orders = orders.into_iter().filter_map(|(name, section)| section.as_ref().map(|_| name));
+    let known: Vec<&str> = streams.chain(orders).collect();
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("there is no stream {name:?}: `{near}` is meant?"),
+        None => format!("there is no stream {name:?}; there are {}", known.join(", ")),
+    }
 }
 
 fn shown(made: &[Result<Value, String>]) -> String {
@@ -135,10 +159,13 @@ fn payment(manifest: &Manifest, kind: PaymentKind, example: &Node) -> Result<(),
         members.extend(given);
     }
     let deadline = Instant::now() + LIMIT;
+    if let Some(part) = example.get("gives").and_then(|gives| gives.get("refused")) {
+        return refused(&plan, &order, example, part, deadline);
+    }
     if let Some(sends) = example.get("sends") {
         let sent = pay::sent(&plan, &order, deadline)
             .map_err(|why| wrong("sends", format!("it is refused: {why}")))?;
-        holds(sends, &sent).map_err(|why| wrong("sends", why))?;
+        holds(sends, &sent, "a request", &SENT).map_err(|why| wrong("sends", why))?;
     }
     let Some(gives) = example.get("gives") else { return Ok(()) };
     let given = example.get("given").map_or(String::new(), to_json);
@@ -149,17 +176,42 @@ fn payment(manifest: &Manifest, kind: PaymentKind, example: &Node) -> Result<(),
     match gives.text() {
         Some(word) if outcome["outcome"] == *word => Ok(()),
         Some(_) => Err(wrong("gives", format!("it gives {outcome}"))),
-        None => holds(gives, &outcome).map_err(|why| wrong("gives", why)),
+        None => {
+            holds(gives, &outcome, "what is known of an order", &OUTCOME).map_err(|why| wrong("gives", why))
+        }
     }
 }
 
-/// Whether all that is `wanted` is in `made`; the error says what is otherwise.
-fn holds(wanted: &Node, made: &Value) -> Result<(), String> {
+/// An order that is refused with a reason of which `part` is one, before anything is sent.
+fn refused(
+    plan: &PaymentPlan,
+    order: &Value,
+    example: &Node,
+    part: &Node,
+    deadline: Instant,
+) -> Result<(), Wrong> {
+    if example.get("given").is_some() || example.get("answered").is_some() || example.get("sends").is_some() {
+        let why = "`refused` is about the order, of which nothing is sent or answered; of an answer write \
+                   { outcome: refused, reason: … }";
+        return Err(wrong("gives", why));
+    }
+    let part = part.text().ok_or_else(|| wrong("gives", "write a part of the reason behind `refused`"))?;
+    match pay::sent(plan, order, deadline) {
+        Err(reason) if reason.contains(part) => Ok(()),
+        Err(reason) => Err(wrong("gives", format!("it is refused otherwise: {reason}"))),
+        Ok(sent) => Err(wrong("gives", format!("it is not refused: {sent} is sent"))),
+    }
+}
+
+/// Whether all that is `wanted` is in `made`, which is `what` and can have these `names`; the error says what is
+/// otherwise.
+fn holds(wanted: &Node, made: &Value, what: &str, names: &[&str]) -> Result<(), String> {
     fn differs(wanted: &Value, made: &Value, path: &str) -> Option<String> {
         match (wanted, made) {
-            (Value::Object(members), Value::Object(_)) => members
-                .iter()
-                .find_map(|(name, wanted)| differs(wanted, &made[name], &format!("{path}.{name}"))),
+            (Value::Object(members), Value::Object(_)) => members.iter().find_map(|(name, wanted)| {
+                let made = if path == ".headers" { &made[name.to_lowercase()] } else { &made[name] };
+                differs(wanted, made, &format!("{path}.{name}"))
+            }),
             (Value::Array(wanted), Value::Array(items)) if wanted.len() == items.len() => wanted
                 .iter()
                 .zip(items)
@@ -167,10 +219,20 @@ fn holds(wanted: &Node, made: &Value) -> Result<(), String> {
                 .find_map(|(n, (wanted, made))| differs(wanted, made, &format!("{path}[{n}]"))),
             (Value::String(wanted), Value::String(made)) if same_time(wanted, made) => None,
             (wanted, made) if wanted == made => None,
+            (Value::Number(number), Value::String(_)) => {
+                Some(format!("{} is {made}, and not the number {number}", path.trim_start_matches('.')))
+            }
             (_, made) => Some(format!("{} is {made}", path.trim_start_matches('.'))),
         }
     }
     let wanted: Value = serde_json::from_str(&to_json(wanted)).map_err(|error| error.to_string())?;
+    let unknown = wanted.as_object().into_iter().flatten().find(|(name, _)| !names.contains(&name.as_str()));
+    if let Some((name, _)) = unknown {
+        return Err(match nearest(name, names.iter().copied()) {
+            Some(near) => format!("{what} has no `{name}`: `{near}` is meant?"),
+            None => format!("{what} has no `{name}`; it has {}", names.join(", ")),
+        });
+    }
     differs(&wanted, made, "").map_or(Ok(()), |why| Err(format!("{why}, of {made}")))
 }
 

@@ -238,11 +238,20 @@ fn fill(node: &mut Node, default: &Node) {
     }
 }
 
+/// Whether a node is the word that leaves a default out.
+pub fn is_none(node: &Node) -> bool {
+    matches!(&node.kind, Kind::Scalar { text, quoted: false } if text == "none")
+}
+
+/// Leaves out what says `none`: a field, or a member of one that takes members by default. Further down it is
+/// a text as any other, such as a status of the provider.
 fn without_none(node: &mut Node) {
-    let is_none = |node: &Node| matches!(&node.kind, Kind::Scalar { text, quoted: false } if text == "none");
-    if let Kind::Map(members) = &mut node.kind {
-        members.retain(|member| !is_none(&member.node));
-        members.iter_mut().for_each(|member| without_none(&mut member.node));
+    let Kind::Map(members) = &mut node.kind else { return };
+    members.retain(|member| !is_none(&member.node));
+    for member in members.iter_mut().filter(|member| MERGED.contains(&member.name.as_str())) {
+        if let Kind::Map(within) = &mut member.node.kind {
+            within.retain(|member| !is_none(&member.node));
+        }
     }
 }
 
@@ -271,6 +280,18 @@ mod tests {
             ["get", "changes{by}", "id", "status", "page{cursor,size}"]
         );
         assert_eq!(merged("get: /a", Resource::Accounts, defaults), ["get", "id", "page{cursor,size}"]);
+    }
+
+    #[test]
+    fn none_is_a_text_where_no_default_is_merged() {
+        let own = Node::parse("statuses: { FAILED: none }\nbody: { mode: none }\nlet: { x: none }").unwrap();
+        let node = stream(&own, Some(Resource::Transactions), None);
+        assert_eq!(
+            node.get("statuses").and_then(|words| words.get("FAILED")).and_then(Node::text),
+            Some("none")
+        );
+        assert_eq!(node.get("body").map(|body| body.members().len()), Some(1));
+        assert_eq!(node.get("let").map(|lets| lets.members().len()), Some(0));
     }
 
     #[test]

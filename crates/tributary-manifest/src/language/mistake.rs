@@ -60,7 +60,10 @@ impl Mistakes {
                 !told.iter().any(|told| told.starts_with(field.trim_start_matches('.')))
             })
         });
-        self.0.sort_by_key(|mistake| mistake.at);
+        // what many take from one place, such as a default, is wrong once
+        self.0.sort_by_key(|mistake| (mistake.at, !mistake.field.starts_with("defaults")));
+        let mut seen = std::collections::BTreeSet::new();
+        self.0.retain(|mistake| seen.insert((mistake.at, mistake.why.clone())));
         Err(self)
     }
 

@@ -138,7 +138,8 @@ impl Reading<'_> {
         let money = api.as_ref().and_then(|api| api.money.clone());
         let namespace = api.as_ref().map(|api| api.namespace.clone()).unwrap_or_default();
         let zone = api.as_ref().and_then(|api| api.zone);
-        let making = Making { money: money.as_ref(), namespace: &namespace, zone };
+        let making = Making { money: money.as_ref(), namespace: &namespace, zone, functions: own };
+        let names: Vec<String> = listed.iter().map(|stream| stream.name.clone()).collect();
         let streams = self.streams(listed, &making);
         let payouts = self.payment(PaymentKind::Payout, pay.as_ref(), defaults.as_ref(), &making);
         let transfers = self.payment(PaymentKind::Transfer, pay.as_ref(), defaults.as_ref(), &making);
@@ -149,6 +150,9 @@ impl Reading<'_> {
         let errors =
             errors.map(|(n, rule)| lower::file::rule(&mut section, &format!("errors[{n}]"), rule)).collect();
         let webhook = api.webhook.as_ref().map(|webhook| lower::webhook::webhook(&mut section, webhook));
+        if let Some(webhook) = &api.webhook {
+            lower::webhook::streams_named(&mut section, webhook, &names);
+        }
         section.jq("functions", &format!("{}\n.", api.functions), &[]);
         self.written.append(&mut section.written);
         Some(Manifest {
@@ -208,12 +212,14 @@ impl Reading<'_> {
                 },
             };
             if is_stream(&member.node) && resource.is_some() {
+                Form::of::<Stream>().check_names_of_none(&member.node, &path, &mut self.mistakes);
                 let node = merge::stream(&member.node, resource, defaults);
                 listed.push(Listed { name: member.name.clone(), resource, path, node, shares: None });
                 continue;
             }
             for stream in member.node.members() {
                 let path = format!("{path}.{}", stream.name);
+                Form::of::<Stream>().check_names_of_none(&stream.node, &path, &mut self.mistakes);
                 let node = merge::stream(&stream.node, resource, defaults);
                 listed.push(Listed { name: stream.name.clone(), resource, path, node, shares: None });
             }
@@ -265,7 +271,7 @@ impl Reading<'_> {
                 above.insert(name, Stream { values: Some(Default::default()), ..Stream::default() });
                 continue;
             };
-            let mut section = Section::new(&node, &path, &mut self.mistakes);
+            let mut section = Section::new(&node, &path, &mut self.mistakes).with_functions(making.functions);
             if above.contains_key(&name) {
                 section.wrong("", format!("there are two streams {name:?}"));
             }
@@ -275,7 +281,9 @@ impl Reading<'_> {
                     section.wrong(&member.name, format!("is no field of {of}"));
                 }
             }
-            if lower::stream::unknown_constant(&form) {
+            if lower::stream::unknown_constant(&form)
+                && form.status.as_ref().is_none_or(|status| section.meant_as_jq(status).is_none())
+            {
                 section.wrong("status", "is none of Formance's statuses: write one, or jq, or `statuses`");
             }
             let lowered = lower::stream::stream(&mut section, &name, &form, resource, making, &above);
@@ -295,8 +303,9 @@ impl Reading<'_> {
     ) -> Option<PaymentManifest> {
         let own = pay?.get(kind.section())?;
         let (node, path) = (merge::payment(own, defaults), format!("pay.{}", kind.section()));
+        Form::of::<Payment>().check_names_of_none(own, &path, &mut self.mistakes);
         let form = self.form::<Payment>(&node, &path)?;
-        let mut section = Section::new(&node, &path, &mut self.mistakes);
+        let mut section = Section::new(&node, &path, &mut self.mistakes).with_functions(making.functions);
         let lowered = lower::pay::payment(&mut section, kind, &form, making.money);
         self.written.append(&mut section.written);
         lowered

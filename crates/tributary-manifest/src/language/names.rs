@@ -86,7 +86,8 @@ fn stream_of(file: &Node, name: &str) -> (String, Option<Node>) {
             return (format!("pull.{name}"), Some(merge::stream(&member.node, resource, defaults)));
         }
     }
-    (format!("pay.{name}"), None)
+    let path = if name.starts_with("pay.") { name.to_owned() } else { format!("pay.{name}") };
+    (path, None)
 }
 
 fn renamed(field: &str, node: &Node) -> String {
@@ -114,6 +115,25 @@ fn of_file(field: &str) -> String {
         ("webhook.triggers", "webhook.reads"),
         ("payouts", "pay.payouts"),
         ("transfers", "pay.transfers"),
+    ] {
+        if let Some(rest) = field.strip_prefix(engine) {
+            return format!(
+                "{ours}{}",
+                if ours.starts_with("pay.") { of_payment(rest) } else { rest.to_owned() }
+            );
+        }
+    }
+    field.to_owned()
+}
+
+/// What follows the name of a section of payments.
+fn of_payment(field: &str) -> String {
+    for (engine, ours) in [
+        (".refused", ".no_money"),
+        (".unsent", ".not_looked_at"),
+        (".accepted", ".also"),
+        (".key.max_length", ".key.length"),
+        (".lookup", ".find"),
     ] {
         if let Some(rest) = field.strip_prefix(engine) {
             return format!("{ours}{rest}");

@@ -3,6 +3,7 @@
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use super::form::example::Example;
 use super::form::file::Api;
 use super::form::pay::Payment;
 use super::form::stream::Stream;
@@ -82,29 +83,14 @@ pub fn schema(generator: &mut SchemaGenerator) -> Map<String, Value> {
     }
     defaults["description"] = "Fields that streams and payments take which they do not say themselves; `none` in one leaves a default out.".into();
     properties.insert("defaults".to_owned(), defaults);
-    properties.insert("examples".to_owned(), examples());
+    properties.insert("examples".to_owned(), examples(generator));
     properties
 }
 
-fn examples() -> Value {
-    let one = json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["of"],
-        "properties": {
-            "of": { "type": "string", "description": "The stream that the row is of; or payouts, or transfers." },
-            "given": { "description": "The row, or the body of an answer to an order." },
-            "parent": { "description": "The record of `each` that the row was read for." },
-            "now": { "type": "string", "description": "The time of the request, `$now`." },
-            "answered": { "type": "integer", "description": "The status of the answer to an order; 201 if not given." },
-            "order": { "type": "object", "description": "What the order has, beside what every order has." },
-            "sends": { "type": "object", "description": "What is sent for the order: `path`, `query`, `headers` and `body`, or parts of them." },
-            "gives": { "description": "The record that the row becomes, or a list of them, or `{ quarantined: part of the reason }`; of an order what the answer says of the payment, or `refused`, `unsent` or `unknown`. What is not given is not looked at." },
-        },
-    });
+fn examples(generator: &mut SchemaGenerator) -> Value {
     json!({
         "type": "array",
-        "items": one,
+        "items": generator.subschema_for::<Example>().to_value(),
         "description": "What rows, answers and orders become: `tributary manifest validate` tries it, without a network.",
     })
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod meant;
+
 /// The manifest of a whole provider file, as the service reads it.
 ///
 /// # Panics
@@ -381,7 +383,7 @@ fn what_a_limit_closes_is_said_by_its_scope() {
     let error = scope("limits: { scope: account }\n").unwrap_err();
     assert!(
         error.contains(
-            "line 5, column 18: limits.scope: is a text: write partition, or endpoint, or provider"
+            "line 5, column 18: limits.scope: `account` is none of these: write partition, or endpoint, or provider"
         ),
         "{error}"
     );

@@ -207,6 +207,9 @@ pub struct Refresh {
     pub open: String,
     /// jq on a record: what identifies it.
     pub key: String,
+    /// Whether `key` is the record's `id`, which errors name then.
+    #[serde(skip)]
+    pub by_id: bool,
     /// The request that asks for one record; `{field}` is that field of the record.
     pub request: RequestManifest,
     /// jq on the answer: the record, as the list would show it.

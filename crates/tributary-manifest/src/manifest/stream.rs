@@ -89,6 +89,9 @@ pub struct StreamManifest {
     /// In which lines of its file what it says stands, by field (`page`, `page.next`).
     #[serde(skip)]
     pub lines: BTreeMap<String, usize>,
+    /// What a person should look at, though it may be meant so: whole sentences.
+    #[serde(skip)]
+    pub notes: Vec<String>,
     /// Whether `map` was made of the fields of a file, which reasons then name.
     #[serde(skip)]
     pub by_fields: bool,

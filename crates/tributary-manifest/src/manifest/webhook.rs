@@ -61,8 +61,9 @@ pub enum KeysManifest {
     Hmac { algorithm: CodeAlgorithm, secrets: Vec<Secret>, encoding: KeyEncoding },
     /// The provider's public keys: PEM, base64, or the path of a file.
     Public { algorithm: SignatureAlgorithm, keys: Vec<Secret> },
-    /// Secrets (`whsec_…`) and public keys (`whpk_…`) as Standard Webhooks writes them.
-    Standard { secrets: Vec<Secret> },
+    /// Secrets (`whsec_…`) and public keys (`whpk_…`) as Standard Webhooks writes them; or, `as_text`,
+    /// secrets whose own bytes are the key.
+    Standard { secrets: Vec<Secret>, as_text: bool },
 }
 
 /// Where a header holds codes.
@@ -168,14 +169,14 @@ impl KeysManifest {
     /// Each of them, as it is written.
     pub fn secrets(&self) -> &[Secret] {
         match self {
-            Self::Hmac { secrets, .. } | Self::Standard { secrets } => secrets,
+            Self::Hmac { secrets, .. } | Self::Standard { secrets, .. } => secrets,
             Self::Public { keys, .. } => keys,
         }
     }
 
     fn secrets_mut(&mut self) -> &mut [Secret] {
         match self {
-            Self::Hmac { secrets, .. } | Self::Standard { secrets } => secrets,
+            Self::Hmac { secrets, .. } | Self::Standard { secrets, .. } => secrets,
             Self::Public { keys, .. } => keys,
         }
     }

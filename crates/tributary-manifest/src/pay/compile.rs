@@ -51,9 +51,11 @@ fn compile(
     functions: &str,
     described: &PaymentManifest,
 ) -> Result<PaymentPlan, ManifestError> {
-    let filter = |field: &'static str, code: &str| Filter::compile(section, field, functions, code);
+    let path = format!("pay.{section}");
+    let filter = |field: &'static str, code: &str| Filter::compile(&path, field, functions, code);
     let template = |prefix: &str, described| {
-        RequestTemplate::compile(section, functions, described).map_err(|error| match error {
+        let path = if prefix.is_empty() { path.clone() } else { format!("{path}.find") };
+        RequestTemplate::compile(&path, functions, described).map_err(|error| match error {
             RequestTemplateError::Member(member, why) => wrong(section, &format!("{prefix}{member}"), why),
             RequestTemplateError::Filter(error) => error.into(),
         })
@@ -61,7 +63,7 @@ fn compile(
     let lookup = match &described.lookup {
         Some(lookup) => Some(PaymentLookup {
             request: template("lookup.", &lookup.request)?,
-            payment: filter("lookup.payment", &lookup.payment)?,
+            payment: filter("find.rows", &lookup.payment)?,
             missing: lookup.missing.clone(),
             settle: lookup.settle.as_duration(),
             every: lookup.every.as_duration(),
@@ -81,18 +83,18 @@ fn compile(
         return Err(wrong(section, "timeout", "take 1s to 60s"));
     }
     Ok(PaymentPlan {
-        prepare: described.prepare.as_deref().map(|code| filter("prepare", code)).transpose()?,
+        prepare: described.prepare.as_deref().map(|code| filter("refuse", code)).transpose()?,
         steps: described
             .steps
             .iter()
             .map(|step| compile_step(section, functions, step))
             .collect::<Result<_, _>>()?,
         request: template("", &described.request)?,
-        answer: filter("answer", &described.answer)?,
+        answer: filter("made", &described.answer)?,
         status_map: described.status_map.clone().unwrap_or_default(),
         accepted: described.accepted.clone(),
         rules: rules(section, functions, &described.refused, &described.unsent)?,
-        reason: described.reason.as_deref().map(|code| filter("reason", code)).transpose()?,
+        reason: described.reason.as_deref().map(|code| filter("says", code)).transpose()?,
         lookup,
         key,
         timeout,
@@ -105,13 +107,14 @@ fn compile_step(
     described: &StepManifest,
 ) -> Result<StepPlan, ManifestError> {
     let place = format!("steps.{}.", described.name);
-    let request = RequestTemplate::compile(section, functions, &described.request);
+    let path = format!("pay.{section}.steps.{}", described.name);
+    let request = RequestTemplate::compile(&path, functions, &described.request);
     let request = request.map_err(|error| match error {
         RequestTemplateError::Member(member, why) => wrong(section, &format!("{place}{member}"), why),
-        RequestTemplateError::Filter(error) => wrong(section, &format!("{place}request"), error),
+        RequestTemplateError::Filter(error) => wrong(section, &format!("{place}request"), error.message),
     })?;
-    let gives = Filter::compile(section, "gives", functions, &described.gives)
-        .map_err(|error| wrong(section, &format!("{place}gives"), error))?;
+    let gives = Filter::compile(&path, "gives", functions, &described.gives)
+        .map_err(|error| wrong(section, &format!("{place}gives"), error.message))?;
     let rules = rules(section, functions, &described.refused, &[]).map_err(|error| match error {
         ManifestError::Field(why) => {
             let why = why.strip_prefix(&format!("{section}.")).unwrap_or(&why);

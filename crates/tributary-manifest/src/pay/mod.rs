@@ -15,6 +15,7 @@ pub use api::{PaymentApi, PaymentApis, Prepared};
 pub use compile::PaymentPlans;
 pub use outcome::{LookupOutcome, NotPrepared, Sent};
 pub use places::{Given, readable};
+pub use plan::PaymentPlan;
 pub use steps::StepOutcome;
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn a_mistake_is_refused_with_its_field() {
         ("accepted: [409]", "accepted: [408]", "payouts.accepted: 2xx"),
         ("lifetime: 24h }", "max_length: 5 }", "payouts.key.max_length: take 16 to 200"),
         ("accepted: [409]", "timeout: 61s", "payouts.timeout: take 1s to 60s"),
-        ("payment: '.[]'", "payment: '.['", "lookup.payment"),
+        ("payment: '.[]'", "payment: '.['", "pay.payouts.find.rows"),
     ] {
         let error = plans(&edited(SECTION, from, to)).unwrap_err().to_string();
         assert!(error.contains(about), "{to}: {error}");

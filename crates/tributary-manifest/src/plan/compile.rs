@@ -281,21 +281,26 @@ impl Compiler<'_> {
         };
         match (&described.refresh, &described.pending) {
             (None, None) => Ok(None),
-            (Some(Refresh { open, key, request, record, every, give_up }), None) => Ok(Some(Tracking {
-                key: self.filter("refresh.key", key)?,
-                open: self.filter("refresh.open", open)?,
-                at,
-                by: TrackedBy::Refresh {
-                    lookup: Box::new(Lookup {
-                        request: self.request("refresh.", request)?,
-                        record: self.filter("refresh.row", record)?,
-                    }),
-                    every: every.as_delta(),
-                    give_up: give_up.as_delta(),
-                },
-            })),
+            (Some(Refresh { open, key, by_id, request, record, every, give_up }), None) => {
+                Ok(Some(Tracking {
+                    key: self.filter(if *by_id { "id" } else { "refresh.key" }, key)?,
+                    open: self.filter("refresh.open", open)?,
+                    at,
+                    by: TrackedBy::Refresh {
+                        lookup: Box::new(Lookup {
+                            request: self.request("refresh.", request)?,
+                            record: self.filter("refresh.row", record)?,
+                        }),
+                        every: every.as_delta(),
+                        give_up: give_up.as_delta(),
+                    },
+                }))
+            }
             (None, Some(Pending { when, key })) => Ok(Some(Tracking {
-                key: self.filter("identity", key.as_deref().unwrap_or("$identity"))?,
+                key: match key {
+                    Some(id) => self.filter("id", id)?,
+                    None => self.filter("identity", "$identity")?,
+                },
                 open: self.filter("pending", when)?,
                 at,
                 by: match &described.incremental {

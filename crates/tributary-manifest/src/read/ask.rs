@@ -85,7 +85,7 @@ impl Reader {
             pager.prove_end(walk, &facts, next_known).map_err(ReadError::Paging)?;
         }
         let names_next = pager.named_next(&facts, &headers).map_err(ReadError::Paging)?.is_some();
-        let mut missing = 0;
+        let mut missing = Vec::new();
         if stream.detail.is_some() {
             (records, missing) = self.details(stream, partition, records, &scope).await?;
         }
@@ -119,14 +119,13 @@ impl Reader {
         if let Some(what) = repaired {
             reading.warnings.insert(Warning::Repaired(what), 1);
         }
-        for (warning, times) in [
-            (Warning::NotThere, missing),
-            (Warning::NoCursor, facts.undated),
-            (Warning::NoMark, facts.unmarked),
-        ] {
+        for (warning, times) in [(Warning::NoCursor, facts.undated), (Warning::NoMark, facts.unmarked)] {
             if times > 0 {
                 *reading.warnings.entry(warning).or_default() += times;
             }
+        }
+        for path in missing {
+            *reading.warnings.entry(Warning::NotThere(path)).or_default() += 1;
         }
         Ok(Fetched { reading, shared, facts, step, old, names_next, sent_at })
     }
@@ -228,17 +227,17 @@ impl Reader {
         Ok(self.evaluate(&stream.name, build).await??)
     }
 
-    /// The records that `named` only name, each once, and how many of them are not there.
+    /// The records that `named` only name, each once, and the paths of those that are not there.
     async fn details(
         &self,
         stream: &Arc<Stream>,
         partition: &Partition,
         named: Vec<Val>,
         scope: &Scope,
-    ) -> Result<(Vec<Val>, u64), ReadError> {
+    ) -> Result<(Vec<Val>, Vec<String>), ReadError> {
         let detail: Which = |stream| stream.detail.as_ref();
         let mut asked = HashSet::new();
-        let (mut records, mut missing) = (Vec::new(), 0);
+        let (mut records, mut missing) = (Vec::new(), Vec::new());
         for name in named {
             let asks = Asks::default();
             let mut request = self.request(stream, Some(detail), &name, scope.clone(), asks).await?;
@@ -247,7 +246,7 @@ impl Reader {
             if asked.insert((path.clone(), query.clone(), request.body.clone())) {
                 match self.look_up(stream, detail, &request, scope).await? {
                     Some(record) => records.push(record),
-                    None => missing += 1,
+                    None => missing.push(path.clone()),
                 }
             }
         }

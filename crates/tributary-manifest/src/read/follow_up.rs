@@ -117,8 +117,10 @@ impl<S: PageSink> Run<'_, S> {
                 let (mut reading, mut failures) = (given_up, Failures::default());
                 for chunk in due.chunks(CHUNK) {
                     self.ask_again(stream, partition, chunk, now, &mut reading, &mut failures).await;
+                    pages.again = true;
                     self.hand_over(stream, partition, std::mem::take(&mut reading), None, pages, false)
                         .await?;
+                    pages.again = false;
                     if failures.too_many() {
                         break;
                     }
@@ -131,7 +133,9 @@ impl<S: PageSink> Run<'_, S> {
             }
         };
         let then = then.filter(|_| reading.open.is_empty());
+        pages.again = true;
         self.hand_over(stream, partition, reading, then, pages, true).await?;
+        pages.again = false;
         Ok(Ok(()))
     }
 
@@ -180,6 +184,11 @@ impl<S: PageSink> Run<'_, S> {
                 "refresh.row: another record came than {:?}, which was asked for",
                 open.key
             )));
+        }
+        // what is open and nameless is an error before; a text that came broken is put aside
+        if fresh.open.is_empty() && fresh.closed.is_empty() && stream.identity.is_none() {
+            let why = format!("refresh.row: a record without a name came for {:?}", open.key);
+            return Err(ReadError::Paging(why));
         }
         fresh.open.iter_mut().for_each(|open| open.checked_at = Some(now));
         Ok(fresh)

@@ -17,6 +17,8 @@ pub struct Pages {
     pub complete: bool,
     /// Whether the partition was never read to its end before.
     pub history: bool,
+    /// Whether they are of records that were followed up, and not listed.
+    pub again: bool,
 }
 
 impl<S: PageSink> Run<'_, S> {
@@ -48,6 +50,7 @@ impl<S: PageSink> Run<'_, S> {
                 partition: partition.key.clone(),
                 records: std::mem::replace(&mut records, rest),
                 history: pages.history,
+                again: pages.again,
                 open: if last { open.take().unwrap_or_default() } else { Vec::new() },
                 closed: if last { closed.take().unwrap_or_default() } else { Vec::new() },
                 cursor: if last { cursor.take() } else { None },

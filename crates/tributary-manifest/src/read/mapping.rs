@@ -101,8 +101,8 @@ pub fn map(
             add(&mut reading.warnings, warnings);
         }
         if let Some(tracking) = &stream.tracking {
-            let key = tracking.key_of(record, &scope, limits)?;
             if holds(&tracking.open.run_one(record.clone(), &scope, limits)?) {
+                let key = tracking.key_of_open(record, &scope, limits)?;
                 let canonical = reading.records[before..].iter().filter_map(|mapped| match mapped {
                     MappedRecord::Canonical(record) => Some(record.clone()),
                     MappedRecord::Unmappable { .. } | MappedRecord::Refused { .. } => None,
@@ -121,7 +121,8 @@ pub fn map(
                     checked_at: None,
                     missed_at: None,
                 });
-            } else {
+            } else if let Ok(Some(key)) = tracking.key_of(record, &scope, limits) {
+                // one that nothing names was never kept as open
                 reading.closed.push(key);
             }
         }
@@ -146,10 +147,25 @@ fn is_broken(record: &Val) -> bool {
 }
 
 impl Tracking {
-    fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
+    /// What names `record`; `None` where nothing does.
+    fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<Option<String>, FilterError> {
         let key = self.key.run_one(record.clone(), scope, limits)?;
-        name_of(&self.key, &key)?
-            .ok_or_else(|| self.key.error("yields nothing that names a record".to_owned()))
+        name_of(&self.key, &key)
+    }
+
+    /// As [`Tracking::key_of`], of a record that may still change: nobody could follow one without a name.
+    fn key_of_open(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<String, FilterError> {
+        let nameless = |why: &str| {
+            let row = jq::to_json(record);
+            let row = String::from_utf8_lossy(&row);
+            self.key.error(format!("{why}, and a row that may still change cannot be followed: {row}"))
+        };
+        match self.key_of(record, scope, limits) {
+            Ok(Some(key)) => Ok(key),
+            Ok(None) => Err(nameless("yields nothing that names the row")),
+            Err(error) if Instant::now() > limits.deadline => Err(error),
+            Err(error) => Err(nameless(&error.message)),
+        }
     }
 }
 

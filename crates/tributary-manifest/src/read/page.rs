@@ -95,6 +95,8 @@ pub struct RecordPage {
     pub records: Vec<MappedRecord>,
     /// Whether the partition was never read to its end before: what it brings is history.
     pub history: bool,
+    /// Whether its records were asked for again, one by one (`refresh`), or are missed, and were not listed.
+    pub again: bool,
     /// Records that may still change, as they were seen now.
     pub open: Vec<OpenRecord>,
     /// The keys of records that may not change any more.

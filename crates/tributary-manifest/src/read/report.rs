@@ -22,8 +22,8 @@ pub enum Warning {
     NoCursor,
     #[error("an event has no id that could move the mark")]
     NoMark,
-    #[error("a record that is only named in the list is not there")]
-    NotThere,
+    #[error("the record at {0} is only named in the list, and answered with 404 or 410")]
+    NotThere(String),
     #[error("the open record {0:?} was answered with 404 or 410; the next run asks for it once more")]
     NotFound(String),
     #[error(

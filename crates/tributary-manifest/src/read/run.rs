@@ -136,7 +136,7 @@ impl<'a, S: PageSink> Run<'a, S> {
             complete = false;
         }
         let mut parents = Parents::default();
-        let mut pages = Pages { first: true, last_partition: false, complete, history: false };
+        let mut pages = Pages { first: true, last_partition: false, complete, history: false, again: false };
         let sharing = self.reader.sharing(index).into_iter();
         let sharing =
             sharing.map(|(index, stream)| Sharer { index, stream, pages, parents: Parents::default() });
@@ -204,8 +204,13 @@ impl<'a, S: PageSink> Run<'a, S> {
             if self.is_whole(index) {
                 let stream = Arc::clone(&self.reader.streams[index]);
                 // its end was reported already
-                let mut pages =
-                    Pages { first: false, last_partition: false, complete: false, history: false };
+                let mut pages = Pages {
+                    first: false,
+                    last_partition: false,
+                    complete: false,
+                    history: false,
+                    again: false,
+                };
                 self.hand_over(&stream, &partition, Reading::default(), Some(position), &mut pages, false)
                     .await?;
             }

@@ -54,18 +54,29 @@ fn key(field: &str, described: &KeysManifest, secret: &Secret) -> Result<Key, St
             let key = public::read(*algorithm, text).map_err(|why| format!("{field}: {why}"))?;
             Ok(Key::Public { algorithm: *algorithm, key })
         }
-        KeysManifest::Standard { .. } => standard(text).ok_or_else(|| {
-            format!("{field}: is not written as Standard Webhooks writes it: whsec_ and base64, or whpk_ and base64")
+        KeysManifest::Standard { as_text: true, .. } if text.starts_with(STANDARD_KEY) => Err(format!(
+            "{field}: is a public key, by whose own text everybody could sign: leave out `secret_encoding`"
+        )),
+        KeysManifest::Standard { as_text: true, .. } => {
+            Ok(Key::Shared(hmac::Key::new(hmac::HMAC_SHA256, text.as_bytes())))
+        }
+        KeysManifest::Standard { as_text: false, .. } => standard(text).ok_or_else(|| {
+            format!(
+                "{field}: is not written as Standard Webhooks writes it: whsec_ and base64, or whpk_ and base64; \
+                 where the provider takes the text itself for the key, write `secret_encoding: text`"
+            )
         }),
     }
 }
 
+/// The key that begins as Standard Webhooks has it. One that does not may be base64 or a text: both sides
+/// would sign with another key if that was guessed.
 fn standard(text: &str) -> Option<Key> {
     if let Some(key) = text.strip_prefix(STANDARD_KEY) {
         let key = STANDARD.decode(key).ok().filter(|key| key.len() == 32)?;
         return Some(Key::Public { algorithm: SignatureAlgorithm::Ed25519, key });
     }
-    let secret = from_base64(text.strip_prefix(STANDARD_SECRET).unwrap_or(text))?;
+    let secret = from_base64(text.strip_prefix(STANDARD_SECRET)?)?;
     (!secret.is_empty()).then(|| Key::Shared(hmac::Key::new(hmac::HMAC_SHA256, &secret)))
 }
 

@@ -93,6 +93,7 @@ fn template(provider: &ProviderName, parts: &[Part]) -> String {
     if parts.contains(&Part::Webhook) {
         text += include_str!("templates/webhook.yaml");
     }
+    text += include_str!("templates/examples.yaml");
     // `Acme-Signature` is a header of theirs
     let name: String = provider.as_str().to_owned();
     text.replace("acme", &name).replace("ACME", &variable(provider))
@@ -137,6 +138,11 @@ mod tests {
                 parts.contains(&Refresh)
             );
             assert!(provider.warnings.is_empty(), "{:?}", provider.warnings);
+            // its examples come out once they are no comments any more
+            let (before, examples) = text.split_once("# examples:").unwrap();
+            let examples: Vec<&str> = examples.lines().map(|line| line.trim_start_matches("# ")).collect();
+            let text = format!("{before}examples:{}", examples.join("\n"));
+            assert_eq!(crate::config::try_examples(&text, &|_| None), Ok(2), "{text}");
         }
     }
 }

@@ -31,6 +31,8 @@ pub struct Trial<'a> {
     pub kind: PaymentKind,
     pub order: &'a Value,
     pub says: &'a Says,
+    /// Whether what `find` is answered was given by hand, and is not made of another answer.
+    pub found_given: bool,
 }
 
 /// What came of a mishap.
@@ -43,6 +45,8 @@ pub struct Came {
     pub requests: usize,
     /// How often money moved at the stand-in.
     pub moved: usize,
+    /// Why it was not seen what becomes of the order.
+    pub not_tried: Option<String>,
 }
 
 impl Trial<'_> {
@@ -67,10 +71,20 @@ impl Trial<'_> {
         let prepared = api.thaw(&kept, self.order["key"].as_str().unwrap_or_default(), &given)?;
         let steps =
             given.iter().map(|(name, gave)| format!("the step {name} is taken to give {gave}")).collect();
-        let mut path = Path { api, order: self.order, given, knows_keys, steps };
+        let mut path = Path {
+            api,
+            order: self.order,
+            given,
+            knows_keys,
+            steps,
+            stand_in: &stand_in,
+            found_given: self.found_given,
+            not_tried: None,
+        };
         let state = path.walk(&prepared).await;
         let (requests, moved) = stand_in.counted();
-        Ok(Came { sent: shown(&kept, &stand_in.origin), steps: path.steps, state, requests, moved })
+        let Path { steps, not_tried, .. } = path;
+        Ok(Came { sent: shown(&kept, &stand_in.origin), steps, state, requests, moved, not_tried })
     }
 }
 
@@ -98,6 +112,9 @@ struct Path<'a> {
     given: Given,
     knows_keys: bool,
     steps: Vec<String>,
+    stand_in: &'a StandIn,
+    found_given: bool,
+    not_tried: Option<String>,
 }
 
 impl Path<'_> {
@@ -146,16 +163,30 @@ impl Path<'_> {
             }
             Some(LookupOutcome::Failed(why)) => {
                 self.steps.push(format!("stays unknown until a lookup succeeds: {why}"));
+                self.not_tried = Some(format!("give what `find` is answered with {}", self.what_to_give()));
                 Some(OrderState::Unknown)
             }
             Some(LookupOutcome::Missing) => {
                 self.steps.push("a lookup finds none (it counts after `within`)".to_owned());
+                if self.stand_in.counted().1 > 0 && !self.found_given {
+                    let why = "money moved, and what `find` was answered, made of the answer to the order, does not hold \
+                               the payment by its `where`";
+                    self.not_tried = Some(format!("{why}: give it with --found FILE"));
+                }
                 None
             }
             None => {
                 self.steps.push("no `find`: nothing can be looked up".to_owned());
                 None
             }
+        }
+    }
+
+    /// Which answer of `find` has to be given: that with the payment, or the one before.
+    fn what_to_give(&self) -> &'static str {
+        match self.stand_in.counted() {
+            (_, 0) => "while there is no payment, with --missing FILE",
+            _ => "once the payment is there, with --found FILE",
         }
     }
 

@@ -20,7 +20,8 @@ use tributary_manifest::{Call, Webhook};
   tributary manifest try webhook acme --body body.json    a body that is signed for you, by the secret of the file
 
 A call may begin with its request line (`POST /webhooks/acme HTTP/1.1`). Only the variables of `webhook` have to
-be set. Nothing is read and no secret is printed; the codes of `--body` are, so that they can be sent.
+be set. Nothing is read and no secret is printed; the codes of `--body` are, so that they can be sent. `--body`
+proves the file, and not the secret: whether that is the provider's, only a call shows that the provider sent.
 Exit code: 0 it proves itself, 1 it does not, 2 it could not be tried.")]
 pub struct WebhookArgs {
     /// The provider, as its file names it.
@@ -121,6 +122,12 @@ pub async fn run(common: &Common, args: &WebhookArgs) -> Result<ExitCode, Error>
     for read in triggered {
         let of = read.partition.map(|partition| format!(", partition {partition}")).unwrap_or_default();
         println!("reads {}{of}", read.stream);
+    }
+    if args.body.is_some() {
+        println!(
+            "This shows that the file fits the body, and nothing of the secret, by which it was signed here: a call \
+             that the provider sent proves that, in the place of --body"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

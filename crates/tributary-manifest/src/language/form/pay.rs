@@ -116,8 +116,9 @@ pub struct Key {
     /// How many characters a `text` may have, 16 to 200; 40 if not given.
     pub length: Option<usize>,
     /// For how long after the first request the same key moves no money again, where the provider documents
-    /// it. Without it, a request whose outcome is unknown is never repeated.
-    pub kept: Option<Period>,
+    /// it; `always` where it documents that keys never expire. Without it, a request whose outcome is unknown is
+    /// never repeated.
+    pub kept: Option<KeyKept>,
 }
 
 /// What an answer says of a payment: its fields, or jq that yields an object of them.
@@ -186,8 +187,9 @@ pub struct Find {
     pub rows: Option<String>,
     /// jq on the answer, instead of `rows`: the payment.
     pub row: Option<String>,
-    /// How long a list is that may go on elsewhere, and so proves nothing.
-    pub full_at: Option<u32>,
+    /// With `rows`, required: how many rows a list has that may go on elsewhere, and so proves nothing, such as
+    /// the size of its page; `never` where an answer always has all of them.
+    pub full_at: Option<FullAt>,
     /// jq on a row: whether it is the payment of this order.
     #[serde(rename = "where")]
     pub holds: Option<String>,
@@ -199,4 +201,38 @@ pub struct Find {
     pub within: Option<Period>,
     /// The pause between two looks at a payment that is open, which grows with its age; 1m if not given.
     pub every: Option<Period>,
+}
+
+/// How long a list is that may go on elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum FullAt {
+    At(#[schemars(range(min = 1))] u32),
+    Never(Never),
+}
+
+/// The word of [`FullAt`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Never {
+    Never,
+}
+
+/// For how long a provider knows a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(inline)]
+pub enum KeyKept {
+    Always(Always),
+    For(Period),
+}
+
+/// The word of [`KeyKept`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Always {
+    Always,
 }

@@ -50,12 +50,23 @@ pub struct Standard {
     /// The secret, `whsec_` and base64, or the public key, `whpk_` and base64; or a list, while the
     /// provider changes it.
     pub secret: OneOrMore<Secret>,
+    /// `text` where the provider takes the secret as it is for the key, in whichever form it is written;
+    /// without it, the secret has to begin with `whsec_` or `whpk_`.
+    #[serde(default)]
+    pub secret_encoding: Option<StandardEncoding>,
     /// What begins the names of its headers: `webhook` if not given, as in `webhook-signature`.
     #[serde(default)]
     pub prefix: Option<String>,
     /// How far from now the time of a call may be, up to a day, 5m if not given: an older call is a replay.
     #[serde(default = "five_minutes")]
     pub tolerance: Period,
+}
+
+/// How a secret is written that is not as Standard Webhooks has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StandardEncoding {
+    Text,
 }
 
 /// A code that both sides can make.

@@ -34,11 +34,29 @@ pub struct Section<'a> {
     pub path: String,
     pub mistakes: &'a mut Mistakes,
     pub written: Vec<Written>,
+    /// The names of the file's own `functions`.
+    functions: Vec<&'a str>,
 }
 
 impl<'a> Section<'a> {
     pub fn new(node: &'a Node, path: &str, mistakes: &'a mut Mistakes) -> Self {
-        Self { node, path: path.to_owned(), mistakes, written: Vec::new() }
+        Self { node, path: path.to_owned(), mistakes, written: Vec::new(), functions: Vec::new() }
+    }
+
+    /// Of a file that has these `functions`.
+    pub fn with_functions(self, functions: &'a str) -> Self {
+        Self { functions: value::functions(functions), ..self }
+    }
+
+    /// What is wrong with a text on the right of a field of a record that is likely meant to be jq.
+    pub fn meant_as_jq(&self, right: &super::form::right::Right) -> Option<String> {
+        let text = value::constant(right)?;
+        if self.functions.contains(&text) {
+            return Some(format!(
+                "`{text}` is a text here; write `. | {text}` for the function of `functions`"
+            ));
+        }
+        value::looks_like_if(text).then(|| format!("this is a text; write `. | {text}` for jq"))
     }
 
     /// Notes that `field` of the section is wrong.
@@ -70,6 +88,10 @@ impl<'a> Section<'a> {
     pub fn jq(&mut self, field: &str, code: &str, variables: &[String]) {
         if let Some(variable) = crate::jq::variable_in(code) {
             self.wrong(field, crate::jq::not_filled_in(variable));
+        }
+        if let Some(negated) = value::negated(code) {
+            let why = format!("`not` stands behind what it is about: write `{negated} | not`");
+            return self.wrong(field, why);
         }
         for name in record::OF_A_REQUEST.iter().chain(&record::OF_AN_ANSWER) {
             let bound = code.contains(&format!("as ${name}")) || field == "functions";

@@ -7,7 +7,7 @@ use super::request::{Asked, request};
 use super::value::{self, literal, variables};
 use super::{Section, is_variable, money};
 use crate::language::form::file::MoneyForm;
-use crate::language::form::pay::{Answers, Find, Made, MadeForm, Party, Payment, Step};
+use crate::language::form::pay::{Answers, Find, FullAt, KeyKept, Made, MadeForm, Party, Payment, Step};
 use crate::language::form::right::{Ordered, Right};
 use crate::manifest::{
     LookupManifest, Method, PaymentManifest, ProviderKeyManifest, RequestManifest, StepManifest, When,
@@ -192,6 +192,9 @@ impl Draft<'_, '_, '_> {
         let request = request(self.section, &asked);
         let gives = gives?;
         self.section.right(&format!("{place}.gives"), gives, &names);
+        if let Some(why) = self.section.meant_as_jq(gives) {
+            self.section.wrong(&format!("{place}.gives"), why);
+        }
         let code = match value::json(gives) {
             Ok(code) => code,
             Err(why) => {
@@ -241,7 +244,11 @@ impl Draft<'_, '_, '_> {
         Some(ProviderKeyManifest {
             format: key.form.unwrap_or_default(),
             max_length: key.length.unwrap_or(40),
-            lifetime: key.kept,
+            lifetime: key.kept.map(|kept| match kept {
+                KeyKept::For(period) => period,
+                // longer than any order is open
+                KeyKept::Always(_) => Period::LONGEST,
+            }),
         })
     }
 
@@ -278,6 +285,9 @@ impl Draft<'_, '_, '_> {
             let Some(right) = right else { continue };
             let place = format!("{field}.{name}");
             self.section.right(&place, right, &names);
+            if let Some(why) = self.section.meant_as_jq(right).or_else(|| record::no_time(right, read)) {
+                self.section.wrong(&place, why);
+            }
             match value::text(right) {
                 Ok(code) => members.push(format!("{ours}: _one({}; {code} | {read})", literal(&place))),
                 Err(why) => self.section.wrong(&place, why),
@@ -326,10 +336,19 @@ impl Draft<'_, '_, '_> {
         let rows = match (&find.rows, &find.row) {
             (Some(rows), None) => {
                 self.section.jq("find.rows", rows, &names);
+                self.section.need(
+                    "find.full_at",
+                    find.full_at,
+                    "how many rows a list has that may go on elsewhere, in which nothing is missing: the size of its \
+                     page; `never` where an answer always has all of them, however many there are",
+                );
                 Some(format!("_list(\"find.rows\"; {rows}\n)"))
             }
             (None, Some(row)) => {
                 self.section.jq("find.row", row, &names);
+                if find.full_at.is_some() {
+                    self.section.wrong("find.full_at", "belongs to `rows`: `row` is the payment alone");
+                }
                 Some(format!("[_object(\"find.row\"; {row}\n)]"))
             }
             _ => {
@@ -345,7 +364,7 @@ impl Draft<'_, '_, '_> {
             None => None,
         };
         let mut code = format!("{} as $_rows\n| ", rows?);
-        if let Some(most) = find.full_at {
+        if let Some(FullAt::At(most)) = find.full_at {
             code += &format!(
                 "if ($_rows | length) >= {most} then error(\"there are too many rows to find one: a list of {most} may go on elsewhere\") else . end\n| "
             );

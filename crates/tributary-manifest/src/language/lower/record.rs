@@ -16,6 +16,8 @@ pub struct Making<'a> {
     pub namespace: &'a str,
     /// By whose clock times are that do not say it.
     pub zone: Option<Zone>,
+    /// The file's own definitions of jq.
+    pub functions: &'a str,
 }
 
 /// Names that jq of a stream sees besides those of `let`.
@@ -48,6 +50,9 @@ pub fn lets(
             continue;
         }
         section.right(&field, right, &names);
+        if let Some(why) = section.meant_as_jq(right) {
+            section.wrong(&field, why);
+        }
         match value::json(right) {
             Ok(bound) => code += &format!("_one({}; {bound}) as ${name} | ", literal(&field)),
             Err(why) => section.wrong(&field, why),
@@ -112,6 +117,18 @@ pub fn record(
     Some(format!("{}{{\n  {}\n}}", draft.code, fields.join(",\n  ")))
 }
 
+/// Why a value that is always the same, and is read as a time by `read`, is none.
+pub fn no_time(right: &Right, read: &str) -> Option<String> {
+    let written = match right {
+        Right::Number(number) => number,
+        right => value::constant(right)?,
+    };
+    let is_time = crate::time::normalized(written, None).is_some();
+    let name = if value::is_member(&format!(".{written}")) { written } else { "created_at" };
+    (read.contains("parse_time") && !is_time)
+        .then(|| format!("{written:?} is always this, and no time; write jq, such as `.{name}`"))
+}
+
 type Fields = Vec<(&'static str, String)>;
 
 impl Draft<'_, '_> {
@@ -122,6 +139,9 @@ impl Draft<'_, '_> {
     /// jq that gives what is written in `field`, and then `read` of it; an error in it names the field.
     fn value(&mut self, field: &str, right: &Right, read: &str) -> Option<String> {
         self.section.right(field, right, &self.names);
+        if let Some(why) = self.section.meant_as_jq(right).or_else(|| no_time(right, read)) {
+            self.section.wrong(field, why);
+        }
         let code = match value::text(right) {
             Ok(code) => code,
             Err(why) => {
@@ -206,10 +226,8 @@ impl Draft<'_, '_> {
             return self.section.need("type", None, "PAYIN, PAYOUT, TRANSFER or OTHER, or `out`");
         };
         let Some(types) = &form.types else {
-            if let Right::Text(text) = kind
-                && !value::is_jq(text)
-                && !text.contains('{')
-                && !TYPES.contains(&text.as_str())
+            if value::constant(kind).is_some_and(|text| !TYPES.contains(&text))
+                && self.section.meant_as_jq(kind).is_none()
             {
                 self.section.wrong("type", "write PAYIN, PAYOUT, TRANSFER or OTHER, or jq that yields one");
             }

@@ -78,6 +78,7 @@ pub fn stream(
         map: if resource.is_some() { Some(map?) } else { None },
         by_fields: form.map.is_none(),
         lines: super::lines(section.node),
+        notes: notes(section, form),
         incremental: incremental?,
         refresh: flat(refresh)?,
         unchanging,
@@ -265,6 +266,7 @@ fn refresh(section: &mut Section<'_>, form: &Stream) -> Option<Refresh> {
             Some(format!("{lets}({code}\n)"))
         }
         OneOrMore::More(statuses) => {
+            open_words(section, form, statuses);
             let status =
                 section.need("status", form.status.as_ref(), "the statuses of `refresh.open` are of it");
             let status = status.and_then(|status| value::text(status).ok());
@@ -274,6 +276,7 @@ fn refresh(section: &mut Section<'_>, form: &Stream) -> Option<Refresh> {
             })
         }
     };
+    let by_id = refresh.key.is_none();
     let key = match (&refresh.key, &form.id) {
         (Some(key), _) => {
             section.jq("refresh.key", key, &record::seen());
@@ -296,11 +299,44 @@ fn refresh(section: &mut Section<'_>, form: &Stream) -> Option<Refresh> {
     Some(Refresh {
         open: open?,
         key: key?,
+        by_id,
         request: get(section, "refresh.get", path?, &record::seen()),
         record: format!("_object(\"refresh.row\"; {}\n)", row?),
         every: every?,
         give_up: give_up?,
     })
+}
+
+/// Refuses words of `refresh.open` that the stream knows no status by: no row would ever be open.
+fn open_words(section: &mut Section<'_>, form: &Stream, open: &[String]) {
+    let words: Vec<&str> = match (&form.statuses, form.status.as_ref().and_then(value::constant)) {
+        (Some(words), _) => words.0.0.iter().flat_map(|(_, words)| words.all()).map(String::as_str).collect(),
+        (None, Some(always)) => vec![always],
+        (None, None) => return,
+    };
+    // what becomes no record is followed, too, while it is open: `where` names its status then
+    let left_out = |word: &str| form.holds.as_ref().is_some_and(|holds| holds.contains(&literal(word)));
+    for word in open.iter().filter(|word| !words.contains(&word.as_str()) && !left_out(word)) {
+        let among = if form.statuses.is_some() { "`statuses`" } else { "what `status` can be" };
+        let meant = crate::language::check::nearest(word, words.iter().copied());
+        let meant = meant.map(|near| format!(": `{near}` is meant?")).unwrap_or_default();
+        section.wrong("refresh.open", format!("{word:?} is none of {among}{meant}"));
+    }
+}
+
+/// What a person should look at though it can be meant so: statuses that are PENDING and not followed.
+fn notes(section: &Section<'_>, form: &Stream) -> Vec<String> {
+    let open = form.refresh.as_ref().filter(|refresh| !refresh.is_never()).and_then(|it| it.open.as_ref());
+    let (Some(OneOrMore::More(open)), Some(words)) = (open, &form.statuses) else { return Vec::new() };
+    let pending = words.0.0.iter().filter(|(ours, _)| ours == "PENDING").flat_map(|(_, words)| words.all());
+    let followed_by_none = pending.filter(|word| !open.contains(word)).map(|word| {
+        format!(
+            "{path}.refresh.open has no {word:?}, which is PENDING by `statuses`: a record of that status is not asked \
+             for again and stays so until the API lists it; add it",
+            path = section.path
+        )
+    });
+    followed_by_none.collect()
 }
 
 fn detail(section: &mut Section<'_>, form: &Stream) -> Option<Detail> {

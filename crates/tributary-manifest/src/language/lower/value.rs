@@ -110,6 +110,35 @@ fn of_text(text: &str) -> Result<String, String> {
     })
 }
 
+/// The text of a value that is always the same: no jq, no template and no number.
+pub fn constant(right: &Right) -> Option<&str> {
+    match right {
+        Right::Text(text) if !is_jq(text) && !text.contains('{') => Some(text),
+        _ => None,
+    }
+}
+
+/// What is behind a `not` that begins jq, where jq would read on or fail: `not .internal`.
+pub fn negated(code: &str) -> Option<&str> {
+    let rest = code.trim().strip_prefix("not ")?.trim_start();
+    let goes_on = ["|", ",", "and ", "or ", "as ", "=", "!=", "//"];
+    (!rest.is_empty() && !goes_on.iter().any(|word| rest.starts_with(word))).then_some(rest)
+}
+
+/// Whether a text is a condition of jq that does not begin as jq has to in a file.
+pub fn looks_like_if(text: &str) -> bool {
+    text.starts_with("if ") && text.contains(" then ") && text.ends_with("end")
+}
+
+/// The names that jq definitions give to filters of no arguments.
+pub fn functions(definitions: &str) -> Vec<&str> {
+    let named = definitions.split("def ").skip(1).filter_map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')?;
+        rest[end..].trim_start().starts_with(':').then(|| &rest[..end])
+    });
+    named.filter(|name| !name.is_empty()).collect()
+}
+
 /// A text of jq.
 pub fn literal(text: &str) -> String {
     serde_json::to_string(text).expect("a text is JSON")

@@ -44,7 +44,10 @@ fn standard(standard: &Standard) -> WebhookCheck {
     let prefix = standard.prefix.as_deref().unwrap_or("webhook");
     WebhookCheck::Signature(SignatureManifest {
         written: "standard",
-        keys: KeysManifest::Standard { secrets: standard.secret.all().to_vec() },
+        keys: KeysManifest::Standard {
+            secrets: standard.secret.all().to_vec(),
+            as_text: standard.secret_encoding.is_some(),
+        },
         header: format!("{prefix}-signature"),
         part: CodePart::Versioned,
         encoding: CodeEncoding::Base64,
@@ -120,4 +123,25 @@ fn triggers(section: &mut Section<'_>, reads: &Reads) -> Vec<TriggerManifest> {
         });
     }
     triggers
+}
+
+/// Refuses what is to be read and is none of the file's streams, whose `names` are given.
+pub fn streams_named(section: &mut Section<'_>, webhook: &Webhook, names: &[String]) {
+    let named: Vec<(String, &str)> = match &webhook.reads {
+        Reads::All(stream) => vec![("webhook.reads".to_owned(), stream.as_str())],
+        Reads::Some(reads) => {
+            let place = |n: usize| format!("webhook.reads[{n}].stream");
+            reads.iter().enumerate().map(|(n, read)| (place(n), read.stream.as_str())).collect()
+        }
+    };
+    for (place, stream) in named {
+        if !names.iter().any(|name| name == stream) {
+            let near = crate::language::check::nearest(stream, names.iter().map(String::as_str));
+            let told = match near {
+                Some(near) => format!(": `{near}` is meant?"),
+                None => format!("; there are {}", names.join(", ")),
+            };
+            section.wrong(&place, format!("there is no stream {stream:?}{told}"));
+        }
+    }
 }

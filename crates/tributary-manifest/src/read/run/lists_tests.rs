@@ -8,6 +8,7 @@ use chrono::{TimeDelta, Utc};
 use jaq_json::Val;
 use serde_json::{Value, json};
 
+use super::asks_tests::written;
 use super::walk_tests::{bank, connection, failure, ids};
 use crate::compiled::CompiledProvider;
 use crate::fake::{self, Fake, Memory};
@@ -296,6 +297,35 @@ async fn one_open_record_that_cannot_be_asked_for_keeps_no_other_from_it() {
     assert!(error.contains("500"), "{error}");
     assert_eq!(statuses(&memory)[3..], [("c".to_owned(), "FAILED".to_owned())]);
     assert_eq!(memory.open.len(), 2, "and the next run asks for these again");
+}
+
+#[tokio::test]
+async fn a_row_without_an_id_stops_its_stream_only_while_it_may_still_change() {
+    let read = async |rows: Value, key: &str| {
+        let fake = answers(vec![rows]).await;
+        let lines = format!(
+            "      get: /feed\n      rows: .\n      creations: {{ by: .at, since: since, late: 1m, back: 30d }}\n      \
+             refresh: {{ open: .open, {key}get: \"/feed/{{id}}\", row: ., every: 1h, give_up: 9d }}\n"
+        );
+        let provider = written(&fake.url, &lines).unwrap();
+        let mut memory = Memory::default();
+        let ended = provider.run(&mut memory).await.map(drop).map_err(|error| error.to_string());
+        (ids(&memory), memory.reasons("feed"), ended)
+    };
+    let at = super::walk_tests::minutes_ago(60);
+    for (key, field) in [("", "id"), ("key: .id, ", "refresh.key")] {
+        let closed = json!([{"at": at, "open": false, "note": "x"}, {"id": "b", "at": at, "open": false}]);
+        let (came, reasons, ended) = read(closed, key).await;
+        assert_eq!((came, ended), (vec!["b".to_owned()], Ok(())));
+        assert!(matches!(reasons.as_slice(), [one] if one.starts_with("id: ")), "{reasons:?}");
+        let (_, _, ended) = read(json!([{"at": at, "open": true, "note": "x"}]), key).await;
+        let error = ended.unwrap_err();
+        assert!(
+            error.contains(&format!("{field} of stream feed: yields nothing that names the row")),
+            "{error}"
+        );
+        assert!(error.contains("cannot be followed: {") && error.contains("\"note\":\"x\""), "{error}");
+    }
 }
 
 /// The files that ship.

@@ -499,7 +499,10 @@ async fn a_record_that_is_only_named_and_not_there_is_told() {
     );
     let mut memory = Memory::default();
     let report = connection.run(&mut memory).await.unwrap();
-    assert_eq!(report.warnings, [(Warning::NoMark, 1), (Warning::NotThere, 1)].into());
+    assert_eq!(
+        report.warnings,
+        [(Warning::NoMark, 1), (Warning::NotThere("/payments/p".to_owned()), 1)].into()
+    );
     let kept = &memory.cursors[&("feed".to_owned(), String::new())];
     assert_eq!(kept["mark"], "1", "an event without an id does not hide the one before");
 }
