@@ -60,11 +60,11 @@ impl KeyPolls {
     pub fn note(&self, feed: FeedName, request: PageRequest, page: &FeedPage) {
         let (cell, now) = (&self.0[feed as usize], elapsed());
         if let Some(position) = page.last_position {
-            cell.position.fetch_max(position, Relaxed);
+            raise(&cell.position, position);
         }
         if let Some(clock) = page.clock {
-            cell.head_position.fetch_max(clock.last_position, Relaxed);
-            cell.head_at.fetch_max(clock.last_at.timestamp_micros(), Relaxed);
+            raise(&cell.head_position, clock.last_position);
+            raise(&cell.head_at, clock.last_at.timestamp_micros());
         }
         if request.cursor.is_none() {
             cell.asked_from.store(request.from.map_or(NEVER, |from| from.timestamp_micros()), Relaxed);
@@ -72,7 +72,8 @@ impl KeyPolls {
                 cell.first_page.store(now, Relaxed);
             }
         }
-        cell.polled.fetch_max(now, Relaxed);
+        // of two at once either is the last
+        cell.polled.store(now, Relaxed);
         cell.pages.fetch_add(1, Relaxed);
     }
 }
@@ -109,13 +110,20 @@ impl Cell {
         let at = |ago: Duration| {
             elapsed().saturating_sub(u64::try_from(ago.as_micros()).unwrap_or(u64::MAX)).max(1)
         };
-        self.position.fetch_max(polled.position, Relaxed);
-        self.head_position.fetch_max(polled.head_position, Relaxed);
-        self.head_at.fetch_max(polled.head_at.map_or(NEVER, |at| at.timestamp_micros()), Relaxed);
+        raise(&self.position, polled.position);
+        raise(&self.head_position, polled.head_position);
+        raise(&self.head_at, polled.head_at.map_or(NEVER, |at| at.timestamp_micros()));
         if let Some(ago) = polled.first_page_ago {
             self.first_page.store(at(ago), Relaxed);
         }
         self.pages.fetch_add(polled.pages, Relaxed);
+    }
+}
+
+/// Raises `cell` to `value`. Most often it is there already, and nothing is written that another processor has to hear of.
+fn raise(cell: &AtomicI64, value: i64) {
+    if cell.load(Relaxed) < value {
+        cell.fetch_max(value, Relaxed);
     }
 }
 
