@@ -15,7 +15,7 @@ use super::uses::{self, Descriptions};
 use crate::payments::Policy;
 use crate::store::feeds::FeedPace;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
-use tributary_manifest::language::{self, Mistake, Mistakes, Node, Rate};
+use tributary_manifest::language::{self, Kind, Mistake, Mistakes, Node, Rate};
 use tributary_manifest::{CompiledProvider, InterpolateError, Manifest, ManifestError, Period};
 
 /// A provider as its file declares it.
@@ -153,6 +153,8 @@ pub struct Described {
     set: Option<uses::Set>,
     /// What rows, answers and orders become, as the file says.
     pub examples: Option<Node>,
+    /// The first asset of its `pay.limits`, such as `GBP/2`; `None` where it lists none.
+    pub asset: Option<String>,
 }
 
 impl Described {
@@ -189,6 +191,10 @@ impl Parts {
             }
             None => Node::mapping(node.at),
         };
+        let asset = policy.get("limits").and_then(|limits| match &limits.kind {
+            Kind::List(items) => Some(items.first()?.get("asset")?.text()?.to_owned()),
+            _ => None,
+        });
         let service: Option<ServiceFile> = language::form(&own, "", &mut mistakes);
         let policy: Option<PaymentsSection> = language::form(&policy, "pay", &mut mistakes);
         let pushed = service.as_ref().is_some_and(|service| matches!(service.push, Some(Push::All(_))));
@@ -206,7 +212,7 @@ impl Parts {
             let described = |(node, set): (Node, Option<uses::Set>)| {
                 let manifest =
                     language::read(&node).map_err(|mistakes| uses::in_description(mistakes, set.as_ref()))?;
-                Ok(Described { node, manifest, set, examples: examples.clone() })
+                Ok(Described { node, manifest, set, examples: examples.clone(), asset: asset.clone() })
             };
             api.map(described).transpose()
         });

@@ -178,9 +178,10 @@ async fn a_payout_is_tried_by_the_example_of_the_file_and_says_where_that_proves
         "pay:\n",
         "pay:\n  limits: [{ asset: USD/2, per_payment: \"100000\", per_day: \"100000\" }]\n",
     );
-    let limits = edited(&limits, "currency: EUR }\n    gives", "currency: USD }\n    gives");
     let setup = Setup::new("try_payout_limits", &limits);
-    let (code, text) = setup.run(&["payout", "acme"], "").await;
+    let answer = r#"{"id":"p1","status":"open","amount":"15.00","currency":"USD"}"#;
+    std::fs::write(setup.0.0.join("answer.json"), answer).unwrap();
+    let (code, text) = setup.run(&["payout", "acme", "--answer", "answer.json"], "").await;
     assert!(code == 0 && text.contains(r#""currency":"USD/2""#), "{text}");
     // a list that is made by more than a path cannot be guessed
     let odd = edited(FILE, "rows: .items,", "rows: .items | map(.payout),");

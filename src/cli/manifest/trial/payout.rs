@@ -14,7 +14,6 @@ use crate::cli::Common;
 use crate::config::Described;
 use crate::payments::{self, PaymentSecret};
 use tributary_domain::{PaymentKind, ProviderName};
-use tributary_manifest::language::Kind;
 use tributary_manifest::trial::{self, ExampleOrder};
 
 /// The key of a trial follows from this: it is nobody's secret.
@@ -69,7 +68,7 @@ pub async fn run(common: &Common, kind: PaymentKind, args: &PayoutArgs) -> Resul
         .as_ref()
         .map(|examples| ExampleOrder::of(&api.manifest, examples, kind))
         .unwrap_or_default();
-    let order = order(&api, kind, args, &key, example.order.as_deref())?;
+    let order = order(&api, kind, args, &key, &example)?;
     let says = says(&api, kind, args, &key, example.answer)?;
     let trial = Trial {
         provider: &args.provider,
@@ -119,12 +118,13 @@ fn order(
     kind: PaymentKind,
     args: &PayoutArgs,
     key: &str,
-    example: Option<&str>,
+    example: &ExampleOrder,
 ) -> Result<Value, Error> {
+    let answered_by_example = args.answer.is_none() && example.answer.is_some();
     let mut order = trial::sample_order(kind, key);
-    let given = match (&args.order, example) {
-        (Some(_), _) => Some(given_text(&args.order)?),
-        (None, example) => example.map(str::to_owned),
+    let given = match &args.order {
+        Some(_) => Some(given_text(&args.order)?),
+        None => example.order.clone(),
     };
     match given {
         Some(given) => {
@@ -133,14 +133,10 @@ fn order(
             order.as_object_mut().ok_or("an order is an object")?.extend(given);
             order["key"] = key.into();
         }
+        // an answer of the file without an order is one to the sample as it is
         None => {
-            let limits = api.node.get("pay").and_then(|pay| pay.get("limits"));
-            let first = limits.and_then(|limits| match &limits.kind {
-                Kind::List(items) => items.first()?.get("asset")?.text(),
-                _ => None,
-            });
-            if let Some(asset) = first {
-                order["currency"] = asset.into();
+            if let Some(asset) = api.asset.as_ref().filter(|_| !answered_by_example) {
+                order["currency"] = asset.as_str().into();
             }
         }
     }
