@@ -19,7 +19,8 @@ impl Work {
     fn victim(self) -> (&'static str, &'static str) {
         match self {
             Self::Publish => ("publisher_terminated", "%from publish(%"),
-            Self::Push => ("writer_terminated", "%transactions%"),
+            // whatever statement of its transaction it is at: nothing else is under way meanwhile
+            Self::Push => ("writer_terminated", "%"),
             Self::Poll { .. } => ("server_terminated", "%'opens'%"),
         }
     }
@@ -34,6 +35,7 @@ async fn terminate(connection: &mut PgConnection, statement: &str, after: Durati
         "select from (
            select pid from pg_stat_activity
            where datname = current_database() and application_name = 'tributary' and query ilike $1
+             and ($1 <> '%' or state <> 'idle')
            order by state <> 'idle' desc limit 1) backend
          where pg_terminate_backend(pid, 10000)",
     )
