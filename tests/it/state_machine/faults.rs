@@ -15,31 +15,32 @@ pub enum Work {
 }
 
 impl Work {
-    /// The name of the fault, and what the backend's statement looks like.
-    fn victim(self) -> (&'static str, &'static str) {
+    /// The name of the fault, what the backend's statement looks like, and whether it has to be at work.
+    fn victim(self) -> (&'static str, &'static str, bool) {
         match self {
-            Self::Publish => ("publisher_terminated", "%from publish(%"),
+            Self::Publish => ("publisher_terminated", "%from publish(%", false),
             // whatever statement of its transaction it is at: nothing else is under way meanwhile
-            Self::Push => ("writer_terminated", "%"),
-            Self::Poll { .. } => ("server_terminated", "%'opens'%"),
+            Self::Push => ("writer_terminated", "%", true),
+            Self::Poll { .. } => ("server_terminated", "%'opens'%", false),
         }
     }
 }
 
-/// Terminates a backend of the application, a busy one where there is one, and waits until it is
+/// Terminates a backend of the application, a busy one where there is one (or only such a one), and waits until it is
 /// gone. Gives how many there were.
-async fn terminate(connection: &mut PgConnection, statement: &str, after: Duration) -> u64 {
+async fn terminate(connection: &mut PgConnection, statement: &str, busy: bool, after: Duration) -> u64 {
     // any moment is as good as another
     tokio::time::sleep(after).await;
     let terminated = sqlx::query(
         "select from (
            select pid from pg_stat_activity
            where datname = current_database() and application_name = 'tributary' and query ilike $1
-             and ($1 <> '%' or state <> 'idle')
+             and (state <> 'idle' or not $2)
            order by state <> 'idle' desc limit 1) backend
          where pg_terminate_backend(pid, 10000)",
     )
     .bind(statement)
+    .bind(busy)
     .execute(connection)
     .await;
     terminated.unwrap().rows_affected()
@@ -48,9 +49,9 @@ async fn terminate(connection: &mut PgConnection, statement: &str, after: Durati
 impl World {
     /// Does `work` while a backend of its kind is terminated.
     pub(super) async fn terminate_during(&mut self, work: Work, ids: &[u8], after: Duration) {
-        let (kind, statement) = work.victim();
+        let (kind, statement, busy) = work.victim();
         let body = self.batch(ids);
-        let terminating = terminate(&mut self.admin, statement, after);
+        let terminating = terminate(&mut self.admin, statement, busy, after);
         let terminated = match work {
             Work::Publish => {
                 let mut publisher = self.app.publisher();

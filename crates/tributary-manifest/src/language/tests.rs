@@ -15,7 +15,7 @@ pub fn manifest_of(text: &str) -> Manifest {
 }
 
 /// The files that ship, by name.
-const SHIPPED: [(&str, &str); 13] = [
+pub const SHIPPED: [(&str, &str); 13] = [
     ("airwallex", include_str!("../../../../providers/airwallex.yaml")),
     ("gocardless", include_str!("../../../../providers/gocardless.yaml")),
     ("mercury", include_str!("../../../../providers/mercury.yaml")),

@@ -328,27 +328,10 @@ async fn a_row_without_an_id_stops_its_stream_only_while_it_may_still_change() {
     }
 }
 
-/// The files that ship.
-const SHIPPED: [(&str, &str); 13] = [
-    ("airwallex", include_str!("../../../../../providers/airwallex.yaml")),
-    ("gocardless", include_str!("../../../../../providers/gocardless.yaml")),
-    ("mercury", include_str!("../../../../../providers/mercury.yaml")),
-    ("mollie", include_str!("../../../../../providers/mollie.yaml")),
-    ("obie", include_str!("../../../../../providers/obie.yaml")),
-    ("paypal", include_str!("../../../../../providers/paypal.yaml")),
-    ("paystack", include_str!("../../../../../providers/paystack.yaml")),
-    ("revolut", include_str!("../../../../../providers/revolut.yaml")),
-    ("square", include_str!("../../../../../providers/square.yaml")),
-    ("starling", include_str!("../../../../../providers/starling.yaml")),
-    ("stripe", include_str!("../../../../../providers/stripe.yaml")),
-    ("wise", include_str!("../../../../../providers/wise.yaml")),
-    ("xendit", include_str!("../../../../../providers/xendit.yaml")),
-];
-
 #[test]
 fn no_stream_of_a_file_that_ships_takes_an_error_with_status_200_for_an_answer() {
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    for (name, file) in SHIPPED {
+    for (name, file) in crate::language::tests::SHIPPED {
         let manifest = crate::language::tests::manifest_of(file);
         // what has its values in the file asks nobody
         let asked = |stream: &crate::plan::Stream| stream.values.is_none();
