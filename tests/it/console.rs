@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use crate::support::app::secret_of;
 use crate::support::jobs::{file, puller, stream};
+use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::{TestApp, Upstream, records};
 
 /// What the console answered.
@@ -560,7 +561,9 @@ async fn every_number_of_the_overview_is_that_of_the_metrics() {
     let value = |series: &str| on_page[series];
     assert_eq!(value("tributary_quarantine_records{provider=\"acme\"}") as i64, 5);
     assert_eq!(value("tributary_open_payments{provider=\"acme\",state=\"held\"}") as i64, 1);
-    assert_eq!(value("tributary_sync_failures_in_a_row{provider=\"acme\",group=\"payments\"}") as i64, 1);
+    // whom the provider does not know waits as after three failures
+    assert_eq!(value("tributary_sync_failures_in_a_row{provider=\"acme\",group=\"payments\"}") as i64, 3);
+    assert_eq!(value("tributary_sync_breaker_open{provider=\"acme\",group=\"payments\"}") as i64, 1);
     let consumer = consumers::list(&shown.app.pool, None).await.unwrap().remove(0);
     assert_eq!(consumer.lag_entries, 3);
     let lag = format!(
@@ -589,7 +592,9 @@ async fn a_screen_says_what_the_command_of_the_same_name_says() {
     let page = browser.page("/console/quarantine").await;
     assert_eq!(page.matches("<th scope=\"row\">").count(), 2, "a group for each reason: {page}");
     assert!(
-        page.contains("the status &quot;&lt;b&gt;NOPE&lt;/b&gt;&quot; is none</th><td class=\"number\">4</td>"),
+        page.contains(
+            "the status &quot;&lt;b&gt;NOPE&lt;/b&gt;&quot; is none</th><td class=\"number\">4</td>"
+        ),
         "{page}"
     );
     let page = browser.page("/console/quarantine/5").await;
@@ -637,4 +642,65 @@ async fn a_screen_says_what_the_command_of_the_same_name_says() {
         let digest: String = key.digest.iter().map(|byte| format!("{byte:02x}")).collect();
         assert!(!page.contains(&digest), "a digest is nobody's to see");
     }
+}
+
+#[tokio::test]
+async fn operators_are_made_linked_and_revoked_by_commands_while_the_server_runs() {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let place = Place::new("operators");
+    let (server, address) = place
+        .serve_as(|command| {
+            command.env("ACME_KEY", FILE_KEY).env("TRIBUTARY_TRUSTED_PROXIES", "127.0.0.1");
+        })
+        .await;
+    let operator = place.operator(&address);
+    let key = place.stdout(&["operators", "create", "ann", "--role", "viewer"]).await;
+    assert_eq!(key.lines().count(), 1, "the key alone is on standard output");
+    let again = place.run(&["operators", "create", "ann", "--role", "admin"]).await;
+    let said = String::from_utf8_lossy(&again.stderr).into_owned();
+    assert!(!again.status.success() && said.contains("tributary operators revoke ann"), "{said}");
+    let listed = place.stdout(&["operators", "list"]).await;
+    assert!(listed.contains("ann") && listed.contains("viewer") && !listed.contains(key.trim()), "{listed}");
+
+    let client =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let url = |path: &str| format!("http://{operator}{path}");
+    let origin = format!("http://{operator}");
+    // behind a proxy that was asked by https, the cookie is one that nobody else can have set
+    for (scheme, name, attributes) in [
+        ("https", "__Host-tributary", "; Path=/; HttpOnly; SameSite=Strict; Secure"),
+        ("http", "tributary-session", "; Path=/; HttpOnly; SameSite=Strict"),
+    ] {
+        let link = place.stdout(&["operators", "link", "ann", "--operator-listen", &operator]).await;
+        let token = link.trim().split_once("token=").unwrap().1;
+        assert!(link.starts_with(&url("/console/link?token=")), "{link}");
+        let form = client.post(url("/console/link")).header("origin", &origin);
+        let form = form.header("x-forwarded-proto", scheme);
+        let form =
+            form.header("content-type", "application/x-www-form-urlencoded").body(format!("token={token}"));
+        let answer = form.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 303);
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+        assert!(cookie.starts_with(&format!("{name}=trs_")) && cookie.ends_with(attributes), "{cookie}");
+        let page = async |scheme: &str| {
+            let cookie = cookie.split(';').next().unwrap();
+            let ask =
+                client.get(url("/console")).header("cookie", cookie).header("x-forwarded-proto", scheme);
+            ask.send().await.unwrap().status().as_u16()
+        };
+        assert_eq!(page(scheme).await, 200);
+        assert_eq!(
+            page(if scheme == "https" { "http" } else { "https" }).await,
+            303,
+            "under the other name only"
+        );
+        if scheme == "http" {
+            place.stdout(&["operators", "revoke", "ann"]).await;
+            assert_eq!(page(scheme).await, 303, "the session ends with the key");
+        }
+    }
+    let link = place.run(&["operators", "link", "ann"]).await;
+    let said = String::from_utf8_lossy(&link.stderr).into_owned();
+    assert!(!link.status.success() && said.contains("tributary operators list"), "{said}");
+    stop(server).await;
 }
