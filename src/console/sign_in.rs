@@ -73,6 +73,7 @@ fn key_form(next: &str, refused: Option<&str>) -> Markup {
 
 #[derive(Deserialize)]
 pub struct KeyForm {
+    #[serde(default)]
     key: String,
     #[serde(flatten)]
     next: Next,
@@ -112,6 +113,7 @@ async fn open(state: &SharedState, parts: &Parts, operator: Uuid, next: &str) ->
 
 #[derive(Deserialize)]
 pub struct Link {
+    #[serde(default)]
     token: String,
 }
 

@@ -20,8 +20,11 @@ use tributary_domain::ProviderName;
 
 #[derive(Deserialize)]
 pub struct Wanted {
+    #[serde(default)]
     provider: String,
+    #[serde(default)]
     resource: String,
+    #[serde(default)]
     id: String,
 }
 

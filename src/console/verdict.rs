@@ -164,6 +164,9 @@ mod tests {
         }
     }
 
+    /// What is otherwise than [`well`].
+    type Change = fn(&mut Health);
+
     /// A provider of which Formance has everything.
     fn well() -> Health {
         let state = GroupState {
@@ -207,27 +210,27 @@ mod tests {
     fn formance_is_up_to_date_only_where_every_step_is() {
         assert_eq!(verdict(|_| ()), (Verdict::UpToDate, String::new()));
         use Verdict::{Behind, CatchingUp};
-        let cases: [(&dyn Fn(&mut Health), Verdict, &str); 12] = [
-            (&|h| h.groups[0].last_success = Some(before(181)), Behind, "read 3 min ago"),
-            (&|h| h.groups[0].last_success = None, CatchingUp, "never read"),
-            (&|h| h.groups[0].state.failures = 1, CatchingUp, "last 1 runs of payments failed"),
+        let cases: [(Change, Verdict, &str); 12] = [
+            (|h| h.groups[0].last_success = Some(before(181)), Behind, "read 3 min ago"),
+            (|h| h.groups[0].last_success = None, CatchingUp, "never read"),
+            (|h| h.groups[0].state.failures = 1, CatchingUp, "last 1 runs of payments failed"),
             (
-                &|h| {
+                |h| {
                     h.groups[0].state.failures = 1;
                     h.groups[0].last_success = None;
                 },
                 Behind,
                 "failed",
             ),
-            (&|h| h.quarantined = 2, Behind, "2 records are in quarantine"),
-            (&|h| h.feeds[0].backlog = backlog(5), CatchingUp, "about 3 changes of accounts"),
-            (&|h| h.feeds[0].backlog = backlog(61), Behind, "about 3 changes of accounts"),
-            (&|h| h.feeds[0].clock_behind = 3.0, Behind, "clock is 3 s behind"),
-            (&|h| h.consumers.clear(), Behind, "nobody has polled"),
-            (&|h| h.consumers[0].silent = true, Behind, "has not polled"),
-            (&|h| h.consumers[0].lag_entries = 4, CatchingUp, "not been served 4 entries"),
+            (|h| h.quarantined = 2, Behind, "2 records are in quarantine"),
+            (|h| h.feeds[0].backlog = backlog(5), CatchingUp, "about 3 changes of accounts"),
+            (|h| h.feeds[0].backlog = backlog(61), Behind, "about 3 changes of accounts"),
+            (|h| h.feeds[0].clock_behind = 3.0, Behind, "clock is 3 s behind"),
+            (|h| h.consumers.clear(), Behind, "nobody has polled"),
+            (|h| h.consumers[0].silent = true, Behind, "has not polled"),
+            (|h| h.consumers[0].lag_entries = 4, CatchingUp, "not been served 4 entries"),
             (
-                &|h| {
+                |h| {
                     h.consumers[0].lag_entries = 4;
                     h.consumers[0].lag_seconds = 31.0;
                 },

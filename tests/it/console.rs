@@ -1,7 +1,7 @@
 //! The console: who sees it, for how long, what a browser is told with it, and that what it shows is what the gauges
 //! and the commands say.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -239,6 +239,60 @@ async fn every_screen_is_shown_to_every_role_and_to_nobody_who_has_not_signed_in
     }
 }
 
+/// That a page is one that everybody can use: elements are closed, ids are unique, headings go down by one level, fields
+/// have labels, and nothing leads elsewhere.
+fn assert_usable(page: &str, of: &str) {
+    let tags = regex::Regex::new(r"<(/?)([a-z][a-z0-9]*)([^>]*)>").unwrap();
+    let attribute = |tag: &str, name: &str| {
+        let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
+        Some(rest.split('"').next().unwrap().to_owned())
+    };
+    let (mut open, mut ids, mut level) = (Vec::new(), BTreeSet::new(), 0);
+    for tag in tags.captures_iter(page) {
+        let (name, rest) = (&tag[2], &tag[3]);
+        if !tag[1].is_empty() {
+            assert_eq!(open.pop().as_deref(), Some(name), "{of}: what is closed");
+            continue;
+        }
+        if !["meta", "link", "input"].contains(&name) {
+            open.push(name.to_owned());
+        }
+        if let Some(id) = attribute(rest, "id") {
+            assert!(ids.insert(id.clone()), "{of}: {id} is there twice");
+        }
+        if let Some(now) = name.strip_prefix('h').and_then(|level| level.parse::<u32>().ok()) {
+            assert!(now <= level + 1, "{of}: h{now} below h{level}");
+            level = now;
+        }
+        for target in [attribute(rest, "href"), attribute(rest, "action"), attribute(rest, "src")] {
+            let own = |target: &String| target.starts_with("/console") || target == "#main";
+            assert!(target.as_ref().is_none_or(own), "{of}: {target:?}");
+        }
+        if ["input", "select"].contains(&name) && attribute(rest, "type").as_deref() != Some("hidden") {
+            let id = attribute(rest, "id").unwrap_or_else(|| panic!("{of}: a field without an id"));
+            assert!(page.contains(&format!("<label for=\"{id}\">")), "{of}: {id} has no label");
+        }
+        if name == "th" {
+            assert!(attribute(rest, "scope").is_some(), "{of}: a head of nothing");
+        }
+    }
+    assert!(open.is_empty(), "{of}: {open:?} are not closed");
+}
+
+#[tokio::test]
+async fn every_page_can_be_used_by_keyboard_and_by_a_screen_reader() {
+    let shown = Shown::new().await;
+    let browser = Browser::of(&shown.app, Role::Viewer).await;
+    for screen in SCREENS {
+        assert_usable(&browser.page(&shown.path(screen)).await, screen);
+    }
+    for path in
+        ["/console/sign-in", "/console/link?token=x", "/console/nowhere", "/console/records?name=none"]
+    {
+        assert_usable(&browser.get(path).await.text, path);
+    }
+}
+
 #[tokio::test]
 async fn where_there_is_nothing_it_is_said_what_to_do() {
     let app = TestApp::new().await;
@@ -257,6 +311,7 @@ async fn where_there_is_nothing_it_is_said_what_to_do() {
     for path in [
         "/console/providers/nobody",
         "/console/record?provider=acme&resource=accounts&id=none",
+        "/console/record",
         "/console/quarantine/17",
         "/console/quarantine/x",
         "/console/payments/17",
@@ -648,11 +703,14 @@ async fn a_screen_says_what_the_command_of_the_same_name_says() {
 async fn operators_are_made_linked_and_revoked_by_commands_while_the_server_runs() {
     rustls::crypto::ring::default_provider().install_default().ok();
     let place = Place::new("operators");
+    let log = place.0.join("log");
     let (server, address) = place
         .serve_as(|command| {
             command.env("ACME_KEY", FILE_KEY).env("TRIBUTARY_TRUSTED_PROXIES", "127.0.0.1");
+            command.env("TRIBUTARY_LOG", "trace").stderr(std::fs::File::create(&log).unwrap());
         })
         .await;
+    let mut secrets = Vec::new();
     let operator = place.operator(&address);
     let key = place.stdout(&["operators", "create", "ann", "--role", "viewer"]).await;
     assert_eq!(key.lines().count(), 1, "the key alone is on standard output");
@@ -682,6 +740,10 @@ async fn operators_are_made_linked_and_revoked_by_commands_while_the_server_runs
         assert_eq!(answer.status().as_u16(), 303);
         let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
         assert!(cookie.starts_with(&format!("{name}=trs_")) && cookie.ends_with(attributes), "{cookie}");
+        secrets.extend([
+            token.to_owned(),
+            cookie.split_once('=').unwrap().1.split(';').next().unwrap().to_owned(),
+        ]);
         let page = async |scheme: &str| {
             let cookie = cookie.split(';').next().unwrap();
             let ask =
@@ -702,5 +764,16 @@ async fn operators_are_made_linked_and_revoked_by_commands_while_the_server_runs
     let link = place.run(&["operators", "link", "ann"]).await;
     let said = String::from_utf8_lossy(&link.stderr).into_owned();
     assert!(!link.status.success() && said.contains("tributary operators list"), "{said}");
+    // neither does one that is refused show in the log
+    let form = client.post(url("/console/sign-in")).header("origin", &origin);
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let answer = form.body(format!("key={}", key.trim())).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 401, "the key was revoked");
+    secrets.push(key.trim().to_owned());
     stop(server).await;
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert!(log.contains("an operator signed in") && log.contains("no valid key of an operator"), "{log}");
+    for secret in secrets {
+        assert!(!log.contains(secret_of(&secret)), "{secret} is in the log");
+    }
 }
