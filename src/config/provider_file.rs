@@ -599,7 +599,7 @@ mod tests {
             ("{ requests: 0/s }", "callers.requests: take 1/s to 1000000/s"),
             ("{ requests: 1000001/s }", "callers.requests: take 1/s"),
             ("{ requests: 60/m }", "callers.requests: take 1/s"),
-            ("{ requests: fast }", "line 3, column 22: callers.requests: is not written"),
+            ("{ requests: fast }", "line 3, column 22: callers.requests: `fast` is no rate: write 5/s"),
             ("{ burst: 0 }", "callers.burst: 0 is not from 22 to 10000000"),
             ("{ burst: 21 }", "may need 22 requests in a row"),
             ("{ burst: 10000001 }", "callers.burst: 10000001"),

@@ -106,9 +106,7 @@ impl History {
     fn unexplained(&self, scene: &Scene, mut apart: Vec<Difference>) -> Vec<Difference> {
         if self.lies.iter().any(|lie| lie.omits()) {
             let omitted = scene.standin.omitted();
-            // an account is a currency at some, in letters of another size than in the rows
-            let is_gone = |account: &String| omitted.iter().any(|id| id.eq_ignore_ascii_case(account));
-            if scene.standin.truth().accounts.keys().any(is_gone) {
+            if scene.standin.truth().accounts.keys().any(|account| omitted.contains(account)) {
                 // and with it all that happened there
                 return Vec::new();
             }
@@ -121,7 +119,10 @@ impl History {
                         id.strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
                     })
                 };
-                !(nameless || ids.any(is_omitted))
+                // a row without an id is of an account; that may be a currency, in letters of any size
+                let of_account = format!("of {}", difference.id);
+                let is_of_omitted = omitted.iter().any(|row| row.eq_ignore_ascii_case(&of_account));
+                !(nameless || is_of_omitted || ids.any(is_omitted))
             });
         }
         apart

@@ -24,7 +24,7 @@ use reqwest::header::HeaderMap;
 pub use json::{BUDGET, NotJson, number, parse, parse_mended, to_json};
 pub use money::whole;
 use programs::Program;
-pub use yielded::{boolean, holds, id_of, name_of, scalar, text, text_of, token_of};
+pub use yielded::{boolean, count_of, holds, id_of, name_of, scalar, text, text_of, token_of};
 
 /// The most of a message of jq that an error repeats, in bytes: it may quote a whole record.
 const MESSAGE_BYTES: usize = 300;

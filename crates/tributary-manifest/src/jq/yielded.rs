@@ -61,6 +61,13 @@ pub fn name_of(filter: &Filter, value: &Val) -> Result<Option<String>, FilterErr
     }
 }
 
+/// The count that `filter` yielded as `value`, as a number or in digits; `None` for null.
+pub fn count_of(filter: &Filter, value: &Val) -> Result<Option<u64>, FilterError> {
+    let token = token_of(filter, value)?;
+    let count = token.as_deref().map(str::parse);
+    count.transpose().map_err(|_| filter.error(format!("yields {value}, and not how many there are")))
+}
+
 /// `value` of `filter`, which has to be true or false.
 pub fn boolean(filter: &Filter, value: &Val) -> Result<bool, FilterError> {
     match value {

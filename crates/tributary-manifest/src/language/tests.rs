@@ -10,7 +10,7 @@ mod meant;
 /// Where the file is wrong.
 pub fn manifest_of(text: &str) -> Manifest {
     let mut node = Node::parse(text).unwrap_or_else(|mistake| panic!("{mistake}"));
-    node.take_members(&["provider", "formance", "feed", "callers", "keys", "examples"]);
+    node.take_members(&["provider", "push", "formance", "feed", "callers", "keys", "examples"]);
     read(&node).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 

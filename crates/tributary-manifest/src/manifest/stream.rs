@@ -46,6 +46,9 @@ pub struct StreamManifest {
     /// How the answer is divided into pages; without it, one answer is everything.
     #[serde(default)]
     pub paging: Option<Paging>,
+    /// jq on an answer: how many records there are on all pages together, or null; not checked if not given.
+    #[serde(default)]
+    pub total: Option<String>,
     /// jq on the answer: the records in it.
     pub records: String,
     /// jq on the answer: whether it is an answer that lists records, perhaps none. Without it, an answer

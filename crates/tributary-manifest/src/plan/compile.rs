@@ -55,7 +55,7 @@ pub fn stream(
         report: described.report.as_ref().map(|report| compiler.report(report, described)).transpose()?,
         read_as: compiler.read_as(described)?,
         empty: compiler.empty(&described.empty)?,
-        pager: compiler.pager(described.paging.as_ref())?,
+        pager: compiler.pager(described.paging.as_ref(), described.total.as_ref())?,
         records: compiler.filter("rows", &described.records)?,
         list_when: (described.list_when.as_deref())
             .map(|when| compiler.filter("list_when", when))
@@ -312,10 +312,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn pager(&self, paging: Option<&Paging>) -> Result<Pager, ManifestError> {
+    fn pager(&self, paging: Option<&Paging>, total: Option<&String>) -> Result<Pager, ManifestError> {
         let Some(paging) = paging else {
             let (kind, stop) = (PagerKind::Single, pager::PageEnd::NoNext);
-            return Ok(Pager { kind, stop, size: None, more: None, may_end_full: false });
+            return Ok(Pager { kind, stop, size: None, more: None, total: None, may_end_full: false });
         };
         let (kind, stop, size, more) = match paging {
             Paging::Page { param, first, size, stop, more } => {
@@ -356,7 +356,8 @@ impl Compiler<'_> {
             Paging::Cursor { may_end_full, .. } | Paging::NextUrl { may_end_full, .. } => *may_end_full,
             _ => false,
         };
-        Ok(Pager { kind, stop, size: size.cloned(), more, may_end_full })
+        let total = total.map(|total| self.filter("page.total", total)).transpose()?;
+        Ok(Pager { kind, stop, size: size.cloned(), more, total, may_end_full })
     }
 
     fn next(&self, name: &'static str, next: &Next) -> Result<pager::NextSource, ManifestError> {

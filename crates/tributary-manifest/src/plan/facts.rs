@@ -24,6 +24,8 @@ pub struct PageFacts {
     pub stop: bool,
     /// Whether the answer says that there is another page; `None` where it is not asked.
     pub more: Option<bool>,
+    /// How many records all pages hold together, where the answer says so.
+    pub total: Option<u64>,
     /// The earliest and the latest time by which a keyset goes on.
     pub keys: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// The id of the last event that has one, or the token for the next run.

@@ -18,6 +18,8 @@ pub struct Pager {
     pub size: Option<Size>,
     /// Whether the answer says that there is another page.
     pub more: Option<Filter>,
+    /// How many records all pages hold together, by the answer.
+    pub total: Option<Filter>,
     /// Whether a first page that is full and names no next page can be everything.
     pub may_end_full: bool,
 }

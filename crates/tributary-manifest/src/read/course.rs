@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 
 use super::ask::Fetched;
 use super::follow_up::Listed;
 use super::lost::Start;
 use super::mapping::Reading;
+use super::numbered::Numbered;
 use super::page::MappedRecord;
 use super::report::{ReadError, Warning, Warnings};
 use super::seen::Seen;
@@ -29,13 +29,15 @@ pub(super) struct Course {
     pub counted: Counted,
     /// Digests of the tokens of this walk's pages: a token may be long, and pages many.
     tokens: HashSet<[u8; 32]>,
-    /// Digests of what the pages of this walk hold, where they are asked for by a number.
-    pages: HashSet<[u8; 32]>,
+    /// The pages of this walk, where they are asked for by a number.
+    pages: Numbered,
     seen: Seen,
     /// That of each stream that shares the answers.
     seen_by_sharers: Vec<Seen>,
     /// Pages without a record, up to the last one.
     empty: u32,
+    /// How many records the walk has to bring, by its latest answer.
+    total: Option<u64>,
     /// From where the next page is asked for, until it has come.
     start: Start,
     /// What is odd about the walk; told with its next page.
@@ -67,10 +69,11 @@ impl Course {
             walk,
             counted: Counted::of(sharers),
             tokens: HashSet::new(),
-            pages: HashSet::new(),
+            pages: Numbered::default(),
             seen: Seen::default(),
             seen_by_sharers: (0..sharers).map(|_| Seen::default()).collect(),
             empty: 0,
+            total: None,
             start,
             told: Warnings::new(),
             before_window: Counted::of(sharers),
@@ -142,15 +145,8 @@ impl Course {
     /// Looks at the records of a page for what they are not: the same ones as of an earlier page, or two
     /// payments under one id.
     pub(super) fn check(&mut self, stream: &Stream, fetched: &mut Fetched) -> Result<(), ReadError> {
-        if stream.pager.counts()
-            && !fetched.old
-            && !self.pages.insert(digest(&fetched.reading, &fetched.facts))
-        {
-            return Err(ReadError::Paging(
-                "page: the records of a page came again, as if the API did not know the parameter: what \
-                 lies behind them cannot be read"
-                    .to_owned(),
-            ));
+        if stream.pager.counts() && !fetched.old {
+            self.pages.check(&stream.pager, &fetched.reading, &fetched.facts).map_err(ReadError::Paging)?;
         }
         let rows = self.walk.rows + fetched.facts.count as u64;
         if stream.capped_at().is_some_and(|most| rows >= most) {
@@ -167,7 +163,8 @@ impl Course {
 
     pub(super) fn pass(&mut self, stream: &Stream, facts: PageFacts) {
         self.start.came();
-        if stream.capped_at().is_some() {
+        self.total = facts.total;
+        if stream.capped_at().is_some() || stream.pager.total.is_some() {
             self.walk.rows += facts.count as u64;
         }
         self.empty = if facts.count == 0 { self.empty + 1 } else { 0 };
@@ -196,6 +193,12 @@ impl Course {
             }
             self.walk.token = Some(token);
             return Ok(true);
+        }
+        if let Some(total) = self.total.take().filter(|total| !old && *total > self.walk.rows) {
+            return Err(ReadError::Paging(format!(
+                "page.total: the answer says that there are {total} records, and its pages brought {}",
+                self.walk.rows
+            )));
         }
         if stream.is_delta() {
             let Some(token) = self.walk.next_mark.take() else {
@@ -266,19 +269,4 @@ pub(super) enum Failed {
     BeginsAnew,
     /// It fails, and this cursor is kept.
     For(Option<serde_json::Value>),
-}
-
-/// What a page holds: its records by their ids, where they have any.
-fn digest(reading: &Reading, facts: &PageFacts) -> [u8; 32] {
-    let mut ids: Vec<&str> = reading.records.iter().filter_map(MappedRecord::id).collect();
-    ids.sort_unstable();
-    let mut digest = Sha256::new();
-    match ids.is_empty() {
-        true => digest.update(&facts.fingerprint),
-        false => ids.iter().for_each(|id| {
-            digest.update((id.len() as u64).to_be_bytes());
-            digest.update(id);
-        }),
-    }
-    digest.finalize().into()
 }

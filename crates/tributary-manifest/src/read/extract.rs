@@ -7,7 +7,7 @@ use jaq_json::Val;
 use sha2::{Digest, Sha256};
 
 use super::list::{self, Source};
-use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, id_of, text_of, token_of};
+use crate::jq::{self, Filter, FilterError, Limits, Scope, boolean, count_of, id_of, text_of, token_of};
 use crate::plan::{NextSource, PageEnd, PageFacts, PagerKind, Strategy, Stream};
 use crate::time::{instant, latest};
 
@@ -62,6 +62,9 @@ pub fn extract(
     if let Some(more) = &stream.pager.more {
         // null is no answer: a misspelt filter would prove the end of every walk
         facts.more = Some(boolean(more, &more.run_one(answer.clone(), scope, one)?)?);
+    }
+    if let Some(total) = &stream.pager.total {
+        facts.total = count_of(total, &total.run_one(answer.clone(), scope, one)?)?;
     }
     let most = Limits { outputs: MOST_RECORDS, deadline };
     if let Strategy::Delta(delta) = &stream.strategy {

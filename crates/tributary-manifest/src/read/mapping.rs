@@ -12,7 +12,7 @@ use super::extract::{hex, time};
 use super::page::{MappedRecord, OpenRecord};
 use super::report::{Warning, Warnings};
 use crate::jq::{self, FilterError, Limits, Scope, holds, id_of, name_of, text};
-use crate::plan::{IdentityPlan, Output, Stream, Tracking};
+use crate::plan::{IdentityPlan, Output, Stream, TrackedBy, Tracking};
 
 /// The most canonical records that one record becomes.
 pub const MOST_MAPPED: usize = 1_000;
@@ -121,9 +121,8 @@ pub fn map(
                     checked_at: None,
                     missed_at: None,
                 });
-            } else if let Ok(Some(key)) = tracking.key_of(record, &scope, limits) {
-                // one that nothing names was never kept as open
-                reading.closed.push(key);
+            } else {
+                reading.closed.extend(tracking.key_of_closed(record, &scope, limits)?);
             }
         }
     }
@@ -151,6 +150,22 @@ impl Tracking {
     fn key_of(&self, record: &Val, scope: &Scope, limits: Limits) -> Result<Option<String>, FilterError> {
         let key = self.key.run_one(record.clone(), scope, limits)?;
         name_of(&self.key, &key)
+    }
+
+    /// As [`Tracking::key_of`], of a record that changes no more. Where open ones are asked for by themselves, one that
+    /// nothing names was never kept as open. Where what is missing is taken for gone, it might be the one that is missing.
+    fn key_of_closed(
+        &self,
+        record: &Val,
+        scope: &Scope,
+        limits: Limits,
+    ) -> Result<Option<String>, FilterError> {
+        match (self.key_of(record, scope, limits), &self.by) {
+            (Ok(Some(key)), _) => Ok(Some(key)),
+            (Ok(None) | Err(_), TrackedBy::Refresh { .. }) => Ok(None),
+            (Ok(None), _) => Err(self.key.error("yields nothing that names the row".to_owned())),
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// As [`Tracking::key_of`], of a record that may still change: nobody could follow one without a name.

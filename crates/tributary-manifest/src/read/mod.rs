@@ -11,6 +11,7 @@ mod list;
 mod lost;
 mod made_report;
 mod mapping;
+mod numbered;
 mod page;
 mod partition;
 mod reader;

@@ -48,6 +48,9 @@ pub struct Page {
     pub ends: Option<String>,
     /// jq on the answer: true where it says that there is another page, else false; not asked if not given.
     pub more: Option<String>,
+    /// jq on the answer: how many rows the whole list has, over all of its pages. A walk that ends with fewer is
+    /// an error.
+    pub total: Option<String>,
     /// Whether a first page that is full and names no next page can be everything, in a stream of which no
     /// answer ever named one.
     pub may_end_full: bool,

@@ -23,6 +23,9 @@ pub fn page(section: &mut Section<'_>, page: &Page, zone: Option<Zone>) -> Optio
     misplaced(section, page);
     let size = size(section, page.size.as_ref());
     let more = page.more.clone();
+    if let Some(total) = &page.total {
+        section.jq("page.total", total, &super::record::seen_of_answer());
+    }
     if let Some(more) = &more {
         section.jq("page.more", more, &super::record::seen_of_answer());
     }

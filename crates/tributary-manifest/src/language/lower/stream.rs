@@ -68,6 +68,7 @@ pub fn stream(
         values: form.values.as_ref().map(|values| Values(values.all().to_vec())),
         errors,
         paging: flat(pages)?,
+        total: form.page.as_ref().and_then(|page| page.total.clone()),
         records: records?,
         list_when: form.list_when.clone(),
         report,

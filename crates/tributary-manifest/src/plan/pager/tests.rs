@@ -9,7 +9,7 @@ fn size(value: usize) -> Option<Size> {
 }
 
 fn pager(kind: PagerKind, stop: PageEnd, size: Option<Size>) -> Pager {
-    Pager { kind, stop, size, more: None, may_end_full: false }
+    Pager { kind, stop, size, more: None, total: None, may_end_full: false }
 }
 
 fn page(stop: PageEnd) -> Pager {

@@ -121,6 +121,19 @@ async fn a_token_is_kept_from_run_to_run_and_what_is_removed_while_pending_is_ca
 }
 
 #[tokio::test]
+async fn a_row_without_a_name_might_be_the_pending_one_and_is_not_passed_over() {
+    let ledger = ledger(vec![row("a", "PENDING")]);
+    let (_fake, provider) = serving(&ledger).await;
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    ledger.lock().unwrap().changes.push(json!({ "id": null, "status": "SUCCEEDED" }));
+    let error = failure(provider.run(&mut sink).await);
+    assert!(error.contains("nothing that names the row"), "{error}");
+    assert_eq!(token(&sink).as_deref(), Some("1"), "the next run asks for it again");
+    assert_eq!(statuses(&sink, "a"), ["PENDING"]);
+}
+
+#[tokio::test]
 async fn a_record_that_is_listed_and_removed_by_the_same_answer_is_cancelled() {
     let ledger = ledger(vec![row("b", "SUCCEEDED"), row("c", "SUCCEEDED")]);
     let (_fake, provider) = serving(&ledger).await;

@@ -263,3 +263,55 @@ async fn a_time_of_another_type_is_an_error_that_names_its_field() {
         refused(&fake, &feed("kind: offset, param: skip, size: { value: 50 }, stop: empty_page")).await;
     assert!(error.contains("changes.by") && error.contains("yields a number"), "{error}");
 }
+
+/// `count` rows by numbers of pages: of the size that was asked for where the page `heeds` it, else of the API's own.
+async fn counted(count: usize, heeds: fn(usize) -> bool, own_size: usize) -> Fake {
+    bank(move |received| {
+        let number: usize = received.query["page"].parse().unwrap();
+        let asked: usize = received.query["size"].parse().unwrap();
+        let size = if heeds(number) { asked } else { own_size };
+        let items: Vec<Value> = ((number - 1) * size..count.min(number * size)).map(row).collect();
+        fake::json(json!({"items": items, "more": number * size < count, "total": count}))
+    })
+    .await
+}
+
+fn by_number(more: &str) -> String {
+    feed(&format!(
+        "kind: page, param: page, first: 1, size: {{ param: size, value: 50 }}, stop: {{ when: .more | not }}{more}"
+    ))
+}
+
+#[tokio::test]
+async fn pages_whose_size_changes_on_the_way_leave_no_row_out() {
+    // page 2 of the API's own size begins behind row 100
+    let behind_all = counted(90, |page| page == 1, 100).await;
+    for more in ["", ", more: .more"] {
+        let error = refused(&behind_all, &by_number(more)).await;
+        assert!(error.contains("empty of which the one before said that it is there"), "{error}");
+    }
+    let larger = counted(180, |page| page == 1, 100).await;
+    let error = refused(&larger, &by_number("")).await;
+    assert!(error.contains("80 records, more than was asked for"), "{error}");
+    // an API that never heeds the size has its own, and loses nothing
+    let own = counted(250, |_| false, 100).await;
+    let mut memory = Memory::default();
+    connection(&own.url, &by_number("")).run(&mut memory).await.unwrap();
+    assert_eq!(ids(&memory).len(), 250);
+}
+
+#[tokio::test]
+async fn a_walk_that_brings_less_than_the_answer_counts_is_no_walk_to_the_end() {
+    // what is smaller than was asked for on the way looks like the end
+    let smaller = counted(120, |page| page > 2, 40).await;
+    let lines = by_number("") + "    total: .total\n";
+    let error = refused(&smaller, &lines).await;
+    assert!(
+        error.contains("page.total: the answer says that there are 120 records, and its pages brought"),
+        "{error}"
+    );
+    let whole = counted(120, |_| true, 40).await;
+    let mut memory = Memory::default();
+    connection(&whole.url, &lines).run(&mut memory).await.unwrap();
+    assert_eq!(ids(&memory).len(), 120);
+}

@@ -179,10 +179,20 @@ fn texts_of(value: &Value, place: &str, words: &[&str], found: &mut Vec<String>)
     }
 }
 
-/// By what a row is known.
+/// By what a row is known: its ids, or where it has none, as a balance, whatever it is of.
 fn names(terms: &Terms, row: &Value) -> Vec<String> {
     let ids = texts(row, terms.ids);
-    if ids.is_empty() { texts(row, terms.rows) } else { ids }
+    if ids.is_empty() { texts_in(row).iter().map(|text| format!("of {text}")).collect() } else { ids }
+}
+
+/// All texts in `value`.
+fn texts_in(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts_in).collect(),
+        Value::Object(members) => members.values().flat_map(texts_in).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// What stands for half of a surrogate pair, and for `NaN`, until the body is written.
