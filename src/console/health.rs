@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::error::PageError;
 use crate::http::SharedState;
 use crate::store::changes::{self, Backlog};
 use crate::store::consumers::{self, Consumer};
@@ -62,6 +63,16 @@ pub fn providers(state: &SharedState) -> Vec<ProviderName> {
     let mut names: Vec<ProviderName> = state.providers.keys().cloned().collect();
     names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
     names
+}
+
+/// The provider that a query names; none where it names none. A name that cannot be one is refused, as a list of all
+/// providers would be taken for that of one.
+pub fn named(text: &str) -> Result<Option<ProviderName>, PageError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let named = text.parse().map_err(|_| PageError::not_found("There is no provider of this name."))?;
+    Ok(Some(named))
 }
 
 /// How each of `names` does.

@@ -12,11 +12,22 @@ use super::session::Session;
 use super::verdict::{self, Verdict};
 use super::words::{badge, encoded, length, measured, time, time_or};
 use crate::http::SharedState;
+use crate::store::StoreError;
 use crate::store::consumers::Consumer;
+use crate::store::payment_orders;
 
 pub async fn show(State(state): State<SharedState>, session: Session) -> Result<Response, PageError> {
     let all = health::of(&state, &health::providers(&state)).await?;
+    let abandoned = abandoned(&state).await?;
     let content = html! {
+        (of_this_instance(&state))
+        @if abandoned > 0 {
+            p.bad {
+                (measured(abandoned, "tributary_abandoned_payments", &[], abandoned))
+                " open " a href="/console/payments" { "payments" }
+                " are of providers that no file says how to pay at: put the file back, and restart."
+            }
+        }
         @if all.is_empty() {
             (empty(html! {
                 "No provider is served. " code { "tributary manifest new acme" }
@@ -28,6 +39,23 @@ pub async fn show(State(state): State<SharedState>, session: Session) -> Result<
     Ok(page::live(&session, "/console", "Overview", content))
 }
 
+/// The orders that have not ended and that nobody carries on.
+async fn abandoned(state: &SharedState) -> Result<i64, StoreError> {
+    let open = payment_orders::open_counts(&state.pool).await?;
+    let abandoned = open.iter().filter(|open| !state.payments.carry_on(&open.provider, open.kind));
+    Ok(abandoned.map(|open| open.count).sum())
+}
+
+/// What of the instance that was asked is down.
+fn of_this_instance(state: &SharedState) -> Markup {
+    let (essential, others) = state.parts.down();
+    html! {
+        @for part in essential.iter().chain(&others) {
+            p.bad { "The task " (part.to_string()) " of this instance failed and is being restarted; the log says why." }
+        }
+    }
+}
+
 fn provider(health: &Health, now: DateTime<Utc>) -> Markup {
     let name = health.name.as_str();
     html! {
@@ -35,11 +63,7 @@ fn provider(health: &Health, now: DateTime<Utc>) -> Markup {
             h2 id={ "provider-" (name) } { a href={ "/console/providers/" (encoded(name)) } { (name) } }
             (judged(health, now))
             h3 { "From the provider" }
-            @if health.groups.is_empty() {
-                p { "Nothing is pulled: what comes is pushed, without a schedule." }
-            } @else {
-                (table(&format!("{name}: groups of streams"), &GROUPS, health.groups.iter().map(|g| group_row(name, g, now))))
-            }
+            (groups(health, now))
             h3 { "Into the feeds" }
             (table(&format!("{name}: feeds"), &FEEDS, health.feeds.iter().map(|feed| feed_row(name, feed, now))))
             h3 { "To Formance" }
@@ -72,6 +96,16 @@ pub fn judged(health: &Health, now: DateTime<Utc>) -> Markup {
             ul { @for reason in &reasons { li { (reason.text) } } }
         }
     }
+}
+
+/// How each group of streams does.
+pub fn groups(health: &Health, now: DateTime<Utc>) -> Markup {
+    let name = health.name.as_str();
+    if health.groups.is_empty() {
+        return html! { p { "Nothing is pulled: what comes is pushed, without a schedule." } };
+    }
+    let rows = health.groups.iter().map(|group| group_row(name, group, now));
+    table(&format!("{name}: groups of streams"), &GROUPS, rows)
 }
 
 const GROUPS: [&str; 6] =

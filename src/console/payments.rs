@@ -8,6 +8,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::error::PageError;
+use super::health;
 use super::page::{self, empty, field, table};
 use super::session::Session;
 use super::words::{badge, command, id, story_path, time, time_or};
@@ -18,7 +19,7 @@ use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Order, Step};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::{StoreError, unmatched_records};
-use tributary_domain::{OrderState, ProviderName};
+use tributary_domain::OrderState;
 
 /// How many orders are shown, and how many refusals, the newest.
 const ORDERS: u32 = 100;
@@ -38,11 +39,11 @@ pub async fn list(
     session: Session,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
-    let provider = wanted.provider.parse::<ProviderName>().ok();
-    let states = match (wanted.state.parse::<OrderState>(), wanted.state.as_str()) {
-        (Ok(state), _) => vec![state],
-        (_, "all") => Vec::new(),
-        _ => OrderState::ALL.into_iter().filter(|state| !state.has_ended()).collect(),
+    let provider = health::named(&wanted.provider)?;
+    let states = match wanted.state.as_str() {
+        "" => OrderState::ALL.into_iter().filter(|state| !state.has_ended()).collect(),
+        "all" => Vec::new(),
+        name => vec![name.parse().map_err(|_| PageError::not_found("There is no such state of an order."))?],
     };
     let orders = payment_orders::list(&state.pool, provider.as_ref(), &states, ORDERS).await?;
     let refusals = payment_refusals::list(&state.pool, provider.as_ref(), REFUSALS).await?;

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::error::PageError;
 use super::health::{self, Health};
-use super::overview::judged;
+use super::overview::{groups, judged};
 use super::page::{self, empty, table};
 use super::session::Session;
 use super::words::{badge, command, time, time_or};
@@ -59,7 +59,9 @@ pub async fn show(
 fn content(health: &Health, due: &[Due], told: &[Told], now: DateTime<Utc>) -> Markup {
     html! {
         (judged(health, now))
-        h2 { "Streams" }
+        h2 { "Groups of streams" }
+        (groups(health, now))
+        h2 { "Next" }
         @if due.is_empty() {
             (empty(html! { "Nothing is scheduled: the provider is pushed, or no instance has pulled it yet." }))
         } @else {

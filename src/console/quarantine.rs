@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::error::PageError;
+use super::health;
 use super::page::{self, empty, field, table};
 use super::session::Session;
 use super::words::{command, time};
@@ -14,7 +15,6 @@ use crate::encryption;
 use crate::http::SharedState;
 use crate::store::StoreError;
 use crate::store::quarantine::{self, Quarantined, SameReason, Which};
-use tributary_domain::ProviderName;
 
 /// How many groups are shown, the largest.
 const GROUPS: u32 = 100;
@@ -30,7 +30,7 @@ pub async fn list(
     session: Session,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
-    let provider = wanted.provider.parse::<ProviderName>().ok();
+    let provider = health::named(&wanted.provider)?;
     let which = Which { provider: provider.as_ref(), resource: None };
     let count = quarantine::count(&state.pool, which).await?;
     let groups = quarantine::reasons(&state.pool, which, GROUPS).await?;

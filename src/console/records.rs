@@ -13,7 +13,6 @@ use super::words::{command, id, story_path};
 use crate::http::SharedState;
 use crate::records::story;
 use crate::store::named_records::RecordName;
-use tributary_domain::ProviderName;
 
 #[derive(Deserialize)]
 pub struct Wanted {
@@ -29,7 +28,7 @@ pub async fn search(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
     let name = wanted.name.trim();
-    let provider = wanted.provider.parse::<ProviderName>().ok();
+    let provider = health::named(&wanted.provider)?;
     let found = match name.is_empty() || name.contains('\0') {
         true => Vec::new(),
         false => story::find(&state.pool, name, provider.as_ref()).await?,

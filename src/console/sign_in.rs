@@ -1,6 +1,7 @@
 //! Signing in, by a key or by a link that works once, and out.
 
 use axum::extract::{Form, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::SET_COOKIE;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use super::error::PageError;
 use super::page;
 use super::session::{self, LONGEST, cookie, is_https};
-use crate::http::{ApiError, SharedState, id_within, new_key};
+use crate::http::{SharedState, id_within, new_key};
 use crate::store::operators;
 use tributary_domain::ApiKeyDigest;
 
@@ -95,8 +96,11 @@ pub async fn by_key(
     let Some(operator) = operator else {
         state.security.refused(&parts, "no valid key of an operator", id);
         let refused = "This key opens nothing: it was revoked, has expired, or is not whole.";
-        let status = axum::http::StatusCode::UNAUTHORIZED;
-        return Ok((status, page::bare("Sign in", key_form(form.next.path(), Some(refused)))).into_response());
+        return Ok((
+            StatusCode::UNAUTHORIZED,
+            page::bare("Sign in", key_form(form.next.path(), Some(refused))),
+        )
+            .into_response());
     };
     open(&state, &parts, operator.id, form.next.path()).await
 }
@@ -105,7 +109,9 @@ pub async fn by_key(
 async fn open(state: &SharedState, parts: &Parts, operator: Uuid, next: &str) -> Result<Response, PageError> {
     let (_, text) = new_key("trs_");
     if !operators::open_session(&state.pool, &ApiKeyDigest::of(&text), operator, LONGEST).await? {
-        return Err(ApiError::Unauthorized.into());
+        return Err(PageError::forbidden(
+            "The key of this operator was revoked or has expired; `tributary operators list` shows whose is valid.",
+        ));
     }
     tracing::info!(target: "tributary::security", operator = %operator, "an operator signed in");
     Ok(([(SET_COOKIE, cookie(Some(&text), is_https(parts)))], Redirect::to(next)).into_response())

@@ -45,7 +45,8 @@ pub fn measured(
     of: &[(&str, &str)],
     shown: impl Render,
 ) -> Markup {
-    html! { data value=(value) data-metric={ (name) (labels(of)) } { (shown) } }
+    let of = if of.is_empty() { String::new() } else { labels(of) };
+    html! { data value=(value) data-metric={ (name) (of) } { (shown) } }
 }
 
 /// An id, whole, with a button to copy it where there is a script.

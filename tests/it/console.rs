@@ -315,6 +315,9 @@ async fn where_there_is_nothing_it_is_said_what_to_do() {
         "/console/quarantine/17",
         "/console/quarantine/x",
         "/console/payments/17",
+        "/console/payments?state=lost",
+        "/console/payments?provider=%20",
+        "/console/quarantine?provider=%20",
         "/console/nowhere",
     ] {
         let answer = browser.get(path).await;
@@ -584,6 +587,7 @@ async fn every_number_of_the_overview_is_that_of_the_metrics() {
     let shown = Shown::new().await;
     let page = Browser::of(&shown.app, Role::Viewer).await.page("/console").await;
     let gauges = gauges(&shown.app).await;
+    assert_eq!(gauges["tributary_abandoned_payments"] as i64, 1, "no file says how to pay here");
     let pattern = regex::Regex::new("<data value=\"([^\"]*)\" data-metric=\"([^\"]*)\">").unwrap();
     let on_page: HashMap<String, f64> = pattern
         .captures_iter(&page)
@@ -606,10 +610,10 @@ async fn every_number_of_the_overview_is_that_of_the_metrics() {
         "tributary_consumer_lag_seconds",
         "tributary_consumer_silent",
         "tributary_quarantine_records",
+        "tributary_abandoned_payments",
     ] {
-        let of = |all: &HashMap<String, f64>| {
-            all.keys().filter(|key| key.starts_with(&format!("{name}{{"))).count()
-        };
+        let of =
+            |all: &HashMap<String, f64>| all.keys().filter(|key| key.split('{').next() == Some(name)).count();
         assert!(of(&on_page) > 0 && of(&on_page) == of(&gauges), "{name}: {on_page:?}");
     }
     // and not all of them are zero
