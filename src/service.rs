@@ -10,17 +10,19 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Notify, Provider, Source};
+use crate::console;
 use crate::feed::{PollWriter, Publisher};
 use crate::http::{
-    self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
+    self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedGroup, ServedProvider, Serving,
+    Stop, Trusted,
 };
 use crate::notify::Notifier;
 use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
-use crate::sync::{Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
+use crate::sync::{self, Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
 use crate::telemetry::{self, Gauges, Metrics, ProcessGauges};
 use tributary_domain::ProviderName;
-use tributary_manifest::Period;
+use tributary_manifest::{CompiledProvider, Period, StreamGroup};
 
 /// How long a stop waits for runs of the background to end, once no request is left.
 const RUNS_END: Duration = Duration::from_secs(25);
@@ -34,12 +36,22 @@ impl From<Provider> for ServedProvider {
             pulled: !matches!(declared.source, Source::Push),
             pushed: declared.pushed.clone(),
             webhook: declared.compiled().and_then(|compiled| compiled.webhook().cloned()),
+            groups: declared.compiled().map(|compiled| served_groups(compiled)).unwrap_or_default(),
             formance: declared.formance,
             keys: declared.keys,
             limit: declared.limit,
             payment_limit: declared.payment_limit,
         }
     }
+}
+
+fn served_groups(compiled: &CompiledProvider) -> Vec<ServedGroup> {
+    let group = |group: StreamGroup| ServedGroup {
+        period: sync::period(compiled, &group),
+        name: group.name,
+        streams: group.streams,
+    };
+    compiled.groups().into_iter().map(group).collect()
 }
 
 /// Everything that a serving process does, ready to run.
@@ -151,7 +163,7 @@ impl Service {
         let app = http::app(Arc::clone(&state));
         let public = Serving::start(public, app, draining, limits, trusted.clone());
         // with a stop of its own: nobody is to leave the other one earlier because of it
-        let app = http::operator_app(state);
+        let app = http::operator_app(state, console::router);
         let limits = ConnectionLimits::for_operators();
         let operator = Serving::start(operator, app, Draining::default(), limits, trusted);
         Ok(Running { public, operator, payments, runs, stop_runs, publisher, stop_publisher })

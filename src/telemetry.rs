@@ -15,7 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer as _, fmt};
 
 pub use counters::begin as begin_counters;
-pub use gauges::Gauges;
+pub use gauges::{Gauges, labels};
 pub use process::ProcessGauges;
 pub use traces::{Exporting, Traces};
 

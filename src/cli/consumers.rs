@@ -82,17 +82,8 @@ fn row(consumer: &Consumer) -> [String; 9] {
         consumer.position.to_string(),
         consumer.lag_entries.to_string(),
         if consumer.lag_entries == 0 { "-".to_owned() } else { length(consumer.lag_seconds) },
-        state(consumer).to_owned(),
+        consumer.state().to_owned(),
     ]
-}
-
-fn state(consumer: &Consumer) -> &'static str {
-    match consumer {
-        Consumer { silent: true, .. } => "silent: has Formance paused its schedule?",
-        Consumer { lag_entries: 0, .. } => "has everything",
-        Consumer { caught_up_at: Some(at), polled_at, .. } if at == polled_at => "had everything",
-        _ => "pages",
-    }
 }
 
 /// A length of time, to the second below two minutes and to the minute above.

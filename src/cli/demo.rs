@@ -13,13 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::database::{Database, Login};
 use super::serve::stop_on_signal;
 use super::standin::BankArgs;
-use super::{CommandResult, Common, keys};
+use super::{CommandResult, Common, keys, operators};
 use crate::config::Provider;
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
 use crate::store;
 use crate::sync::{Instance, Retention, SyncProgress};
-use tributary_domain::Scope;
+use tributary_domain::{Role, Scope};
 use tributary_manifest::Period;
 use tributary_standin::kit;
 
@@ -50,11 +50,11 @@ pub async fn run(common: &Common, args: DemoArgs) -> CommandResult {
     eprintln!("Starting a private PostgreSQL in {} …", own.data.display());
     let owner = Database::open(&own, Login::Owner, 2).await?;
     // whatever becomes of it: the private PostgreSQL stops with the last of the two
-    let begun = begin_anew(&owner.pool).await;
+    let begun = begin_anew(&owner.pool, args.operator_listen).await;
     let result = match begun {
-        Ok(key) => {
+        Ok(try_with) => {
             let database = Database::open(&own, Login::Service, 16).await?;
-            let result = show(&database.pool, args, &key, stop).await;
+            let result = show(&database.pool, args, &try_with, stop).await;
             database.close().await;
             result
         }
@@ -64,14 +64,29 @@ pub async fn run(common: &Common, args: DemoArgs) -> CommandResult {
     result
 }
 
-/// Forgets the last demo; gives a key for this one.
-async fn begin_anew(owner: &PgPool) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
-    owner.execute("drop schema public cascade; create schema public").await?;
-    store::migrate(owner).await?;
-    keys::create(owner, &PROVIDER.parse()?, &"demo".parse()?, Scope::Connector, None).await
+/// What to try the demo with.
+struct TryWith {
+    /// An API key.
+    key: String,
+    /// What signs in at the console, once.
+    link: String,
 }
 
-async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken) -> CommandResult {
+/// Forgets the last demo; gives what to try this one with.
+async fn begin_anew(
+    owner: &PgPool,
+    operator: SocketAddr,
+) -> Result<TryWith, Box<dyn std::error::Error + Send + Sync>> {
+    owner.execute("drop schema public cascade; create schema public").await?;
+    store::migrate(owner).await?;
+    let name = "demo".parse()?;
+    let key = keys::create(owner, &PROVIDER.parse()?, &name, Scope::Connector, None).await?;
+    // the key is in nobody's hand: the link signs in
+    operators::create(owner, &name, Role::Viewer, None).await?;
+    Ok(TryWith { key, link: operators::link(owner, &name, operator).await? })
+}
+
+async fn show(pool: &PgPool, args: DemoArgs, try_with: &TryWith, stop: CancellationToken) -> CommandResult {
     let upstream = TcpListener::bind("127.0.0.1:0").await?;
     let upstream_url = format!("http://{}", upstream.local_addr()?);
     let bank = args.bank.open(TOKEN)?;
@@ -88,7 +103,7 @@ async fn show(pool: &PgPool, args: DemoArgs, key: &str, stop: CancellationToken)
     let running = server.start(listeners, ConnectionLimits::default())?;
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled() {
-        print_how_to_try(addresses, &upstream_url, key);
+        print_how_to_try(addresses, &upstream_url, try_with);
     }
     stop.cancelled().await;
     let patience = Patience { lame_duck: Duration::ZERO, drain: Duration::from_secs(5) };
@@ -125,12 +140,17 @@ async fn watch_first_sync(progress: &Arc<SyncProgress>, runs: u64, expected: usi
     bar.finish();
 }
 
-fn print_how_to_try([address, operator]: [SocketAddr; 2], upstream_url: &str, key: &str) {
+fn print_how_to_try(
+    [address, operator]: [SocketAddr; 2],
+    upstream_url: &str,
+    TryWith { key, link }: &TryWith,
+) {
     let recent = (chrono::Utc::now() - chrono::TimeDelta::minutes(1))
         .to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     println!(
         "
 Tributary:  http://{address}
+Console:    {link} (once, within 10 minutes)
 Operators:  http://{operator} (/metrics, /readyz, the admin API)
 Key:        {key}
 Upstream:   {upstream_url} (a stand-in of Starling Bank, which goes on changing)

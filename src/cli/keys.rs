@@ -75,7 +75,7 @@ fn scope_parser() -> impl TypedValueParser<Value = Scope> {
     PossibleValuesParser::new(Scope::ALL.map(Scope::as_str)).try_map(|name| name.parse())
 }
 
-fn period(text: &str) -> Result<Duration, String> {
+pub fn period(text: &str) -> Result<Duration, String> {
     Ok(Period::try_from(text.to_owned())?.as_duration())
 }
 
@@ -206,7 +206,7 @@ async fn provider_of(
     }
 }
 
-fn from_now(time: Duration) -> DateTime<Utc> {
+pub fn from_now(time: Duration) -> DateTime<Utc> {
     let time = TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX);
     Utc::now().checked_add_signed(time).unwrap_or(DateTime::<Utc>::MAX_UTC)
 }
@@ -232,22 +232,13 @@ fn row(key: &ApiKey) -> [String; 8] {
         time(key.created_at),
         at(key.last_used_at),
         at(key.expires_at),
-        state(key).to_owned(),
+        key.state().to_owned(),
     ]
-}
-
-fn state(key: &ApiKey) -> &'static str {
-    match key {
-        ApiKey { revoked_at: Some(_), .. } => "revoked",
-        ApiKey { expires_at: Some(at), .. } if *at <= Utc::now() => "expired",
-        ApiKey { replaced_by: Some(_), .. } => "replaced",
-        _ => "valid",
-    }
 }
 
 /// All of a key but its digest.
 fn described(key: &ApiKey) -> serde_json::Value {
     json!({"id": key.id, "provider": key.provider, "name": key.name, "scope": key.scope,
         "created_at": key.created_at, "last_used_at": key.last_used_at, "expires_at": key.expires_at,
-        "replaced_by": key.replaced_by, "revoked_at": key.revoked_at, "state": state(key)})
+        "replaced_by": key.replaced_by, "revoked_at": key.revoked_at, "state": key.state()})
 }

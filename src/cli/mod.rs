@@ -24,6 +24,7 @@ mod migrate;
 mod notifications;
 mod notify;
 mod openapi;
+mod operators;
 mod payouts;
 mod progress;
 mod quarantine;
@@ -139,6 +140,9 @@ enum Command {
     Standin(standin::StandinCommand),
     /// Ask a running server whether it is up; exit code 0 if so.
     Health(health::HealthArgs),
+    /// Make, list and revoke the keys of those who look at the console.
+    #[command(subcommand)]
+    Operators(operators::OperatorsCommand),
     /// Print the OpenAPI description of the API.
     Openapi,
     #[cfg(feature = "conformance")]
@@ -274,6 +278,7 @@ async fn run(
         #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
         Command::Health(args) => health::run(args).await,
+        Command::Operators(command) => operators::run(&common, command).await,
         Command::Openapi => openapi::run(),
         #[cfg(feature = "conformance")]
         Command::Formance(command) => return Ok(formance::run(command).await),

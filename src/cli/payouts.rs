@@ -1,7 +1,7 @@
 //! `tributary payouts`: payouts and transfers, seen by the operator.
 
 mod decide;
-pub mod show;
+mod show;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};

@@ -4,10 +4,10 @@ use clap::Subcommand;
 use serde_json::Value;
 
 use super::database::{Database, Login};
-use super::payouts::show::{changes, outcome};
 use super::table::{Output, OutputArgs, printable, time};
 use super::{CommandResult, Common};
 use crate::encryption;
+use crate::payments::told::{changes, outcome};
 use crate::records::story::{self, Came, OrderStory, Published, Story};
 use crate::store::named_records::RecordName;
 use tributary_domain::{ProviderName, Resource};

@@ -39,8 +39,8 @@ pub struct ServeArgs {
     /// Address to listen on: the connector, push and webhook APIs.
     #[arg(long, env = "TRIBUTARY_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Address to listen on for operators: metrics, readiness with its reasons, the admin API. Let only
-    /// your own network reach it.
+    /// Address to listen on for operators: metrics, readiness with its reasons, the admin API, the console. Let
+    /// only your own network reach it.
     #[arg(long, env = "TRIBUTARY_OPERATOR_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub operator_listen: SocketAddr,
     /// The most connections to the database. A third of them only read pages.

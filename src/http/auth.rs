@@ -25,15 +25,25 @@ const OF_A_FILE: &str = "file:";
 
 /// A new API key: its id, and the secret text, of which only the digest is to be kept.
 pub fn new_api_key() -> (Uuid, String) {
+    new_key(PREFIX)
+}
+
+/// A new key of another kind, whose text begins with `prefix`.
+pub fn new_key(prefix: &str) -> (Uuid, String) {
     let id = Uuid::new_v4();
     let mut secret = [0_u8; 32];
     OsRng.try_fill_bytes(&mut secret).expect("the operating system gives random bytes");
-    (id, format!("{PREFIX}{}_{}", id.simple(), URL_SAFE_NO_PAD.encode(secret)))
+    (id, format!("{prefix}{}_{}", id.simple(), URL_SAFE_NO_PAD.encode(secret)))
 }
 
 /// The id within an API key that [`new_api_key`] made.
 fn api_key_id(key: &str) -> Option<Uuid> {
-    let (id, _) = key.strip_prefix(PREFIX)?.split_once('_')?;
+    id_within(PREFIX, key)
+}
+
+/// The id within a key that [`new_key`] made.
+pub fn id_within(prefix: &str, key: &str) -> Option<Uuid> {
+    let (id, _) = key.strip_prefix(prefix)?.split_once('_')?;
     Uuid::try_parse(id).ok()
 }
 

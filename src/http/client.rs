@@ -17,6 +17,7 @@ use super::operations::DESCRIPTION;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 /// The longest id that is taken from a proxy.
 const ID_MAX_BYTES: usize = 128;
 
@@ -60,7 +61,7 @@ impl Trusted {
             ForwardedHeader::XForwardedFor => listed(headers, &FORWARDED_FOR).collect(),
             ForwardedHeader::Forwarded => {
                 let hops = listed(headers, &header::FORWARDED);
-                hops.map(|hop| named_for(hop).unwrap_or_default()).collect()
+                hops.map(|hop| member(hop, "for").unwrap_or_default()).collect()
             }
         };
         for hop in told.into_iter().rev() {
@@ -72,6 +73,17 @@ impl Trusted {
         }
         client
     }
+
+    /// Whether the proxy in front of this server was asked by https: as the last item says, which is its own.
+    fn says_https(&self, headers: &HeaderMap) -> bool {
+        let told = match self.header {
+            ForwardedHeader::XForwardedFor => listed(headers, &FORWARDED_PROTO).last(),
+            ForwardedHeader::Forwarded => {
+                listed(headers, &header::FORWARDED).last().and_then(|hop| member(hop, "proto"))
+            }
+        };
+        told.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
+    }
 }
 
 /// The items of a header that may be there several times, in their order.
@@ -80,10 +92,10 @@ fn listed<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// What `for=` says in an element of `Forwarded`.
-fn named_for(hop: &str) -> Option<&str> {
+/// What `wanted=` says in an element of `Forwarded`.
+fn member<'a>(hop: &'a str, wanted: &str) -> Option<&'a str> {
     let mut pairs = hop.split(';').filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| name.eq_ignore_ascii_case("for")).map(|(_, value)| value.trim_matches('"'))
+    pairs.find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim_matches('"'))
 }
 
 /// An address, with or without a port.
@@ -98,6 +110,8 @@ fn address(text: &str) -> Option<IpAddr> {
 pub struct Client {
     /// `None` where there is no connection (tests).
     pub address: Option<IpAddr>,
+    /// Whether a trusted proxy says that it was asked by https.
+    pub https: bool,
 }
 
 /// Finds out who asks and gives the request an id: that of a trusted proxy, else one of its own. Both
@@ -105,8 +119,11 @@ pub struct Client {
 /// on the way, but for the description.
 pub async fn identify(State(state): State<SharedState>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
-    let client = Client { address: peer.map(|peer| state.trusted.client(peer, request.headers())) };
     let believed = peer.is_some_and(|peer| state.trusted.holds(peer.to_canonical()));
+    let client = Client {
+        address: peer.map(|peer| state.trusted.client(peer, request.headers())),
+        https: believed && state.trusted.says_https(request.headers()),
+    };
     let id = believed.then(|| told_id(request.headers())).flatten();
     let id = id.unwrap_or_else(|| Uuid::now_v7().to_string());
     let shown = client.address.map(|address| address.to_string()).unwrap_or_default();
@@ -119,7 +136,8 @@ pub async fn identify(State(state): State<SharedState>, mut request: Request, ne
         headers.insert(REQUEST_ID, id);
     }
     if !may_be_kept {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        // what may be kept once it was asked for anew says so itself
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     }
     response
 }
@@ -169,6 +187,26 @@ mod tests {
         ];
         assert_eq!(client(Forwarded, "10.0.0.1", &both), "2001:db8::1");
         assert_eq!(client(XForwardedFor, "10.0.0.1", &both), "198.51.100.1");
+    }
+
+    #[test]
+    fn https_is_what_the_last_proxy_says_by_the_header_that_is_looked_at() {
+        use ForwardedHeader::{Forwarded, XForwardedFor};
+        for (header, name, value, https) in [
+            (XForwardedFor, "x-forwarded-proto", "https", true),
+            (XForwardedFor, "x-forwarded-proto", "http, HTTPS", true),
+            // a client wrote the first one
+            (XForwardedFor, "x-forwarded-proto", "https, http", false),
+            (XForwardedFor, "forwarded", "proto=https", false),
+            (Forwarded, "forwarded", "for=192.0.2.1;proto=https", true),
+            (Forwarded, "forwarded", "proto=https, for=192.0.2.1", false),
+            (Forwarded, "x-forwarded-proto", "https", false),
+        ] {
+            let trusted = Trusted::new(vec![], header);
+            let headers =
+                HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))]);
+            assert_eq!(trusted.says_https(&headers), https, "{name}: {value}");
+        }
     }
 
     #[test]

@@ -62,7 +62,7 @@ const DETAIL_MAX_BYTES: usize = 4096;
 const UNAVAILABLE_SECONDS: u64 = 2;
 
 impl ApiError {
-    fn parts(self) -> (StatusCode, &'static str, String) {
+    pub(crate) fn parts(self) -> (StatusCode, &'static str, String) {
         match self {
             Self::Invalid(detail) => (StatusCode::BAD_REQUEST, "Invalid request", detail),
             Self::Unauthorized => (
@@ -112,6 +112,19 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// After how many seconds to try again, where that helps.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::TooManyRequests { retry_after, .. } | Self::TooEarly { retry_after } => {
+                Some(limits::retry_after_seconds(*retry_after))
+            }
+            Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
+            _ => None,
+        }
+    }
+}
+
 /// The scopes of keys that open what needs `needed`.
 fn scopes(needed: Scope) -> String {
     let opening = Scope::ALL.into_iter().filter(|scope| scope.opens(needed));
@@ -120,13 +133,7 @@ fn scopes(needed: Scope) -> String {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let retry_after = match &self {
-            Self::TooManyRequests { retry_after, .. } | Self::TooEarly { retry_after } => {
-                Some(limits::retry_after_seconds(*retry_after))
-            }
-            Self::Unavailable(_) => Some(UNAVAILABLE_SECONDS),
-            _ => None,
-        };
+        let retry_after = self.retry_after();
         let wants_key = matches!(self, Self::Unauthorized);
         let (status, title, mut detail) = self.parts();
         if detail.len() > DETAIL_MAX_BYTES {
@@ -195,8 +202,10 @@ pub async fn method_not_allowed(State(state): State<SharedState>) -> ApiError {
 /// Gives errors of the framework, such as a path that is no UTF-8, the body that all others have.
 pub async fn in_our_words(response: Response) -> Response {
     let status = response.status();
-    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
-    if is_json || !(status.is_client_error() || status.is_server_error()) {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    // a page of the console says it to people
+    let is_said = kind.is_some_and(|kind| kind == "application/json" || kind.starts_with("text/html"));
+    if is_said || !(status.is_client_error() || status.is_server_error()) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

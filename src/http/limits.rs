@@ -33,6 +33,12 @@ const WEBHOOKS: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(50).expect("it is not zero"),
     burst: NonZeroU32::new(200).expect("it is not zero"),
 };
+/// How often anybody may try to sign in at the console. Of its own, as whoever floods the listener for everybody is
+/// not to keep operators out.
+const SIGN_INS: RequestLimit = RequestLimit {
+    per_second: NonZeroU32::new(5).expect("it is not zero"),
+    burst: NonZeroU32::new(20).expect("it is not zero"),
+};
 /// How many keys that nobody knows are looked up at the same time: a flood of made up ones leaves the
 /// other connections to the database alone.
 const LOOKUPS: usize = 2;
@@ -57,6 +63,8 @@ enum For {
     Webhooks(ProviderName),
     /// All who show no valid key.
     Strangers,
+    /// All who sign in at the console.
+    SignIns,
 }
 
 /// A bucket of requests.
@@ -88,12 +96,13 @@ impl Bucket {
                 format!("a provider may call {per_second} times a second, and {burst} times at once")
             }
             For::Strangers => "too many requests without a valid API key".to_owned(),
+            For::SignIns => "too many try to sign in at once; try again".to_owned(),
         };
         match &self.of {
             For::Key(provider) | For::Payments(provider) | For::Webhooks(provider) => {
                 counter!("tributary_rate_limited_total", "provider" => provider.to_string()).increment(1);
             }
-            For::Strangers => counter!("tributary_rate_limited_total").increment(1),
+            For::Strangers | For::SignIns => counter!("tributary_rate_limited_total").increment(1),
         }
         Err(ApiError::TooManyRequests { detail, retry_after })
     }
@@ -120,6 +129,7 @@ pub struct RequestLimits {
     /// When it was last noted that a key was used.
     used: Mutex<HashMap<Uuid, Instant>>,
     unknown: Bucket,
+    sign_ins: Bucket,
     lookups: Semaphore,
     lookups_waiting: Semaphore,
     /// Of calls, by provider.
@@ -137,6 +147,7 @@ impl Default for RequestLimits {
             at_the_start: OnceCell::new(),
             used: Mutex::default(),
             unknown: Bucket::new(UNKNOWN, For::Strangers),
+            sign_ins: Bucket::new(SIGN_INS, For::SignIns),
             lookups: Semaphore::new(LOOKUPS),
             lookups_waiting: Semaphore::new(LOOKUPS + LOOKUPS_WAITING),
             webhooks_of: RwLock::default(),
@@ -203,6 +214,11 @@ impl RequestLimits {
     /// The bucket of everybody without a valid key.
     pub fn unknown(&self) -> &Bucket {
         &self.unknown
+    }
+
+    /// The bucket of everybody who signs in at the console.
+    pub fn sign_ins(&self) -> &Bucket {
+        &self.sign_ins
     }
 
     /// The bucket of the calls of `provider`, which has to be one that is served.

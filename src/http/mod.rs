@@ -8,6 +8,7 @@ mod auth;
 mod balances;
 mod beneficiaries;
 mod body;
+mod browser;
 mod client;
 mod error;
 mod limits;
@@ -33,8 +34,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::new_api_key;
-pub use client::{ForwardedHeader, Trusted};
+pub use auth::{id_within, new_api_key, new_key};
+pub use client::{Client, ForwardedHeader, Trusted};
 pub use error::ApiError;
 pub use limits::RequestLimits;
 pub use openapi::openapi;
@@ -70,6 +71,17 @@ pub struct ServedProvider {
     pub pushed: Vec<Resource>,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
+    /// What is read together; none of a provider that is pushed.
+    pub groups: Vec<ServedGroup>,
+}
+
+/// A group of streams as its file schedules it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServedGroup {
+    pub name: String,
+    pub streams: Vec<String>,
+    /// How far apart its runs are at most, in seconds; none where it is read only when somebody asks.
+    pub period: Option<f64>,
 }
 
 /// What all handlers share.
@@ -156,10 +168,12 @@ pub fn app(state: SharedState) -> Router {
     layered(api.merge(operations::public()), state)
 }
 
-/// The listener for operators: metrics, readiness with its reasons, and the admin API.
-pub fn operator_app(state: SharedState) -> Router {
+/// The listener for operators: metrics, readiness with its reasons, the admin API, and the routes of `console`.
+pub fn operator_app(state: SharedState, console: fn(&SharedState) -> Router<SharedState>) -> Router {
     let (api, _) = admin::router().split_for_parts();
-    layered(api.merge(operations::for_operators()), state)
+    let console = console(&state);
+    layered(api.merge(operations::for_operators()).merge(console), state)
+        .layer(axum::middleware::map_response(browser::confine))
 }
 
 fn layered(routes: Router<SharedState>, state: SharedState) -> Router {

@@ -44,7 +44,8 @@ pub async fn record(request: Request, next: Next) -> Response {
 /// only looks after the process has none, and neither has what nobody serves.
 pub async fn trace(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let Some(route) = route.filter(|route| !operations::PATHS.contains(route)) else {
+    let looks = |route: &str| operations::PATHS.contains(&route) || route.starts_with("/console");
+    let Some(route) = route.filter(|route| !looks(route)) else {
         return next.run(request).await;
     };
     let span = tributary_traces::request(method_label(request.method()), route);

@@ -20,6 +20,7 @@ mod provider_key;
 mod secret;
 mod send;
 mod steps;
+pub mod told;
 mod view;
 mod worker;
 

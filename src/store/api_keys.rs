@@ -27,6 +27,18 @@ pub struct ApiKey {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
+impl ApiKey {
+    /// Whether it opens anything now, in a word.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self { revoked_at: Some(_), .. } => "revoked",
+            Self { expires_at: Some(at), .. } if *at <= Utc::now() => "expired",
+            Self { replaced_by: Some(_), .. } => "replaced",
+            _ => "valid",
+        }
+    }
+}
+
 /// A key that is to be kept.
 #[derive(Debug, Clone, Copy)]
 pub struct NewKey<'a> {

@@ -135,6 +135,18 @@ pub struct Consumer {
     pub silent: bool,
 }
 
+impl Consumer {
+    /// How it does, in words.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self { silent: true, .. } => "silent: has Formance paused its schedule?",
+            Self { lag_entries: 0, .. } => "has everything",
+            Self { caught_up_at: Some(at), polled_at, .. } if at == polled_at => "had everything",
+            _ => "pages",
+        }
+    }
+}
+
 /// How far a consumer came on one feed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {

@@ -66,6 +66,33 @@ pub async fn publish(
     })
 }
 
+/// Where a feed ends.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedHead {
+    pub provider: String,
+    pub feed: String,
+    /// The position of its last entry; 0 before any.
+    pub position: i64,
+    /// The time of that entry.
+    pub at: DateTime<Utc>,
+    /// Whether nothing is published before the end of the first sync.
+    pub awaits_first_sync: bool,
+}
+
+/// Where the feeds of `providers` end; nothing of one that nothing was ever written to.
+pub async fn heads(pool: &PgPool, providers: &[ProviderName]) -> Result<Vec<FeedHead>, StoreError> {
+    let names: Vec<&str> = providers.iter().map(ProviderName::as_str).collect();
+    let heads = sqlx::query_as!(
+        FeedHead,
+        "select provider, resource as feed, last_position as position, last_at as at, awaits_first_sync from feeds
+         where provider = any($1) order by provider, resource",
+        &names as _
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(heads)
+}
+
 /// A feed whose clock stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Behind {

@@ -245,6 +245,10 @@ pub struct GroupState {
     pub failures: i64,
     /// Whether none is tried for now, since too many failed.
     pub paused: bool,
+    /// And until when.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// Who reads it now.
+    pub holder: Option<String>,
 }
 
 /// How each group of the provider does.
@@ -252,7 +256,8 @@ pub async fn states(pool: &PgPool, provider: &ProviderName) -> Result<Vec<GroupS
     let states = sqlx::query_as!(
         GroupState,
         r#"select stream_group as "group", failures::bigint as "failures!",
-                  (paused_until > clock_timestamp()) is true as "paused!"
+                  (paused_until > clock_timestamp()) is true as "paused!", paused_until,
+                  case when expires_at > clock_timestamp() then holder end as holder
            from sync_leases where provider = $1 order by stream_group"#,
         provider.as_str()
     )

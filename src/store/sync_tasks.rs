@@ -28,6 +28,33 @@ pub struct Scheduled<'a> {
     pub next: Option<DateTime<Utc>>,
 }
 
+/// A stream, or a partition of one, and when it is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub group: String,
+    pub stream: String,
+    /// Empty for the whole stream.
+    pub partition: String,
+    /// As its file has it.
+    pub schedule: String,
+    /// `None` where it is due only when somebody asks.
+    pub due_at: Option<DateTime<Utc>>,
+}
+
+/// What of the provider is due, and when: up to `most`, the next first.
+pub async fn scheduled(pool: &PgPool, provider: &ProviderName, most: u32) -> Result<Vec<Due>, StoreError> {
+    let due = sqlx::query_as!(
+        Due,
+        r#"select stream_group as "group", stream, partition, schedule, due_at from sync_tasks
+           where provider = $1 order by due_at nulls last, stream, partition limit $2"#,
+        provider.as_str(),
+        i64::from(most)
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(due)
+}
+
 /// More partitions than these are not asked for one by one: the whole stream is.
 const PARTITIONS_MAX: i64 = 200;
 

@@ -15,6 +15,10 @@ mod shared;
 mod sink;
 mod warned;
 
+use chrono::Utc;
+
+use tributary_manifest::{CompiledProvider, StreamGroup};
+
 pub use breaker::PATIENCE;
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
@@ -28,3 +32,11 @@ pub use scheduler::{RUN_OUTCOMES, Scheduler};
 pub use shared::{DatabaseShared, STATUS_CLASSES};
 pub use sink::{DatabaseSink, SinkError};
 pub use warned::{Warned, WarnedOf};
+
+/// How far apart the runs of a group are at most, in seconds, as its file says; none where only a webhook or a person
+/// has it read.
+pub fn period(compiled: &CompiledProvider, group: &StreamGroup) -> Option<f64> {
+    let scheduled = group.streams.iter().filter_map(|stream| compiled.schedules().get(stream));
+    let gap = scheduled.filter_map(|schedule| schedule.longest_gap(Utc::now())).min();
+    gap.map(|gap| gap.num_milliseconds() as f64 / 1000.0)
+}

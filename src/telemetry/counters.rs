@@ -1,11 +1,10 @@
 //! What the process counts as it goes: what each counter is, and that it begins at 0.
 
-use chrono::Utc;
 use metrics::{counter, gauge, histogram};
 
 use crate::config::{Provider, Source};
 use crate::notify;
-use crate::sync::{FORGETTING, RUN_OUTCOMES, STATUS_CLASSES};
+use crate::sync::{self, FORGETTING, RUN_OUTCOMES, STATUS_CLASSES};
 use tributary_domain::{FeedName, Resource};
 use tributary_manifest::Warning;
 
@@ -127,11 +126,9 @@ fn begin_pulled(declared: &Provider, provider: &str) {
         .increment(0);
     }
     for group in compiled.groups() {
-        let scheduled = group.streams.iter().filter_map(|stream| compiled.schedules().get(stream));
-        let gap = scheduled.filter_map(|schedule| schedule.longest_gap(Utc::now())).min();
-        if let Some(gap) = gap {
+        if let Some(seconds) = sync::period(compiled, &group) {
             gauge!("tributary_sync_period_seconds", "provider" => provider.to_owned(), "group" => group.name)
-                .set(gap.num_milliseconds() as f64 / 1000.0);
+                .set(seconds);
         }
     }
     let Source::Pull(manifest) = &declared.source else { return };

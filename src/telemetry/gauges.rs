@@ -177,7 +177,8 @@ impl Gauges {
     }
 }
 
-fn labels(pairs: &[(&str, &str)]) -> String {
+/// The labels of a series, as `/metrics` writes them.
+pub fn labels(pairs: &[(&str, &str)]) -> String {
     let escaped = |text: &str| text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
     let pairs = pairs.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value)));
     format!("{{{}}}", pairs.collect::<Vec<_>>().join(","))

@@ -114,7 +114,14 @@ const ABOUT_SEVERAL: [(&str, &str); 41] = [
 ];
 
 /// Tables that have nothing to do with providers.
-const OF_NOBODY: [&str; 3] = ["_sqlx_migrations", "payment_audit_head", "payment_secrets"];
+const OF_NOBODY: [&str; 6] = [
+    "_sqlx_migrations",
+    "payment_audit_head",
+    "payment_secrets",
+    "operators",
+    "operator_links",
+    "operator_sessions",
+];
 
 /// Words that begin a query within parentheses.
 const QUERY: [&str; 7] = ["select", "with", "insert", "update", "delete", "merge", "values"];

@@ -11,6 +11,7 @@ mod commands;
 mod conformance;
 mod connections;
 mod connector_api;
+mod console;
 mod consumers;
 mod contract;
 mod cookbook;

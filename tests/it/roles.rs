@@ -20,7 +20,7 @@ async fn refused(url: &str, sql: &str) -> String {
 }
 
 /// What no login but the owner's may do, and what it is refused with.
-const NOBODYS: [(&str, &str); 25] = [
+const NOBODYS: [(&str, &str); 26] = [
     ("create table mine (id int)", "permission denied for schema public"),
     ("create function mine() returns int language sql as 'select 1'", "permission denied for schema public"),
     ("create schema mine", "permission denied for database"),
@@ -63,6 +63,10 @@ const NOBODYS: [(&str, &str); 25] = [
         "insert into api_keys (id, provider, scope, digest) values (gen_random_uuid(), 'acme', 'connector', sha256('a'))",
         "permission denied for table api_keys",
     ),
+    (
+        "insert into operators (id, name, role, digest) values (gen_random_uuid(), 'me', 'admin', sha256('a'))",
+        "permission denied for table operators",
+    ),
     ("delete from payment_orders", "permission denied for table payment_orders"),
 ];
 
@@ -95,6 +99,9 @@ async fn each_login_is_refused_what_is_for_another() {
         (&service, "update payment_attempts set status = 'x'", "permission denied for table payment_attempts"),
         (&service, "insert into payment_approvals values (gen_random_uuid())", "permission denied for table payment_approvals"),
         (&service, "update api_keys set revoked_at = null", "permission denied for table api_keys"),
+        (&service, "update operators set role = 'admin'", "permission denied for table operators"),
+        (&service, "insert into operator_links values (sha256('a'), gen_random_uuid(), now())", "permission denied for table operator_links"),
+        (&person, "insert into operator_sessions (digest) values (sha256('a'))", "permission denied for table operator_sessions"),
         (&service, "select fail_payment_order(gen_random_uuid(), 'x')", "permission denied for function fail_payment_order"),
         (&service, "select chain_payment_audit()", "permission denied for function chain_payment_audit"),
         // what runs as the owner cannot be hung under a table of one's own

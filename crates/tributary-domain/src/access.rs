@@ -42,6 +42,45 @@ impl Scope {
     }
 }
 
+/// What an operator may do at the console. Each may do what those before it may, but for approvals: these are for
+/// persons alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Looks, and changes nothing.
+    Viewer,
+    /// Has providers read, replays and discards.
+    Operator,
+    /// Decides about payments.
+    Approver,
+    /// Makes and revokes keys.
+    Admin,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Approver, Self::Admin];
+
+    /// The name in tables and commands.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|role| role.as_str() == name);
+        known.ok_or_else(|| format!("{name:?} is no role: there are viewer, operator, approver and admin"))
+    }
+}
+
 /// What a key is called among those of its provider: 1 to 63 lower-case letters, digits, `.`, `-` and
 /// `_`, of which the first is a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -178,6 +178,37 @@ pub async fn list(
     rows.into_iter().map(|row| row.open(keys)).collect()
 }
 
+/// Records that were refused for the same reason.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SameReason {
+    pub provider: String,
+    pub resource: String,
+    pub reason: String,
+    pub count: i64,
+    pub first_seen: DateTime<Utc>,
+    pub last_seen: DateTime<Utc>,
+    /// The ids of the latest of them, three at most.
+    pub samples: Vec<i64>,
+}
+
+/// Up to `most` groups of records that were refused for the same reason, the largest first.
+pub async fn reasons(pool: &PgPool, which: Which<'_>, most: u32) -> Result<Vec<SameReason>, StoreError> {
+    let groups = sqlx::query_as!(
+        SameReason,
+        r#"select provider, resource, reason, count(*) as "count!", min(first_seen) as "first_seen!",
+                  max(last_seen) as "last_seen!", (array_agg(id order by id desc))[1:3] as "samples!"
+           from quarantine
+           where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)
+           group by provider, resource, reason order by count(*) desc, provider, resource, reason limit $3"#,
+        which.provider.map(ProviderName::as_str),
+        which.resource.map(Resource::as_str),
+        i64::from(most)
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(groups)
+}
+
 /// The record of this id.
 pub async fn find(pool: &PgPool, keys: &Keyring, id: i64) -> Result<Option<Quarantined>, StoreError> {
     let row = sqlx::query_as!(

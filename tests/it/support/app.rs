@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tower::ServiceExt;
 use tributary::config::Provider;
+use tributary::console;
 use tributary::encryption::{self, Keyring};
 use tributary::feed::{Polls, Publisher};
 use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
@@ -113,7 +114,7 @@ impl TestApp {
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
         let state = Arc::new(AppState::new(service.clone(), providers, payments));
         let (readers, polls) = (state.readers.clone(), state.polls.clone());
-        let (router, operator) = (app(Arc::clone(&state)), operator_app(state));
+        let (router, operator) = (app(Arc::clone(&state)), operator_app(state, console::router));
         Self { url, pool, service, readers, polls, router, operator, provider, connector_key, ingest_key }
     }
 

@@ -67,6 +67,7 @@ impl Fsp for Obie {
         Terms {
             rows: &["AccountId"],
             ids: &["TransactionId", "BeneficiaryId"],
+            account: Some(["AccountId", "OpeningDate"]),
             amounts: &["Amount/Amount"],
             words: &["Status", "CreditDebitIndicator"],
             page: &["after"],

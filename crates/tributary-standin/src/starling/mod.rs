@@ -88,7 +88,7 @@ impl Fsp for Starling {
     fn terms(&self) -> Terms {
         Terms {
             rows: &["feedItemUid", "accountUid", "savingsGoalUid"],
-            ids: &["feedItemUid"],
+            ids: &["feedItemUid", "accountUid", "savingsGoalUid"],
             amounts: &["amount/minorUnits"],
             whole_amounts: true,
             times: &["transactionTime", "updatedAt"],

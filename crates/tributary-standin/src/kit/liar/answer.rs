@@ -181,7 +181,12 @@ fn texts_of(value: &Value, place: &str, words: &[&str], found: &mut Vec<String>)
 
 /// By what a row is known: its ids, or where it has none, as a balance, whatever it is of.
 fn names(terms: &Terms, row: &Value) -> Vec<String> {
-    let ids = texts(row, terms.ids);
+    let mut ids = texts(row, terms.ids);
+    if let Some([id, only_there]) = terms.account
+        && row.get(only_there).is_some()
+    {
+        ids.extend(texts(row, &[id]));
+    }
     if ids.is_empty() { texts_in(row).iter().map(|text| format!("of {text}")).collect() } else { ids }
 }
 

@@ -173,6 +173,8 @@ pub struct Terms {
     pub ids: &'static [&'static str],
     /// Whether that is only a part of what a record is known by: the same of two rows may name two.
     pub ids_are_parts: bool,
+    /// What names an account where `ids` do not, and a member that no other row has.
+    pub account: Option<[&'static str; 2]>,
     pub amounts: &'static [&'static str],
     /// Whether amounts count the smallest unit.
     pub whole_amounts: bool,

@@ -1,0 +1,79 @@
+//! The console: what operators look at in a browser. Pages are made here, on the server, of what the same functions
+//! give that the commands print; a script only fetches them anew. Nothing here writes but to sign in and out.
+
+mod assets;
+mod consumers;
+mod error;
+mod guard;
+mod health;
+mod keys;
+mod overview;
+mod page;
+mod payments;
+mod provider;
+mod quarantine;
+mod records;
+mod session;
+mod sign_in;
+mod story;
+mod verdict;
+mod words;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::response::Redirect;
+use axum::routing::{any, get, post};
+
+use crate::http::SharedState;
+
+pub use sign_in::{link_path, new_link, new_operator_key};
+
+use error::PageError;
+
+/// The largest form, in bytes: a key.
+const BODY_MAX_BYTES: usize = 16 * 1024;
+
+/// The pages that show something, to whoever has signed in.
+pub const SCREENS: [&str; 10] = [
+    "/console",
+    "/console/providers/{provider}",
+    "/console/records",
+    "/console/record",
+    "/console/quarantine",
+    "/console/quarantine/{id}",
+    "/console/payments",
+    "/console/payments/{id}",
+    "/console/consumers",
+    "/console/keys",
+];
+
+/// The routes of the console. A form that another site sends is refused before any of them sees it.
+pub fn router(state: &SharedState) -> Router<SharedState> {
+    let [overview, provider, records, record, quarantine, refused, payments, order, consumers, keys] =
+        SCREENS;
+    Router::new()
+        .route("/", get(async || Redirect::to("/console")))
+        .route(overview, get(overview::show))
+        .route(provider, get(provider::show))
+        .route(records, get(records::search))
+        .route(record, get(story::show))
+        .route(quarantine, get(quarantine::list))
+        .route(refused, get(quarantine::show))
+        .route(payments, get(payments::list))
+        .route(order, get(payments::show))
+        .route(consumers, get(consumers::list))
+        .route(keys, get(keys::list))
+        .route("/console/sign-in", get(sign_in::form).post(sign_in::by_key))
+        .route("/console/link", get(sign_in::link_form).post(sign_in::by_link))
+        .route("/console/sign-out", post(sign_in::out))
+        .route("/console/console.css", get(assets::style))
+        .route("/console/console.js", get(assets::script))
+        .route("/console/{*rest}", any(not_found))
+        .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .layer(from_fn_with_state(state.clone(), guard::refuse_foreign))
+}
+
+async fn not_found() -> PageError {
+    PageError::not_found("There is no such page.")
+}
