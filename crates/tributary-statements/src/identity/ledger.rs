@@ -75,13 +75,22 @@ enum Side {
     Expected = 1,
 }
 
+impl Side {
+    fn other(self) -> Self {
+        match self {
+            Self::Booked => Self::Expected,
+            Self::Expected => Self::Booked,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Book {
     slots: Vec<Slot>,
     by_id: BTreeMap<String, usize>,
     by_amount: BTreeMap<i128, Vec<usize>>,
     counts: [BTreeMap<String, Counts>; 2],
-    bound: [BTreeMap<(String, usize), usize>; 2],
+    bound: [BTreeMap<String, usize>; 2],
     revisions: BTreeMap<Scope, Revision>,
     arrivals: u64,
     /// Days that final statements cover.
@@ -99,34 +108,57 @@ struct Revision {
     keys: BTreeMap<String, usize>,
 }
 
+/// A movement under the id that it got first.
 #[derive(Debug)]
 struct Slot {
     id: String,
     amount: Amount,
     day: Option<NaiveDate>,
-    reference: Option<String>,
-    /// The key and number under which each side knows it.
-    names: [Option<(String, usize)>; 2],
+    /// What each side knows it as.
+    views: [Option<View>; 2],
     pending: bool,
 }
 
-/// A movement that a side has one more of than it had.
-struct New<'a> {
+/// A movement as one side tells of it: the `number`th of its key.
+#[derive(Debug, Clone)]
+struct View {
     key: String,
     number: usize,
-    movement: &'a Movement<'a>,
+    amount: Amount,
+    day: Option<NaiveDate>,
+    reference: Option<String>,
+    pending: bool,
 }
+
+impl View {
+    /// The id that it has where nothing else was known of it before.
+    fn id(&self) -> String {
+        format!("{}-{}", self.key, self.number)
+    }
+
+    fn has_other_reference(&self, other: &View) -> bool {
+        self.reference.is_some() && other.reference.is_some() && self.reference != other.reference
+    }
+
+    fn days_apart(&self, other: &View) -> Option<i64> {
+        self.day.zip(other.day).map(|(a, b)| (a - b).num_days().abs())
+    }
+}
+
+/// How two views may be one movement, though their keys differ; the first that fits is taken.
+const PASSES: [fn(&View, &View) -> bool; 3] = [
+    |a, b| a.reference.is_some() && a.reference == b.reference,
+    |a, b| !a.has_other_reference(b) && a.day == b.day,
+    |a, b| !a.has_other_reference(b) && a.days_apart(b).is_some_and(|days| days <= 1),
+];
 
 impl Book {
     fn take(&mut self, statement: &Statement, rules: Rules) -> Vec<String> {
         self.arrivals += 1;
         self.cover(statement);
         for entry in &statement.entries {
-            match &entry.correction {
-                Some(Correction::Replaces(id) | Correction::Deletes(id)) => {
-                    drop(self.withdrawn.insert(id.clone()))
-                }
-                None => {}
+            if let Some(Correction::Replaces(id) | Correction::Deletes(id)) = &entry.correction {
+                self.withdrawn.insert(id.clone());
             }
         }
         let moves = match statement.purpose {
@@ -178,7 +210,14 @@ impl Book {
             for number in before + 1..=counts.ids() {
                 // equal movements are interchangeable: which of them is the new one does not matter
                 let movement = equal[(number - 1) % equal.len()];
-                new.push(New { key: key.clone(), number, movement });
+                new.push(View {
+                    key: key.clone(),
+                    number,
+                    amount: movement.amount,
+                    day: day(movement.entry),
+                    reference: movement.reference.map(str::to_owned),
+                    pending: movement.entry.status != EntryStatus::Booked,
+                });
             }
         }
         self.bind(side, new)
@@ -215,73 +254,79 @@ impl Book {
 
     fn clear_day(&mut self, wanted: Option<NaiveDate>) {
         for slot in self.slots.iter().filter(|slot| slot.day == wanted) {
-            if let Some((key, _)) = &slot.names[Side::Booked as usize]
-                && let Some(counts) = self.counts[Side::Booked as usize].get_mut(key)
+            if let Some(view) = &slot.views[Side::Booked as usize]
+                && let Some(counts) = self.counts[Side::Booked as usize].get_mut(&view.key)
             {
                 counts.clear_all();
             }
         }
     }
 
-    /// Finds for each new movement the one that the other side knows already, else gives it an id. Exact
-    /// matches come first, so that no looser one takes what they need.
-    fn bind(&mut self, side: Side, new: Vec<New<'_>>) -> Vec<String> {
-        let mut left = Vec::new();
-        for new in new {
-            let exact = self.by_id.get(&id(&new.key, new.number)).copied();
-            match exact.filter(|slot| self.slots[*slot].names[side as usize].is_none()) {
-                Some(slot) => self.name(slot, side, &new),
-                None => left.push(new),
+    /// Finds for each new view the movement that the other side knows already, else makes one; gives the ids
+    /// that were made. Equal keys belong together, and come before anything looser: whoever had a place by a
+    /// looser match gives way.
+    fn bind(&mut self, side: Side, new: Vec<View>) -> Vec<String> {
+        let mut made = Vec::new();
+        let (mut waiting, loose): (Vec<_>, Vec<_>) =
+            new.into_iter().partition(|view| self.by_id.contains_key(&view.id()));
+        waiting.reverse();
+        let mut loose = loose.into_iter();
+        while let Some(view) = waiting.pop().or_else(|| loose.next()) {
+            waiting.extend(self.place(side, view, &mut made));
+        }
+        made
+    }
+
+    /// Puts a view where it belongs, and gives the one that had its place.
+    fn place(&mut self, side: Side, view: View, made: &mut Vec<String>) -> Option<View> {
+        if let Some(slot) = self.by_id.get(&view.id()).copied() {
+            let evicted = self.slots[slot].views[side as usize].take();
+            self.put(slot, side, view);
+            if let Some(evicted) = &evicted {
+                self.bound[side as usize].remove(&evicted.id());
             }
+            return evicted;
         }
-        for pass in [same_reference, same_day, near_day] {
-            for new in std::mem::take(&mut left) {
-                match self.find(side, &new, pass) {
-                    Some(slot) => self.name(slot, side, &new),
-                    None => left.push(new),
-                }
-            }
+        if let Some(slot) = PASSES.iter().find_map(|fits| self.find(side, &view, *fits)) {
+            self.put(slot, side, view);
+            return None;
         }
-        left.into_iter().map(|new| self.mint(side, &new)).collect()
+        let (id, other) = (view.id(), side.other());
+        let slot = self.mint(side, view);
+        made.push(id.clone());
+        // the other side's view of the same key had to make do with another movement
+        if let Some(loose) = self.bound[other as usize].remove(&id)
+            && let Some(partner) = self.slots[loose].views[other as usize].take()
+        {
+            self.put(slot, other, partner);
+        }
+        None
     }
 
-    fn find(&self, side: Side, new: &New<'_>, fits: fn(&Slot, &Movement<'_>) -> bool) -> Option<usize> {
-        let equal = self.by_amount.get(&new.movement.amount.minor_units())?;
-        let free =
-            |slot: &Slot| slot.names[side as usize].is_none() && slot.names[1 - side as usize].is_some();
-        equal
-            .iter()
-            .copied()
-            .filter(|slot| free(&self.slots[*slot]) && fits(&self.slots[*slot], new.movement))
-            .min_by(|a, b| self.slots[*a].id.cmp(&self.slots[*b].id))
-    }
-
-    fn name(&mut self, slot: usize, side: Side, new: &New<'_>) {
-        let name = (new.key.clone(), new.number);
-        self.bound[side as usize].insert(name.clone(), slot);
-        self.slots[slot].names[side as usize] = Some(name);
-        if side == Side::Booked {
-            self.slots[slot].reference =
-                new.movement.reference.map(str::to_owned).or(self.slots[slot].reference.take());
-        }
-    }
-
-    fn mint(&mut self, side: Side, new: &New<'_>) -> String {
-        let free = (new.number..).map(|number| id(&new.key, number)).find(|id| !self.by_id.contains_key(id));
-        let id = free.unwrap_or_default();
-        let slot = self.slots.len();
-        self.slots.push(Slot {
-            id: id.clone(),
-            amount: new.movement.amount,
-            day: day(new.movement.entry),
-            reference: new.movement.reference.map(str::to_owned),
-            names: [None, None],
-            pending: new.movement.entry.status != EntryStatus::Booked,
+    /// The movement of the smallest id that the other side alone knows, and that fits.
+    fn find(&self, side: Side, view: &View, fits: fn(&View, &View) -> bool) -> Option<usize> {
+        let equal = self.by_amount.get(&view.amount.minor_units())?;
+        let free = equal.iter().copied().filter(|slot| {
+            let views = &self.slots[*slot].views;
+            views[side as usize].is_none()
+                && views[side.other() as usize].as_ref().is_some_and(|other| fits(view, other))
         });
+        free.min_by(|a, b| self.slots[*a].id.cmp(&self.slots[*b].id))
+    }
+
+    fn put(&mut self, slot: usize, side: Side, view: View) {
+        self.bound[side as usize].insert(view.id(), slot);
+        self.slots[slot].views[side as usize] = Some(view);
+    }
+
+    fn mint(&mut self, side: Side, view: View) -> usize {
+        let slot = self.slots.len();
+        let (id, amount, day, pending) = (view.id(), view.amount, view.day, view.pending);
         self.by_id.insert(id.clone(), slot);
-        self.by_amount.entry(new.movement.amount.minor_units()).or_default().push(slot);
-        self.name(slot, side, new);
-        id
+        self.by_amount.entry(amount.minor_units()).or_default().push(slot);
+        self.slots.push(Slot { id, amount, day, views: [None, None], pending });
+        self.put(slot, side, view);
+        slot
     }
 
     fn known(&self) -> Vec<Known> {
@@ -290,12 +335,13 @@ impl Book {
     }
 
     fn state(&self, slot: &Slot) -> State {
-        if slot.reference.as_ref().is_some_and(|reference| self.withdrawn.contains(reference)) {
+        let withdrawn = |view: &View| view.reference.as_ref().is_some_and(|id| self.withdrawn.contains(id));
+        if slot.views.iter().flatten().any(withdrawn) {
             return State::Cancelled;
         }
-        if let Some((key, number)) = &slot.names[Side::Booked as usize] {
-            let live = self.counts[Side::Booked as usize].get(key).map_or(0, Counts::live);
-            return if *number <= live { State::Booked } else { State::Cancelled };
+        if let Some(view) = &slot.views[Side::Booked as usize] {
+            let live = self.counts[Side::Booked as usize].get(&view.key).map_or(0, Counts::live);
+            return if view.number <= live { State::Booked } else { State::Cancelled };
         }
         let covers =
             |day: NaiveDate| self.covered.iter().any(|(first, last)| (*first..=*last).contains(&day));
@@ -307,10 +353,6 @@ impl Book {
     }
 }
 
-fn id(key: &str, number: usize) -> String {
-    format!("{key}-{number}")
-}
-
 fn side_of(statement: &Statement, entry: &Entry) -> Side {
     match (statement.kind, &entry.status) {
         (StatementKind::Final | StatementKind::Export, EntryStatus::Booked) => Side::Booked,
@@ -320,23 +362,4 @@ fn side_of(statement: &Statement, entry: &Entry) -> Side {
 
 fn day(entry: &Entry) -> Option<NaiveDate> {
     entry.booked_on.as_ref().or(entry.value_on.as_ref()).map(|stated| stated.date)
-}
-
-fn same_reference(slot: &Slot, movement: &Movement<'_>) -> bool {
-    movement.reference.is_some() && slot.reference.as_deref() == movement.reference
-}
-
-fn same_day(slot: &Slot, movement: &Movement<'_>) -> bool {
-    !other_reference(slot, movement) && slot.day == day(movement.entry)
-}
-
-fn near_day(slot: &Slot, movement: &Movement<'_>) -> bool {
-    let days = slot.day.zip(day(movement.entry));
-    !other_reference(slot, movement) && days.is_some_and(|(a, b)| (a - b).num_days().abs() <= 1)
-}
-
-fn other_reference(slot: &Slot, movement: &Movement<'_>) -> bool {
-    slot.reference.is_some()
-        && movement.reference.is_some()
-        && slot.reference.as_deref() != movement.reference
 }

@@ -6,6 +6,7 @@ mod bank;
 mod bugs_bai2;
 mod bugs_camt;
 mod bugs_csv;
+mod bugs_identity;
 mod bugs_mt;
 mod bugs_ofx;
 mod checks;
