@@ -34,7 +34,7 @@ pub use model::{
     StatementKind, Texts, Total, TotalOf,
 };
 pub use movement::{Level, Movement, movements};
-pub use read::read;
+pub use read::{join_pages, read};
 pub use settings::{Reversals, Settings};
 pub use sniff::{Format, sniff};
 pub use text::Charset;

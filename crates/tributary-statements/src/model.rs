@@ -9,42 +9,47 @@ use crate::{Currency, Format, StatedDate};
 /// Text by name, as the bank gives it. Known things have the names of ISO 20022 (`endToEndId`, `mandateId`,
 /// `remittanceInformation`); everything else keeps the name that it has in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Texts(BTreeMap<String, String>);
+pub struct Texts {
+    map: BTreeMap<String, String>,
+    /// How often a name was given, where that is more than once.
+    given: BTreeMap<String, usize>,
+}
 
 impl Texts {
-    /// Adds a text; blank ones are left out. A name that is taken gets a number (`name.2`), so that nothing
-    /// is overwritten. Control characters, which banks send and no table holds, become blanks.
+    /// Adds a text; blank ones are left out, and so is one that the name has already. A name that is taken gets
+    /// a number (`name.2`), so that nothing is overwritten. Control characters, which banks send and no table
+    /// holds, become blanks.
     pub fn add(&mut self, name: &str, text: &str) {
         let text = text.trim();
         if text.is_empty() {
             return;
         }
         let text = text.replace(|c: char| c.is_control() && c != '\n', " ");
-        let mut free = name.to_owned();
-        let mut number = 2;
-        while let Some(there) = self.0.get(&free) {
-            if *there == text {
-                return;
+        match self.map.get(name) {
+            None => drop(self.map.insert(name.to_owned(), text)),
+            Some(there) if *there == text => {}
+            Some(_) => {
+                let given = self.given.entry(name.to_owned()).or_insert(1);
+                *given += 1;
+                let numbered = format!("{name}.{given}");
+                self.map.insert(numbered, text);
             }
-            free = format!("{name}.{number}");
-            number += 1;
         }
-        self.0.insert(free, text);
     }
 
     /// The text of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.map.get(name).map(String::as_str)
     }
 
     /// All of them, by name.
     pub fn as_map(&self) -> &BTreeMap<String, String> {
-        &self.0
+        &self.map
     }
 
     /// Adds all of `other`.
     pub fn extend(&mut self, other: &Texts) {
-        for (name, text) in &other.0 {
+        for (name, text) in &other.map {
             self.add(name, text);
         }
     }

@@ -36,9 +36,10 @@ fn read_one(bytes: &[u8], settings: &Settings) -> Result<Vec<Statement>, ReadErr
     }
 }
 
-/// Makes one statement of the pages of one, whether they are in one file or in several of an archive. What
-/// does not follow on its page stays a page of its own, which the checks then tell.
-fn join_pages(statements: Vec<Statement>) -> Vec<Statement> {
+/// Makes one statement of the pages of one, in their order, whether they came in one file or in several:
+/// [`read`] does it within a file or archive. What does not follow on its page stays a page of its own, which
+/// [`crate::checks::of_statement`] then tells: hold it until the others are there, and join them.
+pub fn join_pages(statements: Vec<Statement>) -> Vec<Statement> {
     let mut joined: Vec<Statement> = Vec::new();
     for page in statements {
         let before = joined.iter_mut().find(|before| continues(before, &page));
@@ -52,6 +53,9 @@ fn join_pages(statements: Vec<Statement>) -> Vec<Statement> {
 
 fn continues(before: &Statement, page: &Statement) -> bool {
     let (Some(first), Some(next)) = (&before.page, &page.page) else { return false };
+    if first.last {
+        return false;
+    }
     let follows = match (first.number.parse::<u64>(), next.number.parse::<u64>()) {
         (Ok(first), Ok(next)) => {
             first.checked_add(1) == Some(next) || (before.format == Format::Mt && first == next)
@@ -64,8 +68,7 @@ fn continues(before: &Statement, page: &Statement) -> bool {
         }
         (closing, opening) => before.format == Format::Camt && (closing.is_none() || opening.is_none()),
     };
-    !first.last
-        && follows
+    follows
         && meets
         && before.format == page.format
         && before.kind == page.kind

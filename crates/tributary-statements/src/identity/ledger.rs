@@ -88,7 +88,9 @@ impl Side {
 struct Book {
     slots: Vec<Slot>,
     by_id: BTreeMap<String, usize>,
-    by_amount: BTreeMap<i128, Vec<usize>>,
+    /// By amount and day, and by amount and reference, of either view.
+    by_day: BTreeMap<(i128, Option<NaiveDate>), BTreeSet<usize>>,
+    by_reference: BTreeMap<(i128, String), BTreeSet<usize>>,
     counts: [BTreeMap<String, Counts>; 2],
     bound: [BTreeMap<String, usize>; 2],
     revisions: BTreeMap<Scope, Revision>,
@@ -146,11 +148,22 @@ impl View {
 }
 
 /// How two views may be one movement, though their keys differ; the first that fits is taken.
-const PASSES: [fn(&View, &View) -> bool; 3] = [
-    |a, b| a.reference.is_some() && a.reference == b.reference,
-    |a, b| !a.has_other_reference(b) && a.day == b.day,
-    |a, b| !a.has_other_reference(b) && a.days_apart(b).is_some_and(|days| days <= 1),
-];
+#[derive(Debug, Clone, Copy)]
+enum Pass {
+    SameReference,
+    SameDay,
+    NextDay,
+}
+
+impl Pass {
+    fn fits(self, a: &View, b: &View) -> bool {
+        match self {
+            Self::SameReference => a.reference.is_some() && a.reference == b.reference,
+            Self::SameDay => !a.has_other_reference(b) && a.day == b.day,
+            Self::NextDay => !a.has_other_reference(b) && a.days_apart(b) == Some(1),
+        }
+    }
+}
 
 impl Book {
     fn take(&mut self, statement: &Statement, rules: Rules) -> Vec<String> {
@@ -287,7 +300,8 @@ impl Book {
             }
             return evicted;
         }
-        if let Some(slot) = PASSES.iter().find_map(|fits| self.find(side, &view, *fits)) {
+        let passes = [Pass::SameReference, Pass::SameDay, Pass::NextDay];
+        if let Some(slot) = passes.into_iter().find_map(|pass| self.find(side, &view, pass)) {
             self.put(slot, side, view);
             return None;
         }
@@ -304,17 +318,33 @@ impl Book {
     }
 
     /// The movement of the smallest id that the other side alone knows, and that fits.
-    fn find(&self, side: Side, view: &View, fits: fn(&View, &View) -> bool) -> Option<usize> {
-        let equal = self.by_amount.get(&view.amount.minor_units())?;
-        let free = equal.iter().copied().filter(|slot| {
+    fn find(&self, side: Side, view: &View, pass: Pass) -> Option<usize> {
+        let units = view.amount.minor_units();
+        let on = |day: Option<NaiveDate>| self.by_day.get(&(units, day));
+        let near = match pass {
+            Pass::SameReference => {
+                [self.by_reference.get(&(units, view.reference.clone().unwrap_or_default())), None]
+            }
+            Pass::SameDay => [on(view.day), None],
+            Pass::NextDay => {
+                let day = view.day?;
+                [day.pred_opt().and_then(|day| on(Some(day))), day.succ_opt().and_then(|day| on(Some(day)))]
+            }
+        };
+        let free = near.into_iter().flatten().flatten().copied().filter(|slot| {
             let views = &self.slots[*slot].views;
-            views[side as usize].is_none()
-                && views[side.other() as usize].as_ref().is_some_and(|other| fits(view, other))
+            let other = views[side.other() as usize].as_ref();
+            views[side as usize].is_none() && other.is_some_and(|other| pass.fits(view, other))
         });
         free.min_by(|a, b| self.slots[*a].id.cmp(&self.slots[*b].id))
     }
 
     fn put(&mut self, slot: usize, side: Side, view: View) {
+        let units = view.amount.minor_units();
+        self.by_day.entry((units, view.day)).or_default().insert(slot);
+        if let Some(reference) = &view.reference {
+            self.by_reference.entry((units, reference.clone())).or_default().insert(slot);
+        }
         self.bound[side as usize].insert(view.id(), slot);
         self.slots[slot].views[side as usize] = Some(view);
     }
@@ -323,7 +353,6 @@ impl Book {
         let slot = self.slots.len();
         let (id, amount, day, pending) = (view.id(), view.amount, view.day, view.pending);
         self.by_id.insert(id.clone(), slot);
-        self.by_amount.entry(amount.minor_units()).or_default().push(slot);
         self.slots.push(Slot { id, amount, day, views: [None, None], pending });
         self.put(slot, side, view);
         slot

@@ -61,7 +61,7 @@ fn a_batch_whose_details_come_later_is_the_same_money_at_either_level() {
     assert_eq!(taken(&[&first, &later], details()).1, 20_000);
     let report =
         batch("7", "2026-03-02", "").replace("BkToCstmrStmt", "BkToCstmrAcctRpt").replace("Stmt>", "Rpt>");
-    let report = one(&report.replace("<BkToCstmrAcctRpt><Rpt>", "<BkToCstmrAcctRpt><Rpt>"));
+    let report = one(&report);
     assert_eq!(taken(&[&report, &later], details()).1, 20_000);
     assert_eq!(taken(&[&later, &report], details()).1, 20_000);
 }

@@ -75,6 +75,8 @@ fn pages_that_close_at_nothing_are_joined() {
     let statement = one(&text);
     assert_eq!((ends(&statement), units(&statement)), ((Some(500), Some(100)), vec![-500, 100]));
     assert_eq!(checks::of_statement(&statement), []);
+    let pages: Vec<_> = text.split_inclusive("-\n").map(one).collect();
+    assert_eq!(tributary_statements::join_pages(pages), [statement]);
     let first = &text[..text.find("-\n").unwrap()];
     assert!(checks::of_statement(&one(first)).iter().any(checks::Finding::is_fatal));
 }

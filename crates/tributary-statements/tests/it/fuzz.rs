@@ -145,9 +145,21 @@ fn what_nests_or_repeats_without_end_is_answered_soon() {
         format!(":20:A\n:25:1\n:60F:C260301EUR0,\n{}:62F:C260301EUR0,\n", ":86:999?20\n".repeat(many / 10)),
         format!("01,a/\n02,,,,,,/\n03,1,,,,,{}/\n", ",".repeat(many)),
         format!("01,a/\n{}", "88,/".repeat(many)),
+        numbered_lines(":20:A\n:25:1\n:28C:1\n:60F:C260301EUR0,\n", ":86:", many, ":62F:C260301EUR0,\n"),
+        numbered_lines(
+            ":20:A\n:25:1\n:28C:1\n:60F:C260301EUR0,\n",
+            ":61:260301C0,NTRFX//",
+            20_000,
+            ":62F:C260301EUR0,\n",
+        ),
         ";".repeat(many),
         "\"".repeat(many),
     ] {
         put_through(text.as_bytes(), None);
     }
+}
+
+fn numbered_lines(before: &str, line: &str, many: usize, after: &str) -> String {
+    let lines: String = (0..many).map(|number| format!("{line}{number}\n")).collect();
+    format!("{before}{lines}{after}")
 }
