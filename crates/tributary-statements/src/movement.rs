@@ -70,7 +70,7 @@ fn whole(entry: &Entry) -> Movement<'_> {
             }
         }
     }
-    let reference = entry.reference.as_deref().or_else(|| match entry.details.as_slice() {
+    let reference = entry.reference.as_deref().or(match entry.details.as_slice() {
         [only] => only.reference.as_deref(),
         _ => None,
     });

@@ -2,8 +2,10 @@
 //! an id is a key, of what a movement is, and a number among those that are equal; and how many are equal is
 //! counted in a way that does not ask in which order files came.
 
+mod book;
 mod counts;
 mod ledger;
+mod view;
 
 use sha2::{Digest, Sha256};
 

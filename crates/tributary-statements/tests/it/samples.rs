@@ -14,8 +14,7 @@ fn read_sample(name: &str, settings: &Settings) -> Option<Result<Vec<Statement>,
     Some(read(&bytes, settings))
 }
 
-/// What a sample gives: entries, and opening and closing where it has both, and what is short.
-fn summary(statement: &Statement) -> (usize, Option<i128>) {
+fn summary(statement: &Statement) -> Summary {
     let missing = match checks::closes(statement) {
         Some(checks::Finding::DoesNotClose { missing, .. }) => Some(missing.minor_units()),
         Some(other) => panic!("{other}"),
@@ -25,9 +24,12 @@ fn summary(statement: &Statement) -> (usize, Option<i128>) {
     (statement.entries.len(), missing)
 }
 
-/// For each statement of each sample: how many entries it has and how many minor units it is short of its
-/// closing balance, where it has both balances.
-const SAMPLES: &[(&str, &[(usize, Option<i128>)])] = &[
+/// How many entries a statement has, and how many minor units it is short of its closing balance, where it has
+/// both balances.
+type Summary = (usize, Option<i128>);
+
+/// The statements of each sample.
+const SAMPLES: &[(&str, &[Summary])] = &[
     ("camt052/iso20022-FI_camt_052_sample.xml.xml", &[(1, None), (1, Some(0))]),
     ("camt052/camt-camt052.v6.Amt-zero.xml", &[(1, None)]),
     ("camt053/bankstatementparser-camt053_duplicate_same_day.xml", &[(2, None)]),
