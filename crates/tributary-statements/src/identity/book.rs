@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::counts::{Counts, Scope};
-use super::view::{Pass, Side, Slot, View};
+use super::view::{Alone, Pass, Side, Slot, View};
 use super::{Known, Rules, State, key};
 use crate::{Correction, Entry, EntryStatus, Movement, Purpose, Statement, StatementKind, movements};
 
@@ -14,9 +14,8 @@ use crate::{Correction, Entry, EntryStatus, Movement, Purpose, Statement, Statem
 pub struct Book {
     slots: Vec<Slot>,
     by_id: BTreeMap<String, usize>,
-    /// By amount and day, and by amount and reference, of either view.
-    by_day: BTreeMap<(i128, Option<NaiveDate>), BTreeSet<usize>>,
-    by_reference: BTreeMap<(i128, String), BTreeSet<usize>>,
+    /// What each side alone knows.
+    alone: [Alone; 2],
     counts: [BTreeMap<String, Counts>; 2],
     bound: [BTreeMap<String, usize>; 2],
     revisions: BTreeMap<Scope, Revision>,
@@ -165,68 +164,62 @@ impl Book {
     /// Puts a view where it belongs, and gives the one that had its place.
     fn place(&mut self, side: Side, view: View, made: &mut Vec<String>) -> Option<View> {
         if let Some(slot) = self.by_id.get(&view.id()).copied() {
-            let evicted = self.slots[slot].views[side as usize].take();
-            self.put(slot, side, view);
-            if let Some(evicted) = &evicted {
-                self.bound[side as usize].remove(&evicted.id());
-            }
-            return evicted;
+            return self.set(slot, side, Some(view));
         }
         let passes = [Pass::SameReference, Pass::SameDay, Pass::NextDay];
         if let Some(slot) = passes.into_iter().find_map(|pass| self.find(side, &view, pass)) {
-            self.put(slot, side, view);
-            return None;
+            return self.set(slot, side, Some(view));
         }
         let (id, other) = (view.id(), side.other());
-        let slot = self.mint(side, view);
-        made.push(id.clone());
+        let slot = self.mint(&view);
+        self.set(slot, side, Some(view));
         // the other side's view of the same key had to make do with another movement
-        if let Some(loose) = self.bound[other as usize].remove(&id)
-            && let Some(partner) = self.slots[loose].views[other as usize].take()
-        {
-            self.put(slot, other, partner);
+        if let Some(loose) = self.bound[other as usize].get(&id).copied() {
+            let partner = self.set(loose, other, None);
+            self.set(slot, other, partner);
         }
+        made.push(id);
         None
     }
 
     /// The movement of the smallest id that the other side alone knows, and that fits.
     fn find(&self, side: Side, view: &View, pass: Pass) -> Option<usize> {
-        let units = view.amount.minor_units();
-        let on = |day: Option<NaiveDate>| self.by_day.get(&(units, day));
-        let near = match pass {
-            Pass::SameReference => {
-                [self.by_reference.get(&(units, view.reference.clone().unwrap_or_default())), None]
-            }
-            Pass::SameDay => [on(view.day), None],
-            Pass::NextDay => {
-                let day = view.day?;
-                [day.pred_opt().and_then(|day| on(Some(day))), day.succ_opt().and_then(|day| on(Some(day)))]
-            }
+        let other = side.other();
+        let fits = |slot: &usize| {
+            self.slots[*slot].views[other as usize].as_ref().is_some_and(|theirs| pass.fits(view, theirs))
         };
-        let free = near.into_iter().flatten().flatten().copied().filter(|slot| {
-            let views = &self.slots[*slot].views;
-            let other = views[side.other() as usize].as_ref();
-            views[side as usize].is_none() && other.is_some_and(|other| pass.fits(view, other))
-        });
-        free.min_by(|a, b| self.slots[*a].id.cmp(&self.slots[*b].id))
+        let near = self.alone[other as usize].near(view, pass).filter(fits);
+        near.min_by(|a, b| self.slots[*a].id.cmp(&self.slots[*b].id))
     }
 
-    fn put(&mut self, slot: usize, side: Side, view: View) {
-        let units = view.amount.minor_units();
-        self.by_day.entry((units, view.day)).or_default().insert(slot);
-        if let Some(reference) = &view.reference {
-            self.by_reference.entry((units, reference.clone())).or_default().insert(slot);
+    /// Sets what a side knows a movement as, and gives what it was before.
+    fn set(&mut self, slot: usize, side: Side, view: Option<View>) -> Option<View> {
+        self.list(slot, Alone::remove);
+        if let Some(view) = &view {
+            self.bound[side as usize].insert(view.id(), slot);
         }
-        self.bound[side as usize].insert(view.id(), slot);
-        self.slots[slot].views[side as usize] = Some(view);
+        let before = std::mem::replace(&mut self.slots[slot].views[side as usize], view);
+        if let Some(before) = &before {
+            self.bound[side as usize].remove(&before.id());
+        }
+        self.list(slot, Alone::insert);
+        before
     }
 
-    fn mint(&mut self, side: Side, view: View) -> usize {
+    /// Changes the list of what one side alone knows, if the movement is one of those.
+    fn list(&mut self, slot: usize, change: fn(&mut Alone, &View, usize)) {
+        match &self.slots[slot].views {
+            [Some(view), None] => change(&mut self.alone[Side::Booked as usize], view, slot),
+            [None, Some(view)] => change(&mut self.alone[Side::Expected as usize], view, slot),
+            _ => {}
+        }
+    }
+
+    fn mint(&mut self, view: &View) -> usize {
         let slot = self.slots.len();
+        self.by_id.insert(view.id(), slot);
         let (id, amount, day, pending) = (view.id(), view.amount, view.day, view.pending);
-        self.by_id.insert(id.clone(), slot);
         self.slots.push(Slot { id, amount, day, views: [None, None], pending });
-        self.put(slot, side, view);
         slot
     }
 

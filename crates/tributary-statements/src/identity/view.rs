@@ -1,5 +1,7 @@
 //! A movement as one side tells of it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::NaiveDate;
 use tributary_domain::Amount;
 
@@ -72,5 +74,49 @@ impl Pass {
             Self::SameDay => !a.has_other_reference(b) && a.day == b.day,
             Self::NextDay => !a.has_other_reference(b) && a.days_apart(b) == Some(1),
         }
+    }
+}
+
+/// The movements that one side knows and the other does not, by amount and day and by amount and reference.
+#[derive(Debug, Default)]
+pub struct Alone {
+    by_day: BTreeMap<(i128, Option<NaiveDate>), BTreeSet<usize>>,
+    by_reference: BTreeMap<(i128, String), BTreeSet<usize>>,
+}
+
+impl Alone {
+    pub fn insert(&mut self, view: &View, slot: usize) {
+        let units = view.amount.minor_units();
+        self.by_day.entry((units, view.day)).or_default().insert(slot);
+        if let Some(reference) = &view.reference {
+            self.by_reference.entry((units, reference.clone())).or_default().insert(slot);
+        }
+    }
+
+    pub fn remove(&mut self, view: &View, slot: usize) {
+        let units = view.amount.minor_units();
+        if let Some(slots) = self.by_day.get_mut(&(units, view.day)) {
+            slots.remove(&slot);
+        }
+        let reference = view.reference.clone().unwrap_or_default();
+        if let Some(slots) = self.by_reference.get_mut(&(units, reference)) {
+            slots.remove(&slot);
+        }
+    }
+
+    /// Those that may be `view` by this pass.
+    pub fn near(&self, view: &View, pass: Pass) -> impl Iterator<Item = usize> {
+        let units = view.amount.minor_units();
+        let on = |day: Option<NaiveDate>| self.by_day.get(&(units, Some(day?)));
+        let found = match pass {
+            Pass::SameReference => {
+                [self.by_reference.get(&(units, view.reference.clone().unwrap_or_default())), None]
+            }
+            Pass::SameDay => [self.by_day.get(&(units, view.day)), None],
+            Pass::NextDay => {
+                [on(view.day.and_then(|day| day.pred_opt())), on(view.day.and_then(|day| day.succ_opt()))]
+            }
+        };
+        found.into_iter().flatten().flatten().copied()
     }
 }
