@@ -14,7 +14,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use self::node::Node;
 use self::statement::Head;
-use crate::{Entry, ReadError, Settings, Statement, StatementKind, text};
+use crate::{Entry, ReadError, Settings, Statement, StatementKind, Texts, text};
 
 /// A part of a camt file, as [`read_camt`] comes to it.
 #[derive(Debug)]
@@ -70,7 +70,15 @@ pub fn read_camt(
     sink: &mut dyn FnMut(CamtPart),
 ) -> Result<(), ReadError> {
     let mut reader = Reader::from_reader(source);
-    let mut walk = Walk { settings, sink, path: Vec::new(), head: None, message: None, statements: 0 };
+    let mut walk = Walk {
+        settings,
+        sink,
+        path: Vec::new(),
+        head: None,
+        message: None,
+        header: Texts::default(),
+        statements: 0,
+    };
     let mut buffer = Vec::new();
     loop {
         buffer.clear();
@@ -198,6 +206,8 @@ struct Walk<'a> {
     path: Vec<String>,
     head: Option<Head>,
     message: Option<StatementKind>,
+    /// What the message says of all its statements.
+    header: Texts,
     statements: usize,
 }
 
@@ -213,7 +223,9 @@ impl Walk<'_> {
         }
         match (self.message, message(&name), name.as_str()) {
             (None, Some(kind), _) => self.message = Some(kind),
-            (Some(kind), _, "Stmt" | "Rpt" | "Ntfctn") => self.head = Some(Head::new(kind)),
+            (Some(kind), _, "Stmt" | "Rpt" | "Ntfctn") => {
+                self.head = Some(Head::new(kind, self.header.clone()))
+            }
             _ => {}
         }
         self.path.push(name);
@@ -238,7 +250,7 @@ impl Walk<'_> {
                 (self.sink)(CamtPart::Entry(Box::new(entry)));
             }
             (Some(head), _) => head.take(node, self.settings)?,
-            (None, _) => {}
+            (None, _) => node.leaves("GrpHdr", &mut |path, text| self.header.add(path, text)),
         }
         Ok(())
     }

@@ -27,7 +27,8 @@ pub struct Head {
 }
 
 impl Head {
-    pub fn new(kind: StatementKind) -> Self {
+    /// A statement of a message that says `header` of all of its statements.
+    pub fn new(kind: StatementKind, header: Texts) -> Self {
         Self {
             kind,
             purpose: Purpose::Report,
@@ -43,7 +44,7 @@ impl Head {
             balances: Vec::new(),
             of_entries: None,
             totals: Vec::new(),
-            texts: Texts::default(),
+            texts: header,
         }
     }
 

@@ -268,6 +268,7 @@ fn everything_that_the_bank_says_is_kept_under_the_names_of_iso_20022_or_its_own
         <UETR>u-1</UETR></Refs><RmtInf><Ustrd>one</Ustrd><Ustrd>two</Ustrd></RmtInf><Odd><Thing a=\"b\">t</Thing></Odd></TxDtls></NtryDtls>\
         <BkTxCd><Domn><Cd>PMNT</Cd><Fmly><Cd>RCDT</Cd><SubFmlyCd>ESCT</SubFmlyCd></Fmly></Domn></BkTxCd>";
     let statement = one(&closing("0", &entry("CRDT", "1", details), "1"));
+    assert_eq!(statement.texts.get("GrpHdr/MsgId"), Some("M"));
     let texts = &movements(&statement, Level::Entries)[0].texts;
     for (name, text) in [
         ("endToEndId", "E1"),
