@@ -1,0 +1,96 @@
+//! A file from its bytes to its statements.
+
+use crate::{Format, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx, sniff};
+
+/// Reads a statement file, or an archive of such files, whole or not at all.
+///
+/// # Errors
+/// Whatever [`ReadError`] says. A file without a statement is an error, never an empty list; a statement
+/// without entries is one.
+pub fn read(bytes: &[u8], settings: &Settings) -> Result<Vec<Statement>, ReadError> {
+    let mut statements = Vec::new();
+    for file in container::unwrap(bytes, settings.limits)? {
+        statements.extend(read_one(&file, settings)?);
+    }
+    if statements.is_empty() {
+        return Err(ReadError::NoStatement("the archive is empty".to_owned()));
+    }
+    Ok(join_pages(statements))
+}
+
+fn read_one(bytes: &[u8], settings: &Settings) -> Result<Vec<Statement>, ReadError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(ReadError::Empty);
+    }
+    let format = match (settings.format, &settings.csv) {
+        (Some(format), _) => format,
+        (None, Some(_)) => sniff::sniff(bytes).unwrap_or(Format::Csv),
+        (None, None) => sniff::sniff(bytes)?,
+    };
+    match format {
+        Format::Camt => camt::read(bytes, settings),
+        Format::Mt => mt::read(bytes, settings),
+        Format::Bai2 => bai2::read(bytes, settings),
+        Format::Ofx => ofx::read(bytes, settings),
+        Format::Csv => csv::read(bytes, settings),
+    }
+}
+
+/// Makes one statement of the pages of one, in their order, whether they came in one file or in several:
+/// [`read`] does it within a file or archive. What does not follow on its page stays a page of its own, which
+/// [`crate::checks::of_statement`] then tells: hold it until the others are there, and join them.
+pub fn join_pages(statements: Vec<Statement>) -> Vec<Statement> {
+    let mut joined: Vec<Statement> = Vec::new();
+    for page in statements {
+        let before = joined.iter_mut().find(|before| continues(before, &page));
+        match before {
+            Some(before) => append(before, page),
+            None => joined.push(page),
+        }
+    }
+    joined
+}
+
+fn continues(before: &Statement, page: &Statement) -> bool {
+    let (Some(first), Some(next)) = (&before.page, &page.page) else { return false };
+    if first.last {
+        return false;
+    }
+    let follows = match (first.number.parse::<u64>(), next.number.parse::<u64>()) {
+        (Ok(first), Ok(next)) => {
+            first.checked_add(1) == Some(next) || (before.format == Format::Mt && first == next)
+        }
+        _ => before.format == Format::Mt,
+    };
+    let meets = match (before.closing(), page.opening()) {
+        (Some(closing), Some(opening)) => {
+            (closing.amount, closing.currency) == (opening.amount, opening.currency)
+        }
+        (closing, opening) => before.format == Format::Camt && (closing.is_none() || opening.is_none()),
+    };
+    follows
+        && meets
+        && before.format == page.format
+        && before.kind == page.kind
+        && before.account == page.account
+        && before.number == page.number
+        && (before.format == Format::Mt || before.id == page.id)
+}
+
+fn append(before: &mut Statement, page: Statement) {
+    use crate::BalanceKind::{Closing, Interim, Opening, PreviousClosing};
+    before.balances.retain(|balance| !matches!(balance.kind, Closing | Interim) || page.closing().is_none());
+    before.balances.extend(
+        page.balances.into_iter().filter(|balance| !matches!(balance.kind, Opening | PreviousClosing)),
+    );
+    before.entries.extend(page.entries);
+    for total in page.totals {
+        if !before.totals.contains(&total) {
+            before.totals.push(total);
+        }
+    }
+    before.texts.extend(&page.texts);
+    before.warnings.extend(page.warnings);
+    before.to = page.to.or(before.to.take());
+    before.page = page.page;
+}
