@@ -173,7 +173,11 @@ pub static VERBS: &[Entry] = &[
     command("manifest validate", "Check provider files", FILES),
     command("manifest check", "Try the requests of a provider file", FILES),
     command("manifest read", "Read a provider without a database", FILES),
-    command("manifest try", "Try a provider file against a stand-in", FILES),
+    command("manifest try row", "Try a provider file on a record", FILES),
+    command("manifest try filter", "Try a filter", FILES),
+    command("manifest try webhook", "Try what a webhook sets off", FILES),
+    command("manifest try payout", "Try what a payout sends", FILES),
+    command("manifest try transfer", "Try what a transfer sends", FILES),
     command("manifest record", "Record a provider's answers", FILES),
     command("manifest replay", "Map recorded answers", FILES),
     command("manifest schema", "Print the schema of provider files", FILES),
@@ -351,4 +355,5 @@ pub static VERBS: &[Entry] = &[
     command("formance verify", "Compare what Formance holds", ELSEWHERE),
     command("formance install-config", "Print what Formance installs", "it is of no secret, and for a file"),
     command("conformance", "Check any server behind the Generic Connector", ELSEWHERE),
+    command("conformance serve-naive", "Serve as one does who gets it wrong", PROCESS),
 ];

@@ -130,6 +130,15 @@ async fn ask(app: &TestApp, entry: &Entry, key: &str, fields: &[(&str, String)])
     read(app.call_operator(request).await).await
 }
 
+/// A bank that was read, with a stream that can be read again.
+async fn shown() -> Shown {
+    let shown = Shown::new().await;
+    let known = "insert into sync_tasks (provider, stream, stream_group, schedule, due_at)
+                 values ('acme', 'payments', 'payments', 'every 1h', now() + interval '1 hour')";
+    shown.app.sql(known).await;
+    shown
+}
+
 async fn audited(app: &TestApp) -> Vec<(String, String, String, String)> {
     let rows = "select person, login, verb, subject from operator_audit order by id";
     sqlx::query_as(rows).fetch_all(&app.pool).await.unwrap()
@@ -137,7 +146,7 @@ async fn audited(app: &TestApp) -> Vec<(String, String, String, String)> {
 
 #[tokio::test]
 async fn each_role_may_what_it_may_by_the_api_and_by_a_form_and_nothing_else() {
-    let shown = Shown::new().await;
+    let shown = shown().await;
     let app = &shown.app;
     for role in Role::ALL {
         let key = new_operator(app, &format!("by-key-{}", role.as_str()), role).await;
@@ -174,7 +183,7 @@ async fn each_role_may_what_it_may_by_the_api_and_by_a_form_and_nothing_else() {
 
 #[tokio::test]
 async fn nobody_asks_the_api_without_a_key_or_a_session_and_no_other_site_does() {
-    let shown = Shown::new().await;
+    let shown = shown().await;
     let app = &shown.app;
     let browser = Browser::of(app, Role::Admin).await;
     let revoked = new_operator(app, "bob", Role::Admin).await;
@@ -208,7 +217,7 @@ async fn nobody_asks_the_api_without_a_key_or_a_session_and_no_other_site_does()
 
 #[tokio::test]
 async fn whatever_is_done_has_its_person_in_the_audit() {
-    let shown = Shown::new().await;
+    let shown = shown().await;
     let app = &shown.app;
     let admin = new_operator(app, "ada", Role::Admin).await;
     let approver = new_operator(app, "ann", Role::Approver).await;
@@ -278,7 +287,7 @@ async fn browser_of<'a>(app: &'a TestApp, name: &str, role: Role) -> Browser<'a>
 
 #[tokio::test]
 async fn a_payment_takes_the_approval_of_two_persons_at_the_page_and_each_counts_once() {
-    let shown = Shown::new().await;
+    let shown = shown().await;
     let (app, order) = (&shown.app, shown.order);
     let ann = browser_of(app, "ann", Role::Approver).await;
     let bob = browser_of(app, "bob", Role::Approver).await;
@@ -369,7 +378,7 @@ async fn a_new_key_is_shown_once_and_opens_what_it_is_for() {
 
 #[tokio::test]
 async fn the_screen_of_each_form_leads_to_it() {
-    let shown = Shown::new().await;
+    let shown = shown().await;
     let app = &shown.app;
     let browsers = [Browser::of(app, Role::Approver).await, Browser::of(app, Role::Admin).await];
     let viewer = Browser::of(app, Role::Viewer).await;
@@ -416,7 +425,7 @@ const LISTINGS: [&[&str]; 13] = [
 
 #[tokio::test]
 async fn a_server_gives_byte_for_byte_what_the_database_gives() {
-    let shown = Shown::new().await;
+    let shown = shown().await;
     let place = Place::new("by_server");
     let (server, address) = place.serve(Some(&shown.app.url)).await;
     let at = format!("http://{}", place.operator(&address));
