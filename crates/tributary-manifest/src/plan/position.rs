@@ -163,6 +163,9 @@ mod tests {
             assert_eq!(Position::from_json(Some(position.to_json())), Ok(position));
         }
         assert_eq!(Position::from_json(None), Ok(Position::default()));
+        let begun = Position { walk: Some(crate::plan::window::whole(at)), ..Position::default() };
+        let kept = json!({"complete": false, "walk": {"begun_at": "2026-03-01T12:00:00.123456Z"}});
+        assert_eq!(begun.to_json(), kept, "what is not there is not kept");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 use chrono::TimeDelta;
 use reqwest::Url;
+use reqwest::header::HeaderName;
 
 use super::super::window::whole;
 use super::*;
@@ -95,6 +96,56 @@ fn where_a_next_page_is_named_a_short_or_empty_one_is_not_the_end() {
     for walk in [after_empty, stays] {
         assert_eq!(after(&of(PageEnd::EmptyPage), &walk, &facts(0, "", Some("n"))), Ok(Step::End));
     }
+    // empty for the first time
+    let after_some = walk(Some(Token::Text("m".into())), Some("a"));
+    assert_eq!(after(&of(PageEnd::EmptyPage), &after_some, &facts(0, "", Some("n"))), go);
+    // two empty ones in a row are no circle while they lead elsewhere
+    let empty = walk(Some(Token::Text("m".into())), Some(""));
+    assert_eq!(after(&cursor(Bound::Exclusive), &empty, &facts(0, "", Some("n"))), go);
+}
+
+#[test]
+fn an_empty_page_by_a_number_is_the_end_only_where_the_file_says_so() {
+    let never = || PageEnd::When(Filter::compile("s", "page.ends", "", "false").unwrap());
+    let offset = pager(PagerKind::Offset { param: query("skip") }, never(), size(2));
+    for pager in [page(never()), offset] {
+        let error =
+            after(&pager, &walk(Some(Token::Number(2)), Some("a")), &facts(0, "b", None)).unwrap_err();
+        assert!(error.contains("a page is empty, but `page.ends` does not end it there"), "{error}");
+    }
+}
+
+#[test]
+fn a_link_to_the_page_itself_is_a_circle_but_from_an_empty_page_that_ends_the_walk() {
+    let link = |stop| {
+        pager(PagerKind::NextUrl { next: NextSource::Header("next".into()), https: false }, stop, None)
+    };
+    let headers =
+        HeaderMap::from_iter([(HeaderName::from_static("next"), HeaderValue::from_static("/v2/here"))]);
+    let here = walk(Some(Token::Url("https://bank.example/v2/here".into())), Some("a"));
+    for (stop, count, ends) in [
+        (PageEnd::EmptyPage, 0, true),
+        (PageEnd::EmptyPage, 2, false),
+        (PageEnd::NoNext, 0, false),
+        (PageEnd::NoNext, 2, false),
+    ] {
+        let pager = link(stop);
+        let step = pager.next(&here, &facts(count, "b", None), &headers, &url());
+        match ends {
+            true => assert_eq!(step, Ok(Step::End)),
+            false => assert!(step.as_ref().is_err_and(|error| error.contains("circle")), "{count}: {step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_next_page_is_named_in_16_kib_at_most() {
+    let name = |bytes: usize| "n".repeat(bytes);
+    let after =
+        |bytes| after(&cursor(Bound::Exclusive), &walk(None, None), &facts(2, "a", Some(&name(bytes))));
+    assert_eq!(after(16_384), Ok(Step::Go(Token::Text(name(16_384)))));
+    let error = after(16_385).unwrap_err();
+    assert!(error.starts_with("page.next: names the next page in 16385 bytes"), "{error}");
 }
 
 #[test]
