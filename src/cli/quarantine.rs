@@ -1,26 +1,33 @@
 //! `tributary quarantine`.
 
-use std::collections::HashMap;
-
 use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::database::{Database, Login};
 use super::progress::{Shown, confirm};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::way::{self, At, Way};
 use super::{CommandResult, Common};
-use crate::config;
-use crate::encryption;
-use crate::store::quarantine::{self, Quarantined, Which};
+use crate::store::quarantine::{self as store, Which};
 use crate::sync::{Replayed, Replayer};
-use tributary_domain::{Origin, ProviderName, Resource};
+use crate::verbs::quarantine::{self, Discarded, Listed, Outcome, ShownRecord};
+use crate::verbs::{self, On, Verb as _};
+use tributary_domain::{ProviderName, Resource};
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tributary quarantine list --provider acme
   tributary quarantine show 17                       the record as it came, on standard output
   tributary quarantine replay --provider acme        after the mapping, or what refused them, was put right
   tributary quarantine discard 17 --yes")]
+pub struct QuarantineArgs {
+    #[command(subcommand)]
+    command: QuarantineCommand,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Subcommand)]
 pub enum QuarantineCommand {
     /// List records and why they were refused.
     List {
@@ -46,6 +53,8 @@ pub enum QuarantineCommand {
         /// Only the record of this id.
         #[arg(long)]
         id: Option<i64>,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Delete records for good.
     Discard {
@@ -56,6 +65,8 @@ pub enum QuarantineCommand {
         /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        form: OutputArgs,
     },
 }
 
@@ -75,16 +86,46 @@ impl WhichArgs {
     }
 }
 
-pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
-    let database = Database::open_migrated(common, Login::Service, 4).await?;
-    let result = match command {
-        QuarantineCommand::List { which, limit, form } => list(&database, which.which(), limit, form).await,
-        QuarantineCommand::Show { id, form } => show(&database, id, form).await,
-        QuarantineCommand::Replay { which, id } => replay(common, &database, which.which(), id).await,
-        QuarantineCommand::Discard { id, which, yes } => discard(&database, id, which.which(), yes).await,
-    };
-    database.close().await;
-    result
+pub async fn run(common: &Common, args: QuarantineArgs) -> CommandResult {
+    let at = &args.at;
+    match args.command {
+        QuarantineCommand::List { which, limit, form } => {
+            let resource = which.resource.map(|resource| resource.as_str().to_owned());
+            let list = quarantine::List { provider: which.provider, resource, limit: Some(limit) };
+            let way = Way::open(common, at, Login::Service).await?;
+            print(&way.perform_and_close(&list).await?, form);
+        }
+        QuarantineCommand::Show { id, form } => {
+            let way = Way::open(common, at, Login::Service).await?;
+            show(&way.perform_and_close(&quarantine::Show { id }).await?, form);
+        }
+        QuarantineCommand::Replay { id: Some(id), form, .. } => {
+            let way = Way::open_with_files(common, at, Login::Service).await?;
+            let outcome = way.perform_and_close(&quarantine::Replay { ids: vec![id] }).await?;
+            form.done(&outcome, &outcome.to_string());
+        }
+        QuarantineCommand::Replay { id: None, which, form } => {
+            at.only_database("quarantine replay, of all records,")?;
+            let database = Database::open_migrated(common, Login::Service, 4).await?;
+            let result = replay_all(common, &database, which.which(), form).await;
+            database.close().await;
+            return result;
+        }
+        QuarantineCommand::Discard { id: Some(id), yes, form, .. } => {
+            let way = Way::open(common, at, Login::Service).await?;
+            let result = discard(&way, id, yes, form).await;
+            way.close().await;
+            return result;
+        }
+        QuarantineCommand::Discard { id: None, which, yes, form } => {
+            at.only_database("quarantine discard, of all records,")?;
+            let database = Database::open_migrated(common, Login::Service, 4).await?;
+            let result = discard_all(&database, which.which(), yes, form).await;
+            database.close().await;
+            return result;
+        }
+    }
+    Ok(())
 }
 
 const RECORDS: [Column; 6] = [
@@ -96,48 +137,26 @@ const RECORDS: [Column; 6] = [
     words("REASON"),
 ];
 
-fn row(record: &Quarantined) -> [String; 6] {
+fn row(record: &ShownRecord) -> [String; 6] {
     let (id, attempts) = (record.id.to_string(), record.attempts.to_string());
     let (provider, resource) = (record.provider.clone(), record.resource.clone());
     [id, provider, resource, attempts, time(record.first_seen), record.reason.clone()]
 }
 
-fn described(record: &Quarantined) -> serde_json::Value {
-    let origin = record.record.origin();
-    json!({"id": record.id, "provider": record.provider, "resource": record.resource, "reason": record.reason,
-        "attempts": record.attempts, "first_seen": record.first_seen, "last_seen": record.last_seen,
-        "stream": origin.map(|origin| &origin.stream), "partition": origin.map(|origin| &origin.partition),
-        "raw": String::from_utf8_lossy(record.record.raw())})
-}
-
-async fn list(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
-    let all = quarantine::count(&database.pool, which).await?;
-    let records = quarantine::list(&database.pool, &encryption::keyring(), which, i64::MIN, limit).await?;
+fn print(listed: &Listed, form: OutputArgs) {
     match form.output {
-        Output::Json => table::json(&records.iter().map(described).collect::<Vec<_>>()),
-        Output::Table => table::print(&RECORDS, records.iter().map(row)),
+        Output::Json => table::json(&listed.records),
+        Output::Table => table::print(&RECORDS, listed.records.iter().map(row)),
     }
-    let more = all.saturating_sub(records.len() as u64);
+    let more = listed.all.saturating_sub(listed.records.len() as u64);
     if more > 0 {
         eprintln!("and {more} more; --limit shows more of them");
     }
-    Ok(())
 }
 
-async fn find(database: &Database, id: i64) -> Result<Quarantined, String> {
-    let found = quarantine::find(&database.pool, &encryption::keyring(), id)
-        .await
-        .map_err(|error| error.to_string())?;
-    found.ok_or_else(|| {
-        format!("there is no record {id} in quarantine; `tributary quarantine list` shows what there is")
-    })
-}
-
-async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
-    let record = find(database, id).await?;
+fn show(record: &ShownRecord, form: OutputArgs) {
     if form.output == Output::Json {
-        table::json(&described(&record));
-        return Ok(());
+        return table::json(record);
     }
     eprintln!("{} of {}: {}", record.resource, record.provider, record.reason);
     eprintln!(
@@ -146,60 +165,57 @@ async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
         time(record.first_seen),
         time(record.last_seen)
     );
-    match record.record.origin() {
-        Some(Origin { stream, partition, .. }) if partition.is_empty() => eprintln!("of the stream {stream}"),
-        Some(Origin { stream, partition, .. }) => eprintln!("of the stream {stream}, partition {partition}"),
-        None => eprintln!("a canonical record"),
+    match (&record.stream, record.partition.as_deref()) {
+        (Some(stream), None | Some("")) => eprintln!("of the stream {stream}"),
+        (Some(stream), Some(partition)) => eprintln!("of the stream {stream}, partition {partition}"),
+        (None, _) => eprintln!("a canonical record"),
     }
-    println!("{}", String::from_utf8_lossy(record.record.raw()));
+    println!("{}", record.raw);
+}
+
+async fn replay_all(
+    common: &Common,
+    database: &Database,
+    which: Which<'_>,
+    form: OutputArgs,
+) -> CommandResult {
+    let declared = way::declared(common)?;
+    note(database, quarantine::Replay::NAME, which).await?;
+    let pulled = declared.into_iter().filter_map(|(name, compiled)| Some((name, compiled?)));
+    let replayer = Replayer::new(&database.pool, pulled.collect());
+    let shown = Shown::new(Some(store::count(&database.pool, which).await?));
+    let report = |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
+    let done = replayer.replay_all(which, &report).await;
+    shown.end();
+    let outcome = Outcome::from(done?);
+    form.done(&outcome, &outcome.to_string());
     Ok(())
 }
 
-async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Option<i64>) -> CommandResult {
-    let providers = config::load_providers(&common.providers, &config::environment)?;
-    let compiled =
-        providers.iter().filter_map(|provider| Some((provider.name.clone(), provider.compiled()?.clone())));
-    let compiled: HashMap<_, _> = compiled.collect();
-    let replayer = Replayer::new(&database.pool, compiled);
-    let done = match id {
-        Some(id) => {
-            let mut done = Replayed::default();
-            replayer.replay(&find(database, id).await?, &mut done).await?;
-            done
-        }
-        None => {
-            let shown = Shown::new(Some(quarantine::count(&database.pool, which).await?));
-            let report =
-                |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
-            let done = replayer.replay_all(which, &report).await;
-            shown.end();
-            done?
-        }
-    };
-    println!(
-        "{} freed ({} created, {} updated, {} unchanged), {} stay",
-        done.freed, done.tally.created, done.tally.updated, done.tally.unchanged, done.refused
-    );
+/// Writes into the audit of operators that this is done to all records of `which`.
+async fn note(database: &Database, verb: &str, which: Which<'_>) -> CommandResult {
+    let declared = verbs::Declared::new();
+    let on = On { pool: &database.pool, declared: &declared };
+    let provider = which.provider.map_or("all", ProviderName::as_str);
+    let details = json!({"resource": which.resource.map(Resource::as_str)});
+    Ok(verbs::note(on, &way::typed(), (verb, provider, details)).await?)
+}
+
+async fn discard(way: &Way, id: i64, yes: bool, form: OutputArgs) -> CommandResult {
+    way.perform(&quarantine::Show { id }).await?;
+    if confirm(&format!("Delete record {id} of the quarantine for good?"), yes)? {
+        let gone = way.perform(&quarantine::Discard { ids: vec![id] }).await?;
+        form.done(&gone, &format!("{} discarded", gone.discarded));
+    }
     Ok(())
 }
 
-async fn discard(database: &Database, id: Option<i64>, which: Which<'_>, yes: bool) -> CommandResult {
-    let gone = match id {
-        Some(id) => {
-            find(database, id).await?;
-            if !confirm(&format!("Delete record {id} of the quarantine for good?"), yes)? {
-                return Ok(());
-            }
-            quarantine::discard(&mut *database.pool.acquire().await?, &[id]).await?
-        }
-        None => {
-            let count = quarantine::count(&database.pool, which).await?;
-            if !confirm(&format!("Delete {count} records of the quarantine for good?"), yes)? {
-                return Ok(());
-            }
-            quarantine::discard_all(&database.pool, which).await?
-        }
-    };
-    println!("{gone} discarded");
+async fn discard_all(database: &Database, which: Which<'_>, yes: bool, form: OutputArgs) -> CommandResult {
+    let count = store::count(&database.pool, which).await?;
+    if confirm(&format!("Delete {count} records of the quarantine for good?"), yes)? {
+        note(database, quarantine::Discard::NAME, which).await?;
+        let discarded = store::discard_all(&database.pool, which).await?;
+        form.done(&Discarded { discarded }, &format!("{discarded} discarded"));
+    }
     Ok(())
 }

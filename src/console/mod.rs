@@ -1,7 +1,9 @@
 //! The console: what operators look at in a browser. Pages are made here, on the server, of what the same functions
-//! give that the commands print; a script only fetches them anew. Nothing here writes but to sign in and out.
+//! give that the commands print; a script only fetches them anew. What is done here are verbs (`verbs`), by forms.
 
+mod act;
 mod assets;
+mod audit;
 mod consumers;
 mod error;
 mod guard;
@@ -27,7 +29,8 @@ use axum::routing::{any, get, post};
 
 use crate::http::SharedState;
 
-pub use sign_in::{link_path, new_link, new_operator_key};
+pub use crate::http::{new_link, new_operator_key};
+pub use sign_in::link_path;
 
 use error::PageError;
 
@@ -35,7 +38,7 @@ use error::PageError;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The pages that show something, to whoever has signed in.
-pub const SCREENS: [&str; 10] = [
+pub const SCREENS: [&str; 11] = [
     "/console",
     "/console/providers/{provider}",
     "/console/records",
@@ -46,11 +49,12 @@ pub const SCREENS: [&str; 10] = [
     "/console/payments/{id}",
     "/console/consumers",
     "/console/keys",
+    "/console/audit",
 ];
 
 /// The routes of the console. A form that another site sends is refused before any of them sees it.
 pub fn router(state: &SharedState) -> Router<SharedState> {
-    let [overview, provider, records, record, quarantine, refused, payments, order, consumers, keys] =
+    let [overview, provider, records, record, quarantine, refused, payments, order, consumers, keys, audit] =
         SCREENS;
     Router::new()
         .route("/", get(async || Redirect::to("/console")))
@@ -64,6 +68,8 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route(order, get(payments::show))
         .route(consumers, get(consumers::list))
         .route(keys, get(keys::list))
+        .route(audit, get(audit::list))
+        .merge(act::router())
         .route("/console/sign-in", get(sign_in::form).post(sign_in::by_key))
         .route("/console/link", get(sign_in::link_form).post(sign_in::by_link))
         .route("/console/sign-out", post(sign_in::out))

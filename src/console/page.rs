@@ -6,15 +6,17 @@ use chrono::SecondsFormat;
 use maud::{DOCTYPE, Markup, html};
 
 use super::session::Session;
+use crate::verbs::Access;
 
 /// Where the parts of the console are.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("/console", "Overview"),
     ("/console/records", "Records"),
     ("/console/quarantine", "Quarantine"),
     ("/console/payments", "Payments"),
     ("/console/consumers", "Consumers"),
     ("/console/keys", "Keys"),
+    ("/console/audit", "Audit"),
 ];
 
 /// Markup as an answer.
@@ -54,6 +56,14 @@ fn shown(session: &Session, here: &str, title: &str, content: Markup) -> Respons
             span title={ "Signed in until " (until) } { (session.operator) " (" (session.role.as_str()) ")" }
             button { "Sign out" }
         }
+    };
+    let done = session.done.and_then(|entry| match entry.access {
+        Access::Changes { done, .. } => Some(done),
+        _ => None,
+    });
+    let content = html! {
+        @if let Some(done) = done { p.good role="status" { (done) } }
+        (content)
     };
     html(layout(title, nav, content))
 }

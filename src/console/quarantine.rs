@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::act::action;
 use super::error::PageError;
 use super::health;
 use super::page::{self, empty, field, table};
@@ -75,7 +76,7 @@ pub async fn show(
     let gone = || PageError::not_found("This record is not in quarantine: it was replayed or discarded.");
     let number: i64 = id.parse().map_err(|_| gone())?;
     let content = match quarantine::find(&state.pool, &encryption::keyring(), number).await {
-        Ok(record) => content(&record.ok_or_else(gone)?, session.now),
+        Ok(record) => content(&record.ok_or_else(gone)?, &session),
         // that its key is missing is no fault of the record
         Err(StoreError::Sealed(why)) => html! { p.bad { (why) } },
         Err(error) => return Err(error.into()),
@@ -83,7 +84,9 @@ pub async fn show(
     Ok(page::still(&session, "/console/quarantine", &format!("Record {number} of the quarantine"), content))
 }
 
-fn content(record: &Quarantined, now: DateTime<Utc>) -> Markup {
+fn content(record: &Quarantined, session: &Session) -> Markup {
+    let (now, id) = (session.now, record.id.to_string());
+    let fields = [("ids", id.as_str())];
     html! {
         dl {
             (field("Provider", html! { (record.provider) }))
@@ -100,6 +103,10 @@ fn content(record: &Quarantined, now: DateTime<Utc>) -> Markup {
         p.bad { (record.reason) }
         h2 { "As it came" }
         pre data-copy { (String::from_utf8_lossy(record.record.raw())) }
+        p {
+            (action(session, "quarantine replay", "Try again", &fields, "/console/quarantine"))
+            (action(session, "quarantine discard", "Delete for good", &fields, "/console/quarantine"))
+        }
         p { (command(&format!("tributary quarantine replay --id {}", record.id))) " tries it again." }
     }
 }

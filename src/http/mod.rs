@@ -16,6 +16,7 @@ mod listing;
 mod observe;
 mod openapi;
 mod operations;
+mod operator;
 mod payments;
 mod probes;
 mod push;
@@ -34,12 +35,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::{id_within, new_api_key, new_key};
+pub use auth::{new_api_key, new_key};
 pub use client::{Client, ForwardedHeader, Trusted};
 pub use error::ApiError;
 pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;
+pub use operator::{
+    asked_host, is_https, is_own_page, new_link, new_operator_key, operator_key_id, session, session_cookie,
+    session_text,
+};
 pub use security::SecurityLog;
 pub use serving::{
     ConnectionLimits, Draining, Handed, Listening, OPERATOR, Patience, Serving, SocketError, Stop,
@@ -51,8 +56,9 @@ use crate::payments::Payments;
 use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
+use crate::verbs::Declared;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
-use tributary_manifest::Webhook;
+use tributary_manifest::{CompiledProvider, Webhook};
 
 /// What the API knows of a provider.
 #[derive(Debug, Clone)]
@@ -73,6 +79,8 @@ pub struct ServedProvider {
     pub webhook: Option<Arc<Webhook>>,
     /// What is read together; none of a provider that is pushed.
     pub groups: Vec<ServedGroup>,
+    /// What its records are mapped by; none of a provider that is pushed.
+    pub compiled: Option<Arc<CompiledProvider>>,
 }
 
 /// A group of streams as its file schedules it.
@@ -128,6 +136,15 @@ impl AppState {
             database: DatabaseSeen::default(),
             metrics: None,
         }
+    }
+}
+
+impl AppState {
+    /// The providers as verbs know them.
+    pub fn declared(&self) -> Declared {
+        let of =
+            |(name, served): (&ProviderName, &Arc<ServedProvider>)| (name.clone(), served.compiled.clone());
+        self.providers.iter().map(of).collect()
     }
 }
 

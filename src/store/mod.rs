@@ -16,6 +16,7 @@ pub mod leases;
 pub mod migrate;
 pub mod named_records;
 pub mod notifications;
+pub mod operator_audit;
 pub mod operators;
 pub mod payment_audit;
 pub mod payment_orders;

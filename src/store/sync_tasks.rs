@@ -177,6 +177,42 @@ pub async fn ask(
     Ok(asked.rows_affected() == 1)
 }
 
+/// Has the next run of a whole stream forget its cursors first; `false` where nobody knows the stream.
+pub async fn ask_in_full(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    stream: &str,
+) -> Result<bool, StoreError> {
+    let asked = sqlx::query!(
+        "update sync_tasks set forgets = true, due_at = clock_timestamp()
+         where provider = $1 and stream = $2 and partition = ''",
+        provider.as_str(),
+        stream
+    )
+    .execute(connection)
+    .await?;
+    Ok(asked.rows_affected() == 1)
+}
+
+/// Those of `streams` whose cursors are to be forgotten, which the caller does in the same transaction.
+pub async fn take_forgets(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    streams: &[&str],
+) -> Result<Vec<String>, StoreError> {
+    let taken = sqlx::query_scalar!(
+        "update sync_tasks set forgets = false
+         where provider = $1 and stream_group = $2 and stream = any($3) and forgets and due_at <= clock_timestamp()
+         returning stream",
+        lease.provider.as_str(),
+        lease.group,
+        streams as _
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(taken)
+}
+
 /// The streams of the provider that can be asked for.
 pub async fn streams(pool: &PgPool, provider: &ProviderName) -> Result<Vec<String>, StoreError> {
     let streams = sqlx::query_scalar!(

@@ -73,4 +73,5 @@ mod terminated;
 mod tls;
 mod traces;
 mod transactions_feed;
+mod verbs;
 mod webhooks;
