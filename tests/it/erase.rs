@@ -405,6 +405,7 @@ const STAYS: &str = "
     notifications.kind notifications.provider notifications.subject notifications.body notifications.last_error
     consumers.provider consumers.resource consumers.key consumers.gaps
     operators.name operators.role operators.digest operator_links.digest operator_sessions.digest
+    operator_audit.person operator_audit.login operator_audit.verb operator_audit.subject operator_audit.details
     api_keys.provider api_keys.name api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint
     payment_orders.asset payment_orders.source_account_id payment_orders.destination_account_id payment_orders.state

@@ -114,13 +114,14 @@ const ABOUT_SEVERAL: [(&str, &str); 41] = [
 ];
 
 /// Tables that have nothing to do with providers.
-const OF_NOBODY: [&str; 6] = [
+const OF_NOBODY: [&str; 7] = [
     "_sqlx_migrations",
     "payment_audit_head",
     "payment_secrets",
     "operators",
     "operator_links",
     "operator_sessions",
+    "operator_audit",
 ];
 
 /// Words that begin a query within parentheses.

@@ -215,6 +215,9 @@ async fn nobody_asks_the_api_without_a_key_or_a_session_and_no_other_site_does()
     assert_eq!(answer.status, StatusCode::OK, "a page of the console may: {}", answer.text);
 }
 
+/// The fields of a form, with what is written into each.
+type Fields = Vec<(&'static str, String)>;
+
 #[tokio::test]
 async fn whatever_is_done_has_its_person_in_the_audit() {
     let shown = shown().await;
@@ -228,7 +231,7 @@ async fn whatever_is_done_has_its_person_in_the_audit() {
     let consumer: String =
         sqlx::query_scalar("select key from consumers").fetch_one(&app.pool).await.unwrap();
     let named = ("name", "new".to_owned());
-    let done: Vec<(&str, Vec<(&str, String)>, &str)> = vec![
+    let done: Vec<(&str, Fields, &str)> = vec![
         ("sync", vec![provider.clone()], "acme"),
         ("limits lift", vec![provider.clone()], "acme"),
         ("consumers forget", vec![provider.clone(), ("key", consumer.clone())], &consumer),
