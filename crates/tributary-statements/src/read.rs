@@ -1,6 +1,6 @@
 //! A file from its bytes to its statements.
 
-use crate::{Format, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx, sniff};
+use crate::{Format, Page, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx, sniff};
 
 /// Reads a statement file, or an archive of such files, whole or not at all.
 ///
@@ -92,5 +92,6 @@ fn append(before: &mut Statement, page: Statement) {
     before.texts.extend(&page.texts);
     before.warnings.extend(page.warnings);
     before.to = page.to.or(before.to.take());
-    before.page = page.page;
+    let first = before.page.as_ref().is_none_or(|page| page.first);
+    before.page = page.page.map(|page| Page { first, ..page });
 }
