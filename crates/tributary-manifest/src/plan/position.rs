@@ -97,6 +97,8 @@ pub enum Token {
     Url(String),
     /// The time at which the page before ended.
     Time(DateTime<Utc>),
+    /// The time of the records beyond which it lies.
+    Beyond(DateTime<Utc>),
 }
 
 impl Token {
@@ -136,6 +138,7 @@ mod tests {
             Token::Digits("2.0".into()),
             Token::Url("https://x".into()),
             Token::Time(at),
+            Token::Beyond(at),
         ] {
             let walk = Walk {
                 begun_at: at,
