@@ -35,6 +35,7 @@ mod serve;
 mod signals;
 #[cfg(feature = "standin")]
 mod standin;
+mod statement;
 mod sync;
 mod table;
 
@@ -138,6 +139,9 @@ enum Command {
     /// Run a stand-in of a provider's API alone.
     #[command(subcommand)]
     Standin(standin::StandinCommand),
+    /// Look into statement files of a bank.
+    #[command(subcommand)]
+    Statement(statement::StatementCommand),
     /// Ask a running server whether it is up; exit code 0 if so.
     Health(health::HealthArgs),
     /// Make, list and revoke the keys of those who look at the console.
@@ -277,6 +281,7 @@ async fn run(
         Command::Demo(args) => demo::run(&common, args).await,
         #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
+        Command::Statement(command) => return statement::run(command),
         Command::Health(args) => health::run(args).await,
         Command::Operators(command) => operators::run(&common, command).await,
         Command::Openapi => openapi::run(),

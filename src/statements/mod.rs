@@ -4,8 +4,10 @@
 mod files;
 mod import;
 mod movements;
+mod preview;
 mod shelf;
 
 pub use files::{Expected, Files};
 pub use import::{Incoming, TakeError, Taken, Taking, take};
+pub use preview::{preview, put_aside};
 pub use shelf::Shelves;

@@ -5,6 +5,7 @@
 mod bank;
 mod folder;
 mod ledger;
+mod orders;
 mod posted;
 #[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
 #[path = "../../../crates/tributary-statements/tests/it/writer.rs"]

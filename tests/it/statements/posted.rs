@@ -8,6 +8,7 @@ use tributary::records::erase::{Wanted, erase, find};
 use super::{FILE, balance, booked, day, instance, post, transactions, writer};
 use crate::support::TestApp;
 use crate::support::jobs::count;
+use crate::support::process::Place;
 
 #[tokio::test]
 async fn a_statement_becomes_an_account_its_balance_and_its_movements() {
@@ -201,4 +202,28 @@ async fn with_a_person_go_the_files_that_tell_of_them_and_their_bytes_are_not_ta
     let wanted = Wanted { provider: app.name(), id: &id, with_payments: false, also: &[] };
     erase(&app.pool, wanted, &find(&app.pool, &keys, wanted).await.unwrap(), false).await.unwrap();
     assert_eq!(count(&app.pool, left).await, 0);
+}
+
+#[tokio::test]
+async fn a_file_is_checked_without_a_database() {
+    let place = Place::new("statement-check");
+    std::fs::write(place.0.join("bank.yaml"), FILE.replace("acme", "bank")).unwrap();
+    let whole = writer::mt940(&day(1, 5_000, &[100, -250]), false);
+    std::fs::write(place.0.join("whole.sta"), &whole).unwrap();
+    std::fs::write(place.0.join("short.sta"), whole.replace("C260302EUR50,00", "C260302EUR51,00")).unwrap();
+    let output =
+        place.run(&["statement", "check", "whole.sta", "--provider", "bank.yaml", "--records"]).await;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && told.contains("DE1/EUR: statement 1 of 2026-03-02, 2 entries"),
+        "{told}"
+    );
+    let app = TestApp::with_file(FILE).await;
+    post(&app, &whole).await;
+    for (id, ..) in transactions(&app).await {
+        assert!(told.contains(&id), "the ids are those that they get: {told}");
+    }
+    let output = place.run(&["statement", "check", "short.sta"]).await;
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(1) && told.contains("put aside") && told.contains("1.00"), "{told}");
 }
