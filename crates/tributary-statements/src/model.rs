@@ -98,8 +98,10 @@ pub enum Purpose {
 /// A page of a statement that comes in several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Its number as written.
+    /// Its number as written; of pages that were joined, that of the first.
     pub number: String,
+    /// Of pages that were joined, the number of the last.
+    pub to: Option<String>,
     /// Whether the statement begins with it.
     pub first: bool,
     /// Whether the statement ends with it.
