@@ -11,6 +11,7 @@ pub mod notify;
 pub mod payments;
 pub mod records;
 pub mod service;
+pub mod statements;
 pub mod store;
 pub mod supervision;
 pub mod sync;

@@ -36,6 +36,7 @@ mod shell;
 mod signals;
 #[cfg(feature = "standin")]
 mod standin;
+mod statement;
 mod sync;
 mod table;
 mod way;
@@ -136,6 +137,9 @@ enum Command {
     /// Run a stand-in of a provider's API alone.
     #[command(subcommand)]
     Standin(standin::StandinCommand),
+    /// Look into statement files of a bank.
+    #[command(subcommand)]
+    Statement(statement::StatementCommand),
     /// Ask a running server whether it is up; exit code 0 if so.
     Health(health::HealthArgs),
     /// Make, list and revoke the keys of those who look at the console.
@@ -283,6 +287,7 @@ async fn run(
         Command::Demo(args) => demo::run(&common, args).await,
         #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
+        Command::Statement(command) => return statement::run(command),
         Command::Health(args) => health::run(args).await,
         Command::Operators(args) => operators::run(&common, args).await,
         Command::Openapi => openapi::run(),

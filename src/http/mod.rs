@@ -11,6 +11,7 @@ mod body;
 mod browser;
 mod client;
 mod error;
+mod files;
 mod limits;
 mod listing;
 mod observe;
@@ -53,6 +54,7 @@ pub use serving::{
 use crate::config::FileKey;
 use crate::feed::Polls;
 use crate::payments::Payments;
+use crate::statements::Files;
 use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
@@ -75,6 +77,8 @@ pub struct ServedProvider {
     pub pulled: bool,
     /// What may be pushed.
     pub pushed: Vec<Resource>,
+    /// How its statement files are read; `None` where it has none.
+    pub files: Option<Arc<Files>>,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
     /// What is read together; none of a provider that is pushed.
@@ -160,6 +164,7 @@ fn described_public() -> OpenApiRouter<SharedState> {
         .merge(transactions::router())
         .merge(payments::router())
         .merge(push::router())
+        .merge(files::router())
         .merge(webhooks::router())
         .merge(probes::router())
 }

@@ -32,6 +32,8 @@ pub mod readers;
 pub mod request_log;
 pub mod roles;
 mod sealing;
+pub mod statement_files;
+pub mod statements;
 pub mod sync_cursors;
 pub mod sync_known_next;
 pub mod sync_open_records;

@@ -2,6 +2,7 @@
 //! a run reads.
 
 mod breaker;
+mod files;
 mod foreground;
 mod housekeeping;
 mod instance;
@@ -20,6 +21,7 @@ use chrono::Utc;
 use tributary_manifest::{CompiledProvider, StreamGroup};
 
 pub use breaker::PATIENCE;
+pub use files::{AfterTaking, FILES, FileFetcher, FilePlace, FileSource, FilesRun, FilesRunOutcome};
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
 pub use instance::Instance;

@@ -389,6 +389,7 @@ const ERASED: &str = "
     payment_orders.refusal payment_attempts.reason payment_approvals.reason payment_audit.before payment_audit.after
     payment_refusals.detail payment_refusals.body raw_records.record raw_records.parent
     quarantine.raw quarantine.parent quarantine.reason
+    statement_files.bytes statement_files.name
     sync_runs.error sync_run_streams.error sync_run_warnings.text
     sync_open_records.record sync_open_records.canonical";
 
@@ -431,6 +432,15 @@ const STAYS: &str = "
     sync_open_records.provider sync_open_records.stream sync_open_records.partition sync_open_records.key
     sync_run_streams.stream sync_run_warnings.stream sync_run_warnings.kind
     sync_runs.provider sync_runs.stream_group sync_runs.status
+    statement_files.provider statement_files.sha256 statement_files.source statement_files.key_id
+    statement_accounts.provider statement_accounts.account statement_accounts.currency statement_accounts.account_id
+    statement_accounts.rules
+    statements.provider statements.sha256 statements.account statements.currency statements.format statements.kind
+    statements.number statements.page statements.state statements.reason statements.facts
+    statement_movements.provider statement_movements.id statement_movements.account statement_movements.currency
+    statement_movements.state statement_movements.type statement_movements.related_transaction_id
+    statement_movements.order_reference
+    statement_sightings.provider statement_sightings.path statement_sightings.version statement_sightings.sha256
     sync_tasks.provider sync_tasks.stream sync_tasks.partition sync_tasks.stream_group sync_tasks.schedule";
 
 #[tokio::test]

@@ -64,6 +64,7 @@ mod silence;
 mod sql_users;
 mod starling_sync;
 mod state_machine;
+mod statements;
 mod story;
 mod strangers;
 mod supervision;
