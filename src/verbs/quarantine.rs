@@ -50,11 +50,13 @@ impl From<Quarantined> for ShownRecord {
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only records of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// Only records of this kind: accounts, balances, beneficiaries or transactions.
+    #[schema(pattern = "^(accounts|balances|transactions|beneficiaries)$")]
     pub resource: Option<String>,
     /// How many records at most: 50, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 
@@ -119,6 +121,7 @@ fn checked(ids: &[i64]) -> Result<String, Failure> {
 #[serde(deny_unknown_fields)]
 pub struct Replay {
     /// Their ids, up to 500.
+    #[schema(min_items = 1)]
     #[serde(deserialize_with = "numbers")]
     pub ids: Vec<i64>,
 }
@@ -177,6 +180,7 @@ impl Verb for Replay {
 #[serde(deny_unknown_fields)]
 pub struct Discard {
     /// Their ids, up to 500.
+    #[schema(min_items = 1)]
     #[serde(deserialize_with = "numbers")]
     pub ids: Vec<i64>,
 }
