@@ -51,9 +51,14 @@ fn changes(ledger: &mut Ledger, received: &Received) -> Response {
 async fn serving(ledger: &Arc<Mutex<Ledger>>) -> (Fake, CompiledProvider) {
     let served = Arc::clone(ledger);
     let fake = bank(move |received| changes(&mut served.lock().unwrap(), received)).await;
-    let text = format!(
+    let provider = of_file(&text(&fake.url)).unwrap_or_else(|error| panic!("{error}"));
+    (fake, provider)
+}
+
+fn text(url: &str) -> String {
+    format!(
         r#"
-api: {}
+api: {url}
 auth: none
 every: 1m
 attempts: 1
@@ -72,10 +77,8 @@ pull:
       status: .status
       to: ours
       money: {{ minor: 1, currency: EUR }}
-"#,
-        fake.url
-    );
-    (fake, of_file(&text).unwrap_or_else(|error| panic!("{error}")))
+"#
+    )
 }
 
 fn row(id: &str, status: &str) -> Value {
@@ -219,6 +222,25 @@ async fn a_token_that_is_not_known_any_more_begins_a_whole_walk_and_two_of_them_
     provider.run(&mut sink).await.unwrap();
     assert_eq!(asked(&fake)[before..], ["6"]);
     assert_eq!(statuses(&sink, "b").last().unwrap(), "PENDING");
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_leaves_the_token_as_it_was() {
+    let fake = bank(|received| match received.query.contains_key("cursor") {
+        true => answer(204, &[], ""),
+        false => {
+            fake::json(json!({ "rows": [row("a", "SUCCEEDED")], "removed": [], "next": "t1", "more": false }))
+        }
+    })
+    .await;
+    let provider =
+        of_file(&text(&fake.url).replace("      rows: .rows\n", "      rows: .rows\n      empty: [204]\n"));
+    let (provider, mut sink) = (provider.unwrap(), Memory::default());
+    for _ in 0..3 {
+        provider.run(&mut sink).await.unwrap();
+        assert_eq!(token(&sink).as_deref(), Some("t1"));
+    }
+    assert_eq!(asked(&fake), ["", "t1", "t1"]);
 }
 
 #[tokio::test]

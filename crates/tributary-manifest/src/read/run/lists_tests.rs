@@ -126,6 +126,20 @@ async fn the_members_of_an_error_are_not_taken_for_records() {
 }
 
 #[tokio::test]
+async fn why_a_record_has_no_place_names_the_stream_whose_filter_says_so() {
+    let fake = answers(vec![json!([{ "id": "a" }])]).await;
+    let streams = "  - { name: feed, resource: transactions, request: { path: /feed }, records: '.[]', map: 'error(\"bad\")' }\n";
+    let provider = super::walk_tests::connection_of(&fake.url, streams);
+    for _ in 0..2 {
+        let mut memory = Memory::default();
+        let report = provider.run(&mut memory).await.unwrap();
+        assert_eq!((report.requests, report.unmappable), (1, 1), "of this run alone");
+        let reasons = memory.reasons("feed");
+        assert!(reasons[0] == "map of stream feed: bad", "{reasons:?}");
+    }
+}
+
+#[tokio::test]
 async fn an_object_of_things_that_look_like_rows_is_no_list_of_them() {
     let row = |id: &str| json!({"id": id, "at": "2026-03-01T12:00:00Z"});
     for records in [".data[]", "(.data // {})[]", ".data // {} | to_entries[].value"] {
@@ -259,8 +273,8 @@ async fn one_id_of_two_payments_does_not_make_them_one() {
         let report = provider.run(&mut memory).await.unwrap();
         assert_eq!((memory.records("feed").len(), memory.reasons("feed").len()), (kept, refused));
         assert!(memory.reasons("feed").iter().all(|reason| reason.contains("\"x\"")));
-        let told = report.warnings.keys().filter(|warning| warning.kind() == "shared_id").count();
-        assert_eq!(told, refused);
+        let told = report.warnings.iter().filter(|(warning, _)| warning.kind() == "shared_id");
+        assert_eq!(told.map(|(_, times)| *times).sum::<u64>(), refused as u64);
     }
 }
 

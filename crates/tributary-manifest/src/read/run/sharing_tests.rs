@@ -19,7 +19,11 @@ const BALANCES: &str = r#"
 
 /// Accounts by pages of two, each with what it holds, and `more` streams.
 fn file(fake: &Fake, more: &str) -> CompiledProvider {
-    let text = format!(
+    of_file(&file_text(fake, more)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn file_text(fake: &Fake, more: &str) -> String {
+    format!(
         r#"
 api: {}
 auth: none
@@ -36,8 +40,7 @@ pull:
     created: "2026-01-01T00:00:00Z"
 {more}"#,
         fake.url
-    );
-    of_file(&text).unwrap_or_else(|error| panic!("{error}"))
+    )
 }
 
 async fn accounts() -> Fake {
@@ -97,6 +100,25 @@ async fn wherever_a_run_is_killed_no_row_of_a_shared_answer_is_lost() {
         let again = fake.received()[before].query.get("after").cloned().unwrap_or_default();
         assert_eq!(again, ["", "1", "2"][pages / 2], "it goes on where all had been kept");
     }
+}
+
+#[tokio::test]
+async fn what_shares_ends_with_the_last_partition_of_all_that_were_read() {
+    let fake = bank(|received| {
+        fake::json(
+            json!({ "accounts": [{ "id": received.path, "held": [{ "amount": 1, "currency": "EUR" }] }] }),
+        )
+    })
+    .await;
+    let lists = "  lists:\n    regions: { values: [x, y] }\n";
+    let text = file_text(&fake, &format!("{BALANCES}{lists}"))
+        .replace("get: /accounts", "each: regions\n    partition: .\n    get: /accounts/{.}");
+    let provider = of_file(&text).unwrap_or_else(|error| panic!("{error}"));
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    let ends = sink.pages.iter().filter(|page| page.end_of_stream);
+    let ends: Vec<_> = ends.map(|page| (page.stream.as_str(), page.partition.as_str())).collect();
+    assert_eq!(ends, [("balances", "y"), ("accounts", "y")]);
 }
 
 #[tokio::test]
