@@ -219,3 +219,34 @@ async fn events_of_which_none_was_read_yet_are_at_no_place_that_could_be_lost() 
     assert!(error.contains("410"), "{error}");
     assert_eq!(fake.received().len(), 1);
 }
+
+#[tokio::test]
+async fn events_are_gone_on_with_behind_the_last_one_and_not_at_a_page_of_those_before() {
+    let fake = bank(|received| {
+        let after: i64 = received.query.get("after").map_or(0, |after| after.parse().unwrap());
+        let page: i64 = received.query.get("page").map_or(0, |page| page.parse().unwrap());
+        let first = after + 2 * page + 1;
+        let events: Vec<_> =
+            (first..(first + 2).min(7)).map(|n| json!({"event": n, "payment": n.to_string()})).collect();
+        fake::json(match received.path.strip_prefix("/payments/") {
+            Some(id) => json!({"id": id}),
+            None => json!({"items": events, "next": (first + 2 < 7).then(|| (page + 1).to_string())}),
+        })
+    })
+    .await;
+    let lines = r#"
+    request: { path: /events }
+    records: .items[]
+    paging: { kind: cursor, param: page, next: { body: .next }, bound: exclusive, stop: no_next }
+    incremental: { kind: event_feed, mark: .event, param: after }
+    detail: { request: { path: "/payments/{payment}" }, record: . }
+"#;
+    let provider = connection(&fake.url, lines);
+    let mut memory = Memory::default();
+    provider.run(&mut Killed { memory: &mut memory, pages: 1 }).await.unwrap_err();
+    let before = fake.received().len();
+    provider.run(&mut memory).await.unwrap();
+    let first = &fake.received()[before];
+    assert_eq!((first.query.get("after").map(String::as_str), first.query.get("page")), (Some("2"), None));
+    assert_eq!(ids(&memory), ["1", "2", "3", "4", "5", "6"]);
+}
