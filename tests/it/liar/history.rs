@@ -92,7 +92,7 @@ impl History {
         if !missing.is_empty() {
             return Err(format!("{described}: never told: {missing:?}"));
         }
-        let apart = scene.differences().await;
+        let apart = self.apart(scene).await;
         let unseen = self.unexplained(scene, apart.clone());
         if reports.is_empty() && !unseen.is_empty() {
             return Err(format!("{described}: nobody was told in {round} rounds\n{}", lines(&unseen)));
@@ -100,6 +100,15 @@ impl History {
         let end = self.end_of_lies(scene, apart.is_empty(), !reports.is_empty()).await;
         let end = end.map_err(|why| format!("{described}: {why}\nwhile lies were told: {reports:#?}"))?;
         Ok(Outcome { end, told: !reports.is_empty(), lies: scene.standin.told() })
+    }
+
+    /// What is not as in the provider's ledger, and could be.
+    async fn apart(&self, scene: &Scene) -> Vec<Difference> {
+        let mut apart = scene.differences().await;
+        if self.lies.contains(&Lie::RowTwice) {
+            apart.retain(|difference| !is_one_more_of_equals(difference));
+        }
+        apart
     }
 
     /// What is not explained by rows that the provider left out: nobody can see those.
@@ -137,15 +146,17 @@ impl History {
             let outcome = scene.sync_in_truth().await;
             let failed = matches!(outcome, RunOutcome::Failed { .. });
             reports.extend(told(&outcome));
-            if !failed && scene.differences().await.is_empty() {
+            if !failed && self.apart(scene).await.is_empty() {
                 return Ok(if held { End::Held } else { End::Healed });
             }
         }
         // what operations.md says to do: read everything again, and replay what was put aside
         let full = told(&scene.sync_full().await);
         scene.replay().await;
-        let apart = scene.differences().await;
+        let apart = self.apart(scene).await;
         match full {
+            // a page that happens to be full, and names no other: the operator has to say that it can be everything
+            Some(told) if told.contains("`may_end_full: true`") => Ok(End::Told),
             Some(told) if told.starts_with("failed") => {
                 Err(format!("the truth cannot be read after the lies: {told}, before it {reports:#?}"))
             }
@@ -157,6 +168,15 @@ impl History {
             _ => Ok(End::Told),
         }
     }
+}
+
+/// Two equal rows without an id are two payments, or one that is listed twice: nobody can tell. The second is known by
+/// a digest of its text, and its number.
+fn is_one_more_of_equals(difference: &Difference) -> bool {
+    let id = difference.id.rsplit('/').next().unwrap_or_default();
+    let named = id.rsplit_once('-').filter(|(digest, _)| digest.len() == 32);
+    let number = named.and_then(|(_, number)| number.parse::<u32>().ok());
+    number.is_some_and(|number| number > 1) && difference.what.starts_with("the ledger has no")
 }
 
 /// The pace alone counts.
