@@ -220,6 +220,14 @@ impl PageSink for Memory {
 }
 
 impl Memory {
+    /// As if what is open had been looked at an hour ago, and not before.
+    pub fn an_hour_passes(&mut self) {
+        for open in self.open.values_mut() {
+            open.checked_at = open.checked_at.map(|at| at - chrono::TimeDelta::hours(1));
+            open.first_seen = open.checked_at;
+        }
+    }
+
     /// The canonical records of a stream.
     pub fn records(&self, stream: &str) -> Vec<serde_json::Value> {
         let pages = self.pages.iter().filter(|page| page.stream == stream);

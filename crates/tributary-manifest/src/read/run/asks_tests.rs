@@ -261,10 +261,7 @@ pull:
     let provider = of_file(&text).unwrap_or_else(|error| panic!("{error}"));
     let mut sink = Memory::default();
     provider.run(&mut sink).await.unwrap();
-    for open in sink.open.values_mut() {
-        open.checked_at = open.checked_at.map(|at| at - chrono::TimeDelta::hours(1));
-        open.first_seen = open.checked_at;
-    }
+    sink.an_hour_passes();
     provider.run(&mut sink).await.unwrap();
     let statuses: Vec<_> =
         sink.records("transactions").iter().map(|record| record["status"].clone()).collect();

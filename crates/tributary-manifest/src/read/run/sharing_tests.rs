@@ -188,10 +188,7 @@ async fn what_is_open_of_a_stream_that_shares_is_asked_for_again_once_it_is_not_
     let provider = file(&fake, SHARED_PAYMENTS);
     let mut sink = Memory::default();
     provider.run(&mut sink).await.unwrap();
-    for open in sink.open.values_mut() {
-        open.checked_at = open.checked_at.map(|at| at - chrono::TimeDelta::hours(1));
-        open.first_seen = open.checked_at;
-    }
+    sink.an_hour_passes();
     provider.run(&mut sink).await.unwrap();
     let statuses: Vec<_> =
         sink.records("transactions").iter().map(|record| record["status"].clone()).collect();
