@@ -15,3 +15,4 @@ pub mod store;
 pub mod supervision;
 pub mod sync;
 pub mod telemetry;
+pub mod workshop;

@@ -11,21 +11,37 @@ use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::{CommandResult, Common};
 use crate::config;
 use crate::encryption;
-use crate::store::quarantine::{self, Quarantined, Which};
-use crate::sync::{Replayed, Replayer};
+use crate::store::quarantine::{self, Actor, Chosen, Group, Quarantined, Which};
+use crate::sync::{self, Replayed, Replayer};
 use tributary_domain::{Origin, ProviderName, Resource};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
-  tributary quarantine list --provider acme
+  tributary quarantine groups --provider acme        what is here for the same fault, as one line
   tributary quarantine show 17                       the record as it came, on standard output
+  tributary quarantine replay --group 8f14e45fceea167a
   tributary quarantine replay --provider acme        after the mapping, or what refused them, was put right
-  tributary quarantine discard 17 --yes")]
+  tributary quarantine discard --group 8f14e45fceea167a --reason 'test data of the bank'
+
+A replay or a discard that was stopped goes on when the same is typed again.")]
 pub enum QuarantineCommand {
+    /// List what is here for the same fault, the most first.
+    Groups {
+        #[command(flatten)]
+        which: WhichArgs,
+        /// How many groups at most.
+        #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        #[command(flatten)]
+        form: OutputArgs,
+    },
     /// List records and why they were refused.
     List {
         #[command(flatten)]
         which: WhichArgs,
+        /// Only records of this group, as `quarantine groups` shows it.
+        #[arg(long, value_name = "GROUP", conflicts_with_all = ["provider", "resource"])]
+        group: Option<String>,
         /// How many records at most.
         #[arg(long, default_value_t = 50, value_name = "N")]
         limit: u32,
@@ -44,19 +60,49 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         which: WhichArgs,
         /// Only the record of this id.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["provider", "resource"])]
         id: Option<i64>,
+        /// Only records of this group, as `quarantine groups` shows it.
+        #[arg(long, value_name = "GROUP", conflicts_with_all = ["id", "provider", "resource"])]
+        group: Option<String>,
     },
-    /// Delete records for good.
+    /// Delete records for good. Who did so and why is kept, and which records they were, but not what they held.
     Discard {
-        /// The record's id; without it, all that --provider and --resource name.
+        /// The record's id; without it and --group, all that --provider and --resource name.
+        #[arg(conflicts_with_all = ["provider", "resource"])]
         id: Option<i64>,
+        /// Only records of this group, as `quarantine groups` shows it.
+        #[arg(long, value_name = "GROUP", conflicts_with_all = ["id", "provider", "resource"])]
+        group: Option<String>,
         #[command(flatten)]
         which: WhichArgs,
+        /// Why, in a few words.
+        #[arg(long, value_name = "TEXT", value_parser = why)]
+        reason: String,
         /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
     },
+}
+
+fn why(text: &str) -> Result<String, String> {
+    quarantine::why(text).map(str::to_owned)
+}
+
+/// What the options of a command choose.
+fn chosen<'a>(id: Option<i64>, group: Option<&'a str>, which: &'a WhichArgs) -> Chosen<'a> {
+    match (id, group) {
+        (Some(id), _) => Chosen::One(id),
+        (None, Some(group)) => Chosen::Group(group),
+        (None, None) => Chosen::All(which.which()),
+    }
+}
+
+/// Who types, as what is kept of a replay or a discard calls them.
+fn person() -> String {
+    let uid = nix::unistd::geteuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    format!("shell:{}", user.map_or_else(|| uid.to_string(), |user| user.name))
 }
 
 #[derive(Args)]
@@ -78,10 +124,19 @@ impl WhichArgs {
 pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
     let database = Database::open_migrated(common, Login::Service, 4).await?;
     let result = match command {
-        QuarantineCommand::List { which, limit, form } => list(&database, which.which(), limit, form).await,
+        QuarantineCommand::Groups { which, limit, form } => {
+            groups(&database, which.which(), limit, form).await
+        }
+        QuarantineCommand::List { which, group, limit, form } => {
+            list(&database, chosen(None, group.as_deref(), &which), limit, form).await
+        }
         QuarantineCommand::Show { id, form } => show(&database, id, form).await,
-        QuarantineCommand::Replay { which, id } => replay(common, &database, which.which(), id).await,
-        QuarantineCommand::Discard { id, which, yes } => discard(&database, id, which.which(), yes).await,
+        QuarantineCommand::Replay { which, id, group } => {
+            replay(common, &database, chosen(id, group.as_deref(), &which)).await
+        }
+        QuarantineCommand::Discard { id, group, which, reason, yes } => {
+            discard(&database, chosen(id, group.as_deref(), &which), &reason, yes).await
+        }
     };
     database.close().await;
     result
@@ -105,14 +160,41 @@ fn row(record: &Quarantined) -> [String; 6] {
 fn described(record: &Quarantined) -> serde_json::Value {
     let origin = record.record.origin();
     json!({"id": record.id, "provider": record.provider, "resource": record.resource, "reason": record.reason,
+        "group": record.group,
         "attempts": record.attempts, "first_seen": record.first_seen, "last_seen": record.last_seen,
         "stream": origin.map(|origin| &origin.stream), "partition": origin.map(|origin| &origin.partition),
         "raw": String::from_utf8_lossy(record.record.raw())})
 }
 
-async fn list(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
-    let all = quarantine::count(&database.pool, which).await?;
-    let records = quarantine::list(&database.pool, &encryption::keyring(), which, i64::MIN, limit).await?;
+const GROUPS: [Column; 7] = [
+    words("GROUP"),
+    numbers("RECORDS"),
+    words("PROVIDER"),
+    words("RESOURCE"),
+    words("STREAM"),
+    words("LAST SEEN"),
+    words("FAULT"),
+];
+
+fn group_row(group: &Group) -> [String; 7] {
+    let stream = group.stream.clone().unwrap_or_else(|| "(pushed)".to_owned());
+    let (id, provider, resource) = (group.group.clone(), group.provider.clone(), group.resource.clone());
+    [id, group.count.to_string(), provider, resource, stream, time(group.last_seen), group.fault.clone()]
+}
+
+async fn groups(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
+    let groups = quarantine::groups(&database.pool, which, limit).await?;
+    match form.output {
+        Output::Json => table::json(&groups),
+        Output::Table => table::print(&GROUPS, groups.iter().map(group_row)),
+    }
+    Ok(())
+}
+
+async fn list(database: &Database, chosen: Chosen<'_>, limit: u32, form: OutputArgs) -> CommandResult {
+    let (all, _) = quarantine::measure(&database.pool, chosen).await?;
+    let keys = encryption::keyring();
+    let records = quarantine::list_chosen(&database.pool, &keys, chosen, i64::MIN, limit).await?;
     match form.output {
         Output::Json => table::json(&records.iter().map(described).collect::<Vec<_>>()),
         Output::Table => table::print(&RECORDS, records.iter().map(row)),
@@ -155,27 +237,19 @@ async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
     Ok(())
 }
 
-async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Option<i64>) -> CommandResult {
+async fn replay(common: &Common, database: &Database, chosen: Chosen<'_>) -> CommandResult {
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let compiled =
         providers.iter().filter_map(|provider| Some((provider.name.clone(), provider.compiled()?.clone())));
     let compiled: HashMap<_, _> = compiled.collect();
-    let replayer = Replayer::new(&database.pool, compiled);
-    let done = match id {
-        Some(id) => {
-            let mut done = Replayed::default();
-            replayer.replay(&find(database, id).await?, &mut done).await?;
-            done
-        }
-        None => {
-            let shown = Shown::new(Some(quarantine::count(&database.pool, which).await?));
-            let report =
-                |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
-            let done = replayer.replay_all(which, &report).await;
-            shown.end();
-            done?
-        }
-    };
+    if let Chosen::One(id) = chosen {
+        find(database, id).await?;
+    }
+    let shown = Shown::new(Some(quarantine::measure(&database.pool, chosen).await?.0));
+    let report = |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
+    let done = Replayer::new(&database.pool, compiled).replay(chosen, &person(), &report).await;
+    shown.end();
+    let done = done?;
     println!(
         "{} freed ({} created, {} updated, {} unchanged), {} stay",
         done.freed, done.tally.created, done.tally.updated, done.tally.unchanged, done.refused
@@ -183,23 +257,25 @@ async fn replay(common: &Common, database: &Database, which: Which<'_>, id: Opti
     Ok(())
 }
 
-async fn discard(database: &Database, id: Option<i64>, which: Which<'_>, yes: bool) -> CommandResult {
-    let gone = match id {
-        Some(id) => {
+async fn discard(database: &Database, chosen: Chosen<'_>, why: &str, yes: bool) -> CommandResult {
+    let question = match chosen {
+        Chosen::One(id) => {
             find(database, id).await?;
-            if !confirm(&format!("Delete record {id} of the quarantine for good?"), yes)? {
-                return Ok(());
-            }
-            quarantine::discard(&mut *database.pool.acquire().await?, &[id]).await?
+            format!("Delete record {id} of the quarantine for good?")
         }
-        None => {
-            let count = quarantine::count(&database.pool, which).await?;
-            if !confirm(&format!("Delete {count} records of the quarantine for good?"), yes)? {
-                return Ok(());
-            }
-            quarantine::discard_all(&database.pool, which).await?
+        _ => {
+            let (count, _) = quarantine::measure(&database.pool, chosen).await?;
+            format!("Delete {count} records of the quarantine for good?")
         }
     };
-    println!("{gone} discarded");
+    if !confirm(&question, yes)? {
+        return Ok(());
+    }
+    let shown = Shown::new(None);
+    let report = |done: u64| shown.at(done, "discarded");
+    let actor = Actor { name: &person(), why: Some(why) };
+    let gone = sync::discard(&database.pool, chosen, actor, &report).await;
+    shown.end();
+    println!("{} discarded", gone?);
     Ok(())
 }

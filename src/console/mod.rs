@@ -1,5 +1,6 @@
 //! The console: what operators look at in a browser. Pages are made here, on the server, of what the same functions
-//! give that the commands print; a script only fetches them anew. Nothing here writes but to sign in and out.
+//! give that the commands print; a script only fetches them anew. Forms call the functions that commands and the admin API
+//! call.
 
 mod assets;
 mod consumers;
@@ -35,13 +36,14 @@ use error::PageError;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The pages that show something, to whoever has signed in.
-pub const SCREENS: [&str; 10] = [
+pub const SCREENS: [&str; 11] = [
     "/console",
     "/console/providers/{provider}",
     "/console/records",
     "/console/record",
     "/console/quarantine",
     "/console/quarantine/{id}",
+    "/console/quarantine/groups/{group}",
     "/console/payments",
     "/console/payments/{id}",
     "/console/consumers",
@@ -50,7 +52,7 @@ pub const SCREENS: [&str; 10] = [
 
 /// The routes of the console. A form that another site sends is refused before any of them sees it.
 pub fn router(state: &SharedState) -> Router<SharedState> {
-    let [overview, provider, records, record, quarantine, refused, payments, order, consumers, keys] =
+    let [overview, provider, records, record, quarantine, refused, group, payments, order, consumers, keys] =
         SCREENS;
     Router::new()
         .route("/", get(async || Redirect::to("/console")))
@@ -60,6 +62,9 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route(record, get(story::show))
         .route(quarantine, get(quarantine::list))
         .route(refused, get(quarantine::show))
+        .route(group, get(quarantine::group))
+        .route("/console/quarantine/groups/{group}/replay", post(quarantine::replay))
+        .route("/console/quarantine/groups/{group}/discard", post(quarantine::discard))
         .route(payments, get(payments::list))
         .route(order, get(payments::show))
         .route(consumers, get(consumers::list))

@@ -39,6 +39,28 @@ pub struct Session {
     pub fragment: bool,
 }
 
+impl Session {
+    /// Whether they may have records replayed or discarded, and try provider files.
+    pub fn may_operate(&self) -> bool {
+        matches!(self.role, Role::Operator | Role::Admin)
+    }
+
+    /// 403 where they may not.
+    pub fn operates(&self) -> Result<(), PageError> {
+        match self.may_operate() {
+            true => Ok(()),
+            false => Err(PageError::forbidden(
+                "This takes the role operator or admin: `tributary operators create NAME --role operator` makes somebody of it.",
+            )),
+        }
+    }
+
+    /// Who they are in what is kept of what they do.
+    pub fn actor(&self) -> String {
+        format!("operator:{}", self.operator)
+    }
+}
+
 impl FromRequestParts<SharedState> for Session {
     type Rejection = PageError;
 

@@ -19,6 +19,7 @@ mod operations;
 mod payments;
 mod probes;
 mod push;
+pub mod quarantine;
 mod security;
 mod serving;
 mod transactions;
@@ -45,14 +46,14 @@ pub use serving::{
     ConnectionLimits, Draining, Handed, Listening, OPERATOR, Patience, Serving, SocketError, Stop,
 };
 
-use crate::config::FileKey;
+use crate::config::{FileKey, FileText};
 use crate::feed::Polls;
 use crate::payments::Payments;
 use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
-use tributary_manifest::Webhook;
+use tributary_manifest::{CompiledProvider, Webhook};
 
 /// What the API knows of a provider.
 #[derive(Debug, Clone)]
@@ -71,6 +72,10 @@ pub struct ServedProvider {
     pub pushed: Vec<Resource>,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
+    /// Its file, to be tried on records.
+    pub file: FileText,
+    /// What maps its records; `None` where nothing is pulled.
+    pub compiled: Option<Arc<CompiledProvider>>,
     /// What is read together; none of a provider that is pushed.
     pub groups: Vec<ServedGroup>,
 }
@@ -149,7 +154,7 @@ fn described_public() -> OpenApiRouter<SharedState> {
 
 /// All that is described there.
 fn described() -> OpenApiRouter<SharedState> {
-    described_public().merge(admin::router())
+    described_public().merge(admin::router()).merge(quarantine::router())
 }
 
 /// Method and path of everything that is served, as labels of metrics name them.
@@ -170,7 +175,7 @@ pub fn app(state: SharedState) -> Router {
 
 /// The listener for operators: metrics, readiness with its reasons, the admin API, and the routes of `console`.
 pub fn operator_app(state: SharedState, console: fn(&SharedState) -> Router<SharedState>) -> Router {
-    let (api, _) = admin::router().split_for_parts();
+    let (api, _) = admin::router().merge(quarantine::router()).split_for_parts();
     let console = console(&state);
     layered(api.merge(operations::for_operators()).merge(console), state)
         .layer(axum::middleware::map_response(browser::confine))

@@ -48,6 +48,7 @@ mod printing;
 mod providers;
 mod publisher;
 mod push;
+mod quarantine;
 mod queue;
 mod rate_limit;
 mod remap;

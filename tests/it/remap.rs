@@ -9,7 +9,7 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tributary::encryption::Keyring;
-use tributary::store::quarantine::{self, Which};
+use tributary::store::quarantine::{self, Chosen, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
     Busy, DatabaseSink, Housekeeper, ProviderRetention, Puller, RemapOutcome, RemapRequest, Remapped,
@@ -274,7 +274,10 @@ async fn replay(setup: &Setup, streams: &str) -> Replayed {
     let connection =
         CompiledProvider::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
     let connections = HashMap::from([(setup.app.name().clone(), Arc::new(connection))]);
-    Replayer::new(&setup.app.pool, connections).replay_all(Which::default(), &|_| {}).await.unwrap()
+    Replayer::new(&setup.app.pool, connections)
+        .replay(Chosen::All(Which::default()), "a test", &|_| {})
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

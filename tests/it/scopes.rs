@@ -52,7 +52,10 @@ fn scope_of(path: &str) -> Scope {
 }
 
 async fn ask(router: &Router, method: &str, path: &str, key: Option<&str>) -> u16 {
-    let path = path.replace("{accountId}", "mine").replace("{provider}", "acme");
+    let path = path
+        .replace("{accountId}", "mine")
+        .replace("{provider}", "acme")
+        .replace("{group}", "0000000000000000");
     let mut request = Request::builder().method(method).uri(path);
     if let Some(key) = key {
         request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));

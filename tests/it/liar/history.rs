@@ -8,7 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 use tributary::store::StoreError;
-use tributary::store::quarantine::Which;
+use tributary::store::quarantine::{Chosen, Which};
 use tributary::store::request_log;
 use tributary::sync::{Busy, Instance, Puller, Replayer, RunOutcome, SyncRequest, Synced, run_once};
 use tributary_formance::Kind;
@@ -265,7 +265,7 @@ impl Scene {
     async fn replay(&self) {
         let providers = HashMap::from([(self.app.name().clone(), Arc::clone(&self.connection))]);
         let which = Which { provider: Some(self.app.name()), resource: None };
-        Replayer::new(&self.app.pool, providers).replay_all(which, &|_| {}).await.unwrap();
+        Replayer::new(&self.app.pool, providers).replay(Chosen::All(which), "a test", &|_| {}).await.unwrap();
     }
 
     /// Where what Formance holds is not the ledger.
