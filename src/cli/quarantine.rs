@@ -1,6 +1,7 @@
 //! `tributary quarantine`.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -12,13 +13,14 @@ use super::{CommandResult, Common};
 use crate::config;
 use crate::encryption;
 use crate::store::quarantine::{self, Actor, Chosen, Group, Quarantined, Which};
-use crate::sync::{self, Replayed, Replayer};
+use crate::sync::{self, Bounds, Replayed, Replayer};
 use tributary_domain::{Origin, ProviderName, Resource};
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
   tributary quarantine groups --provider acme        what is here for the same fault, as one line
   tributary quarantine show 17                       the record as it came, on standard output
+  tributary quarantine preview --group 8f14e45fceea167a --file acme-new.yaml    what it would do; nothing is written
   tributary quarantine replay --group 8f14e45fceea167a
   tributary quarantine replay --provider acme        after the mapping, or what refused them, was put right
   tributary quarantine discard --group 8f14e45fceea167a --reason 'test data of the bank'
@@ -52,6 +54,17 @@ pub enum QuarantineCommand {
     Show {
         /// The record's id, as `quarantine list` shows it.
         id: i64,
+        #[command(flatten)]
+        form: OutputArgs,
+    },
+    /// Show what a replay of a group would do, with the provider's file or another one. Nothing is written.
+    Preview {
+        /// The group, as `quarantine groups` shows it.
+        #[arg(long, value_name = "GROUP")]
+        group: String,
+        /// The provider file to try instead of the one that runs. No variable has to be set.
+        #[arg(long, value_name = "FILE")]
+        file: Option<PathBuf>,
         #[command(flatten)]
         form: OutputArgs,
     },
@@ -131,6 +144,9 @@ pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
             list(&database, chosen(None, group.as_deref(), &which), limit, form).await
         }
         QuarantineCommand::Show { id, form } => show(&database, id, form).await,
+        QuarantineCommand::Preview { group, file, form } => {
+            preview(common, &database, &group, file.as_deref(), form).await
+        }
         QuarantineCommand::Replay { which, id, group } => {
             replay(common, &database, chosen(id, group.as_deref(), &which)).await
         }
@@ -234,6 +250,24 @@ async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
         None => eprintln!("a canonical record"),
     }
     println!("{}", String::from_utf8_lossy(record.record.raw()));
+    Ok(())
+}
+
+async fn preview(
+    common: &Common,
+    database: &Database,
+    id: &str,
+    file: Option<&Path>,
+    form: OutputArgs,
+) -> CommandResult {
+    let group = quarantine::group(&database.pool, id).await?;
+    let group =
+        group.ok_or("no record of this group is in quarantine: `tributary quarantine groups` shows them")?;
+    let file = super::preview::file_text(common, &group.provider, file)?;
+    let provider: ProviderName = group.provider.parse()?;
+    let chosen = Chosen::Group(id);
+    let preview = sync::preview_replay(&database.pool, &provider, chosen, &file, Bounds::NONE).await?;
+    super::preview::print(&preview, form.output);
     Ok(())
 }
 

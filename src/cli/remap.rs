@@ -1,5 +1,6 @@
 //! `tributary remap`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,17 +9,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::Common;
 use super::database::{Database, Login};
+use super::preview;
 use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
 use super::sync::{BUSY, COULD_NOT_RUN, FAILED, busy_message, pulled, puller};
-use super::table::time;
+use super::table::{OutputArgs, time};
 use crate::store::leases::Holder;
-use crate::sync::{Busy, Instance, RemapOutcome, RemapRequest, Remapped};
+use crate::sync::{self, Bounds, Busy, Instance, RemapOutcome, RemapRequest, Remapped};
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   tributary remap acme --stream payments    after a change to its fields, without any request
+  tributary remap acme --dry-run            what that would change in what is published; nothing is written
+  tributary remap acme --dry-run --file acme-new.yaml    the same of a file that does not run yet
 
 Needs `keep_raw` in the provider's file, set before the records came. Exit code as of `tributary sync`.")]
 pub struct RemapArgs {
@@ -27,6 +31,14 @@ pub struct RemapArgs {
     /// Only this stream.
     #[arg(long, value_name = "NAME")]
     stream: Option<String>,
+    /// Show what would change, field by field, and what would be in quarantine. Nothing is written.
+    #[arg(long)]
+    dry_run: bool,
+    /// The provider file to try instead of the one that runs. No variable has to be set.
+    #[arg(long, value_name = "FILE", requires = "dry_run")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    form: OutputArgs,
     /// If another instance is reading it, exit with code 3 instead of waiting.
     #[arg(long)]
     no_wait: bool,
@@ -48,6 +60,9 @@ pub async fn run(common: &Common, args: RemapArgs) -> ExitCode {
 }
 
 async fn try_run(common: &Common, args: RemapArgs) -> Result<ExitCode, Error> {
+    if args.dry_run {
+        return dry_run(common, &args).await;
+    }
     pulled(common, &args.provider)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -56,6 +71,23 @@ async fn try_run(common: &Common, args: RemapArgs) -> Result<ExitCode, Error> {
     database.close().await;
     result
 }
+
+async fn dry_run(common: &Common, args: &RemapArgs) -> Result<ExitCode, Error> {
+    let file = preview::file_text(common, args.provider.as_str(), args.file.as_deref())?;
+    let database = Database::open_migrated(common, Login::Service, 4).await?;
+    let stream = args.stream.as_deref();
+    let previewed = sync::preview_remap(&database.pool, &args.provider, stream, &file, Bounds::NONE).await;
+    database.close().await;
+    let previewed = previewed?;
+    if previewed.total == 0 {
+        return Err(NOTHING_KEPT.into());
+    }
+    preview::print(&previewed, args.form.output);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is said where there is nothing to map again.
+const NOTHING_KEPT: &str = "no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full";
 
 async fn remap(
     common: &Common,
@@ -67,7 +99,7 @@ async fn remap(
     let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
     let kept = puller.kept(stream).await?;
     if kept == 0 {
-        return Err("no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full".into());
+        return Err(NOTHING_KEPT.into());
     }
     let shown = Shown::new(Some(kept));
     let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));

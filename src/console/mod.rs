@@ -11,6 +11,7 @@ mod keys;
 mod overview;
 mod page;
 mod payments;
+mod playground;
 mod provider;
 mod quarantine;
 mod records;
@@ -36,7 +37,7 @@ use error::PageError;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The pages that show something, to whoever has signed in.
-pub const SCREENS: [&str; 11] = [
+pub const SCREENS: [&str; 12] = [
     "/console",
     "/console/providers/{provider}",
     "/console/records",
@@ -48,12 +49,25 @@ pub const SCREENS: [&str; 11] = [
     "/console/payments/{id}",
     "/console/consumers",
     "/console/keys",
+    "/console/playground",
 ];
 
 /// The routes of the console. A form that another site sends is refused before any of them sees it.
 pub fn router(state: &SharedState) -> Router<SharedState> {
-    let [overview, provider, records, record, quarantine, refused, group, payments, order, consumers, keys] =
-        SCREENS;
+    let [
+        overview,
+        provider,
+        records,
+        record,
+        quarantine,
+        refused,
+        group,
+        payments,
+        order,
+        consumers,
+        keys,
+        playground,
+    ] = SCREENS;
     Router::new()
         .route("/", get(async || Redirect::to("/console")))
         .route(overview, get(overview::show))
@@ -69,6 +83,8 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route(order, get(payments::show))
         .route(consumers, get(consumers::list))
         .route(keys, get(keys::list))
+        .route(playground, get(playground::show))
+        .merge(playground_forms())
         .route("/console/sign-in", get(sign_in::form).post(sign_in::by_key))
         .route("/console/link", get(sign_in::link_form).post(sign_in::by_link))
         .route("/console/sign-out", post(sign_in::out))
@@ -77,6 +93,15 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route("/console/{*rest}", any(not_found))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(state.clone(), guard::refuse_foreign))
+}
+
+/// The forms that carry a file: they may be longer than the others.
+fn playground_forms() -> Router<SharedState> {
+    Router::new()
+        .route("/console/playground/sample", post(playground::sample))
+        .route("/console/playground/remap", post(playground::remap))
+        .route("/console/quarantine/groups/{group}/preview", post(quarantine::preview))
+        .layer(DefaultBodyLimit::max(playground::BODY_MAX_BYTES))
 }
 
 async fn not_found() -> PageError {

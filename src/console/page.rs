@@ -8,13 +8,14 @@ use maud::{DOCTYPE, Markup, html};
 use super::session::Session;
 
 /// Where the parts of the console are.
-const PLACES: [(&str, &str); 6] = [
+const PLACES: [(&str, &str); 7] = [
     ("/console", "Overview"),
     ("/console/records", "Records"),
     ("/console/quarantine", "Quarantine"),
     ("/console/payments", "Payments"),
     ("/console/consumers", "Consumers"),
     ("/console/keys", "Keys"),
+    ("/console/playground", "Playground"),
 ];
 
 /// Markup as an answer.

@@ -10,13 +10,16 @@ use serde::Deserialize;
 use super::error::PageError;
 use super::health;
 use super::page::{self, empty, field, table};
+use super::playground::{self, Failed};
 use super::session::Session;
 use super::words::{badge, command, time};
+use crate::config::FileText;
 use crate::encryption;
 use crate::http::SharedState;
 use crate::http::quarantine::{discard_group, replay_group};
 use crate::store::StoreError;
 use crate::store::quarantine::{self, Action, Group, Quarantined, Which};
+use crate::sync::preview_replay;
 
 /// How many groups are shown, the largest.
 const GROUPS: u32 = 100;
@@ -138,6 +141,9 @@ pub async fn group(
 
 fn forms(group: &Group) -> Markup {
     html! {
+        h2 { "Preview" }
+        p { "What a replay would do: nothing is written." }
+        (preview_form(&group.group, ""))
         h2 { "Try again" }
         p { "What succeeds is written, and leaves the quarantine with it; the rest stays, with its reason of now." }
         form method="post" action={ (path_of(&group.group)) "/replay" } {
@@ -173,6 +179,55 @@ fn action_row(action: &Action, now: DateTime<Utc>) -> Markup {
             @if let Some(ended) = action.ended_at { (badge("good", "done")) " " (time(ended, now)) }
             @else if is_at_work(action, now) { (badge("", "goes on")) }
             @else { (badge("warn", "stopped")) " do it again for the rest" }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct PreviewForm {
+    #[serde(default)]
+    file: String,
+}
+
+/// What a replay of the group would do, by the file that runs or by the one that was pasted.
+pub async fn preview(
+    State(state): State<SharedState>,
+    session: Session,
+    Path(id): Path<String>,
+    Form(form): Form<PreviewForm>,
+) -> Result<Response, PageError> {
+    session.operates()?;
+    let gone = || PageError::not_found("No record of this group is in quarantine.");
+    let group = quarantine::group(&state.pool, &id).await?.ok_or_else(gone)?;
+    let named = health::named(&group.provider)?.ok_or_else(gone)?;
+    let file = match (form.file.trim().is_empty(), state.providers.get(&named)) {
+        (false, _) => FileText::new(&form.file, None),
+        (true, Some(served)) => served.file.clone(),
+        (true, None) => {
+            return Err(PageError::not_found("No file declares the provider of this group: paste one."));
+        }
+    };
+    let chosen = quarantine::Chosen::Group(&id);
+    let previewed = preview_replay(&state.pool, &named, chosen, &file, playground::BOUNDS).await;
+    let came = match previewed.map_err(Failed::from) {
+        Ok(preview) => playground::shown(&preview),
+        Err(Failed::Said(why)) => playground::mistakes(&why),
+        Err(Failed::Page(error)) => return Err(error),
+    };
+    let content = html! {
+        p { a href=(path_of(&id)) { "The group" } ": " (group.fault) }
+        (came)
+        (preview_form(&id, &form.file))
+    };
+    Ok(page::still(&session, "/console/quarantine", "If this group were replayed", content))
+}
+
+fn preview_form(group: &str, file: &str) -> Markup {
+    html! {
+        form.tall method="post" action={ (path_of(group)) "/preview" } {
+            label for="file" { "With this provider file; empty for the one that runs" }
+            textarea #file name="file" rows="8" spellcheck="false" { (file) }
+            button { "Preview" }
         }
     }
 }

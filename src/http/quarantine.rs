@@ -10,12 +10,18 @@ use utoipa_axum::routes;
 
 use super::auth::Admin;
 use super::{ApiError, SharedState, error::ErrorBody};
+use crate::config::FileText;
 use crate::store::quarantine::{self, Action, Actor, Begun, Chosen, Group, Kind, Which};
-use crate::sync::{Replayer, go_on_discarding};
+use crate::sync::{Bounds, Preview, PreviewError, Replayer, go_on_discarding, preview_replay};
+use crate::workshop::WorkshopError;
 use tributary_domain::ProviderName;
 
 /// The largest body, in bytes: it says why.
 const BODY_MAX_BYTES: usize = 16 * 1024;
+/// And where it carries a file.
+const PREVIEW_MAX_BYTES: usize = 1024 * 1024;
+/// How much a preview looks at.
+const BOUNDS: Bounds = Bounds { records: 2_000, time: std::time::Duration::from_secs(20) };
 /// How many groups are given, the largest.
 const GROUPS: u32 = 1_000;
 /// How many replays and discards are given of a group, the latest.
@@ -36,6 +42,15 @@ pub struct GroupAnswer {
 pub struct DiscardOrder {
     /// In 1 to 500 characters: it is kept with them.
     reason: String,
+}
+
+/// What a group is tried with.
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PreviewOrder {
+    /// A provider file; without it, the one that runs.
+    #[serde(default)]
+    file: Option<String>,
 }
 
 /// What goes on in the background.
@@ -147,6 +162,35 @@ async fn order_replay(
     Ok((StatusCode::ACCEPTED, Json(begun.into())))
 }
 
+/// What a replay of a group would do. Nothing is written.
+#[utoipa::path(post, path = "/admin/v1/quarantine/groups/{group}/preview", tag = "admin",
+    params(("group" = String, Path)), request_body = Option<PreviewOrder>,
+    responses((status = 200, body = Preview), (status = "default", body = ErrorBody)))]
+async fn order_preview(
+    State(state): State<SharedState>,
+    Admin(caller): Admin,
+    Path(group): Path<String>,
+    body: axum::body::Bytes,
+) -> Result<Json<Preview>, ApiError> {
+    own(&state, &caller.provider, &group).await?;
+    let order = match body.trim_ascii().is_empty() {
+        true => PreviewOrder::default(),
+        false => serde_json::from_slice(&body).map_err(|error| {
+            ApiError::Invalid(format!("the body has to be {{\"file\": \"…\"}}, or nothing: {error}"))
+        })?,
+    };
+    let file = order.file.map_or_else(|| caller.served.file.clone(), |file| FileText::new(&file, None));
+    match preview_replay(&state.pool, &caller.provider, Chosen::Group(&group), &file, BOUNDS).await {
+        Ok(preview) => Ok(Json(preview)),
+        Err(PreviewError::Store(error)) => Err(error.into()),
+        Err(PreviewError::Workshop(WorkshopError::Unavailable(why))) => {
+            tracing::error!(why, "a provider file cannot be tried");
+            Err(ApiError::Internal)
+        }
+        Err(PreviewError::Workshop(error)) => Err(ApiError::Invalid(error.to_string())),
+    }
+}
+
 /// Has the records of a group deleted for good in the background. Who did so and why is kept, and which records they were.
 #[utoipa::path(post, path = "/admin/v1/quarantine/groups/{group}/discard", tag = "admin",
     params(("group" = String, Path)), request_body = DiscardOrder,
@@ -171,4 +215,9 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(routes!(order_replay))
         .routes(routes!(order_discard))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(order_preview))
+                .layer(DefaultBodyLimit::max(PREVIEW_MAX_BYTES)),
+        )
 }

@@ -24,7 +24,9 @@ pub use breaker::PATIENCE;
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
 pub use instance::Instance;
-pub use preview::{Bounds, Example, Field, Preview, PreviewError, Refusal, preview_remap, preview_replay};
+pub use preview::{
+    Bounds, Example, Field, Preview, PreviewError, Refusal, preview_remap, preview_replay, served_alone,
+};
 pub use progress::SyncProgress;
 pub use puller::{Puller, RunOutcome, Work};
 pub use remap::{RemapFailure, RemapOutcome, RemapRequest, Remapped};

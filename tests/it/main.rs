@@ -44,6 +44,7 @@ mod openapi;
 mod operators;
 mod outages;
 mod payouts;
+mod playground;
 mod printing;
 mod providers;
 mod publisher;
