@@ -336,13 +336,8 @@ impl Compiler<'_> {
             ),
             Paging::Keyset { param, field, bound, format, order, size, stop, more } => {
                 let field = self.filter("page.time", field)?;
-                let (bound, format, order) = (*bound, format.clone(), *order);
-                (
-                    PagerKind::Keyset { param: param.clone(), field, bound, format, order },
-                    stop,
-                    Some(size),
-                    more,
-                )
+                let keyset = pager::Keyset { bound: *bound, format: format.clone(), order: *order };
+                (PagerKind::Keyset { param: param.clone(), field, keyset }, stop, Some(size), more)
             }
         };
         let stop = match stop {

@@ -8,7 +8,11 @@ use super::asks::Asks;
 use super::facts::PageFacts;
 use super::position::{Token, Walk};
 use crate::jq::{self, Filter};
-use crate::manifest::{Bound, Param, Size, SortOrder, TimeFormat};
+use crate::manifest::{Bound, Param, Size};
+
+mod keyset;
+
+pub use keyset::Keyset;
 
 /// How a stream is divided into pages.
 #[derive(Debug)]
@@ -48,9 +52,7 @@ pub enum PagerKind {
     Keyset {
         param: Param,
         field: Filter,
-        bound: Bound,
-        format: TimeFormat,
-        order: SortOrder,
+        keyset: Keyset,
     },
 }
 
@@ -105,9 +107,11 @@ impl Pager {
                 asks.url =
                     Some(Url::parse(url).map_err(|error| format!("the URL of the next page: {error}"))?);
             }
-            (PagerKind::Keyset { param, format, order, .. }, Some(Token::Time(time))) => {
-                let newest_first = *order == SortOrder::NewestFirst;
-                asks.add(param, if newest_first { format.upper(*time) } else { format.lower(*time) });
+            (PagerKind::Keyset { param, keyset, .. }, Some(Token::Time(time))) => {
+                asks.add(param, keyset.written(*time));
+            }
+            (PagerKind::Keyset { param, keyset, .. }, Some(Token::Beyond(time))) => {
+                asks.add(param, keyset.written(keyset.beyond(*time)));
             }
             (_, Some(token)) => {
                 return Err(format!("the stored cursor belongs to another kind of paging: {token:?}"));
@@ -192,12 +196,17 @@ impl Pager {
     }
 
     fn step(&self, walk: &Walk, facts: &PageFacts, named: Option<String>, url: &Url) -> Result<Step, String> {
-        if self.stops(walk, facts, named.is_some()) {
+        let stops = self.stops(walk, facts, named.is_some());
+        if let PagerKind::Keyset { keyset, .. } = &self.kind {
+            let step = keyset.step(walk.token.as_ref(), facts, self.is_short(facts))?;
+            return Ok(if stops { Step::End } else { step });
+        }
+        if stops {
             return Ok(Step::End);
         }
         let repeated = facts.count > 0 && walk.fingerprint.as_ref() == Some(&facts.fingerprint);
         let token = match &self.kind {
-            PagerKind::Single => return Ok(Step::End),
+            PagerKind::Single | PagerKind::Keyset { .. } => return Ok(Step::End),
             // a page without records cannot be followed by one with some, unless a rule says so
             PagerKind::Page { .. } | PagerKind::Offset { .. } if facts.count == 0 => {
                 return Err("a page is empty, but `page.ends` does not end it there".to_owned());
@@ -233,7 +242,6 @@ impl Pager {
                     Some(Ok(token)) => token,
                 }
             }
-            PagerKind::Keyset { .. } => return self.keyset(walk, facts),
         };
         if repeated { Err(circle()) } else { Ok(Step::Go(token)) }
     }
@@ -292,40 +300,6 @@ impl Pager {
             NextSource::Link => link_of(headers)?,
         };
         Ok(named.filter(|text| !text.trim().is_empty()))
-    }
-
-    /// The next page begins at the time of this one's last record, so that others of the same
-    /// time are not skipped; those already seen come again.
-    fn keyset(&self, walk: &Walk, facts: &PageFacts) -> Result<Step, String> {
-        let PagerKind::Keyset { bound, format, order, .. } = &self.kind else { return Ok(Step::End) };
-        let Some((earliest, latest)) = facts.keys else {
-            return if facts.count == 0 {
-                Ok(Step::End)
-            } else {
-                Err("no record of a page has the time by which it goes on".to_owned())
-            };
-        };
-        let before = match &walk.token {
-            Some(Token::Time(time)) => Some(*time),
-            _ => None,
-        };
-        let (next, progress) = if *order == SortOrder::OldestFirst {
-            let next = format.floor(latest);
-            let next = if *bound == Bound::Exclusive { format.before(next) } else { next };
-            (next, before.is_none_or(|before| next > before))
-        } else {
-            let next = format.ceil(earliest);
-            let next = if *bound == Bound::Exclusive { format.after(earliest) } else { next };
-            (next, before.is_none_or(|before| next < before))
-        };
-        if progress {
-            return Ok(Step::Go(Token::Time(next)));
-        }
-        // what it begins with is what the page before ended with, and nothing comes behind it
-        if self.is_short(facts) {
-            return Ok(Step::End);
-        }
-        Err(format!("more records than fit on a page share the time {}", format.write(earliest)))
     }
 }
 

@@ -97,6 +97,8 @@ pub enum Token {
     Url(String),
     /// The time at which the page before ended.
     Time(DateTime<Utc>),
+    /// The time of the records beyond which it lies.
+    Beyond(DateTime<Utc>),
 }
 
 impl Token {
@@ -136,6 +138,7 @@ mod tests {
             Token::Digits("2.0".into()),
             Token::Url("https://x".into()),
             Token::Time(at),
+            Token::Beyond(at),
         ] {
             let walk = Walk {
                 begun_at: at,
@@ -160,6 +163,9 @@ mod tests {
             assert_eq!(Position::from_json(Some(position.to_json())), Ok(position));
         }
         assert_eq!(Position::from_json(None), Ok(Position::default()));
+        let begun = Position { walk: Some(crate::plan::window::whole(at)), ..Position::default() };
+        let kept = json!({"complete": false, "walk": {"begun_at": "2026-03-01T12:00:00.123456Z"}});
+        assert_eq!(begun.to_json(), kept, "what is not there is not kept");
     }
 
     #[test]

@@ -171,7 +171,7 @@ impl<S: PageSink> Run<'_, S> {
     ) -> Result<Reading, ReadError> {
         let record = jq::parse(&open.record).map_err(|error| ReadError::Paging(error.to_string()))?;
         let Some(record) = self.reader.refresh(stream, partition, &record).await? else {
-            return Ok(not_there(open, now));
+            return Ok(not_had(open, now, Warning::NotFound, Warning::Gone));
         };
         let scope = Scope::at(Utc::now(), partition.record.clone());
         let mut fresh = self
@@ -180,10 +180,7 @@ impl<S: PageSink> Run<'_, S> {
             .await?;
         let answered = fresh.open.iter().map(|open| &open.key).chain(&fresh.closed);
         if answered.into_iter().any(|key| *key != open.key) {
-            return Err(ReadError::Paging(format!(
-                "refresh.row: another record came than {:?}, which was asked for",
-                open.key
-            )));
+            return Ok(not_had(open, now, Warning::AnotherCame, Warning::Misnamed));
         }
         // what is open and nameless is an error before; a text that came broken is put aside
         if fresh.open.is_empty() && fresh.closed.is_empty() && stream.identity.is_none() {
@@ -214,16 +211,21 @@ impl Failures {
     }
 }
 
-/// What becomes of a record that is `open` and was answered with 404 at `now`: once is no proof, as with one
-/// that a list leaves out.
-fn not_there(open: &OpenRecord, now: DateTime<Utc>) -> Reading {
+/// What becomes of a record that is `open` and did not come at `now` when it was asked for: once is no proof, as
+/// with one that a list leaves out. `once` and `twice` tell of it, by its key.
+fn not_had(
+    open: &OpenRecord,
+    now: DateTime<Utc>,
+    once: fn(String) -> Warning,
+    twice: fn(String) -> Warning,
+) -> Reading {
     let mut reading = Reading::default();
     if open.missed_at.is_some_and(|missed_at| missed_at < now) {
         reading.closed.push(open.key.clone());
-        reading.warnings.insert(Warning::Gone(open.key.clone()), 1);
+        reading.warnings.insert(twice(open.key.clone()), 1);
     } else {
         reading.open.push(OpenRecord { missed_at: Some(now), checked_at: Some(now), ..open.clone() });
-        reading.warnings.insert(Warning::NotFound(open.key.clone()), 1);
+        reading.warnings.insert(once(open.key.clone()), 1);
     }
     reading
 }

@@ -31,6 +31,15 @@ pub enum Warning {
          what it was"
     )]
     Gone(String),
+    #[error(
+        "another record came where the open record {0:?} was asked for; the next run asks for it once more"
+    )]
+    AnotherCame(String),
+    #[error(
+        "another record came in two runs where the open record {0:?} was asked for, and it is not asked for again: its \
+         status stays what it was, until a list shows it again (look it up at the provider)"
+    )]
+    Misnamed(String),
     #[error("a record is open for longer than `give_up` and is not asked for again")]
     GivenUp,
     #[error(

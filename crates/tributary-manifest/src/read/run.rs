@@ -297,6 +297,8 @@ mod ends_tests;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]
+mod keyset_tests;
+#[cfg(test)]
 mod liar_tests;
 #[cfg(test)]
 mod lists_tests;

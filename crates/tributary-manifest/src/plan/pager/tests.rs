@@ -1,7 +1,10 @@
+use chrono::TimeDelta;
 use reqwest::Url;
+use reqwest::header::HeaderName;
 
 use super::super::window::whole;
 use super::*;
+use crate::manifest::{SortOrder, TimeFormat};
 use crate::time::instant;
 
 fn size(value: usize) -> Option<Size> {
@@ -28,7 +31,7 @@ fn cursor(bound: Bound) -> Pager {
 
 fn keyset(bound: Bound, order: SortOrder, format: TimeFormat) -> Pager {
     let field = Filter::compile("s", "page.time", "", ".at").unwrap();
-    let kind = PagerKind::Keyset { param: query("to"), field, bound, format, order };
+    let kind = PagerKind::Keyset { param: query("to"), field, keyset: Keyset { bound, format, order } };
     pager(kind, PageEnd::ShortPage, size(2))
 }
 
@@ -93,6 +96,56 @@ fn where_a_next_page_is_named_a_short_or_empty_one_is_not_the_end() {
     for walk in [after_empty, stays] {
         assert_eq!(after(&of(PageEnd::EmptyPage), &walk, &facts(0, "", Some("n"))), Ok(Step::End));
     }
+    // empty for the first time
+    let after_some = walk(Some(Token::Text("m".into())), Some("a"));
+    assert_eq!(after(&of(PageEnd::EmptyPage), &after_some, &facts(0, "", Some("n"))), go);
+    // two empty ones in a row are no circle while they lead elsewhere
+    let empty = walk(Some(Token::Text("m".into())), Some(""));
+    assert_eq!(after(&cursor(Bound::Exclusive), &empty, &facts(0, "", Some("n"))), go);
+}
+
+#[test]
+fn an_empty_page_by_a_number_is_the_end_only_where_the_file_says_so() {
+    let never = || PageEnd::When(Filter::compile("s", "page.ends", "", "false").unwrap());
+    let offset = pager(PagerKind::Offset { param: query("skip") }, never(), size(2));
+    for pager in [page(never()), offset] {
+        let error =
+            after(&pager, &walk(Some(Token::Number(2)), Some("a")), &facts(0, "b", None)).unwrap_err();
+        assert!(error.contains("a page is empty, but `page.ends` does not end it there"), "{error}");
+    }
+}
+
+#[test]
+fn a_link_to_the_page_itself_is_a_circle_but_from_an_empty_page_that_ends_the_walk() {
+    let link = |stop| {
+        pager(PagerKind::NextUrl { next: NextSource::Header("next".into()), https: false }, stop, None)
+    };
+    let headers =
+        HeaderMap::from_iter([(HeaderName::from_static("next"), HeaderValue::from_static("/v2/here"))]);
+    let here = walk(Some(Token::Url("https://bank.example/v2/here".into())), Some("a"));
+    for (stop, count, ends) in [
+        (PageEnd::EmptyPage, 0, true),
+        (PageEnd::EmptyPage, 2, false),
+        (PageEnd::NoNext, 0, false),
+        (PageEnd::NoNext, 2, false),
+    ] {
+        let pager = link(stop);
+        let step = pager.next(&here, &facts(count, "b", None), &headers, &url());
+        match ends {
+            true => assert_eq!(step, Ok(Step::End)),
+            false => assert!(step.as_ref().is_err_and(|error| error.contains("circle")), "{count}: {step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_next_page_is_named_in_16_kib_at_most() {
+    let name = |bytes: usize| "n".repeat(bytes);
+    let after =
+        |bytes| after(&cursor(Bound::Exclusive), &walk(None, None), &facts(2, "a", Some(&name(bytes))));
+    assert_eq!(after(16_384), Ok(Step::Go(Token::Text(name(16_384)))));
+    let error = after(16_385).unwrap_err();
+    assert!(error.starts_with("page.next: names the next page in 16385 bytes"), "{error}");
 }
 
 #[test]
@@ -234,6 +287,56 @@ fn a_keyset_goes_on_so_that_records_of_the_same_time_come_again_and_none_is_skip
 }
 
 #[test]
+fn a_keyset_page_begins_with_the_record_with_which_the_one_before_ended_or_the_walk_fails() {
+    let at = |second: u32| instant(&format!("2026-03-01T12:00:{second:02}Z")).unwrap();
+    let (newest, oldest) = (SortOrder::NewestFirst, SortOrder::OldestFirst);
+    let whole = TimeFormat::Seconds;
+    for (bound, order, asked, seconds, told) in [
+        (Bound::Exclusive, newest, 31, Some((20, 30)), None),
+        (Bound::Exclusive, newest, 31, Some((20, 29)), Some("does not begin with")),
+        (Bound::Exclusive, newest, 31, None, Some("does not begin with")),
+        // an API that takes the bound for inclusive loses nothing
+        (Bound::Exclusive, newest, 31, Some((20, 31)), None),
+        (Bound::Exclusive, newest, 31, Some((20, 32)), Some("does not look at the parameter")),
+        (Bound::Inclusive, newest, 30, Some((20, 30)), None),
+        (Bound::Inclusive, newest, 30, Some((20, 29)), Some("does not begin with")),
+        (Bound::Inclusive, newest, 30, Some((20, 31)), Some("does not look at the parameter")),
+        (Bound::Exclusive, oldest, 29, Some((30, 40)), None),
+        (Bound::Exclusive, oldest, 29, Some((31, 40)), Some("does not begin with")),
+        (Bound::Exclusive, oldest, 29, Some((29, 40)), None),
+        (Bound::Exclusive, oldest, 29, Some((28, 40)), Some("does not look at the parameter")),
+        (Bound::Inclusive, oldest, 30, Some((30, 40)), None),
+        (Bound::Inclusive, oldest, 30, Some((31, 40)), Some("does not begin with")),
+        (Bound::Inclusive, oldest, 30, Some((29, 40)), Some("does not look at the parameter")),
+        (Bound::Inclusive, oldest, 30, None, Some("does not begin with")),
+    ] {
+        let pager = keyset(bound, order, whole.clone());
+        let keys = seconds.map(|(from, to)| (at(from), at(to)));
+        let page = PageFacts { keys, ..facts(if keys.is_some() { 2 } else { 0 }, "b", None) };
+        let step = after(&pager, &walk(Some(Token::Time(at(asked))), Some("a")), &page);
+        match (told, &step) {
+            (None, Ok(Step::Go(_))) => {}
+            (Some(told), Err(error)) if error.contains(told) => {}
+            _ => panic!("{bound:?} {order:?} {seconds:?}: {step:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_keyset_ends_with_the_record_that_came_last_before() {
+    let pager = keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros);
+    assert_eq!(after(&pager, &walk(None, None), &facts(0, "a", None)), Ok(Step::End));
+    let last = instant("2026-03-01T12:00:00Z").unwrap();
+    let page = PageFacts { keys: Some((last, last)), ..facts(1, "b", None) };
+    let Ok(Step::Go(token)) = after(&pager, &walk(None, None), &page) else { panic!("it goes on") };
+    assert_eq!(after(&pager, &walk(Some(token), Some("a")), &page), Ok(Step::End));
+    let undated = facts(1, "b", None);
+    assert!(
+        after(&pager, &walk(None, None), &undated).unwrap_err().contains("no record of a page has the time")
+    );
+}
+
+#[test]
 fn more_records_of_one_time_than_fit_on_a_page_are_an_error_and_not_an_end() {
     let pager = keyset(Bound::Exclusive, SortOrder::NewestFirst, TimeFormat::Micros);
     let last = instant("2026-03-01T12:00:00Z").unwrap();
@@ -241,6 +344,32 @@ fn more_records_of_one_time_than_fit_on_a_page_are_an_error_and_not_an_end() {
     let Ok(Step::Go(token)) = after(&pager, &walk(None, None), &page) else { panic!("it goes on") };
     let error = after(&pager, &walk(Some(token), Some("a")), &page).unwrap_err();
     assert!(error.contains("share the time"), "{error}");
+}
+
+#[test]
+fn a_short_page_of_one_time_is_everything_only_where_nothing_lies_beyond() {
+    let last = instant("2026-03-01T12:00:00.5Z").unwrap();
+    for (bound, order, token) in [
+        (Bound::Exclusive, SortOrder::NewestFirst, "2026-03-01T12:00:00Z"),
+        (Bound::Inclusive, SortOrder::NewestFirst, "2026-03-01T11:59:59Z"),
+        (Bound::Exclusive, SortOrder::OldestFirst, "2026-03-01T12:00:00Z"),
+        (Bound::Inclusive, SortOrder::OldestFirst, "2026-03-01T12:00:01Z"),
+    ] {
+        let pager = Pager { size: size(9), ..keyset(bound, order, TimeFormat::Seconds) };
+        let page = PageFacts { keys: Some((last, last)), ..facts(2, "b", None) };
+        let Ok(Step::Go(again)) = after(&pager, &walk(None, None), &page) else { panic!("it goes on") };
+        let beyond = after(&pager, &walk(Some(again), Some("b")), &page);
+        assert_eq!(beyond, Ok(Step::Go(Token::Beyond(last))), "{bound:?} {order:?}");
+        let walk = walk(Some(Token::Beyond(last)), Some("b"));
+        assert_eq!(asked(&pager, walk.token.clone()), [pair("limit", "9"), pair("to", token)]);
+        assert_eq!(after(&pager, &walk, &facts(0, "c", None)), Ok(Step::End), "{bound:?} {order:?}");
+        assert_eq!(after(&pager, &walk, &page), Ok(Step::End), "the same time once more");
+        let further = last
+            + if order == SortOrder::NewestFirst { -TimeDelta::seconds(1) } else { TimeDelta::seconds(1) };
+        let more = PageFacts { keys: Some((further.min(last), further.max(last))), ..facts(2, "c", None) };
+        let error = after(&pager, &walk, &more).unwrap_err();
+        assert!(error.contains("others follow"), "{error}");
+    }
 }
 
 #[test]

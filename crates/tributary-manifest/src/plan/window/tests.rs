@@ -88,6 +88,78 @@ fn where_the_api_takes_an_end_the_watermark_is_the_end_and_what_may_be_incomplet
 }
 
 #[test]
+fn what_is_not_settled_yet_holds_the_watermark_back() {
+    let window = Window { settle: TimeDelta::minutes(5), ..window(None) };
+    let walk = newest(&window, "2099-01-01T00:00:00Z", "2026-03-02T00:00:00Z");
+    assert_eq!(window.close(None, &walk), Some(at("2026-03-01T23:55:00Z")));
+}
+
+#[test]
+fn the_newest_window_ends_where_the_first_one_would_have() {
+    let now = at("2026-03-02T00:00:00Z");
+    let mut window = Window { settle: TimeDelta::minutes(5), ..window(None) };
+    let begins = |window: &Window| {
+        let watermark = window.newest(now, TimeDelta::days(1));
+        window.open(Some(watermark), None, now).from.unwrap()
+    };
+    assert_eq!(begins(&window), at("2026-02-28T23:55:00Z"), "the span before what is settled");
+    window.step = Some(TimeDelta::days(4));
+    assert_eq!(begins(&window), at("2026-02-25T23:55:00Z"), "a window of its own length");
+}
+
+#[test]
+fn no_window_is_empty_when_it_is_sent() {
+    let mut window = window(Some(edge("to", Bound::Exclusive, TimeFormat::Micros)));
+    window.from.format = TimeFormat::Micros;
+    let now = at("2026-03-02T00:00:00Z");
+    let walk = Walk { until: Some(now), from: Some(now), ..whole(now) };
+    let limits = ["since=2026-03-02T00:00:00.000000Z", "to=2026-03-02T00:00:00.000001Z"];
+    assert_eq!(asked(&window, &walk), limits);
+}
+
+#[test]
+fn a_window_that_was_halved_grows_back_to_its_step() {
+    let mut window = window(Some(edge("to", Bound::Exclusive, TimeFormat::Millis)));
+    (window.step, window.start) = (Some(TimeDelta::days(4)), TimeDelta::days(40));
+    window.halving = Some(Halving { at: None, shortest: TimeDelta::hours(1) });
+    let days = |walk: &Walk| (walk.until.unwrap() - walk.from.unwrap()).num_hours() / 24;
+    let whole = window.open(None, None, at("2026-03-11T00:00:00Z"));
+    assert_eq!((days(&whole), whole.longest_us), (4, None));
+    let quarter = window.halved(&window.halved(&whole).unwrap()).unwrap();
+    assert_eq!(
+        (days(&quarter), quarter.longest_us),
+        (1, Some(86_400_000_000)),
+        "a run that is killed goes on with it"
+    );
+    let half = window.next(&quarter).unwrap();
+    assert_eq!((days(&half), half.longest_us), (2, Some(2 * 86_400_000_000)));
+    let grown = window.next(&half).unwrap();
+    assert_eq!((days(&grown), grown.longest_us), (4, None));
+    let shortest = Walk { until: whole.from.map(|from| from + TimeDelta::hours(1)), ..whole };
+    assert_eq!(window.halved(&shortest), None);
+}
+
+#[test]
+fn a_step_has_room_for_the_units_of_its_limits_and_for_hours_that_come_twice() {
+    let pattern = |text: &str| {
+        let zone = Some("Europe/Berlin".to_owned());
+        TimeFormat::Pattern(crate::manifest::TimePattern::new(text.to_owned(), zone))
+    };
+    let (minutes, days) = ("%Y-%m-%d %H:%M", "%d.%m.%Y");
+    let (minute, hour) = (TimeDelta::minutes(1), TimeDelta::hours(1));
+    for (from, to, shortest) in [
+        ((Bound::Inclusive, minutes), (Bound::Exclusive, minutes), minute + hour * 2),
+        ((Bound::Exclusive, minutes), (Bound::Exclusive, minutes), minute * 2 + hour * 2),
+        ((Bound::Inclusive, minutes), (Bound::Inclusive, minutes), minute * 2 + hour * 2),
+        ((Bound::Inclusive, minutes), (Bound::Inclusive, days), TimeDelta::days(1) + hour),
+        ((Bound::Inclusive, days), (Bound::Exclusive, minutes), TimeDelta::days(1) + hour),
+    ] {
+        let (from, to) = (edge("from", from.0, pattern(from.1)), edge("to", to.0, pattern(to.1)));
+        assert_eq!(Window::shortest_step(&from, &to), shortest, "{from:?} {to:?}");
+    }
+}
+
+#[test]
 fn whichever_limits_are_excluded_no_instant_falls_between_two_windows() {
     for (format, from, to) in [
         (TimeFormat::Seconds, "2026-03-01T11:59:59Z", "2026-03-01T12:00:01Z"),
@@ -269,7 +341,10 @@ fn windows_by_the_clock_of_a_zone_touch_over_the_hours_that_it_shows_twice_and_s
         ("%d.%m.%Y", Bound::Inclusive, TimeDelta::days(1)),
         ("%d.%m.%Y", Bound::Exclusive, TimeDelta::days(1)),
     ] {
-        for now in ["2026-10-27T12:34:56Z", "2026-03-30T12:34:56Z"] {
+        let days = ["2026-10-27T12:34:56Z", "2026-03-30T12:34:56Z"].map(at);
+        // so that limits lie everywhere around the hour
+        let hours = || (0..8).map(|quarters| TimeDelta::minutes(45) * quarters);
+        for now in days.into_iter().flat_map(|day| hours().map(move |hours| day + hours)) {
             let format = TimeFormat::Pattern(crate::manifest::TimePattern::new(
                 pattern.to_owned(),
                 Some(berlin.name().to_owned()),
@@ -296,7 +371,7 @@ fn windows_by_the_clock_of_a_zone_touch_over_the_hours_that_it_shows_twice_and_s
                     other => other.single().unwrap().to_utc(),
                 }
             };
-            let (now, mut windows) = (at(now), 0);
+            let mut windows = 0;
             let mut walk = window.open(None, None, now);
             let mut covered = walk.from.unwrap();
             loop {
@@ -310,6 +385,12 @@ fn windows_by_the_clock_of_a_zone_touch_over_the_hours_that_it_shows_twice_and_s
                     let until = if bound == Bound::Inclusive { format.after(until) } else { until };
                     assert!(until >= walk.until.unwrap(), "{pattern}: {sent:?} ends before {:?}", walk.until);
                 }
+                let (earliest, latest) = (read(&sent[0].1, false), read(&sent[1].1, true));
+                let is_daily = step == TimeDelta::days(1);
+                assert!(
+                    is_daily || latest - earliest <= step,
+                    "{pattern}: {sent:?} may be read as longer than {step}"
+                );
                 (covered, windows) = (walk.until.unwrap(), windows + 1);
                 assert!(windows < 200, "{pattern}: no window gets ahead");
                 match window.next(&walk) {

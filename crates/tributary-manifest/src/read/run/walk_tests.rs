@@ -293,6 +293,35 @@ async fn what_is_open_is_asked_for_again_one_by_one_until_it_is_not() {
     assert_eq!(fake.received().len(), 7, "nothing is open any more");
 }
 
+#[tokio::test]
+async fn another_record_than_was_asked_for_is_told_twice_and_holds_up_nothing_for_ever() {
+    let fake = bank(|received| {
+        fake::json(match received.path.as_str() {
+            // which the next window does not reach back to
+            "/feed" if received.query["since"] < minutes_ago(120) => {
+                json!([{"id": "a", "at": minutes_ago(60), "status": "PENDING"}])
+            }
+            "/feed" => json!([]),
+            _ => json!({"id": "b", "at": minutes_ago(60), "status": "SUCCEEDED"}),
+        })
+    })
+    .await;
+    let connection = connection(&fake.url, CREATED);
+    let mut memory = Memory::default();
+    connection.run(&mut memory).await.unwrap();
+    let told = |warning: Warning| BTreeMap::from([(warning, 1)]);
+    let report = connection.run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, told(Warning::AnotherCame("a".to_owned())));
+    assert_eq!(memory.open.len(), 1, "once is no proof");
+    let report = connection.run(&mut memory).await.unwrap();
+    assert_eq!(report.warnings, told(Warning::Misnamed("a".to_owned())));
+    assert_eq!(
+        (memory.open.len(), ids(&memory)),
+        (0, vec!["a".to_owned()]),
+        "nothing is taken of the other one"
+    );
+}
+
 const WEAK: &str = r#"
     request: { path: /feed }
     records: .[]
