@@ -127,6 +127,8 @@ fn out_of_turn() -> WorkshopError {
 async fn run(asked: Vec<u8>) -> Result<Vec<u8>, WorkshopError> {
     let mut command = Command::new(program());
     command.args(COMMAND).env_clear().current_dir("/").kill_on_drop(true);
+    // the allocator takes a gibibyte in advance else, which the limit would have to leave room for; in KiB
+    command.env("MIMALLOC_ARENA_RESERVE", "16384");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| unavailable(&error))?;
     let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {

@@ -266,7 +266,7 @@ async fn nothing_of_the_environment_can_be_read_through_a_file_that_is_tried() {
         );
     }
     // a field that is filled in where a file runs
-    let file = bank.text(".amount").replace("token-of-the-test", "${PATH}");
+    let file = bank.text(".amount").replace("token-of-the-test", "\"${PATH}\"");
     let form = [("file", file.as_str()), ("sample", answer.as_str())];
     let (_, _, page) = post(&bank.app, "/console/playground/sample", &cookie, &form).await;
     assert!(page.contains("GET /transactions") && !page.contains(&secret), "{page}");
