@@ -114,6 +114,8 @@ create table sync_tasks (
   schedule text not null,
   -- null: only when somebody asks
   due_at timestamptz,
+  -- the next run of the stream forgets its cursors first
+  forgets boolean not null default false,
   constraint sync_tasks_pkey primary key (provider, stream, partition)
 );
 create index sync_tasks_due_idx on sync_tasks (provider, stream_group, due_at);

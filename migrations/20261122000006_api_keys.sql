@@ -4,7 +4,7 @@ create table api_keys (
   provider text not null constraint api_keys_provider_named check (provider <> ''),
   name text not null constraint api_keys_name_plain check (name ~ '^[a-z0-9][a-z0-9._-]{0,62}$'),
   scope text not null constraint api_keys_scope_known
-    check (scope in ('connector', 'read', 'pay', 'ingest', 'admin')),
+    check (scope in ('connector', 'read', 'pay', 'ingest')),
   digest bytea not null constraint api_keys_digest_key unique
     constraint api_keys_digest_sha256 check (octet_length(digest) = 32),
   created_at timestamptz not null default clock_timestamp(),

@@ -46,8 +46,8 @@ create table quarantine_actions (
   -- of what: of all providers where there is none
   provider text,
   fault_group text,
-  -- an operator, a key, or the person at a shell
-  actor text not null constraint quarantine_actions_actor_named check (actor ~ '[^[:space:]]'),
+  -- who, in the audit of operators
+  audit_id bigint not null,
   why text constraint quarantine_actions_why_short check (length(why) <= 500),
   -- how many records there were when it began
   total bigint not null,

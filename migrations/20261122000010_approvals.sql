@@ -1,5 +1,6 @@
 -- What persons decide about orders. A person is a login of the database that the server authenticated,
--- a member of tributary_operator; what they may decide, the database itself checks.
+-- a member of tributary_operator, or an operator of the role approver whose key or session the service
+-- shows; what they may decide, the database itself checks.
 
 -- What persons agreed to, once each in a round: what was agreed to before an order came to wait again
 -- counts no more.
@@ -44,9 +45,10 @@ return coalesce((
   from payment_lookups l where l.order_id = o.id and l.attempt = o.attempt
   order by l.id desc limit 1), false);
 
--- The person whose session this is. Not whoever a superuser says to be by `set session
--- authorization`, and nobody who may do as the owner of the tables or as the service: one person
--- would count for several then.
+-- The person whose session this is, or whom the service proves. Not whoever a superuser says to be by
+-- `set session authorization`, and nobody who may do as the owner of the tables, or as the service
+-- without a proof: one person would count for several then. A login and an operator of one name are
+-- one person.
 create function deciding_person() returns text
 language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -59,6 +61,8 @@ begin
     why := format('the session was opened by %s', coalesce(name, 'a login that is gone'));
   elsif (select rolsuper from pg_roles where oid = login) or pg_has_role(login, owner, 'member') then
     why := 'it may do whatever the owner of the tables may';
+  elsif nullif(current_setting('tributary.proof', true), '') is not null then
+    return proven_operator('{approver}');
   elsif to_regrole('tributary_operator') is null
      or not pg_has_role(login, to_regrole('tributary_operator'), 'member') then
     why := 'it is no member of tributary_operator';

@@ -43,11 +43,12 @@ return coalesce(case
 -- Erases what there is under the id p_id of a provider: an account, a beneficiary, a transaction with
 -- those that are related to it, an order (by its id or its idempotency key); with p_with_payments, also
 -- the transactions and orders from or to it. Of raw records, of the quarantine and of refusals it deletes
--- what p_raw, p_quarantine and p_refusals name, by position or id: what they hold may be encrypted, so the
--- caller has to find them. Gives how many rows of which kind. Refuses, and erases nothing, while an
+-- what p_raw, p_quarantine and p_refusals name, by position or id, and it empties the statement files of p_files, by
+-- digest, beside those that a transaction came from: what they hold may be encrypted, so the caller has to find them. Gives how many rows of which kind. Refuses, and erases nothing, while an
 -- order is open: what it says has still to be sent.
 create function erase_record(
-  p_provider text, p_id text, p_with_payments boolean, p_raw bigint[], p_quarantine bigint[], p_refusals bigint[]
+  p_provider text, p_id text, p_with_payments boolean, p_raw bigint[], p_quarantine bigint[], p_refusals bigint[],
+  p_files bytea[]
 ) returns table (what text, rows bigint)
 language plpgsql security definer set search_path = public, pg_temp as $$
 #variable_conflict use_column
@@ -139,6 +140,14 @@ begin
   delete from payment_refusals where provider = p_provider and id = any (p_refusals);
   get diagnostics n = row_count;
   counts := counts || jsonb_build_object('payment_refusals', n);
+  -- their digests stay: the same bytes are not taken again
+  update statement_files set bytes = null, key_id = null, name = ''
+  where provider = p_provider and bytes is not null and (sha256 = any (p_files) or sha256 in (
+    select s.sha256 from statements s
+      join statement_movements m on m.provider = s.provider and m.seq = s.seq
+    where s.provider = p_provider and m.id = any (moved)));
+  get diagnostics n = row_count;
+  counts := counts || jsonb_build_object('statement_files', n);
   n := erase_from_runs(p_provider, p_id);
   counts := counts || jsonb_build_object('sync_runs', n);
 
@@ -165,5 +174,5 @@ language sql as $$
 $$;
 
 -- Whoever may ask for it is granted it by name.
-revoke execute on function erase_record(text, text, boolean, bigint[], bigint[], bigint[]) from public;
+revoke execute on function erase_record(text, text, boolean, bigint[], bigint[], bigint[], bytea[]) from public;
 revoke execute on function erase_from_runs(text, text) from public;

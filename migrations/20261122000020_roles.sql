@@ -44,7 +44,7 @@ begin
   end if;
   if not 'tributary_operator' = any (missing) then
     grant execute on function approve_payment_order, reject_payment_order, resolve_payment_order,
-      fail_payment_order, erase_record to tributary_operator;
+      fail_payment_order, erase_record, note_operation to tributary_operator;
   end if;
   if not 'tributary_writer' = any (missing) then
     grant insert, update, delete on accounts, beneficiaries, transactions, balances to tributary_writer;
@@ -89,16 +89,24 @@ begin
   grant insert, update on accounts, beneficiaries, transactions, balances, sync_runs, sync_run_streams,
     sync_run_warnings, sync_known_next, sync_cursors, sync_open_records, sync_leases, sync_tasks,
     provider_tokens, provider_pace, closed_lanes, request_log, quarantine, quarantine_actions, raw_records,
-    payment_orders, payment_steps, payment_refusals, consumers, notifications, operator_sessions to tributary_app;
+    payment_orders, payment_steps, payment_refusals, consumers, notifications, statement_files, statement_accounts,
+    statements, statement_movements, statement_sightings to tributary_app;
   grant insert on quarantine_discards, payment_attempts, payment_lookups, payment_secrets, unmatched_records to tributary_app;
+  grant update (used_at) on operator_sessions to tributary_app;
   grant delete on sync_runs, sync_run_streams, sync_run_warnings, sync_cursors, sync_open_records, sync_leases,
     sync_tasks, provider_tokens, closed_lanes, request_log, quarantine, raw_records, payment_refusals,
-    unmatched_records, consumers, notifications, operator_links, operator_sessions
-    to tributary_app;
+    unmatched_records, consumers, notifications, operator_links, operator_sessions,
+    statement_sightings to tributary_app;
   -- feeds, changes and feed are written by these, and by triggers
   grant execute on function publish, lift_floor, await_first_sync, release_changes to tributary_app;
   grant update (awaits_first_sync) on feeds to tributary_app;
-  grant update (last_used_at) on api_keys, operators to tributary_app;
+  grant update (last_used_at) on api_keys to tributary_app;
+  -- for an operator whom it proves: guard_administration, deciding_person
+  grant insert on api_keys, operators, operator_links to tributary_app;
+  grant update (replaced_by, expires_at, revoked_at) on api_keys to tributary_app;
+  grant update (revoked_at) on operators to tributary_app;
+  grant execute on function approve_payment_order, reject_payment_order, resolve_payment_order,
+    fail_payment_order, note_operation, open_operator_session, use_operator_link to tributary_app;
   -- to see whether the chain still has what it had
   grant select (position, hash) on payment_audit to tributary_app;
 end $$;

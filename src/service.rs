@@ -19,7 +19,7 @@ use crate::http::{
 use crate::notify::Notifier;
 use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
-use crate::sync::{self, Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
+use crate::sync::{self, FileFetcher, Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
 use crate::telemetry::{self, Gauges, Metrics, ProcessGauges};
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, Period, StreamGroup};
@@ -39,6 +39,7 @@ impl From<Provider> for ServedProvider {
             file: declared.file.clone(),
             compiled: declared.compiled().cloned(),
             groups: declared.compiled().map(|compiled| served_groups(compiled)).unwrap_or_default(),
+            files: declared.files.clone(),
             formance: declared.formance,
             keys: declared.keys,
             limit: declared.limit,
@@ -61,6 +62,7 @@ pub struct Service {
     publisher: Publisher,
     housekeeper: Housekeeper,
     schedulers: Vec<Scheduler>,
+    fetchers: Vec<FileFetcher>,
     payments: Payments,
     audit: audit::Watch,
     notifier: Option<Notifier>,
@@ -96,6 +98,7 @@ impl Service {
         let recorded = telemetry::start_metrics()?;
         telemetry::begin_counters(providers.iter(), &http::routes());
         let (schedulers, payers) = pulled(pool, &providers, instance);
+        let fetchers = providers.iter().filter_map(|provider| fetcher(pool, provider, instance)).collect();
         let names: Vec<ProviderName> = providers.iter().map(|provider| provider.name.clone()).collect();
         let kept = providers.iter().map(provider_retention).collect();
         let housekeeper = Housekeeper::new(pool.clone(), kept, retention);
@@ -112,6 +115,7 @@ impl Service {
             publisher: Publisher::new(pool.clone(), paces),
             housekeeper,
             schedulers,
+            fetchers,
             payments,
             audit: audit::Watch::new(pool.clone()),
             notifier: None,
@@ -159,6 +163,10 @@ impl Service {
             let part = Part::Sync(scheduler.provider().clone());
             keep_going(&mut runs, keep(part), &stop_runs, scheduler, Scheduler::run);
         }
+        for fetcher in self.fetchers {
+            let part = Part::Files(fetcher.provider().clone());
+            keep_going(&mut runs, keep(part), &stop_runs, fetcher, FileFetcher::run);
+        }
         tracing::info!(address = %public.address()?, operator_address = %operator.address()?,
             providers = state.providers.len(), "serving");
         let (draining, trusted) = (state.draining.clone(), state.trusted.clone());
@@ -190,6 +198,12 @@ fn pulled(
         }
     }
     (schedulers, payers)
+}
+
+/// What fetches the statement files of a provider, if anything does.
+fn fetcher(pool: &PgPool, provider: &Provider, instance: &Instance) -> Option<FileFetcher> {
+    let (files, source) = (provider.files.clone()?, provider.file_source.clone()?);
+    Some(FileFetcher::new(pool.clone(), provider.name.clone(), files, source, instance.clone()))
 }
 
 /// What the housekeeper has to know of a provider.

@@ -29,6 +29,8 @@ pub enum Part {
     Payments,
     /// Pulls one provider.
     Sync(ProviderName),
+    /// Fetches the statement files of one provider.
+    Files(ProviderName),
     /// Forgets what is past its retention.
     Housekeeping,
     /// Writes what consumers poll.
@@ -55,6 +57,7 @@ impl std::fmt::Display for Part {
             Self::Publisher => f.write_str("publisher"),
             Self::Payments => f.write_str("payments"),
             Self::Sync(provider) => write!(f, "sync/{provider}"),
+            Self::Files(provider) => write!(f, "files/{provider}"),
             Self::Housekeeping => f.write_str("housekeeping"),
             Self::Consumers => f.write_str("consumers"),
             Self::Notifications => f.write_str("notifications"),

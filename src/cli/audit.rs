@@ -1,4 +1,4 @@
-//! `tributary audit`: whether the audit of payments is as it was written.
+//! `tributary audit`: what operators did, and whether the audit of payments is as it was written.
 
 use std::collections::HashSet;
 use std::process::ExitCode;
@@ -8,19 +8,37 @@ use clap::{Args, Subcommand};
 use super::Common;
 use super::database::{Database, Login};
 use super::progress::Shown;
+use super::table::{self, Column, Output, OutputArgs, time, words};
+use super::way::{At, Way};
 use crate::payments::audit::{Broken, Chain, hex};
+use crate::store::operator_audit::Done;
 use crate::store::{StoreError, payment_audit};
+use crate::verbs;
 
 #[derive(Subcommand)]
 #[command(after_help = "Examples:
   tributary audit verify                 follow the chain, and print its head: note it outside of the database
+  tributary audit list                   what operators did
   tributary audit verify --head 5f0c…    and check that a head which was noted is still in it
 
 Exit code: 0 if all is as it was written, 1 if not (the first row that differs is named), 2 if that could not be
 checked.")]
 pub enum AuditCommand {
-    /// Check that no row of the audit was changed, taken out, put in or moved.
+    /// Check that no row of the audit of payments was changed, taken out, put in or moved.
     Verify(VerifyArgs),
+    /// List what operators did, newest first, and who they were.
+    List(ListArgs),
+}
+
+#[derive(Args)]
+pub struct ListArgs {
+    /// How many at most.
+    #[arg(long, default_value_t = 50, value_name = "N")]
+    limit: u32,
+    #[command(flatten)]
+    form: OutputArgs,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Args)]
@@ -58,7 +76,18 @@ enum Wrong {
 }
 
 pub async fn run(common: &Common, command: AuditCommand) -> ExitCode {
-    let AuditCommand::Verify(args) = command;
+    let args = match command {
+        AuditCommand::Verify(args) => args,
+        AuditCommand::List(args) => {
+            return match list(common, args).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("tributary: {error}");
+                    ExitCode::from(COULD_NOT_CHECK)
+                }
+            };
+        }
+    };
     match try_verify(common, args).await {
         Ok(Ok(chain)) => {
             println!("{} rows, each as it was written", chain.position);
@@ -77,6 +106,21 @@ pub async fn run(common: &Common, command: AuditCommand) -> ExitCode {
             ExitCode::from(COULD_NOT_CHECK)
         }
     }
+}
+
+const DONE: [Column; 5] = [words("AT"), words("PERSON"), words("LOGIN"), words("VERB"), words("SUBJECT")];
+
+async fn list(common: &Common, args: ListArgs) -> Result<(), Error> {
+    let way = Way::open(common, &args.at, Login::Service).await?;
+    let done = way.perform_and_close(&verbs::audit::List { limit: Some(args.limit) }).await?;
+    let row = |done: &Done| {
+        [time(done.at), done.person.clone(), done.login.clone(), done.verb.clone(), done.subject.clone()]
+    };
+    match args.form.output {
+        Output::Json => table::json(&done),
+        Output::Table => table::print(&DONE, done.iter().map(row)),
+    }
+    Ok(())
 }
 
 async fn try_verify(common: &Common, args: VerifyArgs) -> Result<Result<Chain, Wrong>, Error> {

@@ -2,10 +2,12 @@
 
 use clap::{Args, Subcommand};
 
-use super::database::{Database, Login};
+use super::database::Login;
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::way::{At, Way};
 use super::{CommandResult, Common};
-use crate::store::consumers::{self, Consumer};
+use crate::store::consumers::Consumer;
+use crate::verbs::consumers;
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
@@ -28,6 +30,8 @@ pub struct ConsumersArgs {
     provider: Option<ProviderName>,
     #[command(flatten)]
     form: OutputArgs,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Subcommand)]
@@ -38,16 +42,18 @@ enum ConsumersCommand {
         provider: ProviderName,
         /// The key, as the list shows it.
         key: String,
+        #[command(flatten)]
+        form: OutputArgs,
     },
 }
 
 pub async fn run(common: &Common, args: ConsumersArgs) -> CommandResult {
-    let database = Database::open_migrated(common, Login::Service, 2).await?;
+    let way = Way::open(common, &args.at, Login::Service).await?;
     let result = match args.command {
-        None => list(&database, args.provider.as_ref(), args.form).await,
-        Some(ConsumersCommand::Forget { provider, key }) => forget(&database, &provider, &key).await,
+        None => list(&way, args.provider, args.form).await,
+        Some(ConsumersCommand::Forget { provider, key, form }) => forget(&way, provider, key, form).await,
     };
-    database.close().await;
+    way.close().await;
     result
 }
 
@@ -63,8 +69,8 @@ const CONSUMERS: [Column; 9] = [
     words("STATE"),
 ];
 
-async fn list(database: &Database, provider: Option<&ProviderName>, form: OutputArgs) -> CommandResult {
-    let consumers = consumers::list(&database.pool, provider).await?;
+async fn list(way: &Way, provider: Option<ProviderName>, form: OutputArgs) -> CommandResult {
+    let consumers = way.perform(&consumers::List { provider }).await?;
     match form.output {
         Output::Json => table::json(&consumers),
         Output::Table => table::print(&CONSUMERS, consumers.iter().map(row)),
@@ -96,12 +102,8 @@ fn length(seconds: f64) -> String {
     }
 }
 
-async fn forget(database: &Database, provider: &ProviderName, key: &str) -> CommandResult {
-    match consumers::forget_key(&database.pool, provider, key).await? {
-        0 => Err(format!("no consumer of {provider} is called {key:?}; see `tributary consumers`").into()),
-        _ => {
-            println!("{provider}: {} is forgotten until it polls again", table::printable(key));
-            Ok(())
-        }
-    }
+async fn forget(way: &Way, provider: ProviderName, key: String, form: OutputArgs) -> CommandResult {
+    let said = format!("{provider}: {} is forgotten until it polls again", table::printable(&key));
+    form.done(&way.perform(&consumers::Forget { provider, key }).await?, &said);
+    Ok(())
 }

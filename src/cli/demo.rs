@@ -13,13 +13,15 @@ use tokio_util::sync::CancellationToken;
 use super::database::{Database, Login};
 use super::serve::stop_on_signal;
 use super::standin::BankArgs;
-use super::{CommandResult, Common, keys, operators};
+use super::way::typed;
+use super::{CommandResult, Common};
 use crate::config::Provider;
 use crate::http::{ConnectionLimits, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
 use crate::store;
 use crate::sync::{Instance, Retention, SyncProgress};
-use tributary_domain::{Role, Scope};
+use crate::verbs::{Declared, OfFile, On, keys, operators, perform};
+use tributary_domain::{KeyName, ProviderName, Role, Scope};
 use tributary_manifest::Period;
 use tributary_standin::kit;
 
@@ -79,11 +81,17 @@ async fn begin_anew(
 ) -> Result<TryWith, Box<dyn std::error::Error + Send + Sync>> {
     owner.execute("drop schema public cascade; create schema public").await?;
     store::migrate(owner).await?;
-    let name = "demo".parse()?;
-    let key = keys::create(owner, &PROVIDER.parse()?, &name, Scope::Connector, None).await?;
+    let name: KeyName = "demo".parse()?;
+    let provider: ProviderName = PROVIDER.parse()?;
+    let declared = Declared::from([(provider.clone(), OfFile::default())]);
+    let (on, actor) = (On::to_the_end(owner, &declared), typed());
+    let create = keys::Create { provider, name: name.clone(), scope: Scope::Connector, expires: None };
+    let key = perform(&create, on, &actor).await?.key;
     // the key is in nobody's hand: the link signs in
-    operators::create(owner, &name, Role::Viewer, None).await?;
-    Ok(TryWith { key, link: operators::link(owner, &name, operator).await? })
+    let create = operators::Create { name: name.clone(), role: Role::Operator, expires: None };
+    perform(&create, on, &actor).await?;
+    let link = perform(&operators::Link { name }, on, &actor).await?.path;
+    Ok(TryWith { key, link: format!("http://{operator}{link}") })
 }
 
 async fn show(pool: &PgPool, args: DemoArgs, try_with: &TryWith, stop: CancellationToken) -> CommandResult {

@@ -13,11 +13,13 @@ use crate::config::{self, Provider, Source};
 use crate::encryption::{self, HOW_TO_SET, Keyring};
 use crate::store::database::{LARGE, within};
 use crate::store::encrypted::{self, KeyUse};
-use crate::store::{Resealed, StoreError, provider_tokens, quarantine, raw_records};
+use crate::store::{Resealed, StoreError, provider_tokens, quarantine, raw_records, statement_files};
 use tributary_domain::ProviderName;
 
 /// Rows that are encrypted again in one transaction.
 const BATCH: u32 = 500;
+/// Statement files, which are larger.
+const FILES: u32 = 10;
 
 #[derive(Subcommand)]
 #[command(after_help = "To change the key, on a running system:
@@ -164,6 +166,11 @@ async fn reseal_all(database: &Database, keys: &Keyring, shown: &Shown) -> Resul
     while let Some(more) = within(LARGE, quarantine::reseal(pool, keys, &mut after, BATCH)).await? {
         done.add(more);
         shown.at(done.changed, "records in quarantine");
+    }
+    let mut after = (String::new(), Vec::new());
+    while let Some(more) = within(LARGE, statement_files::reseal(pool, keys, &mut after, FILES)).await? {
+        done.add(more);
+        shown.at(done.changed, "statement files");
     }
     Ok(done)
 }

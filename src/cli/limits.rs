@@ -1,14 +1,16 @@
 //! `tributary limits`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use super::database::{Database, Login};
+use super::database::Login;
 use super::table::{self, Column, Output, OutputArgs, time, words};
+use super::way::{At, Way};
 use super::{CommandResult, Common};
-use crate::store::request_log::{self, ClosedLane};
+use crate::store::request_log::ClosedLane;
+use crate::verbs::limits;
 use tributary_domain::ProviderName;
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tributary limits list
   tributary limits lift acme                                  ask again at once, after the provider said that one may
@@ -17,6 +19,14 @@ use tributary_domain::ProviderName;
 A provider that answers with Retry-After, or with no requests remaining, closes the requests that
 `limits.scope` of its file says: those for a partition of a stream, for a stream, or all that read. Payments and
 requests for tokens are closed by themselves.")]
+pub struct LimitsArgs {
+    #[command(subcommand)]
+    command: LimitsCommand,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Subcommand)]
 pub enum LimitsCommand {
     /// List the requests that providers want none of for now.
     List {
@@ -33,23 +43,25 @@ pub enum LimitsCommand {
         /// Only these, as `limits list` shows them; without it, all.
         #[arg(long, value_name = "REQUESTS")]
         requests: Option<String>,
+        #[command(flatten)]
+        form: OutputArgs,
     },
 }
 
-pub async fn run(common: &Common, command: LimitsCommand) -> CommandResult {
-    let database = Database::open_migrated(common, Login::Service, 2).await?;
-    let result = match command {
-        LimitsCommand::List { provider, form } => list(&database, provider.as_ref(), form).await,
-        LimitsCommand::Lift { provider, requests } => lift(&database, &provider, requests.as_deref()).await,
+pub async fn run(common: &Common, args: LimitsArgs) -> CommandResult {
+    let way = Way::open(common, &args.at, Login::Service).await?;
+    let result = match args.command {
+        LimitsCommand::List { provider, form } => list(&way, provider, form).await,
+        LimitsCommand::Lift { provider, requests, form } => lift(&way, provider, requests, form).await,
     };
-    database.close().await;
+    way.close().await;
     result
 }
 
 const CLOSED: [Column; 3] = [words("PROVIDER"), words("REQUESTS"), words("UNTIL")];
 
-async fn list(database: &Database, provider: Option<&ProviderName>, form: OutputArgs) -> CommandResult {
-    let closed = request_log::closed(&database.pool, provider).await?;
+async fn list(way: &Way, provider: Option<ProviderName>, form: OutputArgs) -> CommandResult {
+    let closed = way.perform(&limits::List { provider }).await?;
     let row = |closed: &ClosedLane| [closed.provider.clone(), closed.lane.clone(), time(closed.closed_until)];
     match form.output {
         Output::Json => table::json(&closed),
@@ -58,16 +70,17 @@ async fn list(database: &Database, provider: Option<&ProviderName>, form: Output
     Ok(())
 }
 
-async fn lift(database: &Database, provider: &ProviderName, requests: Option<&str>) -> CommandResult {
-    let opened = request_log::open(&database.pool, provider, requests).await?;
-    if opened.is_empty() {
-        return Err(format!(
-            "nothing is closed of {provider} that could be lifted; see `tributary limits list`"
-        )
-        .into());
-    }
-    for requests in opened {
-        println!("{provider}: {} are sent again", table::printable(&requests));
-    }
+async fn lift(
+    way: &Way,
+    provider: ProviderName,
+    requests: Option<String>,
+    form: OutputArgs,
+) -> CommandResult {
+    let lift = limits::Lift { provider, requests };
+    let opened = way.perform(&lift).await?;
+    let said = opened
+        .iter()
+        .map(|requests| format!("{}: {} are sent again", lift.provider, table::printable(requests)));
+    form.done(&opened, &said.collect::<Vec<_>>().join("\n"));
     Ok(())
 }

@@ -33,17 +33,20 @@ mod records;
 mod remap;
 mod secret;
 mod serve;
+mod shell;
 mod signals;
 #[cfg(feature = "standin")]
 mod standin;
+mod statement;
 mod sync;
 mod table;
+mod way;
 
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use futures::FutureExt as _;
 
 use crate::config;
@@ -100,8 +103,7 @@ enum Command {
     #[command(subcommand)]
     Encryption(encryption::EncryptionCommand),
     /// Make, list and revoke API keys.
-    #[command(subcommand)]
-    Keys(keys::KeysCommand),
+    Keys(keys::KeysArgs),
     /// Write, check and try how a provider is connected.
     #[command(subcommand)]
     Manifest(manifest::ManifestCommand),
@@ -114,24 +116,21 @@ enum Command {
     /// List what waited for a person, and whether that could be told.
     Notifications(notifications::NotificationsArgs),
     /// List what providers were asked too much of, and ask for it again.
-    #[command(subcommand)]
-    Limits(limits::LimitsCommand),
+    Limits(limits::LimitsArgs),
     /// Map the records that were kept once more, after a change to a mapping, without any request.
     Remap(remap::RemapArgs),
     /// List records in quarantine, try them again, discard them.
-    #[command(subcommand)]
-    Quarantine(quarantine::QuarantineCommand),
+    Quarantine(quarantine::QuarantineArgs),
     /// Print the story of a record.
     #[command(subcommand)]
     Records(records::RecordsCommand),
-    /// Check that the audit of payments is as it was written.
+    /// List what operators did, and check that the audit of payments is as it was written.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Erase the data of a person; positions, times and amounts stay.
     Erase(erase::EraseArgs),
     /// List payouts and transfers, approve or reject them, and resolve what waits for a person.
-    #[command(subcommand)]
-    Payouts(payouts::PayoutsCommand),
+    Payouts(payouts::PayoutsArgs),
     #[cfg(feature = "standin")]
     /// Run everything against a stand-in of Starling Bank, with changes flowing.
     Demo(demo::DemoArgs),
@@ -139,13 +138,19 @@ enum Command {
     /// Run a stand-in of a provider's API alone.
     #[command(subcommand)]
     Standin(standin::StandinCommand),
+    /// Look into statement files of a bank.
+    #[command(subcommand)]
+    Statement(statement::StatementCommand),
     /// Ask a running server whether it is up; exit code 0 if so.
     Health(health::HealthArgs),
     /// Make, list and revoke the keys of those who look at the console.
-    #[command(subcommand)]
-    Operators(operators::OperatorsCommand),
+    Operators(operators::OperatorsArgs),
     /// Print the OpenAPI description of the API.
     Openapi,
+    /// Print what completes these commands in a shell.
+    Completions(shell::CompletionsArgs),
+    /// Write man pages of all commands into a folder.
+    Man(shell::ManArgs),
     #[cfg(feature = "conformance")]
     /// Look at the other side of the connector: compare what Formance holds, and install it.
     #[command(subcommand)]
@@ -153,6 +158,11 @@ enum Command {
     #[cfg(feature = "conformance")]
     /// Check any server behind Formance's Generic Connector: what would Formance lose?
     Conformance(conformance::ConformanceArgs),
+}
+
+/// Every command with its arguments.
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// What a command fails with: a sentence for the person who typed it.
@@ -261,26 +271,29 @@ async fn run(
         Command::Serve(args) => serve::run(&common, args, launch).await,
         Command::Migrate => migrate::run(&common).await,
         Command::Encryption(command) => encryption::run(&common, command).await,
-        Command::Keys(command) => keys::run(&common, command).await,
+        Command::Keys(args) => keys::run(&common, args).await,
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
         Command::Runs(args) => sync::runs(&common, args).await,
         Command::Consumers(args) => consumers::run(&common, args).await,
         Command::Notifications(args) => notifications::run(&common, args).await,
-        Command::Limits(command) => limits::run(&common, command).await,
+        Command::Limits(args) => limits::run(&common, args).await,
         Command::Remap(args) => return Ok(remap::run(&common, args).await),
-        Command::Quarantine(command) => quarantine::run(&common, command).await,
+        Command::Quarantine(args) => quarantine::run(&common, args).await,
         Command::Records(command) => records::run(&common, command).await,
         Command::Audit(command) => return Ok(audit::run(&common, command).await),
         Command::Erase(args) => erase::run(&common, args).await,
-        Command::Payouts(command) => payouts::run(&common, command).await,
+        Command::Payouts(args) => payouts::run(&common, args).await,
         #[cfg(feature = "standin")]
         Command::Demo(args) => demo::run(&common, args).await,
         #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
+        Command::Statement(command) => return statement::run(command),
         Command::Health(args) => health::run(args).await,
-        Command::Operators(command) => operators::run(&common, command).await,
+        Command::Operators(args) => operators::run(&common, args).await,
         Command::Openapi => openapi::run(),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args),
         #[cfg(feature = "conformance")]
         Command::Formance(command) => return Ok(formance::run(command).await),
         #[cfg(feature = "conformance")]

@@ -2,10 +2,12 @@
 
 use clap::Args;
 
-use super::database::{Database, Login};
+use super::database::Login;
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::way::{At, Way};
 use super::{CommandResult, Common};
-use crate::store::notifications::{self, Notification};
+use crate::store::notifications::Notification;
+use crate::verbs::notifications;
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
@@ -23,6 +25,8 @@ pub struct NotificationsArgs {
     limit: u32,
     #[command(flatten)]
     form: OutputArgs,
+    #[command(flatten)]
+    at: At,
 }
 
 const NOTIFICATIONS: [Column; 7] = [
@@ -36,10 +40,9 @@ const NOTIFICATIONS: [Column; 7] = [
 ];
 
 pub async fn run(common: &Common, args: NotificationsArgs) -> CommandResult {
-    let database = Database::open_migrated(common, Login::Service, 2).await?;
-    let listed = notifications::list(&database.pool, args.provider.as_ref(), args.limit).await;
-    database.close().await;
-    let listed = listed?;
+    let way = Way::open(common, &args.at, Login::Service).await?;
+    let list = notifications::List { provider: args.provider, limit: Some(args.limit) };
+    let listed = way.perform_and_close(&list).await?;
     match args.form.output {
         Output::Json => table::json(&listed),
         Output::Table => table::print(&NOTIFICATIONS, listed.iter().map(row)),

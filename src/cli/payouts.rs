@@ -1,23 +1,20 @@
 //! `tributary payouts`: payouts and transfers, seen by the operator.
 
-mod decide;
 mod show;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand, ValueEnum};
-use uuid::Uuid;
+use clap::{Args, Subcommand};
 
 use super::database::{Database, Login};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
-use super::{CommandResult, Common};
-use crate::store::payment_orders::{self, Order};
-use crate::store::payment_refusals::{self, KeptRefusal};
-use crate::store::unmatched_records;
-use decide::{accept_secret, approve, reject, resolve};
-use show::{described, show};
+use super::way::{At, Way};
+use super::{CommandResult, Common, secret};
+use crate::store::payment_refusals::KeptRefusal;
+use crate::verbs::payouts::{self, Decision, Outcome, ShownOrder};
+use show::show;
 use tributary_domain::{OrderState, ProviderName};
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tributary payouts list                             what is under way, held or parked
   tributary payouts list --state parked              what waits for a person
@@ -30,7 +27,16 @@ use tributary_domain::{OrderState, ProviderName};
   tributary payouts accept-secret                    after the payment secret was lost or changed, as the owner; one is
                                                      made by openssl rand -base64 32
 
-Who decides is the login of DATABASE_URL, a member of tributary_operator; in the private PostgreSQL, of --login.")]
+Who decides is the login of DATABASE_URL, a member of tributary_operator; in the private PostgreSQL, of --login; with
+--server, an operator of the role approver, by the key in TRIBUTARY_OPERATOR_KEY.")]
+pub struct PayoutsArgs {
+    #[command(subcommand)]
+    command: PayoutsCommand,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Subcommand)]
 pub enum PayoutsCommand {
     /// List payouts and transfers, newest first.
     List(ListArgs),
@@ -48,6 +54,8 @@ pub enum PayoutsCommand {
         order: String,
         #[command(flatten)]
         by: Person,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Fail an order that is held, or that was never sent (the provider does not process it, or
     /// cannot be reached). No money moves.
@@ -59,12 +67,17 @@ pub enum PayoutsCommand {
         /// Why, for the person who ordered it.
         #[arg(long, value_parser = NonEmptyStringValueParser::new())]
         reason: String,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Decide what became of an order that is parked.
     Resolve(ResolveArgs),
     /// Take the payment secret that is there now as the one in use, after it was lost or changed
     /// ("The payment secret" in docs/payouts.md says what that means).
-    AcceptSecret,
+    AcceptSecret {
+        #[command(flatten)]
+        form: OutputArgs,
+    },
 }
 
 #[derive(Args)]
@@ -112,46 +125,81 @@ pub struct ResolveArgs {
     reason: Option<String>,
     #[command(flatten)]
     by: Person,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Outcome {
-    /// The money moved.
-    Succeeded,
-    /// No money moved, and none will: the person who ordered it may try again.
-    Failed,
-    /// Look for it at the provider again.
-    Look,
+    #[command(flatten)]
+    form: OutputArgs,
 }
 
 fn state_parser() -> impl TypedValueParser<Value = OrderState> {
     PossibleValuesParser::new(OrderState::ALL.map(OrderState::as_str)).try_map(|name| name.parse())
 }
 
-pub async fn run(common: &Common, command: PayoutsCommand) -> CommandResult {
-    let database = Database::open_migrated(common, login(common, &command)?, 4).await?;
-    let result = match &command {
-        PayoutsCommand::List(args) if args.refused => refused(&database, args).await,
-        PayoutsCommand::List(args) => list(&database, args).await,
-        PayoutsCommand::Show { order, form } => show(&database, order, *form).await,
-        PayoutsCommand::Approve { order, .. } => approve(&database, order).await,
-        PayoutsCommand::Reject { order, reason, .. } => reject(&database, order, reason).await,
-        PayoutsCommand::Resolve(args) => resolve(&database, args).await,
-        PayoutsCommand::AcceptSecret => accept_secret(common, &database).await,
+pub async fn run(common: &Common, args: PayoutsArgs) -> CommandResult {
+    let PayoutsArgs { command, at } = args;
+    if let PayoutsCommand::AcceptSecret { form } = command {
+        at.only_database("payouts accept-secret")?;
+        let database = Database::open_migrated(common, Login::Owner, 4).await?;
+        let result = accept_secret(common, &database, form).await;
+        database.close().await;
+        return result;
+    }
+    let login = match &at.server {
+        Some(_) if command.person().is_some_and(|by| by.login.is_some()) => {
+            return Err(
+                "--login is for the private PostgreSQL: at a server, the key of an operator says who decides"
+                    .into(),
+            );
+        }
+        Some(_) => Login::Owner,
+        None => login(common, &command)?,
     };
-    database.close().await;
+    let way = Way::open(common, &at, login).await?;
+    let result = run_by(&way, &command).await;
+    way.close().await;
     result
+}
+
+async fn run_by(way: &Way, command: &PayoutsCommand) -> CommandResult {
+    let decided = |decision: &Decision, form: &OutputArgs| form.done(decision, &decision.said);
+    match command {
+        PayoutsCommand::List(args) => list(way, args).await?,
+        PayoutsCommand::Show { order, form } => {
+            show(&way.perform(&payouts::Show { order: order.clone() }).await?, *form);
+        }
+        PayoutsCommand::Approve { order, form, .. } => {
+            decided(&way.perform(&payouts::Approve { order: order.clone() }).await?, form);
+        }
+        PayoutsCommand::Reject { order, reason, form, .. } => {
+            let reject = payouts::Reject { order: order.clone(), reason: reason.clone() };
+            decided(&way.perform(&reject).await?, form);
+        }
+        PayoutsCommand::Resolve(ResolveArgs { order, outcome, payment_id, reason, form, .. }) => {
+            let resolve = payouts::Resolve {
+                order: order.clone(),
+                outcome: *outcome,
+                payment_id: payment_id.clone(),
+                reason: reason.clone(),
+            };
+            decided(&way.perform(&resolve).await?, form);
+        }
+        PayoutsCommand::AcceptSecret { .. } => unreachable!("it has no way but the database"),
+    }
+    Ok(())
+}
+
+impl PayoutsCommand {
+    /// Who decides, where somebody does.
+    fn person(&self) -> Option<&Person> {
+        match self {
+            Self::List(_) | Self::Show { .. } | Self::AcceptSecret { .. } => None,
+            Self::Approve { by, .. } | Self::Reject { by, .. } => Some(by),
+            Self::Resolve(args) => Some(&args.by),
+        }
+    }
 }
 
 /// As whom the command uses the private PostgreSQL.
 fn login<'a>(common: &Common, command: &'a PayoutsCommand) -> Result<Login<'a>, String> {
-    let person = match command {
-        PayoutsCommand::List(_) | PayoutsCommand::Show { .. } | PayoutsCommand::AcceptSecret => {
-            return Ok(Login::Owner);
-        }
-        PayoutsCommand::Approve { by, .. } | PayoutsCommand::Reject { by, .. } => by,
-        PayoutsCommand::Resolve(args) => &args.by,
-    };
+    let Some(person) = command.person() else { return Ok(Login::Owner) };
     match (&person.login, &common.database_url) {
         (Some(_), Some(_)) => {
             Err("--login is for the private PostgreSQL: DATABASE_URL names the login".to_owned())
@@ -162,33 +210,38 @@ fn login<'a>(common: &Common, command: &'a PayoutsCommand) -> Result<Login<'a>, 
     }
 }
 
-async fn list(database: &Database, args: &ListArgs) -> CommandResult {
-    let mut states = args.state.clone();
-    if states.is_empty() && !args.all {
-        states.extend(OrderState::ALL.into_iter().filter(|state| !state.has_ended()));
+async fn list(way: &Way, args: &ListArgs) -> CommandResult {
+    let states: Vec<&str> = args.state.iter().map(|state| state.as_str()).collect();
+    let listed = way
+        .perform(&payouts::List {
+            provider: args.provider.clone(),
+            states: (!states.is_empty()).then(|| states.join(",")),
+            all: args.all,
+            refused: args.refused,
+            limit: Some(args.limit),
+        })
+        .await?;
+    match (args.form.output, args.refused) {
+        (Output::Json, false) => table::json(&listed.orders),
+        (Output::Table, false) => table::print(&ORDERS, listed.orders.iter().map(row)),
+        (Output::Json, true) => table::json(&listed.refused),
+        (Output::Table, true) => table::print(&REFUSALS, listed.refused.iter().map(refusal_row)),
     }
-    let orders = payment_orders::list(&database.pool, args.provider.as_ref(), &states, args.limit).await?;
-    match args.form.output {
-        Output::Json => table::json(&orders.iter().map(described).collect::<Vec<_>>()),
-        Output::Table => table::print(&ORDERS, orders.iter().map(row)),
-    }
-    let waiting = unmatched_records::count(&database.pool, args.provider.as_ref()).await?;
-    match waiting {
+    match listed.unmatched {
         0 => {}
         1 => eprintln!("1 record waits until it is known whether it belongs to one of these"),
-        _ => {
+        waiting => {
             eprintln!("{waiting} records wait until it is known whether they belong to one of these")
         }
     }
     Ok(())
 }
 
-async fn refused(database: &Database, args: &ListArgs) -> CommandResult {
-    let refusals = payment_refusals::list(&database.pool, args.provider.as_ref(), args.limit).await?;
-    match args.form.output {
-        Output::Json => table::json(&refusals),
-        Output::Table => table::print(&REFUSALS, refusals.iter().map(refusal_row)),
-    }
+async fn accept_secret(common: &Common, database: &Database, form: OutputArgs) -> CommandResult {
+    let (fingerprint, news) = secret::accept(common, &database.pool).await?;
+    let is = if news { "is in use from now on" } else { "was in use already" };
+    let said = format!("the payment secret of fingerprint {fingerprint} {is}");
+    form.done(&serde_json::json!({"fingerprint": fingerprint.to_string(), "news": news}), &said);
     Ok(())
 }
 
@@ -204,15 +257,15 @@ const ORDERS: [Column; 9] = [
     words("WHY"),
 ];
 
-fn row(order: &Order) -> [String; 9] {
+fn row(order: &ShownOrder) -> [String; 9] {
     [
         order.id.to_string(),
-        order.state.to_string(),
-        order.kind.to_string(),
-        order.amount.to_string(),
+        order.state.clone(),
+        order.kind.clone(),
+        order.amount.clone(),
         order.asset.clone(),
         time(order.created_at),
-        order.provider.to_string(),
+        order.provider.clone(),
         order.idempotency_key.clone(),
         order.reason.clone().unwrap_or_else(|| "-".to_owned()),
     ]
@@ -238,28 +291,4 @@ fn refusal_row(refusal: &KeptRefusal) -> [String; 7] {
         refusal.idempotency_key.clone().unwrap_or_else(|| "-".to_owned()),
         refusal.detail.clone(),
     ]
-}
-
-/// The order of an id or an idempotency key.
-async fn find(database: &Database, order: &str) -> Result<Order, Box<dyn std::error::Error + Send + Sync>> {
-    let mut found = match Uuid::try_parse(order) {
-        Ok(id) => payment_orders::get(&database.pool, id).await?.into_iter().collect(),
-        Err(_) => Vec::new(),
-    };
-    if found.is_empty() {
-        found = payment_orders::of_idempotency_key(&database.pool, order).await?;
-    }
-    match found.len() {
-        0 => {
-            Err(format!("there is no order {order:?}; `tributary payouts list --all` shows what there is")
-                .into())
-        }
-        1 => Ok(found.swap_remove(0)),
-        several => {
-            let which = |order: &Order| format!("{} ({} of {})", order.id, order.kind, order.provider);
-            let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
-            Err(format!("{several} orders have the idempotency key {order:?}: give the id of one: {which}")
-                .into())
-        }
-    }
 }

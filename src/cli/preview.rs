@@ -4,17 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::Common;
 use super::table::{self, Output};
-use crate::config::FileText;
 use crate::sync::{Field, Preview};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The text of `file`, or of the one that declares `provider`.
-pub fn file_text(common: &Common, provider: &str, file: Option<&Path>) -> Result<FileText, Error> {
-    let path = file.map_or_else(|| common.providers.join(format!("{provider}.yaml")), PathBuf::from);
-    let text = std::fs::read_to_string(&path)
-        .map_err(|error| format!("cannot read {}: {error}; name the file with --file", path.display()))?;
-    Ok(FileText::new(&text, std::path::absolute(&common.providers).ok()))
+/// The text of a `file` that is to be tried, and where the descriptions are that it uses.
+pub fn given(common: &Common, file: Option<&Path>) -> Result<(Option<String>, Option<PathBuf>), Error> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
+    };
+    Ok((file.map(read).transpose()?, std::path::absolute(&common.providers).ok()))
 }
 
 /// Prints `preview`.

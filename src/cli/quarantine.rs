@@ -1,38 +1,55 @@
 //! `tributary quarantine`.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
 
-use super::database::{Database, Login};
+use super::database::Login;
+use super::preview;
 use super::progress::{Shown, confirm};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::way::{At, Way, typed};
 use super::{CommandResult, Common};
-use crate::config;
-use crate::encryption;
-use crate::store::quarantine::{self, Actor, Chosen, Group, Quarantined, Which};
-use crate::sync::{self, Bounds, Replayed, Replayer};
-use tributary_domain::{Origin, ProviderName, Resource};
+use crate::store::quarantine::{Action, Chosen, Group, Which, why};
+use crate::verbs::On;
+use crate::verbs::quarantine::{self, Discarded, Listed, Outcome, ShownRecord};
+use tributary_domain::{ProviderName, Resource};
+
+#[derive(Args)]
+#[command(after_help = "Examples:
+  tributary quarantine groups                        what is here for the same fault, on a line
+  tributary quarantine list --provider acme
+  tributary quarantine show 17                       the record as it came, on standard output
+  tributary quarantine preview --group 0a1b2c3d4e5f6071 --file acme-new.yaml
+  tributary quarantine replay --group 0a1b2c3d4e5f6071
+  tributary quarantine replay --provider acme        after the mapping, or what refused them, was put right
+  tributary quarantine discard 17 --yes --reason \"test data\"")]
+pub struct QuarantineArgs {
+    #[command(subcommand)]
+    command: QuarantineCommand,
+    #[command(flatten)]
+    at: At,
+}
 
 #[derive(Subcommand)]
-#[command(after_help = "Examples:
-  tributary quarantine groups --provider acme        what is here for the same fault, as one line
-  tributary quarantine show 17                       the record as it came, on standard output
-  tributary quarantine preview --group 8f14e45fceea167a --file acme-new.yaml    what it would do; nothing is written
-  tributary quarantine replay --group 8f14e45fceea167a
-  tributary quarantine replay --provider acme        after the mapping, or what refused them, was put right
-  tributary quarantine discard --group 8f14e45fceea167a --reason 'test data of the bank'
-
-A replay or a discard that was stopped goes on when the same is typed again.")]
 pub enum QuarantineCommand {
-    /// List what is here for the same fault, the most first.
+    /// List what is here for the same fault as one group, the largest first.
     Groups {
         #[command(flatten)]
         which: WhichArgs,
         /// How many groups at most.
         #[arg(long, default_value_t = 50, value_name = "N")]
+        limit: u32,
+        #[command(flatten)]
+        form: OutputArgs,
+    },
+    /// List who had records replayed or discarded, newest first, and how far that is.
+    Actions {
+        /// Only of this group, as `quarantine groups` shows it.
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+        /// How many at most.
+        #[arg(long, default_value_t = 20, value_name = "N")]
         limit: u32,
         #[command(flatten)]
         form: OutputArgs,
@@ -57,7 +74,7 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         form: OutputArgs,
     },
-    /// Show what a replay of a group would do, with the provider's file or another one. Nothing is written.
+    /// Show what a replay of a group would do. Nothing is written.
     Preview {
         /// The group, as `quarantine groups` shows it.
         #[arg(long, value_name = "GROUP")]
@@ -68,7 +85,7 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         form: OutputArgs,
     },
-    /// Try records again; what succeeds leaves the quarantine.
+    /// Try records again; what succeeds leaves the quarantine. Where it is stopped, the same again does the rest.
     Replay {
         #[command(flatten)]
         which: WhichArgs,
@@ -78,6 +95,8 @@ pub enum QuarantineCommand {
         /// Only records of this group, as `quarantine groups` shows it.
         #[arg(long, value_name = "GROUP", conflicts_with_all = ["id", "provider", "resource"])]
         group: Option<String>,
+        #[command(flatten)]
+        form: OutputArgs,
     },
     /// Delete records for good. Who did so and why is kept, and which records they were, but not what they held.
     Discard {
@@ -90,32 +109,18 @@ pub enum QuarantineCommand {
         #[command(flatten)]
         which: WhichArgs,
         /// Why, in a few words.
-        #[arg(long, value_name = "TEXT", value_parser = why)]
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
         reason: String,
         /// Do not ask for confirmation.
         #[arg(long)]
         yes: bool,
+        #[command(flatten)]
+        form: OutputArgs,
     },
 }
 
-fn why(text: &str) -> Result<String, String> {
-    quarantine::why(text).map(str::to_owned)
-}
-
-/// What the options of a command choose.
-fn chosen<'a>(id: Option<i64>, group: Option<&'a str>, which: &'a WhichArgs) -> Chosen<'a> {
-    match (id, group) {
-        (Some(id), _) => Chosen::One(id),
-        (None, Some(group)) => Chosen::Group(group),
-        (None, None) => Chosen::All(which.which()),
-    }
-}
-
-/// Who types, as what is kept of a replay or a discard calls them.
-fn person() -> String {
-    let uid = nix::unistd::geteuid();
-    let user = nix::unistd::User::from_uid(uid).ok().flatten();
-    format!("shell:{}", user.map_or_else(|| uid.to_string(), |user| user.name))
+fn reason(text: &str) -> Result<String, String> {
+    why(text).map(str::to_owned)
 }
 
 #[derive(Args)]
@@ -129,33 +134,51 @@ pub struct WhichArgs {
 }
 
 impl WhichArgs {
-    fn which(&self) -> Which<'_> {
-        Which { provider: self.provider.as_ref(), resource: self.resource }
+    fn all(&self) -> Chosen<'_> {
+        Chosen::All(Which { provider: self.provider.as_ref(), resource: self.resource })
+    }
+
+    /// As a verb takes them.
+    fn named(self) -> (Option<ProviderName>, Option<String>) {
+        (self.provider, self.resource.map(|resource| resource.as_str().to_owned()))
     }
 }
 
-pub async fn run(common: &Common, command: QuarantineCommand) -> CommandResult {
-    let database = Database::open_migrated(common, Login::Service, 4).await?;
-    let result = match command {
+pub async fn run(common: &Common, args: QuarantineArgs) -> CommandResult {
+    let at = &args.at;
+    let open = async || Way::open(common, at, Login::Service).await;
+    match args.command {
         QuarantineCommand::Groups { which, limit, form } => {
-            groups(&database, which.which(), limit, form).await
+            let (provider, resource) = which.named();
+            let groups = quarantine::Groups { provider, resource, limit: Some(limit) };
+            print_groups(&open().await?.perform_and_close(&groups).await?, form);
+        }
+        QuarantineCommand::Actions { group, limit, form } => {
+            let actions = quarantine::Actions { group, limit: Some(limit) };
+            print_actions(&open().await?.perform_and_close(&actions).await?, form);
         }
         QuarantineCommand::List { which, group, limit, form } => {
-            list(&database, chosen(None, group.as_deref(), &which), limit, form).await
+            let (provider, resource) = which.named();
+            let list = quarantine::List { provider, resource, group, limit: Some(limit) };
+            print(&open().await?.perform_and_close(&list).await?, form);
         }
-        QuarantineCommand::Show { id, form } => show(&database, id, form).await,
+        QuarantineCommand::Show { id, form } => {
+            show(&open().await?.perform_and_close(&quarantine::Show { id }).await?, form);
+        }
         QuarantineCommand::Preview { group, file, form } => {
-            preview(common, &database, &group, file.as_deref(), form).await
+            let previewed = try_group(common, at, group, file.as_deref()).await?;
+            preview::print(&previewed, form.output);
         }
-        QuarantineCommand::Replay { which, id, group } => {
-            replay(common, &database, chosen(id, group.as_deref(), &which)).await
+        QuarantineCommand::Replay { which, id, group, form } => {
+            let verb = quarantine::Replay { ids: id.into_iter().collect(), group };
+            replay(common, at, &which, &verb, form).await?;
         }
-        QuarantineCommand::Discard { id, group, which, reason, yes } => {
-            discard(&database, chosen(id, group.as_deref(), &which), &reason, yes).await
+        QuarantineCommand::Discard { id, group, which, reason, yes, form } => {
+            let verb = quarantine::Discard { ids: id.into_iter().collect(), group, reason };
+            discard(common, at, &which, &verb, (yes, form)).await?;
         }
-    };
-    database.close().await;
-    result
+    }
+    Ok(())
 }
 
 const RECORDS: [Column; 6] = [
@@ -167,19 +190,21 @@ const RECORDS: [Column; 6] = [
     words("REASON"),
 ];
 
-fn row(record: &Quarantined) -> [String; 6] {
+fn row(record: &ShownRecord) -> [String; 6] {
     let (id, attempts) = (record.id.to_string(), record.attempts.to_string());
     let (provider, resource) = (record.provider.clone(), record.resource.clone());
     [id, provider, resource, attempts, time(record.first_seen), record.reason.clone()]
 }
 
-fn described(record: &Quarantined) -> serde_json::Value {
-    let origin = record.record.origin();
-    json!({"id": record.id, "provider": record.provider, "resource": record.resource, "reason": record.reason,
-        "group": record.group,
-        "attempts": record.attempts, "first_seen": record.first_seen, "last_seen": record.last_seen,
-        "stream": origin.map(|origin| &origin.stream), "partition": origin.map(|origin| &origin.partition),
-        "raw": String::from_utf8_lossy(record.record.raw())})
+fn print(listed: &Listed, form: OutputArgs) {
+    match form.output {
+        Output::Json => table::json(&listed.records),
+        Output::Table => table::print(&RECORDS, listed.records.iter().map(row)),
+    }
+    let more = listed.all.saturating_sub(listed.records.len() as u64);
+    if more > 0 {
+        eprintln!("and {more} more; --limit shows more of them");
+    }
 }
 
 const GROUPS: [Column; 7] = [
@@ -198,44 +223,44 @@ fn group_row(group: &Group) -> [String; 7] {
     [id, group.count.to_string(), provider, resource, stream, time(group.last_seen), group.fault.clone()]
 }
 
-async fn groups(database: &Database, which: Which<'_>, limit: u32, form: OutputArgs) -> CommandResult {
-    let groups = quarantine::groups(&database.pool, which, limit).await?;
+fn print_groups(groups: &[Group], form: OutputArgs) {
     match form.output {
         Output::Json => table::json(&groups),
         Output::Table => table::print(&GROUPS, groups.iter().map(group_row)),
     }
-    Ok(())
 }
 
-async fn list(database: &Database, chosen: Chosen<'_>, limit: u32, form: OutputArgs) -> CommandResult {
-    let (all, _) = quarantine::measure(&database.pool, chosen).await?;
-    let keys = encryption::keyring();
-    let records = quarantine::list_chosen(&database.pool, &keys, chosen, i64::MIN, limit).await?;
+const ACTIONS: [Column; 9] = [
+    words("BEGAN"),
+    words("WHAT"),
+    words("WHO"),
+    words("GROUP"),
+    numbers("RECORDS"),
+    numbers("FREED"),
+    numbers("STAY"),
+    numbers("DISCARDED"),
+    words("ENDED"),
+];
+
+fn action_row(action: &Action) -> [String; 9] {
+    let group = action.group.clone().unwrap_or_default();
+    let counts = [action.total, action.freed, action.stayed, action.discarded];
+    let [total, freed, stayed, discarded] = counts.map(|count| count.to_string());
+    let (what, who) = (action.action.clone(), action.person.clone());
+    let ended = action.ended_at.map(time).unwrap_or_default();
+    [time(action.started_at), what, who, group, total, freed, stayed, discarded, ended]
+}
+
+fn print_actions(actions: &[Action], form: OutputArgs) {
     match form.output {
-        Output::Json => table::json(&records.iter().map(described).collect::<Vec<_>>()),
-        Output::Table => table::print(&RECORDS, records.iter().map(row)),
+        Output::Json => table::json(&actions),
+        Output::Table => table::print(&ACTIONS, actions.iter().map(action_row)),
     }
-    let more = all.saturating_sub(records.len() as u64);
-    if more > 0 {
-        eprintln!("and {more} more; --limit shows more of them");
-    }
-    Ok(())
 }
 
-async fn find(database: &Database, id: i64) -> Result<Quarantined, String> {
-    let found = quarantine::find(&database.pool, &encryption::keyring(), id)
-        .await
-        .map_err(|error| error.to_string())?;
-    found.ok_or_else(|| {
-        format!("there is no record {id} in quarantine; `tributary quarantine list` shows what there is")
-    })
-}
-
-async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
-    let record = find(database, id).await?;
+fn show(record: &ShownRecord, form: OutputArgs) {
     if form.output == Output::Json {
-        table::json(&described(&record));
-        return Ok(());
+        return table::json(record);
     }
     eprintln!("{} of {}: {}", record.resource, record.provider, record.reason);
     eprintln!(
@@ -244,72 +269,114 @@ async fn show(database: &Database, id: i64, form: OutputArgs) -> CommandResult {
         time(record.first_seen),
         time(record.last_seen)
     );
-    match record.record.origin() {
-        Some(Origin { stream, partition, .. }) if partition.is_empty() => eprintln!("of the stream {stream}"),
-        Some(Origin { stream, partition, .. }) => eprintln!("of the stream {stream}, partition {partition}"),
-        None => eprintln!("a canonical record"),
+    match (&record.stream, record.partition.as_deref()) {
+        (Some(stream), None | Some("")) => eprintln!("of the stream {stream}"),
+        (Some(stream), Some(partition)) => eprintln!("of the stream {stream}, partition {partition}"),
+        (None, _) => eprintln!("a canonical record"),
     }
-    println!("{}", String::from_utf8_lossy(record.record.raw()));
-    Ok(())
+    println!("{}", record.raw);
 }
 
-async fn preview(
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+async fn try_group(
     common: &Common,
-    database: &Database,
-    id: &str,
+    at: &At,
+    group: String,
     file: Option<&Path>,
+) -> Result<crate::sync::Preview, Error> {
+    let (file, folder) = preview::given(common, file)?;
+    let way = match file {
+        Some(_) => Way::open(common, at, Login::Service).await?,
+        None => Way::open_with_texts(common, at, Login::Service).await?,
+    };
+    way.perform_and_close(&quarantine::Preview { group, file, folder }).await
+}
+
+/// Replays what the verb names; where it names nothing, all of `which`, on the database alone.
+async fn replay(
+    common: &Common,
+    at: &At,
+    which: &WhichArgs,
+    verb: &quarantine::Replay,
     form: OutputArgs,
 ) -> CommandResult {
-    let group = quarantine::group(&database.pool, id).await?;
-    let group =
-        group.ok_or("no record of this group is in quarantine: `tributary quarantine groups` shows them")?;
-    let file = super::preview::file_text(common, &group.provider, file)?;
-    let provider: ProviderName = group.provider.parse()?;
-    let chosen = Chosen::Group(id);
-    let preview = sync::preview_replay(&database.pool, &provider, chosen, &file, Bounds::NONE).await?;
-    super::preview::print(&preview, form.output);
-    Ok(())
-}
-
-async fn replay(common: &Common, database: &Database, chosen: Chosen<'_>) -> CommandResult {
-    let providers = config::load_providers(&common.providers, &config::environment)?;
-    let compiled =
-        providers.iter().filter_map(|provider| Some((provider.name.clone(), provider.compiled()?.clone())));
-    let compiled: HashMap<_, _> = compiled.collect();
-    if let Chosen::One(id) = chosen {
-        find(database, id).await?;
+    let all = verb.ids.is_empty() && verb.group.is_none();
+    if all {
+        at.only_database("quarantine replay, of all records,")?;
     }
-    let shown = Shown::new(Some(quarantine::measure(&database.pool, chosen).await?.0));
-    let report = |done: &Replayed| shown.at(done.freed + done.refused, &format!("{} freed", done.freed));
-    let done = Replayer::new(&database.pool, compiled).replay(chosen, &person(), &report).await;
+    let way = Way::open_with_files(common, at, Login::Service).await?;
+    let shown = Shown::new(None);
+    let report = |done: u64, freed: &str| shown.at(done, freed);
+    let outcome = match &way {
+        Way::Database { database, declared } if all => {
+            let on = On::reporting(&database.pool, declared, &report);
+            quarantine::replay(on, &typed(), which.all()).await.map_err(Error::from)
+        }
+        way => way.perform_reporting(verb, &report).await,
+    };
     shown.end();
-    let done = done?;
-    println!(
-        "{} freed ({} created, {} updated, {} unchanged), {} stay",
-        done.freed, done.tally.created, done.tally.updated, done.tally.unchanged, done.refused
-    );
+    way.close().await;
+    let outcome: Outcome = outcome?;
+    form.done(&outcome, &outcome.to_string());
     Ok(())
 }
 
-async fn discard(database: &Database, chosen: Chosen<'_>, why: &str, yes: bool) -> CommandResult {
-    let question = match chosen {
-        Chosen::One(id) => {
-            find(database, id).await?;
-            format!("Delete record {id} of the quarantine for good?")
-        }
+/// Deletes what the verb names; where it names nothing, all of `which`, on the database alone.
+async fn discard(
+    common: &Common,
+    at: &At,
+    which: &WhichArgs,
+    verb: &quarantine::Discard,
+    (yes, form): (bool, OutputArgs),
+) -> CommandResult {
+    let all = verb.ids.is_empty() && verb.group.is_none();
+    if all {
+        at.only_database("quarantine discard, of all records,")?;
+    }
+    let way = Way::open(common, at, Login::Service).await?;
+    let gone = try_discard(&way, which, verb, yes).await;
+    way.close().await;
+    if let Some(gone) = gone? {
+        form.done(&gone, &gone.to_string());
+    }
+    Ok(())
+}
+
+/// `None` where somebody who was asked does not want it.
+async fn try_discard(
+    way: &Way,
+    which: &WhichArgs,
+    verb: &quarantine::Discard,
+    yes: bool,
+) -> Result<Option<Discarded>, Error> {
+    if let [id] = verb.ids[..] {
+        way.perform(&quarantine::Show { id }).await?;
+    }
+    let (provider, resource) = match verb.group {
+        Some(_) => (None, None),
+        None => (which.provider.clone(), which.resource.map(|resource| resource.as_str().to_owned())),
+    };
+    let question = match verb.ids[..] {
+        [id] => format!("Delete record {id} of the quarantine for good?"),
         _ => {
-            let (count, _) = quarantine::measure(&database.pool, chosen).await?;
+            let list = quarantine::List { provider, resource, group: verb.group.clone(), limit: Some(1) };
+            let count = way.perform(&list).await?.all;
             format!("Delete {count} records of the quarantine for good?")
         }
     };
     if !confirm(&question, yes)? {
-        return Ok(());
+        return Ok(None);
     }
     let shown = Shown::new(None);
-    let report = |done: u64| shown.at(done, "discarded");
-    let actor = Actor { name: &person(), why: Some(why) };
-    let gone = sync::discard(&database.pool, chosen, actor, &report).await;
+    let report = |done: u64, what: &str| shown.at(done, what);
+    let gone = match way {
+        Way::Database { database, declared } if verb.ids.is_empty() && verb.group.is_none() => {
+            let on = On::reporting(&database.pool, declared, &report);
+            quarantine::discard(on, &typed(), which.all(), &verb.reason).await.map_err(Error::from)
+        }
+        way => way.perform_reporting(verb, &report).await,
+    };
     shown.end();
-    println!("{} discarded", gone?);
-    Ok(())
+    gone.map(Some)
 }

@@ -7,15 +7,17 @@ use std::time::Duration;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::Common;
 use super::database::{Database, Login};
-use super::preview;
 use super::progress::Shown;
 use super::serve::{lease_time, stop_on_signal};
 use super::sync::{BUSY, COULD_NOT_RUN, FAILED, busy_message, pulled, puller};
 use super::table::{OutputArgs, time};
+use super::way::{At, Way, typed};
+use super::{Common, preview};
 use crate::store::leases::Holder;
-use crate::sync::{self, Bounds, Busy, Instance, RemapOutcome, RemapRequest, Remapped};
+use crate::sync::{Busy, Instance, RemapOutcome, RemapRequest, Remapped};
+use crate::verbs::remap::{DryRun, NOTHING_KEPT, Remap};
+use crate::verbs::{self, Declared, On, Verb as _};
 use tributary_domain::ProviderName;
 
 #[derive(Args)]
@@ -45,6 +47,8 @@ pub struct RemapArgs {
     /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     lease: Duration,
+    #[command(flatten)]
+    at: At,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -63,6 +67,9 @@ async fn try_run(common: &Common, args: RemapArgs) -> Result<ExitCode, Error> {
     if args.dry_run {
         return dry_run(common, &args).await;
     }
+    if args.at.server.is_some() {
+        return ask(common, &args).await;
+    }
     pulled(common, &args.provider)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -73,21 +80,28 @@ async fn try_run(common: &Common, args: RemapArgs) -> Result<ExitCode, Error> {
 }
 
 async fn dry_run(common: &Common, args: &RemapArgs) -> Result<ExitCode, Error> {
-    let file = preview::file_text(common, args.provider.as_str(), args.file.as_deref())?;
-    let database = Database::open_migrated(common, Login::Service, 4).await?;
-    let stream = args.stream.as_deref();
-    let previewed = sync::preview_remap(&database.pool, &args.provider, stream, &file, Bounds::NONE).await;
-    database.close().await;
-    let previewed = previewed?;
-    if previewed.total == 0 {
-        return Err(NOTHING_KEPT.into());
-    }
+    let (file, folder) = preview::given(common, args.file.as_deref())?;
+    let way = match file {
+        Some(_) => Way::open(common, &args.at, Login::Service).await?,
+        None => Way::open_with_texts(common, &args.at, Login::Service).await?,
+    };
+    let (provider, stream) = (args.provider.clone(), args.stream.clone());
+    let previewed = way.perform_and_close(&DryRun { provider, stream, file, folder }).await?;
     preview::print(&previewed, args.form.output);
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is said where there is nothing to map again.
-const NOTHING_KEPT: &str = "no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full";
+/// Has a server map them again, in the background.
+async fn ask(common: &Common, args: &RemapArgs) -> Result<ExitCode, Error> {
+    let way = Way::open(common, &args.at, Login::Service).await?;
+    let verb = Remap { provider: args.provider.clone(), stream: args.stream.clone() };
+    let begun = way.perform_and_close(&verb).await?;
+    args.form.done(
+        &begun,
+        &format!("{}: {} records are mapped again in the background", verb.provider, begun.records),
+    );
+    Ok(ExitCode::SUCCESS)
+}
 
 async fn remap(
     common: &Common,
@@ -101,6 +115,10 @@ async fn remap(
     if kept == 0 {
         return Err(NOTHING_KEPT.into());
     }
+    let declared = Declared::new();
+    let on = On::to_the_end(&database.pool, &declared);
+    let verb = Remap { provider: args.provider.clone(), stream: args.stream.clone() };
+    verbs::note(on, &typed(), (Remap::NAME, args.provider.as_str(), verb.details())).await?;
     let shown = Shown::new(Some(kept));
     let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::database::{Database, Login};
 use super::progress::{Shown, confirm};
 use super::serve::{lease_time, stop_on_signal};
 use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::way::{At, Way, typed};
 use super::{CommandResult, Common, encryption};
 use crate::config::{self, Source};
 use crate::store::Tally;
 use crate::store::leases::Holder;
-use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
+use crate::store::sync_runs::RunStream;
 use crate::sync::{Busy, Instance, Puller, RunOutcome, SyncRequest, Synced, Warned, WarnedOf};
+use crate::verbs::runs::{self, ShownRun};
+use crate::verbs::{self, On, Verb as _};
 use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, Manifest};
 
@@ -57,6 +59,8 @@ pub struct SyncArgs {
     /// How long a lease lasts that its instance does not renew: 30s, 5m. Then another takes over.
     #[arg(long, env = "TRIBUTARY_LEASE", default_value = "30s", value_name = "TIME", value_parser = lease_time)]
     lease: Duration,
+    #[command(flatten)]
+    at: At,
 }
 
 #[derive(Args)]
@@ -71,6 +75,8 @@ pub struct RunsArgs {
     last: u32,
     #[command(flatten)]
     form: OutputArgs,
+    #[command(flatten)]
+    at: At,
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
@@ -140,11 +146,16 @@ pub async fn run(common: &Common, args: SyncArgs) -> ExitCode {
 }
 
 async fn try_run(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
-    pulled(common, &args.provider)?;
+    if args.at.server.is_none() {
+        pulled(common, &args.provider)?;
+    }
     let which = args.stream.as_deref().unwrap_or("all streams");
     let question = format!("Forget the cursors of {which} of {} and read everything again?", args.provider);
     if args.full && !confirm(&question, args.yes)? {
         return Ok(ExitCode::from(COULD_NOT_RUN));
+    }
+    if args.at.server.is_some() {
+        return ask(common, args).await;
     }
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
@@ -152,6 +163,15 @@ async fn try_run(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
     let result = sync(common, &database, &args, &stop).await;
     database.close().await;
     result
+}
+
+/// Has a server read it, in the background.
+async fn ask(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
+    let way = Way::open(common, &args.at, Login::Service).await?;
+    let verb = verbs::sync::Sync { provider: args.provider, stream: args.stream, full: args.full };
+    let asked = way.perform_and_close(&verb).await?;
+    println!("{}: at the next opportunity, {} are read", verb.provider, asked.streams.join(", "));
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn sync(
@@ -162,6 +182,10 @@ async fn sync(
 ) -> Result<ExitCode, Error> {
     let stream = args.stream.as_deref();
     let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
+    let declared = verbs::Declared::new();
+    let on = On::to_the_end(&database.pool, &declared);
+    let details = serde_json::json!({"stream": stream, "full": args.full});
+    verbs::note(on, &typed(), (verbs::sync::Sync::NAME, args.provider.as_str(), details)).await?;
     puller.register().await?;
     let shown = Shown::new(None);
     let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
@@ -238,10 +262,14 @@ fn in_words(kind: &str, times: impl std::fmt::Display, text: &str) -> String {
 
 /// Lists what ran.
 pub async fn runs(common: &Common, args: RunsArgs) -> CommandResult {
-    let database = Database::open_migrated(common, Login::Service, 2).await?;
-    let result = list(&database, &args).await;
-    database.close().await;
-    result
+    let way = Way::open(common, &args.at, Login::Service).await?;
+    let list = runs::List { provider: args.provider, last: Some(args.last) };
+    let listed = way.perform_and_close(&list).await?;
+    match args.form.output {
+        Output::Json => table::json(&listed),
+        Output::Table => table::print(&RUNS, listed.iter().flat_map(rows)),
+    }
+    Ok(())
 }
 
 const RUNS: [Column; 12] = [
@@ -259,32 +287,9 @@ const RUNS: [Column; 12] = [
     words("WHAT WAS ODD"),
 ];
 
-/// A run with what became of its streams.
-#[derive(Serialize)]
-struct Listed {
-    #[serde(flatten)]
-    run: Run,
-    streams: Vec<RunStream>,
-    what_was_odd: Vec<RunWarning>,
-}
-
-async fn list(database: &Database, args: &RunsArgs) -> CommandResult {
-    let mut listed = Vec::new();
-    for run in sync_runs::list(&database.pool, args.provider.as_ref(), args.last).await? {
-        let streams = sync_runs::streams(&database.pool, run.id).await?;
-        let what_was_odd = sync_runs::warnings(&database.pool, run.id).await?;
-        listed.push(Listed { run, streams, what_was_odd });
-    }
-    match args.form.output {
-        Output::Json => table::json(&listed),
-        Output::Table => table::print(&RUNS, listed.iter().flat_map(rows)),
-    }
-    Ok(())
-}
-
 /// The run, below it each of its streams, and below that each warning and error.
-fn rows(listed: &Listed) -> Vec<Vec<String>> {
-    let Listed { run, streams, what_was_odd } = listed;
+fn rows(listed: &ShownRun) -> Vec<Vec<String>> {
+    let ShownRun { run, streams, what_was_odd } = listed;
     let seconds = run.finished_at.map(|end| (end - run.started_at).as_seconds_f64());
     let seconds = seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds:.1}"));
     let head =

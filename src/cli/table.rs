@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::output::disturbs;
+use crate::verbs::keys::NewSecret;
 
 /// Who reads what is printed.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -23,6 +24,22 @@ pub struct OutputArgs {
     /// How it is printed.
     #[arg(long, value_enum, default_value_t, value_name = "FORM")]
     pub output: Output,
+}
+
+impl OutputArgs {
+    /// Prints a new secret: for people, it alone.
+    pub fn secret(self, new: &NewSecret) {
+        self.done(new, &new.key);
+    }
+
+    /// Prints what was done: for people, as `said` says it, if that says anything.
+    pub fn done(self, answer: &impl Serialize, said: &str) {
+        match self.output {
+            Output::Json => json(answer),
+            Output::Table if said.is_empty() => {}
+            Output::Table => println!("{said}"),
+        }
+    }
 }
 
 /// A column: its head, and how its cells stand.

@@ -1,6 +1,8 @@
 //! The one place that reads the environment and the provider files.
 
 mod callers;
+mod files;
+mod files_csv;
 mod keys;
 mod notify;
 mod payments;

@@ -8,12 +8,15 @@ use serde_json::{Map, Value};
 
 use super::Lookup;
 use super::callers::{CallersSection, per_second};
+use super::files::FilesSection;
 use super::keys::{self, FileKey, KeyEntry};
 use super::payments::PaymentsSection;
 use super::source::{FileText, Source};
 use super::uses::{self, Descriptions};
 use crate::payments::Policy;
+use crate::statements::Files;
 use crate::store::feeds::FeedPace;
+use crate::sync::FileSource;
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
 use tributary_manifest::language::{self, Kind, Mistake, Mistakes, Node, Rate};
 use tributary_manifest::{CompiledProvider, InterpolateError, Manifest, ManifestError, Period};
@@ -33,6 +36,10 @@ pub struct Provider {
     pub payment_limit: PaymentLimit,
     /// What may be paid.
     pub payments: Policy,
+    /// How its statement files are read; `None` of one that has none.
+    pub files: Option<Arc<Files>>,
+    /// Where those are fetched from.
+    pub file_source: Option<FileSource>,
     /// Keys that the file brings.
     pub keys: Vec<FileKey>,
     /// What a draft asks, and in which line: until it is answered, nothing is pulled by a guess.
@@ -58,6 +65,9 @@ struct ServiceFile {
     /// The Formance that polls, and what it understands.
     #[serde(default)]
     formance: FormanceSection,
+    /// Statement files of a bank, alone or beside what is pulled.
+    #[serde(default)]
+    files: Option<FilesSection>,
     /// How changes are published.
     #[serde(default)]
     feed: FeedSection,
@@ -71,7 +81,7 @@ struct ServiceFile {
 }
 
 /// The fields of a [`ServiceFile`]: the rest of a file is of the provider's API.
-const OF_SERVICE: [&str; 6] = ["provider", "push", "formance", "feed", "callers", "keys"];
+const OF_SERVICE: [&str; 7] = ["provider", "push", "formance", "files", "feed", "callers", "keys"];
 /// Those of a [`PaymentsSection`] in `pay`.
 const OF_POLICY: [&str; 4] = ["limits", "source_accounts", "retry_guard", "expire_after"];
 
@@ -213,6 +223,13 @@ impl Parts {
             mistakes.add(Mistake { at: member.at, field: member.name.clone(), why: why.to_owned() });
             return Err(mistakes.or(()).err().unwrap_or_default());
         }
+        let files = service.as_ref().and_then(|service| service.files.as_ref());
+        let checked =
+            files.map_or(Ok(()), |files| files.check_source().and_then(|()| files.files().map(drop)));
+        if let Err((field, why)) = checked {
+            mistakes.add(Mistake { at: own.place(&field), field, why });
+        }
+        let pushed = pushed || files.is_some() && node.members().is_empty();
         let api = match (node.get("uses").is_some(), pushed) {
             (true, _) => uses::described(node, descriptions).map(|(node, set)| (node, Some(set))).map(Some),
             (false, true) => Ok(None),
@@ -288,7 +305,16 @@ impl Provider {
             }
         };
         let pace = service.feed.pace()?;
+        let files = service.files.as_ref().map(FilesSection::files).transpose();
+        let files = files.map_err(|(field, why)| format!("{field}: {why}"))?.map(Arc::new);
+        let file_source = service.files.as_ref().map(|files| files.source(lookup)).transpose();
+        let file_source = file_source.unwrap_or_else(|error| {
+            warnings.push(format!("files are taken only as they are posted: {error}"));
+            None
+        });
         Ok(Self {
+            files,
+            file_source: file_source.flatten(),
             name: service.provider,
             source,
             formance: service.formance.version,

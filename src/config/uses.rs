@@ -29,7 +29,8 @@ const SHIPPED: [(&str, &str); 13] = [
     ("xendit", include_str!("../../providers/xendit.yaml")),
 ];
 /// What a description says that is of its own connection alone.
-const OF_CONNECTION: [&str; 7] = ["provider", "push", "formance", "feed", "callers", "keys", "examples"];
+const OF_CONNECTION: [&str; 8] =
+    ["provider", "push", "formance", "files", "feed", "callers", "keys", "examples"];
 /// What a file that uses a description may say of the API itself.
 const OWN: [&str; 6] = ["every", "limits", "namespace", "keep_raw", "parallel", "traceparent"];
 /// What of `pay` is who may pay what, not how.

@@ -5,6 +5,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use super::act::action;
 use super::error::PageError;
 use super::page::{self, empty, table};
 use super::session::Session;
@@ -24,7 +25,7 @@ pub async fn list(State(state): State<SharedState>, session: Session) -> Result<
         } @else {
             (table("Consumers, by provider", &HEADS, consumers.iter().map(|consumer| row(consumer, session.now))))
         }
-        @for consumer in consumers.iter().filter(|consumer| consumer.silent) { (silent(consumer)) }
+        @for consumer in consumers.iter().filter(|consumer| consumer.silent) { (silent(consumer, &session)) }
     };
     Ok(page::live(&session, "/console/consumers", "Consumers", content))
 }
@@ -56,7 +57,7 @@ fn row(consumer: &Consumer, now: DateTime<Utc>) -> Markup {
 }
 
 /// What to type for a consumer that polls no more.
-fn silent(consumer: &Consumer) -> Markup {
+fn silent(consumer: &Consumer, session: &Session) -> Markup {
     let Consumer { provider, feed, key, .. } = consumer;
     let resume = format!("fctl payments connectors update-config generic {provider}.json --connector-id ID");
     html! {
@@ -66,6 +67,10 @@ fn silent(consumer: &Consumer) -> Markup {
             "see first what it was refused with. Then an update of the connector's configuration, with the same content, resumes it:"
         }
         p { (command(&resume)) }
-        p { "One that is not to come back: " (command(&format!("tributary consumers forget {provider} {key}"))) }
+        p {
+            "One that is not to come back: "
+            (action(session, "consumers forget", "Forget it", &[("provider", provider), ("key", key)], "/console/consumers"))
+            (command(&format!("tributary consumers forget {provider} {key}")))
+        }
     }
 }

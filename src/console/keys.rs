@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use super::act::action;
 use super::error::PageError;
 use super::page::{self, empty, table};
 use super::session::Session;
@@ -17,21 +17,22 @@ pub async fn list(State(state): State<SharedState>, session: Session) -> Result<
     let keys = api_keys::list(&state.pool, None).await?;
     let operators = operators::list(&state.pool).await?;
     let in_files: usize = state.providers.values().map(|served| served.keys.len()).sum();
-    let now = session.now;
     let content = html! {
         h2 { "API keys" }
+        p { (action(&session, "keys create", "Make an API key", &[], HERE)) }
         @if keys.is_empty() {
             (empty(html! {
                 "There is none in the database. "
                 (command("tributary keys create --provider acme --name formance --scope connector")) " makes one."
             }))
         } @else {
-            (table("API keys, by provider", &KEYS, keys.iter().map(|key| key_row(key, now))))
+            (table("API keys, by provider", &KEYS, keys.iter().map(|key| key_row(key, &session))))
         }
         @if in_files > 0 { p.note { "Provider files bring " (in_files) " more." } }
         h2 { "Operators" }
-        (table("Who may look at this console", &OPERATORS, operators.iter().map(|operator| operator_row(operator, now))))
-        p.note { (command("tributary operators create NAME --role viewer")) " makes another one." }
+        p { (action(&session, "operators create", "Make an operator", &[], HERE)) }
+        (table("Who may look at this console", &OPERATORS, operators.iter().map(|operator| operator_row(operator, &session))))
+        p.note { "Approvers, and links for them, are made by the owner of the database alone: " (command("tributary operators create NAME --role approver")) }
     };
     Ok(page::live(&session, "/console/keys", "Keys", content))
 }
@@ -47,9 +48,14 @@ fn state(state: &str) -> Markup {
     )
 }
 
-const KEYS: [&str; 8] = ["Name", "Provider", "Scope", "State", "Last used", "Expires", "Created", "Id"];
+const HERE: &str = "/console/keys";
 
-fn key_row(key: &ApiKey, now: DateTime<Utc>) -> Markup {
+const KEYS: [&str; 9] =
+    ["Name", "Provider", "Scope", "State", "Last used", "Expires", "Created", "Id", "To do"];
+
+fn key_row(key: &ApiKey, session: &Session) -> Markup {
+    let (now, key_id) = (session.now, key.id.to_string());
+    let named = [("name", key.name.as_str()), ("provider", key.provider.as_str())];
     html! {
         th scope="row" { (key.name) }
         td { (key.provider) }
@@ -58,13 +64,19 @@ fn key_row(key: &ApiKey, now: DateTime<Utc>) -> Markup {
         td { (time_or(key.last_used_at, now, "never")) }
         td { (time_or(key.expires_at, now, "never")) }
         td { (time(key.created_at, now)) }
-        td { (id(&key.id.to_string())) }
+        td { (id(&key_id)) }
+        td {
+            @if key.state() == "valid" { (action(session, "keys rotate", "Rotate", &named, HERE)) }
+            @if key.revoked_at.is_none() { (action(session, "keys revoke", "Revoke", &[("key", &key_id)], HERE)) }
+        }
     }
 }
 
-const OPERATORS: [&str; 6] = ["Name", "Role", "State", "Last signed in", "Expires", "Created"];
+const OPERATORS: [&str; 7] = ["Name", "Role", "State", "Last signed in", "Expires", "Created", "To do"];
 
-fn operator_row(operator: &Operator, now: DateTime<Utc>) -> Markup {
+fn operator_row(operator: &Operator, session: &Session) -> Markup {
+    let now = session.now;
+    let named = [("name", operator.name.as_str())];
     html! {
         th scope="row" { (operator.name) }
         td { (operator.role) }
@@ -72,5 +84,11 @@ fn operator_row(operator: &Operator, now: DateTime<Utc>) -> Markup {
         td { (time_or(operator.last_used_at, now, "never")) }
         td { (time_or(operator.expires_at, now, "never")) }
         td { (time(operator.created_at, now)) }
+        td {
+            @if operator.revoked_at.is_none() {
+                @if operator.role != "approver" { (action(session, "operators link", "Make a link", &named, HERE)) }
+                (action(session, "operators revoke", "Revoke", &named, HERE))
+            }
+        }
     }
 }

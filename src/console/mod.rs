@@ -1,8 +1,9 @@
 //! The console: what operators look at in a browser. Pages are made here, on the server, of what the same functions
-//! give that the commands print; a script only fetches them anew. Forms call the functions that commands and the admin API
-//! call.
+//! give that the commands print; a script only fetches them anew. What is done here are verbs (`verbs`), by forms.
 
+mod act;
 mod assets;
+mod audit;
 mod consumers;
 mod error;
 mod guard;
@@ -29,7 +30,8 @@ use axum::routing::{any, get, post};
 
 use crate::http::SharedState;
 
-pub use sign_in::{link_path, new_link, new_operator_key};
+pub use crate::http::{new_link, new_operator_key};
+pub use sign_in::link_path;
 
 use error::PageError;
 
@@ -37,7 +39,7 @@ use error::PageError;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The pages that show something, to whoever has signed in.
-pub const SCREENS: [&str; 12] = [
+pub const SCREENS: [&str; 13] = [
     "/console",
     "/console/providers/{provider}",
     "/console/records",
@@ -50,6 +52,7 @@ pub const SCREENS: [&str; 12] = [
     "/console/consumers",
     "/console/keys",
     "/console/playground",
+    "/console/audit",
 ];
 
 /// The routes of the console. A form that another site sends is refused before any of them sees it.
@@ -67,6 +70,7 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         consumers,
         keys,
         playground,
+        audit,
     ] = SCREENS;
     Router::new()
         .route("/", get(async || Redirect::to("/console")))
@@ -77,14 +81,14 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route(quarantine, get(quarantine::list))
         .route(refused, get(quarantine::show))
         .route(group, get(quarantine::group))
-        .route("/console/quarantine/groups/{group}/replay", post(quarantine::replay))
-        .route("/console/quarantine/groups/{group}/discard", post(quarantine::discard))
         .route(payments, get(payments::list))
         .route(order, get(payments::show))
         .route(consumers, get(consumers::list))
         .route(keys, get(keys::list))
         .route(playground, get(playground::show))
+        .route(audit, get(audit::list))
         .merge(playground_forms())
+        .merge(act::router())
         .route("/console/sign-in", get(sign_in::form).post(sign_in::by_key))
         .route("/console/link", get(sign_in::link_form).post(sign_in::by_link))
         .route("/console/sign-out", post(sign_in::out))

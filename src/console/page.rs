@@ -6,9 +6,10 @@ use chrono::SecondsFormat;
 use maud::{DOCTYPE, Markup, html};
 
 use super::session::Session;
+use crate::verbs::Access;
 
 /// Where the parts of the console are.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 8] = [
     ("/console", "Overview"),
     ("/console/records", "Records"),
     ("/console/quarantine", "Quarantine"),
@@ -16,6 +17,7 @@ const PLACES: [(&str, &str); 7] = [
     ("/console/consumers", "Consumers"),
     ("/console/keys", "Keys"),
     ("/console/playground", "Playground"),
+    ("/console/audit", "Audit"),
 ];
 
 /// Markup as an answer.
@@ -79,6 +81,14 @@ fn shown(session: &Session, here: &str, title: &str, content: Markup) -> Respons
             span title={ "Signed in until " (until) } { (session.operator) " (" (session.role.as_str()) ")" }
             button { "Sign out" }
         }
+    };
+    let done = session.done.and_then(|entry| match entry.access {
+        Access::Changes { done, .. } => Some(done),
+        _ => None,
+    });
+    let content = html! {
+        @if let Some(done) = done { p.good role="status" { (done) } }
+        (content)
     };
     html(layout(title, nav, content))
 }

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::act::action;
 use super::error::PageError;
 use super::health;
 use super::page::{self, empty, field, table};
@@ -19,7 +20,7 @@ use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Order, Step};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::{StoreError, unmatched_records};
-use tributary_domain::OrderState;
+use tributary_domain::{OrderState, Role};
 
 /// How many orders are shown, and how many refusals, the newest.
 const ORDERS: u32 = 100;
@@ -164,7 +165,7 @@ pub async fn show(
     let now = session.now;
     let content = html! {
         p { (state_badge(order.state)) (waits(&order)) }
-        (decide(&order))
+        (decide(&order, &session))
         (fields(&order, now))
         h2 { "What happened" }
         (timeline(&order, &attempts, &steps, now))
@@ -173,23 +174,35 @@ pub async fn show(
     Ok(page::live(&session, "/console/payments", &order.idempotency_key, content))
 }
 
-/// What a person may type for it.
-fn decide(order: &Order) -> Markup {
-    let commands = match order.state {
-        OrderState::Held => vec![
-            format!("tributary payouts approve {}", order.id),
-            format!("tributary payouts reject {} --reason \"…\"", order.id),
-        ],
-        OrderState::Parked => vec![
-            format!("tributary payouts resolve {} --outcome succeeded --payment-id ID", order.id),
-            format!("tributary payouts resolve {} --outcome failed --reason \"…\"", order.id),
-            format!("tributary payouts resolve {} --outcome look", order.id),
-        ],
-        _ => return html! {},
+/// What a person may do about it.
+fn decide(order: &Order, session: &Session) -> Markup {
+    let id = order.id.to_string();
+    let here = format!("/console/payments/{id}");
+    let act = |verb: &str, label: &str| action(session, verb, label, &[("order", &id)], &here);
+    let outcome = |label: &str, outcome: &str| {
+        action(session, "payouts resolve", label, &[("order", &id), ("outcome", outcome)], &here)
     };
+    let is_persons = matches!(order.state, OrderState::Held | OrderState::Parked | OrderState::Recorded);
     html! {
-        p { "By a login of one's own in tributary_operator, after a look at the provider:" }
-        ul { @for text in &commands { li { (command(text)) } } }
+        p {
+            @if order.state == OrderState::Held { (act("payouts approve", "Approve")) }
+            @if matches!(order.state, OrderState::Held | OrderState::Recorded) { (act("payouts reject", "Reject")) }
+            @if order.state == OrderState::Parked {
+                (outcome("Look for it again", "look"))
+                (outcome("The money moved", "succeeded"))
+                (outcome("No money moved", "failed"))
+            }
+        }
+        @if is_persons && session.role != Role::Approver {
+            p.note {
+                "Approvers decide about it, after a look at the provider; or a login of one's own in tributary_operator: "
+                @match order.state {
+                    OrderState::Held => (command(&format!("tributary payouts approve {id}"))),
+                    OrderState::Parked => (command(&format!("tributary payouts resolve {id} --outcome look"))),
+                    _ => (command(&format!("tributary payouts reject {id} --reason \"…\""))),
+                }
+            }
+        }
     }
 }
 

@@ -13,12 +13,12 @@ use super::session::Session;
 use crate::config::FileText;
 use crate::http::{ApiError, SharedState};
 use crate::store::StoreError;
-use crate::sync::{Bounds, Preview, PreviewError, preview_remap, served_alone};
+use crate::sync::{Preview, served_alone};
+use crate::verbs::remap::DryRun;
+use crate::verbs::{self, ANSWERED, Failure, On, Verb as _, entry};
 use crate::workshop::{Became, Row, SAMPLE_ROWS, Streams, WorkshopError};
 use tributary_manifest::Sample;
 
-/// How much a page looks at: commands have no bounds.
-pub const BOUNDS: Bounds = Bounds { records: 2_000, time: std::time::Duration::from_secs(20) };
 /// The largest form, in bytes: a file and a sample, with every byte escaped.
 pub const BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -61,9 +61,9 @@ impl Tried {
 }
 
 pub async fn show(State(state): State<SharedState>, session: Session) -> Response {
-    let content = match session.may_operate() {
+    let content = match session.may(entry(DryRun::NAME)) {
         true => forms(&state, &Tried::default()),
-        false => html! { p.note { "Whoever has the role operator or admin can try provider files here." } },
+        false => html! { p.note { "Whoever is no viewer can try provider files here." } },
     };
     page::still(&session, HERE.0, HERE.1, content)
 }
@@ -73,7 +73,7 @@ pub async fn sample(
     session: Session,
     Form(tried): Form<Tried>,
 ) -> Result<Response, PageError> {
-    session.operates()?;
+    session.require(entry(DryRun::NAME))?;
     let came = match try_sample(&state, &tried).await {
         Ok(came) => came,
         Err(Failed::Said(why)) => mistakes(&why),
@@ -88,18 +88,16 @@ pub async fn remap(
     session: Session,
     Form(tried): Form<Tried>,
 ) -> Result<Response, PageError> {
-    session.operates()?;
     let previewed = async {
-        let file = tried.file(&state)?;
         let provider =
             tried.provider.parse().map_err(|_| "choose the provider whose records are mapped again")?;
-        let stream = Some(tried.stream.trim()).filter(|stream| !stream.is_empty());
-        Ok(preview_remap(&state.pool, &provider, stream, &file, BOUNDS).await?)
+        let stream = Some(tried.stream.trim().to_owned()).filter(|stream| !stream.is_empty());
+        let verb = DryRun { provider, stream, file: Some(tried.file.clone()), folder: None };
+        let declared = state.declared();
+        Ok(verbs::perform(&verb, On::answering(&state.pool, &declared), &session.actor()).await?)
     };
+    session.require(entry(DryRun::NAME))?;
     let came = match previewed.await {
-        Ok(preview) if preview.total == 0 => {
-            mistakes("no records are kept: set `keep_raw: 30d` in the provider's file, and sync --full")
-        }
         Ok(preview) => html! { h2 { "If these records were mapped again" } (shown(&preview)) },
         Err(Failed::Said(why)) => mistakes(&why),
         Err(Failed::Page(error)) => return Err(error),
@@ -137,11 +135,11 @@ impl From<WorkshopError> for Failed {
     }
 }
 
-impl From<PreviewError> for Failed {
-    fn from(error: PreviewError) -> Self {
-        match error {
-            PreviewError::Store(error) => Self::Page(error.into()),
-            PreviewError::Workshop(error) => error.into(),
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Invalid(why) | Failure::NotFound(why) => Self::Said(why),
+            other => Self::Page(ApiError::from(other).into()),
         }
     }
 }
@@ -216,7 +214,7 @@ pub fn shown(preview: &Preview) -> Markup {
             " unchanged, " (preview.superseded) " superseded)."
         }
         @if preview.tried < preview.total {
-            p.note { "A page tries no more than " (BOUNDS.records) " records; the command tries all." }
+            p.note { "A page tries no more than " (ANSWERED.records) " records; the command tries all." }
         }
         @if !preview.refused.is_empty() {
             (table("What would be in quarantine, the most first", &["Fault", "#Records", "Reason of the first"],

@@ -5,6 +5,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
+use super::act::action;
 use super::error::PageError;
 use super::health::{self, Health};
 use super::overview::{groups, judged};
@@ -52,13 +53,22 @@ pub async fn show(
             run,
         });
     }
-    let content = html! { @for health in &health { (content(health, &due, &told, session.now)) } };
+    let content = html! { @for health in &health { (content(health, &due, &told, &session)) } };
     Ok(page::live(&session, "/console", name.as_str(), content))
 }
 
-fn content(health: &Health, due: &[Due], told: &[Told], now: DateTime<Utc>) -> Markup {
+fn content(health: &Health, due: &[Due], told: &[Told], session: &Session) -> Markup {
+    let (now, name) = (session.now, health.name.as_str());
+    let here = format!("/console/providers/{name}");
     html! {
         (judged(health, now))
+        @if !due.is_empty() {
+            p {
+                (action(session, "sync", "Read now", &[("provider", name)], &here))
+                (action(session, "sync", "Read everything anew", &[("provider", name), ("full", "true")], &here))
+                (action(session, "remap", "Map what was kept again", &[("provider", name)], &here))
+            }
+        }
         h2 { "Groups of streams" }
         (groups(health, now))
         h2 { "Next" }
@@ -72,7 +82,7 @@ fn content(health: &Health, due: &[Due], told: &[Told], now: DateTime<Utc>) -> M
             p { "Nothing: the provider takes requests." }
         } @else {
             (table("Requests that the provider wants none of now", &["Requests", "Until", "To ask again at once"],
-                health.closed.iter().map(|lane| lane_row(lane, now))))
+                health.closed.iter().map(|lane| lane_row(lane, session, &here))))
         }
         h2 { "Runs" }
         @if told.is_empty() {
@@ -98,12 +108,14 @@ fn due_row(health: &Health, due: &Due, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn lane_row(lane: &ClosedLane, now: DateTime<Utc>) -> Markup {
+fn lane_row(lane: &ClosedLane, session: &Session, here: &str) -> Markup {
+    let now = session.now;
+    let fields = [("provider", lane.provider.as_str()), ("requests", lane.lane.as_str())];
     let lift = format!("tributary limits lift {} --requests {}", lane.provider, lane.lane);
     html! {
         th scope="row" { code { (lane.lane) } }
         td { (time(lane.closed_until, now)) }
-        td { (command(&lift)) }
+        td { (action(session, "limits lift", "Ask again", &fields, here)) (command(&lift)) }
     }
 }
 

@@ -2,24 +2,24 @@
 //! as a whole.
 
 use axum::extract::{Form, Path, Query, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::act::action;
 use super::error::PageError;
 use super::health;
 use super::page::{self, empty, field, table};
 use super::playground::{self, Failed};
 use super::session::Session;
 use super::words::{badge, command, time};
-use crate::config::FileText;
 use crate::encryption;
 use crate::http::SharedState;
-use crate::http::quarantine::{discard_group, replay_group};
 use crate::store::StoreError;
 use crate::store::quarantine::{self, Action, Group, Quarantined, Which};
-use crate::sync::preview_replay;
+use crate::verbs::quarantine::Preview;
+use crate::verbs::{self, On, Verb as _, entry};
 
 /// How many groups are shown, the largest.
 const GROUPS: u32 = 100;
@@ -128,33 +128,22 @@ pub async fn group(
                 actions.iter().map(|action| action_row(action, session.now))))
         }
     };
-    let forms = match &group {
-        Some(group) if session.may_operate() => forms(group),
-        Some(_) => {
-            html! { p.note { "Whoever has the role operator or admin can have it replayed or discarded." } }
-        }
-        None => html! {},
-    };
+    let forms = group.as_ref().map_or_else(|| html! {}, |group| forms(group, &session));
     let here = ("/console/quarantine", "A group of the quarantine");
     Ok(page::live_above(&session, here, content, forms, goes_on))
 }
 
-fn forms(group: &Group) -> Markup {
+fn forms(group: &Group, session: &Session) -> Markup {
+    let (fields, back) = ([("group", group.group.as_str())], path_of(&group.group));
     html! {
-        h2 { "Preview" }
-        p { "What a replay would do: nothing is written." }
-        (preview_form(&group.group, ""))
-        h2 { "Try again" }
-        p { "What succeeds is written, and leaves the quarantine with it; the rest stays, with its reason of now." }
-        form method="post" action={ (path_of(&group.group)) "/replay" } {
-            button { "Replay " (group.count) " records" }
+        p {
+            (action(session, "quarantine replay", "Try all again", &fields, &back))
+            (action(session, "quarantine discard", "Delete all for good", &fields, &back))
         }
-        h2 { "Discard" }
-        p { "They are deleted for good. Who did so and why is kept, and which records they were." }
-        form method="post" action={ (path_of(&group.group)) "/discard" } {
-            label for="why" { "Why, in a few words" }
-            input #why name="why" required maxlength="500";
-            button { "Discard " (group.count) " records" }
+        @if session.may(entry(Preview::NAME)) {
+            h2 { "Preview" }
+            p { "What a replay would do: nothing is written." }
+            (preview_form(&group.group, ""))
         }
     }
 }
@@ -170,7 +159,7 @@ fn action_row(action: &Action, now: DateTime<Utc>) -> Markup {
     html! {
         th scope="row" { (time(action.started_at, now)) }
         td { (action.action) @if let Some(why) = &action.why { ": " (why) } }
-        td { (action.actor) }
+        td { (action.person) }
         td.number { (action.total) }
         td.number { (action.freed) }
         td.number { (action.stayed) }
@@ -196,28 +185,19 @@ pub async fn preview(
     Path(id): Path<String>,
     Form(form): Form<PreviewForm>,
 ) -> Result<Response, PageError> {
-    session.operates()?;
-    let gone = || PageError::not_found("No record of this group is in quarantine.");
-    let group = quarantine::group(&state.pool, &id).await?.ok_or_else(gone)?;
-    let named = health::named(&group.provider)?.ok_or_else(gone)?;
-    let file = match (form.file.trim().is_empty(), state.providers.get(&named)) {
-        (false, _) => FileText::new(&form.file, None),
-        (true, Some(served)) => served.file.clone(),
-        (true, None) => {
-            return Err(PageError::not_found("No file declares the provider of this group: paste one."));
-        }
-    };
-    let chosen = quarantine::Chosen::Group(&id);
-    let previewed = preview_replay(&state.pool, &named, chosen, &file, playground::BOUNDS).await;
+    let declared = state.declared();
+    let verb = Preview { group: id, file: Some(form.file), folder: None };
+    let previewed = verbs::perform(&verb, On::answering(&state.pool, &declared), &session.actor()).await;
     let came = match previewed.map_err(Failed::from) {
         Ok(preview) => playground::shown(&preview),
         Err(Failed::Said(why)) => playground::mistakes(&why),
         Err(Failed::Page(error)) => return Err(error),
     };
+    let (id, file) = (verb.group, verb.file.unwrap_or_default());
     let content = html! {
-        p { a href=(path_of(&id)) { "The group" } ": " (group.fault) }
+        p { a href=(path_of(&id)) { "The group" } }
         (came)
-        (preview_form(&id, &form.file))
+        (preview_form(&id, &file))
     };
     Ok(page::still(&session, "/console/quarantine", "If this group were replayed", content))
 }
@@ -232,33 +212,6 @@ fn preview_form(group: &str, file: &str) -> Markup {
     }
 }
 
-pub async fn replay(
-    State(state): State<SharedState>,
-    session: Session,
-    Path(id): Path<String>,
-) -> Result<Response, PageError> {
-    session.operates()?;
-    replay_group(&state, &id, &session.actor()).await?;
-    Ok(Redirect::to(&path_of(&id)).into_response())
-}
-
-#[derive(Deserialize)]
-pub struct DiscardForm {
-    #[serde(default)]
-    why: String,
-}
-
-pub async fn discard(
-    State(state): State<SharedState>,
-    session: Session,
-    Path(id): Path<String>,
-    Form(form): Form<DiscardForm>,
-) -> Result<Response, PageError> {
-    session.operates()?;
-    discard_group(&state, &id, &session.actor(), &form.why).await?;
-    Ok(Redirect::to(&path_of(&id)).into_response())
-}
-
 pub async fn show(
     State(state): State<SharedState>,
     session: Session,
@@ -267,7 +220,7 @@ pub async fn show(
     let gone = || PageError::not_found("This record is not in quarantine: it was replayed or discarded.");
     let number: i64 = id.parse().map_err(|_| gone())?;
     let content = match quarantine::find(&state.pool, &encryption::keyring(), number).await {
-        Ok(record) => content(&record.ok_or_else(gone)?, session.now),
+        Ok(record) => content(&record.ok_or_else(gone)?, &session),
         // that its key is missing is no fault of the record
         Err(StoreError::Sealed(why)) => html! { p.bad { (why) } },
         Err(error) => return Err(error.into()),
@@ -275,7 +228,9 @@ pub async fn show(
     Ok(page::still(&session, "/console/quarantine", &format!("Record {number} of the quarantine"), content))
 }
 
-fn content(record: &Quarantined, now: DateTime<Utc>) -> Markup {
+fn content(record: &Quarantined, session: &Session) -> Markup {
+    let (now, id) = (session.now, record.id.to_string());
+    let fields = [("ids", id.as_str())];
     html! {
         dl {
             (field("Provider", html! { (record.provider) }))
@@ -293,6 +248,10 @@ fn content(record: &Quarantined, now: DateTime<Utc>) -> Markup {
         p.bad { (record.reason) }
         h2 { "As it came" }
         pre data-copy { (String::from_utf8_lossy(record.record.raw())) }
+        p {
+            (action(session, "quarantine replay", "Try again", &fields, "/console/quarantine"))
+            (action(session, "quarantine discard", "Delete for good", &fields, "/console/quarantine"))
+        }
         p { (command(&format!("tributary quarantine replay --id {}", record.id))) " tries it again." }
     }
 }

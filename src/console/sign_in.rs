@@ -11,22 +11,12 @@ use uuid::Uuid;
 
 use super::error::PageError;
 use super::page;
-use super::session::{self, LONGEST, cookie, is_https};
-use crate::http::{SharedState, id_within, new_key};
+use super::session::LONGEST;
+use crate::http::{SharedState, is_https, new_key, operator_key_id, session_cookie, session_text};
 use crate::store::operators;
 use tributary_domain::ApiKeyDigest;
 
-const KEY_PREFIX: &str = "tro_";
-
-/// A new key of an operator: its id, and the secret text, of which only the digest is to be kept.
-pub fn new_operator_key() -> (Uuid, String) {
-    new_key(KEY_PREFIX)
-}
-
-/// The secret text of a new link.
-pub fn new_link() -> String {
-    new_key("trl_").1
-}
+const SESSION_PREFIX: &str = "trs_";
 
 /// Where a link of this text leads. It is in the query, which no log has.
 pub fn link_path(text: &str) -> String {
@@ -40,13 +30,16 @@ pub struct Next {
 }
 
 impl Next {
-    /// A page of the console, whatever was written.
     fn path(&self) -> &str {
-        let plain = self.next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-        let known =
-            self.next == "/console" || ["/console/", "/console?"].iter().any(|p| self.next.starts_with(p));
-        if plain && known { &self.next } else { "/console" }
+        own_path(&self.next)
     }
+}
+
+/// A page of the console, whatever was written.
+pub fn own_path(written: &str) -> &str {
+    let plain = written.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let known = written == "/console" || ["/console/", "/console?"].iter().any(|p| written.starts_with(p));
+    if plain && known { written } else { "/console" }
 }
 
 pub async fn form(Query(next): Query<Next>) -> Response {
@@ -87,34 +80,28 @@ pub async fn by_key(
 ) -> Result<Response, PageError> {
     state.limits.sign_ins().take()?;
     let key = form.key.trim();
-    let id = id_within(KEY_PREFIX, key);
-    let found = match id {
-        Some(id) => operators::find_valid(&state.pool, id).await?,
-        None => None,
+    let id = operator_key_id(key);
+    let (_, text) = new_key(SESSION_PREFIX);
+    let session = ApiKeyDigest::of(&text);
+    let opened = match id {
+        Some(id) => {
+            operators::open_by_key(&state.pool, (id, &ApiKeyDigest::of(key)), &session, LONGEST).await?
+        }
+        None => false,
     };
-    let operator = found.filter(|operator| ApiKeyDigest::of(key).is(&operator.digest));
-    let Some(operator) = operator else {
-        state.security.refused(&parts, "no valid key of an operator", id);
-        let refused = "This key opens nothing: it was revoked, has expired, or is not whole.";
-        return Ok((
-            StatusCode::UNAUTHORIZED,
-            page::bare("Sign in", key_form(form.next.path(), Some(refused))),
-        )
-            .into_response());
-    };
-    open(&state, &parts, operator.id, form.next.path()).await
+    if let (true, Some(id)) = (opened, id) {
+        return Ok(signed_in(&parts, id, &text, form.next.path()));
+    }
+    state.security.refused(&parts, "no valid key of an operator", id);
+    let refused = "This key opens nothing: it was revoked, has expired, or is not whole.";
+    let again = page::bare("Sign in", key_form(form.next.path(), Some(refused)));
+    Ok((StatusCode::UNAUTHORIZED, again).into_response())
 }
 
-/// Opens a session, and leads on.
-async fn open(state: &SharedState, parts: &Parts, operator: Uuid, next: &str) -> Result<Response, PageError> {
-    let (_, text) = new_key("trs_");
-    if !operators::open_session(&state.pool, &ApiKeyDigest::of(&text), operator, LONGEST).await? {
-        return Err(PageError::forbidden(
-            "The key of this operator was revoked or has expired; `tributary operators list` shows whose is valid.",
-        ));
-    }
+/// Gives the browser its session, and leads on.
+fn signed_in(parts: &Parts, operator: Uuid, session: &str, next: &str) -> Response {
     tracing::info!(target: "tributary::security", operator = %operator, "an operator signed in");
-    Ok(([(SET_COOKIE, cookie(Some(&text), is_https(parts)))], Redirect::to(next)).into_response())
+    ([(SET_COOKIE, session_cookie(Some(session), is_https(parts)))], Redirect::to(next)).into_response()
 }
 
 #[derive(Deserialize)]
@@ -141,23 +128,25 @@ pub async fn by_link(
     Form(link): Form<Link>,
 ) -> Result<Response, PageError> {
     state.limits.sign_ins().take()?;
-    let operator = operators::take_link(&state.pool, &ApiKeyDigest::of(&link.token)).await?;
+    let (_, text) = new_key(SESSION_PREFIX);
+    let (token, session) = (ApiKeyDigest::of(&link.token), ApiKeyDigest::of(&text));
+    let operator = operators::open_by_link(&state.pool, &token, &session, LONGEST).await?;
     let Some(operator) = operator else {
         state.security.refused(&parts, "a link that is used or over", None);
         return Err(PageError::forbidden(
             "This link was used already, or its time is over. `tributary operators link NAME` makes another one.",
         ));
     };
-    open(&state, &parts, operator, "/console").await
+    Ok(signed_in(&parts, operator, &text, "/console"))
 }
 
 /// Ends the session, whose cookie goes with it.
 pub async fn out(State(state): State<SharedState>, parts: Parts) -> Result<Response, PageError> {
     let https = is_https(&parts);
-    if let Some(text) = session::shown(&parts.headers, https) {
+    if let Some(text) = session_text(&parts.headers, https) {
         operators::end_session(&state.pool, &ApiKeyDigest::of(text)).await?;
     }
-    Ok(([(SET_COOKIE, cookie(None, https))], Redirect::to("/console/sign-in")).into_response())
+    Ok(([(SET_COOKIE, session_cookie(None, https))], Redirect::to("/console/sign-in")).into_response())
 }
 
 #[cfg(test)]

@@ -139,7 +139,7 @@ fn stranger(parts: &Parts, state: &SharedState, why: &str, id: Option<Uuid>) -> 
 }
 
 /// The API key that the request carries.
-fn bearer(parts: &Parts) -> Option<&str> {
+pub fn bearer(parts: &Parts) -> Option<&str> {
     let (scheme, key) = parts.headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let key = key.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !key.is_empty()).then_some(key)
@@ -297,4 +297,3 @@ macro_rules! extractor {
 extractor!(Reader, Scope::Read, "A caller that may read: scope `connector` or `read`.");
 extractor!(Orderer, Scope::Pay, "A caller that may order payments: scope `connector` or `pay`.");
 extractor!(Ingest, Scope::Ingest, "A caller with a key of scope `ingest`.");
-extractor!(Admin, Scope::Admin, "A caller with a key of scope `admin`.");

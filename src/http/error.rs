@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::{SharedState, limits};
 use crate::store::StoreError;
 use crate::supervision;
+use crate::verbs::Failure;
 use tributary_domain::Scope;
 
 /// An error as the client sees it.
@@ -23,6 +24,8 @@ pub enum ApiError {
     Invalid(String),
     /// 401: no API key, or not one of ours.
     Unauthorized,
+    /// 401: neither the key nor the session of an operator.
+    NoOperator,
     /// 401: a webhook that does not prove where it comes from. Its caller does not learn why.
     Unproven,
     /// 403: a key of another scope.
@@ -69,6 +72,12 @@ impl ApiError {
                 StatusCode::UNAUTHORIZED,
                 "Unauthorized",
                 "send a valid API key as \"Authorization: Bearer <key>\"; `tributary keys create` makes one"
+                    .into(),
+            ),
+            Self::NoOperator => (
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                "send the key of an operator as \"Authorization: Bearer <key>\"; `tributary operators create` makes one"
                     .into(),
             ),
             Self::Unproven => (
@@ -134,7 +143,7 @@ fn scopes(needed: Scope) -> String {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let retry_after = self.retry_after();
-        let wants_key = matches!(self, Self::Unauthorized);
+        let wants_key = matches!(self, Self::Unauthorized | Self::NoOperator);
         let (status, title, mut detail) = self.parts();
         if detail.len() > DETAIL_MAX_BYTES {
             detail.truncate(detail.floor_char_boundary(DETAIL_MAX_BYTES));
@@ -164,6 +173,25 @@ impl From<StoreError> for ApiError {
             | StoreError::Unprotected(_)
             | StoreError::Sealed(_) => {
                 tracing::error!(%error, "a request failed in the database");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        let detail = failure.to_string();
+        match failure {
+            Failure::Invalid(_) => Self::Invalid(detail),
+            Failure::NotFound(_) => Self::NotFound(detail),
+            Failure::Forbidden(_) => Self::Refused { status: 403, title: "Forbidden", detail },
+            Failure::Refused(_) => Self::Refused { status: 409, title: "Refused", detail },
+            // an operator is told which key is missing
+            Failure::Store(StoreError::Sealed(_)) => Self::Unavailable(detail),
+            Failure::Store(error) => error.into(),
+            Failure::Unavailable(why) => {
+                tracing::error!(why, "a provider file cannot be tried");
                 Self::Internal
             }
         }

@@ -39,6 +39,11 @@ const SIGN_INS: RequestLimit = RequestLimit {
     per_second: NonZeroU32::new(5).expect("it is not zero"),
     burst: NonZeroU32::new(20).expect("it is not zero"),
 };
+/// How often operators may ask by their keys, together: of its own for the same reason. Each asks the database.
+const OPERATORS: RequestLimit = RequestLimit {
+    per_second: NonZeroU32::new(50).expect("it is not zero"),
+    burst: NonZeroU32::new(200).expect("it is not zero"),
+};
 /// How many keys that nobody knows are looked up at the same time: a flood of made up ones leaves the
 /// other connections to the database alone.
 const LOOKUPS: usize = 2;
@@ -65,6 +70,8 @@ enum For {
     Strangers,
     /// All who sign in at the console.
     SignIns,
+    /// All who show the key of an operator, or say so.
+    Operators,
 }
 
 /// A bucket of requests.
@@ -96,13 +103,18 @@ impl Bucket {
                 format!("a provider may call {per_second} times a second, and {burst} times at once")
             }
             For::Strangers => "too many requests without a valid API key".to_owned(),
+            For::Operators => {
+                format!("operators may ask {per_second} times a second together, and {burst} times at once")
+            }
             For::SignIns => "too many try to sign in at once; try again".to_owned(),
         };
         match &self.of {
             For::Key(provider) | For::Payments(provider) | For::Webhooks(provider) => {
                 counter!("tributary_rate_limited_total", "provider" => provider.to_string()).increment(1);
             }
-            For::Strangers | For::SignIns => counter!("tributary_rate_limited_total").increment(1),
+            For::Strangers | For::SignIns | For::Operators => {
+                counter!("tributary_rate_limited_total").increment(1)
+            }
         }
         Err(ApiError::TooManyRequests { detail, retry_after })
     }
@@ -130,6 +142,7 @@ pub struct RequestLimits {
     used: Mutex<HashMap<Uuid, Instant>>,
     unknown: Bucket,
     sign_ins: Bucket,
+    operators: Bucket,
     lookups: Semaphore,
     lookups_waiting: Semaphore,
     /// Of calls, by provider.
@@ -148,6 +161,7 @@ impl Default for RequestLimits {
             used: Mutex::default(),
             unknown: Bucket::new(UNKNOWN, For::Strangers),
             sign_ins: Bucket::new(SIGN_INS, For::SignIns),
+            operators: Bucket::new(OPERATORS, For::Operators),
             lookups: Semaphore::new(LOOKUPS),
             lookups_waiting: Semaphore::new(LOOKUPS + LOOKUPS_WAITING),
             webhooks_of: RwLock::default(),
@@ -219,6 +233,11 @@ impl RequestLimits {
     /// The bucket of everybody who signs in at the console.
     pub fn sign_ins(&self) -> &Bucket {
         &self.sign_ins
+    }
+
+    /// The bucket of everybody who asks the admin API by the key of an operator, known or not.
+    pub fn operators(&self) -> &Bucket {
+        &self.operators
     }
 
     /// The bucket of the calls of `provider`, which has to be one that is served.

@@ -11,15 +11,16 @@ mod body;
 mod browser;
 mod client;
 mod error;
+mod files;
 mod limits;
 mod listing;
 mod observe;
 mod openapi;
 mod operations;
+mod operator;
 mod payments;
 mod probes;
 mod push;
-pub mod quarantine;
 mod security;
 mod serving;
 mod transactions;
@@ -35,12 +36,16 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
-pub use auth::{id_within, new_api_key, new_key};
+pub use auth::{new_api_key, new_key};
 pub use client::{Client, ForwardedHeader, Trusted};
 pub use error::ApiError;
 pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;
+pub use operator::{
+    asked_host, is_https, is_own_page, new_link, new_operator_key, operator_key_id, session, session_cookie,
+    session_text,
+};
 pub use security::SecurityLog;
 pub use serving::{
     ConnectionLimits, Draining, Handed, Listening, OPERATOR, Patience, Serving, SocketError, Stop,
@@ -49,9 +54,11 @@ pub use serving::{
 use crate::config::{FileKey, FileText};
 use crate::feed::Polls;
 use crate::payments::Payments;
+use crate::statements::Files;
 use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
+use crate::verbs::{self, Declared};
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
 use tributary_manifest::{CompiledProvider, Webhook};
 
@@ -70,14 +77,16 @@ pub struct ServedProvider {
     pub pulled: bool,
     /// What may be pushed.
     pub pushed: Vec<Resource>,
+    /// How its statement files are read; `None` where it has none.
+    pub files: Option<Arc<Files>>,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
     /// Its file, to be tried on records.
     pub file: FileText,
-    /// What maps its records; `None` where nothing is pulled.
-    pub compiled: Option<Arc<CompiledProvider>>,
     /// What is read together; none of a provider that is pushed.
     pub groups: Vec<ServedGroup>,
+    /// What its records are mapped by; none of a provider that is pushed.
+    pub compiled: Option<Arc<CompiledProvider>>,
 }
 
 /// A group of streams as its file schedules it.
@@ -136,6 +145,17 @@ impl AppState {
     }
 }
 
+impl AppState {
+    /// The providers as verbs know them.
+    pub fn declared(&self) -> Declared {
+        let of = |(name, served): (&ProviderName, &Arc<ServedProvider>)| {
+            let (compiled, file) = (served.compiled.clone(), served.file.clone());
+            (name.clone(), verbs::OfFile { compiled, file: Some(file) })
+        };
+        self.providers.iter().map(of).collect()
+    }
+}
+
 /// State as the handlers take it.
 pub type SharedState = Arc<AppState>;
 
@@ -148,13 +168,14 @@ fn described_public() -> OpenApiRouter<SharedState> {
         .merge(transactions::router())
         .merge(payments::router())
         .merge(push::router())
+        .merge(files::router())
         .merge(webhooks::router())
         .merge(probes::router())
 }
 
 /// All that is described there.
 fn described() -> OpenApiRouter<SharedState> {
-    described_public().merge(admin::router()).merge(quarantine::router())
+    described_public().merge(admin::router())
 }
 
 /// Method and path of everything that is served, as labels of metrics name them.
@@ -175,7 +196,7 @@ pub fn app(state: SharedState) -> Router {
 
 /// The listener for operators: metrics, readiness with its reasons, the admin API, and the routes of `console`.
 pub fn operator_app(state: SharedState, console: fn(&SharedState) -> Router<SharedState>) -> Router {
-    let (api, _) = admin::router().merge(quarantine::router()).split_for_parts();
+    let (api, _) = admin::router().split_for_parts();
     let console = console(&state);
     layered(api.merge(operations::for_operators()).merge(console), state)
         .layer(axum::middleware::map_response(browser::confine))

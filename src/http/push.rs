@@ -116,7 +116,7 @@ fn may_be_pushed(caller: &Caller, resource: Resource) -> Result<(), ApiError> {
 }
 
 /// The answer to a call of which nothing was taken, as what is wrong with it has no room.
-fn full(provider: &ProviderName) -> ApiError {
+pub(super) fn full(provider: &ProviderName) -> ApiError {
     tracing::error!(%provider, "the quarantine is full: a push was refused");
     ApiError::Unavailable(format!(
         "nothing of this call was taken: some of it would have to be quarantined, and the quarantine of \
@@ -124,7 +124,7 @@ fn full(provider: &ProviderName) -> ApiError {
     ))
 }
 
-fn parse_backfill(query: &str) -> Result<bool, ApiError> {
+pub(super) fn parse_backfill(query: &str) -> Result<bool, ApiError> {
     match url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "backfill") {
         None => Ok(false),
         Some((_, value)) => match value.as_ref() {

@@ -10,7 +10,7 @@ use crate::encryption::Keyring;
 use crate::store::database::{LARGE, within};
 use crate::store::erasures::{self, Erased, Erasure};
 use crate::store::quarantine::{self, Which};
-use crate::store::{self, StoreError, raw_records};
+use crate::store::{self, StoreError, raw_records, statement_files};
 use tributary_domain::ProviderName;
 
 /// How long it may take, of a provider with very many transactions; in most cases, moments.
@@ -39,11 +39,13 @@ pub struct Found {
     pub quarantine: Vec<i64>,
     /// Ids of refusals.
     pub refusals: Vec<i64>,
+    /// Digests of statement files.
+    pub files: Vec<Vec<u8>>,
     /// What the provider still has to tell of: stream and key of each open record.
     pub open: Vec<(String, String)>,
 }
 
-/// Looks through raw records, the quarantine, refusals and open records. Fails with
+/// Looks through raw records, the quarantine, refusals, statement files and open records. Fails with
 /// [`StoreError::Sealed`] where one of them cannot be read: then nobody knows whose it is.
 pub async fn find(pool: &PgPool, keys: &Keyring, wanted: Wanted<'_>) -> Result<Found, StoreError> {
     let provider = wanted.provider;
@@ -87,9 +89,26 @@ pub async fn find(pool: &PgPool, keys: &Keyring, wanted: Wanted<'_>) -> Result<F
         });
         found.refusals.extend(theirs.map(|refusal| refusal.id));
     }
+    found.files = find_files(pool, keys, wanted).await?;
     let open = within(LARGE, erasures::open_records(pool, provider)).await?;
     let theirs = open.into_iter().filter(|open| wanted.is_in(&open.record) || wanted.is_in(&open.canonical));
     found.open.extend(theirs.map(|open| (open.stream, open.key)));
+    Ok(found)
+}
+
+/// The statement files that have the id or one of the words.
+async fn find_files(pool: &PgPool, keys: &Keyring, wanted: Wanted<'_>) -> Result<Vec<Vec<u8>>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), Vec::new());
+    while let Some((sha256, bytes)) =
+        within(LARGE, statement_files::next(pool, keys, wanted.provider, &after)).await?
+    {
+        let files = tributary_statements::unwrap(&bytes, tributary_statements::Limits::default());
+        let files = files.unwrap_or_else(|_| vec![bytes]);
+        if files.iter().any(|file| wanted.is_in_text(&String::from_utf8_lossy(file))) {
+            found.push(sha256.clone());
+        }
+        after = sha256;
+    }
     Ok(found)
 }
 
@@ -101,11 +120,11 @@ pub async fn erase(
     found: &Found,
     tried: bool,
 ) -> Result<Vec<Erased>, StoreError> {
-    let Found { raw, quarantine, refusals, .. } = found;
+    let Found { raw, quarantine, refusals, files, .. } = found;
     let Wanted { provider, id, with_payments, .. } = wanted;
     within(LIMIT, async {
         let mut transaction = store::begin(pool).await?;
-        let erasure = Erasure { provider, id, with_payments, raw, quarantine, refusals };
+        let erasure = Erasure { provider, id, with_payments, raw, quarantine, refusals, files };
         let erased = erasures::erase(&mut transaction, erasure).await?;
         match tried {
             true => transaction.rollback().await?,

@@ -130,3 +130,19 @@ pub async fn upsert_beneficiaries(
     let written = upsert_into!("beneficiaries", "beneficiaries_pkey", connection, provider.as_str(), columns);
     Ok(Tally::count(rows.len(), written))
 }
+
+/// Whether the account `id` is there.
+pub async fn exists(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    id: &str,
+) -> Result<bool, StoreError> {
+    let there = sqlx::query_scalar!(
+        r#"select exists (select from accounts where provider = $1 and id = $2) as "there!""#,
+        provider.as_str(),
+        id
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(there)
+}

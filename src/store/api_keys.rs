@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{StoreError, interval};
@@ -157,25 +157,29 @@ pub async fn used(pool: &PgPool, id: Uuid) -> Result<(), StoreError> {
 }
 
 /// Revokes a key at once; `false` where there is no such key, or it was revoked before.
-pub async fn revoke(pool: &PgPool, id: Uuid) -> Result<bool, StoreError> {
+pub async fn revoke(executor: impl PgExecutor<'_>, id: Uuid) -> Result<bool, StoreError> {
     let revoked = sqlx::query!(
         "update api_keys set revoked_at = clock_timestamp() where id = $1 and revoked_at is null",
         id
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(revoked.rows_affected() == 1)
 }
 
 /// Revokes whatever has, or had, this name at once; gives how many keys that were.
-pub async fn revoke_named(pool: &PgPool, provider: &ProviderName, name: &KeyName) -> Result<u64, StoreError> {
+pub async fn revoke_named(
+    executor: impl PgExecutor<'_>,
+    provider: &ProviderName,
+    name: &KeyName,
+) -> Result<u64, StoreError> {
     let revoked = sqlx::query!(
         "update api_keys set revoked_at = clock_timestamp()
          where provider = $1 and name = $2 and revoked_at is null",
         provider.as_str(),
         name.as_str()
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(revoked.rows_affected())
 }

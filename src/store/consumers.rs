@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use sqlx::PgPool;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgExecutor, PgPool};
 
 use super::StoreError;
 use tributary_domain::{FeedName, ProviderName};
@@ -106,7 +106,7 @@ pub async fn write(pool: &PgPool, polled: &[Polled]) -> Result<(), StoreError> {
 }
 
 /// A consumer, and how far behind it is now.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Consumer {
     pub provider: String,
     pub feed: String,
@@ -213,9 +213,13 @@ pub async fn forget(pool: &PgPool, before: DateTime<Utc>, limit: u32) -> Result<
 }
 
 /// Forgets a consumer that is not to come back, on all feeds of `provider`; gives of how many.
-pub async fn forget_key(pool: &PgPool, provider: &ProviderName, key: &str) -> Result<u64, StoreError> {
+pub async fn forget_key(
+    executor: impl PgExecutor<'_>,
+    provider: &ProviderName,
+    key: &str,
+) -> Result<u64, StoreError> {
     let gone = sqlx::query!("delete from consumers where provider = $1 and key = $2", provider.as_str(), key)
-        .execute(pool)
+        .execute(executor)
         .await?;
     Ok(gone.rows_affected())
 }

@@ -23,6 +23,8 @@ pub async fn key_uses(pool: &PgPool) -> Result<Vec<KeyUse>, StoreError> {
            select 'raw_records', key_id, count(*) from raw_records group by key_id
            union all
            select 'quarantine', key_id, count(*) from quarantine group by key_id
+           union all
+           select 'statement_files', key_id, count(*) from statement_files where bytes is not null group by key_id
            order by 1, 2 nulls last"#
     )
     .fetch_all(pool)

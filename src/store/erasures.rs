@@ -19,6 +19,8 @@ pub struct Erasure<'a> {
     pub quarantine: &'a [i64],
     /// Ids of refusals.
     pub refusals: &'a [i64],
+    /// Digests of statement files.
+    pub files: &'a [Vec<u8>],
 }
 
 /// Rows of a table that were erased.
@@ -38,13 +40,14 @@ pub async fn erase(connection: &mut PgConnection, erasure: Erasure<'_>) -> Resul
     connection.execute("set local statement_timeout = '10min'").await?;
     let erased = sqlx::query_as!(
         Erased,
-        r#"select what as "table!", rows as "rows!" from erase_record($1, $2, $3, $4, $5, $6)"#,
+        r#"select what as "table!", rows as "rows!" from erase_record($1, $2, $3, $4, $5, $6, $7)"#,
         erasure.provider.as_str(),
         erasure.id,
         erasure.with_payments,
         erasure.raw,
         erasure.quarantine,
-        erasure.refusals
+        erasure.refusals,
+        erasure.files
     )
     .fetch_all(&mut *connection)
     .await?;

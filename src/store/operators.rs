@@ -1,9 +1,10 @@
-//! Tables `operators`, `operator_links` and `operator_sessions`: who looks at the console, and since when.
+//! Tables `operators`, `operator_links` and `operator_sessions`: who operates, and since when. A digest that is given
+//! here is the proof that a key, link or session was shown; what the tables have is the digest of that.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{StoreError, interval};
@@ -15,7 +16,6 @@ pub struct Operator {
     pub id: Uuid,
     pub name: String,
     pub role: String,
-    pub digest: Vec<u8>,
     pub created_at: DateTime<Utc>,
     /// Neither the key nor a session opens anything from then on.
     pub expires_at: Option<DateTime<Utc>>,
@@ -35,6 +35,13 @@ impl Operator {
     }
 }
 
+/// Who showed a valid key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proven {
+    pub operator: String,
+    pub role: String,
+}
+
 /// An operator that is to be kept.
 #[derive(Debug, Clone, Copy)]
 pub struct NewOperator<'a> {
@@ -46,9 +53,9 @@ pub struct NewOperator<'a> {
 }
 
 /// Keeps a new operator; `false` where another one has the name.
-pub async fn create(pool: &PgPool, operator: NewOperator<'_>) -> Result<bool, StoreError> {
+pub async fn create(executor: impl PgExecutor<'_>, operator: NewOperator<'_>) -> Result<bool, StoreError> {
     let created = sqlx::query!(
-        "insert into operators (id, name, role, digest, expires_at) values ($1, $2, $3, $4, $5)
+        "insert into operators (id, name, role, digest, expires_at) values ($1, $2, $3, sha256($4), $5)
          on conflict (name) where revoked_at is null do nothing",
         operator.id,
         operator.name.as_str(),
@@ -56,7 +63,7 @@ pub async fn create(pool: &PgPool, operator: NewOperator<'_>) -> Result<bool, St
         operator.digest.as_bytes(),
         operator.expires_at
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(created.rows_affected() == 1)
 }
@@ -65,7 +72,7 @@ pub async fn create(pool: &PgPool, operator: NewOperator<'_>) -> Result<bool, St
 pub async fn list(pool: &PgPool) -> Result<Vec<Operator>, StoreError> {
     let operators = sqlx::query_as!(
         Operator,
-        "select id, name, role, digest, created_at, expires_at, last_used_at, revoked_at
+        "select id, name, role, created_at, expires_at, last_used_at, revoked_at
          from operators order by name, created_at"
     )
     .fetch_all(pool)
@@ -73,26 +80,28 @@ pub async fn list(pool: &PgPool) -> Result<Vec<Operator>, StoreError> {
     Ok(operators)
 }
 
-/// The operator of this id, unless the key was revoked or has expired.
-pub async fn find_valid(pool: &PgPool, id: Uuid) -> Result<Option<Operator>, StoreError> {
-    let operator = sqlx::query_as!(
-        Operator,
-        "select id, name, role, digest, created_at, expires_at, last_used_at, revoked_at from operators
-         where id = $1 and revoked_at is null and (expires_at > clock_timestamp()) is not false",
-        id
+/// Who the key of this id and proof belongs to: none where it is not the whole key, or was revoked or has expired.
+pub async fn of_key(pool: &PgPool, id: Uuid, proof: &ApiKeyDigest) -> Result<Option<Proven>, StoreError> {
+    let proven = sqlx::query_as!(
+        Proven,
+        "select name as operator, role from operators
+         where id = $1 and digest = sha256($2) and revoked_at is null
+           and (expires_at > clock_timestamp()) is not false",
+        id,
+        proof.as_bytes()
     )
     .fetch_optional(pool)
     .await?;
-    Ok(operator)
+    Ok(proven)
 }
 
 /// Revokes the key of this name at once, and with it every session and link; `false` where there is none.
-pub async fn revoke(pool: &PgPool, name: &KeyName) -> Result<bool, StoreError> {
+pub async fn revoke(executor: impl PgExecutor<'_>, name: &KeyName) -> Result<bool, StoreError> {
     let revoked = sqlx::query!(
         "update operators set revoked_at = clock_timestamp() where name = $1 and revoked_at is null",
         name.as_str()
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(revoked.rows_affected() == 1)
 }
@@ -100,7 +109,7 @@ pub async fn revoke(pool: &PgPool, name: &KeyName) -> Result<bool, StoreError> {
 /// Keeps a link that opens a session of the operator once within `lasts`, and forgets those that are over; `false`
 /// where there is no operator of this name whose key is valid.
 pub async fn make_link(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     digest: &ApiKeyDigest,
     name: &KeyName,
     lasts: Duration,
@@ -108,53 +117,54 @@ pub async fn make_link(
     let made = sqlx::query!(
         "with over as (delete from operator_links where expires_at <= clock_timestamp())
          insert into operator_links (digest, operator_id, expires_at)
-         select $1, id, clock_timestamp() + $3::interval from operators
+         select sha256($1), id, clock_timestamp() + $3::interval from operators
          where name = $2 and revoked_at is null and (expires_at > clock_timestamp()) is not false",
         digest.as_bytes(),
         name.as_str(),
         interval(lasts)
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(made.rows_affected() == 1)
 }
 
-/// Takes a link, which is gone then, whoever else shows it at the same time; gives its operator.
-pub async fn take_link(pool: &PgPool, digest: &ApiKeyDigest) -> Result<Option<Uuid>, StoreError> {
-    let taken = sqlx::query!(
-        r#"delete from operator_links where digest = $1
-           returning operator_id, expires_at > clock_timestamp() as "valid!""#,
-        digest.as_bytes()
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(taken.filter(|link| link.valid).map(|link| link.operator_id))
-}
-
-/// Opens a session that ends after `longest` at the latest, and forgets up to 100 that ended; `false` where the
-/// operator's key is not valid.
-pub async fn open_session(
+/// Takes a link, which is gone then, whoever else shows it at the same time, and opens a session that ends after
+/// `longest` at the latest; gives its operator.
+pub async fn open_by_link(
     pool: &PgPool,
-    digest: &ApiKeyDigest,
-    operator: Uuid,
+    link: &ApiKeyDigest,
+    session: &ApiKeyDigest,
     longest: Duration,
-) -> Result<bool, StoreError> {
-    let opened = sqlx::query!(
-        "with over as (
-           delete from operator_sessions where digest in (
-             select digest from operator_sessions where ends_at <= clock_timestamp() limit 100 for update skip locked)),
-         used as (
-           update operators set last_used_at = clock_timestamp()
-           where id = $2 and revoked_at is null and (expires_at > clock_timestamp()) is not false returning id)
-         insert into operator_sessions (digest, operator_id, ends_at)
-         select $1, id, clock_timestamp() + $3::interval from used",
-        digest.as_bytes(),
-        operator,
+) -> Result<Option<Uuid>, StoreError> {
+    let opened = sqlx::query_scalar!(
+        "select use_operator_link($1, $2, $3) as operator",
+        link.as_bytes(),
+        session.as_bytes(),
         interval(longest)
     )
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(opened.rows_affected() == 1)
+    Ok(opened)
+}
+
+/// Opens a session for whoever shows the key of the operator, which ends after `longest` at the latest; `false` where it
+/// is not valid.
+pub async fn open_by_key(
+    pool: &PgPool,
+    (operator, key): (Uuid, &ApiKeyDigest),
+    session: &ApiKeyDigest,
+    longest: Duration,
+) -> Result<bool, StoreError> {
+    let opened = sqlx::query_scalar!(
+        r#"select open_operator_session($1, $2, $3, $4) as "opened!""#,
+        operator,
+        key.as_bytes(),
+        session.as_bytes(),
+        interval(longest)
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(opened)
 }
 
 /// A session that is open.
@@ -181,7 +191,7 @@ pub async fn session(
         r#"select o.name as operator, o.role, s.ends_at, clock_timestamp() as "now!",
                   s.used_at < clock_timestamp() - interval '1 minute' as "is_used_anew!"
            from operator_sessions s join operators o on o.id = s.operator_id
-           where s.digest = $1 and s.ends_at > clock_timestamp() and s.used_at > clock_timestamp() - $2::interval
+           where s.digest = sha256($1) and s.ends_at > clock_timestamp() and s.used_at > clock_timestamp() - $2::interval
              and o.revoked_at is null and (o.expires_at > clock_timestamp()) is not false"#,
         digest.as_bytes(),
         interval(idle)
@@ -194,7 +204,7 @@ pub async fn session(
 /// Notes that a session was used now.
 pub async fn used(pool: &PgPool, digest: &ApiKeyDigest) -> Result<(), StoreError> {
     sqlx::query!(
-        "update operator_sessions set used_at = clock_timestamp() where digest = $1",
+        "update operator_sessions set used_at = clock_timestamp() where digest = sha256($1)",
         digest.as_bytes()
     )
     .execute(pool)
@@ -204,6 +214,8 @@ pub async fn used(pool: &PgPool, digest: &ApiKeyDigest) -> Result<(), StoreError
 
 /// Ends a session, on all instances.
 pub async fn end_session(pool: &PgPool, digest: &ApiKeyDigest) -> Result<(), StoreError> {
-    sqlx::query!("delete from operator_sessions where digest = $1", digest.as_bytes()).execute(pool).await?;
+    sqlx::query!("delete from operator_sessions where digest = sha256($1)", digest.as_bytes())
+        .execute(pool)
+        .await?;
     Ok(())
 }

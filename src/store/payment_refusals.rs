@@ -1,7 +1,7 @@
 //! Table `payment_refusals`: requests to pay that were refused. Formance's user sees no reason.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
@@ -63,7 +63,7 @@ pub async fn keep(pool: &PgPool, refusal: Refusal<'_>) -> Result<(), StoreError>
     Ok(())
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptRefusal {
     pub provider: String,
     pub kind: String,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
 use sqlx::postgres::types::PgInterval;
+use sqlx::{PgExecutor, PgPool};
 
 use super::StoreError;
 use tributary_domain::ProviderName;
@@ -68,7 +68,7 @@ pub async fn close_for(
 }
 
 /// Requests that the provider wants none of for now.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ClosedLane {
     pub provider: String,
     /// `records`, `records/STREAM`, `records/STREAM/PARTITION`, `payments` or `tokens`.
@@ -92,7 +92,7 @@ pub async fn closed(pool: &PgPool, provider: Option<&ProviderName>) -> Result<Ve
 /// Opens what is closed of the provider, or one lane of it, and has its groups read again that wait for
 /// that; gives what was opened.
 pub async fn open(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     provider: &ProviderName,
     lane: Option<&str>,
 ) -> Result<Vec<String>, StoreError> {
@@ -108,7 +108,7 @@ pub async fn open(
         provider.as_str(),
         lane
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(opened)
 }

@@ -1,7 +1,7 @@
 //! Tables `sync_runs` and `sync_run_streams`: what ran, and what each stream of it brought.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -10,7 +10,7 @@ use super::{StoreError, Tally, without_nul};
 use tributary_domain::ProviderName;
 
 /// A run as it is listed.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     pub id: Uuid,
     pub provider: String,
@@ -29,7 +29,7 @@ pub struct Run {
 }
 
 /// What one stream brought in a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunStream {
     pub stream: String,
     pub requests: i64,
@@ -106,7 +106,7 @@ pub async fn add(
 }
 
 /// A kind of warning of one stream in a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunWarning {
     pub stream: String,
     pub kind: String,

@@ -58,6 +58,9 @@ pub async fn scheduled(pool: &PgPool, provider: &ProviderName, most: u32) -> Res
 /// More partitions than these are not asked for one by one: the whole stream is.
 const PARTITIONS_MAX: i64 = 200;
 
+/// The stream of statement files and its group, beside those of a manifest: a name that no manifest can give.
+pub const OF_FILES: &str = "statement files";
+
 /// Makes the streams known, and forgets those that are not among them. One that was not there before is due at once, after webhooks too:
 /// what happened before the first of them has to come from somewhere.
 pub async fn register(
@@ -67,25 +70,46 @@ pub async fn register(
 ) -> Result<(), StoreError> {
     let mut transaction = begin(pool).await?;
     for stream in streams {
-        leases::ensure(&mut transaction, provider, stream.group).await?;
-        sqlx::query!(
-            "insert into sync_tasks as t (provider, stream, stream_group, schedule, due_at)
-             values ($1, $2, $3, $4, now())
-             on conflict on constraint sync_tasks_pkey do update
-             set stream_group = excluded.stream_group, schedule = excluded.schedule,
-                 due_at = case when t.due_at <= clock_timestamp() then t.due_at else $5 end
-             where (t.stream_group, t.schedule) is distinct from (excluded.stream_group, excluded.schedule)",
-            provider.as_str(),
-            stream.stream,
-            stream.group,
-            stream.schedule,
-            stream.next
-        )
-        .execute(&mut *transaction)
-        .await?;
+        make_known(&mut transaction, provider, stream).await?;
     }
     forget_others(&mut transaction, provider, streams).await?;
     transaction.commit().await?;
+    Ok(())
+}
+
+/// Makes one stream known beside those that are there.
+pub async fn register_one(
+    pool: &PgPool,
+    provider: &ProviderName,
+    stream: &Scheduled<'_>,
+) -> Result<(), StoreError> {
+    let mut transaction = begin(pool).await?;
+    make_known(&mut transaction, provider, stream).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn make_known(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    stream: &Scheduled<'_>,
+) -> Result<(), StoreError> {
+    leases::ensure(&mut *connection, provider, stream.group).await?;
+    sqlx::query!(
+        "insert into sync_tasks as t (provider, stream, stream_group, schedule, due_at)
+         values ($1, $2, $3, $4, now())
+         on conflict on constraint sync_tasks_pkey do update
+         set stream_group = excluded.stream_group, schedule = excluded.schedule,
+             due_at = case when t.due_at <= clock_timestamp() then t.due_at else $5 end
+         where (t.stream_group, t.schedule) is distinct from (excluded.stream_group, excluded.schedule)",
+        provider.as_str(),
+        stream.stream,
+        stream.group,
+        stream.schedule,
+        stream.next
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -99,11 +123,13 @@ async fn forget_others(
     let streams: Vec<&str> = known.iter().map(|known| known.stream).collect();
     let groups: Vec<&str> = known.iter().map(|known| known.group).collect();
     sqlx::query!(
-        "with gone as (delete from sync_tasks where provider = $1 and stream <> all($2))
-         delete from sync_leases where provider = $1 and stream_group <> all($3) and holder is null",
+        "with gone as (delete from sync_tasks where provider = $1 and stream <> all($2) and stream <> $4)
+         delete from sync_leases
+         where provider = $1 and stream_group <> all($3) and stream_group <> $4 and holder is null",
         provider.as_str(),
         &streams as _,
-        &groups as _
+        &groups as _,
+        OF_FILES
     )
     .execute(connection)
     .await?;
@@ -175,6 +201,42 @@ pub async fn ask(
     .execute(connection)
     .await?;
     Ok(asked.rows_affected() == 1)
+}
+
+/// Has the next run of a whole stream forget its cursors first; `false` where nobody knows the stream.
+pub async fn ask_in_full(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    stream: &str,
+) -> Result<bool, StoreError> {
+    let asked = sqlx::query!(
+        "update sync_tasks set forgets = true, due_at = clock_timestamp()
+         where provider = $1 and stream = $2 and partition = ''",
+        provider.as_str(),
+        stream
+    )
+    .execute(connection)
+    .await?;
+    Ok(asked.rows_affected() == 1)
+}
+
+/// Those of `streams` whose cursors are to be forgotten, which the caller does in the same transaction.
+pub async fn take_forgets(
+    connection: &mut PgConnection,
+    lease: &Lease,
+    streams: &[&str],
+) -> Result<Vec<String>, StoreError> {
+    let taken = sqlx::query_scalar!(
+        "update sync_tasks set forgets = false
+         where provider = $1 and stream_group = $2 and stream = any($3) and forgets and due_at <= clock_timestamp()
+         returning stream",
+        lease.provider.as_str(),
+        lease.group,
+        streams as _
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(taken)
 }
 
 /// The streams of the provider that can be asked for.

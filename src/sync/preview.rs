@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -42,7 +42,7 @@ impl Bounds {
 }
 
 /// What would become of records.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preview {
     /// How many records there are.
     pub total: u64,
@@ -62,7 +62,7 @@ pub struct Preview {
 }
 
 /// Records that would be in quarantine for the same fault.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {
     pub fault: String,
     pub count: u64,
@@ -71,7 +71,7 @@ pub struct Refusal {
 }
 
 /// A record of which something else would be published than is now.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Example {
     pub resource: String,
     pub id: String,
@@ -82,7 +82,7 @@ pub struct Example {
 }
 
 /// A field as it is served now, and as it would be; nothing where it is not there.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Field {
     pub name: String,
     pub now: Option<String>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::Rng;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -158,18 +158,17 @@ impl Puller {
         leases::limit_silence(&mut transaction, lease).await?;
         let (tasks, selection) = match work {
             Work::Due => {
-                let tasks = sync_tasks::due(&mut transaction, lease, &self.streams_of(lease)).await?;
+                let streams = self.streams_of(lease);
+                let tasks = sync_tasks::due(&mut transaction, lease, &streams).await?;
+                let forgotten = sync_tasks::take_forgets(&mut transaction, lease, &streams).await?;
+                self.forget_cursors(&mut transaction, &forgotten).await?;
                 let wanted: Vec<_> = tasks.iter().map(wanted).collect();
                 (tasks, self.compiled.select(wanted))
             }
             Work::Streams { names, forget } => {
                 let streams: Vec<&str> = names.iter().map(String::as_str).collect();
                 if *forget {
-                    // the place of a stream that shares answers is kept with the stream that asks for them
-                    let together: Vec<String> =
-                        names.iter().flat_map(|name| self.compiled.read_together(name)).collect();
-                    let together: Vec<&str> = together.iter().map(String::as_str).collect();
-                    sync_cursors::forget(&mut transaction, &self.provider, &together).await?;
+                    self.forget_cursors(&mut transaction, names).await?;
                 }
                 let tasks = sync_tasks::of(&mut transaction, lease, &streams).await?;
                 (tasks, self.compiled.select(names.iter().map(|name| (name.clone(), Wanted::Whole))))
@@ -184,6 +183,21 @@ impl Puller {
         }
         transaction.commit().await?;
         Ok(Some(Begun { run, tasks, selection }))
+    }
+
+    async fn forget_cursors(
+        &self,
+        connection: &mut PgConnection,
+        names: &[String],
+    ) -> Result<(), StoreError> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        // the place of a stream that shares answers is kept with the stream that asks for them
+        let together: Vec<String> = names.iter().flat_map(|name| self.compiled.read_together(name)).collect();
+        let together: Vec<&str> = together.iter().map(String::as_str).collect();
+        sync_cursors::forget(connection, &self.provider, &together).await?;
+        Ok(())
     }
 
     fn streams_of(&self, lease: &Lease) -> Vec<&str> {

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use crate::encryption;
 use crate::records::{self, Batch, Written};
 use crate::store::database::{LARGE, soon, within};
-use crate::store::quarantine::{self, Actor, Begun, Chosen, Kind, Progress, Quarantined, RefusedRecord};
+use crate::store::quarantine::{self, Begun, Chosen, Progress, Quarantined, RefusedRecord};
 use crate::store::{self, StoreError, Tally, raw_records};
 use tributary_domain::{ProviderName, Record, Resource, parse_record};
 use tributary_manifest::{CompiledProvider, MappedRecord};
@@ -61,25 +61,10 @@ impl<'a> Replayer<'a> {
         Self { pool, providers }
     }
 
-    /// Replays the `chosen` records that are there now, as [`Replayer::go_on`] does, for `actor`.
-    pub async fn replay(
-        &self,
-        chosen: Chosen<'_>,
-        actor: &str,
-        report: &(dyn Fn(&Replayed) + Sync),
-    ) -> Result<Replayed, StoreError> {
-        let actor = Actor { name: actor, why: None };
-        let begun = within(LARGE, quarantine::begin(self.pool, Kind::Replay, chosen, actor)).await?;
-        match begun {
-            Some(begun) => self.go_on(chosen, begun, report).await,
-            None => Ok(Replayed::default()),
-        }
-    }
-
     /// Replays the `chosen` records of what has `begun`, in the order in which they came, and reports how far it is.
     /// Each batch is one transaction: what records become is written as they leave the quarantine, or they stay with the
     /// reason of now. Where it is stopped before its end, a new replay does the rest.
-    pub async fn go_on(
+    pub async fn replay(
         &self,
         chosen: Chosen<'_>,
         begun: Begun,
@@ -293,22 +278,9 @@ impl<'a> Replayer<'a> {
     }
 }
 
-/// Discards the `chosen` records that are there now, as [`go_on_discarding`] does, for `actor`.
-pub async fn discard(
-    pool: &PgPool,
-    chosen: Chosen<'_>,
-    actor: Actor<'_>,
-    report: &(dyn Fn(u64) + Sync),
-) -> Result<u64, StoreError> {
-    match within(LARGE, quarantine::begin(pool, Kind::Discard, chosen, actor)).await? {
-        Some(begun) => go_on_discarding(pool, chosen, begun, report).await,
-        None => Ok(0),
-    }
-}
-
 /// Deletes the `chosen` records of what has `begun` for good, batch after batch, each in a transaction with what is kept
 /// of them: which they were, who discarded them and why. Where it is stopped before its end, a new discard does the rest.
-pub async fn go_on_discarding(
+pub async fn discard(
     pool: &PgPool,
     chosen: Chosen<'_>,
     begun: Begun,

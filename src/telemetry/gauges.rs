@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::payments::Payments;
 use crate::store::database::{self, within};
 use crate::store::quarantine::{self, Which};
+use crate::store::statements::{self, Alarms};
 use crate::store::{StoreError, changes, consumers, feeds, leases, payment_orders, sync_runs};
 use crate::sync;
 use tributary_domain::{FeedName, OrderState, ProviderName};
@@ -23,7 +24,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What there is, with what it tells.
-const DESCRIBED: [(&str, &str); 16] = [
+const DESCRIBED: [(&str, &str); 19] = [
     ("tributary_database_size_bytes", "Size of the database on disk"),
     ("tributary_consumer_lag_entries", "Entries that a consumer has not been served"),
     ("tributary_consumer_lag_seconds", "For how long the first of them has waited for it"),
@@ -40,6 +41,12 @@ const DESCRIBED: [(&str, &str); 16] = [
     ("tributary_sync_breaker_open", "1 while a group is paused since its runs keep failing"),
     ("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded"),
     ("tributary_sync_last_success_timestamp_seconds", "When a run last succeeded (Unix time)"),
+    ("tributary_statement_gap", "Bank statements that do not follow on one another, and numbers left out"),
+    ("tributary_statement_late", "Accounts whose bank statement is late"),
+    (
+        "tributary_statement_unbalanced",
+        "Bank statements that were put aside or lack pages, and accounts whose balance is not what was booked",
+    ),
 ];
 
 /// The gauges of some providers.
@@ -92,6 +99,7 @@ impl Gauges {
                 size as f64,
             ));
             self.of_groups(provider, &mut values).await?;
+            self.of_statements(provider, &mut values).await?;
         }
         Ok(values)
     }
@@ -158,6 +166,17 @@ impl Gauges {
                 values.push(("tributary_open_payments", labels, count as f64));
             }
         }
+        Ok(())
+    }
+
+    async fn of_statements(&self, provider: &ProviderName, values: &mut Values) -> Result<(), StoreError> {
+        let Alarms { gaps, late, unbalanced } = statements::alarms(&self.pool, provider).await?;
+        let labels = labels(&[("provider", provider.as_str())]);
+        values.extend([
+            ("tributary_statement_gap", labels.clone(), gaps as f64),
+            ("tributary_statement_late", labels.clone(), late as f64),
+            ("tributary_statement_unbalanced", labels, unbalanced as f64),
+        ]);
         Ok(())
     }
 

@@ -56,7 +56,7 @@ async fn mistakes_are_answered_with_what_to_do() {
         (&["serve", "--providers", "nowhere"], "--providers"),
         (
             &["keys", "create", "--provider", "acme", "--name", "one", "--scope", "root"],
-            "connector, read, pay, ingest, admin",
+            "connector, read, pay, ingest]",
         ),
         (&["serve", "--database-url", "nonsense"], "DATABASE_URL"),
     ] {
@@ -77,5 +77,21 @@ async fn help_has_examples() {
     for args in [&["--help"][..], &["serve", "--help"], &["keys", "--help"], &["demo", "--help"]] {
         let help = place.stdout(args).await;
         assert!(help.contains("Example"), "{args:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_shell_completes_the_commands_and_man_explains_them() {
+    let place = Place::new("shell");
+    for shell in ["bash", "zsh", "fish"] {
+        let script = place.stdout(&["completions", shell]).await;
+        assert!(script.contains("quarantine") && script.contains("approve"), "{shell}: {script}");
+    }
+    let folder = place.0.join("man/man1");
+    place.stdout(&["man", folder.to_str().unwrap()]).await;
+    for page in ["tributary.1", "tributary-serve.1", "tributary-payouts-approve.1"] {
+        let page =
+            std::fs::read_to_string(folder.join(page)).unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(page.contains(".SH NAME"), "{page}");
     }
 }

@@ -20,36 +20,36 @@ use tributary_domain::{ApiKeyDigest, OrderState, Resource, Role};
 use uuid::Uuid;
 
 use crate::support::app::secret_of;
-use crate::support::jobs::{count, file, puller, stream, until};
+use crate::support::jobs::{file, puller, stream, until};
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::{TestApp, Upstream, records};
 
 /// What the console answered.
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// A browser before the console of `app`.
-struct Browser<'a> {
-    app: &'a TestApp,
-    cookie: Option<String>,
+pub struct Browser<'a> {
+    pub app: &'a TestApp,
+    pub cookie: Option<String>,
 }
 
 impl<'a> Browser<'a> {
-    fn new(app: &'a TestApp) -> Self {
+    pub fn new(app: &'a TestApp) -> Self {
         Self { app, cookie: None }
     }
 
     /// One in which somebody of `role` has signed in.
-    async fn of(app: &'a TestApp, role: Role) -> Self {
+    pub async fn of(app: &'a TestApp, role: Role) -> Self {
         let key = new_operator(app, role.as_str(), role).await;
         let mut browser = Self::new(app);
         let answer = browser.sign_in(&key).await;
@@ -57,7 +57,7 @@ impl<'a> Browser<'a> {
         browser
     }
 
-    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
+    pub async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, "console:8081");
         if let Some(cookie) = &self.cookie {
             request = request.header(header::COOKIE, cookie);
@@ -72,7 +72,7 @@ impl<'a> Browser<'a> {
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, &[], String::new()).await
     }
 
@@ -82,14 +82,14 @@ impl<'a> Browser<'a> {
     }
 
     /// A page that has to be there.
-    async fn page(&self, path: &str) -> String {
+    pub async fn page(&self, path: &str) -> String {
         let answer = self.get(path).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text);
         answer.text
     }
 
     /// Sends a form as a page of the console does.
-    async fn send(&self, path: &str, form: String) -> Answer {
+    pub async fn send(&self, path: &str, form: String) -> Answer {
         let headers =
             [("sec-fetch-site", "same-origin"), ("content-type", "application/x-www-form-urlencoded")];
         self.ask(Method::POST, path, &headers, form).await
@@ -103,13 +103,13 @@ impl<'a> Browser<'a> {
         answer
     }
 
-    async fn sign_in(&mut self, key: &str) -> Answer {
+    pub async fn sign_in(&mut self, key: &str) -> Answer {
         self.enter("/console/sign-in", format!("key={key}&next=")).await
     }
 }
 
 /// Makes an operator; gives the key.
-async fn new_operator(app: &TestApp, name: &str, role: Role) -> String {
+pub async fn new_operator(app: &TestApp, name: &str, role: Role) -> String {
     let (id, key) = console::new_operator_key();
     let new = NewOperator {
         id,
@@ -131,15 +131,15 @@ async fn new_link(app: &TestApp, name: &str, lasts: Duration) -> String {
 }
 
 /// A bank that was read once and failed once, with a consumer, refused records and a payment that is held.
-struct Shown {
-    app: TestApp,
-    order: Uuid,
+pub struct Shown {
+    pub app: TestApp,
+    pub order: Uuid,
     /// The largest group of the quarantine.
-    group: String,
+    pub group: String,
 }
 
 impl Shown {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let upstream = Upstream::start().await;
         let file = file(&upstream, "keep_raw: 30d\n", &stream("payments", ""));
         let app = TestApp::with_file(&file).await;
@@ -161,7 +161,7 @@ impl Shown {
     }
 
     /// The path of a screen that has something to show.
-    fn path(&self, screen: &str) -> String {
+    pub fn path(&self, screen: &str) -> String {
         let id = match screen {
             "/console/payments/{id}" => self.order.to_string(),
             _ => "1".to_owned(),
@@ -188,7 +188,7 @@ async fn refuse(app: &TestApp, count: usize, reason: &str) {
 }
 
 /// An order that waits for somebody to approve it, of more than fits into a double.
-async fn hold(app: &TestApp) -> Uuid {
+pub async fn hold(app: &TestApp) -> Uuid {
     let id = Uuid::now_v7();
     sqlx::query(
         "insert into payment_orders (id, provider, kind, idempotency_key, fingerprint, asset, amount, source_account_id,
@@ -244,7 +244,7 @@ async fn every_screen_is_shown_to_every_role_and_to_nobody_who_has_not_signed_in
 
 /// That a page is one that everybody can use: elements are closed, ids are unique, headings go down by one level, fields
 /// have labels, and nothing leads elsewhere.
-fn assert_usable(page: &str, of: &str) {
+pub fn assert_usable(page: &str, of: &str) {
     let tags = regex::Regex::new(r"<(/?)([a-z][a-z0-9]*)([^>]*)>").unwrap();
     let attribute = |tag: &str, name: &str| {
         let (_, rest) = tag.split_once(&format!(" {name}=\""))?;
@@ -345,7 +345,7 @@ async fn every_answer_keeps_a_browser_from_running_or_loading_what_is_not_ours()
         "/nowhere",
         "/metrics",
         "/readyz",
-        "/admin/sync",
+        "/admin/v1/sync",
     ];
     paths.extend(others.map(str::to_owned));
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -568,9 +568,9 @@ async fn a_form_that_another_site_sends_is_refused_and_changes_nothing() {
     let headers = [form, ("origin", "http://console:8081")];
     let answer = browser.ask(Method::POST, "/console/sign-out", &headers, String::new()).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    // the API next to it is for programs, which have a key and no cookie
-    let answer = browser.ask(Method::POST, "/admin/sync", &[], String::new()).await;
-    assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "a session opens no API");
+    // nobody is signed in any more, at the API next to it neither
+    let answer = browser.ask(Method::POST, "/admin/v1/sync", &[], String::new()).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
 }
 
 /// The series of `/metrics` with their values.
@@ -788,34 +788,34 @@ async fn a_group_is_replayed_and_discarded_by_forms_of_who_may() {
     refuse(&app, 3, "there is no amount").await;
     refuse(&app, 2, "there is no date").await;
     let groups = quarantine::groups(&app.pool, Which::default(), 9).await.unwrap();
-    let path = |n: usize, what: &str| format!("/console/quarantine/groups/{}{what}", groups[n].group);
-    for role in [Role::Viewer, Role::Approver] {
-        let browser = Browser::of(&app, role).await;
-        assert!(
-            !browser.page(&path(0, "")).await.contains("<form method=\"post\" action=\"/console/quarantine")
-        );
-        for what in ["/replay", "/discard"] {
-            let answer = browser.send(&path(0, what), "why=x".to_owned()).await;
-            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{what}");
-            assert!(answer.text.contains("--role operator"), "{}", answer.text);
-        }
-    }
-    assert_eq!(count(&app.pool, "select count(*) from quarantine_actions").await, 0);
+    let path = |n: usize| format!("/console/quarantine/groups/{}", groups[n].group);
+    let form = |n: usize, what: &str| format!("/console/do/quarantine/{what}?group={}&", groups[n].group);
+    let said = |n: usize, more: &str| format!("group={}&back={}{more}", groups[n].group, path(n));
+    let viewer = Browser::of(&app, Role::Viewer).await;
+    let page = viewer.page(&path(0)).await;
+    assert!(!page.contains("/console/do/") && !page.contains("/preview"), "{page}");
+    let refused = viewer.send(&format!("{}/preview", path(0)), "file=".to_owned()).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
     let browser = Browser::of(&app, Role::Operator).await;
-    let page = browser.page(&path(0, "")).await;
-    assert!(page.contains("Replay 3 records") && page.contains("Discard 3 records"), "{page}");
-    let answer = browser.send(&path(0, "/replay"), String::new()).await;
-    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, path(0, "").as_str()));
+    let page = browser.page(&path(0)).await;
+    for what in ["replay", "discard"] {
+        assert!(page.contains(&format!("href=\"{}", form(0, what))), "{what}: {page}");
+    }
+    let asked = browser.page(&form(0, "replay")).await;
+    assert!(asked.contains("there is no amount") && asked.contains("<strong>3</strong>"), "{asked}");
+    let answer = browser.send("/console/do/quarantine/replay", said(0, "")).await;
+    let next = format!("{}?done=quarantine-replay", path(0));
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, next.as_str()));
     until(&app.pool, "select count(*) from quarantine_actions where ended_at is not null", 1).await;
     // they are no records, so that they stay, for the reason of now
-    let page = browser.page(&path(0, "")).await;
+    let page = browser.page(&next).await;
     assert!(page.contains("No record of this group is left") && page.contains("operator:operator"), "{page}");
-    assert_eq!(browser.send(&path(1, "/discard"), "why=".to_owned()).await.status, StatusCode::BAD_REQUEST);
+    assert!(page.contains("The records are tried again."), "{page}");
+    let discard = "/console/do/quarantine/discard";
+    assert_eq!(browser.send(discard, said(1, "&reason=")).await.status, StatusCode::BAD_REQUEST);
     let admin = Browser::of(&app, Role::Admin).await;
-    let answer = admin.send(&path(1, "/discard"), "why=test+data".to_owned()).await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(admin.send(discard, said(1, "&reason=test+data")).await.status, StatusCode::SEE_OTHER);
     until(&app.pool, "select count(*) from quarantine_discards", 2).await;
-    let page = admin.page(&path(1, "")).await;
+    let page = admin.page(&path(1)).await;
     assert!(page.contains("discard: test data") && page.contains("operator:admin"), "{page}");
-    assert_eq!(admin.send(&path(1, "/replay"), String::new()).await.status, StatusCode::NOT_FOUND);
 }

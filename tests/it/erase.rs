@@ -389,6 +389,7 @@ const ERASED: &str = "
     payment_orders.refusal payment_attempts.reason payment_approvals.reason payment_audit.before payment_audit.after
     payment_refusals.detail payment_refusals.body raw_records.record raw_records.parent
     quarantine.raw quarantine.parent quarantine.reason quarantine.fault
+    statement_files.bytes statement_files.name
     sync_runs.error sync_run_streams.error sync_run_warnings.text
     sync_open_records.record sync_open_records.canonical";
 
@@ -405,6 +406,7 @@ const STAYS: &str = "
     notifications.kind notifications.provider notifications.subject notifications.body notifications.last_error
     consumers.provider consumers.resource consumers.key consumers.gaps
     operators.name operators.role operators.digest operator_links.digest operator_sessions.digest
+    operator_audit.person operator_audit.login operator_audit.verb operator_audit.subject operator_audit.details
     api_keys.provider api_keys.name api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint
     payment_orders.asset payment_orders.source_account_id payment_orders.destination_account_id payment_orders.state
@@ -422,7 +424,7 @@ const STAYS: &str = "
     provider_tokens.key_id provider_tokens.refresh_token provider_tokens.access_token
     quarantine.provider quarantine.resource quarantine.key_id quarantine.stream quarantine.partition
     quarantine.asked_at quarantine.identity quarantine.raw_digest quarantine.fault_group
-    quarantine_actions.action quarantine_actions.provider quarantine_actions.fault_group quarantine_actions.actor
+    quarantine_actions.action quarantine_actions.provider quarantine_actions.fault_group
     quarantine_actions.why quarantine_discards.provider quarantine_discards.resource quarantine_discards.stream
     quarantine_discards.raw_digest quarantine_discards.fault_group
     raw_records.provider raw_records.stream raw_records.partition raw_records.digest raw_records.key_id
@@ -433,6 +435,15 @@ const STAYS: &str = "
     sync_open_records.provider sync_open_records.stream sync_open_records.partition sync_open_records.key
     sync_run_streams.stream sync_run_warnings.stream sync_run_warnings.kind
     sync_runs.provider sync_runs.stream_group sync_runs.status
+    statement_files.provider statement_files.sha256 statement_files.source statement_files.key_id
+    statement_accounts.provider statement_accounts.account statement_accounts.currency statement_accounts.account_id
+    statement_accounts.rules
+    statements.provider statements.sha256 statements.account statements.currency statements.format statements.kind
+    statements.number statements.page statements.state statements.reason statements.facts
+    statement_movements.provider statement_movements.id statement_movements.account statement_movements.currency
+    statement_movements.state statement_movements.type statement_movements.related_transaction_id
+    statement_movements.order_reference
+    statement_sightings.provider statement_sightings.path statement_sightings.version statement_sightings.sha256
     sync_tasks.provider sync_tasks.stream sync_tasks.partition sync_tasks.stream_group sync_tasks.schedule";
 
 #[tokio::test]

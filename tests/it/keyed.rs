@@ -24,7 +24,7 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 41] = [
+const ABOUT_SEVERAL: [(&str, &str); 43] = [
     ("delete from notifications where id in ()", "one retention for all providers"),
     ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
     ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
@@ -64,6 +64,14 @@ const ABOUT_SEVERAL: [(&str, &str); 41] = [
     ("from provider_tokens group by key_id", "counts by key of encryption, for who has to rotate"),
     ("from raw_records group by key_id", "counts by key of encryption, for who has to rotate"),
     ("from quarantine group by key_id", "counts by key of encryption, for who has to rotate"),
+    (
+        "from statement_files where bytes is not null group by key_id",
+        "counts by key of encryption, for who has to rotate",
+    ),
+    (
+        "from statement_files where ( provider , sha256 ) > ( $1 , $2 )",
+        "what is encrypted anew is so for all providers, by who may",
+    ),
     (
         "select digest from api_keys where revoked_at is null and",
         "which digests are some key's, at the start: opens nothing",
@@ -114,13 +122,14 @@ const ABOUT_SEVERAL: [(&str, &str); 41] = [
 ];
 
 /// Tables that have nothing to do with providers.
-const OF_NOBODY: [&str; 6] = [
+const OF_NOBODY: [&str; 7] = [
     "_sqlx_migrations",
     "payment_audit_head",
     "payment_secrets",
     "operators",
     "operator_links",
     "operator_sessions",
+    "operator_audit",
 ];
 
 /// Words that begin a query within parentheses.

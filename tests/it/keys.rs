@@ -51,13 +51,12 @@ async fn an_expired_key_opens_nothing_though_it_was_used_before() {
 async fn each_scope_opens_what_it_is_for_and_nothing_else() {
     let app = TestApp::new().await;
     let keys = async |scope| new_test_key(&app.pool, app.name(), scope).await;
-    for (scope, reads, pays, pushes, administers) in [
+    for (scope, reads, pays, pushes) in [
         // nothing is paid at a provider that is pushed, whoever asks; 400, 404: what is asked for makes no sense
-        (Scope::Connector, 200, "Not enabled", 403, 403),
-        (Scope::Read, 200, "Forbidden", 403, 403),
-        (Scope::Pay, 403, "Not enabled", 403, 403),
-        (Scope::Ingest, 403, "Forbidden", 400, 403),
-        (Scope::Admin, 403, "Forbidden", 403, 404),
+        (Scope::Connector, 200, "Not enabled", 403),
+        (Scope::Read, 200, "Forbidden", 403),
+        (Scope::Pay, 403, "Not enabled", 403),
+        (Scope::Ingest, 403, "Forbidden", 400),
     ] {
         let key = keys(scope).await;
         for path in ["/accounts", "/beneficiaries", "/transactions"] {
@@ -76,7 +75,7 @@ async fn each_scope_opens_what_it_is_for_and_nothing_else() {
         for path in ["/ingest/accounts", "/ingest/transactions"] {
             assert_eq!(status(&app, "POST", path, &key).await, pushes, "{scope:?} {path}");
         }
-        assert_eq!(status(&app, "POST", "/admin/sync", &key).await, administers, "{scope:?}");
+        assert_eq!(status(&app, "POST", "/admin/v1/sync", &key).await, 401, "{scope:?}: it is for operators");
     }
     let read_key = keys(Scope::Ingest).await;
     let (_, told) = read(app.call(app.get_request("/accounts", &read_key)).await).await;

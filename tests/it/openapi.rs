@@ -124,7 +124,7 @@ async fn every_error_has_the_body_that_the_description_gives() {
         (request("GET", "/accounts", &ingest, Body::empty()), 403),
         (request("GET", "/accounts", "none", Body::empty()), 401),
         (request("GET", "/metrics", key, Body::empty()), 404),
-        (request("POST", "/admin/sync", key, Body::empty()), 404),
+        (request("POST", "/admin/v1/sync", key, Body::empty()), 404),
     ] {
         let asked = format!("{} {}", request.method(), request.uri());
         let (got, answer) = read(app.call(request).await).await;

@@ -86,7 +86,7 @@ async fn whatever_watches_services_of_formance_can_watch_this_one() {
 async fn what_is_for_operators_is_not_served_to_everybody_and_the_other_way_round() {
     let app = TestApp::new().await;
     for (path, public, operator) in [
-        ("/admin/sync", StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED),
+        ("/admin/v1/sync", StatusCode::NOT_FOUND, StatusCode::UNAUTHORIZED),
         ("/ingest/accounts", StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND),
         ("/payouts", StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND),
         ("/webhooks/acme", StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND),

@@ -1,7 +1,6 @@
 //! Groups of the quarantine: thousands of records that are here for a few faults are a few lines, and are replayed or
 //! discarded as one, wherever that is stopped.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,12 +11,14 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, Row};
 use tributary::encryption::Keyring;
-use tributary::store::quarantine::{self, Actor, Chosen, Group, Refused, RefusedRecord, Which};
-use tributary::sync::{self, Replayer};
-use tributary_domain::{Resource, Scope};
+use tributary::store::quarantine::{self, Chosen, Group, Refused, RefusedRecord, Which};
+use tributary::verbs::quarantine::Discard;
+use tributary::verbs::{self, Actor, Declared, On};
+use tributary_domain::{Resource, Role};
 
-use crate::support::app::{new_test_key, read};
-use crate::support::jobs::{count, until};
+use crate::console::new_operator;
+use crate::support::app::read;
+use crate::support::jobs::{self, count, until};
 use crate::support::process::{Place, signal};
 use crate::support::{TestApp, records};
 
@@ -164,8 +165,7 @@ async fn a_replay_of_thousands_that_is_stopped_anywhere_loses_nothing_and_writes
     let chosen = Chosen::Group(&group);
     let mut stopped = 0;
     loop {
-        let replayer = Replayer::new(&app.service, HashMap::new());
-        let replay = replayer.replay(chosen, "shell:ann", &|_| {});
+        let replay = jobs::replay(&app.service, [], chosen);
         let patience = Duration::from_millis(rng.random_range(1..300));
         let ended = tokio::time::timeout(patience, replay).await;
         let (left, there) = (
@@ -176,7 +176,7 @@ async fn a_replay_of_thousands_that_is_stopped_anywhere_loses_nothing_and_writes
         assert_eq!(totals(&app, "replay").await.0, there, "what was freed is what is kept of it");
         match ended {
             Ok(done) => {
-                assert_eq!(done.unwrap().refused, 0);
+                assert_eq!(done.stay, 0);
                 break;
             }
             Err(_) => stopped += 1,
@@ -249,10 +249,8 @@ async fn what_still_cannot_be_taken_stays_for_its_reason_of_now_and_stops_no_oth
     // what only the database sees
     app.sql("alter table transactions add constraint not_t500 check (id <> 't500')").await;
     let group = only_group(&app).await;
-    let report = |_: &sync::Replayed| {};
-    let replayer = Replayer::new(&app.service, HashMap::new());
-    let done = replayer.replay(Chosen::Group(&group), "shell:ann", &report).await.unwrap();
-    assert_eq!((done.freed, done.refused, done.tally.created), (989, 11, 989));
+    let done = jobs::replay(&app.service, [], Chosen::Group(&group)).await;
+    assert_eq!((done.freed, done.stay, done.created), (989, 11, 989));
     let left: Vec<(i64, String)> =
         groups(&app).await.into_iter().map(|group| (group.count, group.fault)).collect();
     assert_eq!(left.len(), 2, "{left:?}");
@@ -272,13 +270,24 @@ async fn what_a_discard_removes_is_kept_with_who_and_why_wherever_it_is_stopped(
     let group = only_group(&app).await;
     put_aside(&app, std::iter::once((records::transaction("other", "PENDING"), "another fault".to_owned())))
         .await;
-    let actor = Actor { name: "shell:ann", why: Some("test data of the bank") };
-    for without in [Actor { why: None, ..actor }, Actor { why: Some("  "), ..actor }] {
-        let refused = sync::discard(&app.service, Chosen::Group(&group), without, &|_| {}).await;
-        assert!(refused.unwrap_err().to_string().contains("quarantine_actions_discard_explained"));
+    let (actor, declared) = (Actor::Command { user: "ann".to_owned() }, Declared::new());
+    let discard = |reason: &str| Discard {
+        group: Some(group.clone()),
+        reason: reason.to_owned(),
+        ..Discard::default()
+    };
+    let on = On::to_the_end(&app.service, &declared);
+    for without in ["", "  "] {
+        let refused = verbs::perform(&discard(without), on, &actor).await;
+        assert!(refused.unwrap_err().to_string().contains("say why"));
     }
+    app.sql("insert into operator_audit (person, login, verb, subject, details) values ('x', 'x', 'x', 'x', '{}')").await;
+    let unexplained = "insert into quarantine_actions (action, audit_id, total) values ('discard', 1, 1)";
+    let refused = sqlx::query(unexplained).execute(&app.pool).await.unwrap_err().to_string();
+    assert!(refused.contains("quarantine_actions_discard_explained"), "{refused}");
+    let verb = discard("test data of the bank");
     loop {
-        let discard = sync::discard(&app.service, Chosen::Group(&group), actor, &|_| {});
+        let discard = verbs::perform(&verb, on, &actor);
         let ended = tokio::time::timeout(Duration::from_millis(rng.random_range(1..60)), discard).await;
         let kept = count(&app.pool, "select count(*) from quarantine_discards").await;
         assert_eq!(count(&app.pool, "select count(*) from quarantine").await + kept, 3_001);
@@ -288,7 +297,8 @@ async fn what_a_discard_removes_is_kept_with_who_and_why_wherever_it_is_stopped(
         }
     }
     let kept = "select count(*) from quarantine_discards d join quarantine_actions a on a.id = d.action_id
-                where a.actor = 'shell:ann' and a.why = 'test data of the bank'
+                join operator_audit o on o.id = a.audit_id
+                where o.person = 'cli:ann' and o.verb = 'quarantine discard' and a.why = 'test data of the bank'
                   and d.fault_group = a.fault_group and octet_length(d.raw_digest) = 32";
     assert_eq!(count(&app.pool, kept).await, 3_000);
     assert_eq!(groups(&app).await[0].fault, "another fault", "the other group is untouched");
@@ -320,40 +330,43 @@ async fn commands_show_groups_and_discard_one_with_a_reason_only() {
     assert!(!ok && said.contains("say why"), "{said}");
     let (ok, shown, said) = run(&["discard", "--group", &group, "--yes", "--reason", "a test"]).await;
     assert!(ok && shown.starts_with("3 discarded"), "{shown} {said}");
-    let who = "select count(*) from quarantine_actions where actor like 'shell:_%' and why = 'a test'";
-    assert_eq!(count(&app.pool, who).await, 1);
+    let (_, shown, _) = run(&["actions", "--group", &group, "--output", "json"]).await;
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&shown[0]["why"], &shown[0]["discarded"]), (&json!("a test"), &json!(3)), "{shown}");
+    assert!(shown[0]["person"].as_str().unwrap().starts_with("cli:"), "{shown}");
+    let (ok, _, said) = run(&["replay", "--group", "0000000000000000"]).await;
+    assert!(!ok && said.contains("never here"), "a group that was never there is a mistake: {said}");
 }
 
 #[tokio::test]
-async fn an_admin_key_sees_and_replays_the_groups_of_its_provider_alone() {
+async fn a_group_is_replayed_in_the_background_of_a_server_for_an_operator() {
     let app = TestApp::fast().await;
     put_aside(&app, mended(600)).await;
     let group = only_group(&app).await;
-    let ask = async |key: &str, method: &str, path: &str, body: Value| {
-        let request = Request::builder().method(method).uri(path);
+    let ask = async |key: &str, path: &str, body: Value| {
+        let request = if body.is_null() { Request::get(path) } else { Request::post(path) };
         let request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
         read(app.call_operator(request.body(body).unwrap()).await).await
     };
-    let own = new_test_key(&app.pool, app.name(), Scope::Admin).await;
-    let other = new_test_key(&app.pool, &"other".parse().unwrap(), Scope::Admin).await;
-    let path = format!("/admin/v1/quarantine/groups/{group}");
-    let (status, listed) = ask(&own, "GET", "/admin/v1/quarantine/groups", Value::Null).await;
+    let ann = new_operator(&app, "ann", Role::Operator).await;
+    let (status, listed) = ask(&ann, "/admin/v1/quarantine/groups", Value::Null).await;
     assert_eq!((status, &listed[0]["count"]), (StatusCode::OK, &json!(600)), "{listed}");
-    assert_eq!(ask(&other, "GET", "/admin/v1/quarantine/groups", Value::Null).await.1, json!([]));
-    for (method, path, body) in [
-        ("GET", path.clone(), Value::Null),
-        ("POST", format!("{path}/replay"), Value::Null),
-        ("POST", format!("{path}/discard"), json!({"reason": "x"})),
-    ] {
-        assert_eq!(ask(&other, method, &path, body).await.0, StatusCode::NOT_FOUND, "{path}");
-    }
-    let (status, said) = ask(&own, "POST", &format!("{path}/discard"), json!({"reason": ""})).await;
+    let (replay, discard) = ("/admin/v1/quarantine/replay", "/admin/v1/quarantine/discard");
+    let (status, said) = ask(&ann, discard, json!({"group": group, "reason": ""})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{said}");
-    let (status, started) = ask(&own, "POST", &format!("{path}/replay"), Value::Null).await;
-    assert_eq!((status, &started["records"]), (StatusCode::ACCEPTED, &json!(600)), "{started}");
+    for neither in [json!({}), json!({"ids": [], "group": null}), json!({"ids": [1], "group": group})] {
+        let (status, said) = ask(&ann, replay, neither).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "never all there is: {said}");
+    }
+    assert_eq!(ask(&ann, replay, json!({"group": "0000000000000000"})).await.0, StatusCode::NOT_FOUND);
+    let (status, begun) = ask(&ann, replay, json!({"group": group})).await;
+    assert_eq!((status, &begun["records"], &begun["goes_on"]), (StatusCode::OK, &json!(600), &json!(true)));
     until(&app.pool, "select count(*) from quarantine_actions where ended_at is not null", 1).await;
-    let (_, shown) = ask(&own, "GET", &path, Value::Null).await;
-    assert_eq!((&shown["group"], &shown["actions"][0]["freed"]), (&Value::Null, &json!(600)), "{shown}");
-    assert!(shown["actions"][0]["actor"].as_str().unwrap().starts_with("key:"), "{shown}");
+    let (_, shown) = ask(&ann, &format!("/admin/v1/quarantine/actions?group={group}"), Value::Null).await;
+    assert_eq!((&shown[0]["freed"], &shown[0]["person"]), (&json!(600), &json!("operator:ann")), "{shown}");
+    let (status, again) = ask(&ann, replay, json!({"group": group})).await;
+    assert_eq!((status, &again["records"]), (StatusCode::OK, &json!(0)), "nothing is left: {again}");
+    let audited = "select count(*) from operator_audit where verb = 'quarantine replay' and details->>'records' = '600'";
+    assert_eq!(count(&app.pool, audited).await, 1);
 }

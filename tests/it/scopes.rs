@@ -12,7 +12,7 @@ use crate::support::TestApp;
 use crate::support::app::{new_test_key, read};
 
 /// The columns of the table, in its order.
-const COLUMNS: [&str; 10] = [
+const COLUMNS: [&str; 9] = [
     "no key",
     "unknown",
     "expired",
@@ -21,7 +21,6 @@ const COLUMNS: [&str; 10] = [
     "`pay`",
     "`connector`",
     "`ingest`",
-    "`admin`",
     "of another provider",
 ];
 
@@ -36,7 +35,7 @@ async fn keys(app: &TestApp) -> Vec<Option<String>> {
     }
     let (_, unknown) = tributary::http::new_api_key();
     let mut keys = vec![None, Some(unknown), Some(expired), Some(revoked)];
-    for scope in [Scope::Read, Scope::Pay, Scope::Connector, Scope::Ingest, Scope::Admin] {
+    for scope in [Scope::Read, Scope::Pay, Scope::Connector, Scope::Ingest] {
         keys.push(Some(new(scope).await));
     }
     keys
@@ -46,16 +45,12 @@ async fn keys(app: &TestApp) -> Vec<Option<String>> {
 fn scope_of(path: &str) -> Scope {
     match path {
         path if path.starts_with("/ingest") => Scope::Ingest,
-        path if path.starts_with("/admin") => Scope::Admin,
         _ => Scope::Connector,
     }
 }
 
 async fn ask(router: &Router, method: &str, path: &str, key: Option<&str>) -> u16 {
-    let path = path
-        .replace("{accountId}", "mine")
-        .replace("{provider}", "acme")
-        .replace("{group}", "0000000000000000");
+    let path = path.replace("{accountId}", "mine").replace("{provider}", "acme");
     let mut request = Request::builder().method(method).uri(path);
     if let Some(key) = key {
         request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));

@@ -8,10 +8,10 @@ use axum::http::{Request, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tributary_domain::Scope;
+use tributary_domain::Role;
 
 use crate::support::TestApp;
-use crate::support::app::{new_test_key, read};
+use crate::support::app::read;
 use crate::support::process::{FILE_KEY, PROGRAM, Place, stop};
 
 async fn get(address: &str, path: &str) -> (u16, String) {
@@ -182,11 +182,19 @@ async fn an_answer_repeats_no_more_than_a_little_of_what_was_sent() {
 
 #[tokio::test]
 async fn an_order_to_sync_names_a_stream_and_is_not_read_beyond() {
+    const WHAT: &str = r#"{"provider":"acme"}"#;
     let app = TestApp::new().await;
-    let key = new_test_key(&app.pool, app.name(), Scope::Admin).await;
+    let key = crate::console::new_operator(&app, "ann", Role::Operator).await;
     let ask = async |length: usize| {
-        let request = Request::post("/admin/sync").header("authorization", format!("Bearer {key}"));
-        read(app.call_operator(request.body(Body::from(" ".repeat(length))).unwrap()).await).await.0
+        let request = Request::post("/admin/v1/sync").header("authorization", format!("Bearer {key}"));
+        read(
+            app.call_operator(
+                request.body(Body::from(format!("{}{WHAT}", " ".repeat(length - WHAT.len())))).unwrap(),
+            )
+            .await,
+        )
+        .await
+        .0
     };
     // nothing of this provider is pulled
     assert_eq!(ask(16 * 1024).await, StatusCode::NOT_FOUND);

@@ -8,9 +8,8 @@ use base64::Engine as _;
 use chrono::Utc;
 use ring::hmac;
 use serde_json::{Value, json};
-use tributary_domain::Scope;
+use tributary_domain::Role;
 
-use crate::support::app::new_test_key;
 use crate::support::jobs::{Working, count, file, instance, stream, until};
 use crate::support::{TestApp, Upstream, edited};
 
@@ -282,7 +281,7 @@ async fn a_challenge_is_echoed_as_text_and_has_nothing_read() {
 }
 
 async fn order(app: &TestApp, key: &str, body: &'static str) -> (StatusCode, Value) {
-    let request = Request::post("/admin/sync").header("authorization", format!("Bearer {key}"));
+    let request = Request::post("/admin/v1/sync").header("authorization", format!("Bearer {key}"));
     let response = app.call_operator(request.body(Body::from(body)).unwrap()).await;
     let status = response.status();
     let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
@@ -293,17 +292,17 @@ async fn order(app: &TestApp, key: &str, body: &'static str) -> (StatusCode, Val
 async fn an_admin_has_streams_read_in_the_background_also_while_their_breaker_is_open() {
     let (upstream, app, file) = setup().await;
     let working = first_sync(&app, &file).await;
-    let admin = new_test_key(&app.pool, app.name(), Scope::Admin).await;
+    let admin = crate::console::new_operator(&app, "ann", Role::Operator).await;
     upstream.refuse("/payments", 401);
-    assert_eq!(order(&app, &admin, r#"{"stream":"payments"}"#).await.0, StatusCode::ACCEPTED);
+    assert_eq!(order(&app, &admin, r#"{"provider":"acme","stream":"payments"}"#).await.0, StatusCode::OK);
     // refused credentials open the breaker at once
     until(&app.pool, "select count(*) from sync_leases where paused_until > now() + interval '50 min'", 1)
         .await;
     upstream.set("/payments", json!([]));
-    let (status, answer) = order(&app, &admin, "").await;
+    let (status, answer) = order(&app, &admin, r#"{"provider":"acme"}"#).await;
     assert_eq!(
         (status, &answer["streams"]),
-        (StatusCode::ACCEPTED, &json!(["payments", "wallet_feed", "wallets"]))
+        (StatusCode::OK, &json!(["payments", "wallet_feed", "wallets"]))
     );
     until(&app.pool, RUNS, 4).await;
     working.stop().await;
@@ -313,12 +312,11 @@ async fn an_admin_has_streams_read_in_the_background_also_while_their_breaker_is
         0
     );
 
-    let (status, answer) = order(&app, &admin, r#"{"stream":"nothing"}"#).await;
+    let (status, answer) = order(&app, &admin, r#"{"provider":"acme","stream":"nothing"}"#).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(answer["Detail"].as_str().unwrap().contains("wallet_feed"), "{answer}");
-    for wrong in [r#"{"steam":"payments"}"#, "[]", r#"["payments"]"#, "1"] {
+    for wrong in [r#"{"provider":"acme","steam":"payments"}"#, "", "[]", r#"["payments"]"#, "1", "null"] {
         assert_eq!(order(&app, &admin, wrong).await.0, StatusCode::BAD_REQUEST, "{wrong}");
     }
-    assert_eq!(order(&app, &admin, "null").await.0, StatusCode::ACCEPTED);
-    assert_eq!(order(&app, &app.connector_key, "").await.0, StatusCode::FORBIDDEN);
+    assert_eq!(order(&app, &app.connector_key, "{}").await.0, StatusCode::UNAUTHORIZED);
 }

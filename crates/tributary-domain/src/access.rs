@@ -18,12 +18,11 @@ pub enum Scope {
     Pay,
     /// The push API.
     Ingest,
-    Admin,
 }
 
 impl Scope {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Connector, Self::Read, Self::Pay, Self::Ingest, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Connector, Self::Read, Self::Pay, Self::Ingest];
 
     /// The name in tables and files.
     pub fn as_str(self) -> &'static str {
@@ -32,7 +31,6 @@ impl Scope {
             Self::Read => "read",
             Self::Pay => "pay",
             Self::Ingest => "ingest",
-            Self::Admin => "admin",
         }
     }
 
@@ -44,7 +42,7 @@ impl Scope {
 
 /// What an operator may do at the console. Each may do what those before it may, but for approvals: these are for
 /// persons alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Looks, and changes nothing.
@@ -83,9 +81,17 @@ impl std::str::FromStr for Role {
 
 /// What a key is called among those of its provider: 1 to 63 lower-case letters, digits, `.`, `-` and
 /// `_`, of which the first is a letter or digit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyName(String);
+
+impl TryFrom<String> for KeyName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
 
 impl KeyName {
     /// The name.
@@ -192,14 +198,10 @@ mod tests {
 
     #[test]
     fn a_connector_reads_and_pays_and_every_other_scope_opens_itself_alone() {
-        use Scope::{Admin, Connector, Ingest, Pay, Read};
-        for (scope, opened) in [
-            (Connector, &[Connector, Read, Pay][..]),
-            (Read, &[Read]),
-            (Pay, &[Pay]),
-            (Ingest, &[Ingest]),
-            (Admin, &[Admin]),
-        ] {
+        use Scope::{Connector, Ingest, Pay, Read};
+        for (scope, opened) in
+            [(Connector, &[Connector, Read, Pay][..]), (Read, &[Read]), (Pay, &[Pay]), (Ingest, &[Ingest])]
+        {
             let opens: Vec<Scope> = Scope::ALL.into_iter().filter(|needed| scope.opens(*needed)).collect();
             assert_eq!(opens, opened, "{scope:?}");
         }

@@ -38,7 +38,7 @@ pub use interpolate::{InterpolateError, interpolate};
 pub use jq::FilterError;
 pub use manifest::{
     Auth, Incremental, Manifest, ManifestError, PaymentManifest, ProviderKeyFormat, ProviderKeyManifest,
-    RateLimit, RequestManifest, Retry, Schedule, StreamManifest,
+    RateLimit, RequestManifest, Retry, Schedule, StreamManifest, Zone,
 };
 pub use pay::{
     Given, LookupOutcome, NotPrepared, PaymentApi, PaymentApis, Prepared, Sent, StepOutcome, readable,

@@ -65,7 +65,8 @@ pub struct Account {
 }
 
 /// What a statement claims about the time it covers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StatementKind {
     /// Final and complete: camt.053, MT940, BAI2 of the previous day.
     Final,
@@ -78,7 +79,8 @@ pub enum StatementKind {
 }
 
 /// What the sender wants done with a statement.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Purpose {
     /// Take it.
     #[default]
@@ -96,8 +98,12 @@ pub enum Purpose {
 /// A page of a statement that comes in several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// Its number as written.
+    /// Its number as written; of pages that were joined, that of the first.
     pub number: String,
+    /// Of pages that were joined, the number of the last.
+    pub to: Option<String>,
+    /// Whether the statement begins with it.
+    pub first: bool,
     /// Whether the statement ends with it.
     pub last: bool,
 }

@@ -1,6 +1,6 @@
 //! A file from its bytes to its statements.
 
-use crate::{Format, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx, sniff};
+use crate::{Format, Page, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx, sniff};
 
 /// Reads a statement file, or an archive of such files, whole or not at all.
 ///
@@ -56,7 +56,8 @@ fn continues(before: &Statement, page: &Statement) -> bool {
     if first.last {
         return false;
     }
-    let follows = match (first.number.parse::<u64>(), next.number.parse::<u64>()) {
+    let reached = first.to.as_ref().unwrap_or(&first.number);
+    let follows = match (reached.parse::<u64>(), next.number.parse::<u64>()) {
         (Ok(first), Ok(next)) => {
             first.checked_add(1) == Some(next) || (before.format == Format::Mt && first == next)
         }
@@ -92,5 +93,10 @@ fn append(before: &mut Statement, page: Statement) {
     before.texts.extend(&page.texts);
     before.warnings.extend(page.warnings);
     before.to = page.to.or(before.to.take());
-    before.page = page.page;
+    // the same statement in one piece has the number of its first page, too
+    before.page = before.page.take().zip(page.page).map(|(first, page)| Page {
+        to: page.to.or(Some(page.number)),
+        last: page.last,
+        ..first
+    });
 }

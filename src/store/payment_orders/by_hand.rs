@@ -1,7 +1,7 @@
 //! What a person decides. The database knows who it is by the login, and refuses whoever may not
 //! ([`StoreError::refusal`]): see the migration of approvals.
 
-use sqlx::PgPool;
+use sqlx::PgExecutor;
 use uuid::Uuid;
 
 use super::read;
@@ -21,13 +21,13 @@ pub struct Decided {
 
 /// Agrees that a held order goes out, which it does when enough persons agree. `None` where there is
 /// no such order.
-pub async fn approve(pool: &PgPool, id: Uuid) -> Result<Option<Decided>, StoreError> {
+pub async fn approve(executor: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Decided>, StoreError> {
     let decided = sqlx::query!(
         r#"select state as "state!", agreed as "agreed!", needed as "needed!" from approve_payment_order($1)
            where state is not null"#,
         id
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     decided
         .map(|row| Ok(Decided { state: read(&row.state)?, agreed: row.agreed, needed: row.needed }))
@@ -36,10 +36,10 @@ pub async fn approve(pool: &PgPool, id: Uuid) -> Result<Option<Decided>, StoreEr
 
 /// Fails an order that is held, or that was certainly never sent and is nobody's to send just now:
 /// `false` of any other.
-pub async fn reject(pool: &PgPool, id: Uuid, reason: &str) -> Result<bool, StoreError> {
+pub async fn reject(executor: impl PgExecutor<'_>, id: Uuid, reason: &str) -> Result<bool, StoreError> {
     let rejected =
         sqlx::query_scalar!(r#"select reject_payment_order($1, $2) as "rejected!""#, id, without_nul(reason))
-            .fetch_one(pool)
+            .fetch_one(executor)
             .await?;
     Ok(rejected)
 }
@@ -54,7 +54,11 @@ pub enum Resolution<'a> {
 }
 
 /// Ends the wait of an order that is parked: `false` where it is not.
-pub async fn resolve(pool: &PgPool, id: Uuid, resolution: Resolution<'_>) -> Result<bool, StoreError> {
+pub async fn resolve(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+    resolution: Resolution<'_>,
+) -> Result<bool, StoreError> {
     let (outcome, payment_id) = match resolution {
         Resolution::Succeeded { payment_id } => (OrderState::Succeeded, payment_id),
         Resolution::Look => (OrderState::Unknown, None),
@@ -65,21 +69,25 @@ pub async fn resolve(pool: &PgPool, id: Uuid, resolution: Resolution<'_>) -> Res
         outcome.as_str(),
         payment_id
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await?;
     Ok(resolved)
 }
 
 /// Agrees that no money moved for an order that is parked, and none will. It has failed then if a
 /// fresh lookup did not find it, or another person agreed. `None` where there is no such order.
-pub async fn fail(pool: &PgPool, id: Uuid, reason: &str) -> Result<Option<Decided>, StoreError> {
+pub async fn fail(
+    executor: impl PgExecutor<'_>,
+    id: Uuid,
+    reason: &str,
+) -> Result<Option<Decided>, StoreError> {
     let decided = sqlx::query!(
         r#"select state as "state!", agreed as "agreed!", needed as "needed!" from fail_payment_order($1, $2)
            where state is not null"#,
         id,
         without_nul(reason)
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     decided
         .map(|row| Ok(Decided { state: read(&row.state)?, agreed: row.agreed, needed: row.needed }))

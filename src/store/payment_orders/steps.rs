@@ -1,7 +1,7 @@
 //! Table `payment_steps`: what goes before the request that moves the money.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgPool;
 
@@ -9,7 +9,7 @@ use super::{Act, Claim, Order, begin, change_order};
 use crate::store::{StoreError, interval};
 
 /// A step of an order's attempt that was, perhaps, asked for.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub attempt: i32,
     pub name: String,

@@ -1,7 +1,7 @@
 //! Tables `quarantine_actions` and `quarantine_discards`: who had what replayed or discarded, and how far that came.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 
 use super::super::{StoreError, without_nul};
@@ -24,14 +24,7 @@ impl Kind {
     }
 }
 
-/// Who has it done, and why. A discard has to say why, in 500 characters at most.
-#[derive(Debug, Clone, Copy)]
-pub struct Actor<'a> {
-    pub name: &'a str,
-    pub why: Option<&'a str>,
-}
-
-/// The most of it, in characters (`quarantine_actions_why_short`).
+/// The longest reason, in characters (`quarantine_actions_why_short`).
 const WHY_CHARS: usize = 500;
 
 /// `text`, where it can be why something is discarded; the error says what to write.
@@ -52,14 +45,17 @@ pub struct Progress {
 }
 
 /// A replay or a discard.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Action {
     pub id: i64,
     /// `replay` or `discard`.
     pub action: String,
     /// Whose records; of all providers where there is none.
     pub provider: Option<String>,
-    pub actor: String,
+    /// Of which group, if of one.
+    pub group: Option<String>,
+    /// Who has it done, as the audit of operators says.
+    pub person: String,
     pub why: Option<String>,
     /// How many records there were when it began.
     pub total: i64,
@@ -84,36 +80,33 @@ pub struct Begun {
     pub total: u64,
 }
 
-/// Notes that somebody begins with the chosen records; `None` where there are none.
+/// Notes that the chosen records, `total` of them up to the id `last`, are going to be replayed or discarded, in the
+/// transaction that writes the entry `audit` of the operators' audit. A discard has to say why, in 500 characters at most.
 pub async fn begin(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     kind: Kind,
     chosen: Chosen<'_>,
-    actor: Actor<'_>,
-) -> Result<Option<Begun>, StoreError> {
-    let (total, last) = super::measure(pool, chosen).await?;
-    let Some(last) = last else { return Ok(None) };
-    let (provider, group, one) = match chosen {
-        Chosen::All(which) => (which.provider.map(ProviderName::as_str), None, None),
-        Chosen::Group(group) => (None, Some(group), None),
-        Chosen::One(id) => (None, None, Some(id)),
-    };
+    (total, last): (u64, i64),
+    (audit, why): (i64, Option<&str>),
+) -> Result<Begun, StoreError> {
+    let (which, group, ids) = chosen.parts();
     let action = sqlx::query_scalar!(
-        "insert into quarantine_actions (action, provider, fault_group, actor, why, total)
+        "insert into quarantine_actions (action, provider, fault_group, audit_id, why, total)
          values ($1, coalesce($2, (select provider from quarantine where fault_group = $3 limit 1),
-                              (select provider from quarantine where id = $4)), $3, $5, $6, $7)
+                              (select min(provider) from quarantine where id = any($4) having count(distinct provider) = 1)),
+                 $3, $5, $6, $7)
          returning id",
         kind.as_str(),
-        provider,
+        which.provider.map(ProviderName::as_str),
         group,
-        one,
-        without_nul(actor.name),
-        actor.why.map(without_nul),
+        ids,
+        audit,
+        why.map(without_nul),
         i64::try_from(total).unwrap_or(i64::MAX)
     )
-    .fetch_one(pool)
+    .fetch_one(connection)
     .await?;
-    Ok(Some(Begun { action, last, total }))
+    Ok(Begun { action, last, total })
 }
 
 /// Adds what a batch did, in the transaction of the batch.
@@ -145,8 +138,10 @@ pub async fn end(pool: &PgPool, id: i64) -> Result<(), StoreError> {
 pub async fn actions(pool: &PgPool, group: Option<&str>, most: u32) -> Result<Vec<Action>, StoreError> {
     let actions = sqlx::query_as!(
         Action,
-        "select id, action, provider, actor, why, total, freed, stayed, discarded, started_at, moved_at, ended_at
-         from quarantine_actions where ($1::text is null or fault_group = $1) order by id desc limit $2",
+        r#"select a.id, a.action, a.provider, a.fault_group as "group", o.person, a.why, a.total, a.freed, a.stayed,
+                  a.discarded, a.started_at, a.moved_at, a.ended_at
+           from quarantine_actions a join operator_audit o on o.id = a.audit_id
+           where ($1::text is null or a.fault_group = $1) order by a.id desc limit $2"#,
         group,
         i64::from(most)
     )
@@ -175,8 +170,10 @@ pub async fn lock_some(
             );
             return Ok(ids.fetch_all(connection).await?);
         }
-        Chosen::One(id) if id <= after || id > until => return Ok(Vec::new()),
-        Chosen::One(id) => return super::lock(connection, &[id]).await,
+        Chosen::Ids(ids) => {
+            let some = ids.iter().copied().filter(|id| *id > after && *id <= until);
+            return super::lock(connection, &some.collect::<Vec<_>>()).await;
+        }
         Chosen::All(which) => which,
     };
     let Which { provider, resource } = which;
@@ -195,16 +192,16 @@ pub async fn lock_some(
 
 /// The lowest id of the chosen records up to `until`.
 pub async fn first(pool: &PgPool, chosen: Chosen<'_>, until: i64) -> Result<Option<i64>, StoreError> {
-    let (which, group, one) = chosen.parts();
+    let (which, group, ids) = chosen.parts();
     let first = sqlx::query_scalar!(
         "select id from quarantine
          where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)
-           and ($3::text is null or fault_group = $3) and ($4::bigint is null or id = $4) and id <= $5
+           and ($3::text is null or fault_group = $3) and ($4::bigint[] is null or id = any($4)) and id <= $5
          order by id limit 1",
         which.provider.map(ProviderName::as_str),
         which.resource.map(Resource::as_str),
         group,
-        one,
+        ids,
         until
     );
     Ok(first.fetch_optional(pool).await?)

@@ -1,7 +1,7 @@
 //! The quarantine by what is the same fault.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::super::StoreError;
@@ -9,7 +9,7 @@ use super::Which;
 use tributary_domain::{ProviderName, Resource};
 
 /// Records that are here for the same fault.
-#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// What the group is called: 16 hexadecimal digits.
     pub group: String,

@@ -7,10 +7,10 @@ mod reseal;
 mod row;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 pub use self::actions::{
-    Action, Actor, Begun, Kind, Progress, actions, advance, begin, discard, end, first, lock_some, why,
+    Action, Begun, Kind, Progress, actions, advance, begin, discard, end, first, lock_some, why,
 };
 use self::fault::Fault;
 pub use self::fault::fault;
@@ -88,17 +88,17 @@ pub enum Chosen<'a> {
     All(Which<'a>),
     /// What is here for one fault, by the group's id.
     Group(&'a str),
-    /// The record of this id.
-    One(i64),
+    /// The records of these ids.
+    Ids(&'a [i64]),
 }
 
 impl<'a> Chosen<'a> {
     /// As statements take it: each part narrows it, where it is there.
-    fn parts(self) -> (Which<'a>, Option<&'a str>, Option<i64>) {
+    fn parts(self) -> (Which<'a>, Option<&'a str>, Option<&'a [i64]>) {
         match self {
             Self::All(which) => (which, None, None),
             Self::Group(group) => (Which::default(), Some(group), None),
-            Self::One(id) => (Which::default(), None, Some(id)),
+            Self::Ids(ids) => (Which::default(), None, Some(ids)),
         }
     }
 }
@@ -227,39 +227,54 @@ pub async fn list_chosen(
     after: i64,
     most: u32,
 ) -> Result<Vec<Quarantined>, StoreError> {
-    let group = match chosen {
+    let rows = match chosen {
         Chosen::All(which) => return list(pool, keys, which, after, most).await,
-        Chosen::One(id) if id <= after => return Ok(Vec::new()),
-        Chosen::One(id) => return Ok(find(pool, keys, id).await?.into_iter().collect()),
-        Chosen::Group(group) => group,
+        Chosen::Group(group) => {
+            sqlx::query_as!(
+                Row,
+                "select id, provider, resource, raw_digest, key_id, raw, reason, fault_group, attempts, first_seen, last_seen,
+                        stream, partition, parent, asked_at, identity, vanished
+                 from quarantine where fault_group = $1 and id > $2 order by id limit $3",
+                group,
+                after,
+                i64::from(most)
+            )
+            .fetch_all(pool)
+            .await?
+        }
+        Chosen::Ids(ids) => {
+            sqlx::query_as!(
+                Row,
+                "select id, provider, resource, raw_digest, key_id, raw, reason, fault_group, attempts, first_seen, last_seen,
+                        stream, partition, parent, asked_at, identity, vanished
+                 from quarantine where id = any($1) and id > $2 order by id limit $3",
+                ids,
+                after,
+                i64::from(most)
+            )
+            .fetch_all(pool)
+            .await?
+        }
     };
-    let rows = sqlx::query_as!(
-        Row,
-        "select id, provider, resource, raw_digest, key_id, raw, reason, fault_group, attempts, first_seen, last_seen,
-                stream, partition, parent, asked_at, identity, vanished
-         from quarantine where fault_group = $1 and id > $2 order by id limit $3",
-        group,
-        after,
-        i64::from(most)
-    )
-    .fetch_all(pool)
-    .await?;
     rows.into_iter().map(|row| row.open(keys)).collect()
 }
 
 /// How many of the chosen there are, and the highest id of them.
-pub async fn measure(pool: &PgPool, chosen: Chosen<'_>) -> Result<(u64, Option<i64>), StoreError> {
-    let (which, group, one) = chosen.parts();
+pub async fn measure(
+    executor: impl PgExecutor<'_>,
+    chosen: Chosen<'_>,
+) -> Result<(u64, Option<i64>), StoreError> {
+    let (which, group, ids) = chosen.parts();
     let measured = sqlx::query!(
         r#"select count(*) as "count!", max(id) as last from quarantine
            where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)
-             and ($3::text is null or fault_group = $3) and ($4::bigint is null or id = $4)"#,
+             and ($3::text is null or fault_group = $3) and ($4::bigint[] is null or id = any($4))"#,
         which.provider.map(ProviderName::as_str),
         which.resource.map(Resource::as_str),
         group,
-        one
+        ids
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await?;
     Ok((measured.count.max(0).unsigned_abs(), measured.last))
 }

@@ -313,3 +313,6 @@ pub(super) fn cancelled(record: Record, origin: &Origin) -> MappedRecord {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

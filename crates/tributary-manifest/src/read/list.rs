@@ -139,3 +139,41 @@ fn described(answer: &Val) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn json(text: &str) -> Val {
+        crate::jq::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn an_answer_is_described_by_what_it_is_and_not_by_what_it_says() {
+        for (answer, told) in [
+            ("null", "null"),
+            ("true", "true or false"),
+            ("17", "a number"),
+            (r#""secret""#, "a text"),
+            ("[]", "a list"),
+            ("{}", "an empty object"),
+            (r#"{"a": "secret", "b": 2}"#, "an object of a, b"),
+            (r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1}"#, "an object of a, b, c, d, e, f, g, h"),
+            (
+                r#"{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1}"#,
+                "an object of a, b, c, d, e, f, g, h, …",
+            ),
+        ] {
+            assert_eq!(described(&json(answer)), told);
+        }
+    }
+
+    #[test]
+    fn an_error_that_says_nothing_is_none() {
+        for (value, empty) in
+            [("[]", true), ("{}", true), (r#""""#, true), ("[1]", false), (r#"{"a":1}"#, false), ("0", false)]
+        {
+            assert_eq!(is_empty(&json(value)), empty, "{value}");
+        }
+    }
+}

@@ -101,3 +101,115 @@ impl Start {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16) -> ReadError {
+        ReadError::Client(ClientError::Refused {
+            request: "GET /feed".into(),
+            status,
+            excerpt: String::new(),
+        })
+    }
+
+    fn paging() -> ReadError {
+        ReadError::Paging("page: a circle".to_owned())
+    }
+
+    fn start(resumed: bool, by_mark: bool, failed: u32) -> Start {
+        Start { resumed, by_mark, by_token: false, failed, resets: 0 }
+    }
+
+    /// What kind of warning tells that `start` was given up because of `error`.
+    fn told(mut start: Start, error: &ReadError) -> Option<&'static str> {
+        let position = Position { mark: Some("EV1".to_owned()), ..Position::default() };
+        start.begin_anew(error, &position, "bank").map(|warning| warning.kind())
+    }
+
+    #[test]
+    fn a_walk_begins_anew_where_the_api_does_not_know_the_place_any_more() {
+        let anew = Some("walk_begun_anew");
+        let reset =
+            ReadError::Client(ClientError::ResetPaging { request: String::new(), reason: String::new() });
+        for (resumed, by_mark, error, wanted) in [
+            (true, false, refused(400), anew),
+            (true, false, refused(401), anew),
+            (true, false, refused(500), None),
+            (true, false, paging(), anew),
+            (false, false, refused(400), None),
+            (false, false, paging(), None),
+            (false, false, reset, anew),
+            (false, true, refused(410), Some("mark_lost")),
+            (false, true, refused(403), None),
+            (false, true, paging(), None),
+        ] {
+            assert_eq!(told(start(resumed, by_mark, 0), &error), wanted, "{resumed} {by_mark} {error}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_given_up_in_the_third_run_that_cannot_go_on_from_it() {
+        let detail = ReadError::Detail("{}".to_owned());
+        let outage = ReadError::Parent("accounts".to_owned());
+        for (resumed, by_mark, failed, error, wanted) in [
+            (true, false, 1, refused(500), None),
+            (true, false, 2, refused(500), Some("walk_begun_anew")),
+            (false, true, 1, refused(500), None),
+            (false, true, 2, refused(500), Some("mark_lost")),
+            // which is no place
+            (false, false, 2, refused(500), None),
+            (true, false, 2, detail, None),
+            (true, false, 2, outage, None),
+        ] {
+            assert_eq!(told(start(resumed, by_mark, failed), &error), wanted, "{resumed} {failed} {error}");
+        }
+        let token = Start { by_token: true, ..start(false, true, 2) };
+        assert_eq!(told(token, &refused(500)), Some("token_lost"));
+    }
+
+    #[test]
+    fn a_walk_begins_anew_three_times_in_one_run_and_says_why() {
+        let mut start = start(true, false, 2);
+        let position = Position::default();
+        let mut begin_anew = |error: &ReadError| start.begin_anew(error, &position, "bank");
+        let Some(Warning::BegunAnew(why)) = begin_anew(&refused(500)) else { panic!("it begins anew") };
+        assert!(why.starts_with("3 runs in a row could not go on") && why.contains("500"), "{why}");
+        let reset =
+            || ReadError::Client(ClientError::ResetPaging { request: String::new(), reason: "old".into() });
+        for _ in 0..2 {
+            let Some(Warning::BegunAnew(why)) = begin_anew(&reset()) else { panic!("it begins anew") };
+            assert!(why.contains("old") && !why.contains("3 runs"), "{why}");
+        }
+        assert_eq!(begin_anew(&reset()), None);
+    }
+
+    #[test]
+    fn what_came_is_no_place_to_be_given_up() {
+        let mut start = start(true, true, 2);
+        assert!(start.is_resumed() && start.has_failed_enough());
+        start.came();
+        assert!(!start.is_resumed() && !start.has_failed_enough());
+        assert_eq!(told(start, &refused(410)), None);
+    }
+
+    #[test]
+    fn runs_that_fail_at_one_place_are_counted() {
+        let detail = ReadError::Detail("{}".to_owned());
+        for (resumed, failed, error, wanted) in [
+            (true, 0, refused(500), Some(1)),
+            (true, 1, refused(500), Some(2)),
+            (true, 2, refused(500), Some(2)),
+            (false, 0, refused(500), None),
+            (false, 0, detail, Some(1)),
+            (true, 0, ReadError::Parent("accounts".to_owned()), None),
+        ] {
+            assert_eq!(
+                start(resumed, false, failed).failed_again(&error),
+                wanted,
+                "{resumed} {failed} {error}"
+            );
+        }
+    }
+}

@@ -372,6 +372,17 @@ mod tests {
             (Resource::Transactions, "amount: is too long", "money: amount: is too long"),
             (Resource::Balances, "balances[0].amount: x", "money: balances[0].amount: x"),
             (Resource::Balances, "a record is a JSON object", "a record is a JSON object"),
+            (Resource::Transactions, "createdAt: x", "created: createdAt: x"),
+            (Resource::Transactions, "updatedAt: x", "updated: updatedAt: x"),
+            (Resource::Balances, "accountID: x", "account: accountID: x"),
+            (Resource::Transactions, "relatedTransactionID: x", "related: relatedTransactionID: x"),
+            (Resource::Transactions, "sourceAccountID: x", "from: sourceAccountID: x"),
+            (Resource::Transactions, "destinationAccountID: x", "to: destinationAccountID: x"),
+            (Resource::Accounts, "sourceAccountID: x", "sourceAccountID: x"),
+            (Resource::Accounts, "destinationAccountID: x", "destinationAccountID: x"),
+            (Resource::Transactions, "orderReference: x", "order: orderReference: x"),
+            (Resource::Transactions, "metadata.a: x", "keep: metadata.a: x"),
+            (Resource::Transactions, "status: x", "status: x"),
         ] {
             assert_eq!(in_words_of_file(resource, reason), told);
         }

@@ -265,3 +265,85 @@ fn listed(failures: &[Failure]) -> String {
     }
     listed.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(error: ReadError) -> Failure {
+        Failure { stream: "feed".to_owned(), partition: String::new(), error, line: None }
+    }
+
+    fn refused(status: u16) -> ClientError {
+        ClientError::Refused { request: "GET /feed".to_owned(), status, excerpt: String::new() }
+    }
+
+    fn filter(stream: &str) -> ReadError {
+        ReadError::Filter(FilterError {
+            stream: stream.to_owned(),
+            field: "rows",
+            message: "finds no list".to_owned(),
+        })
+    }
+
+    #[test]
+    fn a_failure_says_where_it_was() {
+        let paging = || ReadError::Paging("page: a circle".to_owned());
+        assert_eq!(failure(paging()).to_string(), "feed: page: a circle");
+        let placed = Failure { partition: "acc_1".to_owned(), line: Some(7), ..failure(paging()) };
+        assert_eq!(placed.to_string(), "feed (acc_1): page: a circle (line 7 of the file that describes it)");
+    }
+
+    #[test]
+    fn the_text_of_a_run_spells_out_twenty_failures() {
+        let of = |count: usize| {
+            let failures = vec![failure(ReadError::Parent("accounts".to_owned())); count];
+            RunError::<Infallible>::Incomplete(RunReport { failures, ..RunReport::default() })
+        };
+        let (twenty, more) = (of(20).to_string(), of(22).to_string());
+        assert_eq!((twenty.matches("feed: ").count(), more.matches("feed: ").count()), (20, 20));
+        assert!(more.len() > twenty.len() && more.ends_with("and 2 more"), "{more}");
+        assert_eq!(of(22).report().failures.len(), 22, "the report has them all");
+    }
+
+    #[test]
+    fn a_refusal_is_that_of_the_provider_and_a_refused_token_is_a_401() {
+        let token = |error| ReadError::Client(ClientError::NoToken(Box::new(error)));
+        let lost = ClientError::NotRecorded { request: "GET /feed".to_owned() };
+        for (error, status, ends) in [
+            (ReadError::Client(refused(403)), Some(403), false),
+            (token(refused(400)), Some(401), false),
+            (token(lost.clone()), None, false),
+            (ReadError::Client(lost), None, true),
+            (ReadError::Paging("page: a circle".to_owned()), None, false),
+        ] {
+            let failure = failure(error);
+            assert_eq!((failure.refusal(), failure.ends_cassette()), (status, ends), "{failure}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_field_that_it_is_about() {
+        let paging = ReadError::Paging("page.next: names the next page twice: wrong".to_owned());
+        assert_eq!(paging.field("feed").as_deref(), Some("page.next"));
+        assert_eq!(ReadError::Paging("a circle".to_owned()).field("feed"), None);
+        assert_eq!(filter("feed").field("feed").as_deref(), Some("rows"));
+        assert_eq!(filter("accounts").field("feed"), None, "which is a field of another stream");
+        assert_eq!(ReadError::Parent("accounts".to_owned()).field("feed"), None);
+    }
+
+    #[test]
+    fn some_errors_say_that_any_other_request_would_fail_too_and_some_that_a_shorter_window_would_not() {
+        let of_all = [refused(401), refused(403), refused(429)].map(ReadError::Client);
+        for error in of_all.into_iter().chain([ReadError::Parent("accounts".to_owned())]) {
+            assert!(error.is_of_all() && !error.is_too_much(), "{error}");
+        }
+        for error in [ReadError::Client(refused(404)), filter("feed"), ReadError::Detail("{}".to_owned())] {
+            assert!(!error.is_of_all() && !error.is_too_much(), "{error}");
+        }
+        let large = ClientError::TooLarge { request: "GET /feed".to_owned(), limit: 1 };
+        for error in [ReadError::TooMuch("100 records".to_owned()), ReadError::Client(large)] {
+            assert!(!error.is_of_all() && error.is_too_much(), "{error}");
+        }
+    }
+}

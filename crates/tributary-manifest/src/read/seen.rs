@@ -159,6 +159,32 @@ mod tests {
     }
 
     #[test]
+    fn a_payment_is_remembered_behind_others_until_the_walk_ends() {
+        let day = "2026-03-01";
+        let mut seen = Seen::default();
+        for id in ["a", "b", "c", "d"] {
+            seen.take(&payment(id, day, "PAYIN", "1", day), Utc::now()).unwrap();
+        }
+        let other = payment("a", day, "PAYIN", "2", day);
+        assert!(seen.take(&other, Utc::now()).unwrap_err().contains("another amount"));
+        seen.clear();
+        assert_eq!(seen.take(&other, Utc::now()), Ok(()));
+    }
+
+    #[test]
+    fn the_same_number_of_another_currency_is_another_amount() {
+        let of = |asset: &str| {
+            let json = format!(
+                r#"{{"id":"a","createdAt":"2026-03-01T00:00:00Z","type":"PAYIN","status":"PENDING","currency":"{asset}","amount":"1"}}"#
+            );
+            parse_record(Resource::Transactions, json.as_bytes()).unwrap()
+        };
+        let mut seen = Seen::default();
+        seen.take(&of("EUR/2"), Utc::now()).unwrap();
+        assert!(seen.take(&of("USD/2"), Utc::now()).unwrap_err().contains("another amount"));
+    }
+
+    #[test]
     fn what_is_dated_by_the_request_has_no_date_of_its_own() {
         let at = |day: &str| format!("{day}T00:00:00Z").parse::<DateTime<Utc>>().unwrap();
         let mut seen = Seen::default();

@@ -187,7 +187,8 @@ impl Head {
 fn page(node: &Node) -> Option<Page> {
     let number = node.text_at("PgNb")?.to_owned();
     let last = node.text_at("LastPgInd").is_none_or(|text| matches!(text, "true" | "1"));
-    Some(Page { number, last })
+    let first = number.trim().parse::<u64>().map_or(true, |number| number <= 1);
+    Some(Page { number, to: None, first, last })
 }
 
 fn balance(node: &Node, of_account: Option<Currency>, settings: &Settings) -> Result<Balance, String> {

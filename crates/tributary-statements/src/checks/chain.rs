@@ -97,13 +97,14 @@ pub fn name(statement: &Statement) -> String {
 /// C4, for the statements of one account in any order: numbers that are left out. Numbers that go on at 1 in a
 /// new year are not; and where most steps are not by one, the bank counts otherwise and nothing is said.
 pub fn missing_numbers<'a>(statements: impl IntoIterator<Item = &'a Statement>) -> Vec<Finding> {
-    let mut numbers: Vec<(i32, u64, NaiveDate)> = statements
-        .into_iter()
-        .filter_map(|statement| {
-            let day = statement.closing_day()?;
-            Some((day.year(), number(statement)?, day))
-        })
-        .collect();
+    let numbered = |statement: &Statement| Some((statement.closing_day()?, number(statement)?));
+    numbers_left_out(statements.into_iter().filter_map(numbered))
+}
+
+/// As [`missing_numbers`], of closing days and numbers.
+pub fn numbers_left_out(numbered: impl IntoIterator<Item = (NaiveDate, u64)>) -> Vec<Finding> {
+    let mut numbers: Vec<(i32, u64, NaiveDate)> =
+        numbered.into_iter().map(|(day, number)| (day.year(), number, day)).collect();
     numbers.sort_unstable_by_key(|(_, number, day)| (*day, *number));
     numbers.dedup_by_key(|(year, number, _)| (*year, *number));
     let steps = numbers.windows(2).filter_map(|pair| match pair {

@@ -7,7 +7,7 @@ mod finding;
 use tributary_domain::Amount;
 
 use self::chain::name;
-pub use self::chain::{chain, missing_numbers};
+pub use self::chain::{chain, missing_numbers, numbers_left_out};
 pub use self::finding::Finding;
 use crate::{Balance, Entry, EntryStatus, Statement, Total, TotalOf, decimal};
 

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 
 use super::counts::{Counts, Scope};
+use super::facts::Move;
 use super::view::{Alone, Pass, Side, Slot, View};
-use super::{Known, Rules, State, key};
-use crate::{Correction, Entry, EntryStatus, Movement, Purpose, Statement, StatementKind, movements};
+use super::{Facts, Known, Rules, Standing, State};
+use crate::{Purpose, StatementKind};
 
 /// The movements of one account, by what each of its files said of them.
 #[derive(Debug, Default)]
@@ -36,71 +37,57 @@ struct Revision {
 }
 
 impl Book {
-    /// Takes a statement, and gives the ids that are new.
-    pub fn take(&mut self, statement: &Statement, rules: Rules) -> Vec<String> {
+    /// Takes the facts of a statement, and gives the ids that are new. Tests have no effect.
+    pub fn take(&mut self, facts: &Facts, rules: Rules) -> Vec<String> {
         self.arrivals += 1;
-        self.cover(statement);
-        for entry in &statement.entries {
-            if let Some(Correction::Replaces(id) | Correction::Deletes(id)) = &entry.correction {
-                self.withdrawn.insert(id.clone());
-            }
+        if facts.purpose == Purpose::Test {
+            return Vec::new();
         }
-        let moves = match statement.purpose {
-            Purpose::Deletion => Vec::new(),
-            _ => movements(statement, rules.level),
-        };
+        self.cover(facts);
+        self.withdrawn.extend(facts.withdrawn.iter().cloned());
         let mut ids = Vec::new();
         for side in [Side::Booked, Side::Expected] {
-            let of_side: Vec<&Movement<'_>> = moves
-                .iter()
-                .filter(|movement| side_of(statement, movement.entry) == side)
-                .filter(|movement| !matches!(movement.entry.correction, Some(Correction::Deletes(_))))
-                .collect();
-            ids.extend(self.take_side(statement, side, &of_side, rules));
+            let of_side: Vec<&Move> =
+                facts.moves.iter().filter(|each| each.booked == (side == Side::Booked)).collect();
+            ids.extend(self.take_side(facts, side, &of_side, rules));
         }
         ids
     }
 
-    fn cover(&mut self, statement: &Statement) {
-        if !matches!(statement.kind, StatementKind::Final | StatementKind::Export) {
+    fn cover(&mut self, facts: &Facts) {
+        if !matches!(facts.kind, StatementKind::Final | StatementKind::Export) {
             return;
         }
-        let Some(last) = statement.closing_day() else { return };
-        let stated = statement.from.as_ref().map(|from| from.date);
-        let first = statement.entries.iter().filter_map(day).min();
-        let first = stated.into_iter().chain(first).min().unwrap_or(last).min(last);
+        let Some(last) = facts.closing_day else { return };
+        let first = facts.from.into_iter().chain(facts.first_day).min().unwrap_or(last).min(last);
         self.covered.insert((first, last));
     }
 
-    fn take_side(
-        &mut self,
-        statement: &Statement,
-        side: Side,
-        moves: &[&Movement<'_>],
-        rules: Rules,
-    ) -> Vec<String> {
-        let scope = Scope::of(statement, side == Side::Booked, rules.interim);
-        let mut by_key: BTreeMap<String, Vec<&Movement<'_>>> = BTreeMap::new();
-        for movement in moves {
-            by_key.entry(key(&statement.account, movement, rules)).or_default().push(movement);
+    fn take_side(&mut self, facts: &Facts, side: Side, moves: &[&Move], rules: Rules) -> Vec<String> {
+        let scope = Scope::of(facts, side == Side::Booked, rules.interim);
+        let mut by_key: BTreeMap<&str, Vec<&Move>> = BTreeMap::new();
+        for each in moves {
+            by_key.entry(&each.key).or_default().push(each);
         }
-        let counts = by_key.iter().map(|(key, equal)| (key.clone(), equal.len())).collect();
-        let newest = side == Side::Expected || self.revise(statement, &scope, counts);
+        let counts = by_key.iter().map(|(key, equal)| ((*key).to_owned(), equal.len())).collect();
+        let newest = side == Side::Expected || self.revise(facts, &scope, counts);
         let mut new = Vec::new();
-        for (key, equal) in &by_key {
-            let counts = self.counts[side as usize].entry(key.clone()).or_default();
+        for (key, equal) in by_key {
+            let counts = self.counts[side as usize].entry(key.to_owned()).or_default();
             let before = counts.ids();
             counts.note(&scope, equal.len(), newest);
             for number in before + 1..=counts.ids() {
                 // equal movements are interchangeable: which of them is the new one does not matter
-                let movement = equal[(number - 1) % equal.len()];
+                let each = equal[(number - 1) % equal.len()];
+                let Some(amount) = each.amount else { continue };
                 new.push(View {
-                    key: key.clone(),
+                    key: key.to_owned(),
                     number,
-                    amount: movement.amount,
-                    day: day(movement.entry),
-                    reference: movement.reference.map(str::to_owned),
-                    pending: movement.entry.status != EntryStatus::Booked,
+                    amount,
+                    day: each.day,
+                    reference: each.reference.clone(),
+                    pending: each.pending,
+                    told: (self.arrivals, each.place),
                 });
             }
         }
@@ -108,12 +95,12 @@ impl Book {
     }
 
     /// Whether this is the newest of a statement that came before. Then what only the older one had is gone.
-    fn revise(&mut self, statement: &Statement, scope: &Scope, keys: BTreeMap<String, usize>) -> bool {
-        let day = statement.closing_day();
-        if matches!(statement.purpose, Purpose::Correction | Purpose::Deletion) {
+    fn revise(&mut self, facts: &Facts, scope: &Scope, keys: BTreeMap<String, usize>) -> bool {
+        let day = facts.closing_day;
+        if matches!(facts.purpose, Purpose::Correction | Purpose::Deletion) {
             self.clear_day(day);
             self.corrected.extend(day);
-            return statement.purpose == Purpose::Correction;
+            return facts.purpose == Purpose::Correction;
         }
         if day.is_some_and(|day| self.corrected.contains(&day)) {
             return false;
@@ -121,8 +108,7 @@ impl Book {
         if !matches!(scope, Scope::Numbered { .. }) {
             return true;
         }
-        let created = statement.created.as_ref().map(|created| created.text.clone()).unwrap_or_default();
-        let rank = (created, self.arrivals);
+        let rank = (facts.created.clone().unwrap_or_default(), self.arrivals);
         if self.revisions.get(scope).is_some_and(|there| there.rank > rank) {
             return false;
         }
@@ -229,6 +215,27 @@ impl Book {
         self.slots.iter().map(known).collect()
     }
 
+    /// All movements in the order in which they became known, which later statements only add to.
+    pub fn standing(&self) -> impl Iterator<Item = Standing<'_>> {
+        self.slots.iter().map(|slot| {
+            let [booked, expected] = &slot.views;
+            let told = booked.as_ref().or(expected.as_ref()).map_or((0, 0), |view| view.told);
+            Standing {
+                id: &slot.id,
+                amount: slot.amount,
+                state: self.state(slot),
+                is_final: booked.is_some(),
+                arrival: told.0,
+                place: told.1,
+            }
+        })
+    }
+
+    /// How many statements were taken: the last one is of this arrival.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
     fn state(&self, slot: &Slot) -> State {
         let withdrawn = |view: &View| view.reference.as_ref().is_some_and(|id| self.withdrawn.contains(id));
         if slot.views.iter().flatten().any(withdrawn) {
@@ -246,15 +253,4 @@ impl Book {
             (false, false) => State::Booked,
         }
     }
-}
-
-fn side_of(statement: &Statement, entry: &Entry) -> Side {
-    match (statement.kind, &entry.status) {
-        (StatementKind::Final | StatementKind::Export, EntryStatus::Booked) => Side::Booked,
-        _ => Side::Expected,
-    }
-}
-
-fn day(entry: &Entry) -> Option<NaiveDate> {
-    entry.booked_on.as_ref().or(entry.value_on.as_ref()).map(|stated| stated.date)
 }

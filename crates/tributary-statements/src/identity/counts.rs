@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::Interim;
-use crate::{Statement, StatementKind};
+use super::{Facts, Interim};
+use crate::StatementKind;
 
 /// What a statement says of how many there are.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,38 +22,28 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scope of what is booked in `statement` where `booked`, else of what it expects.
-    pub fn of(statement: &Statement, booked: bool, interim: Interim) -> Self {
-        let number = statement.number.clone().unwrap_or_default();
+    /// The scope of what is booked in the statement of `facts` where `booked`, else of what it expects.
+    pub fn of(facts: &Facts, booked: bool, interim: Interim) -> Self {
+        let number = facts.number.clone().unwrap_or_default();
         let delta = || Self::Delta {
-            id: statement.id.clone().unwrap_or_default(),
+            id: facts.id.clone().unwrap_or_default(),
             number: number.clone(),
-            created: statement.created.as_ref().map(|created| created.text.clone()).unwrap_or_default(),
+            created: facts.created.clone().unwrap_or_default(),
         };
-        match (statement.kind, interim) {
+        match (facts.kind, interim) {
             (StatementKind::Notification, _) | (StatementKind::Interim, Interim::Delta) => delta(),
-            (StatementKind::Final, _) if booked && statement.number.is_some() => Self::Numbered {
+            (StatementKind::Final, _) if booked && facts.number.is_some() => Self::Numbered {
                 number,
-                page: statement.page.as_ref().map(|page| page.number.clone()).unwrap_or_default(),
-                day: statement.closing_day(),
+                page: facts.page.clone().unwrap_or_default(),
+                day: facts.closing_day,
             },
-            (StatementKind::Final, _) if booked => match only_day(statement) {
-                Some(day) => Self::Segment {
-                    day,
-                    opening: statement.opening().map(|balance| balance.amount.minor_units()),
-                },
+            (StatementKind::Final, _) if booked => match facts.only_day {
+                Some(day) => Self::Segment { day, opening: facts.opening.map(|amount| amount.minor_units()) },
                 None => Self::Window,
             },
             _ => Self::Window,
         }
     }
-}
-
-/// The day of all entries of a statement, if it is one.
-fn only_day(statement: &Statement) -> Option<NaiveDate> {
-    let mut days = statement.entries.iter().map(|entry| entry.booked_on.as_ref().map(|stated| stated.date));
-    let first = days.next()??;
-    days.all(|day| day == Some(first)).then_some(first)
 }
 
 /// How many of one key each scope has.

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use tributary_domain::Amount;
 
-use super::Rules;
-use super::book::Book;
-use crate::{Account, Purpose, Statement};
+use super::{Book, Facts, Rules};
+use crate::{Account, Statement};
 
 /// The movements of accounts, as the statements taken so far make them.
 #[derive(Debug)]
@@ -36,6 +35,20 @@ pub struct Known {
     pub state: State,
 }
 
+/// A movement of a [`Book`], with where to find what was said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing<'a> {
+    pub id: &'a str,
+    /// Signed, in minor units.
+    pub amount: Amount,
+    pub state: State,
+    /// Whether a final statement or an export has it, and not only what was expected.
+    pub is_final: bool,
+    /// Which of the statements that were taken tells of it, from 1 on, and its place among the movements there.
+    pub arrival: u64,
+    pub place: usize,
+}
+
 impl Ledger {
     /// One that knows nothing yet.
     pub fn new(rules: Rules) -> Self {
@@ -44,11 +57,8 @@ impl Ledger {
 
     /// Takes a statement, which passed its checks, and gives the ids that are new. Tests have no effect.
     pub fn take(&mut self, statement: &Statement) -> Vec<String> {
-        if statement.purpose == Purpose::Test {
-            return Vec::new();
-        }
         let book = self.accounts.entry(statement.account.clone()).or_default();
-        book.take(statement, self.rules)
+        book.take(&Facts::of(statement, self.rules), self.rules)
     }
 
     /// All movements of an account, by id.

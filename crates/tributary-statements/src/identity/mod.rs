@@ -4,12 +4,15 @@
 
 mod book;
 mod counts;
+mod facts;
 mod ledger;
 mod view;
 
 use sha2::{Digest, Sha256};
 
-pub use self::ledger::{Known, Ledger, State};
+pub use self::book::Book;
+pub use self::facts::Facts;
+pub use self::ledger::{Known, Ledger, Standing, State};
 use crate::{Account, Level, Movement};
 
 /// How a provider's movements are told apart. Fixed before the first file: another rule makes other ids.

@@ -42,6 +42,8 @@ pub struct View {
     pub day: Option<NaiveDate>,
     pub reference: Option<String>,
     pub pending: bool,
+    /// By which arrival it was told, and its place among the movements there.
+    pub told: (u64, usize),
 }
 
 impl View {

@@ -116,7 +116,12 @@ fn head(part: &Part, statement: &mut Statement) {
     };
     statement.texts.add("statementNumber", &number);
     statement.number = Some(number).filter(|number| number.bytes().any(|b| b != b'0'));
-    statement.page = Some(Page { number: page, last: part.get(&["62M"]).is_none() });
+    statement.page = Some(Page {
+        number: page,
+        to: None,
+        first: part.get(&["60M"]).is_none(),
+        last: part.get(&["62M"]).is_none(),
+    });
     if let Some(field) = part.get(&["13", "13D"]) {
         statement.created = created(&field.joined());
         statement.texts.add(":13D:", &field.joined());

@@ -1,6 +1,6 @@
 //! One ledger in every format.
 
-use crate::bank::{Cut, Line};
+use super::bank::{Cut, Line};
 
 fn iso(day: u32) -> String {
     format!("2026-03-{:02}", day + 2)

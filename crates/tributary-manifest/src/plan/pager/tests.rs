@@ -316,7 +316,13 @@ fn a_keyset_page_begins_with_the_record_with_which_the_one_before_ended_or_the_w
         let step = after(&pager, &walk(Some(Token::Time(at(asked))), Some("a")), &page);
         match (told, &step) {
             (None, Ok(Step::Go(_))) => {}
-            (Some(told), Err(error)) if error.contains(told) => {}
+            (Some(told), Err(error)) if error.contains(told) => {
+                let field = if order == newest { "page.before" } else { "page.after" };
+                assert!(
+                    error.starts_with(&format!("{field}: ")) && error.contains(&format!("`{field}.format`")),
+                    "{error}"
+                );
+            }
             _ => panic!("{bound:?} {order:?} {seconds:?}: {step:?}"),
         }
     }

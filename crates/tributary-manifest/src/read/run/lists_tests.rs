@@ -126,6 +126,19 @@ async fn the_members_of_an_error_are_not_taken_for_records() {
 }
 
 #[tokio::test]
+async fn an_object_of_things_that_look_like_rows_is_no_list_of_them() {
+    let row = |id: &str| json!({"id": id, "at": "2026-03-01T12:00:00Z"});
+    for records in [".data[]", "(.data // {})[]", ".data // {} | to_entries[].value"] {
+        let fake = answers(vec![json!({"data": {"a": row("1"), "b": row("2")}})]).await;
+        let mut memory = Memory::default();
+        let error = failure(reading(&fake, records).run(&mut memory).await);
+        let told =
+            "takes the members of an object for the records of a list: the answer is an object of data;";
+        assert!(error.contains(told), "{records}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn a_pending_record_that_one_list_leaves_out_is_not_cancelled() {
     let (with, without) = (json!([{"id": "P1", "status": "PENDING"}]), json!([]));
     let fake = answers(vec![with.clone(), without.clone(), with.clone(), without.clone(), without]).await;

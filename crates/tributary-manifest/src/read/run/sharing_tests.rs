@@ -114,6 +114,48 @@ async fn a_stream_that_comes_to_share_later_gets_all_from_the_beginning() {
     }
 }
 
+/// The transactions of one account in one answer with the account, of which `status` is that of the first one.
+const SHARED_PAYMENTS: &str = r#"
+  transactions:
+    shares: accounts
+    rows: '[.accounts[] | .paid[]?]'
+    id: .id
+    created: "2026-01-01T00:00:00Z"
+    type: PAYIN
+    status: .status
+    statuses: { PENDING: open, SUCCEEDED: done }
+    to: ours
+    money: { minor: 1, currency: EUR }
+    refresh: { open: [open], get: "/paid/{id}", row: ., every: 1m, give_up: 30d }
+"#;
+
+#[tokio::test]
+async fn what_is_open_of_a_stream_that_shares_is_asked_for_again_once_it_is_not_listed() {
+    let listed = std::sync::atomic::AtomicBool::new(true);
+    let fake = bank(move |received| match received.path.as_str() {
+        "/accounts" => {
+            let first = listed.swap(false, std::sync::atomic::Ordering::SeqCst);
+            let paid = if first { json!([{ "id": "p", "status": "open" }]) } else { json!([]) };
+            fake::json(json!({ "accounts": [{ "id": "a", "paid": paid }] }))
+        }
+        "/paid/p" => fake::json(json!({ "id": "p", "status": "done" })),
+        _ => StatusCode::NOT_FOUND.into_response(),
+    })
+    .await;
+    let provider = file(&fake, SHARED_PAYMENTS);
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    for open in sink.open.values_mut() {
+        open.checked_at = open.checked_at.map(|at| at - chrono::TimeDelta::hours(1));
+        open.first_seen = open.checked_at;
+    }
+    provider.run(&mut sink).await.unwrap();
+    let statuses: Vec<_> =
+        sink.records("transactions").iter().map(|record| record["status"].clone()).collect();
+    assert_eq!(statuses, ["PENDING", "SUCCEEDED"]);
+    assert_eq!(sink.open.len(), 0);
+}
+
 #[tokio::test]
 async fn an_answer_that_one_of_them_cannot_read_moves_nothing() {
     let fake = bank(|received| match received.query.get("after") {

@@ -294,6 +294,34 @@ async fn what_is_open_is_asked_for_again_one_by_one_until_it_is_not() {
 }
 
 #[tokio::test]
+async fn a_run_of_some_partitions_reads_these_and_does_not_say_that_it_read_the_stream() {
+    let fake = bank(|received| {
+        fake::json(match received.path.as_str() {
+            "/accounts" => json!([{"id": "a"}, {"id": "b"}, {"id": "c"}]),
+            path => json!([{"id": path}]),
+        })
+    })
+    .await;
+    let streams = format!(
+        "  - {{ name: accounts, request: {{ path: /accounts }}, records: '.[]' }}
+  - {{ name: feed, resource: transactions, for_each: accounts, partition: .id, request: {{ path: '/feed/{{id}}' }}, records: '.[]', map: {MAP} }}
+"
+    );
+    let connection = connection_of(&fake.url, &streams);
+    let some = |names: &[&str]| {
+        crate::read::Wanted::Partitions(names.iter().map(|name| (*name).to_owned()).collect())
+    };
+    let whole = crate::read::Wanted::Whole;
+    for (wanted, read, ends) in [(some(&["a", "c"]), 2, 0), (some(&["a", "b", "c"]), 3, 0), (whole, 3, 1)] {
+        let mut memory = Memory::default();
+        let selection = connection.select([("feed".to_owned(), wanted)]);
+        let report = connection.run_selected(&selection, &mut memory).await.unwrap();
+        let ended = memory.pages.iter().filter(|page| page.stream == "feed" && page.end_of_stream).count();
+        assert_eq!((ids(&memory).len(), ended, report.requests), (read, ends, read as u64 + 1));
+    }
+}
+
+#[tokio::test]
 async fn another_record_than_was_asked_for_is_told_twice_and_holds_up_nothing_for_ever() {
     let fake = bank(|received| {
         fake::json(match received.path.as_str() {

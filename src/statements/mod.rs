@@ -1,0 +1,13 @@
+//! Statement files of banks on their way into the records: what a file says is held against what is there of its
+//! accounts, and everything that is new is written in one transaction. Knows neither where files come from nor who asks.
+
+mod files;
+mod import;
+mod movements;
+mod preview;
+mod shelf;
+
+pub use files::{Expected, Files};
+pub use import::{Incoming, TakeError, Taken, Taking, take};
+pub use preview::{preview, put_aside};
+pub use shelf::Shelves;

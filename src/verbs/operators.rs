@@ -1,0 +1,160 @@
+//! Who operates.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::keys::NewSecret;
+use super::{Actor, Failure, On, Verb, begin, commit, from_now, period, write};
+use crate::http::{new_link, new_operator_key};
+use crate::store::operators::{self, NewOperator, Operator};
+use tributary_domain::{ApiKeyDigest, KeyName, Role};
+
+/// For how long a link opens a session.
+const LINK_LASTS: Duration = Duration::from_secs(600);
+
+/// An operator, all but the secret of the key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShownOperator {
+    pub id: Uuid,
+    pub name: String,
+    pub role: String,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// Whether the key opens anything now, in a word.
+    pub state: String,
+}
+
+impl From<Operator> for ShownOperator {
+    fn from(operator: Operator) -> Self {
+        let state = operator.state().to_owned();
+        let Operator { id, name, role, created_at, last_used_at, expires_at, revoked_at } = operator;
+        Self { id, name, role, created_at, last_used_at, expires_at, revoked_at, state }
+    }
+}
+
+/// Lists operators, without the secrets of their keys.
+#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct List {}
+
+impl Verb for List {
+    const NAME: &'static str = "operators list";
+    type Answer = Vec<ShownOperator>;
+
+    async fn run(&self, on: On<'_>, _: &Actor) -> Result<Vec<ShownOperator>, Failure> {
+        Ok(operators::list(on.pool).await?.into_iter().map(ShownOperator::from).collect())
+    }
+}
+
+/// Makes an operator, with the key to sign in with.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// Who it is. One valid key has a name.
+    #[schema(value_type = String)]
+    pub name: KeyName,
+    /// What they may do: viewer, operator, approver, admin.
+    #[schema(value_type = String)]
+    pub role: Role,
+    /// After how long the key opens nothing any more: 90d. Never, if not given.
+    pub expires: Option<String>,
+}
+
+impl Verb for Create {
+    const NAME: &'static str = "operators create";
+    type Answer = NewSecret;
+
+    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<NewSecret, Failure> {
+        let Self { name, role, expires } = self;
+        let expires_at = expires.as_deref().map(period).transpose()?.map(from_now);
+        let (id, key) = new_operator_key();
+        let digest = ApiKeyDigest::of(&key);
+        let new = NewOperator { id, name, role: *role, digest: &digest, expires_at };
+        let mut transaction = begin(on, actor).await?;
+        if !operators::create(&mut *transaction, new).await? {
+            return Err(Failure::Refused(format!(
+                "there is an operator {name}: take another name, or first `tributary operators revoke {name}`"
+            )));
+        }
+        let details = json!({"id": id, "role": role.as_str(), "expires_at": expires_at});
+        commit(transaction, actor, (Self::NAME, name.as_str(), details)).await?;
+        Ok(NewSecret { key })
+    }
+
+    fn secret(new: &NewSecret) -> Option<&str> {
+        Some(&new.key)
+    }
+}
+
+/// The secret text of a link that signs an operator in once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NewLink {
+    /// Behind the address of the console.
+    pub path: String,
+}
+
+/// Makes a link that signs an operator in once, within 10 minutes.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Whom.
+    #[schema(value_type = String)]
+    pub name: KeyName,
+}
+
+impl Verb for Link {
+    const NAME: &'static str = "operators link";
+    type Answer = NewLink;
+
+    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<NewLink, Failure> {
+        let token = new_link();
+        let mut transaction = begin(on, actor).await?;
+        let digest = ApiKeyDigest::of(&token);
+        if !operators::make_link(&mut *transaction, &digest, &self.name, LINK_LASTS).await? {
+            return Err(no_such(&self.name));
+        }
+        commit(transaction, actor, (Self::NAME, self.name.as_str(), json!({}))).await?;
+        Ok(NewLink { path: format!("/console/link?token={token}") })
+    }
+
+    fn secret(new: &NewLink) -> Option<&str> {
+        Some(&new.path)
+    }
+}
+
+/// Revokes the key of an operator. Their sessions and links end with it.
+#[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Revoke {
+    /// Whose.
+    #[schema(value_type = String)]
+    pub name: KeyName,
+}
+
+impl Verb for Revoke {
+    const NAME: &'static str = "operators revoke";
+    type Answer = ();
+
+    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<(), Failure> {
+        let mut transaction = begin(on, actor).await?;
+        // before it ends what proves the operator, who may be this one
+        write(&mut transaction, actor, (Self::NAME, self.name.as_str(), json!({}))).await?;
+        if !operators::revoke(&mut *transaction, &self.name).await? {
+            return Err(no_such(&self.name));
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+fn no_such(name: &KeyName) -> Failure {
+    Failure::NotFound(format!(
+        "there is no operator {name} with a valid key; `tributary operators list` shows who there is"
+    ))
+}

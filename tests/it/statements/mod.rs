@@ -1,0 +1,76 @@
+//! Statement files: what a bank sends becomes what moved, once, whatever it sends and whoever takes it.
+
+#[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
+#[path = "../../../crates/tributary-statements/tests/it/bank.rs"]
+mod bank;
+mod folder;
+mod ledger;
+mod orders;
+mod posted;
+#[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
+#[path = "../../../crates/tributary-statements/tests/it/writer.rs"]
+mod writer;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+use tributary::config::Provider;
+
+use self::bank::{Cut, Line};
+use crate::support::TestApp;
+
+/// A provider whose bank sends files of any format.
+const FILE: &str = "provider: acme
+feed: { pace: 1000/s }
+files:
+  zone: Europe/Berlin
+  accounts: { DE1: main }
+  csv:
+    columns: { booked_on: Date, amount: Amount, balance: Balance }
+    decimal_mark: comma
+    dates: day_month_year
+    account: DE1
+    currency: EUR
+";
+
+/// A day of a bank: what moved, in minor units, from an opening balance on.
+fn day(number: u32, opening: i128, units: &[i128]) -> Cut {
+    let lines = units.iter().map(|units| Line { day: number - 1, units: *units, reference: None }).collect();
+    Cut { number: Some(number), first_day: number - 1, last_day: number - 1, opening, lines }
+}
+
+/// Posts a file, which has to be taken; gives what became of it.
+async fn post(app: &TestApp, text: &str) -> Value {
+    let (status, answer) =
+        app.post("/ingest/files?name=a", "application/octet-stream", text.to_owned()).await;
+    assert_eq!(status, StatusCode::OK, "{answer}\n{text}");
+    answer["files"][0].clone()
+}
+
+/// Id, status and signed minor units of each transaction, by id.
+async fn transactions(app: &TestApp) -> Vec<(String, String, i64)> {
+    let sql = "select id, status, (case when source_account_id is null then amount else -amount end)::bigint
+               from transactions where provider = 'acme' order by id";
+    sqlx::query_as(sql).fetch_all(&app.pool).await.unwrap()
+}
+
+/// Signed minor units of what was booked, sorted.
+fn booked(transactions: &[(String, String, i64)]) -> Vec<i64> {
+    let booked = transactions.iter().filter(|(_, status, _)| status == "SUCCEEDED");
+    let mut units: Vec<i64> = booked.map(|(.., units)| *units).collect();
+    units.sort_unstable();
+    units
+}
+
+/// The balance of the account, in minor units.
+async fn balance(app: &TestApp) -> Option<i64> {
+    let sql = "select amount::bigint from balances where provider = 'acme' and account_id = 'main'";
+    sqlx::query_scalar(sql).fetch_optional(&app.pool).await.unwrap()
+}
+
+/// A second instance over the database of `app`, with a provider file of its own: it knows nothing that the first one knows.
+fn instance(app: &TestApp, file: &str) -> TestApp {
+    let keys = || (app.connector_key.clone(), app.ingest_key.clone());
+    let mut other = TestApp::with_keys(app, app.service.clone(), keys());
+    other.provider = Provider::parse(file, &|_| None).unwrap();
+    TestApp::with_keys(&other, app.service.clone(), keys())
+}
