@@ -93,6 +93,7 @@ begin
     statements, statement_movements, statement_sightings to tributary_app;
   grant insert on quarantine_discards, payment_attempts, payment_lookups, payment_secrets, unmatched_records to tributary_app;
   grant update (used_at) on operator_sessions to tributary_app;
+  grant usage on sequence quarantine_id_seq to tributary_app;
   grant delete on sync_runs, sync_run_streams, sync_run_warnings, sync_cursors, sync_open_records, sync_leases,
     sync_tasks, provider_tokens, closed_lanes, request_log, quarantine, raw_records, payment_refusals,
     unmatched_records, consumers, notifications, operator_links, operator_sessions,

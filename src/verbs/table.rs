@@ -184,6 +184,7 @@ pub static VERBS: &[Entry] = &[
     command("manifest try transfer", "Try what a transfer sends", FILES),
     command("manifest record", "Record a provider's answers", FILES),
     command("manifest replay", "Map recorded answers", FILES),
+    command("statement check", "Check a statement file", FILES),
     command("manifest schema", "Print the schema of provider files", FILES),
     Entry {
         name: "sync",

@@ -141,15 +141,23 @@ pub async fn keep(
     let identities: Vec<_> = origins().map(|origin| origin?.identity.as_deref()).collect();
     let vanished: Vec<_> = origins().map(|origin| origin.is_some_and(|origin| origin.vanished)).collect();
     sqlx::query!(
-        r"insert into quarantine as q
-           (provider, resource, raw_digest, key_id, raw, reason, stream, partition, parent, asked_at, identity,
+        r"with came as materialized (
+           -- numbered as they came, which is how they are replayed
+           select nextval('quarantine_id_seq') as id, r.raw, r.reason, r.stream, r.partition, r.parent, r.asked_at, r.identity,
+                  r.vanished, r.digest, r.fault, r.fault_group, r.at
+           from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::bytea[],
+                       $10::boolean[], $11::bytea[], $13::text[], $14::text[]) with ordinality
+             r (raw, reason, stream, partition, parent, asked_at, identity, vanished, digest, fault, fault_group, at)
+           order by r.at)
+         insert into quarantine as q
+           (id, provider, resource, raw_digest, key_id, raw, reason, stream, partition, parent, asked_at, identity,
             vanished, fault, fault_group)
-         select distinct on (r.digest) $1, $2, r.digest, $12, r.raw, r.reason, r.stream, r.partition, r.parent,
+         overriding system value
+         select distinct on (r.digest) r.id, $1, $2, r.digest, $12, r.raw, r.reason, r.stream, r.partition, r.parent,
                 r.asked_at, r.identity, r.vanished, r.fault, r.fault_group
-         from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::bytea[],
-                     $10::boolean[], $11::bytea[], $13::text[], $14::text[])
-           r (raw, reason, stream, partition, parent, asked_at, identity, vanished, digest, fault, fault_group)
-         order by r.digest
+         from came r
+         -- two writers of the same records wait for each other, and never both
+         order by r.digest, r.at
          on conflict on constraint quarantine_record_key do update
          set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = excluded.reason,
              key_id = excluded.key_id, raw = excluded.raw, stream = excluded.stream,
