@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::config::FileText;
@@ -375,13 +375,22 @@ async fn try_write(
     batch: &Batch,
 ) -> Result<Rehearsed, StoreError> {
     let mut transaction = store::begin(pool).await?;
-    // more than are shown: some of them will not differ
+    let rehearsed = rehearse_within(&mut transaction, provider, resource, batch).await;
+    transaction.rollback().await?;
+    rehearsed
+}
+
+async fn rehearse_within(
+    transaction: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    batch: &Batch,
+) -> Result<Rehearsed, StoreError> {
     let mut ids: Vec<&str> = batch.records.iter().map(records::row_key).collect();
     ids.dedup();
-    let before = named_records::latest(&mut transaction, provider, resource, &ids).await?;
-    let Written { tally, refused, .. } = records::write(&mut transaction, provider, resource, batch).await?;
-    let after = named_records::latest(&mut transaction, provider, resource, &ids).await?;
-    transaction.rollback().await?;
+    let before = named_records::latest(&mut *transaction, provider, resource, &ids).await?;
+    let Written { tally, refused, .. } = records::write(&mut *transaction, provider, resource, batch).await?;
+    let after = named_records::latest(&mut *transaction, provider, resource, &ids).await?;
     Ok(Rehearsed { tally, refused, before, after })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::encryption;
 use crate::records::{self, Batch, Written};
@@ -91,7 +91,7 @@ impl<'a> Replayer<'a> {
 
     /// Replays what somebody else had just then, as the transaction of a replay that was killed has for a moment.
     async fn replay_skipped(&self, action: i64, pass: &mut Pass) -> Result<(), StoreError> {
-        for id in std::mem::take(&mut pass.skipped) {
+        while let Some(id) = pass.skipped.pop() {
             if within(LARGE, quarantine::wait_for(self.pool, id)).await?
                 && let Some(record) = quarantine::find(self.pool, &encryption::keyring(), id).await?
             {
@@ -157,8 +157,23 @@ impl<'a> Replayer<'a> {
         piece: &Piece,
     ) -> Result<Result<Pass, Vec<(usize, String)>>, StoreError> {
         let mut transaction = store::begin(self.pool).await?;
+        let written = self.write_within(&mut transaction, action, piece).await;
+        // whoever tries the records again must not find them locked by what failed
+        match written {
+            Ok(Ok(_)) => transaction.commit().await?,
+            _ => transaction.rollback().await?,
+        }
+        written
+    }
+
+    async fn write_within(
+        &self,
+        transaction: &mut PgConnection,
+        action: i64,
+        piece: &Piece,
+    ) -> Result<Result<Pass, Vec<(usize, String)>>, StoreError> {
         let ids: Vec<i64> = piece.records.iter().map(|(record, _)| record.id).collect();
-        let mut there = quarantine::lock(&mut transaction, &ids).await?;
+        let mut there = quarantine::lock(&mut *transaction, &ids).await?;
         there.sort_unstable();
         let mut batch = Batch { decides: piece.decides, ..Batch::default() };
         let (mut freed, mut stay, mut places) = (Vec::new(), Vec::new(), Vec::new());
@@ -177,7 +192,7 @@ impl<'a> Replayer<'a> {
         }
         let Written { tally, refused, .. } = match batch.records.is_empty() {
             true => Written::default(),
-            false => records::write(&mut transaction, &piece.provider, piece.resource, &batch).await?,
+            false => records::write(&mut *transaction, &piece.provider, piece.resource, &batch).await?,
         };
         if !refused.is_empty() {
             return Ok(Err(refused.into_iter().map(|(place, why)| (places[place], why)).collect()));
@@ -188,15 +203,14 @@ impl<'a> Replayer<'a> {
             {
                 let became: Vec<String> =
                     records.iter().map(|record| records::row_key(record).to_owned()).collect();
-                raw_records::link_state(&mut transaction, &piece.provider, origin, &became).await?;
+                raw_records::link_state(&mut *transaction, &piece.provider, origin, &became).await?;
             }
         }
-        quarantine::release(&mut transaction, &freed).await?;
-        quarantine::refuse_again(&mut transaction, &stay).await?;
+        quarantine::release(&mut *transaction, &freed).await?;
+        quarantine::refuse_again(&mut *transaction, &stay).await?;
         let done = Replayed { freed: freed.len() as u64, refused: stay.len() as u64, tally };
         let progress = Progress { freed: done.freed, stayed: done.refused, discarded: 0 };
-        quarantine::advance(&mut transaction, action, progress).await?;
-        transaction.commit().await?;
+        quarantine::advance(&mut *transaction, action, progress).await?;
         Ok(Ok(Pass { done, skipped }))
     }
 
