@@ -10,6 +10,7 @@ use crate::store::operator_audit::{self, Done};
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// How many at most: 50, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 

@@ -12,7 +12,7 @@ use tributary_domain::ProviderName;
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only those of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
 }
 
@@ -30,7 +30,7 @@ impl Verb for List {
 #[serde(deny_unknown_fields)]
 pub struct Forget {
     /// The provider, as its file names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: ProviderName,
     /// The key, as the list shows it.
     pub key: String,

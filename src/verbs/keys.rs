@@ -57,7 +57,7 @@ pub struct NewSecret {
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only those of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
 }
 
@@ -76,15 +76,16 @@ impl Verb for List {
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The provider that it is for.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: ProviderName,
     /// What it is called: who has it, or what for. One valid key of a provider has a name.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub name: KeyName,
     /// What it may do: connector, read, pay, ingest.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(connector|read|pay|ingest)$")]
     pub scope: Scope,
     /// After how long it opens nothing any more: 90d. Never, if not given.
+    #[schema(pattern = "^[0-9]{1,4}(s|m|h|d)$")]
     pub expires: Option<String>,
 }
 
@@ -126,14 +127,16 @@ impl Verb for Create {
 #[serde(deny_unknown_fields)]
 pub struct Rotate {
     /// The key's name.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub name: KeyName,
     /// Its provider, where several have a key of this name.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// For how long both open the same: 24h, if not given.
+    #[schema(pattern = "^[0-9]{1,4}(s|m|h|d)$")]
     pub overlap: Option<String>,
     /// After how long the successor expires; if not given, it lasts as long as the key was made for.
+    #[schema(pattern = "^[0-9]{1,4}(s|m|h|d)$")]
     pub expires: Option<String>,
 }
 
@@ -171,9 +174,10 @@ impl Verb for Rotate {
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// The key's name or its id.
+    #[schema(pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub key: String,
     /// Its provider, where several have a key of this name.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
 }
 

@@ -12,7 +12,7 @@ use tributary_domain::ProviderName;
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only those to this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
 }
 
@@ -30,7 +30,7 @@ impl Verb for List {
 #[serde(deny_unknown_fields)]
 pub struct Lift {
     /// The provider, as its file names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: ProviderName,
     /// Only these, as `limits list` shows them; without it, all.
     pub requests: Option<String>,

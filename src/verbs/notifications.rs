@@ -11,9 +11,10 @@ use tributary_domain::ProviderName;
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only those of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// How many at most, newest first: 50, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 

@@ -57,12 +57,13 @@ impl Verb for List {
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// Who it is. One valid key has a name.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub name: KeyName,
     /// What they may do: viewer, operator, approver, admin.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(viewer|operator|admin)$")]
     pub role: Role,
     /// After how long the key opens nothing any more: 90d. Never, if not given.
+    #[schema(pattern = "^[0-9]{1,4}(s|m|h|d)$")]
     pub expires: Option<String>,
 }
 
@@ -104,7 +105,7 @@ pub struct NewLink {
 #[serde(deny_unknown_fields)]
 pub struct Link {
     /// Whom.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub name: KeyName,
 }
 
@@ -133,7 +134,7 @@ impl Verb for Link {
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// Whose.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._-]{0,62}$")]
     pub name: KeyName,
 }
 

@@ -83,9 +83,12 @@ impl From<Order> for ShownOrder {
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only those of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// Only those in one of these states, with commas between them; all that have not ended, if not given.
+    #[schema(
+        pattern = "^(recorded|held|sending|pending|succeeded|failed|unknown|parked)(,(recorded|held|sending|pending|succeeded|failed|unknown|parked))*$"
+    )]
     pub states: Option<String>,
     /// Those that have ended, too.
     #[serde(default)]
@@ -94,6 +97,7 @@ pub struct List {
     #[serde(default)]
     pub refused: bool,
     /// How many at most: 50, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 
@@ -250,6 +254,7 @@ pub struct Reject {
     /// The order's id, or its idempotency key.
     pub order: String,
     /// Why, for the person who ordered it.
+    #[schema(pattern = "[^ \\t\\r\\n]")]
     pub reason: String,
 }
 
@@ -297,6 +302,7 @@ pub struct Resolve {
     /// The order's id, or its idempotency key.
     pub order: String,
     /// What became of it.
+    #[schema(value_type = String, pattern = "^(succeeded|failed|look)$")]
     pub outcome: Outcome,
     /// The provider's id of the payment, if it succeeded: the provider's record of it is then known for this order, and
     /// not shown as another payment.

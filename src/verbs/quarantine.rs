@@ -57,13 +57,15 @@ impl From<Quarantined> for ShownRecord {
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only records of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// Only records of this kind: accounts, balances, beneficiaries or transactions.
+    #[schema(pattern = "^(accounts|balances|transactions|beneficiaries)$")]
     pub resource: Option<String>,
     /// Only records of this group, as `quarantine groups` shows it.
     pub group: Option<String>,
     /// How many records at most: 50, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 
@@ -105,11 +107,13 @@ fn which<'a>(provider: Option<&'a ProviderName>, resource: Option<&str>) -> Resu
 #[serde(deny_unknown_fields)]
 pub struct Groups {
     /// Only records of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// Only records of this kind: accounts, balances, beneficiaries or transactions.
+    #[schema(pattern = "^(accounts|balances|transactions|beneficiaries)$")]
     pub resource: Option<String>,
     /// How many groups at most: 50, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 
@@ -130,6 +134,7 @@ pub struct Actions {
     /// Only of this group.
     pub group: Option<String>,
     /// How many at most: 20, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub limit: Option<u32>,
 }
 
@@ -251,7 +256,7 @@ async fn begin_with(
 pub struct Replay {
     /// Their ids, up to 500.
     #[serde(default, deserialize_with = "numbers")]
-    #[schema(required = false)]
+    #[schema(required = false, min_items = 1)]
     pub ids: Vec<i64>,
     /// Or the group that they are, as `quarantine groups` shows it.
     pub group: Option<String>,
@@ -352,11 +357,12 @@ fn in_background(what: &'static str, work: impl Future<Output = Result<(), Store
 pub struct Discard {
     /// Their ids, up to 500.
     #[serde(default, deserialize_with = "numbers")]
-    #[schema(required = false)]
+    #[schema(required = false, min_items = 1)]
     pub ids: Vec<i64>,
     /// Or the group that they are, as `quarantine groups` shows it.
     pub group: Option<String>,
     /// Why, in 1 to 500 characters: it is kept with which records they were.
+    #[schema(min_length = 1, max_length = 500, pattern = "[^ \\t\\r\\n]")]
     pub reason: String,
 }
 

@@ -20,7 +20,7 @@ pub const NOTHING_KEPT: &str =
 #[serde(deny_unknown_fields)]
 pub struct Remap {
     /// The provider, as its file names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: ProviderName,
     /// Only this stream.
     pub stream: Option<String>,
@@ -86,7 +86,7 @@ async fn go_on(puller: Arc<Puller>, provider: ProviderName, stream: Option<Strin
 #[serde(deny_unknown_fields)]
 pub struct DryRun {
     /// The provider, as its file names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: ProviderName,
     /// Only this stream.
     pub stream: Option<String>,

@@ -20,9 +20,10 @@ pub struct ShownRun {
 #[serde(deny_unknown_fields)]
 pub struct List {
     /// Only the runs of this provider.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: Option<ProviderName>,
     /// How many runs, the newest first: 20, if not given.
+    #[schema(value_type = Option<u64>, maximum = 4294967295u32)]
     pub last: Option<u32>,
 }
 

@@ -12,7 +12,7 @@ use tributary_domain::ProviderName;
 #[serde(deny_unknown_fields)]
 pub struct Sync {
     /// The provider, as its file names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9_-]{1,64}$")]
     pub provider: ProviderName,
     /// Only this stream, with those above it; all without it.
     pub stream: Option<String>,

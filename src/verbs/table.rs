@@ -174,6 +174,7 @@ pub static VERBS: &[Entry] = &[
         },
     },
     command("manifest new", "Begin a provider file", FILES),
+    command("statement check", "What is in bank statement files, without a database", FILES),
     command("manifest validate", "Check provider files", FILES),
     command("manifest check", "Try the requests of a provider file", FILES),
     command("manifest read", "Read a provider without a database", FILES),
@@ -184,7 +185,6 @@ pub static VERBS: &[Entry] = &[
     command("manifest try transfer", "Try what a transfer sends", FILES),
     command("manifest record", "Record a provider's answers", FILES),
     command("manifest replay", "Map recorded answers", FILES),
-    command("statement check", "Check a statement file", FILES),
     command("manifest schema", "Print the schema of provider files", FILES),
     Entry {
         name: "sync",

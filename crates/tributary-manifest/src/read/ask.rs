@@ -70,7 +70,7 @@ impl Reader {
         let whole = (!is_empty && !sharing.is_empty()).then(|| json.clone());
         let scope_of_answer = of_answer.clone();
         let Extract { mut records, facts, source } = match is_empty {
-            true => Extract::nothing(stream),
+            true => Extract::nothing(),
             false => {
                 self.evaluate(&stream.name, move |deadline| {
                     extract::extract(&task, json, &of_answer, deadline)

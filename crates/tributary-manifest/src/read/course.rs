@@ -238,7 +238,7 @@ impl Course {
 
     /// The position that has the next run list everything once more.
     pub(super) fn without_token(&self) -> Option<serde_json::Value> {
-        Some(Position { mark: None, walk: None, ..self.position.clone() }.to_json())
+        Some(Position { mark: None, ..self.position.clone() }.to_json())
     }
 
     /// What is kept with a page: the walk that `goes_on`, or the position it has reached.

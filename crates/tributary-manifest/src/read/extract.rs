@@ -27,11 +27,9 @@ pub struct Extract {
 }
 
 impl Extract {
-    /// What an answer of `stream` holds that has no body, and is the end of a list.
-    pub fn nothing(stream: &Stream) -> Self {
-        let fingerprint = hex(&Sha256::digest(b"")[..16]);
-        let more = stream.pager.more.as_ref().map(|_| false);
-        let facts = PageFacts { stop: true, more, fingerprint, bodiless: true, ..PageFacts::default() };
+    /// What an answer holds that has no body, and is the end of a list.
+    pub fn nothing() -> Self {
+        let facts = PageFacts { stop: true, bodiless: true, ..PageFacts::default() };
         Self { records: Vec::new(), facts, source: Source::List }
     }
 }

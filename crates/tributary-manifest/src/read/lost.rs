@@ -171,11 +171,14 @@ mod tests {
 
     #[test]
     fn a_walk_begins_anew_three_times_in_one_run_and_says_why() {
-        let mut start = start(true, false, 2);
+        let mut begun = start(true, false, 2);
         let position = Position::default();
-        let mut begin_anew = |error: &ReadError| start.begin_anew(error, &position, "bank");
+        let mut begin_anew = |error: &ReadError| begun.begin_anew(error, &position, "bank");
         let Some(Warning::BegunAnew(why)) = begin_anew(&refused(500)) else { panic!("it begins anew") };
         assert!(why.starts_with("3 runs in a row could not go on") && why.contains("500"), "{why}");
+        let lost = start(true, false, 2).begin_anew(&refused(400), &position, "bank");
+        let Some(Warning::BegunAnew(why)) = lost else { panic!("it begins anew") };
+        assert!(!why.contains("3 runs"), "the API says so itself: {why}");
         let reset =
             || ReadError::Client(ClientError::ResetPaging { request: String::new(), reason: "old".into() });
         for _ in 0..2 {

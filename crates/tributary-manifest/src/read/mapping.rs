@@ -302,10 +302,7 @@ fn in_words_of_file(resource: Resource, reason: &str) -> String {
         "metadata" => "keep",
         _ => return reason.to_owned(),
     };
-    match field == ours || base == "id" {
-        true => reason.to_owned(),
-        false => format!("{ours}: {field}: {why}"),
-    }
+    format!("{ours}: {field}: {why}")
 }
 
 /// Puts whole numbers in the place of amounts that some languages write with a point or an exponent,
@@ -386,6 +383,28 @@ mod tests {
         ] {
             assert_eq!(in_words_of_file(resource, reason), told);
         }
+    }
+
+    #[test]
+    fn a_raw_record_names_each_record_that_it_became_once() {
+        let of = |id: &str, kind: &str| {
+            let json = format!(
+                r#"{{"id":"{id}","createdAt":"2026-03-01T00:00:00Z","type":"{kind}","status":"PENDING","currency":"EUR/2","amount":"1"}}"#
+            );
+            MappedRecord::Canonical(parse_record(Resource::Transactions, json.as_bytes()).unwrap())
+        };
+        let origin = || Origin {
+            stream: "feed".to_owned(),
+            partition: String::new(),
+            record: b"{}".to_vec(),
+            parent: b"null".to_vec(),
+            asked_at: String::new(),
+            identity: None,
+            vanished: false,
+        };
+        let refused = MappedRecord::Unmappable { origin: origin(), reason: "bad".to_owned() };
+        let mapped = [of("a", "PAYIN"), of("b", "PAYIN"), of("a", "PAYOUT"), refused];
+        assert_eq!(raw(origin(), &mapped).became, ["a", "b"]);
     }
 
     #[test]

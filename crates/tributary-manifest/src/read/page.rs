@@ -162,3 +162,35 @@ impl MappedRecord {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_only_shows_pages_shows_each_and_knows_nothing_of_the_run_before() {
+        let mut shown = Vec::new();
+        let mut sink = EachPage(|page: RecordPage| shown.push(page));
+        assert_eq!(sink.cursor("feed", "").await, Ok(None));
+        assert_eq!(sink.next_known("feed", ".next").await, Ok(false));
+        assert_eq!(sink.open_records("feed", Resource::Accounts, "").await, Ok(vec![]));
+        let page = RecordPage {
+            stream: "feed".to_owned(),
+            resource: Resource::Accounts,
+            partition: String::new(),
+            records: Vec::new(),
+            history: false,
+            again: false,
+            open: Vec::new(),
+            closed: Vec::new(),
+            cursor: None,
+            first_of_stream: true,
+            end_of_stream: true,
+            requests: 1,
+            warnings: Warnings::new(),
+            raw: Vec::new(),
+        };
+        sink.page(page.clone()).await.unwrap();
+        assert_eq!(shown, [page]);
+    }
+}

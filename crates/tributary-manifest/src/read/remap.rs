@@ -147,6 +147,30 @@ streams:
     }
 
     #[tokio::test]
+    async fn records_keep_the_names_that_they_were_given_by_their_text() {
+        let manifest = r#"
+base_url: http://bank
+auth: { bearer: token }
+every: 1m
+streams:
+  - name: feed
+    resource: accounts
+    request: { path: /feed }
+    records: .[]
+    identity: { id: .id, fields: "[.name]" }
+    map: '{id: $identity, accountName: .name, createdAt: $now}'
+"#;
+        let name = ProviderName::try_from("bank".to_owned()).unwrap();
+        let provider = CompiledProvider::new(&name, &serde_saphyr::from_str(manifest).unwrap()).unwrap();
+        let named = Origin { identity: Some(b"3f-2".to_vec()), ..came("feed", r#"{"name":"coffee"}"#) };
+        let mapped = provider.map_again(vec![named]).await.unwrap();
+        let [MappedRecord::Canonical(Record::Account(account))] = &mapped[0][..] else {
+            panic!("{mapped:?}")
+        };
+        assert_eq!(account.id.as_str(), "3f-2");
+    }
+
+    #[tokio::test]
     async fn a_record_that_still_has_no_place_does_not_stop_the_others() {
         let bad = came("feed", r#"{"bad":true}"#);
         let records = vec![came("feed", r#"{"id":"a"}"#), bad.clone(), came("feed", r#"{"id":"b"}"#)];

@@ -186,6 +186,13 @@ mod tests {
     }
 
     #[test]
+    fn streams_are_counted_by_what_they_carry() {
+        let (provider, names) = (provider(), BTreeSet::from(["accounts", "feed", "nobody"]));
+        assert_eq!(provider.streams_of(Resource::Accounts, &names), 2);
+        assert_eq!(provider.streams_of(Resource::Balances, &names), 0);
+    }
+
+    #[test]
     fn a_selection_reads_what_is_above_in_full_and_leaves_the_rest() {
         let selection = provider().select([("feed".to_owned(), some(&["w1"]))]);
         assert!(selection.is_whole("accounts") && selection.is_whole("wallets"));

@@ -137,10 +137,7 @@ impl<S: PageSink> Run<'_, S> {
             }
             if goes_on {
                 self.hand_over(stream, partition, reading, cursor, pages, false).await?;
-                if more > 0 {
-                    continue;
-                }
-                break;
+                continue;
             }
             if stream.waits_for_children() {
                 let (partition, position) = (partition.clone(), course.position.to_json());

@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::walk_tests::{CURSOR, bank, connection, failure, ids, query, watermark};
+use super::walk_tests::{CURSOR, MAP, bank, connection, connection_of, failure, ids, query, watermark};
 use super::*;
 use crate::fake::{self, Fake, Memory};
 use crate::read::selection::Wanted;
@@ -155,6 +155,51 @@ async fn of_a_sample_no_page_is_asked_for_that_nobody_looks_at() {
         .await
         .unwrap();
     assert_eq!(query(&fake, "after"), ["", "1"]);
+}
+
+#[tokio::test]
+async fn a_sample_of_all_partitions_that_there_are_is_the_stream() {
+    let fake = bank(|received| {
+        fake::json(match received.path.as_str() {
+            "/accounts" => json!([{"id": "a"}, {"id": "b"}]),
+            path => json!([{"id": path}]),
+        })
+    })
+    .await;
+    let streams = format!(
+        "  - {{ name: accounts, request: {{ path: /accounts }}, records: '.[]' }}\n  - {{ name: feed, resource: transactions, for_each: accounts, partition: .id, request: {{ path: '/feed/{{id}}' }}, records: '.[]', map: {MAP} }}\n"
+    );
+    let connection = connection_of(&fake.url, &streams);
+    let everything = connection.select([("feed".to_owned(), Wanted::Whole)]);
+    for (partitions, read, ends) in [(1, 1, 0), (2, 2, 1), (3, 2, 1)] {
+        let mut memory = Memory::default();
+        let most = Most { partitions, pages: 5, newest: None };
+        connection.sample(&everything, most, &mut memory).await.unwrap();
+        let ended = memory.pages.iter().filter(|page| page.stream == "feed" && page.end_of_stream).count();
+        assert_eq!((ids(&memory).len(), ended), (read, ends), "{partitions}");
+    }
+}
+
+#[tokio::test]
+async fn equal_records_are_counted_anew_where_a_walk_begins_anew() {
+    let down = std::sync::atomic::AtomicBool::new(true);
+    let fake = bank(move |received| {
+        let page: u64 = received.query.get("after").map_or(0, |after| after.parse().unwrap());
+        if page == 1 && down.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+        let at = Utc::now().to_rfc3339();
+        fake::json(json!({"items": [{"name": "coffee", "at": at}], "next": (page < 2).then(|| (page + 1).to_string())}))
+    })
+    .await;
+    let lines = format!(
+        "{CURSOR}    identity: {{ id: 'null', fields: '[.name]' }}\n    errors: [{{ when: {{ status: [500] }}, do: reset_paging }}]\n"
+    );
+    let mut memory = Memory::default();
+    connection(&fake.url, &lines).run(&mut memory).await.unwrap();
+    let ids: std::collections::BTreeSet<String> = ids(&memory).into_iter().collect();
+    let counted: Vec<&str> = ids.iter().map(|id| id.rsplit_once('-').unwrap().1).collect();
+    assert_eq!(counted, ["1", "2", "3"], "three purchases, however often they were listed");
 }
 
 #[tokio::test]

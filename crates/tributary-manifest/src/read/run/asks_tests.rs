@@ -218,6 +218,96 @@ async fn an_empty_body_is_an_empty_list_only_where_the_file_says_so() {
 }
 
 #[tokio::test]
+async fn an_empty_body_ends_the_pages_whatever_else_ends_them() {
+    let fake = bank(|_| answer(204, &[], "")).await;
+    let lines = "      get: /feed\n      rows: .items\n      page: { number: page, first: 1, size: 2, ends: .done }\n      empty: [204]\n";
+    assert_eq!(ids(&read(&written(&fake.url, lines).unwrap()).await), [""; 0]);
+    assert_eq!(fake.received().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_again_is_read_as_what_the_stream_is_written_in() {
+    let listed = std::sync::atomic::AtomicBool::new(true);
+    let fake = bank(move |received| match received.path.as_str() {
+        "/feed" if listed.swap(false, std::sync::atomic::Ordering::SeqCst) => {
+            answer(200, &[], "id;status\na;open\n")
+        }
+        "/feed" => answer(200, &[], "id;status\n"),
+        _ => answer(200, &[], "id;status\na;done\n"),
+    })
+    .await;
+    let text = format!(
+        r#"
+api: {}
+auth: none
+every: 1m
+attempts: 1
+pull:
+  transactions:
+    get: /feed
+    rows: .
+    answer: {{ as: csv, separator: ';', columns: [id, status] }}
+    refresh: {{ open: [open], get: "/feed/{{id}}", row: '.[0]', every: 1m, give_up: 30d }}
+    id: .id
+    created: "2026-01-01T00:00:00Z"
+    type: PAYIN
+    status: .status
+    statuses: {{ PENDING: open, SUCCEEDED: done }}
+    to: ours
+    money: {{ minor: 1, currency: EUR }}
+"#,
+        fake.url
+    );
+    let provider = of_file(&text).unwrap_or_else(|error| panic!("{error}"));
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    for open in sink.open.values_mut() {
+        open.checked_at = open.checked_at.map(|at| at - chrono::TimeDelta::hours(1));
+        open.first_seen = open.checked_at;
+    }
+    provider.run(&mut sink).await.unwrap();
+    let statuses: Vec<_> =
+        sink.records("transactions").iter().map(|record| record["status"].clone()).collect();
+    assert_eq!(statuses, ["PENDING", "SUCCEEDED"]);
+}
+
+#[tokio::test]
+async fn a_status_that_is_in_no_list_is_told_each_time_and_its_record_says_so() {
+    let fake =
+        bank(|_| fake::json(json!([{ "id": "a", "status": "new" }, { "id": "b", "status": "new" }]))).await;
+    let text = format!(
+        "api: {}\nauth: none\nevery: 1m\npull:\n  transactions:\n    get: /feed\n    rows: .\n    id: .id\n    created: $now\n    type: PAYIN\n    status: .status\n    statuses: {{ SUCCEEDED: done }}\n    to: ours\n    money: {{ minor: 1, currency: EUR }}\n",
+        fake.url
+    );
+    let mut sink = Memory::default();
+    let report = of_file(&text).unwrap().run(&mut sink).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::UnmappedStatus("new".to_owned()), 2)].into());
+    let records = sink.pages.iter().flat_map(|page| &page.records);
+    let unknown = records.filter(|record| match record {
+        crate::read::MappedRecord::Canonical(tributary_domain::Record::Transaction(transaction)) => {
+            transaction.status_unknown
+        }
+        _ => false,
+    });
+    assert_eq!(unknown.count(), 2);
+}
+
+#[tokio::test]
+async fn why_a_record_has_no_place_begins_with_the_field_that_the_file_has() {
+    let fake = bank(|_| fake::json(json!([{ "id": "a" }, { "id": "b", "at": 1 }]))).await;
+    let text = format!(
+        "api: {}\nauth: none\nevery: 1m\npull:\n  transactions:\n    feed:\n      get: /feed\n      rows: .\n{}",
+        fake.url,
+        FIELDS.replace("minor: 1", "minor: .at")
+    );
+    let mut sink = Memory::default();
+    let report = of_file(&text).unwrap().run(&mut sink).await.unwrap();
+    assert_eq!((report.records, report.unmappable), (1, 1));
+    let reasons = sink.reasons("feed");
+    assert!(reasons[0].starts_with("money") && !reasons[0].contains("feed"), "{reasons:?}");
+}
+
+#[tokio::test]
 async fn more_and_rules_see_the_status_and_the_headers_of_an_answer() {
     let fake = bank(|received| match received.query["page"].as_str() {
         "1" => answer(206, &[("X-Pages", "2")], json!(rows(0..2)).to_string()),
@@ -377,6 +467,10 @@ async fn a_window_that_cannot_be_halved_any_more_fails_and_moves_nothing() {
     assert!(error.contains("is as short as one can be") && error.contains("halve.shortest"), "{error}");
     assert!(watermark(&sink, "").is_none());
     assert!(fake.received().len() < 8);
+    let down = bank(|_| answer(500, &[], "down")).await;
+    let provider = written(&down.url, &halving("{ where: $status == 400, shortest: 6h }")).unwrap();
+    let error = failure(provider.run(&mut Memory::default()).await);
+    assert!(error.contains("500") && !error.contains("as short as"), "nothing of it is too much: {error}");
     for (halve, about) in [
         ("{}", "give `where`"),
         ("{ at: 0 }", "give `where`"),

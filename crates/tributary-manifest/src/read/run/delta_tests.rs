@@ -18,14 +18,17 @@ struct Ledger {
     changes: Vec<Value>,
     /// A token that is not known any more.
     forgotten: Option<usize>,
+    /// It is known again once it was asked for.
+    once: bool,
 }
 
 /// Two changes a page, behind the token; without one, everything that is still there.
-fn changes(ledger: &Ledger, received: &Received) -> Response {
+fn changes(ledger: &mut Ledger, received: &Received) -> Response {
     let asked = received.query.get("cursor").map_or("all-0", String::as_str);
     let lists_all = asked.starts_with("all-");
     let from: usize = asked.trim_start_matches("all-").parse().unwrap();
     if !lists_all && Some(from) == ledger.forgotten {
+        ledger.forgotten = ledger.forgotten.filter(|_| !ledger.once);
         return answer(400, &[], r#"{"code":"INVALID_CURSOR"}"#);
     }
     let until = (from + 2).min(ledger.changes.len());
@@ -33,6 +36,8 @@ fn changes(ledger: &Ledger, received: &Received) -> Response {
     let gone = |id: &Value| ledger.changes.iter().any(|change| change["removed"] == *id);
     let removed: Vec<&Value> =
         page.iter().map(|change| &change["removed"]).filter(|id| !lists_all && !id.is_null()).collect();
+    let also = page.iter().filter_map(|change| change["also_removed"].as_array()).flatten();
+    let removed: Vec<&Value> = removed.into_iter().chain(also).collect();
     // an API that lists everything leaves out what is not there any more
     let rows: Vec<&Value> = page
         .iter()
@@ -45,7 +50,7 @@ fn changes(ledger: &Ledger, received: &Received) -> Response {
 
 async fn serving(ledger: &Arc<Mutex<Ledger>>) -> (Fake, CompiledProvider) {
     let served = Arc::clone(ledger);
-    let fake = bank(move |received| changes(&served.lock().unwrap(), received)).await;
+    let fake = bank(move |received| changes(&mut served.lock().unwrap(), received)).await;
     let text = format!(
         r#"
 api: {}
@@ -78,7 +83,7 @@ fn row(id: &str, status: &str) -> Value {
 }
 
 fn ledger(changes: Vec<Value>) -> Arc<Mutex<Ledger>> {
-    Arc::new(Mutex::new(Ledger { changes, forgotten: None }))
+    Arc::new(Mutex::new(Ledger { changes, ..Ledger::default() }))
 }
 
 fn token(sink: &Memory) -> Option<String> {
@@ -113,11 +118,14 @@ async fn a_token_is_kept_from_run_to_run_and_what_is_removed_while_pending_is_ca
     assert_eq!(statuses(&sink, "a"), ["PENDING", "CANCELLED"]);
     assert_eq!(statuses(&sink, "b"), ["SUCCEEDED"], "what was booked stays");
     assert_eq!((told(&report, "removed"), told(&report, "not_removed")), (1, 1));
-    assert_eq!(statuses(&sink, "c"), ["PENDING"], "what is not told of has not changed");
-    assert_eq!(token(&sink).as_deref(), Some("6"));
+    ledger.lock().unwrap().changes.push(json!({ "removed": "c" }));
+    let report = provider.run(&mut sink).await.unwrap();
+    assert_eq!(report.warnings, [(Warning::Removed, 1)].into(), "nothing else was removed");
+    assert_eq!(statuses(&sink, "c"), ["PENDING", "CANCELLED"]);
+    assert_eq!(token(&sink).as_deref(), Some("7"));
     provider.run(&mut sink).await.unwrap();
-    assert_eq!(statuses(&sink, "c"), ["PENDING"]);
-    assert_eq!(asked(&fake)[4..], ["6"]);
+    assert_eq!(statuses(&sink, "c").len(), 2, "what is not told of has not changed");
+    assert_eq!(asked(&fake)[4..], ["6", "7"]);
 }
 
 #[tokio::test]
@@ -142,6 +150,14 @@ async fn a_record_that_is_listed_and_removed_by_the_same_answer_is_cancelled() {
     ledger.lock().unwrap().changes.extend([row("a", "PENDING"), json!({ "removed": "a" })]);
     provider.run(&mut sink).await.unwrap();
     assert_eq!(statuses(&sink, "a"), ["PENDING", "CANCELLED"]);
+    // and what was open before, whether or not it is listed once more
+    ledger.lock().unwrap().changes.extend([row("x", "PENDING"), row("y", "PENDING")]);
+    provider.run(&mut sink).await.unwrap();
+    let listed = json!({ "id": "y", "status": "PENDING", "also_removed": ["x", "y"] });
+    ledger.lock().unwrap().changes.push(listed);
+    provider.run(&mut sink).await.unwrap();
+    assert_eq!(statuses(&sink, "x"), ["PENDING", "CANCELLED"]);
+    assert_eq!(statuses(&sink, "y"), ["PENDING", "PENDING", "CANCELLED"]);
     assert!(sink.open.is_empty());
 }
 
@@ -159,6 +175,25 @@ async fn a_run_that_is_killed_goes_on_at_its_page_and_only_the_end_moves_the_tok
         (ids(&sink), token(&sink).as_deref()),
         (["0", "1", "2", "3", "4", "5"].map(str::to_owned).to_vec(), Some("6"))
     );
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_known_any_more_takes_no_token_with_it() {
+    let ledger = ledger(vec![row("a", "SUCCEEDED"), row("b", "SUCCEEDED"), row("c", "SUCCEEDED")]);
+    let (fake, provider) = serving(&ledger).await;
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    let more = ["d", "e", "f", "g"].map(|id| row(id, "SUCCEEDED"));
+    ledger.lock().unwrap().changes.extend(more);
+    provider.run(&mut Killed { memory: &mut sink, pages: 1 }).await.unwrap_err();
+    {
+        let mut ledger = ledger.lock().unwrap();
+        (ledger.forgotten, ledger.once) = (Some(5), true);
+    }
+    let before = asked(&fake).len();
+    let report = provider.run(&mut sink).await.unwrap();
+    assert_eq!((told(&report, "token_lost"), told(&report, "walk_begun_anew")), (0, 1));
+    assert_eq!(asked(&fake)[before..], ["5", "3", "5"], "from the token on, and not from the beginning");
 }
 
 #[tokio::test]

@@ -315,3 +315,54 @@ async fn a_walk_that_brings_less_than_the_answer_counts_is_no_walk_to_the_end() 
     connection(&whole.url, &lines).run(&mut memory).await.unwrap();
     assert_eq!(ids(&memory).len(), 120);
 }
+
+#[tokio::test]
+async fn a_feed_of_one_instant_is_in_no_wrong_order() {
+    let row = |id: &str| json!({"id": id, "at": "2026-03-01T12:00:00Z"});
+    let fake = bank(move |received| match received.query["page"].as_str() {
+        "0" => fake::json(json!({"items": [row("a"), row("b")]})),
+        "1" => fake::json(json!({"items": [row("c"), row("d")]})),
+        _ => fake::json(json!({"items": []})),
+    })
+    .await;
+    let lines = r#"
+    request: { path: /feed }
+    records: .items[]
+    paging: { kind: page, param: page, first: 0, size: { value: 2 }, stop: empty_page }
+    incremental: { kind: descending_feed, cursor: .at, lookback: 1h, start: 30d }
+"#;
+    let mut memory = Memory::default();
+    for run in 0..2 {
+        connection(&fake.url, lines).run(&mut memory).await.unwrap_or_else(|error| panic!("{run}: {error}"));
+    }
+}
+
+#[tokio::test]
+async fn the_pages_of_one_window_are_not_those_of_the_one_before() {
+    let fake = bank(|_| fake::json(json!({"items": []}))).await;
+    let paging = "kind: page, param: page, first: 1, size: { param: size, value: 50 }, stop: empty_page";
+    let lines = feed(paging)
+        .replace(
+            "order: newest_first",
+            "order: newest_first\n      to: { param: until, bound: exclusive }\n      step: 4d",
+        )
+        .replace("start: 3650d", "start: 10d");
+    let mut memory = Memory::default();
+    connection(&fake.url, &lines).run(&mut memory).await.unwrap();
+    assert_eq!(fake.received().len(), 3, "each window is empty");
+}
+
+#[tokio::test]
+async fn a_stream_that_never_named_a_next_page_is_not_taken_for_one_that_did() {
+    let more = std::sync::atomic::AtomicBool::new(false);
+    let fake = bank(move |_| {
+        let count = if more.swap(true, std::sync::atomic::Ordering::SeqCst) { 50 } else { 10 };
+        fake::json(json!({"items": (0..count).map(row).collect::<Vec<_>>()}))
+    })
+    .await;
+    let provider = connection(&fake.url, &by_cursor(".next", ""));
+    let mut memory = Memory::default();
+    provider.run(&mut memory).await.unwrap();
+    let error = failure(provider.run(&mut memory).await);
+    assert!(error.contains("the first page is full (50 records)"), "{error}");
+}

@@ -210,3 +210,12 @@ async fn a_limit_of_one_account_closes_only_what_the_file_says() {
     assert_eq!(asked, ["/accounts", "/feed/a"]);
     assert!(failures.len() > 4, "{failures:?}");
 }
+
+#[tokio::test]
+async fn events_of_which_none_was_read_yet_are_at_no_place_that_could_be_lost() {
+    let fake = bank(|_| fake::answer(410, &[], "gone")).await;
+    let lines = "    request: { path: /events }\n    records: .[]\n    incremental: { kind: event_feed, mark: .event, param: after }\n    detail: { request: { path: \"/payments/{payment}\" }, record: . }\n";
+    let error = failure(connection(&fake.url, lines).run(&mut Memory::default()).await);
+    assert!(error.contains("410"), "{error}");
+    assert_eq!(fake.received().len(), 1);
+}

@@ -158,6 +158,29 @@ async fn a_report_is_fetched_from_the_url_that_the_api_names_on_hosts_that_may_b
     assert!(error.contains("leads to evil.example"), "{error}");
 }
 
+#[tokio::test]
+async fn a_report_that_is_ready_at_no_url_fails_and_several_windows_are_several_reports() {
+    let nowhere = bank(|received| match received.method.as_str() {
+        "POST" => fake::json(json!({ "id": "r" })),
+        _ => fake::json(json!({ "status": "READY" })),
+    })
+    .await;
+    let fetch = r#"fetch: { get: "/reports/{$report}/rows" }"#;
+    let by_url = text(&nowhere.url).replace(fetch, "fetch: { url: .url }");
+    let error = failure(of_file(&by_url).unwrap().run(&mut Memory::default()).await);
+    assert!(error.contains("is ready, but there is no URL at which it is fetched"), "{error}");
+
+    let counter = Arc::default();
+    let fake = serving(&counter).await;
+    let windows = text(&fake.url).replace("back: 1d }", "back: 7d, step: 2d }");
+    let mut provider = of_file(&windows).unwrap_or_else(|error| panic!("{error}"));
+    let _pauses = provider.pauses();
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    assert_eq!((counter.created.load(Ordering::SeqCst), ids(&sink).len()), (4, 8));
+    assert!(watermark(&sink, "").is_some());
+}
+
 #[test]
 fn a_report_that_cannot_work_is_refused() {
     let whole = text("https://bank.example");

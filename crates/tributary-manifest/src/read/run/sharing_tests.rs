@@ -100,6 +100,27 @@ async fn wherever_a_run_is_killed_no_row_of_a_shared_answer_is_lost() {
 }
 
 #[tokio::test]
+async fn what_is_read_once_more_is_history_for_none_that_shares() {
+    let fake = accounts().await;
+    let provider = file(&fake, BALANCES);
+    let mut sink = Memory::default();
+    provider.run(&mut sink).await.unwrap();
+    assert!(sink.pages.iter().all(|page| page.history));
+    sink.pages.clear();
+    provider.run(&mut sink).await.unwrap();
+    assert!(sink.pages.iter().all(|page| !page.history), "{:?}", sink.pages);
+}
+
+#[tokio::test]
+async fn an_answer_without_a_body_holds_nothing_of_any_stream_that_shares_it() {
+    let fake = bank(|_| StatusCode::NO_CONTENT.into_response()).await;
+    let mut sink = Memory::default();
+    file(&fake, &format!("    empty: [204]{BALANCES}")).run(&mut sink).await.unwrap();
+    assert_eq!((sink.records("accounts").len(), held(&sink).len()), (0, 0));
+    assert_eq!(sink.pages.iter().filter(|page| page.end_of_stream).count(), 2);
+}
+
+#[tokio::test]
 async fn a_stream_that_comes_to_share_later_gets_all_from_the_beginning() {
     let fake = accounts().await;
     let mut sink = Memory::default();
