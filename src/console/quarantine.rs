@@ -251,6 +251,9 @@ fn content(record: &Quarantined, session: &Session) -> Markup {
         p {
             (action(session, "quarantine replay", "Try again", &fields, "/console/quarantine"))
             (action(session, "quarantine discard", "Delete for good", &fields, "/console/quarantine"))
+            @if record.record.origin().is_some() && session.may(entry(Preview::NAME)) {
+                a.act href=(playground::Wanted::quarantined(record.id)) { "Try it in the playground" }
+            }
         }
         p { (command(&format!("tributary quarantine replay --id {}", record.id))) " tries it again." }
     }

@@ -2,6 +2,7 @@
 //! a run reads.
 
 mod breaker;
+mod discard;
 mod files;
 mod foreground;
 mod housekeeping;
@@ -22,6 +23,7 @@ use chrono::Utc;
 use tributary_manifest::{CompiledProvider, StreamGroup};
 
 pub use breaker::PATIENCE;
+pub use discard::discard;
 pub use files::{AfterTaking, FILES, FileFetcher, FilePlace, FileSource, FilesRun, FilesRunOutcome};
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
@@ -33,7 +35,7 @@ pub use progress::SyncProgress;
 pub use puller::{Puller, RunOutcome, Work};
 pub use remap::{RemapFailure, RemapOutcome, RemapRequest, Remapped};
 pub use renewed_lease::RenewedLease;
-pub use replay::{Replayed, Replayer, discard};
+pub use replay::{Replayed, Replayer};
 pub use scheduler::{RUN_OUTCOMES, Scheduler};
 pub use shared::{DatabaseShared, STATUS_CLASSES};
 pub use sink::{DatabaseSink, SinkError};

@@ -811,6 +811,19 @@ async fn a_group_is_replayed_and_discarded_by_forms_of_who_may() {
     let page = browser.page(&next).await;
     assert!(page.contains("No record of this group is left") && page.contains("operator:operator"), "{page}");
     assert!(page.contains("The records are tried again."), "{page}");
+    // what goes on is fetched anew, without the forms below it
+    app.sql(
+        "insert into quarantine_actions (action, provider, fault_group, audit_id, total)
+         select 'replay', 'acme', fault_group, audit_id, 3 from quarantine_actions",
+    )
+    .await;
+    let page = browser.page(&path(0)).await;
+    assert!(
+        page.contains("goes on") && page.contains("look again") && page.contains("data-refresh"),
+        "{page}"
+    );
+    let part = browser.fragment(&path(1)).await.text;
+    assert!(part.contains("there is no date") && !part.contains("<textarea"), "{part}");
     let discard = "/console/do/quarantine/discard";
     assert_eq!(browser.send(discard, said(1, "&reason=")).await.status, StatusCode::BAD_REQUEST);
     let admin = Browser::of(&app, Role::Admin).await;

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tributary::config::FileText;
 use tributary::store::quarantine::{self, Chosen, Which};
-use tributary::sync::{Bounds, Busy, Preview, SyncRequest, preview_remap, preview_replay};
+use tributary::sync::{
+    Bounds, Busy, Preview, RemapOutcome, RemapRequest, SyncRequest, preview_remap, preview_replay,
+};
 use tributary::workshop::WorkshopError;
 use tributary_domain::Role;
 use tributary_manifest::Sample;
 
-use crate::console::new_operator;
+use crate::console::{Browser, new_operator};
 use crate::support::jobs::{file, puller, stream};
 use crate::support::process::Place;
 use crate::support::{TestApp, Upstream, edited};
@@ -38,6 +40,15 @@ impl Bank {
         puller(&app, &file, "by hand").sync_now(&request, &CancellationToken::new()).await.unwrap();
         app.publish_all().await;
         Self { app, upstream }
+    }
+
+    /// Reads it once more, by the same mapping.
+    async fn sync_again(&self, rows: Value) {
+        self.upstream.set("/payments", rows);
+        let request = SyncRequest { stream: None, forget: false, busy: Busy::GiveUp };
+        let puller = puller(&self.app, &self.text(".amount"), "by hand");
+        puller.sync_now(&request, &CancellationToken::new()).await.unwrap();
+        self.app.publish_all().await;
     }
 
     fn text(&self, amount: &str) -> String {
@@ -147,6 +158,77 @@ async fn a_dry_run_of_remap_shows_each_change_field_by_field_and_writes_nothing(
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && shown.contains("amount: \"10\" -> \"100\""), "{shown}");
     assert_eq!(bank.all().await, before, "nothing was written");
+}
+
+#[tokio::test]
+async fn a_dry_run_over_several_batches_counts_as_the_remap_does_and_a_part_of_it_is_the_latest() {
+    const MANY: usize = 600;
+    let rows = |status: &str| {
+        let row = |n| json!({"id": format!("p{n}"), "status": status, "amount": "1"});
+        Value::from_iter((0..MANY).map(row))
+    };
+    let bank = Bank::new(rows("PENDING")).await;
+    bank.sync_again(rows("SUCCEEDED")).await;
+    let name = bank.app.name();
+    let file = bank.file(".amount + \"0\"");
+    let preview = preview_remap(&bank.app.service, name, None, &file, Bounds::NONE).await.unwrap();
+    let (all, half) = (2 * MANY as u64, MANY as u64);
+    assert_eq!((preview.total, preview.tried, preview.superseded), (all, all, half), "{preview:?}");
+    assert_eq!(counts(&preview), [all, 0, half, 0], "{preview:?}");
+    let part = Bounds { records: half, ..Bounds::NONE };
+    let preview = preview_remap(&bank.app.service, name, None, &file, part).await.unwrap();
+    assert_eq!((preview.total, preview.tried, counts(&preview)), (all, half, [half, 0, half, 0]));
+    // the last state of each, and none before it
+    let fields: Vec<&str> = preview
+        .examples
+        .iter()
+        .flat_map(|example| &example.fields)
+        .map(|field| field.name.as_str())
+        .collect();
+    assert!(!fields.is_empty() && fields.iter().all(|field| *field == "amount"), "{preview:?}");
+
+    let other = edited(&bank.text(".amount"), "{ id,", "{ id: (.id + \"x\"),");
+    let preview = preview_remap(&bank.app.service, name, None, &FileText::new(&other, None), Bounds::NONE)
+        .await
+        .unwrap();
+    let request = RemapRequest { stream: None, busy: Busy::GiveUp, report: &|_| {} };
+    let puller = puller(&bank.app, &other, "by hand");
+    let RemapOutcome::Done(done) = puller.remap(&request, &CancellationToken::new()).await.unwrap() else {
+        panic!("nobody else is at it");
+    };
+    let (created, updated) = (done.tally.created, done.tally.updated);
+    assert_eq!((created, updated, done.superseded), (half, half, 0), "{done:?}");
+    assert_eq!((preview.created, preview.updated, preview.superseded), (half, half, 0), "{preview:?}");
+}
+
+#[tokio::test]
+async fn a_record_that_is_here_is_loaded_into_the_playground_and_tried_as_it_came() {
+    let bank = Bank::new(json!([row("a", "10"), row("b", "ten")])).await;
+    let browser = Browser::of(&bank.app, Role::Operator).await;
+    let story = browser.page("/console/record?provider=acme&resource=transactions&id=a").await;
+    let refused = browser.page("/console/quarantine/1").await;
+    for (page, id) in [(&story, "a"), (&refused, "b")] {
+        let link = page.split("href=\"").find(|link| link.starts_with("/console/playground?")).unwrap();
+        let link = link.split('"').next().unwrap().replace("&amp;", "&");
+        let loaded = browser.page(&link).await;
+        assert!(loaded.contains(&format!("&quot;id&quot;:&quot;{id}&quot;")), "{loaded}");
+        assert!(
+            loaded.contains("value=\"payments\"") && loaded.contains("<option value=\"acme\" selected"),
+            "{loaded}"
+        );
+        let now = loaded.split("name=\"now\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+        assert!(now.starts_with("20"), "the time when it was asked for: {now}");
+    }
+    for gone in ["quarantine=99", "provider=acme&stream=payments&kept=99"] {
+        let answer = browser.get(&format!("/console/playground?{gone}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{gone}");
+    }
+    let viewer = Browser::of(&bank.app, Role::Viewer).await;
+    for path in ["/console/record?provider=acme&resource=transactions&id=a", "/console/quarantine/1"] {
+        assert!(!viewer.page(path).await.contains("/console/playground?"), "{path}");
+    }
+    let loaded = viewer.page("/console/playground?quarantine=1").await;
+    assert!(!loaded.contains("<textarea"), "{loaded}");
 }
 
 fn sample(text: impl Into<String>) -> Sample {

@@ -188,6 +188,19 @@ async fn a_replay_of_thousands_that_is_stopped_anywhere_loses_nothing_and_writes
     assert_eq!(count(&app.pool, "select count(*) from feed").await, 3_000, "each is published once");
 }
 
+#[tokio::test]
+async fn states_of_a_record_that_came_on_one_page_are_replayed_in_their_order() {
+    let app = TestApp::fast().await;
+    let states = (0..40).flat_map(|n| {
+        let state = move |status| (records::transaction(&format!("t{n}"), status), "no status".to_owned());
+        [state("PENDING"), state("SUCCEEDED")]
+    });
+    put_aside(&app, states).await;
+    let done = jobs::replay(&app.service, [], Chosen::All(Which::default())).await;
+    assert_eq!((done.freed, done.created, done.updated), (80, 40, 40), "{done:?}");
+    assert_eq!(count(&app.pool, "select count(*) from transactions where status = 'SUCCEEDED'").await, 40);
+}
+
 /// A trigger that has whoever writes the transaction of this id wait for the test.
 async fn wait_at(app: &TestApp, id: &str) -> PgConnection {
     let mut gate = PgConnection::connect(&app.url).await.unwrap();

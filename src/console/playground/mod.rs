@@ -1,23 +1,31 @@
 //! The playground: a provider file tried on an answer that somebody has at hand, and what Formance would see of it. It
 //! runs in the workshop, and what it writes is taken back.
 
-use axum::extract::{Form, State};
+mod shown;
+
+use axum::extract::{Form, Query, State};
 use axum::response::Response;
 use chrono::{SecondsFormat, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::page::{self, table};
+use super::page;
 use super::session::Session;
+use super::words::encoded;
 use crate::config::FileText;
+use crate::encryption;
 use crate::http::{ApiError, SharedState};
-use crate::store::StoreError;
-use crate::sync::{Preview, served_alone};
+use crate::store::{StoreError, quarantine, raw_records};
+use crate::sync::served_alone;
 use crate::verbs::remap::DryRun;
-use crate::verbs::{self, ANSWERED, Failure, On, Verb as _, entry};
-use crate::workshop::{Became, Row, SAMPLE_ROWS, Streams, WorkshopError};
+use crate::verbs::{self, Failure, On, Verb as _, entry};
+use crate::workshop::{SAMPLE_ROWS, Streams, WorkshopError};
+use tributary_domain::{Origin, ProviderName};
 use tributary_manifest::Sample;
+
+use shown::{forms, row_of};
+pub use shown::{mistakes, shown};
 
 /// The largest form, in bytes: a file and a sample, with every byte escaped.
 pub const BODY_MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -36,9 +44,79 @@ pub struct Tried {
     /// `answer` or `rows`.
     kind: String,
     parent: String,
+    /// `$now`; the time that it is, if it is left empty.
+    now: String,
+}
+
+/// A record that is here, to begin with.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Wanted {
+    /// Of the quarantine, by its id.
+    quarantine: String,
+    /// Or one that was kept, by its provider, stream and position.
+    provider: String,
+    stream: String,
+    kept: String,
+}
+
+impl Wanted {
+    /// Where the playground begins with the record of the quarantine of this id.
+    pub fn quarantined(id: i64) -> String {
+        format!("{}?quarantine={id}", HERE.0)
+    }
+
+    /// Where it begins with a record that was kept.
+    pub fn kept(provider: &str, stream: &str, position: i64) -> String {
+        format!("{}?provider={}&stream={}&kept={position}", HERE.0, encoded(provider), encoded(stream))
+    }
+
+    /// What is tried first; nothing where no record is wanted.
+    async fn load(&self, state: &SharedState) -> Result<Tried, Failed> {
+        let (pool, keys) = (&state.pool, encryption::keyring());
+        let gone = || PageError::not_found("This record is not here any more, or none that a mapping takes.");
+        if let Ok(id) = self.quarantine.parse() {
+            let found = quarantine::find(pool, &keys, id).await.map_err(unread)?;
+            let found = found.ok_or_else(|| Failed::Page(gone()))?;
+            let origin = found.record.origin().ok_or_else(|| Failed::Page(gone()))?;
+            return Ok(Tried::of(&found.provider, origin));
+        }
+        let (Ok(provider), Ok(position)) = (self.provider.parse::<ProviderName>(), self.kept.parse()) else {
+            return Ok(Tried::default());
+        };
+        let found =
+            raw_records::find(pool, &keys, &provider, &self.stream, position).await.map_err(unread)?;
+        let found = found.ok_or_else(|| Failed::Page(gone()))?;
+        Ok(Tried::of(provider.as_str(), &found.origin))
+    }
+}
+
+/// That its key is missing is said; else it is no fault of who asks.
+fn unread(error: StoreError) -> Failed {
+    match error {
+        StoreError::Sealed(why) => Failed::Said(why),
+        other => Failed::Page(other.into()),
+    }
 }
 
 impl Tried {
+    /// A record of `provider` as it came.
+    fn of(provider: &str, origin: &Origin) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let record = text(&origin.record);
+        // a list is one of rows
+        let is_list = record.trim_start().starts_with('[');
+        Self {
+            provider: provider.to_owned(),
+            file: String::new(),
+            stream: origin.stream.clone(),
+            sample: if is_list { format!("[{record}]") } else { record },
+            kind: "rows".to_owned(),
+            parent: text(&origin.parent),
+            now: origin.asked_at.clone(),
+        }
+    }
+
     /// The file that is meant, or what to write.
     fn file(&self, state: &SharedState) -> Result<FileText, String> {
         if !self.file.trim().is_empty() {
@@ -55,17 +133,28 @@ impl Tried {
             text: self.sample.clone(),
             is_answer: self.kind != "rows",
             parent: or_null(&self.parent),
-            now: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+            now: match self.now.trim() {
+                "" => Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
+                then => then.to_owned(),
+            },
         }
     }
 }
 
-pub async fn show(State(state): State<SharedState>, session: Session) -> Response {
+pub async fn show(
+    State(state): State<SharedState>,
+    session: Session,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, PageError> {
     let content = match session.may(entry(DryRun::NAME)) {
-        true => forms(&state, &Tried::default()),
-        false => html! { p.note { "Whoever is no viewer can try provider files here." } },
+        false => html! { p.note { "It takes the role operator, approver or admin to try provider files." } },
+        true => match wanted.load(&state).await {
+            Ok(tried) => forms(&state, &tried),
+            Err(Failed::Said(why)) => html! { (mistakes(&why)) (forms(&state, &Tried::default())) },
+            Err(Failed::Page(error)) => return Err(error),
+        },
     };
-    page::still(&session, HERE.0, HERE.1, content)
+    Ok(page::still(&session, HERE.0, HERE.1, content))
 }
 
 pub async fn sample(
@@ -88,6 +177,7 @@ pub async fn remap(
     session: Session,
     Form(tried): Form<Tried>,
 ) -> Result<Response, PageError> {
+    session.require(entry(DryRun::NAME))?;
     let previewed = async {
         let provider =
             tried.provider.parse().map_err(|_| "choose the provider whose records are mapped again")?;
@@ -96,7 +186,6 @@ pub async fn remap(
         let declared = state.declared();
         Ok(verbs::perform(&verb, On::answering(&state.pool, &declared), &session.actor()).await?)
     };
-    session.require(entry(DryRun::NAME))?;
     let came = match previewed.await {
         Ok(preview) => html! { h2 { "If these records were mapped again" } (shown(&preview)) },
         Err(Failed::Said(why)) => mistakes(&why),
@@ -144,11 +233,6 @@ impl From<Failure> for Failed {
     }
 }
 
-/// What is wrong, line by line.
-pub fn mistakes(why: &str) -> Markup {
-    html! { div.bad role="alert" { h2 { "What is wrong" } pre { (why) } } }
-}
-
 async fn try_sample(state: &SharedState, tried: &Tried) -> Result<Markup, Failed> {
     let file = tried.file(state)?;
     let Streams { streams, .. } = file.streams().await?;
@@ -181,91 +265,4 @@ async fn try_sample(state: &SharedState, tried: &Tried) -> Result<Markup, Failed
             pre data-copy { (json) }
         }
     })
-}
-
-fn row_of(n: usize, row: &Row) -> Markup {
-    html! {
-        h3 { "Row " (n) }
-        pre { (row.row) }
-        @match &row.becomes {
-            Err(why) => p.bad { "The stream fails: " (why) },
-            Ok(parts) if parts.is_empty() => p.note { "It becomes nothing." },
-            Ok(parts) => @for part in parts {
-                @match part {
-                    Became::Refused(why) => p.bad { "It would be in quarantine: " (why) },
-                    Became::Record { resource, record, .. } => {
-                        p { (resource) }
-                        pre data-copy { (format!("{record:#}")) }
-                    }
-                }
-            },
-        }
-    }
-}
-
-/// What a preview says.
-pub fn shown(preview: &Preview) -> Markup {
-    let differences =
-        preview.examples.iter().flat_map(|example| example.fields.iter().map(move |field| (example, field)));
-    html! {
-        p {
-            (preview.tried) " of " (preview.total) " records were tried, and nothing was written: " (preview.taken)
-            " would be taken (" (preview.created) " created, " (preview.updated) " updated, " (preview.unchanged)
-            " unchanged, " (preview.superseded) " superseded)."
-        }
-        @if preview.tried < preview.total {
-            p.note { "A page tries no more than " (ANSWERED.records) " records; the command tries all." }
-        }
-        @if !preview.refused.is_empty() {
-            (table("What would be in quarantine, the most first", &["Fault", "#Records", "Reason of the first"],
-                preview.refused.iter().map(|refusal| html! {
-                    th scope="row" { (refusal.fault) }
-                    td.number { (refusal.count) }
-                    td { (refusal.reason) }
-                })))
-        }
-        @if !preview.examples.is_empty() {
-            (table("The first changes of what is published", &["Record", "Field", "Now", "Then"],
-                differences.map(|(example, field)| html! {
-                    th scope="row" { (example.resource) " " code { (example.id) } @if example.is_new { " (new)" } }
-                    td { (field.name) }
-                    td { (field.now.as_deref().unwrap_or("–")) }
-                    td { (field.then.as_deref().unwrap_or("–")) }
-                })))
-        }
-    }
-}
-
-fn forms(state: &SharedState, tried: &Tried) -> Markup {
-    let mut names: Vec<&str> = state.providers.keys().map(|name| name.as_str()).collect();
-    names.sort_unstable();
-    html! {
-        h2 { "Try a file" }
-        p.note {
-            "It runs in a process of its own, without any variable of the environment, and asks nobody. Nothing is kept: "
-            "neither the file, nor the sample, nor what comes of them."
-        }
-        form.tall method="post" action="/console/playground/sample" {
-            label for="provider" { "The file of" }
-            select #provider name="provider" {
-                option value="" { "(pasted below)" }
-                @for name in &names { option value=(name) selected[*name == tried.provider] { (name) } }
-            }
-            label for="file" { "Or a provider file" }
-            textarea #file name="file" rows="16" spellcheck="false" { (tried.file) }
-            label for="stream" { "The stream (or the only one)" }
-            input #stream name="stream" value=(tried.stream);
-            label for="kind" { "What the sample is" }
-            select #kind name="kind" {
-                option value="answer" { "a whole answer" }
-                option value="rows" selected[tried.kind == "rows"] { "a row, or a list of rows" }
-            }
-            label for="sample" { "The sample, as JSON" }
-            textarea #sample name="sample" rows="12" spellcheck="false" { (tried.sample) }
-            label for="parent" { "The record of `each` that it was read for, as JSON, if there is one" }
-            input #parent name="parent" value=(tried.parent);
-            button { "Try it" }
-            button formaction="/console/playground/remap" { "Show what mapping the kept records again would change" }
-        }
-    }
 }

@@ -1,5 +1,7 @@
 //! `tributary quarantine`.
 
+mod print;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -7,12 +9,12 @@ use clap::{Args, Subcommand};
 use super::database::Login;
 use super::preview;
 use super::progress::{Shown, confirm};
-use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
+use super::table::OutputArgs;
 use super::way::{At, Way, typed};
 use super::{CommandResult, Common};
-use crate::store::quarantine::{Action, Chosen, Group, Which, why};
+use crate::store::quarantine::{Chosen, Which, why};
 use crate::verbs::On;
-use crate::verbs::quarantine::{self, Discarded, Listed, Outcome, ShownRecord};
+use crate::verbs::quarantine::{self, Discarded, Outcome};
 use tributary_domain::{ProviderName, Resource};
 
 #[derive(Args)]
@@ -151,19 +153,19 @@ pub async fn run(common: &Common, args: QuarantineArgs) -> CommandResult {
         QuarantineCommand::Groups { which, limit, form } => {
             let (provider, resource) = which.named();
             let groups = quarantine::Groups { provider, resource, limit: Some(limit) };
-            print_groups(&open().await?.perform_and_close(&groups).await?, form);
+            print::groups(&open().await?.perform_and_close(&groups).await?, form);
         }
         QuarantineCommand::Actions { group, limit, form } => {
             let actions = quarantine::Actions { group, limit: Some(limit) };
-            print_actions(&open().await?.perform_and_close(&actions).await?, form);
+            print::actions(&open().await?.perform_and_close(&actions).await?, form);
         }
         QuarantineCommand::List { which, group, limit, form } => {
             let (provider, resource) = which.named();
             let list = quarantine::List { provider, resource, group, limit: Some(limit) };
-            print(&open().await?.perform_and_close(&list).await?, form);
+            print::records(&open().await?.perform_and_close(&list).await?, form);
         }
         QuarantineCommand::Show { id, form } => {
-            show(&open().await?.perform_and_close(&quarantine::Show { id }).await?, form);
+            print::show(&open().await?.perform_and_close(&quarantine::Show { id }).await?, form);
         }
         QuarantineCommand::Preview { group, file, form } => {
             let previewed = try_group(common, at, group, file.as_deref()).await?;
@@ -179,102 +181,6 @@ pub async fn run(common: &Common, args: QuarantineArgs) -> CommandResult {
         }
     }
     Ok(())
-}
-
-const RECORDS: [Column; 6] = [
-    numbers("ID"),
-    words("PROVIDER"),
-    words("RESOURCE"),
-    numbers("ATTEMPTS"),
-    words("FIRST SEEN"),
-    words("REASON"),
-];
-
-fn row(record: &ShownRecord) -> [String; 6] {
-    let (id, attempts) = (record.id.to_string(), record.attempts.to_string());
-    let (provider, resource) = (record.provider.clone(), record.resource.clone());
-    [id, provider, resource, attempts, time(record.first_seen), record.reason.clone()]
-}
-
-fn print(listed: &Listed, form: OutputArgs) {
-    match form.output {
-        Output::Json => table::json(&listed.records),
-        Output::Table => table::print(&RECORDS, listed.records.iter().map(row)),
-    }
-    let more = listed.all.saturating_sub(listed.records.len() as u64);
-    if more > 0 {
-        eprintln!("and {more} more; --limit shows more of them");
-    }
-}
-
-const GROUPS: [Column; 7] = [
-    words("GROUP"),
-    numbers("RECORDS"),
-    words("PROVIDER"),
-    words("RESOURCE"),
-    words("STREAM"),
-    words("LAST SEEN"),
-    words("FAULT"),
-];
-
-fn group_row(group: &Group) -> [String; 7] {
-    let stream = group.stream.clone().unwrap_or_else(|| "(pushed)".to_owned());
-    let (id, provider, resource) = (group.group.clone(), group.provider.clone(), group.resource.clone());
-    [id, group.count.to_string(), provider, resource, stream, time(group.last_seen), group.fault.clone()]
-}
-
-fn print_groups(groups: &[Group], form: OutputArgs) {
-    match form.output {
-        Output::Json => table::json(&groups),
-        Output::Table => table::print(&GROUPS, groups.iter().map(group_row)),
-    }
-}
-
-const ACTIONS: [Column; 9] = [
-    words("BEGAN"),
-    words("WHAT"),
-    words("WHO"),
-    words("GROUP"),
-    numbers("RECORDS"),
-    numbers("FREED"),
-    numbers("STAY"),
-    numbers("DISCARDED"),
-    words("ENDED"),
-];
-
-fn action_row(action: &Action) -> [String; 9] {
-    let group = action.group.clone().unwrap_or_default();
-    let counts = [action.total, action.freed, action.stayed, action.discarded];
-    let [total, freed, stayed, discarded] = counts.map(|count| count.to_string());
-    let (what, who) = (action.action.clone(), action.person.clone());
-    let ended = action.ended_at.map(time).unwrap_or_default();
-    [time(action.started_at), what, who, group, total, freed, stayed, discarded, ended]
-}
-
-fn print_actions(actions: &[Action], form: OutputArgs) {
-    match form.output {
-        Output::Json => table::json(&actions),
-        Output::Table => table::print(&ACTIONS, actions.iter().map(action_row)),
-    }
-}
-
-fn show(record: &ShownRecord, form: OutputArgs) {
-    if form.output == Output::Json {
-        return table::json(record);
-    }
-    eprintln!("{} of {}: {}", record.resource, record.provider, record.reason);
-    eprintln!(
-        "{} attempts, first {}, last {}",
-        record.attempts,
-        time(record.first_seen),
-        time(record.last_seen)
-    );
-    match (&record.stream, record.partition.as_deref()) {
-        (Some(stream), None | Some("")) => eprintln!("of the stream {stream}"),
-        (Some(stream), Some(partition)) => eprintln!("of the stream {stream}, partition {partition}"),
-        (None, _) => eprintln!("a canonical record"),
-    }
-    println!("{}", record.raw);
 }
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
