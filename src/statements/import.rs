@@ -2,26 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use sqlx::PgConnection;
 use tributary_domain::{ProviderName, Record, Resource};
-use tributary_statements::checks::{self, Finding};
-use tributary_statements::identity::{Facts, State};
-use tributary_statements::{
-    Account, Format, Movement, Purpose, ReadError, Statement, StatementKind, join_pages, movements, read,
-};
+use tributary_statements::{Account, ReadError, Statement, read};
 
 use super::Files;
-use super::movements::{self as records_of, Written};
-use super::shelf::{self, Changed, Shelf, ShelfKey};
+use super::account::OfAccount;
+use super::shelf::{Shelf, ShelfKey};
 use crate::encryption;
 use crate::records::{self, Batch};
-use crate::store::payment_orders;
-use crate::store::quarantine::{Refused, RefusedRecord};
+use crate::store::quarantine::Refused;
 use crate::store::statement_files::{self, NewFile};
-use crate::store::statements::{self, Key, Locked, MovementRow, NewStatement, Told};
-use crate::store::{StoreError, Tally, accounts};
+use crate::store::statements::{self, Told};
+use crate::store::{StoreError, Tally};
 
 /// A file that can be read.
 #[derive(Debug, Clone)]
@@ -71,6 +65,11 @@ pub enum TakeError {
          `files.accounts` back to that"
     )]
     OtherAccount { account: String, before: String, now: String },
+    /// The account, or its balance, has no place in Formance as it is.
+    #[error(
+        "{account} cannot be published ({why}): say under `files.accounts` by which id it goes, or what it is called"
+    )]
+    Unpublishable { account: String, why: String },
     /// What was kept of earlier statements cannot be read.
     #[error(
         "what is kept of the statements of {account} cannot be read ({why}): it was changed by somebody else"
@@ -95,7 +94,7 @@ pub struct Taken {
     pub quarantined: u64,
     /// What does not follow on what is there, and what was bent to be read: each is published nevertheless.
     pub warnings: Vec<(&'static str, String)>,
-    shelves: Vec<(ShelfKey, Shelf)>,
+    pub(super) shelves: Vec<(ShelfKey, Shelf)>,
 }
 
 impl Taken {
@@ -152,13 +151,14 @@ pub async fn take(
 
 /// The records of a file.
 #[derive(Default)]
-struct ToWrite {
+pub(super) struct ToWrite {
     backfill: bool,
     decides: bool,
-    accounts: Vec<Record>,
-    balances: Vec<Record>,
-    transactions: Vec<Record>,
-    refused: Vec<Refused>,
+    pub accounts: Vec<Record>,
+    pub balances: Vec<Record>,
+    pub transactions: Vec<Record>,
+    /// Transactions that have no place.
+    pub refused: Vec<Refused>,
 }
 
 impl ToWrite {
@@ -186,358 +186,5 @@ impl ToWrite {
         }
         taken.quarantined += refused_before;
         Ok(())
-    }
-}
-
-/// An account whose statements are taken, with its row locked.
-struct OfAccount<'a> {
-    taking: Taking<'a>,
-    account: &'a Account,
-    account_id: String,
-    shelf: Shelf,
-    /// The statements that were taken now, by their numbers.
-    now: BTreeMap<i64, Statement>,
-    at: DateTime<Utc>,
-}
-
-impl<'a> OfAccount<'a> {
-    async fn lock(
-        connection: &mut PgConnection,
-        taking: Taking<'a>,
-        account: &'a Account,
-        written: &mut ToWrite,
-    ) -> Result<Self, TakeError> {
-        let Taking { provider, files, .. } = taking;
-        let (account_id, rules) = (files.account_id(account), files.rules_text());
-        let key = key(account);
-        let locked = statements::lock(connection, provider, key, &account_id, &rules).await?;
-        let Locked { is_new, account_id: before, rules: rules_before, last } = locked;
-        let named = || format!("{}/{}", account.id, account.currency);
-        if rules_before != rules {
-            return Err(TakeError::OtherRules { account: named(), before: rules_before, now: rules });
-        }
-        if before != account_id {
-            return Err(TakeError::OtherAccount { account: named(), before, now: account_id });
-        }
-        let at = Utc::now();
-        if is_new && !accounts::exists(connection, provider, &account_id).await? {
-            let record = records_of::account(files, account, at);
-            written.accounts.extend(record.ok());
-        }
-        let mut shelf = files.shelves.take(&shelf_key(provider, account));
-        if shelf.last() > last {
-            // of a transaction that did not come through after all
-            shelf = Shelf::default();
-        }
-        for row in statements::published(connection, provider, key, shelf.last()).await? {
-            let followed = shelf.follow(&row, files.rules);
-            followed.map_err(|why| TakeError::Unreadable { account: named(), why })?;
-        }
-        Ok(Self { taking, account, account_id, shelf, now: BTreeMap::new(), at })
-    }
-
-    async fn take(
-        &mut self,
-        connection: &mut PgConnection,
-        file: &Incoming,
-        place: usize,
-        statement: &Statement,
-        written: &mut ToWrite,
-        taken: &mut Taken,
-    ) -> Result<(), TakeError> {
-        let provider = self.taking.provider;
-        let (whole, pages) = match self.with_pages(connection, statement).await? {
-            Some(whole) => whole,
-            None => (statement.clone(), Vec::new()),
-        };
-        let waits = pages.is_empty() && !is_whole(&whole);
-        let fatal: Vec<Finding> =
-            checks::of_statement(&whole).into_iter().filter(Finding::is_fatal).collect();
-        let put_aside = !waits && whole.purpose != Purpose::Test && !fatal.is_empty();
-        let state = match (waits, put_aside, whole.purpose) {
-            (_, _, Purpose::Test) => "test",
-            (true, ..) => "waiting",
-            (_, true, _) => "put_aside",
-            _ => "published",
-        };
-        let facts = (state == "published").then(|| Facts::of(&whole, self.taking.files.rules));
-        let mut new = self.row(file, place, &whole, state);
-        new.facts = facts.as_ref().and_then(|facts| serde_json::to_string(facts).ok());
-        if put_aside {
-            new.reason = Some(fatal.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-            new.missing = fatal.iter().find_map(missing);
-        }
-        let (number, day) = (whole.number.clone(), whole.closing_day());
-        let seq = statements::add(connection, provider, new).await?;
-        let Some(facts) = facts else { return Ok(()) };
-        statements::joined(connection, provider, &pages).await?;
-        statements::settle(connection, provider, key(self.account), number.as_deref(), day).await?;
-        taken.warnings.extend(whole.warnings.iter().map(|warning| ("bent", warning.clone())));
-        self.publish(connection, seq, whole, &facts, written).await
-    }
-
-    /// The statement that a page belongs to, with the numbers of the pages that waited, if it is all there now.
-    async fn with_pages(
-        &self,
-        connection: &mut PgConnection,
-        statement: &Statement,
-    ) -> Result<Option<(Statement, Vec<i64>)>, TakeError> {
-        if is_whole(statement) {
-            return Ok(None);
-        }
-        let Taking { provider, files, .. } = self.taking;
-        let (mut pages, mut seqs) = (vec![statement.clone()], Vec::new());
-        for waiting in statements::waiting(connection, provider, key(self.account)).await? {
-            let keys = encryption::keyring();
-            let Some(bytes) = statement_files::bytes(connection, &keys, provider, &waiting.sha256).await?
-            else {
-                continue;
-            };
-            let page = read(&bytes, &files.settings).ok().and_then(|statements| {
-                statements.into_iter().nth(usize::try_from(waiting.place).unwrap_or(usize::MAX))
-            });
-            if let Some(page) = page.filter(|page| page.number == statement.number) {
-                pages.push(page);
-                seqs.push(waiting.seq);
-            }
-        }
-        pages.sort_by_key(page_number);
-        let whole = join_pages(pages).into_iter().find(|joined| {
-            is_whole(joined) && statement.entries.iter().all(|entry| joined.entries.contains(entry))
-        });
-        Ok(whole.map(|whole| (whole, seqs)))
-    }
-
-    fn row<'s>(
-        &'s self,
-        file: &'s Incoming,
-        place: usize,
-        of: &'s Statement,
-        state: &'s str,
-    ) -> NewStatement<'s> {
-        let units = |balance: Option<&tributary_statements::Balance>| {
-            balance.map(|balance| balance.amount.minor_units().to_string())
-        };
-        NewStatement {
-            sha256: &file.sha256,
-            place,
-            key: key(self.account),
-            format: format_name(of.format),
-            kind: kind_name(of.kind),
-            number: of.number.as_deref(),
-            page: of.page.as_ref().map(|page| page.number.as_str()),
-            opening: units(of.opening()),
-            closing: units(of.closing()),
-            closing_day: of.closing_day(),
-            entries: of.entries.len(),
-            state,
-            reason: None,
-            missing: None,
-            facts: None,
-        }
-    }
-
-    /// Takes the facts, and writes what is new or stands otherwise by them.
-    async fn publish(
-        &mut self,
-        connection: &mut PgConnection,
-        seq: i64,
-        statement: Statement,
-        facts: &Facts,
-        written: &mut ToWrite,
-    ) -> Result<(), TakeError> {
-        let Taking { provider, files, .. } = self.taking;
-        let balances = statement.opening().zip(statement.closing());
-        let is_head = statement.kind == StatementKind::Final && statement.purpose != Purpose::Deletion;
-        let head =
-            statement.closing_day().zip(balances).filter(|_| is_head).map(|(day, (opening, closing))| {
-                let page = statement.page.as_ref().map(|page| page.number.as_str());
-                let (opening, closing) = (opening.amount.minor_units(), closing.amount.minor_units());
-                shelf::head(day, (statement.number.as_deref(), page), opening, closing, facts)
-            });
-        let is_export = statement.kind == StatementKind::Export;
-        self.shelf.take(seq, facts, head, is_export, files.rules);
-        self.now.insert(seq, statement);
-        let changed = self.shelf.changed();
-        let known: Vec<&str> =
-            changed.iter().filter(|each| !each.is_new).map(|each| each.id.as_str()).collect();
-        let known = statements::movements(connection, provider, &known).await?;
-        let moves: BTreeMap<i64, Vec<Movement<'_>>> =
-            self.now.iter().map(|(seq, of)| (*seq, movements(of, files.rules.level))).collect();
-        let mut rows = Vec::with_capacity(changed.len());
-        for each in &changed {
-            let told = moves.get(&each.seq).and_then(|moves| moves.get(each.place));
-            let Some(written_as) = self.written(connection, each, told, known.get(&each.id)).await? else {
-                continue;
-            };
-            let asset = self.account.currency.asset();
-            let place = (self.account_id.as_str(), asset.as_str());
-            let state_changes =
-                known.get(&each.id).is_none_or(|(row, _)| row.state != state_name(each.state));
-            let (raw, record) = records_of::transaction(&each.id, place, &written_as, each.state);
-            match record {
-                _ if !state_changes && told.is_none() => {}
-                Ok(record) => written.transactions.push(record),
-                Err(error) => {
-                    let record = RefusedRecord::Canonical(raw.to_string().into_bytes());
-                    written.refused.push(Refused { record, reason: error.to_string() });
-                }
-            }
-            rows.push(row(each, written_as));
-        }
-        statements::save_movements(connection, provider, key(self.account), &rows).await?;
-        self.shelf.settle();
-        Ok(())
-    }
-
-    /// What is to be written of a movement: what never changes of it as it was published first, the rest as the bank
-    /// says it now.
-    async fn written(
-        &self,
-        connection: &mut PgConnection,
-        changed: &Changed,
-        told: Option<&Movement<'_>>,
-        known: Option<&(MovementRow, Option<serde_json::Value>)>,
-    ) -> Result<Option<Written>, TakeError> {
-        let Taking { provider, files, .. } = self.taking;
-        let new = told.zip(self.now.get(&changed.seq));
-        let new = new.map(|(movement, of)| Written::new(files, of, movement, self.at));
-        if let Some((row, metadata)) = known {
-            let metadata = new.map(|new| new.metadata).or_else(|| metadata.clone());
-            return Ok(Some(Written {
-                created_at: row.created_at,
-                kind: row.kind.clone(),
-                related: row.related_transaction_id.clone(),
-                order_reference: row.order_reference.clone(),
-                amount: changed.amount,
-                metadata: metadata.unwrap_or_else(|| serde_json::json!({})),
-            }));
-        }
-        let Some(mut new) = new else { return Ok(None) };
-        new.amount = changed.amount;
-        if let Some(reference) =
-            new.order_reference.as_deref().filter(|_| told.is_some_and(records_of::is_return))
-        {
-            // what comes back of an order belongs to its payment
-            let orders = payment_orders::named(connection, provider, &[reference]).await?;
-            if let Some(order) = orders.iter().find(|order| order.names.has_reference(reference)) {
-                new.related = Some(order.idempotency_key.clone());
-                new.kind = tributary_domain::TransactionType::from(order.kind).as_str().to_owned();
-            }
-        }
-        Ok(Some(new))
-    }
-
-    /// Holds the account against itself, and writes its balance.
-    async fn end(
-        self,
-        connection: &mut PgConnection,
-        written: &mut ToWrite,
-        taken: &mut Taken,
-    ) -> Result<(), TakeError> {
-        let Taking { provider, files, .. } = self.taking;
-        let latest = self.shelf.latest();
-        if let Some(latest) = latest {
-            written.balances.extend(records_of::balances(files, self.account, latest, self.at).ok());
-        }
-        let name = format!("{}/{}", self.account.id, self.account.currency);
-        let (broken, first) = self.shelf.broken_chains();
-        taken.warnings.extend(first.map(|told| ("gap", format!("{name}: {told}"))));
-        let left_out = self.shelf.missing_numbers();
-        taken.warnings.extend(left_out.iter().map(|finding| ("gap", format!("{name}: {finding}"))));
-        let off_by = self.shelf.off_by();
-        if off_by != 0 {
-            let told = format!(
-                "{name}: the bank's balances moved by {off_by} minor units more than its statements booked: compare with the \
-                 bank which movements are missing or there twice"
-            );
-            taken.warnings.push(("unbalanced", told));
-        }
-        let missing = left_out.iter().map(|finding| match finding {
-            Finding::MissingNumbers { first, last } => {
-                usize::try_from(last - first + 1).unwrap_or(usize::MAX)
-            }
-            _ => 0,
-        });
-        let standing = statements::Standing {
-            closing_day: latest.map(|(day, _)| day),
-            closing: latest.map(|(_, units)| units.to_string()),
-            broken_chains: broken,
-            missing_numbers: missing.sum(),
-            off_by: off_by.to_string(),
-        };
-        statements::save_standing(connection, provider, key(self.account), &standing).await?;
-        taken.shelves.push((shelf_key(provider, self.account), self.shelf));
-        Ok(())
-    }
-}
-
-fn row(changed: &Changed, written: Written) -> MovementRow {
-    MovementRow {
-        id: changed.id.clone(),
-        seq: changed.seq,
-        place: i32::try_from(changed.place).unwrap_or(i32::MAX),
-        state: state_name(changed.state).to_owned(),
-        is_final: changed.is_final,
-        amount: changed.amount.minor_units().to_string(),
-        created_at: written.created_at,
-        kind: written.kind,
-        related_transaction_id: written.related,
-        order_reference: written.order_reference,
-    }
-}
-
-fn key(account: &Account) -> Key<'_> {
-    Key { account: &account.id, currency: account.currency.code() }
-}
-
-fn shelf_key(provider: &ProviderName, account: &Account) -> ShelfKey {
-    (provider.clone(), account.id.clone(), account.currency.code().to_owned())
-}
-
-/// Whether a statement is no page of one that has others: it begins with its first page and ends with its last.
-fn is_whole(statement: &Statement) -> bool {
-    statement.page.as_ref().is_none_or(|page| page.first && page.last)
-}
-
-fn page_number(statement: &Statement) -> Option<u64> {
-    statement.page.as_ref().and_then(|page| page.number.parse().ok())
-}
-
-/// The sum that is missing, in minor units.
-fn missing(finding: &Finding) -> Option<String> {
-    let amount = match finding {
-        Finding::DoesNotClose { missing, .. } => Some(*missing),
-        Finding::WrongTotal { missing, .. } => *missing,
-        _ => None,
-    };
-    amount.map(|amount| amount.minor_units().to_string())
-}
-
-fn state_name(state: State) -> &'static str {
-    match state {
-        State::Booked => "booked",
-        State::Pending => "pending",
-        State::Cancelled => "cancelled",
-    }
-}
-
-fn kind_name(kind: StatementKind) -> &'static str {
-    match kind {
-        StatementKind::Final => "final",
-        StatementKind::Interim => "interim",
-        StatementKind::Notification => "notification",
-        StatementKind::Export => "export",
-    }
-}
-
-/// What a format is called.
-pub(super) fn format_name(format: Format) -> &'static str {
-    match format {
-        Format::Camt => "camt",
-        Format::Mt => "mt",
-        Format::Bai2 => "bai2",
-        Format::Ofx => "ofx",
-        Format::Csv => "csv",
     }
 }

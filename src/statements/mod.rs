@@ -1,6 +1,7 @@
 //! Statement files of banks on their way into the records: what a file says is held against what is there of its
 //! accounts, and everything that is new is written in one transaction. Knows neither where files come from nor who asks.
 
+mod account;
 mod files;
 mod import;
 mod movements;
