@@ -103,6 +103,12 @@ impl CompiledProvider {
         self
     }
 
+    /// What it reads.
+    #[cfg(test)]
+    pub fn streams(&self) -> &[Arc<crate::plan::Stream>] {
+        &self.reader.streams
+    }
+
     /// The pauses that it makes from now on, which take no time.
     #[cfg(test)]
     pub fn pauses(&mut self) -> crate::fake::Pauses {

@@ -123,6 +123,11 @@ pub struct Limits {
     pub deadline: Instant,
 }
 
+/// Whether `deadline` has passed.
+pub fn is_late(deadline: Instant) -> bool {
+    Instant::now() > deadline
+}
+
 impl Limits {
     /// Of a filter that yields one value until `deadline`.
     pub fn one(deadline: Instant) -> Self {
@@ -194,7 +199,7 @@ impl Filter {
                 return Err(self.error(format!("yields more than {} values", limits.outputs)));
             }
             outputs.push(output);
-            if Instant::now() > limits.deadline {
+            if is_late(limits.deadline) {
                 return Err(self.error("took too long".to_owned()));
             }
         }

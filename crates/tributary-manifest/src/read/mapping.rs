@@ -73,9 +73,6 @@ pub fn map(
 ) -> Result<Reading, FilterError> {
     let mut reading = Reading::default();
     for record in &records {
-        if Instant::now() > deadline {
-            return Err(stream.records.error("mapping the records took too long".to_owned()));
-        }
         let limits = Limits { outputs: MOST_MAPPED, deadline };
         let mut scope = scope.clone();
         if let Some(identity) = &stream.identity {
@@ -94,6 +91,10 @@ pub fn map(
         if let Some(output) = &stream.output {
             let origin = || origin(stream, partition, record, &scope);
             let (mapped, warnings) = output.map_one(record, &scope, limits, origin);
+            // a filter that was stopped says nothing of its record
+            if jq::is_late(deadline) {
+                return Err(stream.records.error("mapping the records took too long".to_owned()));
+            }
             if output.keeps_raw {
                 reading.raw.push(raw(origin(), &mapped));
             }
@@ -178,7 +179,7 @@ impl Tracking {
         match self.key_of(record, scope, limits) {
             Ok(Some(key)) => Ok(key),
             Ok(None) => Err(nameless("yields nothing that names the row")),
-            Err(error) if Instant::now() > limits.deadline => Err(error),
+            Err(error) if jq::is_late(limits.deadline) => Err(error),
             Err(error) => Err(nameless(&error.message)),
         }
     }
@@ -383,6 +384,35 @@ mod tests {
         ] {
             assert_eq!(in_words_of_file(resource, reason), told);
         }
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_followed_is_shown_unless_its_filter_was_stopped() {
+        let manifest = r#"
+base_url: http://bank
+auth: { bearer: token }
+every: 1m
+streams:
+  - name: feed
+    resource: transactions
+    request: { path: /feed }
+    records: .[]
+    refresh: { open: "true", key: 'error("nameless")', request: { path: "/{a}" }, record: ., every: 1m, give_up: 1d }
+    map: .
+"#;
+        let name = tributary_domain::ProviderName::try_from("bank".to_owned()).unwrap();
+        let provider =
+            crate::compiled::CompiledProvider::new(&name, &serde_saphyr::from_str(manifest).unwrap())
+                .unwrap();
+        let tracking = provider.streams()[0].tracking.as_ref().unwrap();
+        let row = jq::parse(br#"{"a": 1}"#).unwrap();
+        let key = |deadline: Instant| tracking.key_of_open(&row, &Scope::default(), Limits::one(deadline));
+        let hour = std::time::Duration::from_secs(3_600);
+        let told = key(Instant::now() + hour).unwrap_err().message;
+        assert!(told.contains("nameless") && told.contains(r#"cannot be followed: {"a":1}"#), "{told}");
+        let told =
+            key(Instant::now().checked_sub(hour / 60).unwrap_or_else(Instant::now)).unwrap_err().message;
+        assert!(!told.contains("followed"), "{told}");
     }
 
     #[test]

@@ -79,11 +79,12 @@ impl Kept {
     fn map(self, deadline: Instant) -> Result<Vec<MappedRecord>, FilterError> {
         let Self { stream, record, scope, origin } = self;
         let Some(output) = &stream.output else { return Ok(Vec::new()) };
-        if Instant::now() > deadline {
-            return Err(output.map.error("mapping the records took too long".to_owned()));
-        }
         let limits = Limits { outputs: mapping::MOST_MAPPED, deadline };
         let (mapped, _) = output.map_one(&record, &scope, limits, || origin.clone());
+        // a filter that was stopped says nothing of its record
+        if jq::is_late(deadline) {
+            return Err(output.map.error("mapping the records took too long".to_owned()));
+        }
         if !origin.vanished {
             return Ok(mapped);
         }
@@ -194,6 +195,34 @@ streams:
             })
             .collect();
         assert_eq!(mapped, ids);
+    }
+
+    #[test]
+    fn a_filter_that_was_stopped_says_nothing_of_its_record() {
+        let provider = provider();
+        let stream = provider.streams().iter().find(|stream| stream.name == "feed").unwrap();
+        let record = || jq::parse(br#"{"id":"a"}"#).unwrap();
+        let scope = || Scope {
+            now: Val::from("2026-03-01T12:00:00Z".to_owned()),
+            parent: jq::parse(br#"{"name":"Main"}"#).unwrap(),
+            ..Scope::default()
+        };
+        let now = Instant::now();
+        let (late, soon) = (
+            now.checked_sub(std::time::Duration::from_secs(1)).unwrap_or(now),
+            now + std::time::Duration::from_secs(60),
+        );
+        let mapped = |deadline| {
+            let mut occurrences = mapping::Occurrences::new();
+            mapping::map(stream, "", vec![record()], &scope(), false, &mut occurrences, deadline)
+        };
+        let again = |deadline| {
+            let origin = came("feed", r#"{"id":"a"}"#);
+            Kept { stream: Arc::clone(stream), record: record(), scope: scope(), origin }.map(deadline)
+        };
+        assert_eq!((mapped(soon).unwrap().records.len(), again(soon).unwrap().len()), (1, 1));
+        assert!(mapped(late).unwrap_err().message.contains("mapping the records took too long"));
+        assert!(again(late).unwrap_err().message.contains("mapping the records took too long"));
     }
 
     #[tokio::test]
