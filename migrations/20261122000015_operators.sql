@@ -164,11 +164,20 @@ create trigger operator_audit_append_only before update or delete on operator_au
 create trigger operator_audit_no_truncate before truncate on operator_audit
   for each statement execute function refuse_change();
 
--- Notes what is done, by the operator whom the transaction proves, or else by p_user of the operating system.
-create function note_operation(p_verb text, p_subject text, p_details jsonb, p_user text) returns void
+-- how far a replay or a discard has come is no part of the entry, which never changes
+alter table quarantine_actions add constraint quarantine_actions_audit_id_fkey
+  foreign key (audit_id) references operator_audit (id);
+
+-- Notes what is done, by the operator whom the transaction proves, or else by p_user of the operating system; gives the
+-- entry's number.
+create function note_operation(p_verb text, p_subject text, p_details jsonb, p_user text) returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  entry bigint;
 begin
   insert into operator_audit (person, login, verb, subject, details)
   values (coalesce('operator:' || proven_operator('{viewer,operator,approver,admin}'), 'cli:' || p_user),
-          session_user, p_verb, p_subject, p_details);
+          session_user, p_verb, p_subject, p_details)
+  returning id into entry;
+  return entry;
 end $$;

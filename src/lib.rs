@@ -17,3 +17,4 @@ pub mod supervision;
 pub mod sync;
 pub mod telemetry;
 pub mod verbs;
+pub mod workshop;

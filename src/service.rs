@@ -36,6 +36,7 @@ impl From<Provider> for ServedProvider {
             pulled: !matches!(declared.source, Source::Push),
             pushed: declared.pushed.clone(),
             webhook: declared.compiled().and_then(|compiled| compiled.webhook().cloned()),
+            file: declared.file.clone(),
             compiled: declared.compiled().cloned(),
             groups: declared.compiled().map(|compiled| served_groups(compiled)).unwrap_or_default(),
             files: declared.files.clone(),

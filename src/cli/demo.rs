@@ -20,7 +20,7 @@ use crate::http::{ConnectionLimits, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
 use crate::store;
 use crate::sync::{Instance, Retention, SyncProgress};
-use crate::verbs::{Declared, On, keys, operators, perform};
+use crate::verbs::{Declared, OfFile, On, keys, operators, perform};
 use tributary_domain::{KeyName, ProviderName, Role, Scope};
 use tributary_manifest::Period;
 use tributary_standin::kit;
@@ -83,8 +83,8 @@ async fn begin_anew(
     store::migrate(owner).await?;
     let name: KeyName = "demo".parse()?;
     let provider: ProviderName = PROVIDER.parse()?;
-    let declared = Declared::from([(provider.clone(), None)]);
-    let (on, actor) = (On { pool: owner, declared: &declared }, typed());
+    let declared = Declared::from([(provider.clone(), OfFile::default())]);
+    let (on, actor) = (On::to_the_end(owner, &declared), typed());
     let create = keys::Create { provider, name: name.clone(), scope: Scope::Connector, expires: None };
     let key = perform(&create, on, &actor).await?.key;
     // the key is in nobody's hand: the link signs in

@@ -26,6 +26,7 @@ mod notify;
 mod openapi;
 mod operators;
 mod payouts;
+mod preview;
 mod progress;
 mod quarantine;
 mod records;

@@ -183,7 +183,7 @@ async fn sync(
     let stream = args.stream.as_deref();
     let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
     let declared = verbs::Declared::new();
-    let on = On { pool: &database.pool, declared: &declared };
+    let on = On::to_the_end(&database.pool, &declared);
     let details = serde_json::json!({"stream": stream, "full": args.full});
     verbs::note(on, &typed(), (verbs::sync::Sync::NAME, args.provider.as_str(), details)).await?;
     puller.register().await?;

@@ -2,6 +2,7 @@
 //! ([`verbs::perform`]) and give the same, so that what is printed is the same.
 
 use std::net::IpAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -11,8 +12,8 @@ use url::{Host, Url};
 
 use super::Common;
 use super::database::{Database, Login};
-use crate::config;
-use crate::verbs::{self, Access, Actor, Declared, On, Verb, entry};
+use crate::config::{self, FileText};
+use crate::verbs::{self, Access, Actor, Declared, OfFile, On, Verb, entry};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -75,12 +76,38 @@ impl Way {
         Ok(Self::Database { database, declared })
     }
 
+    /// The same, for a verb that tries provider files: no variable of theirs has to be set.
+    pub async fn open_with_texts(common: &Common, at: &At, login: Login<'_>) -> Result<Self, Error> {
+        let way = Self::open(common, at, login).await?;
+        Ok(match way {
+            Self::Database { database, .. } => {
+                Self::Database { database, declared: texts(&common.providers)? }
+            }
+            server => server,
+        })
+    }
+
     /// Does `verb`.
     pub async fn perform<V: Verb>(&self, verb: &V) -> Result<V::Answer, Error> {
         match self {
             Self::Server(server) => server.ask(verb).await,
             Self::Database { database, declared } => {
-                let on = On { pool: &database.pool, declared };
+                let on = On::to_the_end(&database.pool, declared);
+                Ok(verbs::perform(verb, on, &typed()).await?)
+            }
+        }
+    }
+
+    /// Does `verb`, and has `report` told how far it is: a server goes on in the background, and does not tell.
+    pub async fn perform_reporting<V: Verb>(
+        &self,
+        verb: &V,
+        report: verbs::Report<'_>,
+    ) -> Result<V::Answer, Error> {
+        match self {
+            Self::Server(server) => server.ask(verb).await,
+            Self::Database { database, declared } => {
+                let on = On::reporting(&database.pool, declared, report);
                 Ok(verbs::perform(verb, on, &typed()).await?)
             }
         }
@@ -103,7 +130,25 @@ impl Way {
 /// What is pulled of each provider that a file declares.
 pub fn declared(common: &Common) -> Result<Declared, Error> {
     let providers = config::load_providers(&common.providers, &config::environment)?;
-    Ok(providers.iter().map(|provider| (provider.name.clone(), provider.compiled().cloned())).collect())
+    let of = |provider: config::Provider| {
+        let compiled = provider.compiled().cloned();
+        (provider.name, OfFile { compiled, file: Some(provider.file) })
+    };
+    Ok(providers.into_iter().map(of).collect())
+}
+
+/// The files of a folder as they are written, by the providers that they are named after.
+fn texts(folder: &Path) -> Result<Declared, Error> {
+    let mut declared = Declared::new();
+    for path in config::provider_files(folder)? {
+        let name = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        let Some(name) = name else { continue };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let file = Some(FileText::new(&text, std::path::absolute(folder).ok()));
+        declared.insert(name, OfFile { compiled: None, file });
+    }
+    Ok(declared)
 }
 
 /// Whoever types the command, as the operating system knows them.

@@ -18,7 +18,7 @@ pub use keys::FileKey;
 pub use notify::Notify;
 pub use provider_file::{Described, Provider, QUESTION, described, manifest_of, schema, try_examples};
 pub use reference::reference;
-pub use source::Source;
+pub use source::{FileText, Source};
 pub use traces::{Sampling, TraceExport, traces};
 pub use uses::beside;
 
@@ -70,8 +70,10 @@ pub fn load_providers(folder: &Path, lookup: Lookup) -> Result<Vec<Provider>, Co
     for path in provider_files(folder)? {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| ConfigError::File { path: path.clone(), error })?;
-        let provider = Provider::parse_beside(&text, lookup, &|name| uses::beside(folder, name))
+        let mut provider = Provider::parse_beside(&text, lookup, &|name| uses::beside(folder, name))
             .map_err(|message| ConfigError::Invalid { path: path.clone(), message })?;
+        // the workshop is in another folder
+        provider.file = FileText::new(&text, std::path::absolute(folder).ok());
         if let Some((first, _)) = providers.iter().find(|(_, other)| other.name == provider.name) {
             return Err(ConfigError::Twice {
                 provider: provider.name.to_string(),

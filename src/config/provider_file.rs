@@ -11,7 +11,7 @@ use super::callers::{CallersSection, per_second};
 use super::files::FilesSection;
 use super::keys::{self, FileKey, KeyEntry};
 use super::payments::PaymentsSection;
-use super::source::Source;
+use super::source::{FileText, Source};
 use super::uses::{self, Descriptions};
 use crate::payments::Policy;
 use crate::statements::Files;
@@ -46,6 +46,8 @@ pub struct Provider {
     pub questions: Vec<(usize, String)>,
     /// What the operator has to know: declared, but not in force.
     pub warnings: Vec<String>,
+    /// The file itself.
+    pub file: FileText,
     compiled: Option<Arc<CompiledProvider>>,
 }
 
@@ -165,9 +167,16 @@ pub struct Described {
     pub examples: Option<Node>,
     /// The first asset of its `pay.limits`, such as `GBP/2`; `None` where it lists none.
     pub asset: Option<String>,
+    /// The name of the provider.
+    pub provider: Option<String>,
 }
 
 impl Described {
+    /// What `error` of its manifest says, with the line of the file.
+    pub fn at(&self, error: &ManifestError) -> String {
+        language::at_its_place(error, &self.node).to_string()
+    }
+
     /// The variables that the description sees: those that the file sets, or else those of `lookup`.
     pub fn variables(&self, lookup: Lookup) -> Result<impl Fn(&str) -> Option<String>, InterpolateError> {
         let set = self.set.as_ref().map(|set| set.filled(lookup)).transpose()?;
@@ -205,6 +214,7 @@ impl Parts {
             Kind::List(items) => Some(items.first()?.get("asset")?.text()?.to_owned()),
             _ => None,
         });
+        let provider = own.get("provider").and_then(Node::text).map(str::to_owned);
         let service: Option<ServiceFile> = language::form(&own, "", &mut mistakes);
         let policy: Option<PaymentsSection> = language::form(&policy, "pay", &mut mistakes);
         let pushed = service.as_ref().is_some_and(|service| matches!(service.push, Some(Push::All(_))));
@@ -229,7 +239,14 @@ impl Parts {
             let described = |(node, set): (Node, Option<uses::Set>)| {
                 let manifest =
                     language::read(&node).map_err(|mistakes| uses::in_description(mistakes, set.as_ref()))?;
-                Ok(Described { node, manifest, set, examples: examples.clone(), asset: asset.clone() })
+                Ok(Described {
+                    node,
+                    manifest,
+                    set,
+                    examples: examples.clone(),
+                    asset: asset.clone(),
+                    provider: provider.clone(),
+                })
             };
             api.map(described).transpose()
         });
@@ -309,6 +326,7 @@ impl Provider {
             keys,
             questions: questions(text),
             warnings,
+            file: FileText::new(text, None),
             compiled,
         })
     }

@@ -1,4 +1,7 @@
-//! Where the records of a provider come from.
+//! Where the records of a provider come from, and the file that says so.
+
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use tributary_manifest::Manifest;
 
@@ -12,4 +15,25 @@ pub enum Source {
     /// They would be pulled, but a variable that the manifest needs is not set: what is there
     /// is served.
     Unset,
+}
+
+/// The text of a provider file, as it is written: its `${NAME}` are not filled in. It may hold secrets all the same.
+#[derive(Clone)]
+pub struct FileText {
+    pub(crate) text: Arc<str>,
+    /// Where descriptions are that it can use, besides those that ship.
+    pub(crate) folder: Option<PathBuf>,
+}
+
+impl FileText {
+    /// Of a file that can use the descriptions that ship, and those in `folder`.
+    pub fn new(text: &str, folder: Option<PathBuf>) -> Self {
+        Self { text: text.into(), folder }
+    }
+}
+
+impl std::fmt::Debug for FileText {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FileText")
+    }
 }

@@ -16,18 +16,19 @@ use super::session::Session;
 use super::sign_in::own_path;
 use super::words::{command, encoded, id};
 use crate::http::{ApiError, SharedState};
-use crate::store::payment_orders;
+use crate::store::{payment_orders, quarantine};
 use crate::verbs::{self, Access, Entry, Field, Kind, On, Verb, entry};
 
 type Pairs = Vec<(String, String)>;
 
 /// A form of every verb that changes something.
 pub fn router() -> Router<SharedState> {
-    use verbs::{consumers, keys, limits, operators, payouts, quarantine, sync};
+    use verbs::{consumers, keys, limits, operators, payouts, quarantine, remap, sync};
     Router::new()
         .merge(form::<sync::Sync>())
         .merge(form::<limits::Lift>())
         .merge(form::<consumers::Forget>())
+        .merge(form::<remap::Remap>())
         .merge(form::<quarantine::Replay>())
         .merge(form::<quarantine::Discard>())
         .merge(form::<payouts::Approve>())
@@ -51,7 +52,7 @@ pub fn action(session: &Session, verb: &str, label: &str, fields: &[(&str, &str)
     let fields = fields.iter().map(|(name, value)| format!("{name}={}&", encoded(value)));
     let path = format!("{}?{}back={}", entry.form_path(), fields.collect::<String>(), encoded(back));
     html! {
-        @if entry.roles().contains(&session.role) { a.act href=(path) { (label) } " " }
+        @if session.may(entry) { a.act href=(path) { (label) } " " }
     }
 }
 
@@ -61,12 +62,7 @@ async fn ask<V: Verb>(
     Query(pairs): Query<Pairs>,
 ) -> Result<Response, PageError> {
     let entry = entry(V::NAME);
-    if !entry.roles().contains(&session.role) {
-        return Err(PageError::forbidden(&format!(
-            "Your role is {}, and may not do this.",
-            session.role.as_str()
-        )));
-    }
+    session.require(entry)?;
     shown(&state, &session, entry, &pairs, None).await
 }
 
@@ -84,7 +80,7 @@ async fn send<V: Verb>(
         }
     };
     let declared = state.declared();
-    let on = On { pool: &state.pool, declared: &declared };
+    let on = On::answering(&state.pool, &declared);
     match verbs::perform(&verb, on, &session.actor()).await {
         Ok(answer) => match V::secret(&answer) {
             Some(secret) => Ok(kept(&session, entry, secret, back(entry, &pairs))),
@@ -178,6 +174,7 @@ fn label(entry: &Entry) -> &'static str {
         "sync" => "Read now",
         "limits lift" => "Send the requests again",
         "consumers forget" => "Forget the consumer",
+        "remap" => "Map what was kept again",
         "quarantine replay" => "Try again",
         "quarantine discard" => "Delete for good",
         "payouts approve" => "Approve",
@@ -210,8 +207,18 @@ fn asked(field: &Field, given: &str) -> Markup {
     }
 }
 
-/// The order that it is about: nobody decides about an id alone.
+/// The order or the group that it is about: nobody decides about an id alone.
 async fn about(state: &SharedState, pairs: &Pairs) -> Result<Markup, PageError> {
+    if let Some(group) = quarantine::group(&state.pool, value(pairs, "group")).await? {
+        return Ok(html! {
+            dl {
+                (field("Fault", html! { (group.fault) }))
+                (field("Records", html! { strong { (group.count) } }))
+                (field("Provider", html! { (group.provider) }))
+                (field("Resource", html! { (group.resource) }))
+            }
+        });
+    }
     let Ok(wanted) = Uuid::try_parse(value(pairs, "order")) else { return Ok(html! {}) };
     let Some(order) = payment_orders::get(&state.pool, wanted).await? else { return Ok(html! {}) };
     Ok(html! {

@@ -12,6 +12,7 @@ mod keys;
 mod overview;
 mod page;
 mod payments;
+mod playground;
 mod provider;
 mod quarantine;
 mod records;
@@ -38,24 +39,39 @@ use error::PageError;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The pages that show something, to whoever has signed in.
-pub const SCREENS: [&str; 11] = [
+pub const SCREENS: [&str; 13] = [
     "/console",
     "/console/providers/{provider}",
     "/console/records",
     "/console/record",
     "/console/quarantine",
     "/console/quarantine/{id}",
+    "/console/quarantine/groups/{group}",
     "/console/payments",
     "/console/payments/{id}",
     "/console/consumers",
     "/console/keys",
+    "/console/playground",
     "/console/audit",
 ];
 
 /// The routes of the console. A form that another site sends is refused before any of them sees it.
 pub fn router(state: &SharedState) -> Router<SharedState> {
-    let [overview, provider, records, record, quarantine, refused, payments, order, consumers, keys, audit] =
-        SCREENS;
+    let [
+        overview,
+        provider,
+        records,
+        record,
+        quarantine,
+        refused,
+        group,
+        payments,
+        order,
+        consumers,
+        keys,
+        playground,
+        audit,
+    ] = SCREENS;
     Router::new()
         .route("/", get(async || Redirect::to("/console")))
         .route(overview, get(overview::show))
@@ -64,11 +80,14 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route(record, get(story::show))
         .route(quarantine, get(quarantine::list))
         .route(refused, get(quarantine::show))
+        .route(group, get(quarantine::group))
         .route(payments, get(payments::list))
         .route(order, get(payments::show))
         .route(consumers, get(consumers::list))
         .route(keys, get(keys::list))
+        .route(playground, get(playground::show))
         .route(audit, get(audit::list))
+        .merge(playground_forms())
         .merge(act::router())
         .route("/console/sign-in", get(sign_in::form).post(sign_in::by_key))
         .route("/console/link", get(sign_in::link_form).post(sign_in::by_link))
@@ -78,6 +97,15 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route("/console/{*rest}", any(not_found))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(state.clone(), guard::refuse_foreign))
+}
+
+/// The forms that carry a file: they may be longer than the others.
+fn playground_forms() -> Router<SharedState> {
+    Router::new()
+        .route("/console/playground/sample", post(playground::sample))
+        .route("/console/playground/remap", post(playground::remap))
+        .route("/console/quarantine/groups/{group}/preview", post(quarantine::preview))
+        .layer(DefaultBodyLimit::max(playground::BODY_MAX_BYTES))
 }
 
 async fn not_found() -> PageError {

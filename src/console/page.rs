@@ -9,13 +9,14 @@ use super::session::Session;
 use crate::verbs::Access;
 
 /// Where the parts of the console are.
-const PLACES: [(&str, &str); 7] = [
+const PLACES: [(&str, &str); 8] = [
     ("/console", "Overview"),
     ("/console/records", "Records"),
     ("/console/quarantine", "Quarantine"),
     ("/console/payments", "Payments"),
     ("/console/consumers", "Consumers"),
     ("/console/keys", "Keys"),
+    ("/console/playground", "Playground"),
     ("/console/audit", "Audit"),
 ];
 
@@ -28,13 +29,37 @@ pub fn html(markup: Markup) -> Response {
 /// A page of what goes on: `content` is fetched anew every few seconds, where there is a script.
 pub fn live(session: &Session, here: &str, title: &str, content: Markup) -> Response {
     let content = html! {
-        p.note { "As of " time { (session.now.to_rfc3339_opts(SecondsFormat::Secs, true)) } ". All times are UTC." }
+        (as_of(session))
         (content)
     };
     match session.fragment {
         true => html(content),
         false => shown(session, here, title, html! { div #live data-refresh { (content) } }),
     }
+}
+
+/// As [`live`], with `still` below what changes: forms, in which somebody may be typing. While something `goes_on`, the
+/// page is fetched anew where there is no script, too.
+pub fn live_above(
+    session: &Session,
+    (here, title): (&str, &str),
+    content: Markup,
+    still: Markup,
+    goes_on: bool,
+) -> Response {
+    if session.fragment {
+        return live(session, here, title, content);
+    }
+    let content = html! {
+        @if goes_on { noscript { p.note { "It goes on: " a href="" { "look again" } } } }
+        div #live data-refresh { (as_of(session)) (content) }
+        (still)
+    };
+    shown(session, here, title, content)
+}
+
+fn as_of(session: &Session) -> Markup {
+    html! { p.note { "As of " time { (session.now.to_rfc3339_opts(SecondsFormat::Secs, true)) } ". All times are UTC." } }
 }
 
 /// A page that stays as it is.

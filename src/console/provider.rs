@@ -66,6 +66,7 @@ fn content(health: &Health, due: &[Due], told: &[Told], session: &Session) -> Ma
             p {
                 (action(session, "sync", "Read now", &[("provider", name)], &here))
                 (action(session, "sync", "Read everything anew", &[("provider", name), ("full", "true")], &here))
+                (action(session, "remap", "Map what was kept again", &[("provider", name)], &here))
             }
         }
         h2 { "Groups of streams" }

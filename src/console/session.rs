@@ -41,6 +41,24 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Whether their role may do this.
+    pub fn may(&self, entry: &Entry) -> bool {
+        entry.roles().contains(&self.role)
+    }
+
+    /// 403 where it may not.
+    pub fn require(&self, entry: &Entry) -> Result<(), PageError> {
+        match self.may(entry) {
+            true => Ok(()),
+            false => Err(PageError::forbidden(&format!(
+                "Your role is {}, and may not do this.",
+                self.role.as_str()
+            ))),
+        }
+    }
+}
+
 impl FromRequestParts<SharedState> for Session {
     type Rejection = PageError;
 

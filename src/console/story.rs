@@ -10,12 +10,15 @@ use serde_json::Value;
 use super::error::PageError;
 use super::page::{self, empty, field};
 use super::payments::audit;
+use super::playground;
 use super::session::Session;
 use super::words::{badge, encoded, id, story_path, time, value};
 use crate::encryption;
 use crate::http::SharedState;
 use crate::payments::told::outcome;
 use crate::records::story::{self, Came, OrderStory, Published, Story};
+use crate::verbs::remap::DryRun;
+use crate::verbs::{Verb as _, entry};
 use tributary_domain::ProviderName;
 
 #[derive(Deserialize)]
@@ -45,10 +48,11 @@ pub async fn show(
     };
     let name = found.iter().find(named).cloned().ok_or_else(missing)?;
     let story = story::of(&state.pool, &encryption::keyring(), name).await?;
-    Ok(page::live(&session, "/console/records", &story.name.id, content(&story, session.now)))
+    Ok(page::live(&session, "/console/records", &story.name.id, content(&story, &session)))
 }
 
-fn content(story: &Story, now: DateTime<Utc>) -> Markup {
+fn content(story: &Story, session: &Session) -> Markup {
+    let now = session.now;
     html! {
         dl {
             (field("Id", id(&story.name.id)))
@@ -73,7 +77,7 @@ fn content(story: &Story, now: DateTime<Utc>) -> Markup {
         @if story.came.is_empty() {
             (empty(html! { "Nothing that is kept: it was pushed, or its provider's file does not say " code { "keep_raw" } "." }))
         } @else {
-            ol.steps { @for came in &story.came { li { (answer(came, now)) } } }
+            ol.steps { @for came in &story.came { li { (answer(came, story, session)) } } }
         }
         h2 { "It was published" }
         @if story.versions.is_empty() { (empty(html! { "Not yet." })) }
@@ -91,14 +95,20 @@ fn content(story: &Story, now: DateTime<Utc>) -> Markup {
     }
 }
 
-fn answer(came: &Came, now: DateTime<Utc>) -> Markup {
+fn answer(came: &Came, story: &Story, session: &Session) -> Markup {
+    let now = session.now;
     html! {
         strong { (came.stream) }
         @if !came.partition.is_empty() { " of " code { (came.partition) } }
         ", asked for at " (came.asked_at) ", last so at " (time(came.kept_at, now))
         @if came.vanished { ", not listed any more" }
         @match (&came.record, &came.unreadable) {
-            (Some(record), _) => pre { (record.get()) },
+            (Some(record), _) => {
+                pre { (record.get()) }
+                @if session.may(entry(DryRun::NAME)) {
+                    a.act href=(playground::Wanted::kept(&story.name.provider, &came.stream, came.position)) { "Try it in the playground" }
+                }
+            },
             (None, why) => p.bad { "Unreadable: " (why.as_deref().unwrap_or_default()) },
         }
     }

@@ -20,6 +20,8 @@ use crate::verbs::{self, Access, Entry, On, Verb, entry};
 
 /// The largest body, in bytes: it names an order, a key, up to 500 records.
 const BODY_MAX_BYTES: usize = 16 * 1024;
+/// And where it carries a provider file, with every byte of it escaped.
+const FILE_MAX_BYTES: usize = 2 * 1024 * 1024;
 
 async fn look_up<V: Verb>(
     State(state): State<SharedState>,
@@ -29,7 +31,7 @@ async fn look_up<V: Verb>(
     let Query(verb) = Query::<V>::try_from_uri(&uri)
         .map_err(|error| ApiError::Invalid(format!("the query does not say what to look up: {error}")))?;
     let declared = state.declared();
-    let on = On { pool: &state.pool, declared: &declared };
+    let on = On::answering(&state.pool, &declared);
     Ok(Json(verbs::perform(&verb, on, &actor).await?))
 }
 
@@ -41,7 +43,7 @@ async fn change<V: Verb>(
     let verb: V = parse(&body?)
         .map_err(|error| ApiError::Invalid(format!("the body has to be a JSON object: {error}")))?;
     let declared = state.declared();
-    let on = On { pool: &state.pool, declared: &declared };
+    let on = On::answering(&state.pool, &declared);
     Ok(Json(verbs::perform(&verb, on, &actor).await?))
 }
 
@@ -69,7 +71,7 @@ fn operation(entry: &Entry, schema: RefOr<Schema>) -> OperationBuilder {
     let answer = ContentBuilder::new().build();
     let operation = OperationBuilder::new()
         .tag("admin")
-        .operation_id(Some(entry.name.replace([' ', '-'], "_")))
+        .operation_id(Some(entry.name.replace(" --", "_").replace([' ', '-'], "_")))
         .summary(Some(entry.does))
         .description(Some(format!(
             "As `tributary {}` does. For operators of the role {}, by their key or session; at the operators' address.",
@@ -101,7 +103,9 @@ fn operation(entry: &Entry, schema: RefOr<Schema>) -> OperationBuilder {
 
 /// All verbs that the API has.
 pub fn router() -> OpenApiRouter<SharedState> {
-    use verbs::{audit, consumers, keys, limits, notifications, operators, payouts, quarantine, runs, sync};
+    use verbs::{
+        audit, consumers, keys, limits, notifications, operators, payouts, quarantine, remap, runs, sync,
+    };
     OpenApiRouter::new()
         .routes(route::<sync::Sync>())
         .routes(route::<runs::List>())
@@ -110,7 +114,10 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(route::<notifications::List>())
         .routes(route::<limits::List>())
         .routes(route::<limits::Lift>())
+        .routes(route::<remap::Remap>())
         .routes(route::<quarantine::List>())
+        .routes(route::<quarantine::Groups>())
+        .routes(route::<quarantine::Actions>())
         .routes(route::<quarantine::Show>())
         .routes(route::<quarantine::Replay>())
         .routes(route::<quarantine::Discard>())
@@ -129,4 +136,10 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(route::<operators::Revoke>())
         .routes(route::<audit::List>())
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
+        .merge(
+            OpenApiRouter::new()
+                .routes(route::<quarantine::Preview>())
+                .routes(route::<remap::DryRun>())
+                .layer(DefaultBodyLimit::max(FILE_MAX_BYTES)),
+        )
 }

@@ -190,6 +190,10 @@ impl From<Failure> for ApiError {
             // an operator is told which key is missing
             Failure::Store(StoreError::Sealed(_)) => Self::Unavailable(detail),
             Failure::Store(error) => error.into(),
+            Failure::Unavailable(why) => {
+                tracing::error!(why, "a provider file cannot be tried");
+                Self::Internal
+            }
         }
     }
 }

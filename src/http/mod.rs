@@ -51,14 +51,14 @@ pub use serving::{
     ConnectionLimits, Draining, Handed, Listening, OPERATOR, Patience, Serving, SocketError, Stop,
 };
 
-use crate::config::FileKey;
+use crate::config::{FileKey, FileText};
 use crate::feed::Polls;
 use crate::payments::Payments;
 use crate::statements::Files;
 use crate::store::Readers;
 use crate::supervision::Parts;
 use crate::telemetry::Metrics;
-use crate::verbs::Declared;
+use crate::verbs::{self, Declared};
 use tributary_domain::{FormanceVersion, PaymentLimit, ProviderName, RequestLimit, Resource};
 use tributary_manifest::{CompiledProvider, Webhook};
 
@@ -81,6 +81,8 @@ pub struct ServedProvider {
     pub files: Option<Arc<Files>>,
     /// What the provider calls, if its manifest says how.
     pub webhook: Option<Arc<Webhook>>,
+    /// Its file, to be tried on records.
+    pub file: FileText,
     /// What is read together; none of a provider that is pushed.
     pub groups: Vec<ServedGroup>,
     /// What its records are mapped by; none of a provider that is pushed.
@@ -146,8 +148,10 @@ impl AppState {
 impl AppState {
     /// The providers as verbs know them.
     pub fn declared(&self) -> Declared {
-        let of =
-            |(name, served): (&ProviderName, &Arc<ServedProvider>)| (name.clone(), served.compiled.clone());
+        let of = |(name, served): (&ProviderName, &Arc<ServedProvider>)| {
+            let (compiled, file) = (served.compiled.clone(), served.file.clone());
+            (name.clone(), verbs::OfFile { compiled, file: Some(file) })
+        };
         self.providers.iter().map(of).collect()
     }
 }

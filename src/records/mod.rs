@@ -8,4 +8,4 @@ mod orders;
 pub mod story;
 
 pub use batch::{Batch, Written, row_key, write};
-pub use orders::{Applied, apply, match_waiting};
+pub use orders::{Applied, apply, match_waiting, rehearsed};

@@ -170,7 +170,19 @@ async fn carry_out(
     })
 }
 
+tokio::task_local! {
+    static REHEARSAL: ();
+}
+
+/// Does `work`, whose writes are going to be taken back: it raises no alarm about what does not happen.
+pub async fn rehearsed<T>(work: impl Future<Output = T>) -> T {
+    REHEARSAL.scope((), work).await
+}
+
 fn alarm(provider: &ProviderName, record: &str, why: &str) {
+    if REHEARSAL.try_with(|()| ()).is_ok() {
+        return;
+    }
     metrics::counter!("tributary_payment_alarms_total", "provider" => provider.to_string()).increment(1);
     tracing::error!(%provider, record, "{why}: a person has to check it");
 }

@@ -1,7 +1,7 @@
 //! Table `balances`: current state, without a feed.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::{StoreError, Tally};
 use tributary_domain::{Balances, ProviderName};
@@ -70,7 +70,7 @@ pub struct AccountBalances {
 
 /// The balances of account `id` (the provider's own id); `None` where it is not known.
 pub async fn of_account(
-    pool: &PgPool,
+    executor: impl sqlx::PgExecutor<'_>,
     provider: &ProviderName,
     id: &str,
 ) -> Result<Option<AccountBalances>, StoreError> {
@@ -84,7 +84,7 @@ pub async fn of_account(
         provider.as_str(),
         id
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(|row| AccountBalances {
         served_id: row.served_id,

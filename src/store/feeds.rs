@@ -36,7 +36,7 @@ pub struct Publication {
 
 /// Publishes up to `batch` changes of one feed.
 pub async fn publish(
-    pool: &PgPool,
+    executor: impl sqlx::PgExecutor<'_>,
     provider: &ProviderName,
     feed: FeedName,
     pace: FeedPace,
@@ -53,7 +53,7 @@ pub async fn publish(
         batch,
         interval(pace.parent_wait)
     )
-    .fetch_one(pool)
+    .fetch_one(executor)
     .await?;
     let micros = |us: i64| Duration::from_micros(us.max(0).unsigned_abs());
     Ok(Publication {

@@ -1,14 +1,16 @@
 //! Records by what people call them, across the tables: an id, a reference, an idempotency key. Every part of each
 //! statement goes by an index, whatever there is in the tables.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::StoreError;
-use tributary_domain::ProviderName;
+use tributary_domain::{ProviderName, Resource};
 
 /// What a record is called here: one of a provider has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -170,6 +172,32 @@ pub async fn versions(pool: &PgPool, name: &RecordName, most: i64) -> Result<Vec
     .await?;
     versions.reverse();
     Ok(versions)
+}
+
+/// What is published of each of `ids`, or about to be, by id; of balances, what their account holds by asset. As the
+/// caller's transaction sees it, with what it has written.
+pub async fn latest(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    resource: Resource,
+    ids: &[&str],
+) -> Result<HashMap<String, Value>, StoreError> {
+    let rows = sqlx::query!(
+        r#"select i.id as "id!", coalesce(
+             (select c.body || jsonb_build_object('createdAt', rfc3339(c.created_at)) from changes c
+              where c.provider = $1 and c.resource = $2 and c.id = i.id order by c.seq desc limit 1),
+             (select f.body::jsonb from feed f
+              where f.provider = $1 and f.resource = $2 and f.id = i.id order by f.position desc limit 1),
+             (select jsonb_object_agg(b.asset, b.amount::text) from balances b
+              where $2 = 'balances' and b.provider = $1 and b.account_id = i.id)) as body
+           from (select distinct id from unnest($3::text[]) u (id)) i"#,
+        provider.as_str(),
+        resource.as_str(),
+        ids as _
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.id, row.body?))).collect())
 }
 
 /// An attempt of an order that was refused, and followed by another.

@@ -34,24 +34,25 @@ pub async fn prove(connection: &mut PgConnection, proof: &ApiKeyDigest) -> Resul
     Ok(())
 }
 
-/// Notes what is done, in the caller's transaction: by whom it proves, or else by `user` of the operating system.
+/// Notes what is done, in the caller's transaction: by whom it proves, or else by `user` of the operating system. Gives the
+/// entry's number.
 pub async fn note(
     executor: impl PgExecutor<'_>,
     verb: &str,
     subject: &str,
     details: &Value,
     user: Option<&str>,
-) -> Result<(), StoreError> {
-    sqlx::query!(
-        r#"select note_operation($1, $2, $3, $4) as "noted: ()""#,
+) -> Result<i64, StoreError> {
+    let entry = sqlx::query_scalar!(
+        r#"select note_operation($1, $2, $3, $4) as "entry!""#,
         verb,
         super::without_nul(subject),
         details,
         user
     )
-    .execute(executor)
+    .fetch_one(executor)
     .await?;
-    Ok(())
+    Ok(entry)
 }
 
 /// The latest of what was done, newest first.

@@ -2,10 +2,12 @@
 //! a run reads.
 
 mod breaker;
+mod discard;
 mod files;
 mod foreground;
 mod housekeeping;
 mod instance;
+mod preview;
 mod progress;
 mod puller;
 mod remap;
@@ -21,10 +23,14 @@ use chrono::Utc;
 use tributary_manifest::{CompiledProvider, StreamGroup};
 
 pub use breaker::PATIENCE;
+pub use discard::discard;
 pub use files::{AfterTaking, FILES, FileFetcher, FilePlace, FileSource, FilesRun, FilesRunOutcome};
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
 pub use instance::Instance;
+pub use preview::{
+    Bounds, Example, Field, Preview, PreviewError, Refusal, preview_remap, preview_replay, served_alone,
+};
 pub use progress::SyncProgress;
 pub use puller::{Puller, RunOutcome, Work};
 pub use remap::{RemapFailure, RemapOutcome, RemapRequest, Remapped};

@@ -11,12 +11,14 @@ pub mod notifications;
 pub mod operators;
 pub mod payouts;
 pub mod quarantine;
+pub mod remap;
 pub mod runs;
 pub mod sync;
 mod table;
 mod text;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +28,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 
+use crate::config::FileText;
 use crate::store::{self, StoreError, operator_audit};
+use crate::sync::{Bounds, PreviewError};
+use crate::workshop::WorkshopError;
 use tributary_domain::{ApiKeyDigest, ProviderName, Role};
 use tributary_manifest::{CompiledProvider, Period};
 
@@ -49,16 +54,88 @@ pub enum Actor {
     },
 }
 
-/// What is pulled of each provider that a file declares.
-pub type Declared = HashMap<ProviderName, Option<Arc<CompiledProvider>>>;
+/// What is known of each provider that a file declares.
+pub type Declared = HashMap<ProviderName, OfFile>;
 
-/// What it is done to.
+/// What verbs need to know of a provider's file.
+#[derive(Debug, Clone, Default)]
+pub struct OfFile {
+    /// What maps its records; `None` where nothing is pulled.
+    pub compiled: Option<Arc<CompiledProvider>>,
+    /// The file itself, to be tried on records.
+    pub file: Option<FileText>,
+}
+
+/// What it is done to, and how long whoever asks waits.
 #[derive(Clone, Copy)]
 pub struct On<'a> {
     pub pool: &'a PgPool,
     /// Only what the verb needs to know of the files; a command loads them for those that do.
     pub declared: &'a Declared,
+    wait: Wait<'a>,
 }
+
+/// Is told how many records are done, and what became of them.
+pub type Report<'a> = &'a (dyn Fn(u64, &str) + Sync);
+
+/// How long whoever asks waits for what takes long.
+#[derive(Clone, Copy)]
+enum Wait<'a> {
+    /// As for an answer: the rest is done after it, and a preview looks at a part.
+    Answer,
+    /// Until the end.
+    End(Report<'a>),
+}
+
+impl<'a> On<'a> {
+    /// For whoever waits for an answer alone: what takes longer goes on in the background.
+    pub fn answering(pool: &'a PgPool, declared: &'a Declared) -> Self {
+        Self { pool, declared, wait: Wait::Answer }
+    }
+
+    /// For whoever waits until all is done.
+    pub fn to_the_end(pool: &'a PgPool, declared: &'a Declared) -> Self {
+        Self::reporting(pool, declared, &|_, _| {})
+    }
+
+    /// As [`On::to_the_end`], for whoever wants to know how far it is.
+    pub fn reporting(pool: &'a PgPool, declared: &'a Declared, report: Report<'a>) -> Self {
+        Self { pool, declared, wait: Wait::End(report) }
+    }
+
+    /// How much a preview looks at.
+    fn bounds(self) -> Bounds {
+        match self.wait {
+            Wait::Answer => ANSWERED,
+            Wait::End(_) => Bounds::NONE,
+        }
+    }
+
+    /// What maps the records of each provider that is pulled.
+    fn pulled(self) -> HashMap<ProviderName, Arc<CompiledProvider>> {
+        let compiled = |(name, of): (&ProviderName, &OfFile)| Some((name.clone(), of.compiled.clone()?));
+        self.declared.iter().filter_map(compiled).collect()
+    }
+
+    /// The text that was given of a file for `provider`, or else the file that declares it.
+    fn file(
+        self,
+        provider: &ProviderName,
+        given: Option<&str>,
+        folder: Option<&PathBuf>,
+    ) -> Result<FileText, Failure> {
+        if let Some(text) = given.filter(|text| !text.trim().is_empty()) {
+            return Ok(FileText::new(text, folder.cloned()));
+        }
+        let declared = self.declared.get(provider).and_then(|of| of.file.clone());
+        declared.ok_or_else(|| {
+            Failure::NotFound(format!("no provider file declares {provider}: give one that is to be tried"))
+        })
+    }
+}
+
+/// How much a preview looks at before it answers.
+pub const ANSWERED: Bounds = Bounds { records: 2_000, time: Duration::from_secs(20) };
 
 /// Why it is not done. The text is for whoever asked for it.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +154,9 @@ pub enum Failure {
     Refused(String),
     #[error(transparent)]
     Store(StoreError),
+    /// What it takes besides the database is not there.
+    #[error("{0}")]
+    Unavailable(String),
 }
 
 impl From<StoreError> for Failure {
@@ -92,6 +172,16 @@ impl From<StoreError> for Failure {
 impl From<sqlx::Error> for Failure {
     fn from(error: sqlx::Error) -> Self {
         StoreError::from(error).into()
+    }
+}
+
+impl From<PreviewError> for Failure {
+    fn from(error: PreviewError) -> Self {
+        match error {
+            PreviewError::Store(error) => error.into(),
+            PreviewError::Workshop(WorkshopError::Unavailable(why)) => Self::Unavailable(why),
+            PreviewError::Workshop(error) => Self::Invalid(error.to_string()),
+        }
     }
 }
 
@@ -142,12 +232,12 @@ async fn begin(on: On<'_>, actor: &Actor) -> Result<Transaction<'static, Postgre
     Ok(transaction)
 }
 
-/// Writes what is done into the audit of operators.
+/// Writes what is done into the audit of operators; gives the entry's number.
 async fn write(
     transaction: &mut Transaction<'static, Postgres>,
     actor: &Actor,
     (verb, subject, details): (&str, &str, Value),
-) -> Result<(), Failure> {
+) -> Result<i64, Failure> {
     let user = match actor {
         Actor::Command { user } => Some(user.as_str()),
         Actor::Operator { .. } => None,

@@ -6,7 +6,7 @@ use tributary_domain::Role;
 /// A command.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// As it is typed, without its arguments.
+    /// As it is typed, without its arguments; with an option that makes another thing of it.
     pub name: &'static str,
     /// What it does, in a sentence.
     pub does: &'static str,
@@ -28,6 +28,9 @@ pub enum Access {
         /// What the page after the form says.
         done: &'static str,
     },
+    /// It shows what would come of something that is not done, to these roles: by the API, which is told what by a body,
+    /// and at this screen of the console.
+    Tries { roles: &'static [Role], screen: &'static str },
     /// It is only typed, for this reason.
     Command(&'static str),
 }
@@ -57,14 +60,14 @@ impl Entry {
     pub fn roles(&self) -> &'static [Role] {
         match self.access {
             Access::Reads { .. } => &Role::ALL,
-            Access::Changes { roles, .. } => roles,
+            Access::Changes { roles, .. } | Access::Tries { roles, .. } => roles,
             Access::Command(_) => &[],
         }
     }
 
     /// Where the admin API has it.
     pub fn api_path(&self) -> String {
-        format!("/admin/v1/{}", self.name.replace(' ', "/"))
+        format!("/admin/v1/{}", self.name.replace(" --", "/").replace(' ', "/"))
     }
 
     /// Where the console has its form.
@@ -112,7 +115,8 @@ const ORDER: Field = text("order", "Order: its id or its idempotency key");
 const PROVIDER: Field = text("provider", "Provider");
 const ITS_PROVIDER: Field = optional("provider", "Provider, where several have a key of this name");
 const EXPIRES: Field = optional("expires", "Expires after, as 90d; never, if left empty");
-const RECORDS: Field = text("ids", "Records: their ids");
+const RECORDS: Field = optional("ids", "Records: their ids");
+const GROUP: Field = optional("group", "Or the group that they are");
 
 const FILES: &str = "it works on files of the machine where it is typed";
 const PROCESS: &str = "it is about a process, or a database before one serves";
@@ -227,7 +231,33 @@ pub static VERBS: &[Entry] = &[
             done: "The requests are sent again.",
         },
     },
-    command("remap", "Map the records that were kept once more", MANY),
+    Entry {
+        name: "remap",
+        does: "Map the records that were kept once more",
+        access: Access::Changes {
+            roles: OPERATE,
+            screen: "/console/providers/{provider}",
+            form: &[PROVIDER, optional("stream", "Only this stream")],
+            for_good: false,
+            done: "What was kept is mapped again in the background.",
+        },
+    },
+    Entry {
+        name: "remap --dry-run",
+        does: "Show what mapping the kept records again would change",
+        access: Access::Tries { roles: OPERATE, screen: "/console/playground" },
+    },
+    reads("quarantine groups", "List records by their fault", "/console/quarantine"),
+    reads(
+        "quarantine actions",
+        "List who had records replayed or discarded, and how far that is",
+        "/console/quarantine/groups/{group}",
+    ),
+    Entry {
+        name: "quarantine preview",
+        does: "Show what a replay of a group would do",
+        access: Access::Tries { roles: OPERATE, screen: "/console/quarantine/groups/{group}" },
+    },
     reads("quarantine list", "List records and why they were refused", "/console/quarantine"),
     reads("quarantine show", "Show a record as it came", "/console/quarantine/{id}"),
     Entry {
@@ -236,9 +266,9 @@ pub static VERBS: &[Entry] = &[
         access: Access::Changes {
             roles: OPERATE,
             screen: "/console/quarantine/{id}",
-            form: &[RECORDS],
+            form: &[RECORDS, GROUP],
             for_good: false,
-            done: "The records were tried again. Those that are still here stay, with the reason of now.",
+            done: "The records are tried again. Those that are still here then stay, with the reason of now.",
         },
     },
     Entry {
@@ -247,9 +277,9 @@ pub static VERBS: &[Entry] = &[
         access: Access::Changes {
             roles: OPERATE,
             screen: "/console/quarantine/{id}",
-            form: &[RECORDS],
+            form: &[RECORDS, GROUP, text("reason", "Why, in a few words: it is kept")],
             for_good: true,
-            done: "The records are gone.",
+            done: "The records are deleted.",
         },
     },
     command(

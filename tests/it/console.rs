@@ -12,7 +12,7 @@ use tributary::console::{self, SCREENS};
 use tributary::encryption::Keyring;
 use tributary::payments::{Payments, Settings};
 use tributary::store::operators::{self, NewOperator};
-use tributary::store::quarantine::{self, Refused, RefusedRecord};
+use tributary::store::quarantine::{self, Refused, RefusedRecord, Which};
 use tributary::store::{consumers, payment_orders, sync_runs};
 use tributary::sync::{Busy, SyncRequest};
 use tributary::telemetry::Gauges;
@@ -20,7 +20,7 @@ use tributary_domain::{ApiKeyDigest, OrderState, Resource, Role};
 use uuid::Uuid;
 
 use crate::support::app::secret_of;
-use crate::support::jobs::{file, puller, stream};
+use crate::support::jobs::{file, puller, stream, until};
 use crate::support::process::{FILE_KEY, Place, stop};
 use crate::support::{TestApp, Upstream, records};
 
@@ -134,6 +134,8 @@ async fn new_link(app: &TestApp, name: &str, lasts: Duration) -> String {
 pub struct Shown {
     pub app: TestApp,
     pub order: Uuid,
+    /// The largest group of the quarantine.
+    pub group: String,
 }
 
 impl Shown {
@@ -154,7 +156,8 @@ impl Shown {
         puller.sync_now(&request, &CancellationToken::new()).await.unwrap();
         refuse(&app, 4, "the status \"<b>NOPE</b>\" is none").await;
         refuse(&app, 1, "there is no amount").await;
-        Self { order: hold(&app).await, app }
+        let groups = quarantine::groups(&app.pool, Which::default(), 1).await.unwrap();
+        Self { order: hold(&app).await, group: groups[0].group.clone(), app }
     }
 
     /// The path of a screen that has something to show.
@@ -163,7 +166,7 @@ impl Shown {
             "/console/payments/{id}" => self.order.to_string(),
             _ => "1".to_owned(),
         };
-        let path = screen.replace("{provider}", "acme").replace("{id}", &id);
+        let path = screen.replace("{provider}", "acme").replace("{id}", &id).replace("{group}", &self.group);
         match screen {
             "/console/record" => format!("{path}?provider=acme&resource=transactions&id=t1"),
             _ => path,
@@ -314,6 +317,7 @@ async fn where_there_is_nothing_it_is_said_what_to_do() {
         "/console/record",
         "/console/quarantine/17",
         "/console/quarantine/x",
+        "/console/quarantine/groups/x",
         "/console/payments/17",
         "/console/payments?state=lost",
         "/console/payments?provider=%20",
@@ -650,12 +654,8 @@ async fn a_screen_says_what_the_command_of_the_same_name_says() {
 
     let page = browser.page("/console/quarantine").await;
     assert_eq!(page.matches("<th scope=\"row\">").count(), 2, "a group for each reason: {page}");
-    assert!(
-        page.contains(
-            "the status &quot;&lt;b&gt;NOPE&lt;/b&gt;&quot; is none</th><td class=\"number\">4</td>"
-        ),
-        "{page}"
-    );
+    assert!(page.contains("the status &quot;…&quot; is none</a></th><td class=\"number\">4</td>"), "{page}");
+    assert!(page.contains("the status &quot;&lt;b&gt;NOPE&lt;/b&gt;&quot; is none"), "{page}");
     let page = browser.page("/console/quarantine/5").await;
     assert!(
         page.contains("there is no amount") && page.contains("tributary quarantine replay --id 5"),
@@ -780,4 +780,55 @@ async fn operators_are_made_linked_and_revoked_by_commands_while_the_server_runs
     for secret in secrets {
         assert!(!log.contains(secret_of(&secret)), "{secret} is in the log");
     }
+}
+
+#[tokio::test]
+async fn a_group_is_replayed_and_discarded_by_forms_of_who_may() {
+    let app = TestApp::fast().await;
+    refuse(&app, 3, "there is no amount").await;
+    refuse(&app, 2, "there is no date").await;
+    let groups = quarantine::groups(&app.pool, Which::default(), 9).await.unwrap();
+    let path = |n: usize| format!("/console/quarantine/groups/{}", groups[n].group);
+    let form = |n: usize, what: &str| format!("/console/do/quarantine/{what}?group={}&", groups[n].group);
+    let said = |n: usize, more: &str| format!("group={}&back={}{more}", groups[n].group, path(n));
+    let viewer = Browser::of(&app, Role::Viewer).await;
+    let page = viewer.page(&path(0)).await;
+    assert!(!page.contains("/console/do/") && !page.contains("/preview"), "{page}");
+    let refused = viewer.send(&format!("{}/preview", path(0)), "file=".to_owned()).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    let browser = Browser::of(&app, Role::Operator).await;
+    let page = browser.page(&path(0)).await;
+    for what in ["replay", "discard"] {
+        assert!(page.contains(&format!("href=\"{}", form(0, what))), "{what}: {page}");
+    }
+    let asked = browser.page(&form(0, "replay")).await;
+    assert!(asked.contains("there is no amount") && asked.contains("<strong>3</strong>"), "{asked}");
+    let answer = browser.send("/console/do/quarantine/replay", said(0, "")).await;
+    let next = format!("{}?done=quarantine-replay", path(0));
+    assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, next.as_str()));
+    until(&app.pool, "select count(*) from quarantine_actions where ended_at is not null", 1).await;
+    // they are no records, so that they stay, for the reason of now
+    let page = browser.page(&next).await;
+    assert!(page.contains("No record of this group is left") && page.contains("operator:operator"), "{page}");
+    assert!(page.contains("The records are tried again."), "{page}");
+    // what goes on is fetched anew, without the forms below it
+    app.sql(
+        "insert into quarantine_actions (action, provider, fault_group, audit_id, total)
+         select 'replay', 'acme', fault_group, audit_id, 3 from quarantine_actions",
+    )
+    .await;
+    let page = browser.page(&path(0)).await;
+    assert!(
+        page.contains("goes on") && page.contains("look again") && page.contains("data-refresh"),
+        "{page}"
+    );
+    let part = browser.fragment(&path(1)).await.text;
+    assert!(part.contains("there is no date") && !part.contains("<textarea"), "{part}");
+    let discard = "/console/do/quarantine/discard";
+    assert_eq!(browser.send(discard, said(1, "&reason=")).await.status, StatusCode::BAD_REQUEST);
+    let admin = Browser::of(&app, Role::Admin).await;
+    assert_eq!(admin.send(discard, said(1, "&reason=test+data")).await.status, StatusCode::SEE_OTHER);
+    until(&app.pool, "select count(*) from quarantine_discards", 2).await;
+    let page = admin.page(&path(1)).await;
+    assert!(page.contains("discard: test data") && page.contains("operator:admin"), "{page}");
 }

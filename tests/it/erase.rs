@@ -388,7 +388,7 @@ const ERASED: &str = "
     payment_orders.reason
     payment_orders.refusal payment_attempts.reason payment_approvals.reason payment_audit.before payment_audit.after
     payment_refusals.detail payment_refusals.body raw_records.record raw_records.parent
-    quarantine.raw quarantine.parent quarantine.reason
+    quarantine.raw quarantine.parent quarantine.reason quarantine.fault
     statement_files.bytes statement_files.name
     sync_runs.error sync_run_streams.error sync_run_warnings.text
     sync_open_records.record sync_open_records.canonical";
@@ -423,7 +423,10 @@ const STAYS: &str = "
     provider_pace.provider closed_lanes.provider closed_lanes.lane request_log.provider provider_tokens.provider provider_tokens.auth_digest
     provider_tokens.key_id provider_tokens.refresh_token provider_tokens.access_token
     quarantine.provider quarantine.resource quarantine.key_id quarantine.stream quarantine.partition
-    quarantine.asked_at quarantine.identity quarantine.raw_digest
+    quarantine.asked_at quarantine.identity quarantine.raw_digest quarantine.fault_group
+    quarantine_actions.action quarantine_actions.provider quarantine_actions.fault_group
+    quarantine_actions.why quarantine_discards.provider quarantine_discards.resource quarantine_discards.stream
+    quarantine_discards.raw_digest quarantine_discards.fault_group
     raw_records.provider raw_records.stream raw_records.partition raw_records.digest raw_records.key_id
     raw_records.asked_at raw_records.identity raw_records.became
     sync_cursors.provider sync_cursors.stream sync_cursors.partition sync_cursors.cursor

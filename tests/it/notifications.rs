@@ -115,7 +115,8 @@ async fn everything(app: &TestApp) {
     order(app, "invoice-17", "parked").await;
     order(app, "invoice-18", "held").await;
     app.sql(
-        "insert into quarantine (provider, resource, raw, reason, raw_digest) values ('acme', 'transactions', '{}', 'jane-doe', sha256('{}'));
+        "insert into quarantine (provider, resource, raw, reason, raw_digest, fault, fault_group)
+         values ('acme', 'transactions', '{}', 'jane-doe', sha256('{}'), 'jane-doe', '00000000000000aa');
          insert into sync_leases (provider, stream_group, failures) values ('acme', 'payments', 3), ('acme', 'accounts', 2);
          insert into consumers (provider, resource, key, first_polled_at, polled_at, gaps)
          values ('acme', 'accounts', 'file:acme/connector', now() - interval '1 day', now() - interval '2 hours', '{1800,1800,1800}'),

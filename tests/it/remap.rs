@@ -1,7 +1,6 @@
 //! A mapping that was wrong is put right: from the records that were kept, and for those in
 //! quarantine, without asking the provider.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,16 +8,17 @@ use chrono::Utc;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tributary::encryption::Keyring;
-use tributary::store::quarantine::{self, Which};
+use tributary::store::quarantine::{self, Chosen, Which};
 use tributary::store::{leases, raw_records, sync_runs};
 use tributary::sync::{
     Busy, DatabaseSink, Housekeeper, ProviderRetention, Puller, RemapOutcome, RemapRequest, Remapped,
-    Replayed, Replayer, Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
+    Retention, RunOutcome, SyncProgress, SyncRequest, Synced,
 };
+use tributary::verbs::quarantine::Outcome;
 use tributary_domain::{Origin, RawRecord, Resource};
 use tributary_manifest::{CompiledProvider, MappedRecord, PageSink, RecordPage};
 
-use crate::support::jobs::{count, file, manifest, puller, stream};
+use crate::support::jobs::{self, count, file, manifest, puller, stream};
 use crate::support::{TestApp, Upstream, edited, records};
 
 /// Transactions of which the bank gives `amount` in minor units, and the mapping takes `amount`.
@@ -267,14 +267,14 @@ async fn equal_records_that_no_mapping_took_are_replayed_each() {
     let stop = CancellationToken::new();
     puller(&setup.app, &file("error(\"no\")"), "by hand").sync_now(&request, &stop).await.unwrap();
     let done = replay(&setup, &nameless(".amount")).await;
-    assert_eq!((done.freed, done.tally.created), (2, 2));
+    assert_eq!((done.freed, done.created), (2, 2));
 }
 
-async fn replay(setup: &Setup, streams: &str) -> Replayed {
+async fn replay(setup: &Setup, streams: &str) -> Outcome {
     let connection =
         CompiledProvider::new(setup.app.name(), &manifest(&file(&setup.upstream, "", streams))).unwrap();
-    let connections = HashMap::from([(setup.app.name().clone(), Arc::new(connection))]);
-    Replayer::new(&setup.app.pool, connections).replay_all(Which::default(), &|_| {}).await.unwrap()
+    let connections = [(setup.app.name().clone(), Arc::new(connection))];
+    jobs::replay(&setup.app.pool, connections, Chosen::All(Which::default())).await
 }
 
 #[tokio::test]
@@ -286,9 +286,9 @@ async fn records_that_no_mapping_took_are_replayed_through_the_mapping_of_now() 
         setup.puller(&payments(".amount")).sync_now(&request, &CancellationToken::new()).await.unwrap();
     assert!(matches!(synced, Synced::Ran(RunOutcome::Succeeded { quarantined: 2, .. })), "{synced:?}");
     let same = replay(&setup, &payments(".amount")).await;
-    assert_eq!((same.freed, same.refused), (0, 2), "nothing was put right");
+    assert_eq!((same.freed, same.stay), (0, 2), "nothing was put right");
     let done = replay(&setup, &payments("if .amount == \"one\" then \"1\" else .amount end")).await;
-    assert_eq!((done.freed, done.refused, done.tally.created), (1, 1, 1));
+    assert_eq!((done.freed, done.stay, done.created), (1, 1, 1));
     assert_eq!(setup.stored().await, [row("a", "PENDING", "1")]);
     let left = quarantine::list(&setup.app.pool, &Keyring::default(), Which::default(), 0, 10).await.unwrap();
     assert_eq!((left.len(), left[0].attempts), (1, 3), "the other one stays, and its attempts are counted");
@@ -301,7 +301,10 @@ async fn records_that_were_pushed_in_are_replayed_as_they_came() {
     let mut bad = records::transaction("a", "PENDING");
     bad["amount"] = "ten".into();
     setup.app.push("transactions", &[bad]).await;
-    assert_eq!(replay(&setup, &payments(".amount")).await, Replayed { refused: 1, ..Replayed::default() });
+    assert_eq!(
+        replay(&setup, &payments(".amount")).await,
+        Outcome { records: 1, stay: 1, ..Outcome::default() }
+    );
     // as an operator would who knows what was meant
     setup
         .app
@@ -310,7 +313,7 @@ async fn records_that_were_pushed_in_are_replayed_as_they_came() {
         )
         .await;
     let done = replay(&setup, &payments(".amount")).await;
-    assert_eq!((done.freed, done.tally.created), (1, 1));
+    assert_eq!((done.freed, done.created), (1, 1));
     assert_eq!(count(&setup.app.pool, "select count(*) from quarantine").await, 0);
     assert_eq!(setup.stored().await, [row("a", "PENDING", "10")]);
 }
@@ -321,7 +324,7 @@ async fn a_record_that_the_database_refuses_stays_in_quarantine_and_does_not_sto
     setup.came(&payments(".amount"), &[raw("a", "PENDING", "one"), raw("b", "PENDING", "two")]).await;
     setup.app.sql("alter table transactions add constraint no_a check (id <> 'a')").await;
     let done = replay(&setup, &payments("\"1\"")).await;
-    assert_eq!((done.freed, done.refused), (1, 1));
+    assert_eq!((done.freed, done.stay), (1, 1));
     assert_eq!(setup.stored().await, [row("b", "PENDING", "1")]);
     let left = quarantine::list(&setup.app.pool, &Keyring::default(), Which::default(), 0, 10).await.unwrap();
     assert!(left.len() == 1 && left[0].reason.contains("no_a"), "{left:?}");

@@ -147,8 +147,8 @@ async fn much_goes_in_pieces() {
 async fn what_waits_for_somebody_never_goes() {
     let app = TestApp::new().await;
     app.sql(
-        "insert into quarantine (provider, resource, raw, reason, raw_digest, first_seen, last_seen)
-         values ('acme', 'transactions', '{}', 'r', sha256('{}'), now() - interval '9 years', now() - interval '9 years');
+        "insert into quarantine (provider, resource, raw, reason, raw_digest, fault, fault_group, first_seen, last_seen)
+         values ('acme', 'transactions', '{}', 'r', sha256('{}'), 'r', '00000000000000aa', now() - interval '9 years', now() - interval '9 years');
          insert into unmatched_records (provider, id, record, backfill, decides, received_at)
          values ('acme', 'h', '{}', false, true, now() - interval '9 years');
          insert into sync_open_records (provider, stream, partition, key, record, canonical, first_seen, checked_at)

@@ -11,11 +11,11 @@ use tributary::encryption::Keyring;
 use tributary::records::erase::{Wanted, erase, find as find_to_erase};
 use tributary::records::story::{self, Story};
 use tributary::store::named_records::RecordName;
-use tributary::store::quarantine::Which;
-use tributary::sync::{Busy, RemapRequest, Replayer, SyncRequest};
+use tributary::store::quarantine::{Chosen, Which};
+use tributary::sync::{Busy, RemapRequest, SyncRequest};
 use tributary_manifest::CompiledProvider;
 
-use crate::support::jobs::{file, manifest, puller, stream};
+use crate::support::jobs::{file, manifest, puller, replay, stream};
 use crate::support::process::Place;
 use crate::support::{TestApp, Upstream, edited, records};
 
@@ -147,9 +147,8 @@ async fn what_is_mapped_or_replayed_later_is_linked_then() {
 
     let mapped = edited(&stream("payments", ""), "{ id, status,", "{ id, status: \"FAILED\",");
     let compiled = CompiledProvider::new(bank.app.name(), &manifest(&bank.file(&mapped))).unwrap();
-    let providers = [(bank.app.name().clone(), compiled.into())].into();
-    let replayed =
-        Replayer::new(&bank.app.pool, providers).replay_all(Which::default(), &|_| {}).await.unwrap();
+    let providers = [(bank.app.name().clone(), compiled.into())];
+    let replayed = replay(&bank.app.pool, providers, Chosen::All(Which::default())).await;
     assert_eq!(replayed.freed, 1);
     assert_eq!(came(&bank.story("bad").await), [json!({"id": "bad", "status": "NEVER"})]);
 }

@@ -132,8 +132,9 @@ async fn a_full_quarantine_refuses_the_pushes_that_would_add_to_it_and_no_others
     let app = TestApp::new().await;
     let fill = |records: u32, bytes: u32| {
         format!(
-            "insert into quarantine (provider, resource, raw, reason, raw_digest)
-             select 'acme', 'accounts', convert_to(repeat('x', {bytes}), 'UTF8'), 'r', sha256(n::text::bytea)
+            "insert into quarantine (provider, resource, raw, reason, raw_digest, fault, fault_group)
+             select 'acme', 'accounts', convert_to(repeat('x', {bytes}), 'UTF8'), 'r', sha256(n::text::bytea), 'r',
+                    '00000000000000aa'
              from generate_series(1, {records}) n"
         )
     };

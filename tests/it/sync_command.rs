@@ -225,8 +225,10 @@ async fn the_quarantine_is_looked_at_replayed_and_emptied() {
     std::fs::write(&path, edited(&std::fs::read_to_string(&path).unwrap(), &wrong, &right)).unwrap();
     let (code, out, _) = setup.run(&["quarantine", "replay"]).await;
     assert!(code == 0 && out.contains("1 freed (1 created") && out.contains("1 stay"), "{out}");
-    assert_ne!(setup.run(&["quarantine", "discard"]).await.0, 0, "it asks first");
-    let (_, out, _) = setup.run(&["quarantine", "discard", "--provider", "acme", "--yes"]).await;
+    let discard = ["quarantine", "discard", "--provider", "acme", "--reason", "a test"];
+    let (code, _, err) = setup.run(&discard).await;
+    assert!(code != 0 && err.contains("--yes"), "it asks first: {err}");
+    let (_, out, _) = setup.run(&[&discard[..], &["--yes"]].concat()).await;
     assert_eq!(out.trim(), "1 discarded");
     assert_eq!(count(&setup.app.pool, "select count(*) from quarantine").await, 0);
     assert_eq!(setup.run(&["remap", "acme"]).await.0, 2, "nothing was kept");

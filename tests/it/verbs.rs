@@ -18,7 +18,8 @@ use crate::support::process::{FILE_KEY, Place, stop};
 
 /// The commands that may be typed, by their names.
 fn typed(command: &clap::Command, above: &str, names: &mut BTreeSet<String>) {
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
+    for below in command.get_subcommands().filter(|below| below.get_name() != "help" && !below.is_hide_set())
+    {
         let name = format!("{above} {}", below.get_name()).trim().to_owned();
         let groups = below.get_subcommands().count() > 0;
         // `standin` has one for each bank, which is an argument of it in all but the form
@@ -37,6 +38,14 @@ fn every_command_is_in_the_table_of_verbs_and_nothing_else() {
     typed(&tributary::cli::command(), "", &mut names);
     let table: BTreeSet<String> = VERBS.iter().map(|entry| entry.name.to_owned()).collect();
     assert_eq!(table.len(), VERBS.len(), "each is there once");
+    // with an option, it is another thing
+    let (optional, table): (BTreeSet<String>, BTreeSet<String>) =
+        table.into_iter().partition(|name| name.contains(" --"));
+    for (name, option) in optional.iter().filter_map(|name| name.split_once(" --")) {
+        let command = tributary::cli::command();
+        let command = command.find_subcommand(name).unwrap();
+        assert!(command.get_arguments().any(|argument| argument.get_long() == Some(option)), "{name}");
+    }
     assert_eq!(names, table);
     for entry in VERBS {
         let Access::Command(why) = entry.access else { continue };
@@ -59,7 +68,7 @@ fn the_api_has_exactly_the_verbs_of_the_table() {
     for (path, entry) in &paths {
         match entry.access {
             Access::Reads { .. } => expected.insert(path.as_str(), vec![&get]),
-            Access::Changes { .. } => expected.insert(path.as_str(), vec![&post]),
+            Access::Changes { .. } | Access::Tries { .. } => expected.insert(path.as_str(), vec![&post]),
             Access::Command(_) => continue,
         };
     }
@@ -72,10 +81,10 @@ fn the_api_has_exactly_the_verbs_of_the_table() {
             body["schema"]["properties"].as_object().unwrap().keys().map(String::as_str).collect();
         let asked: BTreeSet<&str> = form.iter().map(|field| field.name).collect();
         assert_eq!(asked, fields, "{}", entry.name);
-        let required = body["schema"]["required"].as_array().unwrap();
+        let required = body["schema"]["required"].as_array();
         for field in form {
             assert_eq!(
-                required.contains(&json!(field.name)),
+                required.is_some_and(|required| required.contains(&json!(field.name))),
                 field.required,
                 "{} {}",
                 entry.name,
@@ -92,7 +101,10 @@ fn fields(name: &str, shown: &Shown, unique: &str) -> Vec<(&'static str, String)
         "sync" | "limits lift" => &[("provider", "acme")],
         "consumers forget" => &[("provider", "acme"), ("key", "nobody")],
         "quarantine show" => &[("id", "1")],
-        "quarantine replay" | "quarantine discard" => &[("ids", "999")],
+        "quarantine replay" => &[("ids", "999")],
+        "quarantine discard" => &[("ids", "999"), ("reason", "test data")],
+        "quarantine preview" => &[("group", &shown.group)],
+        "remap" | "remap --dry-run" => &[("provider", "acme")],
         "payouts show" => &[("order", &order)],
         // nobody's: whoever may is told so
         "payouts approve" => &[("order", "nobody")],
@@ -195,6 +207,12 @@ async fn nobody_asks_the_api_without_a_key_or_a_session_and_no_other_site_does()
             assert_eq!(status, StatusCode::UNAUTHORIZED, "{} {key:?}: {answer}", entry.name);
             assert!(answer["Detail"].as_str().unwrap().contains("tributary operators create"), "{answer}");
         }
+        if matches!(entry.access, Access::Tries { .. }) {
+            let foreign = [("sec-fetch-site", "cross-site")];
+            let answer = browser.ask(Method::POST, &entry.api_path(), &foreign, "{}".to_owned()).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}: {}", entry.name, answer.text);
+            continue;
+        }
         if !matches!(entry.access, Access::Changes { .. }) {
             // the cookie alone shows what the pages show
             let path = format!("{}?{}", entry.api_path(), encoded(&said));
@@ -231,12 +249,15 @@ async fn whatever_is_done_has_its_person_in_the_audit() {
     let consumer: String =
         sqlx::query_scalar("select key from consumers").fetch_one(&app.pool).await.unwrap();
     let named = ("name", "new".to_owned());
+    let group = ("group", shown.group.clone());
     let done: Vec<(&str, Fields, &str)> = vec![
         ("sync", vec![provider.clone()], "acme"),
         ("limits lift", vec![provider.clone()], "acme"),
         ("consumers forget", vec![provider.clone(), ("key", consumer.clone())], &consumer),
         ("quarantine replay", vec![("ids", "1".to_owned())], "1"),
-        ("quarantine discard", vec![("ids", "1, 2".to_owned())], "1, 2"),
+        ("quarantine discard", vec![("ids", "1, 2".to_owned()), ("reason", "test data".to_owned())], "1, 2"),
+        ("quarantine discard", vec![group, ("reason", "test data".to_owned())], &shown.group),
+        ("remap", vec![provider.clone()], "acme"),
         ("keys create", vec![provider.clone(), named.clone(), ("scope", "read".to_owned())], "acme/new"),
         ("keys rotate", vec![named.clone()], "acme/new"),
         ("keys revoke", vec![("key", "new".to_owned())], "acme/new"),
@@ -394,7 +415,9 @@ async fn the_screen_of_each_form_leads_to_it() {
     for entry in VERBS {
         match entry.access {
             Access::Command(_) => {}
-            Access::Reads { screen } => assert!(SCREENS.contains(&screen), "{}: {screen}", entry.name),
+            Access::Reads { screen } | Access::Tries { screen, .. } => {
+                assert!(SCREENS.contains(&screen), "{}: {screen}", entry.name)
+            }
             Access::Changes { roles, screen, .. } => {
                 if entry.name == "payouts resolve" {
                     app.rewrite("update payment_orders set state = 'parked'").await;
@@ -410,7 +433,7 @@ async fn the_screen_of_each_form_leads_to_it() {
 }
 
 /// The listings that there are, with both forms of output.
-const LISTINGS: [&[&str]; 13] = [
+const LISTINGS: [&[&str]; 16] = [
     &["keys", "list"],
     &["operators", "list"],
     &["runs"],
@@ -419,6 +442,9 @@ const LISTINGS: [&[&str]; 13] = [
     &["limits", "list"],
     &["quarantine", "list"],
     &["quarantine", "show", "1"],
+    &["quarantine", "groups"],
+    &["quarantine", "actions"],
+    &["quarantine", "list", "--resource", "transactions"],
     &["payouts", "list"],
     &["payouts", "list", "--state", "held", "--state", "parked"],
     &["payouts", "list", "--all"],

@@ -45,8 +45,8 @@ pub use pay::{
 };
 pub use period::Period;
 pub use read::{
-    EachPage, Failure, MappedRecord, Most, OpenRecord, PageSink, ReadError, RecordPage, RemapError, RunError,
-    RunReport, Selection, StreamGroup, Wanted, Warning, Warnings,
+    EachPage, Failure, MappedRecord, Mapper, Most, OpenRecord, PageSink, ReadError, RecordPage, RemapError,
+    RunError, RunReport, Sample, SampleRow, Selection, StreamGroup, Wanted, Warning, Warnings,
 };
 pub use secret::Secret;
 pub use webhook::{Call, Triggered, Unproven, Webhook};

@@ -1,13 +1,24 @@
 //! Table `quarantine`: records that no page may hold.
 
+mod actions;
+mod fault;
+mod groups;
+mod read;
 mod reseal;
 mod row;
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+pub use self::actions::{
+    Action, Begun, Kind, Progress, actions, advance, begin, discard, end, first, lock_some, why,
+};
+use self::fault::Fault;
+pub use self::fault::fault;
+pub use self::groups::{Group, group, groups};
+pub use self::read::{count, find, list, list_chosen, measure};
 pub use self::reseal::reseal;
-use self::row::{Row, cell};
+use self::row::cell;
 use super::sealing;
 use super::{StoreError, without_nul};
 use crate::encryption::Keyring;
@@ -59,6 +70,8 @@ pub struct Quarantined {
     pub resource: String,
     pub record: RefusedRecord,
     pub reason: String,
+    /// The group of what is here for the same fault.
+    pub group: String,
     pub attempts: i32,
     pub first_seen: DateTime<Utc>,
     pub last_seen: DateTime<Utc>,
@@ -69,6 +82,27 @@ pub struct Quarantined {
 pub struct Which<'a> {
     pub provider: Option<&'a ProviderName>,
     pub resource: Option<Resource>,
+}
+
+/// What of the quarantine somebody has chosen.
+#[derive(Debug, Clone, Copy)]
+pub enum Chosen<'a> {
+    All(Which<'a>),
+    /// What is here for one fault, by the group's id.
+    Group(&'a str),
+    /// The records of these ids.
+    Ids(&'a [i64]),
+}
+
+impl<'a> Chosen<'a> {
+    /// As statements take it: each part narrows it, where it is there.
+    fn parts(self) -> (Which<'a>, Option<&'a str>, Option<&'a [i64]>) {
+        match self {
+            Self::All(which) => (which, None, None),
+            Self::Group(group) => (Which::default(), Some(group), None),
+            Self::Ids(ids) => (Which::default(), None, Some(ids)),
+        }
+    }
 }
 
 /// Keeps `refused`, encrypted if `keys` say so; a record that is there already counts another attempt.
@@ -99,23 +133,38 @@ pub async fn keep(
     let streams: Vec<_> = origins().map(|origin| Some(origin?.stream.as_str())).collect();
     let partitions: Vec<_> = origins().map(|origin| Some(origin?.partition.as_str())).collect();
     let asked_at: Vec<_> = origins().map(|origin| Some(origin?.asked_at.as_str())).collect();
+    let faults: Vec<Fault> = refused
+        .iter()
+        .zip(&streams)
+        .map(|(refused, stream)| Fault::of(provider.as_str(), resource.as_str(), *stream, &refused.reason))
+        .collect();
+    let groups: Vec<&str> = faults.iter().map(|fault| fault.group.as_str()).collect();
+    let faults: Vec<&str> = faults.iter().map(|fault| fault.text.as_str()).collect();
     let identities: Vec<_> = origins().map(|origin| origin?.identity.as_deref()).collect();
     let vanished: Vec<_> = origins().map(|origin| origin.is_some_and(|origin| origin.vanished)).collect();
     sqlx::query!(
-        r"insert into quarantine as q
-           (provider, resource, raw_digest, key_id, raw, reason, stream, partition, parent, asked_at, identity,
-            vanished)
-         select distinct on (r.digest) $1, $2, r.digest, $12, r.raw, r.reason, r.stream, r.partition, r.parent,
-                r.asked_at, r.identity, r.vanished
-         from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::bytea[],
-                     $10::boolean[], $11::bytea[])
-           r (raw, reason, stream, partition, parent, asked_at, identity, vanished, digest)
-         order by r.digest
+        r"with came as materialized (
+           -- numbered as they came, which is how they are replayed
+           select nextval('quarantine_id_seq') as id, r.raw, r.reason, r.stream, r.partition, r.parent, r.asked_at, r.identity,
+                  r.vanished, r.digest, r.fault, r.fault_group, r.at
+           from unnest($3::bytea[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], $9::bytea[],
+                       $10::boolean[], $11::bytea[], $13::text[], $14::text[]) with ordinality
+             r (raw, reason, stream, partition, parent, asked_at, identity, vanished, digest, fault, fault_group, at)
+           order by r.at)
+         insert into quarantine as q
+           (id, provider, resource, raw_digest, key_id, raw, reason, stream, partition, parent, asked_at, identity,
+            vanished, fault, fault_group)
+         overriding system value
+         select distinct on (r.digest) r.id, $1, $2, r.digest, $12, r.raw, r.reason, r.stream, r.partition, r.parent,
+                r.asked_at, r.identity, r.vanished, r.fault, r.fault_group
+         from came r
+         -- two writers of the same records wait for each other, and never both
+         order by r.digest, r.at
          on conflict on constraint quarantine_record_key do update
          set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = excluded.reason,
              key_id = excluded.key_id, raw = excluded.raw, stream = excluded.stream,
              partition = excluded.partition, parent = excluded.parent, asked_at = excluded.asked_at,
-             vanished = excluded.vanished",
+             vanished = excluded.vanished, fault = excluded.fault, fault_group = excluded.fault_group",
         provider.as_str(),
         resource.as_str(),
         &raw as _,
@@ -127,7 +176,9 @@ pub async fn keep(
         &identities as _,
         &vanished,
         &digests as _,
-        key_id
+        key_id,
+        &faults as _,
+        &groups as _
     )
     .execute(connection)
     .await?;
@@ -153,76 +204,6 @@ pub async fn is_full(connection: &mut PgConnection, provider: &ProviderName) -> 
     Ok(full)
 }
 
-/// Up to `most` records with ids above `after`, in the order of their ids.
-pub async fn list(
-    pool: &PgPool,
-    keys: &Keyring,
-    which: Which<'_>,
-    after: i64,
-    most: u32,
-) -> Result<Vec<Quarantined>, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        "select id, provider, resource, raw_digest, key_id, raw, reason, attempts, first_seen, last_seen, stream, partition,
-                parent, asked_at, identity, vanished
-         from quarantine
-         where ($1::text is null or provider = $1) and ($2::text is null or resource = $2) and id > $3
-         order by id limit $4",
-        which.provider.map(ProviderName::as_str),
-        which.resource.map(Resource::as_str),
-        after,
-        i64::from(most)
-    )
-    .fetch_all(pool)
-    .await?;
-    rows.into_iter().map(|row| row.open(keys)).collect()
-}
-
-/// Records that were refused for the same reason.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SameReason {
-    pub provider: String,
-    pub resource: String,
-    pub reason: String,
-    pub count: i64,
-    pub first_seen: DateTime<Utc>,
-    pub last_seen: DateTime<Utc>,
-    /// The ids of the latest of them, three at most.
-    pub samples: Vec<i64>,
-}
-
-/// Up to `most` groups of records that were refused for the same reason, the largest first.
-pub async fn reasons(pool: &PgPool, which: Which<'_>, most: u32) -> Result<Vec<SameReason>, StoreError> {
-    let groups = sqlx::query_as!(
-        SameReason,
-        r#"select provider, resource, reason, count(*) as "count!", min(first_seen) as "first_seen!",
-                  max(last_seen) as "last_seen!", (array_agg(id order by id desc))[1:3] as "samples!"
-           from quarantine
-           where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)
-           group by provider, resource, reason order by count(*) desc, provider, resource, reason limit $3"#,
-        which.provider.map(ProviderName::as_str),
-        which.resource.map(Resource::as_str),
-        i64::from(most)
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(groups)
-}
-
-/// The record of this id.
-pub async fn find(pool: &PgPool, keys: &Keyring, id: i64) -> Result<Option<Quarantined>, StoreError> {
-    let row = sqlx::query_as!(
-        Row,
-        "select id, provider, resource, raw_digest, key_id, raw, reason, attempts, first_seen, last_seen, stream, partition,
-                parent, asked_at, identity, vanished
-         from quarantine where id = $1",
-        id
-    )
-    .fetch_optional(pool)
-    .await?;
-    row.map(|row| row.open(keys)).transpose()
-}
-
 /// Takes those of `ids` that are still there out of the caller's reach, until its transaction
 /// ends: a record is replayed by one only.
 pub async fn lock(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<i64>, StoreError> {
@@ -235,49 +216,46 @@ pub async fn lock(connection: &mut PgConnection, ids: &[i64]) -> Result<Vec<i64>
     Ok(locked)
 }
 
-/// Notes that a replay of the record failed, and why.
-pub async fn refuse_again(connection: &mut PgConnection, id: i64, reason: &str) -> Result<(), StoreError> {
+/// Waits until nobody has the record locked; gives whether it is still there. To be called outside of a transaction, so
+/// that whoever waits has nothing that others wait for.
+pub async fn wait_for(pool: &PgPool, id: i64) -> Result<bool, StoreError> {
+    let there = sqlx::query_scalar!("select id from quarantine where id = $1 for update", id);
+    Ok(there.fetch_optional(pool).await?.is_some())
+}
+
+/// Notes that replays of records failed, and why: each joins the group of its new reason.
+pub async fn refuse_again(
+    connection: &mut PgConnection,
+    refused: &[(&Quarantined, &str)],
+) -> Result<(), StoreError> {
+    let ids: Vec<i64> = refused.iter().map(|(record, _)| record.id).collect();
+    let reasons: Vec<String> = refused.iter().map(|(_, reason)| without_nul(reason)).collect();
+    let fault = |(record, reason): &(&Quarantined, &str)| {
+        let stream = record.record.origin().map(|origin| origin.stream.as_str());
+        Fault::of(&record.provider, &record.resource, stream, reason)
+    };
+    let faults: Vec<Fault> = refused.iter().map(fault).collect();
+    let groups: Vec<&str> = faults.iter().map(|fault| fault.group.as_str()).collect();
+    let faults: Vec<&str> = faults.iter().map(|fault| fault.text.as_str()).collect();
     sqlx::query!(
-        "update quarantine set attempts = attempts + 1, last_seen = clock_timestamp(), reason = $2
-         where id = $1",
-        id,
-        without_nul(reason)
+        "update quarantine q set attempts = q.attempts + 1, last_seen = clock_timestamp(), reason = r.reason,
+                fault = r.fault, fault_group = r.fault_group
+         from unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) r (id, reason, fault, fault_group)
+         where q.id = r.id",
+        &ids,
+        &reasons,
+        &faults as _,
+        &groups as _
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Deletes records by their ids; gives how many there were.
-pub async fn discard(connection: &mut PgConnection, ids: &[i64]) -> Result<u64, StoreError> {
-    let gone = sqlx::query!("delete from quarantine where id = any($1)", ids).execute(connection).await?;
-    Ok(gone.rows_affected())
-}
-
-/// How many records there are.
-pub async fn count(pool: &PgPool, which: Which<'_>) -> Result<u64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"select count(*) as "count!" from quarantine
-           where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)"#,
-        which.provider.map(ProviderName::as_str),
-        which.resource.map(Resource::as_str)
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(count.max(0).unsigned_abs())
-}
-
-/// Deletes all of them; gives how many there were.
-pub async fn discard_all(pool: &PgPool, which: Which<'_>) -> Result<u64, StoreError> {
-    let gone = sqlx::query!(
-        "delete from quarantine
-         where ($1::text is null or provider = $1) and ($2::text is null or resource = $2)",
-        which.provider.map(ProviderName::as_str),
-        which.resource.map(Resource::as_str)
-    )
-    .execute(pool)
-    .await?;
-    Ok(gone.rows_affected())
+/// Takes out records by their ids, which have their place now.
+pub async fn release(connection: &mut PgConnection, ids: &[i64]) -> Result<(), StoreError> {
+    sqlx::query!("delete from quarantine where id = any($1)", ids).execute(connection).await?;
+    Ok(())
 }
 
 /// Deletes the records of `raw` and `identities`, which have their place now; gives how many there

@@ -28,6 +28,7 @@ pub(super) struct Row {
     pub(super) key_id: Option<String>,
     pub(super) raw: Vec<u8>,
     pub(super) reason: String,
+    pub(super) fault_group: String,
     pub(super) attempts: i32,
     pub(super) first_seen: DateTime<Utc>,
     pub(super) last_seen: DateTime<Utc>,
@@ -54,7 +55,8 @@ impl Row {
 
 impl From<Row> for Quarantined {
     fn from(row: Row) -> Self {
-        let Row { id, provider, resource, reason, attempts, first_seen, last_seen, .. } = row;
+        let Row { id, provider, resource, reason, fault_group: group, attempts, .. } = row;
+        let (first_seen, last_seen) = (row.first_seen, row.last_seen);
         let record = match (row.stream, row.partition, row.parent, row.asked_at) {
             (Some(stream), Some(partition), Some(parent), Some(asked_at)) => {
                 let (record, identity, vanished) = (row.raw, row.identity, row.vanished);
@@ -70,6 +72,6 @@ impl From<Row> for Quarantined {
             }
             _ => RefusedRecord::Canonical(row.raw),
         };
-        Self { id, provider, resource, record, reason, attempts, first_seen, last_seen }
+        Self { id, provider, resource, record, reason, group, attempts, first_seen, last_seen }
     }
 }

@@ -9,8 +9,10 @@ use crate::encryption::{Keyring, Place};
 use tributary_domain::{Origin, ProviderName, RawRecord};
 
 mod links;
+mod read;
 
 pub use links::{KeptOf, Linked, link, link_state, of_record};
+pub use read::{find, list, list_back};
 
 /// A record that was kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,39 +98,6 @@ pub async fn keep(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Up to `most` records of a stream behind `after`, in the order in which they came.
-pub async fn list(
-    pool: &PgPool,
-    keys: &Keyring,
-    provider: &ProviderName,
-    stream: &str,
-    after: i64,
-    most: u32,
-) -> Result<Vec<KeptRecord>, StoreError> {
-    let rows = sqlx::query!(
-        "select position, partition, digest, key_id, record, parent, asked_at, identity, vanished, became from raw_records
-         where provider = $1 and stream = $2 and position > $3 order by position limit $4",
-        provider.as_str(),
-        stream,
-        after,
-        i64::from(most)
-    )
-    .fetch_all(pool)
-    .await?;
-    let kept = rows.into_iter().map(|row| {
-        let key_id = row.key_id.as_deref();
-        let at = Row { provider: provider.as_str(), stream, partition: &row.partition, digest: &row.digest };
-        let record = at.cell("record", |cell| cell.open(keys, key_id, row.record))?;
-        let parent = at.cell("parent", |cell| cell.open(keys, key_id, row.parent))?;
-        let (asked_at, identity, vanished) = (row.asked_at, row.identity, row.vanished);
-        let stream = stream.to_owned();
-        let origin =
-            Origin { stream, partition: row.partition, record, parent, asked_at, identity, vanished };
-        Ok(KeptRecord { position: row.position, origin, became: row.became })
-    });
-    kept.collect()
 }
 
 /// The streams of which records are kept.

@@ -1,6 +1,6 @@
 //! One history: a ledger that lives, a provider that lies about it, and an end to the lies.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -8,9 +8,9 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use tokio_util::sync::CancellationToken;
 use tributary::store::StoreError;
-use tributary::store::quarantine::Which;
+use tributary::store::quarantine::{Chosen, Which};
 use tributary::store::request_log;
-use tributary::sync::{Busy, Instance, Puller, Replayer, RunOutcome, SyncRequest, Synced, run_once};
+use tributary::sync::{Busy, Instance, Puller, RunOutcome, SyncRequest, Synced, run_once};
 use tributary_formance::Kind;
 use tributary_formance::kept::Kept;
 use tributary_manifest::CompiledProvider;
@@ -19,6 +19,7 @@ use tributary_standin::kit::{self, Clock, Lie, Lies, ManualClock, Running, Stand
 use super::outcome::{End, Outcome};
 use crate::providers::ledger::{Difference, differences};
 use crate::providers::shipped::{self, Shipped};
+use crate::support::jobs::replay;
 use crate::support::{Consumer, Loop, TestApp, with_fast_feed};
 
 /// So many rounds at most until each lie was told.
@@ -283,9 +284,9 @@ impl Scene {
 
     /// `tributary quarantine replay`.
     async fn replay(&self) {
-        let providers = HashMap::from([(self.app.name().clone(), Arc::clone(&self.connection))]);
+        let providers = [(self.app.name().clone(), Arc::clone(&self.connection))];
         let which = Which { provider: Some(self.app.name()), resource: None };
-        Replayer::new(&self.app.pool, providers).replay_all(which, &|_| {}).await.unwrap();
+        replay(&self.app.pool, providers, Chosen::All(which)).await;
     }
 
     /// Where what Formance holds is not the ledger.

@@ -19,6 +19,7 @@ use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
 use tributary::payments::{Payments, Settings};
 use tributary::store::api_keys::NewKey;
 use tributary::store::{self, Readers, api_keys};
+use tributary::workshop;
 use tributary_domain::{ApiKeyDigest, PaymentLimit, ProviderName, RequestLimit, Scope};
 
 /// One provider called `acme` on a fresh database, with a key of each scope. Nothing is
@@ -91,6 +92,7 @@ impl TestApp {
 
     async fn assemble(url: String, pool: PgPool, service: PgPool, provider: Provider) -> Self {
         encryption::install(test_keys());
+        workshop::use_program(super::process::PROGRAM);
         let connector_key = new_test_key(&pool, &provider.name, Scope::Connector).await;
         let ingest_key = new_test_key(&pool, &provider.name, Scope::Ingest).await;
         let payments = nobody_pays(&service);

@@ -8,7 +8,11 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tributary::config::{Provider, Source};
+use tributary::store::quarantine::Chosen;
 use tributary::sync::{Instance, Puller, Scheduler};
+use tributary::verbs::quarantine::Outcome;
+use tributary::verbs::{self, Actor, Declared, OfFile, On};
+use tributary_domain::ProviderName;
 use tributary_manifest::{CompiledProvider, Manifest};
 
 use super::{TestApp, Upstream};
@@ -50,6 +54,18 @@ pub fn instance(name: &str, time: Duration) -> Instance {
 
 fn compiled(app: &TestApp, file: &str) -> Arc<CompiledProvider> {
     Arc::new(CompiledProvider::new(app.name(), &manifest(file)).unwrap())
+}
+
+/// Replays what was `chosen` of the quarantine, as the command does, with what maps the records of each provider.
+pub async fn replay(
+    pool: &PgPool,
+    providers: impl IntoIterator<Item = (ProviderName, Arc<CompiledProvider>)>,
+    chosen: Chosen<'_>,
+) -> Outcome {
+    let of = |(name, compiled)| (name, OfFile { compiled: Some(compiled), file: None });
+    let declared: Declared = providers.into_iter().map(of).collect();
+    let actor = Actor::Command { user: "ann".to_owned() };
+    verbs::quarantine::replay(On::to_the_end(pool, &declared), &actor, chosen).await.unwrap()
 }
 
 /// What pulls the provider of `file` into the database of `app`.

@@ -10,6 +10,7 @@ mod hand_over;
 mod list;
 mod lost;
 mod made_report;
+mod mapper;
 mod mapping;
 mod numbered;
 mod page;
@@ -24,6 +25,7 @@ mod sharing;
 mod walk;
 
 pub use example::mapped;
+pub use mapper::{Mapper, Sample, SampleRow};
 pub use page::{EachPage, MappedRecord, OpenRecord, PageSink, RecordPage};
 pub use reader::Reader;
 pub use remap::RemapError;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tributary_domain::{ProviderName, Resource};
 
+use super::mapper::Mapper;
 use super::page::PageSink;
 use super::remap::RemapError;
 use super::report::{ReadError, RunError, RunReport};
@@ -14,7 +15,7 @@ use crate::cage::Cage;
 use crate::client::Client;
 use crate::jq::FilterError;
 use crate::manifest::LimitScope;
-use crate::plan::{Output, Stream};
+use crate::plan::Stream;
 use crate::wire::{Lane, meter};
 
 /// As many records at least are mapped together as are worth another thread.
@@ -70,20 +71,20 @@ impl Reader {
         self.streams.iter().find(|stream| stream.name == name)
     }
 
-    /// What the records of `stream` become.
+    /// What maps records without asking for any.
+    pub fn mapper(&self) -> Mapper {
+        Mapper { streams: self.streams.clone(), cage: Arc::clone(&self.cage) }
+    }
+
+    /// As [`Mapper::resource_of`].
     pub fn resource_of(&self, stream: &str) -> Result<Resource, RemapError> {
-        let found = self.stream(stream).ok_or_else(|| RemapError::NoStream(stream.to_owned()))?;
-        let output: Option<&Output> = found.output.as_ref();
-        Ok(output.ok_or_else(|| RemapError::NoResource(stream.to_owned()))?.resource)
+        self.mapper().resource_of(stream)
     }
 
     /// `items` in as many pieces as may be worked on at once, in their order; few of them stay
     /// together.
     pub(super) fn pieces<T>(&self, items: Vec<T>) -> Vec<Vec<T>> {
-        let pieces = items.len().div_ceil(LEAST_PIECE).clamp(1, self.cage.size());
-        let length = items.len().div_ceil(pieces).max(1);
-        let mut items = items.into_iter();
-        (0..pieces).map(|_| items.by_ref().take(length).collect()).collect()
+        pieces(&self.cage, items)
     }
 
     /// Runs filters of `stream` in their cage.
@@ -94,4 +95,12 @@ impl Reader {
     ) -> Result<T, ReadError> {
         Ok(self.cage.run_of(Some(stream), work).await?)
     }
+}
+
+/// `items` in as many pieces as `cage` may work on at once, in their order; few of them stay together.
+pub(super) fn pieces<T>(cage: &Cage, items: Vec<T>) -> Vec<Vec<T>> {
+    let pieces = items.len().div_ceil(LEAST_PIECE).clamp(1, cage.size());
+    let length = items.len().div_ceil(pieces).max(1);
+    let mut items = items.into_iter();
+    (0..pieces).map(|_| items.by_ref().take(length).collect()).collect()
 }

@@ -9,9 +9,10 @@ use jaq_json::Val;
 use tributary_domain::Origin;
 
 use super::follow_up;
+use super::mapper::Mapper;
 use super::mapping;
 use super::page::MappedRecord;
-use super::reader::Reader;
+use super::reader::{Reader, pieces};
 use super::report::ReadError;
 use crate::jq::{self, FilterError, Limits, Scope};
 use crate::plan::Stream;
@@ -30,12 +31,19 @@ pub enum RemapError {
 }
 
 impl Reader {
+    /// As [`Mapper::map_again`].
+    pub async fn map_again(&self, origins: Vec<Origin>) -> Result<Vec<Vec<MappedRecord>>, RemapError> {
+        self.mapper().map_again(origins).await
+    }
+}
+
+impl Mapper {
     /// Maps records again, which see the `$parent` and `$now` that they saw when they came. Gives
     /// for each of them what it becomes, in their order.
     pub async fn map_again(&self, origins: Vec<Origin>) -> Result<Vec<Vec<MappedRecord>>, RemapError> {
         let kept: Vec<Kept> =
             origins.into_iter().map(|origin| self.kept(origin)).collect::<Result<_, _>>()?;
-        let pieces = self.pieces(kept).into_iter().map(|kept| {
+        let pieces = pieces(&self.cage, kept).into_iter().map(|kept| {
             self.cage.run(move |deadline| kept.into_iter().map(|kept| kept.map(deadline)).collect())
         });
         let mapped: Vec<Vec<Vec<MappedRecord>>> = try_join_all(pieces).await.map_err(ReadError::Cage)?;

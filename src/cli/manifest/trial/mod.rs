@@ -17,6 +17,7 @@ pub use row::with_place;
 use super::{Error, file_of};
 use crate::cli::Common;
 use crate::config::{self, Described};
+use crate::workshop;
 use tributary_domain::ProviderName;
 
 #[derive(Subcommand)]
@@ -31,6 +32,9 @@ pub enum TryCommand {
     Transfer(payout::PayoutArgs),
     /// Whether a call of the provider proves itself, and what it has read.
     Webhook(webhook::WebhookArgs),
+    /// Answer one request of the service that runs: the process in which it tries files.
+    #[command(hide = true)]
+    Workshop,
 }
 
 pub async fn run(common: &Common, command: TryCommand) -> Result<ExitCode, Error> {
@@ -42,6 +46,7 @@ pub async fn run(common: &Common, command: TryCommand) -> Result<ExitCode, Error
             payout::run(common, tributary_domain::PaymentKind::Transfer, &args).await
         }
         TryCommand::Webhook(args) => webhook::run(common, &args).await,
+        TryCommand::Workshop => Ok(workshop::run_inside().await.map(|()| ExitCode::SUCCESS)?),
     }
 }
 
