@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use sqlx::PgPool;
 
-use super::{Adding, BATCH, Bounds, Preview, PreviewError, resource_of};
+use super::{Adding, BATCH, Bounds, Preview, PreviewError};
 use crate::config::FileText;
 use crate::encryption;
 use crate::records::{self, Batch};

@@ -1,8 +1,10 @@
 //! One PostgreSQL server for the whole test process, and a new database on it for each test.
 //! TEST_DATABASE_URL names a server; else a container is started where a Docker engine
 //! answers; else the private PostgreSQL. TRIBUTARY_TEST_POSTGRES=docker or =private insists.
+//! A database is dropped when the thread of its test ends: six hundred of them fill a disk.
 
-use std::sync::{Mutex, OnceLock, mpsc};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,12 +13,14 @@ use sqlx::{Connection, Executor, PgConnection};
 use testcontainers_modules::postgres::Postgres;
 use testcontainers_modules::testcontainers::runners::AsyncRunner;
 use testcontainers_modules::testcontainers::{ContainerAsync, ImageExt};
+use tokio::task::JoinSet;
 
 use super::logins;
 
 /// What the thread of the server is asked to do.
 enum Ask {
     NewDatabase(mpsc::Sender<String>),
+    Drop(String),
     Stop,
 }
 
@@ -27,16 +31,33 @@ struct Server {
 
 static SERVER: OnceLock<Server> = OnceLock::new();
 
+/// What this thread had made. The runtime of a test is gone before its thread ends.
+#[derive(Default)]
+struct OfThisThread(RefCell<Vec<String>>);
+
+impl Drop for OfThisThread {
+    fn drop(&mut self) {
+        let Some(asks) = SERVER.get().and_then(|server| server.asks.lock().ok()) else { return };
+        for url in self.0.take() {
+            asks.send(Ask::Drop(url)).ok();
+        }
+    }
+}
+
+thread_local!(static MADE: OfThisThread = OfThisThread::default());
+
 /// The URL of a new, migrated database.
 pub async fn new_database() -> String {
-    tokio::task::spawn_blocking(|| {
+    let url = tokio::task::spawn_blocking(|| {
         let server = SERVER.get_or_init(start);
         let (reply, answer) = mpsc::channel();
         server.asks.lock().unwrap().send(Ask::NewDatabase(reply)).unwrap();
         answer.recv().expect("the server's thread makes a database")
     })
     .await
-    .unwrap()
+    .unwrap();
+    MADE.with(|made| made.0.borrow_mut().push(url.clone()));
+    url
 }
 
 fn start() -> Server {
@@ -63,21 +84,38 @@ extern "C" fn stop() {
 }
 
 async fn keep(asked: mpsc::Receiver<Ask>) {
-    let backend = Backend::start().await;
+    let backend = Arc::new(Backend::start().await);
     let prefix = format!("tributary_test_{}", std::process::id());
     let template = format!("{prefix}_template");
     backend.execute(&format!("create database {template}")).await;
     let pool = tributary::store::connect(&backend.url_of(&template), 4).await.unwrap();
     tributary::store::migrate(&pool).await.unwrap();
     pool.close().await;
-    let mut made = vec![template.clone()];
-    while let Ok(Ask::NewDatabase(reply)) = tokio::task::block_in_place(|| asked.recv()) {
-        let name = format!("{prefix}_{}", made.len());
-        backend.execute(&format!("create database {name} template {template}")).await;
-        reply.send(backend.url_of(&name)).ok();
-        made.push(name);
+    let (mut made, mut drops) = (0, JoinSet::new());
+    loop {
+        match tokio::task::block_in_place(|| asked.recv()) {
+            Ok(Ask::NewDatabase(reply)) => {
+                made += 1;
+                let name = format!("{prefix}_{made}");
+                backend.execute(&format!("create database {name} template {template}")).await;
+                reply.send(backend.url_of(&name)).ok();
+            }
+            // beside what is asked next: a drop waits for a checkpoint
+            Ok(Ask::Drop(url)) => {
+                let backend = Arc::clone(&backend);
+                drops.spawn(async move { backend.drop_database(&name_in(&url)).await });
+            }
+            Ok(Ask::Stop) | Err(_) => break,
+        }
     }
-    backend.stop(&made).await;
+    drops.join_all().await;
+    backend.drop_database(&template).await;
+    Arc::into_inner(backend).expect("nothing is being dropped any more").stop().await;
+}
+
+fn name_in(url: &str) -> String {
+    let url: url::Url = url.parse().expect("the URL of a database");
+    url.path().trim_start_matches('/').to_owned()
 }
 
 enum Backend {
@@ -151,12 +189,13 @@ impl Backend {
         connection.close().await.unwrap();
     }
 
-    async fn stop(self, made: &[String]) {
+    async fn drop_database(&self, name: &str) {
+        self.execute(&format!("drop database if exists {name} with (force)")).await;
+    }
+
+    async fn stop(self) {
         match self {
             Self::Given(_) => {
-                for name in made {
-                    self.execute(&format!("drop database if exists {name} with (force)")).await;
-                }
                 // it may be somebody's, and they have a password that everybody knows
                 self.execute(&format!("drop role if exists {}", logins::ALL.join(", "))).await;
             }
