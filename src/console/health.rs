@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::PageError;
 use crate::http::SharedState;
+use crate::store::StoreError;
 use crate::store::changes::{self, Backlog};
 use crate::store::consumers::{self, Consumer};
 use crate::store::feeds::{self, FeedHead};
@@ -11,7 +12,7 @@ use crate::store::leases::{self, GroupState};
 use crate::store::payment_orders;
 use crate::store::quarantine::{self, Which};
 use crate::store::request_log::{self, ClosedLane};
-use crate::store::{StoreError, sync_runs};
+use crate::store::sync_runs::{self, Running};
 use crate::sync;
 use tributary_domain::{FeedName, OrderState, ProviderName};
 
@@ -38,6 +39,8 @@ pub struct GroupHealth {
     /// How far apart its runs are at most, in seconds, as its file says.
     pub period: Option<f64>,
     pub last_success: Option<DateTime<Utc>>,
+    /// The run that goes on.
+    pub running: Option<Running>,
 }
 
 impl GroupHealth {
@@ -118,6 +121,7 @@ pub async fn of(state: &SharedState, names: &[ProviderName]) -> Result<Vec<Healt
 
 async fn groups(state: &SharedState, name: &ProviderName) -> Result<Vec<GroupHealth>, StoreError> {
     let mut groups = Vec::new();
+    let running = sync_runs::running(&state.pool, name).await?;
     for lease in leases::states(&state.pool, name).await? {
         let served = state.providers.get(name).into_iter().flat_map(|served| &served.groups);
         let served = served.into_iter().find(|group| group.name == lease.group);
@@ -125,6 +129,7 @@ async fn groups(state: &SharedState, name: &ProviderName) -> Result<Vec<GroupHea
             last_success: sync_runs::last_success(&state.pool, name, &lease.group).await?,
             streams: served.map(|group| group.streams.clone()).unwrap_or_default(),
             period: served.and_then(|group| group.period),
+            running: running.iter().find(|run| run.group == lease.group).cloned(),
             state: lease,
         });
     }

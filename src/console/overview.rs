@@ -118,7 +118,12 @@ fn group_row(name: &str, group: &GroupHealth, now: DateTime<Utc>) -> Markup {
     html! {
         th scope="row" { (group.state.group) }
         td { (if group.streams.is_empty() { "in no file any more".to_owned() } else { group.streams.join(", ") }) }
-        td { (measured(at, "tributary_sync_last_success_timestamp_seconds", &of, time_or(group.last_success, now, "never"))) }
+        td {
+            (measured(at, "tributary_sync_last_success_timestamp_seconds", &of, time_or(group.last_success, now, "never")))
+            @if let Some(run) = &group.running {
+                " " span.now { "is being read, " (run.records) " records in " (length((now - run.started_at).as_seconds_f64())) }
+            }
+        }
         td { (group.period.map_or("only when asked".to_owned(), length)) }
         td.number { (measured(group.state.failures, "tributary_sync_failures_in_a_row", &of, group.state.failures)) }
         td {

@@ -75,7 +75,10 @@ fn content(story: &Story, session: &Session) -> Markup {
         }
         h2 { "It came from" }
         @if story.came.is_empty() {
-            (empty(html! { "Nothing that is kept: it was pushed, or its provider's file does not say " code { "keep_raw" } "." }))
+            (empty(html! {
+                @if story.order.is_some() { "It was ordered here." }
+                @else { "Nothing that is kept: it was pushed, or its provider's file does not say " code { "keep_raw" } "." }
+            }))
         } @else {
             ol.steps { @for came in &story.came { li { (answer(came, story, session)) } } }
         }

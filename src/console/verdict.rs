@@ -183,6 +183,7 @@ mod tests {
                 streams: vec!["payments".into()],
                 period: Some(60.0),
                 last_success: Some(before(30)),
+                running: None,
             }],
             feeds: FeedName::ALL
                 .map(|feed| FeedHealth { feed, head: None, backlog: None, clock_behind: 0.0 })

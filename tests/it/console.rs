@@ -341,6 +341,7 @@ async fn every_answer_keeps_a_browser_from_running_or_loading_what_is_not_ours()
         "/console/link?token=x",
         "/console/console.css",
         "/console/console.js",
+        "/console/icon.svg",
         "/console/nowhere",
         "/nowhere",
         "/metrics",
@@ -357,7 +358,9 @@ async fn every_answer_keeps_a_browser_from_running_or_loading_what_is_not_ours()
                 assert_eq!(answer.header("content-security-policy"), policy, "{path}");
                 assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
                 assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-                let kept = if path.contains("console.") && answer.status == StatusCode::OK {
+                let kept = if (path.contains("console.") || path.contains("icon."))
+                    && answer.status == StatusCode::OK
+                {
                     "no-cache"
                 } else {
                     "no-store"

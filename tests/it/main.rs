@@ -5,6 +5,7 @@ mod support;
 mod accounts_feed;
 mod ahead;
 mod alarms;
+mod browser;
 mod budgets;
 mod clocks;
 mod commands;
