@@ -1,23 +1,31 @@
 //! `tributary records`.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::database::{Database, Login};
+use super::database::Login;
 use super::table::{Output, OutputArgs, printable, time};
+use super::way::{At, Way};
 use super::{CommandResult, Common};
-use crate::encryption;
 use crate::payments::told::{changes, outcome};
-use crate::records::story::{self, Came, OrderStory, Published, Story};
-use crate::store::named_records::RecordName;
+use crate::records::story::{Came, OrderStory, Published, Story};
+use crate::verbs::records::Show;
 use tributary_domain::{ProviderName, Resource};
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tributary records show tx_1                     by the provider's id, or the id as it is served
   tributary records show invoice-17               by the idempotency key (Formance's reference) of an order
   tributary records show acc_1 --resource accounts --provider acme --output json")]
-pub enum RecordsCommand {
+pub struct RecordsArgs {
+    #[command(subcommand)]
+    command: RecordsCommand,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Subcommand)]
+enum RecordsCommand {
     /// Print the story of a record: what it came from, its versions, who has fetched them, and its order.
     Show {
         /// Its id, its reference, or the idempotency key of its order.
@@ -33,41 +41,18 @@ pub enum RecordsCommand {
     },
 }
 
-pub async fn run(common: &Common, command: RecordsCommand) -> CommandResult {
-    let RecordsCommand::Show { name, provider, resource, form } = command;
-    let database = Database::open_migrated(common, Login::Owner, 2).await?;
-    let result = show(&database, &name, provider.as_ref(), resource, form).await;
-    database.close().await;
-    result
-}
-
-async fn show(
-    database: &Database,
-    wanted: &str,
-    provider: Option<&ProviderName>,
-    resource: Option<Resource>,
-    form: OutputArgs,
-) -> CommandResult {
-    let mut found = story::find(&database.pool, wanted, provider).await?;
-    found.retain(|found| resource.is_none_or(|resource| resource.as_str() == found.resource));
-    let name = match found.len() {
-        1 => found.swap_remove(0),
-        0 => {
-            return Err(format!(
-                "there is no record {wanted:?}; one that was refused is in `tributary quarantine list`, and a request to \
-                 pay in `tributary payouts list --refused`"
-            )
-            .into());
-        }
-        several => {
-            let which = |name: &RecordName| format!("{} of {} ({})", name.id, name.provider, name.resource);
-            let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
-            let how = "say which with --provider, --resource, or the id";
-            return Err(format!("{several} records are called {wanted:?}: {which}; {how}").into());
-        }
-    };
-    let story = story::of(&database.pool, &encryption::keyring(), name).await?;
+pub async fn run(common: &Common, args: RecordsArgs) -> CommandResult {
+    let RecordsCommand::Show { name, provider, resource, form } = args.command;
+    let way = Way::open(common, &args.at, Login::Owner).await?;
+    let story = way
+        .perform_and_close(&Show {
+            name,
+            provider,
+            resource: resource.map(|resource| resource.as_str().to_owned()),
+        })
+        .await?;
     match form.output {
+        // digit by digit
         Output::Json => println!("{}", serde_json::to_string_pretty(&story)?),
         Output::Table => print(&story),
     }

@@ -6,18 +6,19 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::error::PageError;
-use super::health::{self, FeedHealth, GroupHealth, Health};
 use super::page::{self, empty, table};
+use super::served;
 use super::session::Session;
-use super::verdict::{self, Verdict};
-use super::words::{badge, encoded, length, measured, time, time_or};
+use super::words::{badge, encoded, measured, time, time_or};
+use crate::health::verdict::{self, Verdict};
+use crate::health::{FeedHealth, GroupHealth, Health, length};
 use crate::http::SharedState;
 use crate::store::StoreError;
 use crate::store::consumers::Consumer;
 use crate::store::payment_orders;
 
 pub async fn show(State(state): State<SharedState>, session: Session) -> Result<Response, PageError> {
-    let all = health::of(&state, &health::providers(&state)).await?;
+    let all = served::health(&state, &served::providers(&state)).await?;
     let abandoned = abandoned(&state).await?;
     let content = html! {
         (of_this_instance(&state))

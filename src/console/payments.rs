@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::act::action;
 use super::error::PageError;
-use super::health;
 use super::page::{self, empty, field, table};
+use super::served;
 use super::session::Session;
 use super::words::{badge, command, id, story_path, time, time_or};
 use crate::http::SharedState;
@@ -40,7 +40,7 @@ pub async fn list(
     session: Session,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
-    let provider = health::named(&wanted.provider)?;
+    let provider = served::named(&wanted.provider)?;
     let states = match wanted.state.as_str() {
         "" => OrderState::ALL.into_iter().filter(|state| !state.has_ended()).collect(),
         "all" => Vec::new(),

@@ -6,8 +6,8 @@ use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::health;
 use super::page::{self, empty, table};
+use super::served;
 use super::session::Session;
 use super::words::{command, id, story_path};
 use crate::http::SharedState;
@@ -28,7 +28,7 @@ pub async fn search(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
     let name = wanted.name.trim();
-    let provider = health::named(&wanted.provider)?;
+    let provider = served::named(&wanted.provider)?;
     let found = match name.is_empty() || name.contains('\0') {
         true => Vec::new(),
         false => story::find(&state.pool, name, provider.as_ref()).await?,
@@ -43,7 +43,7 @@ pub async fn search(
             label for="provider" { "Provider" }
             select #provider name="provider" {
                 option value="" { "All" }
-                @for one in health::providers(&state) {
+                @for one in served::providers(&state) {
                     option value=(one) selected[provider.as_ref() == Some(&one)] { (one) }
                 }
             }

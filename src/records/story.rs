@@ -2,7 +2,7 @@
 //! order, what was done about it. Typed, for whoever shows it.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
@@ -20,7 +20,7 @@ use tributary_domain::{ProviderName, served_id_to_original};
 const MOST: u32 = 200;
 
 /// All that is known of a record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Story {
     #[serde(flatten)]
     pub name: RecordName,
@@ -41,7 +41,7 @@ pub struct Story {
 }
 
 /// A state of a record as the provider sent it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Came {
     pub position: i64,
     pub stream: String,
@@ -59,7 +59,7 @@ pub struct Came {
 }
 
 /// A version with who has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Published {
     #[serde(flatten)]
     pub version: Version,
@@ -67,7 +67,7 @@ pub struct Published {
 }
 
 /// Whether a consumer has fetched a version: it reads in order, so it has when it came past its position.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fetched {
     /// `key:NAME`, or `file:acme/connector`.
     pub consumer: String,
@@ -77,7 +77,7 @@ pub struct Fetched {
 }
 
 /// An order with what was done about it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct OrderStory {
     pub id: Uuid,
     pub idempotency_key: String,

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::StoreError;
 use tributary_domain::{ProviderName, Resource};
 
 /// What a record is called here: one of a provider has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordName {
     pub provider: String,
     /// Its table.
@@ -82,7 +82,7 @@ pub async fn row(pool: &PgPool, name: &RecordName) -> Result<Option<Value>, Stor
 }
 
 /// What an account holds of one asset.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     pub asset: String,
     /// In minor units.
@@ -121,7 +121,7 @@ pub async fn children(pool: &PgPool, provider: &str, id: &str, most: i64) -> Res
 }
 
 /// What is committed of a record and not published yet.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unpublished {
     pub staged_at: DateTime<Utc>,
     /// The payment that it waits for, since when.
@@ -146,7 +146,7 @@ pub async fn unpublished(pool: &PgPool, name: &RecordName) -> Result<Vec<Unpubli
 }
 
 /// One version of a record as it is served.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     pub position: i64,
     /// Its time in the feed: what consumers ask from.
@@ -201,7 +201,7 @@ pub async fn latest(
 }
 
 /// An attempt of an order that was refused, and followed by another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     pub attempt: i32,
     pub provider_key: String,

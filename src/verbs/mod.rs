@@ -5,12 +5,14 @@
 
 pub mod audit;
 pub mod consumers;
+pub mod doctor;
 pub mod keys;
 pub mod limits;
 pub mod notifications;
 pub mod operators;
 pub mod payouts;
 pub mod quarantine;
+pub mod records;
 pub mod remap;
 pub mod runs;
 pub mod sync;

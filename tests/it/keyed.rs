@@ -26,7 +26,7 @@ const STAND_FOR_IT: [(&str, &str, &str); 13] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 49] = [
+const ABOUT_SEVERAL: [(&str, &str); 47] = [
     ("delete from notifications where id in ()", "one retention for all providers"),
     ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
     ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
@@ -103,14 +103,12 @@ const ABOUT_SEVERAL: [(&str, &str); 49] = [
         "operators find orders by Formance's key, and choose by provider where there are two",
     ),
     ("from quarantine where id = $1", "an operator names a record by its number"),
-    ("update quarantine set attempts = attempts + 1", "of a record that the caller has read and locked"),
     (
         "select id from quarantine where id = any ( $1 )",
         "of records that the caller has read by provider, or an operator named",
     ),
     ("delete from quarantine where id = any ( $1 )", "of records that the caller has locked"),
     ("delete from quarantine where id = any ( $2 )", "of records that the caller has locked"),
-    ("update quarantine q set attempts = q.attempts + 1", "of records that the caller has read and locked"),
     ("from quarantine where id = any ( $1 ) and id > $2", "an operator names records by their numbers"),
     (
         "min ( provider ) from quarantine where id = any ( $4 )",

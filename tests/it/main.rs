@@ -20,6 +20,7 @@ mod crashes;
 mod database_faults;
 mod deploy;
 mod disk_full;
+mod doctor;
 mod encryption;
 mod erase;
 mod feed_clock;
