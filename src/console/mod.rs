@@ -19,6 +19,7 @@ mod served;
 mod session;
 mod sign_in;
 mod story;
+mod throughput;
 mod words;
 
 use axum::Router;

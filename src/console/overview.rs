@@ -9,6 +9,7 @@ use super::error::PageError;
 use super::page::{self, empty, table};
 use super::served;
 use super::session::Session;
+use super::throughput;
 use super::words::{badge, encoded, measured, time, time_or};
 use crate::health::verdict::{self, Verdict};
 use crate::health::{FeedHealth, GroupHealth, Health, length};
@@ -67,6 +68,7 @@ fn provider(health: &Health, now: DateTime<Utc>) -> Markup {
             (groups(health, now))
             h3 { "Into the feeds" }
             (table(&format!("{name}: feeds"), &FEEDS, health.feeds.iter().map(|feed| feed_row(name, feed, now))))
+            (throughput::picture(name, &health.hourly))
             h3 { "To Formance" }
             @if health.consumers.is_empty() {
                 (empty(html! {

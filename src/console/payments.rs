@@ -19,7 +19,7 @@ use crate::store::named_records::{self, Attempt};
 use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Order, Step};
 use crate::store::payment_refusals::{self, KeptRefusal};
-use crate::store::{StoreError, unmatched_records};
+use crate::store::unmatched_records;
 use tributary_domain::{OrderState, Role};
 
 /// How many orders are shown, and how many refusals, the newest.
@@ -157,11 +157,7 @@ pub async fn show(
     let order = payment_orders::get(&state.pool, wanted).await?.ok_or_else(missing)?;
     let steps = payment_orders::all_steps(&state.pool, &order).await?;
     let attempts = named_records::attempts(&state.pool, order.id).await?;
-    let audited = match payment_audit::of_order(&state.pool, order.id).await {
-        Ok(audited) => Some(audited),
-        Err(StoreError::Forbidden(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let audited = payment_audit::of_order(&state.pool, order.id, session.actor().proof()).await?;
     let now = session.now;
     let content = html! {
         p { (state_badge(order.state)) (waits(&order)) }
@@ -169,7 +165,7 @@ pub async fn show(
         (fields(&order, now))
         h2 { "What happened" }
         (timeline(&order, &attempts, &steps, now))
-        (audit(audited.as_deref(), &order.id.to_string(), now))
+        (audit(&audited.unwrap_or_default(), now))
     };
     Ok(page::live(&session, "/console/payments", &order.idempotency_key, content))
 }
@@ -264,21 +260,15 @@ fn timeline(order: &Order, attempts: &[Attempt], steps: &[Step], now: DateTime<U
     }
 }
 
-/// Every change of an order; or how to see them, where the login of the service may not.
-pub fn audit(audited: Option<&[Audited]>, order: &str, now: DateTime<Utc>) -> Markup {
+/// Every change of an order.
+pub fn audit(audited: &[Audited], now: DateTime<Utc>) -> Markup {
     html! {
         h2 { "Audit" }
-        @match audited {
-            None => p {
-                "The login of the service may not read it. Logins in tributary_operator may: "
-                (command(&format!("tributary payouts show {order}")))
-            },
-            Some(audited) => ol.steps { @for change in audited {
-                li {
-                    (time(change.at, now)) " " strong { (change.actor) } ": " (change.what)
-                    ul { @for line in changes(change.before.as_ref(), change.after.as_ref()) { li { (line) } } }
-                }
-            } },
-        }
+        ol.steps { @for change in audited {
+            li {
+                (time(change.at, now)) " " strong { (change.actor) } ": " (change.what)
+                ul { @for line in changes(change.before.as_ref(), change.after.as_ref()) { li { (line) } } }
+            }
+        } }
     }
 }

@@ -47,7 +47,7 @@ pub async fn show(
         *resource == wanted.resource && *id == wanted.id
     };
     let name = found.iter().find(named).cloned().ok_or_else(missing)?;
-    let story = story::of(&state.pool, &encryption::keyring(), name).await?;
+    let story = story::of(&state.pool, &encryption::keyring(), name, session.actor().proof()).await?;
     Ok(page::live(&session, "/console/records", &story.name.id, content(&story, &session)))
 }
 
@@ -154,6 +154,6 @@ fn ordered(order: &OrderStory, now: DateTime<Utc>) -> Markup {
                 li { "Step " (step.name) " of attempt " (step.attempt) ": " (outcome(step)) }
             }
         }
-        (audit(order.audit.as_deref(), &order.id.to_string(), now))
+        (audit(order.audit.as_deref().unwrap_or_default(), now))
     }
 }

@@ -201,6 +201,7 @@ mod tests {
             quarantined: 0,
             payments: vec![],
             closed: vec![],
+            hourly: vec![],
         }
     }
 

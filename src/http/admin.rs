@@ -136,6 +136,7 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(route::<operators::Create>())
         .routes(route::<operators::Link>())
         .routes(route::<operators::Revoke>())
+        .routes(route::<records::Find>())
         .routes(route::<records::Show>())
         .routes(route::<audit::List>())
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))

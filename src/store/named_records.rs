@@ -65,6 +65,45 @@ pub async fn find(
     Ok(found)
 }
 
+/// A transaction as people look for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub provider: String,
+    pub id: String,
+    pub kind: String,
+    pub status: String,
+    /// Minor units.
+    pub amount: String,
+    pub asset: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Up to `most` transactions that were created from one time on and before another, the latest first: of this amount of
+/// minor units, or of any.
+pub async fn transactions(
+    pool: &PgPool,
+    provider: Option<&ProviderName>,
+    amount: Option<&str>,
+    (from, before): (DateTime<Utc>, DateTime<Utc>),
+    most: i64,
+) -> Result<Vec<Found>, StoreError> {
+    let found = sqlx::query_as!(
+        Found,
+        r#"select provider, id, type as kind, status, amount::text as "amount!", asset, created_at from transactions
+           where created_at >= $1 and created_at < $2 and ($3::text is null or provider = $3)
+             and ($4::text is null or amount = $4::text::numeric)
+           order by created_at desc, id limit $5"#,
+        from,
+        before,
+        provider.map(ProviderName::as_str),
+        amount,
+        most
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(found)
+}
+
 /// The record as its table has it now, amounts as text; `None` where there is none.
 pub async fn row(pool: &PgPool, name: &RecordName) -> Result<Option<Value>, StoreError> {
     let row = sqlx::query_scalar!(

@@ -56,6 +56,16 @@ pub enum Actor {
     },
 }
 
+impl Actor {
+    /// What an operator has shown.
+    pub fn proof(&self) -> Option<&ApiKeyDigest> {
+        match self {
+            Self::Command { .. } => None,
+            Self::Operator { proof, .. } => Some(proof),
+        }
+    }
+}
+
 /// What is known of each provider that a file declares.
 pub type Declared = HashMap<ProviderName, OfFile>;
 

@@ -1,11 +1,12 @@
-//! The story of a record.
+//! Records: found by amount and day, and the story of one.
 
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Actor, Failure, On, Verb};
 use crate::encryption;
 use crate::records::story::{self, Story};
-use crate::store::named_records::RecordName;
+use crate::store::named_records::{self, Found, RecordName};
 use tributary_domain::{ProviderName, Resource};
 
 /// Shows the story of a record: what it came from, its versions, who has fetched them, and its order.
@@ -27,7 +28,7 @@ impl Verb for Show {
     const NAME: &'static str = "records show";
     type Answer = Story;
 
-    async fn run(&self, on: On<'_>, _: &Actor) -> Result<Story, Failure> {
+    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<Story, Failure> {
         let wanted = self.name.as_str();
         if wanted.contains('\0') {
             return Err(Failure::Invalid("no record has NUL in its name".to_owned()));
@@ -54,6 +55,57 @@ impl Verb for Show {
                 )));
             }
         };
-        Ok(story::of(on.pool, &encryption::keyring(), name).await?)
+        Ok(story::of(on.pool, &encryption::keyring(), name, actor.proof()).await?)
+    }
+}
+
+/// So many days are looked through where no first day is said.
+const DAYS: u64 = 31;
+/// So many transactions are shown at most.
+pub const MOST: i64 = 100;
+
+/// Lists transactions by their amount and day, the latest first, 100 at most.
+#[derive(Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Of so many minor units.
+    #[schema(pattern = "^[0-9]{1,38}$")]
+    pub amount: Option<String>,
+    /// The first day (UTC) on which they were created; 31 days before the last one, if not given.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub from: Option<NaiveDate>,
+    /// The last day (UTC); today, if not given.
+    #[schema(value_type = Option<String>, format = Date)]
+    pub to: Option<NaiveDate>,
+    /// Only those of this provider.
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9_-]{1,64}$")]
+    pub provider: Option<ProviderName>,
+}
+
+impl Find {
+    /// From which time on, and before which.
+    fn between(&self) -> (DateTime<Utc>, DateTime<Utc>) {
+        let midnight = |day: NaiveDate| day.and_time(NaiveTime::MIN).and_utc();
+        let last = self.to.unwrap_or_else(|| Utc::now().date_naive());
+        let first = self.from.or_else(|| last.checked_sub_days(Days::new(DAYS))).unwrap_or(last);
+        (midnight(first), last.checked_add_days(Days::new(1)).map_or(DateTime::<Utc>::MAX_UTC, midnight))
+    }
+}
+
+impl Verb for Find {
+    const NAME: &'static str = "records find";
+    type Answer = Vec<Found>;
+
+    async fn run(&self, on: On<'_>, _: &Actor) -> Result<Vec<Found>, Failure> {
+        let amount = self.amount.as_deref();
+        if amount.is_some_and(|text| {
+            text.is_empty() || text.len() > 38 || !text.bytes().all(|b| b.is_ascii_digit())
+        }) {
+            return Err(Failure::Invalid(
+                "an amount is minor units, digits alone: 1250 is 12.50 EUR".to_owned(),
+            ));
+        }
+        let between = self.between();
+        Ok(named_records::transactions(on.pool, self.provider.as_ref(), amount, between, MOST).await?)
     }
 }

@@ -283,6 +283,7 @@ pub static VERBS: &[Entry] = &[
             done: "The records are deleted.",
         },
     },
+    reads("records find", "List transactions by their amount and day", "/console/records"),
     reads("records show", "Show the story of a record", "/console/record"),
     reads("audit list", "List what operators did, and who they were", "/console/audit"),
     command("audit verify", "Check that the audit of payments is as it was written", MANY),

@@ -26,7 +26,7 @@ const STAND_FOR_IT: [(&str, &str, &str); 13] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 47] = [
+const ABOUT_SEVERAL: [(&str, &str); 48] = [
     ("delete from notifications where id in ()", "one retention for all providers"),
     ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
     ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
@@ -122,6 +122,10 @@ const ABOUT_SEVERAL: [(&str, &str); 47] = [
     (
         "delete from unmatched_records where seq = any ( $1 )",
         "of records that the caller has read by provider",
+    ),
+    (
+        "from transactions where created_at > = $1 and created_at < $2 and ( $3 :: text is null or provider = $3 )",
+        "operators list, of one provider or all",
     ),
     ("from payment_orders where state not in", "gauges, counted by provider"),
     (
