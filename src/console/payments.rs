@@ -19,8 +19,8 @@ use crate::store::named_records::{self, Attempt};
 use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Order, Step};
 use crate::store::payment_refusals::{self, KeptRefusal};
-use crate::store::unmatched_records;
-use tributary_domain::{OrderState, Role};
+use crate::store::{StoreError, unmatched_records};
+use tributary_domain::{Amount, OrderState, ProviderName, Role};
 
 /// How many orders are shown, and how many refusals, the newest.
 const ORDERS: u32 = 100;
@@ -49,12 +49,14 @@ pub async fn list(
     let orders = payment_orders::list(&state.pool, provider.as_ref(), &states, ORDERS).await?;
     let refusals = payment_refusals::list(&state.pool, provider.as_ref(), REFUSALS).await?;
     let unmatched = unmatched_records::count(&state.pool, provider.as_ref()).await?;
+    let limits = limits(&state, provider.as_ref()).await?;
     let content = html! {
         (filter(&wanted))
         (listed(&orders, session.now))
         @if unmatched > 0 {
             p.warn { (unmatched) " records wait until it is known whether they belong to one of the open orders." }
         }
+        (limits)
         h2 { "Refused requests" }
         @if refusals.is_empty() {
             p { "No request to pay was refused." }
@@ -63,6 +65,43 @@ pub async fn list(
         }
     };
     Ok(page::live(&session, "/console/payments", "Payments", content))
+}
+
+const LIMITS: [&str; 7] =
+    ["Provider", "Asset", "#A payment", "Persons approve above", "#A day", "#Ordered today", "#Left"];
+
+/// What may be paid, and what of it is left today.
+async fn limits(state: &SharedState, only: Option<&ProviderName>) -> Result<Markup, StoreError> {
+    let mut limits: Vec<_> =
+        state.payments.limits().filter(|(provider, ..)| only.is_none_or(|only| only == *provider)).collect();
+    if limits.is_empty() {
+        return Ok(html! {});
+    }
+    limits.sort_by_key(|(provider, asset, _)| (provider.as_str(), *asset));
+    let per_day: Vec<_> =
+        limits.iter().map(|(provider, asset, limit)| (*provider, *asset, limit.per_day)).collect();
+    let days = payment_orders::days(&state.pool, &per_day).await?;
+    let amount = |amount: Option<Amount>| amount.map_or("any".to_owned(), |amount| amount.to_string());
+    let rows = limits.iter().zip(&days).map(|((provider, asset, limit), day)| {
+        html! {
+            th scope="row" { (provider) }
+            td { (asset) }
+            td.number { (amount(limit.per_payment)) }
+            td {
+                @match limit.require_approval_above {
+                    Some(above) => { (limit.approvals.unwrap_or(1)) " above " (above.to_string()) },
+                    None => "none",
+                }
+            }
+            td.number { (amount(limit.per_day)) }
+            td.number { (day.ordered) }
+            td.number { (day.left.as_deref().unwrap_or("any")) }
+        }
+    });
+    Ok(html! {
+        h2 { "Limits" }
+        (table("What may be paid, in minor units, by days of UTC", &LIMITS, rows))
+    })
 }
 
 fn filter(wanted: &Wanted) -> Markup {
