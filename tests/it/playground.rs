@@ -251,7 +251,9 @@ async fn no_filter_and_no_sample_takes_more_than_a_little_time_or_memory() {
         (".amount", "{\"a\":".to_owned(), "cannot be read"),
     ] {
         let error = tried(amount, text).await.unwrap_err().to_string();
-        assert!(error.contains(why), "{amount}: {error}");
+        // before that much memory is taken, a slow machine may have run out of time
+        let is_late = why == "memory" && error == WorkshopError::Late.to_string();
+        assert!(error.contains(why) || is_late, "{amount}: {error}");
     }
     let endless = tried("last(repeat(1))", one()).await;
     let said = format!("{endless:?}");
