@@ -165,31 +165,51 @@ pub async fn published(
     Ok(rows)
 }
 
-/// A page that waits for others, by where it is.
+/// A statement, or a page of one, by where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct Page {
     pub seq: i64,
     pub sha256: Vec<u8>,
+    /// In its file, from 0 on.
     pub place: i32,
 }
 
-/// The pages of an account that wait.
-pub async fn waiting(
+/// The pages of an account that are `waiting`, or `joined`.
+pub async fn pages(
     connection: &mut PgConnection,
     provider: &ProviderName,
     key: Key<'_>,
-) -> Result<Vec<Waiting>, StoreError> {
+    state: &str,
+) -> Result<Vec<Page>, StoreError> {
     let rows = sqlx::query_as!(
-        Waiting,
+        Page,
         "select seq, sha256, place from statements
-         where provider = $1 and account = $2 and currency = $3 and state = 'waiting' order by seq",
+         where provider = $1 and account = $2 and currency = $3 and state = $4 order by seq",
         provider.as_str(),
         key.account,
-        key.currency
+        key.currency,
+        state
     )
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// Where the statement `seq` is.
+pub async fn page(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    seq: i64,
+) -> Result<Option<Page>, StoreError> {
+    let row = sqlx::query_as!(
+        Page,
+        "select seq, sha256, place from statements where provider = $1 and seq = $2",
+        provider.as_str(),
+        seq
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
 }
 
 /// Notes that pages that waited were published with another.
