@@ -3,9 +3,11 @@
 mod books;
 mod changes_of_mind;
 mod folder;
+mod killed;
 mod ledger;
 mod orders;
 mod posted;
+pub mod shipped;
 
 use axum::http::StatusCode;
 use serde_json::Value;
