@@ -239,6 +239,8 @@ async fn check(seed: u64) -> Vec<Fired> {
         mixed.hold(mail, accounts, &format!("{told}, killed"));
         assert_eq!(mixed.ids(mail), in_order.ids(mail), "{told}: the ids are the same in another order");
     }
+    killed.pool.close().await;
+    alone.pool.close().await;
     mails.into_iter().map(|mail| mail.fired).collect()
 }
 

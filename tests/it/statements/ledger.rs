@@ -87,6 +87,9 @@ async fn check(format: Format, seed: u64) -> Fired {
     let feed = one.feed("transactions").await;
     let served: BTreeSet<&str> = feed.iter().map(|body| body["id"].as_str().unwrap()).collect();
     assert!(rows.ids(&mail).is_subset(&served), "{told}: and in the feed");
+    for app in [&alone, &one] {
+        app.close().await;
+    }
     mail.fired
 }
 
