@@ -51,7 +51,7 @@ fuzz: ## Draw what strangers, clients and providers may send, for MINUTES=n each
 
 .PHONY: fuzz-statements
 fuzz-statements: ## Put mutated statement files and random bytes through each reader, for MINUTES=n each (2; FUZZ_SEED=n)
-	FUZZ_MINUTES=$(or $(MINUTES),2) cargo test --release --locked --package tributary-statements --test it fuzz:: -- --nocapture --test-threads 2
+	FUZZ_MINUTES=$(or $(MINUTES),2) cargo test --locked --package tributary-statements --test it fuzz:: -- --nocapture --test-threads 2
 
 .PHONY: soak-statements
 soak-statements: ## Deliver CASES=n (50) banks' files to instances that are killed or stopped meanwhile (FUZZ_SEED=n)

@@ -295,6 +295,7 @@ fn what_nests_or_repeats_without_end_is_answered_soon() {
         format!("<OFX>{}</OFX>", "<A>".repeat(many)),
         format!("<OFX>{}</OFX>", "<A>1".repeat(many)),
         format!("<OFX><A>{}</OFX>", "&<".repeat(many)),
+        format!("<OFX><B>{}</B></OFX>", "\n  <A>1</A>".repeat(many)),
         format!(":20:A\n:25:1\n{}", ":28C:1\n".repeat(many / 10)),
         format!(":20:A\n:25:1\n:60F:C260301EUR0,\n{}:62F:C260301EUR0,\n", ":86:999?20\n".repeat(many / 10)),
         format!("01,a/\n02,,,,,,/\n03,1,,,,,{}/\n", ",".repeat(many)),

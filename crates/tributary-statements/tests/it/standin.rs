@@ -157,7 +157,7 @@ fn check(format: Format, seed: u64) -> Fired {
 
 /// How many ledgers each format is tried with: `FUZZ_CASES`, or few.
 fn cases() -> u64 {
-    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(40)
+    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(25)
 }
 
 fn first_seed() -> u64 {
