@@ -104,7 +104,7 @@ impl<'a> OfAccount<'a> {
         self.publish(connection, seq, whole, &facts, written).await
     }
 
-    /// The statement that a page belongs to, with the numbers of the pages that waited, if it is all there now.
+    /// The statement that a page belongs to, with the numbers of the pages that waited, if it is all there by now.
     async fn with_pages(
         &self,
         connection: &mut PgConnection,
@@ -113,7 +113,13 @@ impl<'a> OfAccount<'a> {
         if is_whole(statement) {
             return Ok(None);
         }
-        Ok(self.kept().with_pages(connection, key(self.account), statement, "waiting").await?)
+        let (kept, key) = (self.kept(), key(self.account));
+        let waited = kept.with_pages(connection, key, statement, &["waiting"]).await?;
+        if waited.is_some() {
+            return Ok(waited);
+        }
+        // a page of a statement that is there already: alone it would wait for ever
+        Ok(kept.with_pages(connection, key, statement, &["waiting", "joined", "published"]).await?)
     }
 
     fn kept(&self) -> Kept<'a> {

@@ -25,28 +25,38 @@ impl Kept<'_> {
         Ok(statements.into_iter().nth(usize::try_from(page.place).unwrap_or(usize::MAX)))
     }
 
-    /// The statement that `page` belongs to, with the numbers of its other pages, if those that are `waiting` or
-    /// `joined` make it whole.
+    /// The statement that `page` belongs to, with the numbers of the other pages that waited for it, if it is whole by
+    /// those in these `states`.
     pub async fn with_pages(
         self,
         connection: &mut PgConnection,
         key: Key<'_>,
         page: &Statement,
-        state: &str,
+        states: &[&str],
     ) -> Result<Option<(Statement, Vec<i64>)>, StoreError> {
-        let (mut pages, mut seqs) = (vec![page.clone()], Vec::new());
-        for other in statements::pages(connection, self.provider, key, state).await? {
-            let found = self.at(connection, &other).await?;
-            if let Some(found) = found.filter(|found| found.number == page.number) {
-                pages.push(found);
-                seqs.push(other.seq);
+        let mut others = Vec::new();
+        let number = page.number.as_deref();
+        for other in statements::pages(connection, self.provider, key, number, states).await? {
+            match self.at(connection, &other).await? {
+                // its pages came together
+                Some(whole) if is_whole(&whole) && is_part(page, &whole) => {
+                    return Ok(Some((whole, Vec::new())));
+                }
+                Some(found) if !is_whole(&found) => others.push((other, found)),
+                _ => {}
             }
         }
+        let mut pages: Vec<Statement> = others.iter().map(|(_, page)| page.clone()).collect();
+        pages.insert(0, page.clone());
         pages.sort_by_key(page_number);
-        let whole = join_pages(pages).into_iter().find(|joined| {
-            is_whole(joined) && page.entries.iter().all(|entry| joined.entries.contains(entry))
-        });
-        Ok(whole.map(|whole| (whole, seqs)))
+        let whole = join_pages(pages).into_iter().find(|joined| is_whole(joined) && is_part(page, joined));
+        Ok(whole.map(|whole| {
+            // the same page may have come twice
+            let parts =
+                others.iter().filter(|(other, page)| other.state == "waiting" && is_part(page, &whole));
+            let seqs = parts.map(|(other, _)| other.seq).collect();
+            (whole, seqs)
+        }))
     }
 
     /// The statement that was published as `seq`, as it was then; `None` where its bytes were erased.
@@ -61,9 +71,16 @@ impl Kept<'_> {
         if is_whole(&statement) {
             return Ok(Some(statement));
         }
-        let whole = self.with_pages(connection, key, &statement, "joined").await?;
+        let whole = self.with_pages(connection, key, &statement, &["joined", "published"]).await?;
         Ok(whole.map(|(whole, _)| whole))
     }
+}
+
+/// Whether all that `page` has is in `whole`, which is of its time: numbers come again each year.
+fn is_part(page: &Statement, whole: &Statement) -> bool {
+    let days = page.closing_day().zip(whole.closing_day());
+    days.is_none_or(|(page, whole)| (whole - page).num_days().abs() <= 31)
+        && page.entries.iter().all(|entry| whole.entries.contains(entry))
 }
 
 /// Whether a statement is no page of one that has others: it begins with its first page and ends with its last.

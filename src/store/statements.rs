@@ -172,23 +172,27 @@ pub struct Page {
     pub sha256: Vec<u8>,
     /// In its file, from 0 on.
     pub place: i32,
+    pub state: String,
 }
 
-/// The pages of an account that are `waiting`, or `joined`.
+/// The statements of an account that have this number and are in one of these states, as they came.
 pub async fn pages(
     connection: &mut PgConnection,
     provider: &ProviderName,
     key: Key<'_>,
-    state: &str,
+    number: Option<&str>,
+    states: &[&str],
 ) -> Result<Vec<Page>, StoreError> {
     let rows = sqlx::query_as!(
         Page,
-        "select seq, sha256, place from statements
-         where provider = $1 and account = $2 and currency = $3 and state = $4 order by seq",
+        "select seq, sha256, place, state from statements
+         where provider = $1 and account = $2 and currency = $3 and number is not distinct from $4
+           and state = any($5) order by seq",
         provider.as_str(),
         key.account,
         key.currency,
-        state
+        number,
+        states as _
     )
     .fetch_all(connection)
     .await?;
@@ -203,7 +207,7 @@ pub async fn page(
 ) -> Result<Option<Page>, StoreError> {
     let row = sqlx::query_as!(
         Page,
-        "select seq, sha256, place from statements where provider = $1 and seq = $2",
+        "select seq, sha256, place, state from statements where provider = $1 and seq = $2",
         provider.as_str(),
         seq
     )

@@ -71,3 +71,51 @@ async fn a_day_that_is_corrected_has_its_new_balances_alone() {
         assert_eq!(alarms(&app.pool, app.name()).await.unwrap(), Alarms::default());
     }
 }
+
+/// A page of statement 7 of `year`, between these balances in euro.
+fn page(
+    year: u32,
+    number: &str,
+    (opens, from): (char, u32),
+    entry: u32,
+    (closes, to): (char, u32),
+) -> String {
+    format!(
+        ":20:A\n:25:DE1\n:28C:7/{number}\n:60{opens}:C{year}0302EUR{from},\n\
+         :61:{year}0302{}CR{entry},NTRFNONREF\n:62{closes}:C{year}0302EUR{to},\n-\n",
+        "0302"
+    )
+}
+
+#[tokio::test]
+async fn a_page_that_comes_again_waits_for_nothing() {
+    let (first, last) = (page(26, "1", ('F', 0), 1, ('M', 1)), page(26, "2", ('M', 1), 2, ('F', 3)));
+    let again = format!("{first}\n");
+    for order in [[&first, &again, &last], [&first, &last, &again], [&again, &last, &first]] {
+        let app = TestApp::with_file(FILE).await;
+        for text in order {
+            post(&app, text).await;
+        }
+        assert_eq!(told(&app).await, wanted(&[("SUCCEEDED", 100), ("SUCCEEDED", 200)]));
+        assert_eq!(count(&app.pool, "select count(*) from statements where state = 'waiting'").await, 0);
+        assert_eq!(alarms(&app.pool, app.name()).await.unwrap(), Alarms::default());
+    }
+}
+
+#[tokio::test]
+async fn pages_of_one_number_in_two_years_wait_for_their_own() {
+    let pages = |year, from| {
+        [
+            page(year, "1", ('F', from), 1, ('M', from + 1)),
+            page(year, "2", ('M', from + 1), 2, ('F', from + 3)),
+        ]
+    };
+    let ([first, last], [next_first, next_last]) = (pages(26, 0), pages(27, 3));
+    let app = TestApp::with_file(FILE).await;
+    for text in [&first, &next_first, &next_last, &last] {
+        post(&app, text).await;
+    }
+    let rows = [100, 100, 200, 200].map(|units| ("SUCCEEDED", units));
+    assert_eq!(told(&app).await, wanted(&rows));
+    assert_eq!(count(&app.pool, "select count(*) from statements where state = 'waiting'").await, 0);
+}

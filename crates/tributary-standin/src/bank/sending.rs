@@ -56,8 +56,13 @@ impl Post<'_> {
         for cut in cuts {
             let pages = cut.pages(self.rng.random_range(2..4));
             if self.counts && self.happens(Fault::PagedInSeveral, period) {
+                let again = self.rng.random_bool(0.5).then(|| pages[0].clone());
                 for page in pages {
                     self.post(&[page], style, Vec::new(), period);
+                }
+                if let Some(page) = again {
+                    let text = style.write(std::slice::from_ref(&page));
+                    self.post_text(&[page], &format!("{text}\n"), Vec::new(), period);
                 }
             } else if self.counts && self.happens(Fault::PagedInOne, period) {
                 self.post(&pages, style, Vec::new(), period);

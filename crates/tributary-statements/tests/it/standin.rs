@@ -17,13 +17,21 @@ struct Taker {
     ledger: Ledger,
     rules: Rules,
     waiting: Vec<Statement>,
+    /// Statements whose pages came apart.
+    paged: Vec<Statement>,
     seen: BTreeSet<Vec<u8>>,
 }
 
 impl Taker {
     fn new(level: Level) -> Self {
         let rules = Rules { level, ..Rules::default() };
-        Self { ledger: Ledger::new(rules), rules, waiting: Vec::new(), seen: BTreeSet::new() }
+        Self {
+            ledger: Ledger::new(rules),
+            rules,
+            waiting: Vec::new(),
+            paged: Vec::new(),
+            seen: BTreeSet::new(),
+        }
     }
 
     fn take(&mut self, file: &Sent) -> Result<(), String> {
@@ -47,21 +55,28 @@ impl Taker {
             let found = checks::of_statement(&statement);
             match found.iter().any(checks::Finding::is_fatal) {
                 true => self.expect(&statement, &found, &mut aside)?,
-                false => drop(self.ledger.take(&statement)),
+                false => {
+                    self.ledger.take(&statement);
+                    self.waiting.retain(|page| !is_part(page, &statement));
+                    self.paged.push(statement);
+                }
             }
         }
         if aside.is_empty() { Ok(()) } else { Err(format!("not put aside: {aside:?}")) }
     }
 
-    /// Keeps a page; takes its statement once all pages are there.
+    /// Keeps a page; takes its statement once all pages are there. A page may come twice.
     fn wait(&mut self, page: Statement) {
+        if self.paged.iter().any(|whole| is_part(&page, whole)) {
+            return;
+        }
         self.waiting.push(page);
         self.waiting.sort_by_key(|page| page.page.as_ref().and_then(|page| page.number.parse::<u64>().ok()));
-        let joined = join_pages(std::mem::take(&mut self.waiting));
-        for statement in joined {
-            match statement.page.as_ref().is_none_or(|page| page.first && page.last) {
-                true => drop(self.ledger.take(&statement)),
-                false => self.waiting.push(statement),
+        for statement in join_pages(self.waiting.clone()) {
+            if statement.page.as_ref().is_none_or(|page| page.first && page.last) {
+                self.ledger.take(&statement);
+                self.waiting.retain(|page| !is_part(page, &statement));
+                self.paged.push(statement);
             }
         }
     }
@@ -95,6 +110,11 @@ impl Taker {
         let accounts: Vec<Account> = self.ledger.accounts().cloned().collect();
         accounts.into_iter().map(|account| (account.clone(), self.ledger.known(&account))).collect()
     }
+}
+
+fn is_part(page: &Statement, whole: &Statement) -> bool {
+    (&page.account, &page.number) == (&whole.account, &whole.number)
+        && page.entries.iter().all(|entry| whole.entries.contains(entry))
 }
 
 fn units(known: &[Known], state: State) -> Vec<i128> {
