@@ -32,6 +32,11 @@ test: ## Run all tests, on PostgreSQL in a container, or a private one where no 
 	  docker version >/dev/null 2>&1 || install_postgres_binaries
 	previous=$$(.ci/previous.sh) && TRIBUTARY_PREVIOUS=$$previous cargo test --locked $(TESTS)
 
+.PHONY: browser
+browser: ## Walk the console in a real Chromium; pictures go to target/tmp/screens (installs Chromium and axe-core)
+	@.ci/browser.sh
+	cargo test --locked --test it browser:: -- --ignored
+
 .PHONY: contract
 contract: ## Check what Formance's connector relies on, against the model of it
 	cargo test --locked --test it contract::

@@ -85,6 +85,8 @@ create table transactions (
   constraint transactions_pkey primary key (provider, id)
 );
 create index transactions_updated_at_idx on transactions (provider, updated_at);
+-- people look for a payment by its day: a range of blocks has those of a few days, and costs a write next to nothing
+create index transactions_created_at_idx on transactions using brin (created_at) with (pages_per_range = 32);
 -- from a payment to its children, of which few have any
 create index transactions_related_idx on transactions (provider, related_transaction_id)
   where related_transaction_id is not null;

@@ -102,6 +102,16 @@ begin
   return taken.operator_id;
 end $$;
 
+-- Every change of an order, for the operator whom the service proves: its own login may not read what was done of payments.
+create function audit_for_operator(p_order uuid) returns setof payment_audit
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  if proven_operator('{viewer,operator,approver,admin}') is null then
+    raise exception 'the audit of an order is for operators' using errcode = 'insufficient_privilege';
+  end if;
+  return query select * from payment_audit where order_id = p_order;
+end $$;
+
 -- The service makes and ends keys only for an operator who may; the owner as always.
 create function guard_administration() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$

@@ -107,7 +107,8 @@ begin
   grant update (replaced_by, expires_at, revoked_at) on api_keys to tributary_app;
   grant update (revoked_at) on operators to tributary_app;
   grant execute on function approve_payment_order, reject_payment_order, resolve_payment_order,
-    fail_payment_order, note_operation, open_operator_session, use_operator_link to tributary_app;
+    fail_payment_order, note_operation, open_operator_session, use_operator_link,
+    audit_for_operator to tributary_app;
   -- to see whether the chain still has what it had
   grant select (position, hash) on payment_audit to tributary_app;
 end $$;

@@ -6,6 +6,7 @@ pub mod config;
 pub mod console;
 pub mod encryption;
 pub mod feed;
+pub mod health;
 pub mod http;
 pub mod notify;
 pub mod payments;

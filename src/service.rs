@@ -12,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Notify, Provider, Source};
 use crate::console;
 use crate::feed::{PollWriter, Publisher};
+use crate::health;
 use crate::http::{
-    self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedGroup, ServedProvider, Serving,
-    Stop, Trusted,
+    self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
 };
 use crate::notify::Notifier;
 use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
-use crate::sync::{self, FileFetcher, Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
+use crate::sync::{FileFetcher, Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
 use crate::telemetry::{self, Gauges, Metrics, ProcessGauges};
 use tributary_domain::ProviderName;
-use tributary_manifest::{CompiledProvider, Period, StreamGroup};
+use tributary_manifest::Period;
 
 /// How long a stop waits for runs of the background to end, once no request is left.
 const RUNS_END: Duration = Duration::from_secs(25);
@@ -38,7 +38,7 @@ impl From<Provider> for ServedProvider {
             webhook: declared.compiled().and_then(|compiled| compiled.webhook().cloned()),
             file: declared.file.clone(),
             compiled: declared.compiled().cloned(),
-            groups: declared.compiled().map(|compiled| served_groups(compiled)).unwrap_or_default(),
+            groups: declared.compiled().map(|compiled| health::groups_of(compiled)).unwrap_or_default(),
             files: declared.files.clone(),
             formance: declared.formance,
             keys: declared.keys,
@@ -46,15 +46,6 @@ impl From<Provider> for ServedProvider {
             payment_limit: declared.payment_limit,
         }
     }
-}
-
-fn served_groups(compiled: &CompiledProvider) -> Vec<ServedGroup> {
-    let group = |group: StreamGroup| ServedGroup {
-        period: sync::period(compiled, &group),
-        name: group.name,
-        streams: group.streams,
-    };
-    compiled.groups().into_iter().map(group).collect()
 }
 
 /// Everything that a serving process does, ready to run.

@@ -94,11 +94,11 @@ class Serving:
     """`tributary serve`, started; `seconds` is how long it took until `path` was answered."""
 
     def __init__(self, database_url, folder=None, path="/readyz", env=None, wait=True):
-        self.port = free_port()
+        self.port, self.operator_port = free_port(), free_port()
         begun = time.monotonic()
         self.process = Process(
             "tributary",
-            [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--operator-listen", "127.0.0.1:0",
+            [BINARY, "serve", "--listen", f"127.0.0.1:{self.port}", "--operator-listen", f"127.0.0.1:{self.operator_port}",
              "--providers", folder or acme(),
              "--database-connections", "8", "--lame-duck", "0s"],
             cwd=WORK, env={**environment(database_url), **(env or {})})

@@ -16,18 +16,23 @@ pub struct HealthArgs {
 }
 
 pub async fn run(args: HealthArgs) -> CommandResult {
+    Ok(ask(&args.listen).await?)
+}
+
+/// Whether the server that listens at `listen` is ready; the error says what it is instead.
+pub async fn ask(listen: &str) -> Result<(), String> {
     // a server that listens on every address is reached on this one
-    let address = args.listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
-    let answer = tokio::time::timeout(Duration::from_secs(3), ask(&address)).await;
+    let address = listen.replace("0.0.0.0", "127.0.0.1").replace("[::]", "[::1]");
+    let answer = tokio::time::timeout(Duration::from_secs(3), is_ready(&address)).await;
     match answer {
         Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) => Err(format!("{address} answers, but is not ready").into()),
-        Ok(Err(error)) => Err(format!("{address} does not answer: {error}").into()),
-        Err(_) => Err(format!("{address} does not answer within 3 s").into()),
+        Ok(Ok(false)) => Err(format!("{address} answers, but is not ready")),
+        Ok(Err(error)) => Err(format!("{address} does not answer: {error}")),
+        Err(_) => Err(format!("{address} does not answer within 3 s")),
     }
 }
 
-async fn ask(address: &str) -> std::io::Result<bool> {
+async fn is_ready(address: &str) -> std::io::Result<bool> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;
     let mut answer = Vec::new();

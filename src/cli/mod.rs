@@ -10,6 +10,7 @@ mod consumers;
 mod database;
 #[cfg(feature = "standin")]
 mod demo;
+mod doctor;
 mod encryption;
 mod erase;
 mod files;
@@ -68,6 +69,7 @@ const EXAMPLES: &str = "Examples:
   tributary serve --listen 127.0.0.1:8080 --providers providers
   tributary manifest new acme                           begin the file that connects a provider
   tributary sync acme                                   read a provider now
+  tributary doctor                                      what is wrong, and what to type
   tributary keys create --provider acme --name formance --scope connector
   tributary conformance http://127.0.0.1:8080 --api-key KEY   would Formance lose anything from this server?
   tributary formance verify --url URL                   does Formance hold what it was told?
@@ -122,8 +124,7 @@ enum Command {
     /// List records in quarantine, try them again, discard them.
     Quarantine(quarantine::QuarantineArgs),
     /// Print the story of a record.
-    #[command(subcommand)]
-    Records(records::RecordsCommand),
+    Records(records::RecordsArgs),
     /// List what operators did, and check that the audit of payments is as it was written.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -141,6 +142,8 @@ enum Command {
     /// Look into statement files of a bank.
     #[command(subcommand)]
     Statement(statement::StatementCommand),
+    /// Say what is wrong, from the files to Formance, and what to type.
+    Doctor(doctor::DoctorArgs),
     /// Ask a running server whether it is up; exit code 0 if so.
     Health(health::HealthArgs),
     /// Make, list and revoke the keys of those who look at the console.
@@ -289,6 +292,7 @@ async fn run(
         #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
         Command::Statement(command) => return statement::run(command),
+        Command::Doctor(args) => return doctor::run(&common, args).await,
         Command::Health(args) => health::run(args).await,
         Command::Operators(args) => operators::run(&common, args).await,
         Command::Openapi => openapi::run(),

@@ -1,23 +1,51 @@
 //! `tributary records`.
 
-use clap::Subcommand;
+use chrono::NaiveDate;
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::database::{Database, Login};
-use super::table::{Output, OutputArgs, printable, time};
+use super::database::Login;
+use super::table::{self, Column, Output, OutputArgs, numbers, printable, time, words};
+use super::way::{At, Way};
 use super::{CommandResult, Common};
-use crate::encryption;
 use crate::payments::told::{changes, outcome};
-use crate::records::story::{self, Came, OrderStory, Published, Story};
-use crate::store::named_records::RecordName;
+use crate::records::story::{Came, OrderStory, Published, Story};
+use crate::store::named_records::Found;
+use crate::verbs::records::{Find, Show};
 use tributary_domain::{ProviderName, Resource};
 
-#[derive(Subcommand)]
+#[derive(Args)]
 #[command(after_help = "Examples:
   tributary records show tx_1                     by the provider's id, or the id as it is served
   tributary records show invoice-17               by the idempotency key (Formance's reference) of an order
+  tributary records find --amount 1250 --from 2026-03-01 --to 2026-03-07
   tributary records show acc_1 --resource accounts --provider acme --output json")]
-pub enum RecordsCommand {
+pub struct RecordsArgs {
+    #[command(subcommand)]
+    command: RecordsCommand,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Subcommand)]
+enum RecordsCommand {
+    /// List transactions by their amount and day, the latest first, 100 at most.
+    Find {
+        /// Of so many minor units: 1250 for 12.50 EUR.
+        #[arg(long)]
+        amount: Option<String>,
+        /// The first day (UTC) on which they were created; 31 days before the last one, if not given.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        from: Option<NaiveDate>,
+        /// The last day (UTC); today, if not given.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        to: Option<NaiveDate>,
+        /// Only those of this provider.
+        #[arg(long)]
+        provider: Option<ProviderName>,
+        #[command(flatten)]
+        form: OutputArgs,
+    },
     /// Print the story of a record: what it came from, its versions, who has fetched them, and its order.
     Show {
         /// Its id, its reference, or the idempotency key of its order.
@@ -33,45 +61,49 @@ pub enum RecordsCommand {
     },
 }
 
-pub async fn run(common: &Common, command: RecordsCommand) -> CommandResult {
-    let RecordsCommand::Show { name, provider, resource, form } = command;
-    let database = Database::open_migrated(common, Login::Owner, 2).await?;
-    let result = show(&database, &name, provider.as_ref(), resource, form).await;
-    database.close().await;
-    result
-}
-
-async fn show(
-    database: &Database,
-    wanted: &str,
-    provider: Option<&ProviderName>,
-    resource: Option<Resource>,
-    form: OutputArgs,
-) -> CommandResult {
-    let mut found = story::find(&database.pool, wanted, provider).await?;
-    found.retain(|found| resource.is_none_or(|resource| resource.as_str() == found.resource));
-    let name = match found.len() {
-        1 => found.swap_remove(0),
-        0 => {
-            return Err(format!(
-                "there is no record {wanted:?}; one that was refused is in `tributary quarantine list`, and a request to \
-                 pay in `tributary payouts list --refused`"
-            )
-            .into());
+pub async fn run(common: &Common, args: RecordsArgs) -> CommandResult {
+    let way = Way::open(common, &args.at, Login::Owner).await?;
+    match args.command {
+        RecordsCommand::Find { amount, from, to, provider, form } => {
+            let found = way.perform_and_close(&Find { amount, from, to, provider }).await?;
+            match form.output {
+                Output::Json => table::json(&found),
+                Output::Table => table::print(&FOUND, found.iter().map(found_row)),
+            }
         }
-        several => {
-            let which = |name: &RecordName| format!("{} of {} ({})", name.id, name.provider, name.resource);
-            let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
-            let how = "say which with --provider, --resource, or the id";
-            return Err(format!("{several} records are called {wanted:?}: {which}; {how}").into());
+        RecordsCommand::Show { name, provider, resource, form } => {
+            let resource = resource.map(|resource| resource.as_str().to_owned());
+            let story = way.perform_and_close(&Show { name, provider, resource }).await?;
+            match form.output {
+                // digit by digit
+                Output::Json => println!("{}", serde_json::to_string_pretty(&story)?),
+                Output::Table => print(&story),
+            }
         }
-    };
-    let story = story::of(&database.pool, &encryption::keyring(), name).await?;
-    match form.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&story)?),
-        Output::Table => print(&story),
     }
     Ok(())
+}
+
+const FOUND: [Column; 7] = [
+    words("PROVIDER"),
+    words("ID"),
+    words("TYPE"),
+    words("STATUS"),
+    numbers("AMOUNT"),
+    words("ASSET"),
+    words("CREATED"),
+];
+
+fn found_row(found: &Found) -> [String; 7] {
+    [
+        found.provider.clone(),
+        found.id.clone(),
+        found.kind.clone(),
+        found.status.clone(),
+        found.amount.clone(),
+        found.asset.clone(),
+        time(found.created_at),
+    ]
 }
 
 fn print(story: &Story) {

@@ -1,4 +1,4 @@
-//! The style and the script, out of the program itself.
+//! The style, the script and the icon, out of the program itself.
 
 use std::sync::LazyLock;
 
@@ -8,9 +8,11 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("assets/console.css");
 const SCRIPT: &str = include_str!("assets/console.js");
+const ICON: &str = include_str!("assets/icon.svg");
 
 static STYLE_TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(STYLE));
 static SCRIPT_TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(SCRIPT));
+static ICON_TAG: LazyLock<HeaderValue> = LazyLock::new(|| tag(ICON));
 
 pub async fn style(headers: HeaderMap) -> Response {
     served("text/css; charset=utf-8", STYLE, &STYLE_TAG, &headers)
@@ -18,6 +20,10 @@ pub async fn style(headers: HeaderMap) -> Response {
 
 pub async fn script(headers: HeaderMap) -> Response {
     served("text/javascript; charset=utf-8", SCRIPT, &SCRIPT_TAG, &headers)
+}
+
+pub async fn icon(headers: HeaderMap) -> Response {
+    served("image/svg+xml", ICON, &ICON_TAG, &headers)
 }
 
 /// A weak tag, as it stays the same when it is compressed.

@@ -9,7 +9,8 @@ use super::act::action;
 use super::error::PageError;
 use super::page::{self, empty, table};
 use super::session::Session;
-use super::words::{badge, command, id, length, time, time_or};
+use super::words::{badge, command, id, time, time_or};
+use crate::health::length;
 use crate::http::SharedState;
 use crate::store::consumers::{self, Consumer};
 

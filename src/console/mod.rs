@@ -7,7 +7,6 @@ mod audit;
 mod consumers;
 mod error;
 mod guard;
-mod health;
 mod keys;
 mod overview;
 mod page;
@@ -16,10 +15,11 @@ mod playground;
 mod provider;
 mod quarantine;
 mod records;
+mod served;
 mod session;
 mod sign_in;
 mod story;
-mod verdict;
+mod throughput;
 mod words;
 
 use axum::Router;
@@ -94,6 +94,7 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route("/console/sign-out", post(sign_in::out))
         .route("/console/console.css", get(assets::style))
         .route("/console/console.js", get(assets::script))
+        .route("/console/icon.svg", get(assets::icon))
         .route("/console/{*rest}", any(not_found))
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(state.clone(), guard::refuse_foreign))

@@ -6,18 +6,20 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::error::PageError;
-use super::health::{self, FeedHealth, GroupHealth, Health};
 use super::page::{self, empty, table};
+use super::served;
 use super::session::Session;
-use super::verdict::{self, Verdict};
-use super::words::{badge, encoded, length, measured, time, time_or};
+use super::throughput;
+use super::words::{badge, encoded, measured, time, time_or};
+use crate::health::verdict::{self, Verdict};
+use crate::health::{FeedHealth, GroupHealth, Health, length};
 use crate::http::SharedState;
 use crate::store::StoreError;
 use crate::store::consumers::Consumer;
 use crate::store::payment_orders;
 
 pub async fn show(State(state): State<SharedState>, session: Session) -> Result<Response, PageError> {
-    let all = health::of(&state, &health::providers(&state)).await?;
+    let all = served::health(&state, &served::providers(&state)).await?;
     let abandoned = abandoned(&state).await?;
     let content = html! {
         (of_this_instance(&state))
@@ -66,6 +68,7 @@ fn provider(health: &Health, now: DateTime<Utc>) -> Markup {
             (groups(health, now))
             h3 { "Into the feeds" }
             (table(&format!("{name}: feeds"), &FEEDS, health.feeds.iter().map(|feed| feed_row(name, feed, now))))
+            (throughput::picture(name, &health.hourly))
             h3 { "To Formance" }
             @if health.consumers.is_empty() {
                 (empty(html! {
@@ -118,7 +121,12 @@ fn group_row(name: &str, group: &GroupHealth, now: DateTime<Utc>) -> Markup {
     html! {
         th scope="row" { (group.state.group) }
         td { (if group.streams.is_empty() { "in no file any more".to_owned() } else { group.streams.join(", ") }) }
-        td { (measured(at, "tributary_sync_last_success_timestamp_seconds", &of, time_or(group.last_success, now, "never"))) }
+        td {
+            (measured(at, "tributary_sync_last_success_timestamp_seconds", &of, time_or(group.last_success, now, "never")))
+            @if let Some(run) = &group.running {
+                " " span.now { "is being read, " (run.records) " records in " (length((now - run.started_at).as_seconds_f64())) }
+            }
+        }
         td { (group.period.map_or("only when asked".to_owned(), length)) }
         td.number { (measured(group.state.failures, "tributary_sync_failures_in_a_row", &of, group.state.failures)) }
         td {

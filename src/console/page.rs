@@ -108,6 +108,7 @@ fn layout(title: &str, nav: Markup, content: Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 title { (title) " – Tributary" }
                 link rel="stylesheet" href="/console/console.css";
+                link rel="icon" type="image/svg+xml" href="/console/icon.svg";
                 script src="/console/console.js" defer {}
             }
             body {

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::act::action;
 use super::error::PageError;
-use super::health;
 use super::page::{self, empty, field, table};
+use super::served;
 use super::session::Session;
 use super::words::{badge, command, id, story_path, time, time_or};
 use crate::http::SharedState;
@@ -20,7 +20,7 @@ use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Order, Step};
 use crate::store::payment_refusals::{self, KeptRefusal};
 use crate::store::{StoreError, unmatched_records};
-use tributary_domain::{OrderState, Role};
+use tributary_domain::{Amount, OrderState, ProviderName, Role};
 
 /// How many orders are shown, and how many refusals, the newest.
 const ORDERS: u32 = 100;
@@ -40,7 +40,7 @@ pub async fn list(
     session: Session,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
-    let provider = health::named(&wanted.provider)?;
+    let provider = served::named(&wanted.provider)?;
     let states = match wanted.state.as_str() {
         "" => OrderState::ALL.into_iter().filter(|state| !state.has_ended()).collect(),
         "all" => Vec::new(),
@@ -49,12 +49,14 @@ pub async fn list(
     let orders = payment_orders::list(&state.pool, provider.as_ref(), &states, ORDERS).await?;
     let refusals = payment_refusals::list(&state.pool, provider.as_ref(), REFUSALS).await?;
     let unmatched = unmatched_records::count(&state.pool, provider.as_ref()).await?;
+    let limits = limits(&state, provider.as_ref()).await?;
     let content = html! {
         (filter(&wanted))
         (listed(&orders, session.now))
         @if unmatched > 0 {
             p.warn { (unmatched) " records wait until it is known whether they belong to one of the open orders." }
         }
+        (limits)
         h2 { "Refused requests" }
         @if refusals.is_empty() {
             p { "No request to pay was refused." }
@@ -63,6 +65,43 @@ pub async fn list(
         }
     };
     Ok(page::live(&session, "/console/payments", "Payments", content))
+}
+
+const LIMITS: [&str; 7] =
+    ["Provider", "Asset", "#A payment", "Persons approve above", "#A day", "#Ordered today", "#Left"];
+
+/// What may be paid, and what of it is left today.
+async fn limits(state: &SharedState, only: Option<&ProviderName>) -> Result<Markup, StoreError> {
+    let mut limits: Vec<_> =
+        state.payments.limits().filter(|(provider, ..)| only.is_none_or(|only| only == *provider)).collect();
+    if limits.is_empty() {
+        return Ok(html! {});
+    }
+    limits.sort_by_key(|(provider, asset, _)| (provider.as_str(), *asset));
+    let per_day: Vec<_> =
+        limits.iter().map(|(provider, asset, limit)| (*provider, *asset, limit.per_day)).collect();
+    let days = payment_orders::days(&state.pool, &per_day).await?;
+    let amount = |amount: Option<Amount>| amount.map_or("any".to_owned(), |amount| amount.to_string());
+    let rows = limits.iter().zip(&days).map(|((provider, asset, limit), day)| {
+        html! {
+            th scope="row" { (provider) }
+            td { (asset) }
+            td.number { (amount(limit.per_payment)) }
+            td {
+                @match limit.require_approval_above {
+                    Some(above) => { (limit.approvals.unwrap_or(1)) " above " (above.to_string()) },
+                    None => "none",
+                }
+            }
+            td.number { (amount(limit.per_day)) }
+            td.number { (day.ordered) }
+            td.number { (day.left.as_deref().unwrap_or("any")) }
+        }
+    });
+    Ok(html! {
+        h2 { "Limits" }
+        (table("What may be paid, in minor units, by days of UTC", &LIMITS, rows))
+    })
 }
 
 fn filter(wanted: &Wanted) -> Markup {
@@ -157,11 +196,7 @@ pub async fn show(
     let order = payment_orders::get(&state.pool, wanted).await?.ok_or_else(missing)?;
     let steps = payment_orders::all_steps(&state.pool, &order).await?;
     let attempts = named_records::attempts(&state.pool, order.id).await?;
-    let audited = match payment_audit::of_order(&state.pool, order.id).await {
-        Ok(audited) => Some(audited),
-        Err(StoreError::Forbidden(_)) => None,
-        Err(error) => return Err(error.into()),
-    };
+    let audited = payment_audit::of_order(&state.pool, order.id, session.actor().proof()).await?;
     let now = session.now;
     let content = html! {
         p { (state_badge(order.state)) (waits(&order)) }
@@ -169,7 +204,7 @@ pub async fn show(
         (fields(&order, now))
         h2 { "What happened" }
         (timeline(&order, &attempts, &steps, now))
-        (audit(audited.as_deref(), &order.id.to_string(), now))
+        (audit(&audited.unwrap_or_default(), now))
     };
     Ok(page::live(&session, "/console/payments", &order.idempotency_key, content))
 }
@@ -264,21 +299,15 @@ fn timeline(order: &Order, attempts: &[Attempt], steps: &[Step], now: DateTime<U
     }
 }
 
-/// Every change of an order; or how to see them, where the login of the service may not.
-pub fn audit(audited: Option<&[Audited]>, order: &str, now: DateTime<Utc>) -> Markup {
+/// Every change of an order.
+pub fn audit(audited: &[Audited], now: DateTime<Utc>) -> Markup {
     html! {
         h2 { "Audit" }
-        @match audited {
-            None => p {
-                "The login of the service may not read it. Logins in tributary_operator may: "
-                (command(&format!("tributary payouts show {order}")))
-            },
-            Some(audited) => ol.steps { @for change in audited {
-                li {
-                    (time(change.at, now)) " " strong { (change.actor) } ": " (change.what)
-                    ul { @for line in changes(change.before.as_ref(), change.after.as_ref()) { li { (line) } } }
-                }
-            } },
-        }
+        ol.steps { @for change in audited {
+            li {
+                (time(change.at, now)) " " strong { (change.actor) } ": " (change.what)
+                ul { @for line in changes(change.before.as_ref(), change.after.as_ref()) { li { (line) } } }
+            }
+        } }
     }
 }

@@ -7,11 +7,12 @@ use maud::{Markup, html};
 
 use super::act::action;
 use super::error::PageError;
-use super::health::{self, Health};
 use super::overview::{groups, judged};
 use super::page::{self, empty, table};
+use super::served;
 use super::session::Session;
 use super::words::{badge, command, time, time_or};
+use crate::health::Health;
 use crate::http::SharedState;
 use crate::store::request_log::ClosedLane;
 use crate::store::sync_runs::{self, Run, RunStream, RunWarning};
@@ -40,7 +41,7 @@ pub async fn show(
             "This instance serves no provider of this name; the overview lists those that it does.",
         )
     })?;
-    let health = health::of(&state, std::slice::from_ref(&name)).await?;
+    let health = served::health(&state, std::slice::from_ref(&name)).await?;
     let due = sync_tasks::scheduled(&state.pool, &name, DUE).await?;
     let mut told = Vec::new();
     for run in sync_runs::list(&state.pool, Some(&name), RUNS).await? {

@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::act::action;
 use super::error::PageError;
-use super::health;
 use super::page::{self, empty, field, table};
 use super::playground::{self, Failed};
+use super::served;
 use super::session::Session;
 use super::words::{badge, command, time};
 use crate::encryption;
@@ -39,7 +39,7 @@ pub async fn list(
     session: Session,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
-    let provider = health::named(&wanted.provider)?;
+    let provider = served::named(&wanted.provider)?;
     let which = Which { provider: provider.as_ref(), resource: None };
     let count = quarantine::count(&state.pool, which).await?;
     let groups = quarantine::groups(&state.pool, which, GROUPS).await?;

@@ -1,18 +1,22 @@
-//! Records by whatever they are called.
+//! Records by whatever they are called, and by amount and day.
 
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, NaiveDate, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::error::PageError;
-use super::health;
 use super::page::{self, empty, table};
+use super::served;
 use super::session::Session;
-use super::words::{command, id, story_path};
+use super::words::{badge, command, id, story_path, time};
 use crate::http::SharedState;
 use crate::records::story;
-use crate::store::named_records::RecordName;
+use crate::store::named_records::{Found, RecordName};
+use crate::verbs::records::{Find, MOST};
+use crate::verbs::{self, Declared, Failure, On};
+use tributary_domain::ProviderName;
 
 #[derive(Deserialize)]
 pub struct Wanted {
@@ -20,6 +24,26 @@ pub struct Wanted {
     name: String,
     #[serde(default)]
     provider: String,
+    #[serde(default)]
+    amount: String,
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    to: String,
+}
+
+impl Wanted {
+    /// What is looked for by amount and day; `None` where neither is said. The error is for whoever said it.
+    fn find(&self, provider: Option<&ProviderName>) -> Result<Option<Find>, String> {
+        let said = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let day = |text: &str| {
+            let day = said(text).map(|day| day.parse::<NaiveDate>()).transpose();
+            day.map_err(|_| format!("{text:?} is no day: write 2026-03-01"))
+        };
+        let (amount, from, to) = (said(&self.amount), day(&self.from)?, day(&self.to)?);
+        let is_said = amount.is_some() || from.is_some() || to.is_some();
+        Ok(is_said.then(|| Find { amount, from, to, provider: provider.cloned() }))
+    }
 }
 
 pub async fn search(
@@ -28,7 +52,7 @@ pub async fn search(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, PageError> {
     let name = wanted.name.trim();
-    let provider = health::named(&wanted.provider)?;
+    let provider = served::named(&wanted.provider)?;
     let found = match name.is_empty() || name.contains('\0') {
         true => Vec::new(),
         false => story::find(&state.pool, name, provider.as_ref()).await?,
@@ -36,22 +60,68 @@ pub async fn search(
     if let [only] = &found[..] {
         return Ok(Redirect::to(&story_path(&only.provider, &only.resource, &only.id)).into_response());
     }
+    let by_amount = match wanted.find(provider.as_ref()) {
+        Ok(None) => None,
+        Ok(Some(find)) => {
+            let declared = Declared::new();
+            let on = On::answering(&state.pool, &declared);
+            match verbs::perform(&find, on, &session.actor()).await {
+                Ok(found) => Some(Ok(found)),
+                Err(Failure::Store(error)) => return Err(error.into()),
+                Err(refused) => Some(Err(refused.to_string())),
+            }
+        }
+        Err(why) => Some(Err(why)),
+    };
     let content = html! {
-        form method="get" action="/console/records" role="search" {
+        form method="get" action="/console/records" role="search" aria-label="By a name" {
             label for="name" { "Id, reference, or idempotency key" }
             input #name type="search" name="name" value=(wanted.name) required autocomplete="off" spellcheck="false";
             label for="provider" { "Provider" }
             select #provider name="provider" {
                 option value="" { "All" }
-                @for one in health::providers(&state) {
+                @for one in served::providers(&state) {
                     option value=(one) selected[provider.as_ref() == Some(&one)] { (one) }
                 }
             }
             button { "Show" }
         }
-        (answer(name, &found))
+        form method="get" action="/console/records" role="search" aria-label="By amount and day" {
+            label for="amount" { "Amount, minor units" }
+            input #amount name="amount" value=(wanted.amount) inputmode="numeric" autocomplete="off" spellcheck="false";
+            label for="from" { "From" }
+            input #from type="date" name="from" value=(wanted.from);
+            label for="to" { "To" }
+            input #to type="date" name="to" value=(wanted.to);
+            button { "Find" }
+        }
+        @match &by_amount {
+            None => (answer(name, &found)),
+            Some(Err(why)) => p.bad role="alert" { (why) },
+            Some(Ok(transactions)) => (list(transactions, session.now)),
+        }
     };
     Ok(page::still(&session, "/console/records", "Records", content))
+}
+
+const FOUND: [&str; 6] = ["Id", "Provider", "Type", "Status", "#Amount, minor units", "Created"];
+
+fn list(found: &[Found], now: DateTime<Utc>) -> Markup {
+    html! {
+        @if found.is_empty() {
+            (empty(html! { "No transaction is like that. Where no first day is said, the last 31 days are looked through." }))
+        } @else {
+            (table("Transactions, the latest first", &FOUND, found.iter().map(|found| html! {
+                th scope="row" { a href=(story_path(&found.provider, "transactions", &found.id)) { (id(&found.id)) } }
+                td { (found.provider) }
+                td { (found.kind) }
+                td { (badge("", &found.status)) }
+                td.number { (found.amount) " " (found.asset) }
+                td { (time(found.created_at, now)) }
+            })))
+            @if found.len() >= MOST as usize { p.note { "These are the latest " (MOST) "; a narrower time shows others." } }
+        }
+    }
 }
 
 fn answer(name: &str, found: &[RecordName]) -> Markup {

@@ -47,7 +47,7 @@ pub async fn show(
         *resource == wanted.resource && *id == wanted.id
     };
     let name = found.iter().find(named).cloned().ok_or_else(missing)?;
-    let story = story::of(&state.pool, &encryption::keyring(), name).await?;
+    let story = story::of(&state.pool, &encryption::keyring(), name, session.actor().proof()).await?;
     Ok(page::live(&session, "/console/records", &story.name.id, content(&story, &session)))
 }
 
@@ -75,7 +75,10 @@ fn content(story: &Story, session: &Session) -> Markup {
         }
         h2 { "It came from" }
         @if story.came.is_empty() {
-            (empty(html! { "Nothing that is kept: it was pushed, or its provider's file does not say " code { "keep_raw" } "." }))
+            (empty(html! {
+                @if story.order.is_some() { "It was ordered here." }
+                @else { "Nothing that is kept: it was pushed, or its provider's file does not say " code { "keep_raw" } "." }
+            }))
         } @else {
             ol.steps { @for came in &story.came { li { (answer(came, story, session)) } } }
         }
@@ -151,6 +154,6 @@ fn ordered(order: &OrderStory, now: DateTime<Utc>) -> Markup {
                 li { "Step " (step.name) " of attempt " (step.attempt) ": " (outcome(step)) }
             }
         }
-        (audit(order.audit.as_deref(), &order.id.to_string(), now))
+        (audit(order.audit.as_deref().unwrap_or_default(), now))
     }
 }

@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{Markup, Render, html};
+
+use crate::health::length;
 use serde_json::Value;
 
 use crate::telemetry::labels;
@@ -25,16 +27,6 @@ fn ago(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
     match seconds < 0.0 {
         true => format!("in {}", length(-seconds)),
         false => format!("{} ago", length(seconds)),
-    }
-}
-
-/// A length of time: to the second below two minutes, to the minute below two hours, to the hour below two days.
-pub fn length(seconds: f64) -> String {
-    match seconds.round() as u64 {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-        seconds => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
 }
 

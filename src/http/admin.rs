@@ -104,10 +104,12 @@ fn operation(entry: &Entry, schema: RefOr<Schema>) -> OperationBuilder {
 /// All verbs that the API has.
 pub fn router() -> OpenApiRouter<SharedState> {
     use verbs::{
-        audit, consumers, keys, limits, notifications, operators, payouts, quarantine, remap, runs, sync,
+        audit, consumers, doctor, keys, limits, notifications, operators, payouts, quarantine, records,
+        remap, runs, sync,
     };
     OpenApiRouter::new()
         .routes(route::<sync::Sync>())
+        .routes(route::<doctor::Doctor>())
         .routes(route::<runs::List>())
         .routes(route::<consumers::List>())
         .routes(route::<consumers::Forget>())
@@ -134,6 +136,8 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(route::<operators::Create>())
         .routes(route::<operators::Link>())
         .routes(route::<operators::Revoke>())
+        .routes(route::<records::Find>())
+        .routes(route::<records::Show>())
         .routes(route::<audit::List>())
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .merge(

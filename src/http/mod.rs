@@ -53,6 +53,7 @@ pub use serving::{
 
 use crate::config::{FileKey, FileText};
 use crate::feed::Polls;
+use crate::health::Group;
 use crate::payments::Payments;
 use crate::statements::Files;
 use crate::store::Readers;
@@ -84,18 +85,9 @@ pub struct ServedProvider {
     /// Its file, to be tried on records.
     pub file: FileText,
     /// What is read together; none of a provider that is pushed.
-    pub groups: Vec<ServedGroup>,
+    pub groups: Vec<Group>,
     /// What its records are mapped by; none of a provider that is pushed.
     pub compiled: Option<Arc<CompiledProvider>>,
-}
-
-/// A group of streams as its file schedules it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ServedGroup {
-    pub name: String,
-    pub streams: Vec<String>,
-    /// How far apart its runs are at most, in seconds; none where it is read only when somebody asks.
-    pub period: Option<f64>,
 }
 
 /// What all handlers share.

@@ -14,7 +14,7 @@ use super::executor::{Executor, Payer, Route, Settings};
 use super::placed::{NotPlaced, Placed, RefusedOrder};
 use super::points::Point;
 use super::view::{self, Parties};
-use super::{OrderRequest, PaymentSecret, follow, provider_key};
+use super::{AssetLimit, OrderRequest, PaymentSecret, follow, provider_key};
 use crate::store::database::{self, soon};
 use crate::store::payment_orders::{self, Made, NewOrder, NextAttempt, Order};
 use crate::store::payment_refusals::{self, Refusal};
@@ -48,6 +48,13 @@ impl Payments {
     /// Whether a provider file says how this kind is paid at the provider, so that open orders go on.
     pub fn carry_on(&self, provider: &ProviderName, kind: PaymentKind) -> bool {
         self.0.route(provider, kind).is_some()
+    }
+
+    /// What may be paid of each asset, by provider, as the files say.
+    pub fn limits(&self) -> impl Iterator<Item = (&ProviderName, &str, &AssetLimit)> {
+        self.0.payers.iter().flat_map(|(provider, payer)| {
+            payer.policy.limits.iter().map(move |(asset, limit)| (provider, asset.as_str(), limit))
+        })
     }
 
     /// Waits until every request that is under way has ended and was kept.

@@ -2,7 +2,7 @@
 //! order, what was done about it. Typed, for whoever shows it.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
@@ -14,13 +14,13 @@ use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Order, Step};
 use crate::store::raw_records::{self, KeptOf};
 use crate::store::{StoreError, consumers};
-use tributary_domain::{ProviderName, served_id_to_original};
+use tributary_domain::{ApiKeyDigest, ProviderName, served_id_to_original};
 
 /// How much of a record is shown at most: the latest versions, answers and children.
 const MOST: u32 = 200;
 
 /// All that is known of a record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Story {
     #[serde(flatten)]
     pub name: RecordName,
@@ -41,7 +41,7 @@ pub struct Story {
 }
 
 /// A state of a record as the provider sent it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Came {
     pub position: i64,
     pub stream: String,
@@ -59,7 +59,7 @@ pub struct Came {
 }
 
 /// A version with who has it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Published {
     #[serde(flatten)]
     pub version: Version,
@@ -67,7 +67,7 @@ pub struct Published {
 }
 
 /// Whether a consumer has fetched a version: it reads in order, so it has when it came past its position.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Fetched {
     /// `key:NAME`, or `file:acme/connector`.
     pub consumer: String,
@@ -77,7 +77,7 @@ pub struct Fetched {
 }
 
 /// An order with what was done about it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct OrderStory {
     pub id: Uuid,
     pub idempotency_key: String,
@@ -106,8 +106,13 @@ pub async fn find(
 }
 
 /// The story of a record that [`find`] gave. What is encrypted is opened with `keys`; where that fails, the story says
-/// so in its place.
-pub async fn of(pool: &PgPool, keys: &Keyring, name: RecordName) -> Result<Story, StoreError> {
+/// so in its place. The audit of an order is in it for a login that may read it, and for the operator who shows `proof`.
+pub async fn of(
+    pool: &PgPool,
+    keys: &Keyring,
+    name: RecordName,
+    proof: Option<&ApiKeyDigest>,
+) -> Result<Story, StoreError> {
     let order = order_of(pool, &name).await?;
     let mut ids = vec![name.id.clone()];
     if let Some(order) = &order {
@@ -127,7 +132,7 @@ pub async fn of(pool: &PgPool, keys: &Keyring, name: RecordName) -> Result<Story
         false => named_records::balances(pool, &name.provider, &name.id).await?,
     };
     let order = match order {
-        Some(order) => Some(order_story(pool, order).await?),
+        Some(order) => Some(order_story(pool, order, proof).await?),
         None => None,
     };
     Ok(Story {
@@ -148,12 +153,12 @@ async fn order_of(pool: &PgPool, name: &RecordName) -> Result<Option<Order>, Sto
     Ok(order.filter(|order| name.resource == "transactions" && order.provider.as_str() == name.provider))
 }
 
-async fn order_story(pool: &PgPool, order: Order) -> Result<OrderStory, StoreError> {
-    let audit = match payment_audit::of_order(pool, order.id).await {
-        Ok(audit) => Some(audit),
-        Err(StoreError::Forbidden(_)) => None,
-        Err(error) => return Err(error),
-    };
+async fn order_story(
+    pool: &PgPool,
+    order: Order,
+    proof: Option<&ApiKeyDigest>,
+) -> Result<OrderStory, StoreError> {
+    let audit = payment_audit::of_order(pool, order.id, proof).await?;
     Ok(OrderStory {
         id: order.id,
         state: order.state.to_string(),

@@ -93,6 +93,39 @@ pub async fn heads(pool: &PgPool, providers: &[ProviderName]) -> Result<Vec<Feed
     Ok(heads)
 }
 
+/// How far the feeds of a provider had come at a time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    pub provider: String,
+    /// How many entries all its feeds had.
+    pub entries: i64,
+}
+
+/// How far the feeds of `providers` had come at each of `times`, by provider and then in the order of the times: of each
+/// feed and time one look at its index.
+pub async fn progress(
+    pool: &PgPool,
+    providers: &[ProviderName],
+    times: &[DateTime<Utc>],
+) -> Result<Vec<Progress>, StoreError> {
+    let names: Vec<&str> = providers.iter().map(ProviderName::as_str).collect();
+    let progress = sqlx::query_as!(
+        Progress,
+        r#"select f.provider, sum(coalesce(
+             (select e.position - 1 from feed e
+              where e.provider = f.provider and e.resource = f.resource and e.published_at >= t.at
+              order by e.published_at limit 1), f.last_position))::bigint as "entries!"
+           from feeds f, unnest($2::timestamptz[]) with ordinality t (at, n)
+           where f.provider = any($1)
+           group by f.provider, t.n order by f.provider, t.n"#,
+        &names as _,
+        times
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(progress)
+}
+
 /// A feed whose clock stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Behind {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -13,7 +13,7 @@ use super::StoreError;
 use tributary_domain::{ProviderName, Resource};
 
 /// What a record is called here: one of a provider has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordName {
     pub provider: String,
     /// Its table.
@@ -65,6 +65,45 @@ pub async fn find(
     Ok(found)
 }
 
+/// A transaction as people look for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    pub provider: String,
+    pub id: String,
+    pub kind: String,
+    pub status: String,
+    /// Minor units.
+    pub amount: String,
+    pub asset: String,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Up to `most` transactions that were created from one time on and before another, the latest first: of this amount of
+/// minor units, or of any.
+pub async fn transactions(
+    pool: &PgPool,
+    provider: Option<&ProviderName>,
+    amount: Option<&str>,
+    (from, before): (DateTime<Utc>, DateTime<Utc>),
+    most: i64,
+) -> Result<Vec<Found>, StoreError> {
+    let found = sqlx::query_as!(
+        Found,
+        r#"select provider, id, type as kind, status, amount::text as "amount!", asset, created_at from transactions
+           where created_at >= $1 and created_at < $2 and ($3::text is null or provider = $3)
+             and ($4::text is null or amount = $4::text::numeric)
+           order by created_at desc, id limit $5"#,
+        from,
+        before,
+        provider.map(ProviderName::as_str),
+        amount,
+        most
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(found)
+}
+
 /// The record as its table has it now, amounts as text; `None` where there is none.
 pub async fn row(pool: &PgPool, name: &RecordName) -> Result<Option<Value>, StoreError> {
     let row = sqlx::query_scalar!(
@@ -82,7 +121,7 @@ pub async fn row(pool: &PgPool, name: &RecordName) -> Result<Option<Value>, Stor
 }
 
 /// What an account holds of one asset.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Held {
     pub asset: String,
     /// In minor units.
@@ -121,7 +160,7 @@ pub async fn children(pool: &PgPool, provider: &str, id: &str, most: i64) -> Res
 }
 
 /// What is committed of a record and not published yet.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Unpublished {
     pub staged_at: DateTime<Utc>,
     /// The payment that it waits for, since when.
@@ -146,7 +185,7 @@ pub async fn unpublished(pool: &PgPool, name: &RecordName) -> Result<Vec<Unpubli
 }
 
 /// One version of a record as it is served.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Version {
     pub position: i64,
     /// Its time in the feed: what consumers ask from.
@@ -201,7 +240,7 @@ pub async fn latest(
 }
 
 /// An attempt of an order that was refused, and followed by another.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Attempt {
     pub attempt: i32,
     pub provider_key: String,

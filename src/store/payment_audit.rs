@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, operator_audit};
+use tributary_domain::ApiKeyDigest;
 
 /// A change of an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,15 +21,43 @@ pub struct Audited {
     pub at: DateTime<Utc>,
 }
 
-/// Every change of an order, oldest first.
-pub async fn of_order(pool: &PgPool, id: Uuid) -> Result<Vec<Audited>, StoreError> {
+/// Every change of an order, oldest first; `None` where the login of the database may not read the audit, as that of the
+/// service, and no operator shows `proof`.
+pub async fn of_order(
+    pool: &PgPool,
+    id: Uuid,
+    proof: Option<&ApiKeyDigest>,
+) -> Result<Option<Vec<Audited>>, StoreError> {
+    if let Some(proof) = proof {
+        return shown_to(pool, proof, id).await.map(Some);
+    }
     let audit = sqlx::query_as!(
         Audited,
         "select actor, login, what, before, after, at from payment_audit where order_id = $1 order by id",
         id
     )
     .fetch_all(pool)
+    .await;
+    match audit.map_err(StoreError::from) {
+        Ok(audit) => Ok(Some(audit)),
+        Err(StoreError::Forbidden(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same for the operator who shows `proof`.
+async fn shown_to(pool: &PgPool, proof: &ApiKeyDigest, id: Uuid) -> Result<Vec<Audited>, StoreError> {
+    let mut transaction = super::begin(pool).await?;
+    operator_audit::prove(&mut transaction, proof).await?;
+    let audit = sqlx::query_as!(
+        Audited,
+        r#"select actor as "actor!", login as "login!", what as "what!", before, after, at as "at!"
+           from audit_for_operator($1) order by id"#,
+        id
+    )
+    .fetch_all(&mut *transaction)
     .await?;
+    transaction.rollback().await?;
     Ok(audit)
 }
 

@@ -193,6 +193,28 @@ pub async fn last_success(
     Ok(at.flatten())
 }
 
+/// A run that goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    pub group: String,
+    pub started_at: DateTime<Utc>,
+    /// How many records it has read so far.
+    pub records: i64,
+}
+
+/// The runs of a provider that go on.
+pub async fn running(pool: &PgPool, provider: &ProviderName) -> Result<Vec<Running>, StoreError> {
+    let runs = sqlx::query_as!(
+        Running,
+        r#"select stream_group as "group", started_at, created + updated + unchanged + quarantined as "records!"
+           from sync_runs where provider = $1 and status = 'running'"#,
+        provider.as_str()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(runs)
+}
+
 /// The latest runs, newest first, of one provider or of all.
 pub async fn list(pool: &PgPool, provider: Option<&ProviderName>, most: u32) -> Result<Vec<Run>, StoreError> {
     let runs = sqlx::query_as!(

@@ -5,12 +5,14 @@
 
 pub mod audit;
 pub mod consumers;
+pub mod doctor;
 pub mod keys;
 pub mod limits;
 pub mod notifications;
 pub mod operators;
 pub mod payouts;
 pub mod quarantine;
+pub mod records;
 pub mod remap;
 pub mod runs;
 pub mod sync;
@@ -52,6 +54,16 @@ pub enum Actor {
         /// The digest of what was shown: the database asks for it.
         proof: ApiKeyDigest,
     },
+}
+
+impl Actor {
+    /// What an operator has shown.
+    pub fn proof(&self) -> Option<&ApiKeyDigest> {
+        match self {
+            Self::Command { .. } => None,
+            Self::Operator { proof, .. } => Some(proof),
+        }
+    }
 }
 
 /// What is known of each provider that a file declares.

@@ -9,7 +9,7 @@ use super::{Actor, Failure, On, Verb, begin, commit};
 use crate::store::payment_audit::{self, Audited};
 use crate::store::payment_orders::{self, Decided, Order, Resolution, Step};
 use crate::store::payment_refusals::{self, KeptRefusal};
-use crate::store::{StoreError, unmatched_records};
+use crate::store::unmatched_records;
 use tributary_domain::{OrderState, ProviderName};
 
 /// An order as programs read it.
@@ -155,13 +155,9 @@ impl Verb for Show {
     const NAME: &'static str = "payouts show";
     type Answer = History;
 
-    async fn run(&self, on: On<'_>, _: &Actor) -> Result<History, Failure> {
+    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<History, Failure> {
         let order = find(on, &self.order).await?;
-        let audit = match payment_audit::of_order(on.pool, order.id).await {
-            Ok(audit) => Some(audit),
-            Err(StoreError::Forbidden(_)) => None,
-            Err(error) => return Err(error.into()),
-        };
+        let audit = payment_audit::of_order(on.pool, order.id, actor.proof()).await?;
         let steps = payment_orders::all_steps(on.pool, &order).await?;
         Ok(History { order: order.into(), audit, steps })
     }

@@ -127,6 +127,7 @@ const MANY: &str = "it works through many records, and shows how far it is";
 pub static VERBS: &[Entry] = &[
     command("serve", "Serve the APIs, pull from providers, publish changes", PROCESS),
     command("migrate", "Bring the schema of the database up to this build", PROCESS),
+    reads("doctor", "Say what is wrong, and what to type", "/console"),
     command("encryption status", "Show which keys are in use, by table", "its keys are in the environment"),
     command("encryption rotate", "Encrypt with the first key what is not", "its keys are in the environment"),
     Entry {
@@ -282,11 +283,8 @@ pub static VERBS: &[Entry] = &[
             done: "The records are deleted.",
         },
     },
-    command(
-        "records show",
-        "Print the story of a record",
-        "the console has it as a page, and the API not yet",
-    ),
+    reads("records find", "List transactions by their amount and day", "/console/records"),
+    reads("records show", "Show the story of a record", "/console/record"),
     reads("audit list", "List what operators did, and who they were", "/console/audit"),
     command("audit verify", "Check that the audit of payments is as it was written", MANY),
     command(

@@ -341,6 +341,7 @@ async fn every_answer_keeps_a_browser_from_running_or_loading_what_is_not_ours()
         "/console/link?token=x",
         "/console/console.css",
         "/console/console.js",
+        "/console/icon.svg",
         "/console/nowhere",
         "/nowhere",
         "/metrics",
@@ -357,7 +358,9 @@ async fn every_answer_keeps_a_browser_from_running_or_loading_what_is_not_ours()
                 assert_eq!(answer.header("content-security-policy"), policy, "{path}");
                 assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
                 assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
-                let kept = if path.contains("console.") && answer.status == StatusCode::OK {
+                let kept = if (path.contains("console.") || path.contains("icon."))
+                    && answer.status == StatusCode::OK
+                {
                     "no-cache"
                 } else {
                     "no-store"
@@ -670,8 +673,6 @@ async fn a_screen_says_what_the_command_of_the_same_name_says() {
     assert!(browser.page("/console/payments?state=all").await.contains("invoice-17"));
     let page = browser.page(&shown.path("/console/payments/{id}")).await;
     assert!(page.contains(&format!("tributary payouts approve {}", shown.order)), "{page}");
-    // the service may not read what was said of payments, and says who may
-    assert!(page.contains(&format!("tributary payouts show {}", shown.order)), "{page}");
 
     let answer = browser.get("/console/records?name=invoice-17").await;
     let story = browser.page(answer.header("location")).await;
@@ -831,4 +832,67 @@ async fn a_group_is_replayed_and_discarded_by_forms_of_who_may() {
     until(&app.pool, "select count(*) from quarantine_discards", 2).await;
     let page = admin.page(&path(1)).await;
     assert!(page.contains("discard: test data") && page.contains("operator:admin"), "{page}");
+}
+
+#[tokio::test]
+async fn transactions_are_found_by_their_amount_and_day() {
+    let app = TestApp::new().await;
+    for (id, amount, at) in [
+        ("a", "1250", "2026-03-01T23:59:59.999999Z"),
+        ("b", "1250", "2026-03-02T00:00:00Z"),
+        ("c", "1251", "2026-03-02T12:00:00Z"),
+        ("d", "9007199254740993", "2026-03-03T00:00:00Z"),
+    ] {
+        let record = json!({"id": id, "type": "PAYIN", "status": "SUCCEEDED", "currency": "EUR/2", "amount": amount, "createdAt": at});
+        app.push("transactions", &[record]).await;
+    }
+    let browser = Browser::of(&app, Role::Viewer).await;
+    let found = async |query: &str| {
+        let page = browser.page(&format!("/console/records?{query}")).await;
+        let ids = regex::Regex::new(r"resource=transactions&amp;id=(\w+)").unwrap();
+        ids.captures_iter(&page).map(|found| found[1].to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(found("amount=1250&from=2026-03-01&to=2026-03-05").await, ["b", "a"], "the latest first");
+    assert_eq!(found("amount=&from=2026-03-02&to=2026-03-02").await, ["c", "b"], "a day is whole");
+    assert_eq!(found("amount=9007199254740993&to=2026-03-03").await, ["d"], "digit by digit");
+    assert!(found("amount=1250&to=2026-04-03&provider=other").await.is_empty());
+    let long_after = browser.page("/console/records?amount=1250").await;
+    assert!(long_after.contains("the last 31 days"), "{long_after}");
+    for (query, said) in [("amount=12.50", "minor units"), ("from=1.3.2026", "write 2026-03-01")] {
+        assert!(browser.page(&format!("/console/records?{query}")).await.contains(said), "{query}");
+    }
+    assert_usable(&browser.page("/console/records?amount=1250&to=2026-03-05").await, "what was found");
+}
+
+#[tokio::test]
+async fn the_overview_shows_what_was_published_in_each_of_the_last_24_hours() {
+    let app = TestApp::new().await;
+    let records: Vec<_> = (0..7)
+        .map(|n| {
+            json!({"id": format!("t{n}"), "type": "PAYIN", "status": "SUCCEEDED", "currency": "EUR/2", "amount": "1",
+                "createdAt": "2026-03-01T12:00:00Z"})
+        })
+        .collect();
+    app.push("transactions", &records).await;
+    app.publish_all().await;
+    let browser = Browser::of(&app, Role::Viewer).await;
+    let page = browser.page("/console").await;
+    assert!(page.contains("7 versions in the last 24 hours, at most 7 in one of them"), "{page}");
+    assert!(page.contains("<th scope=\"row\">0 to 1</th><td class=\"number\">7</td>"), "{page}");
+    app.rewrite("update feed set published_at = published_at - interval '90 minutes'").await;
+    let page = browser.page("/console").await;
+    assert!(page.contains("<th scope=\"row\">1 to 2</th><td class=\"number\">7</td>"), "{page}");
+    app.rewrite("update feed set published_at = published_at - interval '25 hours'").await;
+    assert!(browser.page("/console").await.contains("Nothing was published in the last 24 hours"));
+}
+
+#[tokio::test]
+async fn the_audit_of_an_order_is_read_for_whoever_has_signed_in_and_not_by_the_service_alone() {
+    let shown = Shown::new().await;
+    let browser = Browser::of(&shown.app, Role::Viewer).await;
+    let page = browser.page(&format!("/console/payments/{}", shown.order)).await;
+    assert!(page.contains("<h2>Audit</h2>") && page.contains("</strong>: insert<ul>"), "{page}");
+    let alone = sqlx::query("select * from audit_for_operator($1)").bind(shown.order);
+    let refused = alone.fetch_all(&shown.app.service).await.unwrap_err().to_string();
+    assert!(refused.contains("is for operators"), "{refused}");
 }

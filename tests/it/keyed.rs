@@ -9,7 +9,7 @@ use crate::support::TestApp;
 
 /// Columns that stand for the provider: they name one row, or the rows of one parent, and their values
 /// come from a row that was found by its provider.
-const STAND_FOR_IT: [(&str, &str, &str); 11] = [
+const STAND_FOR_IT: [(&str, &str, &str); 13] = [
     ("payment_orders", "id", "a UUID of ours; requests bring idempotency keys, which go with the provider"),
     ("payment_attempts", "order_id", "the order's"),
     ("payment_approvals", "order_id", "the order's; whoever decides does so for all providers"),
@@ -21,10 +21,12 @@ const STAND_FOR_IT: [(&str, &str, &str); 11] = [
     ("sync_run_warnings", "run", "the run's"),
     ("changes", "seq", "of rows that the same statement has read by provider"),
     ("api_keys", "id", "the key's own: its row is what tells the provider"),
+    ("quarantine", "fault_group", "a digest of the provider, among others"),
+    ("quarantine_actions", "id", "of the replay or discard that the caller does"),
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 43] = [
+const ABOUT_SEVERAL: [(&str, &str); 48] = [
     ("delete from notifications where id in ()", "one retention for all providers"),
     ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
     ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
@@ -101,15 +103,29 @@ const ABOUT_SEVERAL: [(&str, &str); 43] = [
         "operators find orders by Formance's key, and choose by provider where there are two",
     ),
     ("from quarantine where id = $1", "an operator names a record by its number"),
-    ("update quarantine set attempts = attempts + 1", "of a record that the caller has read and locked"),
     (
         "select id from quarantine where id = any ( $1 )",
         "of records that the caller has read by provider, or an operator named",
     ),
     ("delete from quarantine where id = any ( $1 )", "of records that the caller has locked"),
+    ("delete from quarantine where id = any ( $2 )", "of records that the caller has locked"),
+    ("from quarantine where id = any ( $1 ) and id > $2", "an operator names records by their numbers"),
+    (
+        "min ( provider ) from quarantine where id = any ( $4 )",
+        "whose the records are that an operator named",
+    ),
+    ("quarantine q on q.id = g.latest", "operators list groups, of one provider or all"),
+    (
+        "where ( $1 :: text is null or a.fault_group = $1 )",
+        "operators list what was done, of one group or all",
+    ),
     (
         "delete from unmatched_records where seq = any ( $1 )",
         "of records that the caller has read by provider",
+    ),
+    (
+        "from transactions where created_at > = $1 and created_at < $2 and ( $3 :: text is null or provider = $3 )",
+        "operators list, of one provider or all",
     ),
     ("from payment_orders where state not in", "gauges, counted by provider"),
     (

@@ -53,7 +53,7 @@ impl Bank {
 async fn told(pool: &PgPool, name: &str) -> Story {
     let mut found = story::find(pool, name, None).await.unwrap();
     assert_eq!(found.len(), 1, "{name}: {found:?}");
-    story::of(pool, &Keyring::default(), found.remove(0)).await.unwrap()
+    story::of(pool, &Keyring::default(), found.remove(0), None).await.unwrap()
 }
 
 fn came(story: &Story) -> Vec<Value> {
@@ -128,7 +128,7 @@ async fn a_name_finds_accounts_as_served_and_says_when_it_is_one_of_several() {
     let resources: Vec<_> = found.iter().map(|name| name.resource.as_str()).collect();
     assert_eq!(resources, ["accounts", "transactions"]);
     assert_eq!(story::find(&app.pool, "branch~2F07", None).await.unwrap(), found, "as Formance has it");
-    let account = story::of(&app.pool, &Keyring::default(), found[0].clone()).await.unwrap();
+    let account = story::of(&app.pool, &Keyring::default(), found[0].clone(), None).await.unwrap();
     assert_eq!((account.balances[0].amount.as_str(), account.versions.len()), ("5", 1));
     assert_eq!(told(&app.pool, "t").await.children, ["refund"]);
     assert!(story::find(&app.pool, "t", Some(&"other".parse().unwrap())).await.unwrap().is_empty());
@@ -223,7 +223,7 @@ async fn a_story_reads_no_table_from_its_beginning_to_its_end() {
             let begun = Instant::now();
             let found = story::find(&pool, name, None).await.unwrap();
             let [name]: [RecordName; 1] = found.try_into().unwrap();
-            let story = story::of(&pool, &Keyring::default(), name).await.unwrap();
+            let story = story::of(&pool, &Keyring::default(), name, None).await.unwrap();
             slowest = slowest.max(begun.elapsed());
             assert!(
                 story.name.id != "t17" || (story.came.len(), story.versions.len()) == (1, 1),

@@ -106,6 +106,7 @@ fn fields(name: &str, shown: &Shown, unique: &str) -> Vec<(&'static str, String)
         "quarantine preview" => &[("group", &shown.group)],
         "remap" | "remap --dry-run" => &[("provider", "acme")],
         "payouts show" => &[("order", &order)],
+        "records show" => &[("name", "t1")],
         // nobody's: whoever may is told so
         "payouts approve" => &[("order", "nobody")],
         "payouts reject" => &[("order", "nobody"), ("reason", "not ours")],

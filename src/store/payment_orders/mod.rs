@@ -189,6 +189,7 @@ macro_rules! order_query {
 
 mod attempt;
 mod by_hand;
+mod day;
 mod due;
 mod matched;
 mod place;
@@ -196,6 +197,7 @@ mod steps;
 
 pub use attempt::{Bounds, Passed, failed, refused, sending, unknown, unsent};
 pub use by_hand::{Decided, Resolution, approve, fail, reject, resolve};
+pub use day::{Day, days};
 pub use due::{
     claim_due, expire, hold_again, later, look_up_again, note_lookup, open_counts, overdue, park,
     park_at_once,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use tributary::payments::{AssetLimit, Payments, Point, Policy};
 use tributary::store::payment_orders::{self, Bounds, Claim, Passed};
-use tributary_domain::{Amount, OrderState, Status};
+use tributary_domain::{Amount, OrderState, Role, Status};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 use tributary_standin::kit::{Faults, PaymentFault, When};
 use uuid::Uuid;
 
+use crate::console::Browser;
 use crate::support::logins::{self, ANN, BOB};
 use crate::support::till::{Formance, Till, dead_at, died, now, number, quick, unlimited};
 
@@ -39,6 +40,10 @@ async fn more_than_a_payment_or_a_day_may_have_is_refused() {
     }
     let refused = formance.pay(&till.initiation("d", 101)).await.unwrap_err();
     assert!(refused.to_string().contains("2900 ordered today"), "{refused}");
+    let page = Browser::of(&app, Role::Viewer).await.page("/console/payments").await;
+    let of_the_day =
+        "<td class=\"number\">3000</td><td class=\"number\">2900</td><td class=\"number\">100</td>";
+    assert!(page.contains("1 above 1000") && page.contains(of_the_day), "{page}");
     formance.pay(&till.initiation("e", 100)).await.unwrap();
     assert_eq!(till.bank.payment_requests(), 4);
     assert_eq!(number(&app.pool, "select count(*) from payment_refusals").await, 2);

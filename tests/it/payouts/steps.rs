@@ -295,7 +295,7 @@ async fn an_order_of_several_steps_is_shown_with_what_each_gave_and_when() {
     for name in ["k", id, "16000000000"] {
         let found = story::find(&app.pool, name, None).await.unwrap();
         assert_eq!(found.len(), 1, "{name}: {found:?}");
-        let story = story::of(&app.pool, &Keyring::default(), found[0].clone()).await.unwrap();
+        let story = story::of(&app.pool, &Keyring::default(), found[0].clone(), None).await.unwrap();
         let order = story.order.unwrap();
         assert_eq!(
             (order.steps.len(), order.state.as_str(), order.idempotency_key.as_str()),
@@ -307,7 +307,7 @@ async fn an_order_of_several_steps_is_shown_with_what_each_gave_and_when() {
     }
     // by the login of the service, without the audit
     let found = story::find(&app.service, "k", None).await.unwrap();
-    let of_service = story::of(&app.service, &Keyring::default(), found[0].clone()).await.unwrap();
+    let of_service = story::of(&app.service, &Keyring::default(), found[0].clone(), None).await.unwrap();
     assert_eq!(of_service.order.map(|order| (order.steps.len(), order.audit)), Some((2, None)));
     let table = shown(&["records", "show", "k"]).await;
     assert!(

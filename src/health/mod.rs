@@ -1,9 +1,11 @@
 //! How a provider does, from the bank to Formance: gathered by the functions that the gauges and the commands call.
 
-use chrono::{DateTime, Utc};
+pub mod verdict;
 
-use super::error::PageError;
-use crate::http::SharedState;
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+
+use crate::store::StoreError;
 use crate::store::changes::{self, Backlog};
 use crate::store::consumers::{self, Consumer};
 use crate::store::feeds::{self, FeedHead};
@@ -11,9 +13,10 @@ use crate::store::leases::{self, GroupState};
 use crate::store::payment_orders;
 use crate::store::quarantine::{self, Which};
 use crate::store::request_log::{self, ClosedLane};
-use crate::store::{StoreError, sync_runs};
+use crate::store::sync_runs::{self, Running};
 use crate::sync;
 use tributary_domain::{FeedName, OrderState, ProviderName};
+use tributary_manifest::{CompiledProvider, StreamGroup};
 
 /// How a provider does.
 #[derive(Debug, Clone)]
@@ -28,6 +31,8 @@ pub struct Health {
     pub payments: Vec<(OrderState, i64)>,
     /// What the provider wants no requests for now.
     pub closed: Vec<ClosedLane>,
+    /// How many versions were published in each of the last 24 hours, oldest first.
+    pub hourly: Vec<i64>,
 }
 
 /// How a group of streams does.
@@ -38,6 +43,8 @@ pub struct GroupHealth {
     /// How far apart its runs are at most, in seconds, as its file says.
     pub period: Option<f64>,
     pub last_success: Option<DateTime<Utc>>,
+    /// The run that goes on.
+    pub running: Option<Running>,
 }
 
 impl GroupHealth {
@@ -58,34 +65,48 @@ pub struct FeedHealth {
     pub clock_behind: f64,
 }
 
-/// The providers that this instance serves, by name.
-pub fn providers(state: &SharedState) -> Vec<ProviderName> {
-    let mut names: Vec<ProviderName> = state.providers.keys().cloned().collect();
-    names.sort_by(|one, other| one.as_str().cmp(other.as_str()));
-    names
+/// A group of streams as its file schedules it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    pub name: String,
+    pub streams: Vec<String>,
+    /// How far apart its runs are at most, in seconds; none where it is read only when somebody asks.
+    pub period: Option<f64>,
 }
 
-/// The provider that a query names; none where it names none. A name that cannot be one is refused, as a list of all
-/// providers would be taken for that of one.
-pub fn named(text: &str) -> Result<Option<ProviderName>, PageError> {
-    if text.is_empty() {
-        return Ok(None);
+/// The groups of a provider that is pulled.
+pub fn groups_of(compiled: &CompiledProvider) -> Vec<Group> {
+    let group = |group: StreamGroup| Group {
+        period: sync::period(compiled, &group),
+        name: group.name,
+        streams: group.streams,
+    };
+    compiled.groups().into_iter().map(group).collect()
+}
+
+/// A length of time: to the second below two minutes, to the minute below two hours, to the hour below two days.
+pub fn length(seconds: f64) -> String {
+    match seconds.round() as u64 {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        seconds => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
     }
-    let named = text.parse().map_err(|_| PageError::not_found("There is no provider of this name."))?;
-    Ok(Some(named))
 }
 
-/// How each of `names` does.
-pub async fn of(state: &SharedState, names: &[ProviderName]) -> Result<Vec<Health>, StoreError> {
-    let pool = &state.pool;
-    let heads = feeds::heads(pool, names).await?;
-    let backlogs = changes::backlogs(pool, names).await?;
-    let behind = feeds::clocks_behind(pool, names).await?;
+/// How each of these providers does, of which files declare these groups.
+pub async fn of(pool: &PgPool, providers: &[(&ProviderName, &[Group])]) -> Result<Vec<Health>, StoreError> {
+    let names: Vec<ProviderName> = providers.iter().map(|(name, _)| (*name).clone()).collect();
+    let heads = feeds::heads(pool, &names).await?;
+    let backlogs = changes::backlogs(pool, &names).await?;
+    let behind = feeds::clocks_behind(pool, &names).await?;
     let consumers = consumers::list(pool, None).await?;
     let orders = payment_orders::open_counts(pool).await?;
     let closed = request_log::closed(pool, None).await?;
-    let mut all = Vec::with_capacity(names.len());
-    for name in names {
+    let hours = hours(leases::clock(pool).await?);
+    let progress = feeds::progress(pool, &names, &hours).await?;
+    let mut all = Vec::with_capacity(providers.len());
+    for (name, declared) in providers.iter().copied() {
         let feed = |feed: FeedName| FeedHealth {
             feed,
             head: heads.iter().find(|h| h.provider == name.as_str() && h.feed == feed.as_str()).cloned(),
@@ -105,26 +126,43 @@ pub async fn of(state: &SharedState, names: &[ProviderName]) -> Result<Vec<Healt
         let which = Which { provider: Some(name), resource: None };
         all.push(Health {
             name: name.clone(),
-            groups: groups(state, name).await?,
+            groups: groups(pool, name, declared).await?,
             feeds: FeedName::ALL.map(feed).into(),
             consumers: consumers.iter().filter(|c| c.provider == name.as_str()).cloned().collect(),
             quarantined: quarantine::count(pool, which).await?,
             payments: OrderState::ALL.into_iter().filter(|state| !state.has_ended()).map(open).collect(),
+            hourly: hourly(progress.iter().filter(|at| at.provider == name.as_str()).map(|at| at.entries)),
             closed: closed.iter().filter(|lane| lane.provider == name.as_str()).cloned().collect(),
         });
     }
     Ok(all)
 }
 
-async fn groups(state: &SharedState, name: &ProviderName) -> Result<Vec<GroupHealth>, StoreError> {
+/// The ends of the last 24 hours before `now`, and the beginning of the first.
+fn hours(now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    (0..=24).rev().map(|hours| now - TimeDelta::hours(hours)).collect()
+}
+
+/// What came between one time and the next.
+fn hourly(entries: impl Iterator<Item = i64>) -> Vec<i64> {
+    let entries: Vec<i64> = entries.collect();
+    entries.windows(2).map(|two| two[1] - two[0]).collect()
+}
+
+async fn groups(
+    pool: &PgPool,
+    name: &ProviderName,
+    declared: &[Group],
+) -> Result<Vec<GroupHealth>, StoreError> {
     let mut groups = Vec::new();
-    for lease in leases::states(&state.pool, name).await? {
-        let served = state.providers.get(name).into_iter().flat_map(|served| &served.groups);
-        let served = served.into_iter().find(|group| group.name == lease.group);
+    let running = sync_runs::running(pool, name).await?;
+    for lease in leases::states(pool, name).await? {
+        let served = declared.iter().find(|group| group.name == lease.group);
         groups.push(GroupHealth {
-            last_success: sync_runs::last_success(&state.pool, name, &lease.group).await?,
+            last_success: sync_runs::last_success(pool, name, &lease.group).await?,
             streams: served.map(|group| group.streams.clone()).unwrap_or_default(),
             period: served.and_then(|group| group.period),
+            running: running.iter().find(|run| run.group == lease.group).cloned(),
             state: lease,
         });
     }

@@ -1,10 +1,10 @@
-//! Is Formance up to date with the bank? From what is known of each step between the two.
+//! Is Formance up to date with the bank? From what is known of each step between the two, and what to do about it.
 
 use chrono::{DateTime, Utc};
 
-use super::health::{FeedHealth, GroupHealth, Health};
-use super::words::length;
+use super::{FeedHealth, GroupHealth, Health, length};
 use crate::store::consumers::Consumer;
+use tributary_domain::ProviderName;
 
 /// After so many of its periods without success a group is late, and a consumer is behind: as the alarms count.
 const PERIODS: f64 = 3.0;
@@ -19,6 +19,8 @@ pub struct Reason {
     pub text: String,
     /// Whether it does not pass by itself.
     pub lasts: bool,
+    /// The command that shows more of it, or does something about it.
+    pub command: String,
 }
 
 /// How Formance stands to the bank.
@@ -42,61 +44,67 @@ pub fn on(reasons: &[Reason]) -> Verdict {
 
 /// Why Formance may not have what the provider has at `now`, from the bank to Formance.
 pub fn reasons(health: &Health, now: DateTime<Utc>) -> Vec<Reason> {
+    let name = &health.name;
     let mut reasons = Vec::new();
-    reasons.extend(health.groups.iter().filter_map(|group| of_group(group, now)));
+    reasons.extend(health.groups.iter().filter_map(|group| of_group(name, group, now)));
     reasons.extend(health.closed.iter().map(|closed| {
-        passes(format!("the provider wants no requests for {} until {}", closed.lane, closed.closed_until))
+        let text =
+            format!("the provider wants no requests for {} until {}", closed.lane, closed.closed_until);
+        passes(text, format!("tributary limits list --provider {name}"))
     }));
     if health.quarantined > 0 {
-        reasons.push(lasts(format!(
-            "{} records are in quarantine, and Formance has none of them",
-            health.quarantined
-        )));
+        let text = format!("{} records are in quarantine, and Formance has none of them", health.quarantined);
+        reasons.push(lasts(text, format!("tributary quarantine groups --provider {name}")));
     }
-    reasons.extend(health.feeds.iter().flat_map(|feed| of_feed(feed, now)));
+    reasons.extend(health.feeds.iter().flat_map(|feed| of_feed(name, feed, now)));
     if health.consumers.is_empty() {
+        let text = "nobody has polled yet: install the connector, as docs/formance.md says".to_owned();
         reasons
-            .push(lasts("nobody has polled yet: install the connector, as docs/formance.md says".to_owned()));
+            .push(lasts(text, format!("tributary formance install-config --provider {name} --endpoint URL")));
     }
-    reasons.extend(health.consumers.iter().filter_map(of_consumer));
+    reasons.extend(health.consumers.iter().filter_map(|consumer| of_consumer(name, consumer)));
     reasons
 }
 
-fn lasts(text: String) -> Reason {
-    Reason { text, lasts: true }
+fn lasts(text: String, command: String) -> Reason {
+    Reason { text, lasts: true, command }
 }
 
-fn passes(text: String) -> Reason {
-    Reason { text, lasts: false }
+fn passes(text: String, command: String) -> Reason {
+    Reason { text, lasts: false, command }
 }
 
-fn of_group(group: &GroupHealth, now: DateTime<Utc>) -> Option<Reason> {
+fn of_group(provider: &ProviderName, group: &GroupHealth, now: DateTime<Utc>) -> Option<Reason> {
     let name = &group.state.group;
     let age = group.last_success.map(|at| (now - at).as_seconds_f64());
     let late = |age: f64| group.period.is_some_and(|period| age > PERIODS * period);
+    let runs = || format!("tributary runs --provider {provider}");
     match (group.state.failures, age) {
         (failures @ 1.., _) => Some(Reason {
             text: format!("the last {failures} runs of {name} failed"),
             lasts: group.breaker_is_open() || age.is_none_or(late),
+            command: runs(),
         }),
-        (_, None) => Some(passes(format!("{name} was never read to its end"))),
+        (_, None) => Some(passes(format!("{name} was never read to its end"), runs())),
         (_, Some(age)) if late(age) => {
-            Some(lasts(format!("{name} was read {} ago, later than its schedule", length(age))))
+            let text = format!("{name} was read {} ago, later than its schedule", length(age));
+            Some(lasts(text, format!("tributary sync {provider}")))
         }
         _ => None,
     }
 }
 
-fn of_feed(feed: &FeedHealth, now: DateTime<Utc>) -> Vec<Reason> {
+fn of_feed(provider: &ProviderName, feed: &FeedHealth, now: DateTime<Utc>) -> Vec<Reason> {
     let name = feed.feed.as_str();
+    let runs = || format!("tributary runs --provider {provider}");
     let mut reasons = Vec::new();
     if feed.clock_behind > CLOCK_BEHIND {
         let behind = length(feed.clock_behind);
-        reasons
-            .push(lasts(format!("nothing of {name} is published: the database's clock is {behind} behind")));
+        let text = format!("nothing of {name} is published: the database's clock is {behind} behind");
+        reasons.push(lasts(text, "timedatectl status, where the database runs".to_owned()));
     }
     if feed.head.as_ref().is_some_and(|head| head.awaits_first_sync) {
-        reasons.push(passes(format!("{name} are published when the first sync has ended")));
+        reasons.push(passes(format!("{name} are published when the first sync has ended"), runs()));
     }
     let Some(backlog) = &feed.backlog else { return reasons };
     if let Some(oldest) = backlog.oldest {
@@ -104,25 +112,26 @@ fn of_feed(feed: &FeedHealth, now: DateTime<Utc>) -> Vec<Reason> {
         reasons.push(Reason {
             text: format!("about {} changes of {name} wait to be published", backlog.queued.max(1)),
             lasts: waits > PUBLISHED_WITHIN && reasons.is_empty(),
+            command: "tributary health".to_owned(),
         });
     }
     if backlog.without_parent > 0 {
-        reasons.push(passes(format!(
-            "{} of {name} wait for the payment that they belong to",
-            backlog.without_parent
-        )));
+        let text = format!("{} of {name} wait for the payment that they belong to", backlog.without_parent);
+        reasons.push(passes(text, runs()));
     }
     reasons
 }
 
-fn of_consumer(consumer: &Consumer) -> Option<Reason> {
+fn of_consumer(provider: &ProviderName, consumer: &Consumer) -> Option<Reason> {
     let Consumer { key, feed, lag_entries, lag_seconds, period_seconds, silent, .. } = consumer;
+    let command = format!("tributary consumers --provider {provider}");
     if *silent {
-        return Some(lasts(format!("{key} has not polled {feed} for two of its periods")));
+        return Some(lasts(format!("{key} has not polled {feed} for two of its periods"), command));
     }
     (*lag_entries > 0).then(|| Reason {
         text: format!("{key} has not been served {lag_entries} entries of {feed}"),
         lasts: period_seconds.is_some_and(|period| *lag_seconds > PERIODS * period),
+        command,
     })
 }
 
@@ -183,6 +192,7 @@ mod tests {
                 streams: vec!["payments".into()],
                 period: Some(60.0),
                 last_success: Some(before(30)),
+                running: None,
             }],
             feeds: FeedName::ALL
                 .map(|feed| FeedHealth { feed, head: None, backlog: None, clock_behind: 0.0 })
@@ -191,6 +201,7 @@ mod tests {
             quarantined: 0,
             payments: vec![],
             closed: vec![],
+            hourly: vec![],
         }
     }
 
