@@ -54,13 +54,22 @@ fuzz: ## Draw what strangers, clients and providers may send, for MINUTES=n each
 	FUZZ_MINUTES=$(or $(MINUTES),10) cargo test --locked --package tributary-manifest --lib fuzz_tests -- --nocapture
 	FUZZ_MINUTES=$(or $(MINUTES),10) cargo test --locked --test it fuzz:: -- --nocapture
 
+.PHONY: fuzz-statements
+fuzz-statements: ## Put mutated statement files and random bytes through each reader, for MINUTES=n each (2; FUZZ_SEED=n)
+	FUZZ_MINUTES=$(or $(MINUTES),2) cargo test --locked --package tributary-statements --test it fuzz:: -- --nocapture --test-threads 2
+
+.PHONY: soak-statements
+soak-statements: ## Deliver CASES=n (50) banks' files to instances that are killed or stopped meanwhile (FUZZ_SEED=n)
+	FUZZ_CASES=$(or $(CASES),50) cargo test --locked --package tributary-statements --test it standin::
+	FUZZ_CASES=$(or $(CASES),50) cargo test --locked --test it -- statements::killed statements::ledger --nocapture
+
 .PHONY: schemathesis
 schemathesis: ## Hold a running Tributary against its OpenAPI description (needs Python; EXAMPLES=n, SEED=n)
 	@.ci/schemathesis
 
 .PHONY: bench
 bench: ## Measure, and compare with benches/baseline.json (ROWS=n; BENCH_SAVE="what machine" writes it anew)
-	cargo bench --locked --bench feed --bench sync$(if $(ROWS), -- --versions $(ROWS) --records $(ROWS))
+	cargo bench --locked --bench feed --bench sync --bench statements$(if $(ROWS), -- --versions $(ROWS) --records $(ROWS))
 	cargo build --release --locked --package tributary
 	TRIBUTARY=$(TARGET)/release/tributary benches/own/run
 

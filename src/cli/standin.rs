@@ -1,15 +1,18 @@
 //! `tributary standin`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use rand::SeedableRng as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{CommandResult, serve::stop_on_signal};
 use tributary_standin::airwallex::Airwallex;
+use tributary_standin::bank::{Format, Ledger, Mail};
 use tributary_standin::gocardless::GoCardless;
 use tributary_standin::kit::{self, Fsp, Standin, StandinConfig};
 use tributary_standin::mercury::Mercury;
@@ -24,7 +27,7 @@ use tributary_standin::stripe::Stripe;
 use tributary_standin::wise::Wise;
 use tributary_standin::xendit::Xendit;
 
-/// The providers. While one runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
+/// The providers. While one with an API runs, `/_standin/advance`, `/_standin/faults`, `/_standin/settle`,
 /// `/_standin/truth` and `/_standin/fired` control it.
 #[derive(Subcommand)]
 pub enum StandinCommand {
@@ -54,6 +57,66 @@ pub enum StandinCommand {
     Wise(StandinArgs),
     /// Xendit: balances of currencies, transactions by a cursor, payouts.
     Xendit(StandinArgs),
+    /// A bank without an API: writes its files into a folder, with all that goes wrong with files.
+    Bank(FilesArgs),
+}
+
+/// What a bank sends.
+#[derive(Args)]
+pub struct FilesArgs {
+    /// The folder; it is made where it is not there.
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+    /// The format of the files.
+    #[arg(long, value_enum, default_value_t = FileFormat::Camt)]
+    format: FileFormat,
+    /// How many days they tell of, 5 or more.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(5..=366))]
+    days: u32,
+    /// Movements of each account, beside those of every kind that there are always.
+    #[arg(long, default_value_t = 60)]
+    movements: usize,
+    /// The seed: the same one gives the same files.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// A format of files.
+#[derive(Clone, Copy, ValueEnum)]
+enum FileFormat {
+    Camt,
+    Mt940,
+    Bai2,
+    Ofx,
+    Csv,
+}
+
+impl FilesArgs {
+    fn write(&self) -> CommandResult {
+        let format = match self.format {
+            FileFormat::Camt => Format::Camt,
+            FileFormat::Mt940 => Format::Mt,
+            FileFormat::Bai2 => Format::Bai2,
+            FileFormat::Ofx => Format::Ofx,
+            FileFormat::Csv => Format::Csv,
+        };
+        let mut rng = rand::rngs::StdRng::seed_from_u64(self.seed);
+        let ledger = Ledger::random(&mut rng, self.days, self.movements);
+        let mail = Mail::send(&ledger, format, true, self.seed);
+        std::fs::create_dir_all(&self.folder)?;
+        for file in &mail.files {
+            let unfinished = self.folder.join(format!("{}.part", file.name));
+            std::fs::write(&unfinished, &file.bytes)?;
+            std::fs::rename(unfinished, self.folder.join(&file.name))?;
+        }
+        let refused = mail.files.iter().filter(|file| file.refused).count();
+        println!("{} files are in {}", mail.files.len(), self.folder.display());
+        println!("{refused} of them break off and cannot be read; in others are statements to be put aside:");
+        for aside in mail.files.iter().flat_map(|file| &file.put_aside) {
+            println!("  {}/{}: {}", aside.account, aside.currency, aside.why);
+        }
+        Ok(())
+    }
 }
 
 /// How large a provider is.
@@ -151,6 +214,7 @@ pub async fn run(command: StandinCommand) -> CommandResult {
         StandinCommand::Obie(args) => (&Obie, args),
         StandinCommand::Wise(args) => (&Wise, args),
         StandinCommand::Xendit(args) => (&Xendit, args),
+        StandinCommand::Bank(args) => return args.write(),
     };
     let (accounts, items) = (args.accounts, args.items);
     let config = StandinConfig { accounts, items, ..StandinConfig::new(args.seed, args.token) };

@@ -1,23 +1,21 @@
 //! One account: its statements as they follow each other, and what they make of its movements and balance.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tributary_domain::{ProviderName, RecordError};
 use tributary_statements::checks::{self, Finding};
 use tributary_statements::identity::{Facts, State};
-use tributary_statements::{
-    Account, Format, Movement, Purpose, Statement, StatementKind, join_pages, movements, read,
-};
+use tributary_statements::{Account, Format, Movement, Purpose, Statement, StatementKind, movements};
 
 use super::import::{Incoming, TakeError, Taken, Taking, ToWrite};
+use super::kept::{Kept, is_whole};
 use super::movements::{self as records_of, Written};
 use super::shelf::{self, Changed, Shelf, ShelfKey};
-use crate::encryption;
 use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::statements::{self, Key, Locked, MovementRow, NewStatement};
-use crate::store::{accounts, payment_orders, statement_files};
+use crate::store::{accounts, payment_orders};
 
 /// An account whose statements are taken, with its row locked.
 pub(super) struct OfAccount<'a> {
@@ -25,7 +23,7 @@ pub(super) struct OfAccount<'a> {
     account: &'a Account,
     account_id: String,
     shelf: Shelf,
-    /// The statements that were taken now, by their numbers.
+    /// The statements that were taken now, and those that were read again, by their numbers.
     now: BTreeMap<i64, Statement>,
     at: DateTime<Utc>,
 }
@@ -106,7 +104,7 @@ impl<'a> OfAccount<'a> {
         self.publish(connection, seq, whole, &facts, written).await
     }
 
-    /// The statement that a page belongs to, with the numbers of the pages that waited, if it is all there now.
+    /// The statement that a page belongs to, with the numbers of the pages that waited, if it is all there by now.
     async fn with_pages(
         &self,
         connection: &mut PgConnection,
@@ -115,27 +113,36 @@ impl<'a> OfAccount<'a> {
         if is_whole(statement) {
             return Ok(None);
         }
+        let (kept, key) = (self.kept(), key(self.account));
+        let waited = kept.with_pages(connection, key, statement, &["waiting"]).await?;
+        if waited.is_some() {
+            return Ok(waited);
+        }
+        // a page of a statement that is there already: alone it would wait for ever
+        Ok(kept.with_pages(connection, key, statement, &["waiting", "joined", "published"]).await?)
+    }
+
+    fn kept(&self) -> Kept<'a> {
         let Taking { provider, files, .. } = self.taking;
-        let (mut pages, mut seqs) = (vec![statement.clone()], Vec::new());
-        for waiting in statements::waiting(connection, provider, key(self.account)).await? {
-            let keys = encryption::keyring();
-            let Some(bytes) = statement_files::bytes(connection, &keys, provider, &waiting.sha256).await?
-            else {
-                continue;
-            };
-            let page = read(&bytes, &files.settings).ok().and_then(|statements| {
-                statements.into_iter().nth(usize::try_from(waiting.place).unwrap_or(usize::MAX))
-            });
-            if let Some(page) = page.filter(|page| page.number == statement.number) {
-                pages.push(page);
-                seqs.push(waiting.seq);
+        Kept { provider, files }
+    }
+
+    /// Reads again what tells of movements that got an id of their own, or another teller, by what came now: a statement
+    /// that was taken before.
+    async fn read_again(
+        &mut self,
+        connection: &mut PgConnection,
+        changed: &[Changed],
+    ) -> Result<(), TakeError> {
+        let anew = changed.iter().filter(|each| each.is_new || each.is_retold);
+        let seqs: BTreeSet<i64> =
+            anew.map(|each| each.seq).filter(|seq| !self.now.contains_key(seq)).collect();
+        for seq in seqs {
+            if let Some(of) = self.kept().statement(connection, key(self.account), seq).await? {
+                self.now.insert(seq, of);
             }
         }
-        pages.sort_by_key(page_number);
-        let whole = join_pages(pages).into_iter().find(|joined| {
-            is_whole(joined) && statement.entries.iter().all(|entry| joined.entries.contains(entry))
-        });
-        Ok(whole.map(|whole| (whole, seqs)))
+        Ok(())
     }
 
     fn row<'s>(
@@ -189,6 +196,7 @@ impl<'a> OfAccount<'a> {
         self.shelf.take(seq, facts, head, is_export, files.rules);
         self.now.insert(seq, statement);
         let changed = self.shelf.changed();
+        self.read_again(connection, &changed).await?;
         let known: Vec<&str> =
             changed.iter().filter(|each| !each.is_new).map(|each| each.id.as_str()).collect();
         let known = statements::movements(connection, provider, &known).await?;
@@ -197,9 +205,7 @@ impl<'a> OfAccount<'a> {
         let mut rows = Vec::with_capacity(changed.len());
         for each in &changed {
             let told = moves.get(&each.seq).and_then(|moves| moves.get(each.place));
-            let Some(written_as) = self.written(connection, each, told, known.get(&each.id)).await? else {
-                continue;
-            };
+            let written_as = self.written(connection, each, told, known.get(&each.id)).await?;
             let asset = self.account.currency.asset();
             let place = (self.account_id.as_str(), asset.as_str());
             let state_changes =
@@ -228,22 +234,23 @@ impl<'a> OfAccount<'a> {
         changed: &Changed,
         told: Option<&Movement<'_>>,
         known: Option<&(MovementRow, Option<serde_json::Value>)>,
-    ) -> Result<Option<Written>, TakeError> {
+    ) -> Result<Written, TakeError> {
         let Taking { provider, files, .. } = self.taking;
         let new = told.zip(self.now.get(&changed.seq));
         let new = new.map(|(movement, of)| Written::new(files, of, movement, self.at));
         if let Some((row, metadata)) = known {
             let metadata = new.map(|new| new.metadata).or_else(|| metadata.clone());
-            return Ok(Some(Written {
+            return Ok(Written {
                 created_at: row.created_at,
                 kind: row.kind.clone(),
                 related: row.related_transaction_id.clone(),
                 order_reference: row.order_reference.clone(),
                 amount: changed.amount,
                 metadata: metadata.unwrap_or_else(|| serde_json::json!({})),
-            }));
+            });
         }
-        let Some(mut new) = new else { return Ok(None) };
+        // money is not lost where what was said of it is
+        let mut new = new.unwrap_or_else(|| Written::of_erased(files, changed.day, changed.amount, self.at));
         new.amount = changed.amount;
         if let Some(reference) =
             new.order_reference.as_deref().filter(|_| told.is_some_and(records_of::is_return))
@@ -255,7 +262,7 @@ impl<'a> OfAccount<'a> {
                 new.kind = tributary_domain::TransactionType::from(order.kind).as_str().to_owned();
             }
         }
-        Ok(Some(new))
+        Ok(new)
     }
 
     /// Holds the account against itself, and writes its balance.
@@ -331,15 +338,6 @@ fn key(account: &Account) -> Key<'_> {
 
 fn shelf_key(provider: &ProviderName, account: &Account) -> ShelfKey {
     (provider.clone(), account.id.clone(), account.currency.code().to_owned())
-}
-
-/// Whether a statement is no page of one that has others: it begins with its first page and ends with its last.
-fn is_whole(statement: &Statement) -> bool {
-    statement.page.as_ref().is_none_or(|page| page.first && page.last)
-}
-
-fn page_number(statement: &Statement) -> Option<u64> {
-    statement.page.as_ref().and_then(|page| page.number.parse().ok())
 }
 
 /// The sum that is missing, in minor units.

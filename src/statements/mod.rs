@@ -4,6 +4,7 @@
 mod account;
 mod files;
 mod import;
+mod kept;
 mod movements;
 mod preview;
 mod shelf;

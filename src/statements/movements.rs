@@ -29,6 +29,18 @@ pub struct Written {
 }
 
 impl Written {
+    /// A movement of `day` whose statement was erased: all that is known of it is its amount.
+    pub fn of_erased(files: &Files, day: Option<NaiveDate>, amount: Amount, now: DateTime<Utc>) -> Self {
+        Self {
+            created_at: day.map_or(now, |day| midnight(day, files.zone)),
+            kind: kind(amount).to_owned(),
+            related: None,
+            order_reference: None,
+            amount,
+            metadata: json!({}),
+        }
+    }
+
     /// A movement of `statement` that is seen for the first time.
     pub fn new(files: &Files, statement: &Statement, movement: &Movement<'_>, now: DateTime<Utc>) -> Self {
         let day = movement.entry.booked_on.as_ref().or(movement.entry.value_on.as_ref());
@@ -36,16 +48,19 @@ impl Written {
             Some(stated) => instant(stated, files.zone),
             None => statement.closing_day().map_or(now, |day| midnight(day, files.zone)),
         };
-        let out = movement.amount.minor_units() < 0;
         Self {
             created_at,
-            kind: if out { "PAYOUT" } else { "PAYIN" }.to_owned(),
+            kind: kind(movement.amount).to_owned(),
             related: None,
             order_reference: reference(files, movement),
             amount: movement.amount,
             metadata: json!(texts(movement)),
         }
     }
+}
+
+fn kind(amount: Amount) -> &'static str {
+    if amount.minor_units() < 0 { "PAYOUT" } else { "PAYIN" }
 }
 
 /// What names the order that a movement is of, or is the return of.

@@ -1,11 +1,12 @@
 //! What is known of one account: the movements of all its statements, and how these follow on one another. Kept by the
 //! process from one file to the next, and made anew from the database where another instance was ahead.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 
 use chrono::NaiveDate;
 use tributary_domain::{Amount, ProviderName};
+use tributary_statements::Purpose;
 use tributary_statements::checks;
 use tributary_statements::identity::{Book, Facts, Rules, Standing, State};
 
@@ -58,10 +59,27 @@ pub(super) struct Shelf {
     /// The statement of each arrival in the book.
     seqs: Vec<i64>,
     /// What was published of each movement, in the order of the book.
-    published: Vec<(State, bool)>,
+    published: Vec<Stood>,
     heads: BTreeMap<HeadKey, Head>,
+    /// Days whose statement was replaced or taken back.
+    corrected: BTreeSet<NaiveDate>,
     /// Whether files came that are no final statements, and book.
     has_exports: bool,
+}
+
+/// How a movement stood when it was published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stood {
+    state: State,
+    is_final: bool,
+    told: (u64, usize),
+}
+
+impl From<Standing<'_>> for Stood {
+    fn from(standing: Standing<'_>) -> Self {
+        let Standing { state, is_final, arrival, place, .. } = standing;
+        Self { state, is_final, told: (arrival, place) }
+    }
 }
 
 /// A movement that is new, or stands otherwise than was published.
@@ -72,6 +90,10 @@ pub(super) struct Changed {
     pub state: State,
     pub is_final: bool,
     pub is_new: bool,
+    /// Whether another statement tells of it than did before.
+    pub is_retold: bool,
+    /// The day that it is told of.
+    pub day: Option<NaiveDate>,
     /// The statement that tells of it, and its place among the movements there.
     pub seq: i64,
     pub place: usize,
@@ -109,6 +131,15 @@ impl Shelf {
         self.book.take(facts, rules);
         self.seqs.push(seq);
         self.has_exports |= is_export;
+        let day = facts.closing_day();
+        let head = match facts.purpose() {
+            Purpose::Correction | Purpose::Deletion => {
+                self.heads.retain(|(of, ..), _| Some(*of) != day);
+                self.corrected.extend(day);
+                head
+            }
+            _ => head.filter(|_| day.is_none_or(|day| !self.corrected.contains(&day))),
+        };
         if let Some((key, head)) = head
             && self.heads.get(&key).is_none_or(|there| there.created <= head.created)
         {
@@ -119,21 +150,32 @@ impl Shelf {
     /// What is to be published.
     pub fn changed(&self) -> Vec<Changed> {
         let changed = self.book.standing().enumerate().filter_map(|(slot, standing)| {
-            let before = self.published.get(slot);
-            let Standing { id, amount, state, is_final, arrival, place } = standing;
-            if before == Some(&(state, is_final)) {
+            let (before, now) = (self.published.get(slot), Stood::from(standing));
+            if before == Some(&now) {
                 return None;
             }
+            let Standing { id, amount, state, day, is_final, arrival, place } = standing;
             let seq = usize::try_from(arrival.checked_sub(1)?).ok().and_then(|at| self.seqs.get(at));
-            let is_new = before.is_none();
-            Some(Changed { id: id.to_owned(), amount, state, is_final, is_new, seq: *seq?, place })
+            let (is_new, is_retold) =
+                (before.is_none(), before.is_some_and(|before| before.told != now.told));
+            Some(Changed {
+                id: id.to_owned(),
+                amount,
+                state,
+                is_final,
+                is_new,
+                is_retold,
+                day,
+                seq: *seq?,
+                place,
+            })
         });
         changed.collect()
     }
 
     /// Notes that all of it is published.
     pub fn settle(&mut self) {
-        self.published = self.book.standing().map(|standing| (standing.state, standing.is_final)).collect();
+        self.published = self.book.standing().map(Stood::from).collect();
     }
 
     /// The latest closing balance, and its day. Of several of the last day, the one that nothing follows.
@@ -215,6 +257,8 @@ pub(super) fn head(
     facts: &Facts,
 ) -> (HeadKey, Head) {
     let numeric = number.and_then(|number| number.parse().ok());
+    // in one piece, or in pages of which this is the first, it is the same statement
+    let page = page.filter(|page| page.trim().parse::<u64>() != Ok(1));
     let name = format!("{} {}", number.unwrap_or_default(), page.unwrap_or_default());
     let created = facts.created().unwrap_or_default().to_owned();
     let balances = number.is_none().then_some((opening, closing));

@@ -165,31 +165,55 @@ pub async fn published(
     Ok(rows)
 }
 
-/// A page that waits for others, by where it is.
+/// A statement, or a page of one, by where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waiting {
+pub struct Page {
     pub seq: i64,
     pub sha256: Vec<u8>,
+    /// In its file, from 0 on.
     pub place: i32,
+    pub state: String,
 }
 
-/// The pages of an account that wait.
-pub async fn waiting(
+/// The statements of an account that have this number and are in one of these states, as they came.
+pub async fn pages(
     connection: &mut PgConnection,
     provider: &ProviderName,
     key: Key<'_>,
-) -> Result<Vec<Waiting>, StoreError> {
+    number: Option<&str>,
+    states: &[&str],
+) -> Result<Vec<Page>, StoreError> {
     let rows = sqlx::query_as!(
-        Waiting,
-        "select seq, sha256, place from statements
-         where provider = $1 and account = $2 and currency = $3 and state = 'waiting' order by seq",
+        Page,
+        "select seq, sha256, place, state from statements
+         where provider = $1 and account = $2 and currency = $3 and number is not distinct from $4
+           and state = any($5) order by seq",
         provider.as_str(),
         key.account,
-        key.currency
+        key.currency,
+        number,
+        states as _
     )
     .fetch_all(connection)
     .await?;
     Ok(rows)
+}
+
+/// Where the statement `seq` is.
+pub async fn page(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    seq: i64,
+) -> Result<Option<Page>, StoreError> {
+    let row = sqlx::query_as!(
+        Page,
+        "select seq, sha256, place, state from statements where provider = $1 and seq = $2",
+        provider.as_str(),
+        seq
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row)
 }
 
 /// Notes that pages that waited were published with another.

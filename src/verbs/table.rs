@@ -338,7 +338,7 @@ pub static VERBS: &[Entry] = &[
         "the secret is in the environment",
     ),
     command("demo", "Run everything against a stand-in of a bank", PROCESS),
-    command("standin", "Run a stand-in of a provider's API alone", PROCESS),
+    command("standin", "Run a stand-in of a provider alone", PROCESS),
     command("health", "Ask a running server whether it is up", ELSEWHERE),
     Entry {
         name: "operators create",

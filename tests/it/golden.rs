@@ -7,16 +7,21 @@ use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use tributary::config::{Provider, Source};
+use tributary::statements::preview;
 use tributary_domain::{Record, Resource, parse_record};
 use tributary_manifest::{CompiledProvider, EachPage, MappedRecord, RecordPage};
+use tributary_standin::bank::{Cut, Format, Group, Ledger, Message, Style, exports};
 use tributary_standin::kit::{self, Clock, Standin, StandinConfig};
 
 use crate::providers::shipped::{self, Shipped};
+use crate::statements::shipped::{self as banks, Bank};
 use crate::support::edited;
 
 /// Where the clock of the stand-ins stands.
@@ -247,6 +252,46 @@ async fn wises_records_become_what_they_became() {
 #[tokio::test]
 async fn xendits_records_become_what_they_became() {
     hold(shipped::XENDIT).await;
+}
+
+/// What three days of a bank's account become, which are one file.
+fn hold_file(bank: Bank, style: Style) {
+    // a ledger of long before now
+    let ledgers = (0..).map(|seed| Ledger::random(&mut StdRng::seed_from_u64(seed), 5, 3));
+    let ledger = ledgers.into_iter().find(|ledger| ledger.first_day.year() == 2024).unwrap();
+    let account = &ledger.accounts[usize::from(bank.format == Format::Bai2) * 2];
+    let cut = Cut { number: Some(61), ..exports(&ledger, account, &[(0, 2)]).remove(0) };
+    let (text, files) = (style.write(&[cut]), bank.provider().files.unwrap());
+    let statements = tributary_statements::read(text.as_bytes(), &files.settings).unwrap();
+    let rows = preview(&files, &statements);
+    let rows =
+        rows.iter().map(|row| parse_record(Resource::Transactions, row.to_string().as_bytes()).unwrap());
+    let stream = Stream {
+        resource: Resource::Transactions,
+        records: text.lines().map(|line| Value::from(line).to_string()).collect(),
+        rows: rows.map(|row| written(&row)).collect(),
+    };
+    check(bank.name, &Gathered(BTreeMap::from([("statement files".to_owned(), stream)])), "nowhere");
+}
+
+#[test]
+fn the_camt_file_of_a_bank_becomes_what_it_became() {
+    hold_file(banks::CAMT, Style::Camt { message: Message::Statement, version: 8 });
+}
+
+#[test]
+fn the_mt940_file_of_a_bank_becomes_what_it_became() {
+    hold_file(banks::MT940, Style::Mt940 { envelope: true });
+}
+
+#[test]
+fn the_bai2_file_of_a_bank_becomes_what_it_became() {
+    hold_file(banks::BAI2, Style::Bai2(Group::Final));
+}
+
+#[test]
+fn the_table_of_a_bank_becomes_what_it_became() {
+    hold_file(banks::CSV, Style::Csv { newest_first: true });
 }
 
 #[test]

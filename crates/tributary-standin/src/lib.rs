@@ -1,9 +1,11 @@
 //! Stand-ins of providers: small stateful servers that answer as the real one does, with a ledger
 //! of their own that tests and the demo can compare Tributary's answers with.
 //!
-//! [`kit`] holds what they have in common; a module each holds what makes a provider itself.
+//! [`kit`] holds what they have in common; a module each holds what makes a provider itself. [`bank`] has no server:
+//! it sends files.
 
 pub mod airwallex;
+pub mod bank;
 pub mod gocardless;
 pub mod kit;
 pub mod mercury;

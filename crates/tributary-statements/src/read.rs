@@ -1,6 +1,9 @@
 //! A file from its bytes to its statements.
 
-use crate::{Format, Page, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx, sniff};
+use crate::{
+    Balance, BalanceKind, Format, Page, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx,
+    sniff,
+};
 
 /// Reads a statement file, or an archive of such files, whole or not at all.
 ///
@@ -63,7 +66,7 @@ fn continues(before: &Statement, page: &Statement) -> bool {
         }
         _ => before.format == Format::Mt,
     };
-    let meets = match (before.closing(), page.opening()) {
+    let meets = match (page_closing(before), page.opening()) {
         (Some(closing), Some(opening)) => {
             (closing.amount, closing.currency) == (opening.amount, opening.currency)
         }
@@ -76,11 +79,29 @@ fn continues(before: &Statement, page: &Statement) -> bool {
         && before.account == page.account
         && before.number == page.number
         && (before.format == Format::Mt || before.id == page.id)
+        && near(before, page)
+}
+
+/// The balance after a page: of one in the middle it is the last interim one.
+fn page_closing(page: &Statement) -> Option<&Balance> {
+    let interim = || page.balances.iter().rfind(|balance| balance.kind == BalanceKind::Interim);
+    page.closing().or_else(interim)
+}
+
+/// Whether they can be of one time: numbers come again each year.
+fn near(before: &Statement, page: &Statement) -> bool {
+    let days = before.closing_day().zip(page.closing_day());
+    days.is_none_or(|(before, page)| (page - before).num_days().abs() <= 31)
 }
 
 fn append(before: &mut Statement, page: Statement) {
     use crate::BalanceKind::{Closing, Interim, Opening, PreviousClosing};
-    before.balances.retain(|balance| !matches!(balance.kind, Closing | Interim) || page.closing().is_none());
+    if page.closing().is_some() {
+        // a page in the middle opens with an interim balance, too
+        let opening = before.opening().filter(|balance| balance.kind == Interim).cloned();
+        before.balances.retain(|balance| !matches!(balance.kind, Closing | Interim));
+        before.balances.splice(0..0, opening);
+    }
     before.balances.extend(
         page.balances.into_iter().filter(|balance| !matches!(balance.kind, Opening | PreviousClosing)),
     );

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tributary::config::Provider;
 use tributary::sync::{FileFetcher, FilesRun, FilesRunOutcome};
 
-use super::{FILE, booked, day, transactions, writer};
+use super::{FILE, booked, camt, day, mt940, transactions};
 use crate::support::TestApp;
 use crate::support::jobs::{count, instance, until};
 
@@ -46,7 +46,7 @@ async fn files_of_a_folder_are_taken_once_and_moved_once_they_are_committed() {
     let app = TestApp::with_file(FILE).await;
     let folder = folder("moved");
     for (number, opening, units) in [(1, 0, 100), (2, 100, 200)] {
-        let text = writer::camt(&day(number, opening, &[units]), false, true);
+        let text = camt(&day(number, opening, &[units]));
         std::fs::write(folder.join(format!("{number}.xml")), text).unwrap();
     }
     for unfinished in [".hidden.xml", "3.xml.filepart", "3.tmp"] {
@@ -71,7 +71,7 @@ async fn files_of_a_folder_are_taken_once_and_moved_once_they_are_committed() {
 async fn a_file_that_is_still_being_written_is_not_read_and_one_that_breaks_off_waits_for_its_rest() {
     let app = TestApp::with_file(FILE).await;
     let folder = folder("partial");
-    let text = writer::camt(&day(1, 0, &[100]), false, true);
+    let text = camt(&day(1, 0, &[100]));
     let path = folder.join("a.xml");
     std::fs::write(&path, &text).unwrap();
     let run = fetch(&fetcher(&app, &folder, ", settle: 1h")).await;
@@ -99,7 +99,7 @@ async fn one_file_that_cannot_be_read_stays_and_the_others_are_taken() {
     let app = TestApp::with_file(FILE).await;
     let folder = folder("unread");
     std::fs::write(folder.join("a.txt"), "Dear customer").unwrap();
-    std::fs::write(folder.join("b.xml"), writer::camt(&day(1, 0, &[100]), false, true)).unwrap();
+    std::fs::write(folder.join("b.xml"), camt(&day(1, 0, &[100]))).unwrap();
     let fetcher = fetcher(&app, &folder, ", settle: 0s, after: delete");
     for taken in [1, 0] {
         let run = fetch(&fetcher).await;
@@ -124,7 +124,7 @@ async fn instances_that_are_stopped_anywhere_lose_no_file_and_take_none_twice() 
     for number in 1..=12_u32 {
         let cut = day(number, opening, &[i128::from(number), 100]);
         opening = cut.closing();
-        std::fs::write(folder.join(format!("{number:02}.sta")), writer::mt940(&cut, true)).unwrap();
+        std::fs::write(folder.join(format!("{number:02}.sta")), mt940(&cut)).unwrap();
     }
     let more = ", settle: 0s, after: delete";
     for turns in (0..400).step_by(40) {
@@ -160,7 +160,7 @@ async fn instances_that_are_stopped_anywhere_lose_no_file_and_take_none_twice() 
 async fn a_statement_that_does_not_come_by_its_time_is_late() {
     let app = TestApp::with_file(FILE).await;
     let folder = folder("late");
-    std::fs::write(folder.join("a.xml"), writer::camt(&day(1, 0, &[100]), false, true)).unwrap();
+    std::fs::write(folder.join("a.xml"), camt(&day(1, 0, &[100]))).unwrap();
     let mut file = format!("{FILE}  from: {{ folder: {}, settle: 0s }}\n", folder.display());
     file.push_str("  expect: { by: \"08:00\", days: [mon, tue, wed, thu, fri, sat, sun] }\n");
     let provider = Provider::parse(&file, &|_| None).unwrap();

@@ -1,21 +1,19 @@
 //! Statement files: what a bank sends becomes what moved, once, whatever it sends and whoever takes it.
 
-#[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
-#[path = "../../../crates/tributary-statements/tests/it/bank.rs"]
-mod bank;
+mod books;
+mod changes_of_mind;
 mod folder;
+mod killed;
 mod ledger;
 mod orders;
 mod posted;
-#[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
-#[path = "../../../crates/tributary-statements/tests/it/writer.rs"]
-mod writer;
+pub mod shipped;
 
 use axum::http::StatusCode;
 use serde_json::Value;
 use tributary::config::Provider;
+use tributary_standin::bank::{self, Cut, Line, Message, Style};
 
-use self::bank::{Cut, Line};
 use crate::support::TestApp;
 
 /// A provider whose bank sends files of any format.
@@ -23,19 +21,48 @@ const FILE: &str = "provider: acme
 feed: { pace: 1000/s }
 files:
   zone: Europe/Berlin
-  accounts: { DE1: main }
+  accounts: { DE1: main, DE89370400440532013000: main }
   csv:
-    columns: { booked_on: Date, amount: Amount, balance: Balance }
+    columns:
+      booked_on: Booking date
+      value_on: Value date
+      amount: Amount
+      balance: Balance
+      currency: Currency
+      account: Account
+      reference: Reference
+      code: Type
+      status: Status
+    pending: [Pending]
+    no_entries: [Total]
     decimal_mark: comma
     dates: day_month_year
-    account: DE1
-    currency: EUR
 ";
 
 /// A day of a bank: what moved, in minor units, from an opening balance on.
 fn day(number: u32, opening: i128, units: &[i128]) -> Cut {
-    let lines = units.iter().map(|units| Line { day: number - 1, units: *units, reference: None }).collect();
-    Cut { number: Some(number), first_day: number - 1, last_day: number - 1, opening, lines }
+    let on = bank::day(number - 1);
+    let lines = units.iter().map(|units| Line::new(on, *units)).collect();
+    Cut::new(Some(number), (on, on), opening, lines)
+}
+
+fn written(style: Style, cut: &Cut) -> String {
+    style.write(std::slice::from_ref(cut))
+}
+
+/// A camt.053 of it.
+fn camt(cut: &Cut) -> String {
+    written(Style::Camt { message: Message::Statement, version: 8 }, cut)
+}
+
+/// A camt.052 of it.
+fn report(cut: &Cut) -> String {
+    written(Style::Camt { message: Message::Report, version: 2 }, cut)
+}
+
+/// An MT940 of it.
+fn mt940(cut: &Cut) -> String {
+    written(Style::Mt940 { envelope: false }, cut)
 }
 
 /// Posts a file, which has to be taken; gives what became of it.

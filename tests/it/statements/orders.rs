@@ -7,7 +7,7 @@ use tributary::statements::{Files, Incoming, Taking, take};
 use tributary_formance::PaymentStatus;
 use tributary_formance::kept::InitiationStatus;
 
-use super::{day, writer};
+use super::{camt, day};
 use crate::support::till::{Formance, Till, quick};
 
 /// Takes a file of the bank's, as one that was fetched.
@@ -22,7 +22,7 @@ async fn fetched(till: &Till, files: &Files, text: String) -> tributary::store::
 
 /// A statement of today with one entry of `units` pence, that names `key`.
 fn statement(number: u32, opening: i128, units: i128, key: &str, more: &str) -> String {
-    let text = writer::camt(&day(1, opening, &[units]), false, true).replace("EUR", "GBP");
+    let text = camt(&day(1, opening, &[units])).replace("EUR", "GBP");
     let details = format!(
         "<NtryDtls><TxDtls><Refs><EndToEndId>{key}</EndToEndId></Refs>{more}</TxDtls></NtryDtls></Ntry>"
     );

@@ -2,7 +2,7 @@
 
 use tributary_domain::Amount;
 
-use super::codes::{Side, side};
+use super::codes::{self, Side, side};
 use super::record::Record;
 use crate::{
     Account, Balance, BalanceKind, Currency, Entry, EntryStatus, Format, ReadError, Settings, StatedDate,
@@ -141,10 +141,37 @@ impl AccountRecords {
         Ok(())
     }
 
+    /// A payment on a loan and the parts of it are the same money: where both are there, the parts are what moves.
+    fn total_of_parts(&mut self, end: &Record<'_>) -> Result<(), ReadError> {
+        let code = |entry: &Entry| entry.code.as_ref().and_then(|code| code.parse::<u32>().ok()).unwrap_or(0);
+        let sum = |is: fn(u32) -> bool| -> i128 {
+            let of = self.statement.entries.iter().filter(|entry| is(code(entry)));
+            of.map(|entry| entry.amount.minor_units()).fold(0, i128::saturating_add)
+        };
+        let (whole, parts) = (sum(|code| code == codes::LOAN_PAYMENT), sum(codes::is_part_of_loan_payment));
+        if whole == 0 || parts == 0 {
+            return Ok(());
+        }
+        if whole != parts {
+            let why = format!(
+                "type 720, a payment on a loan, says {whole}, and its parts (721 to 728) are {parts}: ask the bank whether \
+                 these are two payments"
+            );
+            return Err(end.wrong(&why));
+        }
+        for entry in self.statement.entries.iter_mut().filter(|entry| code(entry) == codes::LOAN_PAYMENT) {
+            entry.texts.add("amount", &entry.amount.to_string());
+            entry.amount = decimal::amount(0).map_err(|reason| end.wrong(&reason))?;
+            entry.status = EntryStatus::Information;
+        }
+        Ok(())
+    }
+
     /// The statement, with what record 49 says there is.
     pub fn ended(mut self, record: &Record<'_>) -> Result<Statement, ReadError> {
         self.records += record.physical;
         let amount = |units: i128| decimal::amount(units).map_err(|reason| record.wrong(&reason));
+        self.total_of_parts(record)?;
         let sum = super::whole(record, 1)?.map(amount).transpose()?;
         let count = super::whole(record, 2)?.and_then(|count| u64::try_from(count).ok());
         let found = amount(self.as_written)?;

@@ -100,7 +100,9 @@ fn running_balance(rows: &[Row], statement: &mut Statement) -> Result<(), String
     let oldest_first = follows(booked.iter());
     let newest_first = follows(booked.iter().rev());
     let (first, last) = match (booked.first(), booked.last()) {
-        (Some(first), Some(last)) if oldest_first >= newest_first => (first, last),
+        (Some(first), Some(last)) if is_oldest_first(first, last, oldest_first, newest_first) => {
+            (first, last)
+        }
         (Some(last), Some(first)) => (first, last),
         _ => return Ok(()),
     };
@@ -117,6 +119,17 @@ fn running_balance(rows: &[Row], statement: &mut Statement) -> Result<(), String
     let stated = Some(booked.len() as u64 - 1);
     statement.totals.push(Total { name: "running balance".to_owned(), of, sum: None, count: stated });
     Ok(())
+}
+
+/// Whether the `first` row is the oldest: more rows follow so, else its day is the earlier one.
+fn is_oldest_first(
+    first: &(i128, i128, &Row),
+    last: &(i128, i128, &Row),
+    oldest_first: u64,
+    newest_first: u64,
+) -> bool {
+    let day = |row: &Row| row.entry.booked_on.as_ref().map(|stated| stated.date);
+    oldest_first > newest_first || oldest_first == newest_first && day(first.2) <= day(last.2)
 }
 
 /// How many rows have the balance of the row before and their own amount.

@@ -21,12 +21,23 @@ pub struct Book {
     bound: [BTreeMap<String, usize>; 2],
     revisions: BTreeMap<Scope, Revision>,
     arrivals: u64,
-    /// Days that final statements cover.
+    /// Days that final statements and exports cover.
     covered: BTreeSet<(NaiveDate, NaiveDate)>,
+    /// The last day that a final statement closed.
+    closed: Option<NaiveDate>,
+    /// What these themselves show as not booked yet, by key.
+    open: BTreeMap<String, Open>,
     /// Days that were corrected or deleted as a whole.
     corrected: BTreeSet<NaiveDate>,
     /// Bank references that were replaced or deleted.
     withdrawn: BTreeSet<String>,
+}
+
+/// Until which day something was shown that is not booked yet.
+#[derive(Debug)]
+struct Open {
+    until: NaiveDate,
+    by_final: bool,
 }
 
 /// The newest content of a numbered statement.
@@ -61,6 +72,15 @@ impl Book {
         let Some(last) = facts.closing_day else { return };
         let first = facts.from.into_iter().chain(facts.first_day).min().unwrap_or(last).min(last);
         self.covered.insert((first, last));
+        let is_final = facts.kind == StatementKind::Final;
+        if is_final {
+            self.closed = self.closed.max(Some(last));
+        }
+        for each in facts.moves.iter().filter(|each| !each.booked) {
+            let open = self.open.entry(each.key.clone()).or_insert(Open { until: last, by_final: is_final });
+            open.until = open.until.max(last);
+            open.by_final |= is_final;
+        }
     }
 
     fn take_side(&mut self, facts: &Facts, side: Side, moves: &[&Move], rules: Rules) -> Vec<String> {
@@ -75,7 +95,8 @@ impl Book {
         for (key, equal) in by_key {
             let counts = self.counts[side as usize].entry(key.to_owned()).or_default();
             let before = counts.ids();
-            counts.note(&scope, equal.len(), newest);
+            let booked = equal.iter().filter(|each| !each.pending).count();
+            counts.note(&scope, equal.len(), booked, newest);
             for number in before + 1..=counts.ids() {
                 // equal movements are interchangeable: which of them is the new one does not matter
                 let each = equal[(number - 1) % equal.len()];
@@ -86,7 +107,6 @@ impl Book {
                     amount,
                     day: each.day,
                     reference: each.reference.clone(),
-                    pending: each.pending,
                     told: (self.arrivals, each.place),
                 });
             }
@@ -123,10 +143,10 @@ impl Book {
     }
 
     fn clear_day(&mut self, wanted: Option<NaiveDate>) {
-        for slot in self.slots.iter().filter(|slot| slot.day == wanted) {
-            if let Some(view) = &slot.views[Side::Booked as usize]
-                && let Some(counts) = self.counts[Side::Booked as usize].get_mut(&view.key)
-            {
+        // by the day that it is booked on: it may have the place of what was expected on another
+        let booked = self.slots.iter().filter_map(|slot| slot.views[Side::Booked as usize].as_ref());
+        for view in booked.filter(|view| view.day == wanted) {
+            if let Some(counts) = self.counts[Side::Booked as usize].get_mut(&view.key) {
                 counts.clear_all();
             }
         }
@@ -204,8 +224,8 @@ impl Book {
     fn mint(&mut self, view: &View) -> usize {
         let slot = self.slots.len();
         self.by_id.insert(view.id(), slot);
-        let (id, amount, day, pending) = (view.id(), view.amount, view.day, view.pending);
-        self.slots.push(Slot { id, amount, day, views: [None, None], pending });
+        let (id, amount, day) = (view.id(), view.amount, view.day);
+        self.slots.push(Slot { id, amount, day, views: [None, None] });
         slot
     }
 
@@ -219,11 +239,13 @@ impl Book {
     pub fn standing(&self) -> impl Iterator<Item = Standing<'_>> {
         self.slots.iter().map(|slot| {
             let [booked, expected] = &slot.views;
-            let told = booked.as_ref().or(expected.as_ref()).map_or((0, 0), |view| view.told);
+            let view = booked.as_ref().or(expected.as_ref());
+            let told = view.map_or((0, 0), |view| view.told);
             Standing {
                 id: &slot.id,
                 amount: slot.amount,
                 state: self.state(slot),
+                day: view.map_or(slot.day, |view| view.day),
                 is_final: booked.is_some(),
                 arrival: told.0,
                 place: told.1,
@@ -245,12 +267,22 @@ impl Book {
             let live = self.counts[Side::Booked as usize].get(&view.key).map_or(0, Counts::live);
             return if view.number <= live { State::Booked } else { State::Cancelled };
         }
-        let covers =
-            |day: NaiveDate| self.covered.iter().any(|(first, last)| (*first..=*last).contains(&day));
-        match (slot.day.is_some_and(covers), slot.pending) {
+        let Some(view) = &slot.views[Side::Expected as usize] else { return State::Cancelled };
+        let booked = self.counts[Side::Expected as usize].get(&view.key).map_or(0, Counts::live);
+        match (self.was_to_be_booked(slot.day, &view.key), view.number <= booked) {
             (true, _) => State::Cancelled,
-            (false, true) => State::Pending,
-            (false, false) => State::Booked,
+            (false, true) => State::Booked,
+            (false, false) => State::Pending,
         }
+    }
+
+    /// Whether what is only expected of `day` would be booked by now: a final statement or an export covers the day, and
+    /// does not show it as open. What one showed so is decided by those that close later.
+    fn was_to_be_booked(&self, day: Option<NaiveDate>, key: &str) -> bool {
+        let covers =
+            |(first, last): &(NaiveDate, NaiveDate)| day.is_some_and(|day| (*first..=*last).contains(&day));
+        let Some(open) = self.open.get(key) else { return self.covered.iter().any(covers) };
+        let later = |span: &&(NaiveDate, NaiveDate)| span.1 > open.until;
+        self.covered.iter().filter(later).any(covers) || open.by_final && self.closed > Some(open.until)
     }
 }

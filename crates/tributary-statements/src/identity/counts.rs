@@ -54,20 +54,20 @@ pub struct Counts(BTreeMap<Scope, Count>);
 struct Count {
     /// The most that any revision of it had: so many ids there are.
     most: usize,
-    /// What the newest revision has: so many of them still are.
+    /// What the newest revision has booked: so many of them still are.
     newest: usize,
 }
 
 impl Counts {
-    /// Notes that `scope` has `count`, by its newest revision or an older one.
-    pub fn note(&mut self, scope: &Scope, count: usize, newest: bool) {
+    /// Notes that `scope` has `count`, of which `booked` are, by its newest revision or an older one.
+    pub fn note(&mut self, scope: &Scope, count: usize, booked: usize, newest: bool) {
         let there = self.0.entry(scope.clone()).or_default();
         there.most = there.most.max(count);
         match scope {
             Scope::Window | Scope::Segment { .. } => {
-                there.newest = there.newest.max(count * usize::from(newest))
+                there.newest = there.newest.max(booked * usize::from(newest))
             }
-            _ if newest => there.newest = count,
+            _ if newest => there.newest = booked,
             _ => {}
         }
     }
@@ -91,7 +91,7 @@ impl Counts {
         self.total(|count| count.most)
     }
 
-    /// How many of them still are.
+    /// How many of them still are, and are booked.
     pub fn live(&self) -> usize {
         self.total(|count| count.newest)
     }

@@ -7,7 +7,9 @@ use sha2::{Digest, Sha256};
 use tributary_domain::Amount;
 
 use super::{Rules, key, names_something};
-use crate::{Correction, Entry, EntryStatus, Purpose, Statement, StatementKind, movements};
+use crate::{
+    BalanceKind, Correction, Entry, EntryStatus, Format, Purpose, Statement, StatementKind, movements,
+};
 
 /// What a statement says of movements, without any text that names a person: references are digests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +24,7 @@ pub struct Facts {
     #[serde(with = "units")]
     pub(super) opening: Option<Amount>,
     pub(super) closing_day: Option<NaiveDate>,
+    /// The first day that it covers, where that can be known.
     pub(super) from: Option<NaiveDate>,
     /// The first day of an entry.
     pub(super) first_day: Option<NaiveDate>,
@@ -53,6 +56,16 @@ impl Facts {
         self.created.as_deref()
     }
 
+    /// What the sender wants done with the statement.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The last day that it covers.
+    pub fn closing_day(&self) -> Option<NaiveDate> {
+        self.closing_day
+    }
+
     /// Those of `statement`, by the `rules` of its provider.
     pub fn of(statement: &Statement, rules: Rules) -> Self {
         let corrected = |entry: &Entry| match &entry.correction {
@@ -67,17 +80,33 @@ impl Facts {
             purpose: statement.purpose,
             id: statement.id.clone(),
             number: statement.number.clone(),
-            page: statement.page.as_ref().map(|page| page.number.clone()),
+            page: part(statement),
             created: statement.created.as_ref().map(|created| created.text.clone()),
             opening: statement.opening().map(|balance| balance.amount),
             closing_day: statement.closing_day(),
-            from: day(&statement.from),
+            from: day(&statement.from).or_else(|| first_day(statement)),
             first_day: statement.entries.iter().filter_map(entry_day).min(),
             only_day: first.filter(|first| days.all(|day| day == Some(*first))),
             withdrawn: statement.entries.iter().filter_map(corrected).collect(),
             moves: moves(statement, rules),
         }
     }
+}
+
+/// The first day that a statement covers which does not say so: that of its opening balance. One of a balance that is as
+/// it was before is of the day before, unless that is the only one.
+fn first_day(statement: &Statement) -> Option<NaiveDate> {
+    let opening = statement.opening()?;
+    let day = opening.date.as_ref()?.date;
+    let before = statement.format == Format::Mt || opening.kind == BalanceKind::PreviousClosing;
+    let covered = if before { day.succ_opt()? } else { day };
+    Some(covered.min(statement.closing_day().unwrap_or(covered)))
+}
+
+/// Which of several statements of one number it is. A statement in one piece and the same one in pages are one.
+fn part(statement: &Statement) -> Option<String> {
+    let page = statement.page.as_ref().map(|page| page.number.trim());
+    page.filter(|number| number.parse::<u64>() != Ok(1)).map(str::to_owned)
 }
 
 fn moves(statement: &Statement, rules: Rules) -> Vec<Move> {

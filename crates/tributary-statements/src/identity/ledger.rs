@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::NaiveDate;
 use tributary_domain::Amount;
 
 use super::{Book, Facts, Rules};
@@ -42,6 +43,8 @@ pub struct Standing<'a> {
     /// Signed, in minor units.
     pub amount: Amount,
     pub state: State,
+    /// The day that it is told of.
+    pub day: Option<NaiveDate>,
     /// Whether a final statement or an export has it, and not only what was expected.
     pub is_final: bool,
     /// Which of the statements that were taken tells of it, from 1 on, and its place among the movements there.

@@ -30,7 +30,6 @@ pub struct Slot {
     pub day: Option<NaiveDate>,
     /// What each side knows it as.
     pub views: [Option<View>; 2],
-    pub pending: bool,
 }
 
 /// A movement as one side tells of it: the `number`th of its key.
@@ -41,7 +40,6 @@ pub struct View {
     pub amount: Amount,
     pub day: Option<NaiveDate>,
     pub reference: Option<String>,
-    pub pending: bool,
     /// By which arrival it was told, and its place among the movements there.
     pub told: (u64, usize),
 }

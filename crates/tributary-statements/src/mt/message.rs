@@ -48,9 +48,7 @@ pub fn split(fields: Vec<Field>) -> Result<Vec<Part>, ReadError> {
         current.fields.push(field);
     }
     parts.push(current);
-    parts.retain(|part| {
-        part.fields.iter().any(|field| !matches!(field.tag.as_str(), "" | "20" | "21" | "25" | "28" | "28C"))
-    });
+    parts.retain(|part| part.fields.iter().any(|field| !field.tag.is_empty()));
     for part in &parts {
         complete(part)?;
     }
@@ -71,6 +69,10 @@ fn carried(before: &Part, tag: &str) -> Part {
 
 fn complete(part: &Part) -> Result<(), ReadError> {
     let at = part.fields.iter().map(|field| field.at).find(|at| *at > 0).unwrap_or(0);
+    let head = |tag: &str| matches!(tag, "" | "20" | "21" | "25" | "25P" | "28" | "28C");
+    if part.fields.iter().all(|field| head(&field.tag)) {
+        return Err(ReadError::Incomplete(format!("the message from line {at} on has nothing but its head")));
+    }
     if part.get(&["25", "25P"]).is_none() {
         return Err(ReadError::at(format!("line {at}"), "a message without :25:, which says the account"));
     }

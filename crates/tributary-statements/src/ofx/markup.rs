@@ -80,13 +80,21 @@ fn next_tag<'a>(rest: &mut &'a str, open: &mut [Element]) -> Option<&'a str> {
         match tag.filter(|tag| is_name(tag)) {
             Some(tag) => {
                 if let Some(top) = open.last_mut() {
-                    top.text.push_str(&plain(&rest[..at]));
+                    add_text(top, &rest[..at]);
                 }
                 *rest = &after[tag.len() + 1..];
                 return Some(tag);
             }
             None => from = at + 1,
         }
+    }
+}
+
+/// Blanks between elements are no text: kept, they would be as many as there are elements, and looked at for each.
+fn add_text(element: &mut Element, text: &str) {
+    let between = element.text.is_empty() || !element.children.is_empty();
+    if !(between && text.trim().is_empty()) {
+        element.text.push_str(&plain(text));
     }
 }
 

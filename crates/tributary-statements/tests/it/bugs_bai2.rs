@@ -73,6 +73,47 @@ fn amounts_have_the_decimals_of_the_currency_and_the_side_of_their_type() {
 }
 
 #[test]
+fn codes_of_loans_have_the_side_of_the_table_and_others_of_their_range_none() {
+    let details: String = (700..800).map(|code| format!("16,{code},1,0,B{code},,\n")).collect();
+    let statement =
+        one(&file(&format!("03,1,,,,,/\n{}", details.replace("16,720,1,", "16,720,8,").trim_end())));
+    let side = |code: &str| {
+        let entry = statement.entries.iter().find(|entry| entry.code.as_deref() == Some(code)).unwrap();
+        (entry.amount.minor_units(), entry.status == EntryStatus::Booked)
+    };
+    for code in 700..800 {
+        let wanted = match code {
+            721..=728 => (1, true),
+            760 => (-1, true),
+            _ => (0, false),
+        };
+        assert_eq!(side(&code.to_string()), wanted, "{code}");
+    }
+    let told =
+        |code: u32| statement.warnings.iter().any(|told| told.contains(&format!("type {code} says no side")));
+    assert!(told(701) && told(730) && !told(720) && !told(890));
+}
+
+#[test]
+fn a_payment_on_a_loan_is_not_doubled_by_what_its_parts_were_for() {
+    let loan = |whole: u32| {
+        file(&format!(
+            "03,1,,701,90000,,/\n16,720,{whole},Z,P1,,\n16,721,200,Z,P1,,\n16,722,800,Z,P1,,\n16,890,,,,,a note"
+        ))
+    };
+    let statement = one(&loan(1000));
+    let moved: Vec<i128> = tributary_statements::movements(&statement, tributary_statements::Level::Entries)
+        .iter()
+        .map(|movement| movement.amount.minor_units())
+        .collect();
+    assert_eq!(moved, [200, 800]);
+    assert_eq!(statement.entries[0].texts.get("amount"), Some("1000"));
+    let told = parse(&loan(1500)).unwrap_err().to_string();
+    assert!(told.contains("whether these are two payments"), "{told}");
+    assert_eq!(units(&one(&file("03,1,,,,,/\n16,720,1000,Z,P1,,"))), [1_000]);
+}
+
+#[test]
 fn an_unknown_type_code_stops_no_file_and_moves_nothing() {
     let statement = one(&file("03,1,,,,,/\n16,1234,250,0,,,/\n16,195,1,0,,,/"));
     assert_eq!(units(&statement), [0, 1]);

@@ -1,6 +1,7 @@
 //! Mistakes that importers made with camt files, by their symptoms.
 
-use tributary_statements::{EntryStatus, Level, Reversals, Settings, checks, movements, read};
+use tributary_standin::bank::{Cut, Line, Message, Style, day};
+use tributary_statements::{EntryStatus, Level, Reversals, Settings, checks, join_pages, movements, read};
 
 use crate::support::{days, ends, one, parse, units};
 
@@ -260,6 +261,30 @@ fn pages_become_one_statement_and_a_page_alone_is_put_aside() {
     assert_eq!((units(&statement), ends(&statement)), (vec![100, 200], (Some(0), Some(300))));
     assert_eq!(checks::of_statement(&statement), []);
     assert!(matches!(checks::of_statement(&one(&first))[0], checks::Finding::MissingPages { .. }));
+}
+
+#[test]
+fn pages_are_joined_whichever_of_them_came_together() {
+    let cut = |first: u32, opening: i128| {
+        let lines = [100, 200, 300].map(|units| Line::new(day(first), units)).to_vec();
+        Cut::new(Some(1), (day(first), day(first)), opening, lines)
+    };
+    let pages = |cut: &Cut, version: u8| {
+        let style = Style::Camt { message: Message::Statement, version };
+        cut.pages(3).iter().map(|page| style.write(std::slice::from_ref(page))).collect::<Vec<_>>()
+    };
+    // by each version's own way to say what it opens with
+    for version in [2, 8] {
+        let texts = pages(&cut(0, 5_000), version);
+        let [first, second, third] = [0, 1, 2].map(|at| one(&texts[at]));
+        let rest = join_pages(vec![second, third]);
+        let whole = join_pages([vec![first], rest].concat());
+        assert_eq!((whole.len(), checks::of_statement(&whole[0])), (1, vec![]), "version {version}");
+    }
+    // the same number comes again a year later
+    let (texts, later) = (pages(&cut(0, 5_000), 8), pages(&cut(365, 7_000), 8));
+    let mixed = join_pages([&later[1], &texts[0], &texts[1]].map(|text| one(text)).to_vec());
+    assert_eq!(mixed.len(), 2);
 }
 
 #[test]

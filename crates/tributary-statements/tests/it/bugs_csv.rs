@@ -10,7 +10,7 @@ use tributary_statements::{
 
 use crate::support::{ends, units};
 
-pub fn description() -> CsvDescription {
+fn description() -> CsvDescription {
     CsvDescription {
         columns: CsvColumns {
             booked_on: "Date".to_owned(),
@@ -95,6 +95,14 @@ fn the_running_balance_proves_the_rows_oldest_or_newest_first() {
         "Date;Amount;Balance\n03.03.2026;1,00;115,50\n02.03.2026;-1,50;108,50\n01.03.2026;10,00;110,00\n";
     let findings = checks::of_statement(&read_as(lost.as_bytes(), description()).unwrap()[0]);
     assert!(findings.iter().any(checks::Finding::is_fatal), "{findings:?}");
+}
+
+#[test]
+fn rows_that_follow_either_way_run_as_their_days_do() {
+    let newest = "Date;Amount;Balance\n02.03.2026;10,00;110,00\n01.03.2026;-10,00;100,00\n";
+    let statement = &read_as(newest.as_bytes(), description()).unwrap()[0];
+    assert_eq!(ends(statement), (Some(11_000), Some(11_000)));
+    assert_eq!(statement.closing_day().unwrap().to_string(), "2026-03-02");
 }
 
 #[test]

@@ -171,3 +171,13 @@ fn a_statement_without_its_end_is_incomplete() {
     let text = ":20:R\n:25:1\n:28C:1\n:60F:C260301EUR0,\n:61:260301C1,NTRFX\n";
     assert!(matches!(parse(text), Err(tributary_statements::ReadError::Incomplete(_))));
 }
+
+#[test]
+fn a_file_that_breaks_off_in_the_head_of_its_next_message_is_incomplete() {
+    let whole = statement("1", "C260301EUR0,", ":61:260301C1,NTRFX", "C260301EUR1,");
+    for head in [":20:NEXT\n", ":20:NEXT\n:25:12345/678\n", ":20:NEXT\n:25:12345/678\n:28C:2\n"] {
+        let told = parse(&(whole.clone() + head));
+        assert!(matches!(told, Err(tributary_statements::ReadError::Incomplete(_))), "{head}: {told:?}");
+    }
+    assert_eq!(parse(&(whole + "{5:{CHK:123}}\n")).unwrap().len(), 1);
+}

@@ -7,54 +7,55 @@ use proptest::prelude::*;
 use tributary_statements::identity::{Interim, Known, Ledger, Rules, State};
 use tributary_statements::{Settings, Statement, checks, read};
 
-use crate::bank::{self, Cut, Line};
-use crate::{bugs_csv, writer};
+use tributary_standin::bank::{Cut, Group, Line, Message, Style, day};
 
-/// How a bank sends its files.
-#[derive(Debug, Clone, Copy)]
-enum Style {
-    Camt { newer: bool, counts: bool },
-    Mt { envelope: bool, counts: bool },
-    Bai2,
-    Ofx { xml: bool },
-    Csv { newest_first: bool },
-}
+use crate::bank;
 
-fn style() -> impl Strategy<Value = Style> {
+/// How a bank sends its files, and whether it numbers them.
+fn style() -> impl Strategy<Value = (Style, bool)> {
+    let camt = prop::sample::select(vec![2, 4, 8, 13]).prop_map(camt_053);
     prop_oneof![
-        (any::<bool>(), any::<bool>()).prop_map(|(newer, counts)| Style::Camt { newer, counts }),
-        (any::<bool>(), any::<bool>()).prop_map(|(envelope, counts)| Style::Mt { envelope, counts }),
-        Just(Style::Bai2),
-        any::<bool>().prop_map(|xml| Style::Ofx { xml }),
-        any::<bool>().prop_map(|newest_first| Style::Csv { newest_first }),
+        (camt, any::<bool>()),
+        (any::<bool>().prop_map(|envelope| Style::Mt940 { envelope }), any::<bool>()),
+        Just((Style::Bai2(Group::Final), false)),
+        any::<bool>().prop_map(|xml| (Style::Ofx { xml }, false)),
+        any::<bool>().prop_map(|newest_first| (Style::Csv { newest_first }, false)),
     ]
 }
 
+fn camt_053(version: u8) -> Style {
+    Style::Camt { message: Message::Statement, version }
+}
+
+fn camt_052(version: u8) -> Style {
+    Style::Camt { message: Message::Report, version }
+}
+
+fn is_export(style: Style) -> bool {
+    matches!(style, Style::Ofx { .. } | Style::Csv { .. })
+}
+
 fn write(style: Style, cut: &Cut) -> String {
-    match style {
-        Style::Camt { newer, .. } => writer::camt(cut, false, newer),
-        Style::Mt { envelope, .. } => writer::mt940(cut, envelope),
-        Style::Bai2 => writer::bai2(cut),
-        Style::Ofx { xml } => writer::ofx(cut, xml),
-        Style::Csv { newest_first } => writer::csv(cut, newest_first),
-    }
+    style.write(std::slice::from_ref(cut))
 }
 
 /// The files of a week in the order of their days. A table without rows is no file: CSV is not written then.
-fn files(style: Style, lines: &[Line], spans: &[u32], windows: &[(u32, u32)]) -> Vec<String> {
-    let cuts = match style {
-        Style::Camt { counts, .. } | Style::Mt { counts, .. } => {
-            bank::statements(lines, if counts { spans } else { &[] }, counts)
-        }
-        Style::Bai2 => bank::statements(lines, &[], false),
-        Style::Ofx { .. } | Style::Csv { .. } => bank::exports(lines, windows),
+fn files(
+    (style, counts): (Style, bool),
+    lines: &[Line],
+    spans: &[u32],
+    windows: &[(u32, u32)],
+) -> Vec<String> {
+    let cuts = match is_export(style) {
+        true => bank::exports(lines, windows),
+        false => bank::statements(lines, if counts { spans } else { &[] }, counts),
     };
     let rows = |cut: &&Cut| !matches!(style, Style::Csv { .. }) || !cut.lines.is_empty();
     cuts.iter().filter(rows).map(|cut| write(style, cut)).collect()
 }
 
 fn parsed(text: &str) -> Vec<Statement> {
-    let csv = text.starts_with("My account").then(bugs_csv::description);
+    let csv = text.starts_with("My accounts").then(bank::description);
     let statements = read(text.as_bytes(), &Settings { csv, ..Settings::default() });
     let statements = statements.unwrap_or_else(|error| panic!("{error}\n{text}"));
     for statement in &statements {
@@ -124,14 +125,14 @@ proptest! {
 
     #[test]
     fn what_was_reported_during_the_day_is_there_once_when_it_is_final(
-        newer in any::<bool>(),
+        version in prop::sample::select(vec![2, 8]),
         lines in bank::lines(),
         spans in prop::collection::vec(0..4_u32, 0..5),
         repeats in prop::collection::vec(any::<prop::sample::Index>(), 0..5),
         keys in prop::collection::vec(any::<u32>(), 1..60),
     ) {
-        let finals = files(Style::Camt { newer, counts: true }, &lines, &spans, &[]);
-        let reports = bank::interim(&lines).into_iter().map(|cut| writer::camt(&cut, true, newer));
+        let finals = files((camt_053(version), true), &lines, &spans, &[]);
+        let reports = bank::reports(&lines).into_iter().map(|cut| write(camt_052(version), &cut));
         let files: Vec<String> = finals.into_iter().chain(reports).collect();
         let in_order = taken(&files.iter().collect::<Vec<_>>(), Rules::default());
         let order = shuffled(&files, &repeats, &keys);
@@ -148,15 +149,15 @@ proptest! {
         keys in prop::collection::vec(any::<u32>(), 1..60),
         delta in any::<bool>(),
     ) {
-        let finals = files(Style::Mt { envelope: false, counts: true }, &lines, &spans, &[]);
-        let mut reports = bank::interim(&lines);
+        let finals = files((Style::Mt940 { envelope: false }, true), &lines, &spans, &[]);
+        let mut reports = bank::reports(&lines);
         for report in &mut reports {
             report.lines.iter_mut().for_each(|line| line.reference = None);
             if delta {
                 report.lines.drain(..report.lines.len() - 1);
             }
         }
-        let files: Vec<String> = finals.into_iter().chain(reports.iter().map(writer::mt942)).collect();
+        let files: Vec<String> = finals.into_iter().chain(reports.iter().map(|cut| write(Style::Mt942, cut))).collect();
         let interim = if delta { Interim::Delta } else { Interim::Cumulative };
         let order = shuffled(&files, &[], &keys);
         let mixed = taken(&order.iter().map(|at| &files[*at]).collect::<Vec<_>>(), Rules { interim, ..Rules::default() });
@@ -166,12 +167,12 @@ proptest! {
 
     #[test]
     fn a_statement_that_lost_a_line_does_not_close_by_just_that(
-        style in style(),
+        (style, _) in style(),
         mut lines in bank::lines(),
         lost in any::<prop::sample::Index>(),
     ) {
-        prop_assume!(!lines.is_empty() && !matches!(style, Style::Ofx { .. } | Style::Csv { .. }));
-        let whole = Cut { number: Some(1), first_day: 0, last_day: bank::DAYS - 1, opening: 5_000, lines: lines.clone() };
+        prop_assume!(!lines.is_empty() && !is_export(style));
+        let whole = bank::whole(lines.clone());
         let gone = lines.remove(lost.index(lines.len()));
         let text = write(style, &whole);
         let mut statement = read(text.as_bytes(), &Settings::default()).unwrap().remove(0);
@@ -185,11 +186,9 @@ proptest! {
 }
 
 fn camt_of(number: u32, units: &[i128], created: &str) -> Statement {
-    let lines = units.iter().map(|units| Line { day: 0, units: *units, reference: None }).collect();
-    let cut = Cut { number: Some(number), first_day: 0, last_day: 0, opening: 0, lines };
-    let text = writer::camt(&cut, false, true);
-    let text = text.replace("<Acct>", &format!("<CreDtTm>{created}</CreDtTm><Acct>"));
-    parsed(&text).remove(0)
+    let lines = units.iter().map(|units| Line::new(day(0), *units)).collect();
+    let cut = Cut { created: created.parse().ok(), ..Cut::new(Some(number), (day(0), day(0)), 0, lines) };
+    parsed(&write(camt_053(8), &cut)).remove(0)
 }
 
 #[test]
@@ -208,14 +207,9 @@ fn a_restatement_cancels_what_it_leaves_out_whichever_came_first() {
 
 #[test]
 fn what_was_expected_and_not_booked_is_cancelled_once_its_day_is_final() {
-    let expected = Cut {
-        number: Some(1),
-        first_day: 0,
-        last_day: 0,
-        opening: 0,
-        lines: vec![Line { day: 0, units: 777, reference: None }],
-    };
-    let report = parsed(&writer::camt(&expected, true, false).replace("BOOK", "PDNG")).remove(0);
+    let expected =
+        Cut { pending: vec![Line::new(day(0), 777)], ..Cut::new(Some(1), (day(0), day(0)), 0, vec![]) };
+    let report = parsed(&write(camt_052(2), &expected)).remove(0);
     let mut ledger = Ledger::new(Rules::default());
     ledger.take(&report);
     assert_eq!(ledger.known(&report.account)[0].state, State::Pending);
@@ -230,4 +224,96 @@ fn an_id_is_what_it_was() {
     let mut ledger = Ledger::new(Rules::default());
     let ids = ledger.take(&camt_of(1, &[100, 100], "2026-03-03T01:00:00"));
     assert_eq!(ids, ["8c9728a15daff3ccd8623df5da05c071-1", "8c9728a15daff3ccd8623df5da05c071-2"]);
+}
+
+fn known_of(statements: &[&Statement], interim: Interim) -> Vec<Known> {
+    let mut ledger = Ledger::new(Rules { interim, ..Rules::default() });
+    statements.iter().for_each(|statement| drop(ledger.take(statement)));
+    ledger.known(&statements[0].account)
+}
+
+fn states(statements: &[&Statement]) -> Vec<(i128, State)> {
+    let known = known_of(statements, Interim::Cumulative);
+    known.iter().map(|known| (known.amount.minor_units(), known.state)).collect()
+}
+
+#[test]
+fn a_statement_in_one_piece_is_the_same_that_came_in_pages() {
+    let cut = Cut::new(Some(7), (day(0), day(0)), 0, vec![Line::new(day(0), 100), Line::new(day(0), 250)]);
+    let pages = camt_053(8).write(&cut.pages(2));
+    let (pages, whole) = (parsed(&pages).remove(0), parsed(&write(camt_053(8), &cut)).remove(0));
+    assert_eq!(pages.page.as_ref().map(|page| page.number.as_str()), Some("1"));
+    for order in [[&pages, &whole], [&whole, &pages]] {
+        assert_eq!(booked(&known_of(&order, Interim::Cumulative)), [100, 250]);
+    }
+}
+
+#[test]
+fn a_correction_of_one_day_takes_nothing_from_another_that_has_the_place_of_a_report() {
+    let of = |on: u32, reference: Option<&str>| {
+        let line = Line { reference: reference.map(str::to_owned), ..Line::new(day(on), 4_999) };
+        Cut::new(None, (day(on), day(on)), 0, vec![line])
+    };
+    let report = parsed(&write(Style::Bai2(Group::Interim), &of(0, None))).remove(0);
+    let next_day = parsed(&write(Style::Bai2(Group::Final), &of(1, Some("B1")))).remove(0);
+    let corrected = parsed(&write(Style::Bai2(Group::Correction), &of(0, None))).remove(0);
+    for order in [[&report, &next_day, &corrected], [&corrected, &report, &next_day]] {
+        assert_eq!(booked(&known_of(&order, Interim::Cumulative)), [4_999, 4_999]);
+    }
+}
+
+#[test]
+fn what_a_table_shows_as_pending_is_so_until_one_that_goes_on_does_not_show_it() {
+    let export = |last: u32, pending: &[u32]| {
+        let lines = vec![Line::new(day(0), 100), Line::new(day(last), 250)];
+        let pending = pending.iter().map(|on| Line::new(day(*on), 777)).collect();
+        let cut = Cut { pending, ..Cut::new(None, (day(0), day(last)), 5_000, lines) };
+        parsed(&write(Style::Csv { newest_first: false }, &cut)).remove(0)
+    };
+    let state = |statements: &[&Statement]| {
+        let found = states(statements).into_iter().filter(|(units, _)| *units == 777);
+        found.map(|(_, state)| state).collect::<Vec<_>>()
+    };
+    let (shown, still, gone) = (export(1, &[1]), export(2, &[1]), export(3, &[]));
+    assert_eq!(state(&[&shown]), [State::Pending]);
+    assert_eq!(state(&[&shown, &still]), [State::Pending]);
+    assert_eq!(state(&[&shown, &export(2, &[])]), [State::Cancelled]);
+    for order in [[&shown, &still, &gone], [&gone, &still, &shown], [&still, &gone, &shown]] {
+        assert_eq!(state(&order), [State::Cancelled]);
+    }
+}
+
+#[test]
+fn what_a_report_expects_and_another_books_is_booked_whichever_came_first() {
+    let report = |booked: &[i128], pending: &[i128]| {
+        let lines = |units: &[i128]| units.iter().map(|units| Line::new(day(0), *units)).collect();
+        let cut = Cut { pending: lines(pending), ..Cut::new(Some(1), (day(0), day(0)), 0, lines(booked)) };
+        parsed(&write(camt_052(8), &cut)).remove(0)
+    };
+    let (expects, books) = (report(&[], &[100]), report(&[100], &[]));
+    for order in [[&expects, &books], [&books, &expects]] {
+        assert_eq!(states(&order), [(100, State::Booked)]);
+    }
+    let both = report(&[100], &[100]);
+    assert_eq!(states(&[&both]), [(100, State::Booked), (100, State::Pending)]);
+}
+
+#[test]
+fn a_statement_of_several_days_decides_about_those_on_which_it_books_nothing() {
+    let expects = |on: u32| {
+        let cut = Cut {
+            pending: vec![Line::new(day(on), 777)],
+            ..Cut::new(Some(1), (day(on), day(on)), 0, vec![])
+        };
+        parsed(&write(camt_052(8), &cut)).remove(0)
+    };
+    let cut = Cut::new(Some(1), (day(0), day(3)), 0, vec![Line::new(day(2), 100)]);
+    // the second says what the day before closed with
+    for version in [2, 8] {
+        let statement = parsed(&write(camt_053(version), &cut)).remove(0);
+        for on in 0..4 {
+            assert!(states(&[&expects(on), &statement]).contains(&(777, State::Cancelled)), "day {on}");
+        }
+        assert!(states(&[&expects(4), &statement]).contains(&(777, State::Pending)));
+    }
 }

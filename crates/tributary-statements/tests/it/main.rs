@@ -13,5 +13,5 @@ mod checks;
 mod fuzz;
 mod identity;
 mod samples;
+mod standin;
 mod support;
-mod writer;

@@ -1,6 +1,6 @@
 //! The samples of real banks: each closes, or is put aside, as its arithmetic says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_reference::reference;
 use tributary_statements::identity::{Ledger, Rules};
@@ -85,6 +85,17 @@ const SAMPLES: &[(&str, &[Summary])] = &[
     ("ofx/ofx-js-credit-card.qfx", &[(5, None)]),
 ];
 
+/// Those that are held to something else below.
+const OTHERS: &[&str] = &[
+    "camt053/camt-camt053.v8.xml",
+    "csv/bank2ynab-2018-04-14_10-52-13_bunq-transactieoverzicht.csv",
+    "csv/bank2ynab-Umsaetze_EUR_02-03-2018.CSV",
+    "csv/bankstatementparser-csv_european_decimals.csv",
+    "mt940/cmxl-mt940-headers.txt",
+    "nacha/ach-issue1620_return.ach",
+    "pain002/iso20022.js-pain_002_v3_txn_reject.xml",
+];
+
 /// Samples whose statements are to follow on one another.
 const CHAINS: &[&str] = &[
     "camt053/camt-camt053.v2.multi.statement.xml",
@@ -106,6 +117,20 @@ fn samples_close_or_are_short_by_what_their_arithmetic_says() {
             assert_eq!(put_aside, missing.is_some_and(|missing| missing != 0), "{name}");
         }
     }
+}
+
+#[test]
+fn no_sample_is_left_out() {
+    let Some(folder) = reference("statements") else { return };
+    let mut there = BTreeSet::new();
+    for format in std::fs::read_dir(folder).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_dir())
+    {
+        for file in std::fs::read_dir(format.path()).unwrap().map(Result::unwrap) {
+            there.insert(format!("{}/{}", format.file_name().display(), file.file_name().display()));
+        }
+    }
+    let held = SAMPLES.iter().map(|(name, _)| *name).chain(OTHERS.iter().copied()).map(str::to_owned);
+    assert_eq!(there, held.collect());
 }
 
 #[test]
@@ -138,7 +163,9 @@ fn samples_that_cannot_be_meant_are_refused_with_their_reason() {
 #[test]
 fn a_closing_balance_in_another_currency_than_the_account_is_no_closing_balance() {
     let Some(statements) = read_sample("camt053/camt-camt053.v8.xml", &Settings::default()) else { return };
-    let findings = checks::of_statement(&statements.unwrap()[0]);
+    let statements = statements.unwrap();
+    assert_eq!((statements.len(), statements[0].entries.len()), (1, 1));
+    let findings = checks::of_statement(&statements[0]);
     assert!(matches!(findings.as_slice(), [checks::Finding::OtherCurrency { .. }]), "{findings:?}");
 }
 
@@ -163,6 +190,7 @@ fn the_tables_of_three_banks_are_read_by_their_descriptions() {
         let Some(statements) = read_sample(&format!("csv/{name}"), &settings) else { return };
         let statements = statements.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(crate::support::units(&statements[0]), amounts, "{name}");
+        assert_eq!((statements.len(), checks::of_statement(&statements[0])), (1, vec![]), "{name}");
     }
 }
 

@@ -22,6 +22,7 @@ use tributary_manifest::language::Node;
   tributary manifest new acme                              writes providers/acme.yaml, which validates as it is
   tributary manifest new acme --template payouts,webhook   with what those need
   tributary manifest new acme --from openapi.yaml          drafts what the API's own description tells
+  tributary manifest new mybank --from bank-camt           for a bank that sends files: as the one that ships
   tributary manifest new acme --print                      prints it instead
 
 What a description does not tell is a QUESTION in the draft, which `tributary manifest validate` names until
@@ -32,7 +33,8 @@ pub struct NewArgs {
     /// What the file has beside accounts, balances and transactions.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PART", conflicts_with = "from")]
     template: Vec<Part>,
-    /// The OpenAPI description of the API, as JSON or YAML (3, or Swagger 2).
+    /// The OpenAPI description of the API, as JSON or YAML (3, or Swagger 2); or `bank-camt`, `bank-mt940`, `bank-bai2` or
+    /// `bank-csv`, for a bank that sends such files.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
     /// Print it instead of writing it.
@@ -53,7 +55,10 @@ pub enum Part {
 
 pub fn run(common: &Common, args: &NewArgs) -> Result<ExitCode, Error> {
     let text = match &args.from {
-        Some(from) => drafted(&args.provider, from)?,
+        Some(from) => match bank(from) {
+            Some((shipped, text)) => of_bank(&args.provider, shipped, text),
+            None => drafted(&args.provider, from)?,
+        },
         None => template(&args.provider, &args.template),
     };
     if args.print {
@@ -99,6 +104,27 @@ fn template(provider: &ProviderName, parts: &[Part]) -> String {
     text.replace("acme", &name).replace("ACME", &variable(provider))
 }
 
+/// The files that ship for banks without an API.
+const BANKS: [(&str, &str); 4] = [
+    ("bank-camt", include_str!("../../../../providers/bank-camt.yaml")),
+    ("bank-mt940", include_str!("../../../../providers/bank-mt940.yaml")),
+    ("bank-bai2", include_str!("../../../../providers/bank-bai2.yaml")),
+    ("bank-csv", include_str!("../../../../providers/bank-csv.yaml")),
+];
+
+/// The file that ships under the name `from`, unless there is a file of that name.
+fn bank(from: &Path) -> Option<(&'static str, &'static str)> {
+    let name = from.to_str().filter(|_| !from.exists())?;
+    BANKS.into_iter().find(|(shipped, _)| *shipped == name)
+}
+
+/// The file `shipped` as one of `provider`.
+fn of_bank(provider: &ProviderName, shipped: &str, text: &str) -> String {
+    let folder = shipped.to_uppercase().replace('-', "_");
+    text.replace(&format!("provider: {shipped}"), &format!("provider: {provider}"))
+        .replace(&format!("${{{folder}_FOLDER}}"), &format!("${{{}_FOLDER}}", variable(provider)))
+}
+
 /// A draft of what the description in the file `from` tells.
 fn drafted(provider: &ProviderName, from: &Path) -> Result<String, Error> {
     let text =
@@ -118,6 +144,25 @@ fn drafted(provider: &ProviderName, from: &Path) -> Result<String, Error> {
 mod tests {
     use super::*;
     use crate::config::{Provider, Source};
+
+    #[test]
+    fn a_new_file_of_a_bank_is_that_which_ships_under_its_own_name_and_variable() {
+        let name: ProviderName = "my-bank".parse().unwrap();
+        for (shipped, text) in BANKS {
+            let text = of_bank(&name, shipped, text);
+            let folder = |name: &str| (name == "MY_BANK_FOLDER").then(|| "/srv/my-bank".to_owned());
+            let provider = Provider::parse(&text, &folder).unwrap();
+            assert_eq!((provider.name.as_str(), &provider.warnings), ("my-bank", &vec![]));
+            assert!(provider.files.is_some() && provider.file_source.is_some());
+            let unset = Provider::parse(&text, &|_| None).unwrap();
+            assert!(
+                unset.file_source.is_none() && unset.warnings[0].contains("MY_BANK_FOLDER"),
+                "{:?}",
+                unset.warnings
+            );
+        }
+        assert!(bank(Path::new("openapi.yaml")).is_none());
+    }
 
     #[test]
     fn a_new_file_is_valid_as_it_is_whatever_it_has() {

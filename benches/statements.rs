@@ -1,10 +1,17 @@
-//! How fast a long camt.053 is read, and how much memory that takes: `cargo bench -p tributary-statements`.
-//! The file is made while it is read, so that what is measured is the reader alone. `MEGABYTES` sets its size.
+//! How fast statement files are read: a camt.053 as a stream, with the memory that takes, and files of each format as the
+//! service reads them. The camt.053 is made while it is read, so that what is measured is the reader alone.
+//!
+//! MEGABYTES=100 ENTRIES=100000 cargo bench --bench statements
 
 use std::io::{BufReader, Read};
 use std::time::Instant;
 
-use tributary_statements::{CamtPart, Settings, read_camt};
+mod baseline;
+
+use baseline::Baseline;
+use tributary::config::Provider;
+use tributary_standin::bank::{Cut, Group, Line, Message, Style, day};
+use tributary_statements::{CamtPart, Settings, read, read_camt};
 
 /// A statement of so many entries, made as it is read.
 struct Made {
@@ -58,10 +65,31 @@ fn peak_kib() -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-fn main() {
-    let megabytes: u64 = std::env::var("MEGABYTES").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
+fn number(name: &str, usual: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut baseline = Baseline::read()?;
+    stream(number("MEGABYTES", 100), &mut baseline);
+    let lines = number("ENTRIES", 100_000);
+    for (name, style) in [
+        ("camt.053", Style::Camt { message: Message::Statement, version: 8 }),
+        ("MT940", Style::Mt940 { envelope: true }),
+        ("BAI2", Style::Bai2(Group::Final)),
+        ("OFX 1", Style::Ofx { xml: false }),
+        ("OFX 2", Style::Ofx { xml: true }),
+        ("CSV", Style::Csv { newest_first: true }),
+    ] {
+        whole(name, style, lines, &mut baseline)?;
+    }
+    baseline.save_if_asked()
+}
+
+/// Reads a camt.053 entry by entry.
+fn stream(megabytes: usize, baseline: &mut Baseline) {
     let bytes = megabytes * 1_000_000;
-    let entries = bytes / entry(500_000).len() as u64;
+    let entries = (bytes / entry(500_000).len()) as u64;
     let before = peak_kib();
     let started = Instant::now();
     let (mut count, mut sum) = (0_u64, 0_i128);
@@ -75,10 +103,41 @@ fn main() {
     .expect("the file is well formed");
     let seconds = started.elapsed().as_secs_f64();
     assert_eq!(count, entries);
-    println!("{megabytes} MB of camt.053, {count} entries, {sum} cents: {seconds:.2} s");
-    println!("{:.0} entries/s, {:.0} MB/s", count as f64 / seconds, bytes as f64 / 1e6 / seconds);
+    let rate = count as f64 / seconds;
+    let told = baseline.compare("camt.053 as a stream, entries/s", megabytes, rate);
+    println!(
+        "{megabytes} MB of camt.053, {count} entries, {sum} cents: {seconds:.2} s, {:.0} MB/s",
+        bytes as f64 / 1e6 / seconds
+    );
+    println!("camt.053 as a stream: {rate:.0} entries/s ({told})");
     if let (Some(before), Some(after)) = (before, peak_kib()) {
         println!("peak memory {after} KiB, {} KiB of it by reading", after.saturating_sub(before));
         assert!(after < 64 * 1024, "reading takes more memory than an entry needs");
     }
+}
+
+/// Reads a file of so many entries as the service does.
+fn whole(
+    name: &str,
+    style: Style,
+    lines: usize,
+    baseline: &mut Baseline,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let line = |number: usize| Line {
+        name: "M\u{fc}ller & Co".to_owned(),
+        text: format!("Invoice {number} of March"),
+        order: Some(format!("E2E-{number}")),
+        ..Line::new(day(0), number as i128 % 1_000 - 500).referred(format!("REF-{number}"))
+    };
+    let cut = Cut::new(Some(1), (day(0), day(0)), 0, (0..lines).map(line).collect());
+    let text = style.write(&[cut]);
+    let csv = Provider::parse(include_str!("../providers/bank-csv.yaml"), &|_| None)?.files;
+    let csv = csv.filter(|_| matches!(style, Style::Csv { .. })).map(|files| files.settings.clone());
+    let started = Instant::now();
+    let statements = read(text.as_bytes(), &csv.unwrap_or_default())?;
+    let rate = lines as f64 / started.elapsed().as_secs_f64();
+    assert_eq!(statements.iter().map(|statement| statement.entries.len()).sum::<usize>(), lines);
+    let told = baseline.compare(&format!("{name} whole, entries/s"), lines, rate);
+    println!("{name} whole: {} entries of {} bytes, {rate:.0} entries/s ({told})", lines, text.len());
+    Ok(())
 }
