@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
 #[path = "../../../crates/tributary-statements/tests/it/bank.rs"]
 mod bank;
+mod bucket;
 mod folder;
 mod ledger;
 mod orders;

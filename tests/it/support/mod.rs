@@ -9,6 +9,7 @@ pub mod logins;
 pub mod process;
 pub mod proxy;
 pub mod records;
+pub mod s3;
 pub mod server;
 mod strict;
 pub mod survival;
