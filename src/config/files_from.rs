@@ -5,10 +5,10 @@ use serde::Deserialize;
 
 use super::Lookup;
 use super::files::Wrong;
-use crate::sync::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace, FileSource};
+use crate::sync::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace, FileSource, Sftp, SftpLogin};
 use tributary_manifest::{InterpolateError, Period, Secret, interpolate};
 
-/// Where files are fetched from: one of `folder`, `s3`, `gcs` and `azure`.
+/// Where files are fetched from: one of `folder`, `s3`, `gcs`, `azure` and `sftp`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FromSection {
@@ -24,6 +24,9 @@ pub struct FromSection {
     /// A container of Azure Blob Storage.
     #[serde(default)]
     azure: Option<AzureSection>,
+    /// A folder of a server, by SFTP.
+    #[serde(default)]
+    sftp: Option<SftpSection>,
     /// The names of the files that are taken, each with `*` for any part: `["*.xml", "*.zip"]`; all if not given. Names
     /// that begin with a dot or end with `.tmp`, `.part`, `.partial` or `.filepart` never are.
     #[serde(default)]
@@ -103,6 +106,50 @@ struct AzureSection {
     sas: Option<Secret>,
 }
 
+/// A folder of a server, by SFTP.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SftpSection {
+    /// The name of the server.
+    host: String,
+    /// Its port; 22 if not given.
+    #[serde(default)]
+    port: Option<u16>,
+    /// Who logs in.
+    user: String,
+    /// The fingerprint of the server's key as `ssh-keygen -l` prints it, such as `SHA256:…`; or a list, while the bank changes
+    /// its key. A server that shows another one is told nothing.
+    host_key: HostKeys,
+    /// The password, as `${NAME}`; or `key`.
+    #[serde(default)]
+    password: Option<Secret>,
+    /// The private key: its text as `${NAME}`, or the path of a file that holds it.
+    #[serde(default)]
+    key: Option<Secret>,
+    /// The passphrase of the private key, as `${NAME}`.
+    #[serde(default)]
+    passphrase: Option<Secret>,
+    /// The folder that files are in: `/out`, or `out` below the one in which a login begins.
+    folder: String,
+}
+
+/// One fingerprint, or several.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "write a fingerprint, or a list of them")]
+enum HostKeys {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl HostKeys {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(key) => std::slice::from_ref(key),
+            Self::Several(keys) => keys,
+        }
+    }
+}
+
 /// What becomes of a file that was taken.
 #[derive(Debug, Deserialize, Default, Clone, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -147,6 +194,9 @@ impl FromSection {
     }
 
     fn place(&self, lookup: Lookup) -> Result<FilePlace, InterpolateError> {
+        if let Some(sftp) = &self.sftp {
+            return Ok(FilePlace::Sftp(Box::new(sftp.server(lookup)?)));
+        }
         let bucket = match (&self.s3, &self.gcs, &self.azure) {
             (Some(s3), ..) => s3.bucket(lookup)?,
             (_, Some(gcs), _) => gcs.bucket(lookup)?,
@@ -166,11 +216,14 @@ impl FromSection {
             ("s3", self.s3.is_some()),
             ("gcs", self.gcs.is_some()),
             ("azure", self.azure.is_some()),
+            ("sftp", self.sftp.is_some()),
         ];
         let named: Vec<&str> = places.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect();
         match named.as_slice() {
             [_] => {}
-            [] => return wrong("", "write where files are: one of `folder`, `s3`, `gcs` and `azure`"),
+            [] => {
+                return wrong("", "write where files are: one of `folder`, `s3`, `gcs`, `azure` and `sftp`");
+            }
             several => {
                 let several = several.join("` and `");
                 return wrong("", format!("write one place: `{several}` are several"));
@@ -182,6 +235,7 @@ impl FromSection {
         self.s3.as_ref().map_or(Ok(()), S3Section::check)?;
         self.gcs.as_ref().map_or(Ok(()), GcsSection::check)?;
         self.azure.as_ref().map_or(Ok(()), AzureSection::check)?;
+        self.sftp.as_ref().map_or(Ok(()), SftpSection::check)?;
         if let After::Move(folder) = &self.after
             && (folder.is_empty() || folder.contains(['/', '\\']) || folder.starts_with('.'))
         {
@@ -241,10 +295,7 @@ impl GcsSection {
 
     fn check(&self) -> Result<(), Wrong> {
         check_store("gcs", ("bucket", &self.bucket), &self.prefix, self.endpoint.as_ref())?;
-        match &self.key {
-            Some(key) if key.expose().starts_with('/') => Ok(()),
-            key => check_secret("gcs.key", key.as_ref()),
-        }
+        check_key("gcs.key", self.key.as_ref())
     }
 }
 
@@ -275,6 +326,73 @@ impl AzureSection {
         }
         Ok(())
     }
+}
+
+impl SftpSection {
+    fn server(&self, lookup: Lookup) -> Result<Sftp, InterpolateError> {
+        let secret = |secret: &Secret| filled_secret(secret, lookup);
+        let login = match (&self.key, &self.password) {
+            (Some(key), _) => SftpLogin::Key {
+                key: secret(key)?,
+                passphrase: self.passphrase.as_ref().map(secret).transpose()?,
+            },
+            (None, password) => SftpLogin::Password(
+                password.as_ref().map(secret).transpose()?.unwrap_or(String::new().into()),
+            ),
+        };
+        Ok(Sftp {
+            host: interpolate(&self.host, lookup)?,
+            port: self.port.unwrap_or(22),
+            user: interpolate(&self.user, lookup)?,
+            host_keys: self
+                .host_key
+                .all()
+                .iter()
+                .map(|key| interpolate(key, lookup))
+                .collect::<Result<_, _>>()?,
+            login,
+            folder: interpolate(&self.folder, lookup)?,
+        })
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        let named = |text: &str| text.contains("${");
+        if self.host.is_empty() || !named(&self.host) && self.host.contains(['/', ':', '@']) {
+            return wrong("sftp.host", "write the name of the server alone, such as sftp.bank.example");
+        }
+        if self.user.is_empty() {
+            return wrong("sftp.user", "write who logs in");
+        }
+        let keys = self.host_key.all();
+        if keys.is_empty() || keys.iter().any(|key| !named(key) && !is_fingerprint(key)) {
+            return wrong(
+                "sftp.host_key",
+                "write the fingerprint of the server's key as `ssh-keygen -l` prints it: SHA256: and 43 characters. \
+                 `ssh-keyscan HOST | ssh-keygen -lf -` shows which a server has: compare that with what the bank says",
+            );
+        }
+        if self.folder.is_empty() {
+            return wrong("sftp.folder", "write the folder that files are in, such as out");
+        }
+        match (&self.password, &self.key) {
+            (None, None) => return wrong("sftp", "write who we are: `password` or `key`"),
+            (Some(_), Some(_)) => return wrong("sftp.key", "write `password` or `key`, not both"),
+            _ => {}
+        }
+        if self.passphrase.is_some() && self.key.is_none() {
+            return wrong("sftp.passphrase", "is of a `key`, and there is none");
+        }
+        check_secret("sftp.password", self.password.as_ref())?;
+        check_key("sftp.key", self.key.as_ref())?;
+        check_secret("sftp.passphrase", self.passphrase.as_ref())
+    }
+}
+
+/// Whether it is as `ssh-keygen -l` prints fingerprints.
+fn is_fingerprint(text: &str) -> bool {
+    text.strip_prefix("SHA256:").is_some_and(|hash| {
+        hash.len() == 43 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+    })
 }
 
 fn wrong(field: &str, why: impl Into<String>) -> Result<(), Wrong> {
@@ -312,6 +430,14 @@ fn check_secret(field: &str, secret: Option<&Secret>) -> Result<(), Wrong> {
     }
 }
 
+/// So does a key, but for one that is in a file.
+fn check_key(field: &str, key: Option<&Secret>) -> Result<(), Wrong> {
+    match key {
+        Some(key) if key.expose().starts_with('/') => Ok(()),
+        key => check_secret(field, key),
+    }
+}
+
 fn filled(text: Option<&String>, lookup: Lookup) -> Result<Option<String>, InterpolateError> {
     text.map(|text| interpolate(text, lookup)).transpose()
 }
@@ -343,12 +469,19 @@ mod tests {
         parse(from).unwrap().file_source.unwrap().place
     }
 
+    /// A server with a host key and a folder, whose other fields are given.
+    fn sftp(of_server: &str, of_login: &str) -> String {
+        let key = "SHA256:6ICQ2glMQufz3hSAzFd4eeNgF92wpqnnI4ONzqa18Qw";
+        let folder = if of_login == "folder: out" { "" } else { "folder: out, " };
+        format!("    sftp: {{ {of_server}, host_key: \"{key}\", {folder}{of_login} }}\n")
+    }
+
     #[test]
     fn each_mistake_is_told_with_its_line_and_what_to_write() {
         for (from, told) in [
             (
                 "    settle: 1m\n",
-                "line 3, column 3: files.from: write where files are: one of `folder`, `s3`, `gcs` and `azure`",
+                "line 3, column 3: files.from: write where files are: one of `folder`, `s3`, `gcs`, `azure` and `sftp`",
             ),
             (
                 "    folder: /in\n    gcs: { bucket: b }\n",
@@ -427,6 +560,53 @@ mod tests {
                 "    azure: { account: a, container: c, key: \"${SECRET}\", sas: \"${SECRET}\" }\n",
                 "files.from.azure.sas: write `key` or `sas`, not both",
             ),
+            (
+                &sftp("host: sftp://bank.example, user: u", "key: /k"),
+                "line 4, column 13: files.from.sftp.host: write the name of the server alone, such as sftp.bank.example",
+            ),
+            (&sftp("host: h, user: \"\"", "key: /k"), "files.from.sftp.user: write who logs in"),
+            (
+                &sftp("host: h, user: u", "folder: out"),
+                "line 4, column 5: files.from.sftp: write who we are: `password` or `key`",
+            ),
+            (
+                &sftp("host: h, user: u", "key: /k, password: \"${SECRET}\""),
+                "files.from.sftp.key: write `password` or `key`, not both",
+            ),
+            (
+                &sftp("host: h, user: u", "password: \"${SECRET}\", passphrase: \"${SECRET}\""),
+                "files.from.sftp.passphrase: is of a `key`, and there is none",
+            ),
+            (
+                &sftp("host: h, user: u", "password: hunter2"),
+                "files.from.sftp.password: name a variable of the environment",
+            ),
+            (
+                &sftp("host: h, user: u", "key: hunter2"),
+                "files.from.sftp.key: name a variable of the environment",
+            ),
+            (
+                &sftp("host: h, user: u", "key: /k, passphrase: hunter2"),
+                "files.from.sftp.passphrase: name a variable",
+            ),
+            (
+                "    sftp: { host: h, user: u, key: /k, folder: out }\n",
+                "files.from.sftp: `host_key` is missing",
+            ),
+            (
+                "    sftp: { host: h, user: u, key: /k, folder: out, host_key: \"MD5:16:27:ac\" }\n",
+                "files.from.sftp.host_key: write the fingerprint of the server's key as `ssh-keygen -l` prints it: SHA256: and \
+                 43 characters. `ssh-keyscan HOST | ssh-keygen -lf -` shows which a server has",
+            ),
+            (
+                "    sftp: { host: h, user: u, key: /k, folder: out, host_key: [] }\n",
+                "files.from.sftp.host_key: write the",
+            ),
+            (
+                &sftp("host: h, user: u", "key: /k").replace("folder: out", "folder: \"\""),
+                "files.from.sftp.folder: write the folder that files are in, such as out",
+            ),
+            (&sftp("host: h, user: u, port: ssh", "key: /k"), "files.from.sftp.port"),
         ] {
             let error = parse(from).unwrap_err();
             assert!(error.contains(told), "{told}\n{error}");
@@ -443,6 +623,11 @@ mod tests {
             ("    gcs: { bucket: b, prefix: in/, key: \"${SECRET}\" }\n", "gs://b/in"),
             ("    gcs: { bucket: b, key: /etc/key.json }\n", "gs://b"),
             ("    azure: { account: a, container: c, prefix: in, sas: \"${SECRET}\" }\n", "az://a/c/in"),
+            (&sftp("host: h, user: u", "password: \"${SECRET}\""), "sftp://u@h/out"),
+            (
+                &sftp("host: h, user: u, port: 2222", "key: \"${SECRET}\", passphrase: \"${SECRET}\""),
+                "sftp://u@h:2222/out",
+            ),
         ] {
             let place = place(from);
             assert_eq!(place.name(), name);

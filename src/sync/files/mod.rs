@@ -20,7 +20,7 @@ use crate::store::{StoreError, leases};
 use tributary_domain::ProviderName;
 use tributary_manifest::{Period, Schedule};
 
-pub use place::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace};
+pub use place::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace, Sftp, SftpLogin};
 pub use run::{FilesRun, FilesRunOutcome};
 
 /// The stream of files, and its group: no file of a provider can give this name to a stream of its own.

@@ -8,6 +8,7 @@ mod folder;
 mod ledger;
 mod orders;
 mod posted;
+mod sftp;
 #[allow(dead_code, reason = "written for the tests of the formats, which use all of it")]
 #[path = "../../../crates/tributary-statements/tests/it/writer.rs"]
 mod writer;

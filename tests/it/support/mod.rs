@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod records;
 pub mod s3;
 pub mod server;
+pub mod sshd;
 mod strict;
 pub mod survival;
 pub mod till;

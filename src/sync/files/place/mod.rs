@@ -3,10 +3,12 @@
 mod bucket;
 mod condition;
 mod folder;
+mod sftp;
 
 use std::path::PathBuf;
 
 pub use bucket::{AzureCredential, Bucket, BucketOf};
+pub use sftp::{Sftp, SftpLogin};
 
 /// A place that files are fetched from.
 #[derive(Debug, Clone)]
@@ -15,6 +17,8 @@ pub enum FilePlace {
     Folder(PathBuf),
     /// Objects of a store.
     Bucket(Box<Bucket>),
+    /// A folder of a server.
+    Sftp(Box<Sftp>),
 }
 
 /// What becomes of a file once what it says is committed.
@@ -102,6 +106,7 @@ impl FilePlace {
         match self {
             Self::Folder(folder) => folder.display().to_string(),
             Self::Bucket(bucket) => bucket.name(),
+            Self::Sftp(sftp) => sftp.name(),
         }
     }
 
@@ -110,6 +115,7 @@ impl FilePlace {
         Ok(match self {
             Self::Folder(folder) => OpenPlace::Folder(folder.clone()),
             Self::Bucket(bucket) => OpenPlace::Bucket(bucket.open()?),
+            Self::Sftp(sftp) => OpenPlace::Sftp(Box::new(sftp.open().await?)),
         })
     }
 }
@@ -118,6 +124,7 @@ impl FilePlace {
 pub enum OpenPlace {
     Folder(PathBuf),
     Bucket(bucket::OpenBucket),
+    Sftp(Box<sftp::OpenSftp>),
 }
 
 impl OpenPlace {
@@ -127,6 +134,7 @@ impl OpenPlace {
         match self {
             Self::Folder(folder) => Ok(ListedPage { files: folder::list(folder).await?, next: None }),
             Self::Bucket(bucket) => bucket.list(from).await,
+            Self::Sftp(sftp) => sftp.list().await,
         }
     }
 
@@ -135,6 +143,7 @@ impl OpenPlace {
         match self {
             Self::Folder(folder) => folder::read(folder, listed).await,
             Self::Bucket(bucket) => bucket.read(listed).await,
+            Self::Sftp(sftp) => sftp.read(listed).await,
         }
     }
 
@@ -144,6 +153,7 @@ impl OpenPlace {
         match self {
             Self::Folder(folder) => folder::finish(folder, listed, after).await,
             Self::Bucket(bucket) => bucket.finish(listed, after).await,
+            Self::Sftp(sftp) => sftp.finish(listed, after).await,
         }
     }
 }
