@@ -76,6 +76,22 @@ install_postgres_binaries() {
     install_packages postgresql
 }
 
+# Installs OpenSSH's server, which tests run by themselves, unless it is there. Debian's package would also run one on
+# port 22.
+install_sshd() {
+    [[ -x /usr/sbin/sshd ]] && return 0
+    require_root "install openssh-server (apt-get install openssh-server)"
+    local policy=/usr/sbin/policy-rc.d
+    if [[ -e $policy ]]; then
+        install_packages openssh-server
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    install_packages openssh-server
+    as_root rm "$policy"
+}
+
 # The version of a package as Cargo.lock pins it: locked_version sqlx
 locked_version() {
     awk -v name="\"$1\"" '$1 == "name" { found = $3 == name } found && $1 == "version" { gsub(/"/, "", $3); print $3; exit }' Cargo.lock

@@ -8,9 +8,10 @@ use serde::Deserialize;
 
 use super::Lookup;
 use super::files_csv::CsvSection;
+use super::files_from::FromSection;
 use crate::statements::{Expected, Files, Shelves};
-use crate::sync::{AfterTaking, FilePlace, FileSource};
-use tributary_manifest::{InterpolateError, Period, Zone, interpolate};
+use crate::sync::FileSource;
+use tributary_manifest::{InterpolateError, Zone};
 use tributary_statements::identity::{Interim, Rules};
 use tributary_statements::{Charset, DecimalMark, Level, Limits, Reversals, Settings};
 
@@ -101,40 +102,6 @@ impl From<Mark> for DecimalMark {
             Mark::Comma => Self::Comma,
         }
     }
-}
-
-/// Where files are fetched from.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct FromSection {
-    /// A folder of this machine, which every instance sees, as an absolute path; `${NAME}` is a variable of the environment.
-    folder: String,
-    /// The names of the files that are taken, each with `*` for any part: `["*.xml", "*.zip"]`; all if not given. Names
-    /// that begin with a dot or end with `.tmp`, `.part`, `.partial` or `.filepart` never are.
-    #[serde(default)]
-    names: Vec<String>,
-    /// How long a file has to stay as it is before it is read; 1m if not given.
-    #[serde(default)]
-    settle: Option<Period>,
-    /// What becomes of a file once what it says is committed; it is left if not given.
-    #[serde(default)]
-    after: After,
-    /// The pause between two looks; 5m if not given.
-    #[serde(default)]
-    every: Option<Period>,
-}
-
-/// What becomes of a file that was taken.
-#[derive(Debug, Deserialize, Default, Clone, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum After {
-    /// It stays.
-    #[default]
-    Leave,
-    /// It is deleted.
-    Delete,
-    /// It is moved into this folder below the one that it is in.
-    Move(String),
 }
 
 /// When statements have to be there.
@@ -229,41 +196,14 @@ impl FilesSection {
 
     /// Where they are fetched from, if anywhere. Fails where a variable that it names is not set.
     pub fn source(&self, lookup: Lookup) -> Result<Option<FileSource>, InterpolateError> {
-        let Some(from) = &self.from else { return Ok(None) };
-        Ok(Some(FileSource {
-            place: FilePlace::Folder(interpolate(&from.folder, lookup)?.into()),
-            names: from.names.clone(),
-            settle: from.settle.map_or(DEFAULT_SETTLE, Period::as_duration),
-            after: match &from.after {
-                After::Leave => AfterTaking::Leave,
-                After::Delete => AfterTaking::Delete,
-                After::Move(folder) => AfterTaking::Move(folder.clone()),
-            },
-            every: from.every.unwrap_or(Period::from_seconds(300)),
-        }))
+        self.from.as_ref().map(|from| from.source(lookup)).transpose()
     }
 
     /// What can be checked of its source without variables.
     pub fn check_source(&self) -> Result<(), Wrong> {
-        let Some(from) = &self.from else { return Ok(()) };
-        let wrong = |field: &str, why: &str| Err((format!("files.from.{field}"), why.to_owned()));
-        if !from.folder.starts_with(['/', '$']) {
-            return wrong("folder", "write an absolute path, such as /srv/acme/in");
-        }
-        if let After::Move(folder) = &from.after
-            && (folder.is_empty() || folder.contains(['/', '\\']) || folder.starts_with('.'))
-        {
-            return wrong(
-                "after.move",
-                "write the name of a folder below the one that files are in, such as done",
-            );
-        }
-        Ok(())
+        self.from.as_ref().map_or(Ok(()), FromSection::check)
     }
 }
-
-/// How long a file has to stay as it is, if its provider's file does not say.
-const DEFAULT_SETTLE: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl ExpectSection {
     fn expected(&self) -> Result<Expected, Wrong> {

@@ -3,6 +3,7 @@
 mod callers;
 mod files;
 mod files_csv;
+mod files_from;
 mod keys;
 mod notify;
 mod payments;

@@ -1,5 +1,6 @@
 //! Tables `statement_files` and `statement_sightings`: files of statements as they came, and as they were seen.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
@@ -153,34 +154,49 @@ pub enum Sighting {
     Taken,
 }
 
-/// Notes that `path` was seen as `version`; it is due once that has been so for `settle`.
+/// Notes that files were seen, by path and version; each is due once it has been the same for `settle`. Gives what is known
+/// of them, by path.
 pub async fn see(
     connection: &mut PgConnection,
     provider: &ProviderName,
-    path: &str,
-    version: &str,
+    seen: &[(String, &str)],
     settle: Duration,
-) -> Result<Sighting, StoreError> {
-    let row = sqlx::query!(
-        r#"insert into statement_sightings as s (provider, path, version) values ($1, $2, $3)
-           on conflict on constraint statement_sightings_pkey do update
-           set version = excluded.version, last_seen = clock_timestamp(),
-               first_seen = case when s.version = excluded.version then s.first_seen else clock_timestamp() end,
-               sha256 = case when s.version = excluded.version then s.sha256 end
-           returning sha256 is not null as "taken!",
-                     s.first_seen + $4 <= clock_timestamp() as "settled!""#,
+) -> Result<HashMap<String, Sighting>, StoreError> {
+    let paths: Vec<&str> = seen.iter().map(|(path, _)| path.as_str()).collect();
+    let versions: Vec<&str> = seen.iter().map(|(_, version)| *version).collect();
+    // those that stay as they are are not written each time
+    sqlx::query!(
+        "insert into statement_sightings as s (provider, path, version)
+         select distinct on (n.path) $1, n.path, n.version from unnest($2::text[], $3::text[]) as n (path, version)
+         on conflict on constraint statement_sightings_pkey do update
+         set version = excluded.version, last_seen = clock_timestamp(),
+             first_seen = case when s.version = excluded.version then s.first_seen else clock_timestamp() end,
+             sha256 = case when s.version = excluded.version then s.sha256 end
+         where s.version <> excluded.version or s.last_seen < clock_timestamp() - interval '1 day'",
         provider.as_str(),
-        path,
-        version,
+        &paths as _,
+        &versions as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    let rows = sqlx::query!(
+        r#"select path, sha256 is not null as "taken!", first_seen + $3 <= clock_timestamp() as "settled!"
+           from statement_sightings where provider = $1 and path = any($2)"#,
+        provider.as_str(),
+        &paths as _,
         interval(settle)
     )
-    .fetch_one(connection)
+    .fetch_all(connection)
     .await?;
-    Ok(match (row.taken, row.settled) {
-        (true, _) => Sighting::Taken,
-        (false, true) => Sighting::Due,
-        (false, false) => Sighting::Settling,
-    })
+    let known = rows.into_iter().map(|row| {
+        let sighting = match (row.taken, row.settled) {
+            (true, _) => Sighting::Taken,
+            (false, true) => Sighting::Due,
+            (false, false) => Sighting::Settling,
+        };
+        (row.path, sighting)
+    });
+    Ok(known.collect())
 }
 
 /// Notes that the bytes of the file that was seen at `path` as `version` were taken.

@@ -24,7 +24,10 @@ use tributary_manifest::{CompiledProvider, StreamGroup};
 
 pub use breaker::PATIENCE;
 pub use discard::discard;
-pub use files::{AfterTaking, FILES, FileFetcher, FilePlace, FileSource, FilesRun, FilesRunOutcome};
+pub use files::{
+    AfterTaking, AzureCredential, Bucket, BucketOf, FILES, FileFetcher, FilePlace, FileSource, FilesRun,
+    FilesRunOutcome, Sftp, SftpLogin,
+};
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};
 pub use instance::Instance;

@@ -20,7 +20,7 @@ use crate::store::{StoreError, leases};
 use tributary_domain::ProviderName;
 use tributary_manifest::{Period, Schedule};
 
-pub use place::{AfterTaking, FilePlace};
+pub use place::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace, Sftp, SftpLogin};
 pub use run::{FilesRun, FilesRunOutcome};
 
 /// The stream of files, and its group: no file of a provider can give this name to a stream of its own.
@@ -30,7 +30,7 @@ pub const FILES: &str = sync_tasks::OF_FILES;
 const TICK: Duration = Duration::from_secs(1);
 
 /// Where files are fetched from, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileSource {
     pub place: FilePlace,
     /// Patterns of the names that are taken; none: all.

@@ -6,7 +6,7 @@ use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::place::{AfterTaking, Listed, is_wanted};
+use super::place::{AfterTaking, Listed, OpenPlace, PlaceError, is_wanted};
 use super::{FILES, FileFetcher, jitter};
 use crate::statements::{Incoming, TakeError, Taken, Taking, take};
 use crate::store::database::{soon, within};
@@ -22,6 +22,9 @@ use tributary_statements::ReadError;
 
 /// The largest file that is taken, in bytes.
 pub const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// How many files in a row a place may give no answer about until the look ends.
+const SILENT_MOST: u32 = 3;
 
 /// What one look brought.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -51,12 +54,16 @@ struct Going<'a> {
     run: Uuid,
     brought: FilesRun,
     failures: Vec<String>,
+    /// How many files in a row the place gave no answer about.
+    silent: u32,
 }
 
 /// Why a run does not go on.
 enum Stopped {
     Store(StoreError),
     LeaseLost,
+    /// Nothing more of the place can be had; what was taken is.
+    Place(PlaceError),
 }
 
 impl<E: Into<StoreError>> From<E> for Stopped {
@@ -94,7 +101,7 @@ impl FileFetcher {
             renewed.give_back().await?;
             return Ok(FilesRunOutcome::Nothing);
         };
-        let mut going = Going { lease, run, brought: FilesRun::default(), failures: Vec::new() };
+        let mut going = Going { lease, run, brought: FilesRun::default(), failures: Vec::new(), silent: 0 };
         let looked = tokio::select! {
             looked = self.take_all(&mut going) => looked,
             () = renewed.lost().cancelled_owned() => Err(Stopped::LeaseLost),
@@ -111,6 +118,7 @@ impl FileFetcher {
                 return Ok(FilesRunOutcome::Interrupted);
             }
             Err(Stopped::Store(error)) => going.failures.push(error.to_string()),
+            Err(Stopped::Place(error)) => going.failures.push(error.to_string()),
         }
         going.brought.error = (!going.failures.is_empty()).then(|| going.failures.join("; "));
         let ended = within(page_limit(lease), self.end(&going, tasks, taken.failures)).await?;
@@ -138,62 +146,113 @@ impl FileFetcher {
     }
 
     async fn take_all(&self, going: &mut Going<'_>) -> Result<(), Stopped> {
-        let listed = match self.source.place.list().await {
-            Ok(listed) => listed,
-            Err(error) => {
-                let place = self.source.place.name();
-                going.failures.push(format!(
-                    "{place} cannot be listed ({error}): see to it that it is there and may be read"
-                ));
-                Vec::new()
-            }
-        };
-        for file in listed.iter().filter(|file| is_wanted(&file.name, &self.source.names)) {
-            self.take_one(going, file).await?;
+        match self.take_place(going).await {
+            Err(Stopped::Place(error)) => going.failures.push(error.to_string()),
+            taken => taken?,
         }
         self.note_late(going).await
     }
 
-    async fn take_one(&self, going: &mut Going<'_>, file: &Listed) -> Result<(), Stopped> {
-        let path = format!("{}/{}", self.source.place.name(), file.name);
-        let seen = async {
-            let mut connection = self.pool.acquire().await?;
-            let (provider, settle) = (&self.provider, self.source.settle);
-            statement_files::see(&mut connection, provider, &path, &file.version, settle).await
-        };
-        match soon::<_, StoreError>(seen).await? {
-            Sighting::Settling => return Ok(()),
-            Sighting::Taken => return self.finish(going, file).await,
-            Sighting::Due => {}
+    /// Takes what is there, page by page.
+    async fn take_place(&self, going: &mut Going<'_>) -> Result<(), Stopped> {
+        let place = self.source.place.open().await.map_err(Stopped::Place)?;
+        let mut from = None;
+        loop {
+            let page = place.list(from).await.map_err(Stopped::Place)?;
+            self.take_page(going, &place, &page.files).await?;
+            from = page.next;
+            if from.is_none() {
+                return Ok(());
+            }
         }
+    }
+
+    async fn take_page(
+        &self,
+        going: &mut Going<'_>,
+        place: &OpenPlace,
+        files: &[Listed],
+    ) -> Result<(), Stopped> {
+        let folder = self.source.place.name();
+        let wanted: Vec<&Listed> =
+            files.iter().filter(|file| is_wanted(&file.name, &self.source.names)).collect();
+        let paths: Vec<(String, &str)> =
+            wanted.iter().map(|file| (format!("{folder}/{}", file.name), file.version.as_str())).collect();
+        let seen = soon::<_, StoreError>(async {
+            let mut connection = self.pool.acquire().await?;
+            statement_files::see(&mut connection, &self.provider, &paths, self.source.settle).await
+        });
+        let seen = seen.await?;
+        for (file, (path, _)) in wanted.into_iter().zip(&paths) {
+            match seen.get(path) {
+                Some(Sighting::Due) => self.take_one(going, place, file, path).await?,
+                Some(Sighting::Taken) => self.finish(going, place, file).await?,
+                Some(Sighting::Settling) | None => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_one(
+        &self,
+        going: &mut Going<'_>,
+        place: &OpenPlace,
+        file: &Listed,
+        path: &str,
+    ) -> Result<(), Stopped> {
         if file.size > FILE_MAX_BYTES {
             let told =
                 format!("{}: is larger than 64 MiB, and not read: ask the bank for smaller files", file.name);
             return self.warn(going, "unread", &told).await;
         }
-        let bytes = match self.source.place.read(file).await {
+        let bytes = match place.read(file).await {
             Ok(Some(bytes)) => bytes,
             // it changes: the next look finds what it is then
             Ok(None) => return Ok(()),
-            Err(error) => return self.warn(going, "unread", &format!("{}: {error}", file.name)).await,
+            Err(error) => {
+                let told = format!("{}: {error}", file.name);
+                return self.not_done(going, "unread", &told, error).await;
+            }
         };
+        going.silent = 0;
+        if self.take_bytes(going, file, path, bytes).await? {
+            self.finish(going, place, file).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the bytes of a file; `false` where they were not.
+    async fn take_bytes(
+        &self,
+        going: &mut Going<'_>,
+        file: &Listed,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<bool, Stopped> {
         let (files, name, source) = (self.files.clone(), file.name.clone(), self.source.place.name());
         let read = tokio::task::spawn_blocking(move || Incoming::read(&files, name, source, bytes)).await;
         let incoming = match read {
             Ok(Ok(incoming)) => incoming,
-            Ok(Err(error @ (ReadError::Incomplete(_) | ReadError::Empty))) => {
-                return self.warn(going, "incomplete", &format!("{}: {error}", file.name)).await;
+            Ok(Err(error)) => {
+                let kind = match error {
+                    ReadError::Incomplete(_) | ReadError::Empty => "incomplete",
+                    _ => "unread",
+                };
+                self.warn(going, kind, &format!("{}: {error}", file.name)).await?;
+                return Ok(false);
             }
-            Ok(Err(error)) => return self.warn(going, "unread", &format!("{}: {error}", file.name)).await,
-            Err(error) => return self.warn(going, "unread", &format!("{}: {error}", file.name)).await,
+            Err(error) => {
+                self.warn(going, "unread", &format!("{}: {error}", file.name)).await?;
+                return Ok(false);
+            }
         };
-        match within(page_limit(going.lease), self.commit(going, file, &path, &incoming)).await {
-            Ok(()) => self.finish(going, file).await,
+        match within(page_limit(going.lease), self.commit(going, file, path, &incoming)).await {
+            Ok(()) => Ok(true),
             Err(NotTaken::LeaseLost) => Err(Stopped::LeaseLost),
             Err(NotTaken::Take(TakeError::Store(error))) => Err(Stopped::Store(error)),
             Err(NotTaken::Take(error)) => {
                 going.failures.push(format!("{}: {error}", file.name));
-                Ok(())
+                Ok(false)
             }
         }
     }
@@ -244,20 +303,31 @@ impl FileFetcher {
     }
 
     /// Moves or deletes what is taken, where it is to be. If that fails, nothing is lost: it is tried again.
-    async fn finish(&self, going: &mut Going<'_>, file: &Listed) -> Result<(), Stopped> {
+    async fn finish(&self, going: &mut Going<'_>, place: &OpenPlace, file: &Listed) -> Result<(), Stopped> {
         if self.source.after == AfterTaking::Leave {
             return Ok(());
         }
-        match self.source.place.finish(file, &self.source.after).await {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let told = format!(
-                    "{}: was taken, and can be neither moved nor deleted ({error}): allow it, or write `after: leave`",
-                    file.name
-                );
-                self.warn(going, "unmoved", &told).await
-            }
+        let Err(error) = place.finish(file, &self.source.after).await else { return Ok(()) };
+        let told = format!(
+            "{}: was taken, and can be neither moved nor deleted ({error}): allow it, or write `after: leave`",
+            file.name
+        );
+        self.not_done(going, "unmoved", &told, error).await
+    }
+
+    /// Keeps with the run what the place did not do with a file, unless that means that it does nothing more.
+    async fn not_done(
+        &self,
+        going: &mut Going<'_>,
+        kind: &'static str,
+        told: &str,
+        error: PlaceError,
+    ) -> Result<(), Stopped> {
+        going.silent = if matches!(error, PlaceError::Silent(_)) { going.silent + 1 } else { 0 };
+        if matches!(error, PlaceError::Gone(_)) || going.silent >= SILENT_MOST {
+            return Err(Stopped::Place(error));
         }
+        self.warn(going, kind, told).await
     }
 
     /// C5: tells of accounts whose statement should be there.

@@ -1,12 +1,14 @@
 //! Statement files: what a bank sends becomes what moved, once, whatever it sends and whoever takes it.
 
 mod books;
+mod bucket;
 mod changes_of_mind;
 mod folder;
 mod killed;
 mod ledger;
 mod orders;
 mod posted;
+mod sftp;
 pub mod shipped;
 
 use axum::http::StatusCode;
