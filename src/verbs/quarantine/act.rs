@@ -20,9 +20,13 @@ fn chosen<'a>(ids: &'a [i64], group: Option<&'a str>) -> Result<Chosen<'a>, Fail
     match (ids, group) {
         ([], Some(group)) => Ok(Chosen::Group(group)),
         ([_, ..], None) if ids.len() <= MOST => Ok(Chosen::Ids(ids)),
-        _ => Err(Failure::Invalid(format!(
-            "say which records, up to {MOST} of them, by their ids; or a group"
+        ([], None) => Err(Failure::NotFound(format!(
+            "no record is named: say which, up to {MOST} of them, by their ids; or a group"
         ))),
+        ([_, ..], Some(_)) => {
+            Err(Failure::Refused("say records by their ids, or a group, not both".to_owned()))
+        }
+        _ => Err(Failure::Invalid(format!("say up to {MOST} records by their ids; or a group"))),
     }
 }
 
@@ -63,7 +67,7 @@ async fn begin_with(
 pub struct Replay {
     /// Their ids, up to 500.
     #[serde(default, deserialize_with = "numbers")]
-    #[schema(required = false, min_items = 1)]
+    #[schema(required = false, min_items = 1, max_items = 500)]
     pub ids: Vec<i64>,
     /// Or the group that they are, as `quarantine groups` shows it.
     pub group: Option<String>,
@@ -164,7 +168,7 @@ fn in_background(what: &'static str, work: impl Future<Output = Result<(), Store
 pub struct Discard {
     /// Their ids, up to 500.
     #[serde(default, deserialize_with = "numbers")]
-    #[schema(required = false, min_items = 1)]
+    #[schema(required = false, min_items = 1, max_items = 500)]
     pub ids: Vec<i64>,
     /// Or the group that they are, as `quarantine groups` shows it.
     pub group: Option<String>,

@@ -82,17 +82,19 @@ impl Verb for List {
 
     async fn run(&self, on: On<'_>, _: &Actor) -> Result<Listed, Failure> {
         let which = which(self.provider.as_ref(), self.resource.as_deref())?;
-        let chosen = match self.group.as_deref() {
-            None => Chosen::All(which),
-            Some(group) if self.provider.is_none() && self.resource.is_none() => Chosen::Group(group),
-            Some(_) => {
-                return Err(Failure::Invalid("say a group, or a provider and kind, not both".to_owned()));
-            }
-        };
-        let (all, _) = quarantine::measure(on.pool, chosen).await?;
+        let chosen = self.group.as_deref().map_or(Chosen::All(which), Chosen::Group);
+        let (mut all, _) = quarantine::measure(on.pool, chosen).await?;
         let limit = self.limit.unwrap_or(50);
-        let records =
+        let mut records =
             quarantine::list_chosen(on.pool, &encryption::keyring(), chosen, i64::MIN, limit).await?;
+        // the records of a group are of one provider and kind: all of them are wanted, or none
+        let is_wanted = |record: &Quarantined| {
+            which.provider.is_none_or(|provider| provider.as_str() == record.provider)
+                && which.resource.is_none_or(|resource| resource.as_str() == record.resource)
+        };
+        if !records.iter().all(is_wanted) {
+            (all, records) = (0, Vec::new());
+        }
         Ok(Listed { all, records: records.into_iter().map(ShownRecord::from).collect() })
     }
 }
