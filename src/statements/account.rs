@@ -74,11 +74,8 @@ impl<'a> OfAccount<'a> {
         taken: &mut Taken,
     ) -> Result<(), TakeError> {
         let provider = self.taking.provider;
-        let (whole, pages) = match self.with_pages(connection, statement).await? {
-            Some(whole) => whole,
-            None => (statement.clone(), Vec::new()),
-        };
-        let waits = pages.is_empty() && !is_whole(&whole);
+        let whole = self.with_pages(connection, statement).await?.unwrap_or_else(|| statement.clone());
+        let waits = !is_whole(&whole);
         let fatal: Vec<Finding> =
             checks::of_statement(&whole).into_iter().filter(Finding::is_fatal).collect();
         let put_aside = !waits && whole.purpose != Purpose::Test && !fatal.is_empty();
@@ -98,18 +95,19 @@ impl<'a> OfAccount<'a> {
         let (number, day) = (whole.number.clone(), whole.closing_day());
         let seq = statements::add(connection, provider, new).await?;
         let Some(facts) = facts else { return Ok(()) };
-        statements::joined(connection, provider, &pages).await?;
+        let parts = self.kept().waiting_parts(connection, key(self.account), &whole).await?;
+        statements::joined(connection, provider, &parts).await?;
         statements::settle(connection, provider, key(self.account), number.as_deref(), day).await?;
         taken.warnings.extend(whole.warnings.iter().map(|warning| ("bent", warning.clone())));
         self.publish(connection, seq, whole, &facts, written).await
     }
 
-    /// The statement that a page belongs to, with the numbers of the pages that waited, if it is all there by now.
+    /// The statement that a page belongs to, if it is all there by now.
     async fn with_pages(
         &self,
         connection: &mut PgConnection,
         statement: &Statement,
-    ) -> Result<Option<(Statement, Vec<i64>)>, TakeError> {
+    ) -> Result<Option<Statement>, TakeError> {
         if is_whole(statement) {
             return Ok(None);
         }

@@ -25,38 +25,50 @@ impl Kept<'_> {
         Ok(statements.into_iter().nth(usize::try_from(page.place).unwrap_or(usize::MAX)))
     }
 
-    /// The statement that `page` belongs to, with the numbers of the other pages that waited for it, if it is whole by
-    /// those in these `states`.
+    /// The statements of the account that have the number of `of` and are in one of these states, with where they are.
+    async fn of_number(
+        self,
+        connection: &mut PgConnection,
+        key: Key<'_>,
+        of: &Statement,
+        states: &[&str],
+    ) -> Result<Vec<(Page, Statement)>, StoreError> {
+        let mut found = Vec::new();
+        for page in statements::pages(connection, self.provider, key, of.number.as_deref(), states).await? {
+            let statement = self.at(connection, &page).await?;
+            found.extend(statement.map(|statement| (page, statement)));
+        }
+        Ok(found)
+    }
+
+    /// The statement that `page` belongs to, if it is whole by those in these `states`.
     pub async fn with_pages(
         self,
         connection: &mut PgConnection,
         key: Key<'_>,
         page: &Statement,
         states: &[&str],
-    ) -> Result<Option<(Statement, Vec<i64>)>, StoreError> {
-        let mut others = Vec::new();
-        let number = page.number.as_deref();
-        for other in statements::pages(connection, self.provider, key, number, states).await? {
-            match self.at(connection, &other).await? {
-                // its pages came together
-                Some(whole) if is_whole(&whole) && is_part(page, &whole) => {
-                    return Ok(Some((whole, Vec::new())));
-                }
-                Some(found) if !is_whole(&found) => others.push((other, found)),
-                _ => {}
-            }
+    ) -> Result<Option<Statement>, StoreError> {
+        let others = self.of_number(connection, key, page, states).await?;
+        // its pages came together
+        if let Some((_, whole)) = others.iter().find(|(_, other)| is_whole(other) && is_part(page, other)) {
+            return Ok(Some(whole.clone()));
         }
-        let mut pages: Vec<Statement> = others.iter().map(|(_, page)| page.clone()).collect();
-        pages.insert(0, page.clone());
+        let others = others.into_iter().map(|(_, other)| other).filter(|other| !is_whole(other));
+        let mut pages: Vec<Statement> = std::iter::once(page.clone()).chain(others).collect();
         pages.sort_by_key(page_number);
-        let whole = join_pages(pages).into_iter().find(|joined| is_whole(joined) && is_part(page, joined));
-        Ok(whole.map(|whole| {
-            // the same page may have come twice
-            let parts =
-                others.iter().filter(|(other, page)| other.state == "waiting" && is_part(page, &whole));
-            let seqs = parts.map(|(other, _)| other.seq).collect();
-            (whole, seqs)
-        }))
+        Ok(join_pages(pages).into_iter().find(|joined| is_whole(joined) && is_part(page, joined)))
+    }
+
+    /// The numbers of the pages that wait, and are parts of `whole`: some may have come twice.
+    pub async fn waiting_parts(
+        self,
+        connection: &mut PgConnection,
+        key: Key<'_>,
+        whole: &Statement,
+    ) -> Result<Vec<i64>, StoreError> {
+        let waiting = self.of_number(connection, key, whole, &["waiting"]).await?;
+        Ok(waiting.into_iter().filter(|(_, page)| is_part(page, whole)).map(|(page, _)| page.seq).collect())
     }
 
     /// The statement that was published as `seq`, as it was then; `None` where its bytes were erased.
@@ -68,11 +80,10 @@ impl Kept<'_> {
     ) -> Result<Option<Statement>, StoreError> {
         let Some(page) = statements::page(connection, self.provider, seq).await? else { return Ok(None) };
         let Some(statement) = self.at(connection, &page).await? else { return Ok(None) };
-        if is_whole(&statement) {
-            return Ok(Some(statement));
+        match is_whole(&statement) {
+            true => Ok(Some(statement)),
+            false => self.with_pages(connection, key, &statement, &["joined", "published"]).await,
         }
-        let whole = self.with_pages(connection, key, &statement, &["joined", "published"]).await?;
-        Ok(whole.map(|(whole, _)| whole))
     }
 }
 

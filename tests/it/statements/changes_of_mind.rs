@@ -91,7 +91,10 @@ fn page(
 async fn a_page_that_comes_again_waits_for_nothing() {
     let (first, last) = (page(26, "1", ('F', 0), 1, ('M', 1)), page(26, "2", ('M', 1), 2, ('F', 3)));
     let again = format!("{first}\n");
-    for order in [[&first, &again, &last], [&first, &last, &again], [&again, &last, &first]] {
+    let both = format!("{first}{last}");
+    for order in
+        [[&first, &again, &last], [&first, &last, &again], [&again, &last, &first], [&again, &both, &first]]
+    {
         let app = TestApp::with_file(FILE).await;
         for text in order {
             post(&app, text).await;
