@@ -59,6 +59,8 @@ pub(super) struct Shelf {
     seqs: Vec<i64>,
     /// What was published of each movement, in the order of the book.
     published: Vec<(State, bool)>,
+    /// The sum of those that a final statement booked.
+    booked: i128,
     heads: BTreeMap<HeadKey, Head>,
     /// Whether files came that are no final statements, and book.
     has_exports: bool,
@@ -118,7 +120,7 @@ impl Shelf {
 
     /// What is to be published.
     pub fn changed(&self) -> Vec<Changed> {
-        let changed = self.book.standing().enumerate().filter_map(|(slot, standing)| {
+        let changed = self.book.touched().filter_map(|(slot, standing)| {
             let before = self.published.get(slot);
             let Standing { id, amount, state, is_final, arrival, place } = standing;
             if before == Some(&(state, is_final)) {
@@ -133,7 +135,21 @@ impl Shelf {
 
     /// Notes that all of it is published.
     pub fn settle(&mut self) {
-        self.published = self.book.standing().map(|standing| (standing.state, standing.is_final)).collect();
+        let counts = |(state, is_final)| is_final && state == State::Booked;
+        // those that are new come last, in their order
+        for (slot, standing) in self.book.touched() {
+            let (now, units) = ((standing.state, standing.is_final), standing.amount.minor_units());
+            let before = match self.published.get_mut(slot) {
+                Some(there) => Some(std::mem::replace(there, now)),
+                None => {
+                    self.published.push(now);
+                    None
+                }
+            };
+            self.booked += units * i128::from(counts(now));
+            self.booked -= units * i128::from(before.is_some_and(counts));
+        }
+        self.book.settle();
     }
 
     /// The latest closing balance, and its day. Of several of the last day, the one that nothing follows.
@@ -201,8 +217,7 @@ impl Shelf {
             return 0;
         }
         let said: i128 = self.heads.values().map(|head| head.closing - head.opening).sum();
-        let booked = self.book.standing().filter(|each| each.is_final && each.state == State::Booked);
-        said - booked.map(|each| each.amount.minor_units()).sum::<i128>()
+        said - self.booked
     }
 }
 

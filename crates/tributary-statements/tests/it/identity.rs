@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use tributary_statements::identity::{Interim, Known, Ledger, Rules, State};
-use tributary_statements::{Settings, Statement, checks, read};
+use tributary_statements::identity::{Book, Facts, Interim, Known, Ledger, Rules, State};
+use tributary_statements::{Correction, Purpose, Settings, Statement, checks, read};
 
 use crate::bank::{self, Cut, Line};
 use crate::{bugs_csv, writer};
@@ -65,11 +65,32 @@ fn parsed(text: &str) -> Vec<Statement> {
 
 fn taken(files: &[&String], rules: Rules) -> Vec<Known> {
     let mut ledger = Ledger::new(rules);
-    for statement in files.iter().flat_map(|file| parsed(file)) {
-        ledger.take(&statement);
+    let statements: Vec<Statement> = files.iter().flat_map(|file| parsed(file)).collect();
+    for statement in &statements {
+        ledger.take(statement);
     }
+    follow(&statements, rules);
     let accounts: Vec<_> = ledger.accounts().cloned().collect();
     accounts.iter().flat_map(|account| ledger.known(account)).collect()
+}
+
+/// Takes statements of one account, and after each only what a book says that it touched: that has to be all that changed.
+fn follow(statements: &[Statement], rules: Rules) {
+    let (mut book, mut followed) = (Book::default(), Vec::new());
+    for statement in statements {
+        book.take(&Facts::of(statement, rules), rules);
+        for (place, now) in book.touched() {
+            let now = (now.id.to_owned(), now.state, now.is_final);
+            match followed.get_mut(place) {
+                Some(there) => *there = now,
+                None => followed.push(now),
+            }
+        }
+        book.settle();
+        let all: Vec<_> =
+            book.standing().map(|each| (each.id.to_owned(), each.state, each.is_final)).collect();
+        assert_eq!(followed, all);
+    }
 }
 
 fn booked(known: &[Known]) -> Vec<i128> {
@@ -223,6 +244,30 @@ fn what_was_expected_and_not_booked_is_cancelled_once_its_day_is_final() {
     let states: BTreeSet<(i128, State)> =
         ledger.known(&report.account).iter().map(|known| (known.amount.minor_units(), known.state)).collect();
     assert_eq!(states, BTreeSet::from([(100, State::Booked), (777, State::Cancelled)]));
+}
+
+#[test]
+fn whatever_a_statement_changes_of_what_is_known_is_touched() {
+    let report = |units: i128| {
+        let line = Line { day: 0, units, reference: None };
+        let cut = Cut { number: Some(1), first_day: 0, last_day: 0, opening: 0, lines: vec![line] };
+        parsed(&writer::camt(&cut, true, false)).remove(0)
+    };
+    let first = camt_of(1, &[100, 100, 250], "2026-03-03T01:00:00");
+    let second = camt_of(1, &[100, 4_999], "2026-03-04T01:00:00");
+    let mut corrected = camt_of(2, &[100, 300], "2026-03-05T01:00:00");
+    corrected.purpose = Purpose::Correction;
+    let deleted = Statement { purpose: Purpose::Deletion, ..second.clone() };
+    let mut referred = camt_of(3, &[70], "2026-03-06T01:00:00");
+    referred.entries[0].reference = Some("REF7".to_owned());
+    let mut withdrawing = camt_of(4, &[80], "2026-03-07T01:00:00");
+    withdrawing.entries[0].correction = Some(Correction::Deletes("REF7".to_owned()));
+    let statements = [report(777), first, report(100), second, corrected, deleted, referred, withdrawing];
+    for turn in 0..statements.len() {
+        let order: Vec<Statement> = statements[turn..].iter().chain(&statements[..turn]).cloned().collect();
+        follow(&order, Rules::default());
+        follow(&order.into_iter().rev().collect::<Vec<_>>(), Rules::default());
+    }
 }
 
 #[test]
