@@ -5,6 +5,7 @@
 mod bank;
 mod bucket;
 mod folder;
+mod import;
 mod ledger;
 mod orders;
 mod posted;
