@@ -73,6 +73,10 @@ bench: ## Measure, and compare with benches/baseline.json (ROWS=n; BENCH_SAVE="w
 	cargo build --release --locked --package tributary
 	TRIBUTARY=$(TARGET)/release/tributary benches/own/run
 
+.PHONY: bench-history
+bench-history: ## Measure a history of statement files (YEARS=n, 10; ENTRIES=n a day, 200)
+	cargo bench --locked --bench history -- --years $(or $(YEARS),10) --entries $(or $(ENTRIES),200)
+
 .PHONY: bench-peers
 bench-peers: ## Measure beside Fastify, FastAPI, Go, pgbench and dlt, in turns (ROWS=n ROUNDS=n SECONDS_EACH=n)
 	cargo build --release --locked --package tributary

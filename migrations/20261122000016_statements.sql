@@ -5,7 +5,7 @@
 create table statement_files (
   provider text not null,
   sha256 bytea not null constraint statement_files_sha256 check (octet_length(sha256) = 32),
-  -- as it was called where it came from, and where that was: `push`, or the place of its source
+  -- as it was called where it came from, and where that was: `push`, `import`, or the place of its source
   name text not null,
   source text not null,
   size bigint not null constraint statement_files_size_positive check (size > 0),

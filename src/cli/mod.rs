@@ -139,7 +139,7 @@ enum Command {
     /// Run a stand-in of a provider's API alone.
     #[command(subcommand)]
     Standin(standin::StandinCommand),
-    /// Look into statement files of a bank.
+    /// Look into statement files of a bank, and take those of years.
     #[command(subcommand)]
     Statement(statement::StatementCommand),
     /// Say what is wrong, from the files to Formance, and what to type.
@@ -291,7 +291,7 @@ async fn run(
         Command::Demo(args) => demo::run(&common, args).await,
         #[cfg(feature = "standin")]
         Command::Standin(command) => standin::run(command).await,
-        Command::Statement(command) => return statement::run(command),
+        Command::Statement(command) => return statement::run(&common, command).await,
         Command::Doctor(args) => return doctor::run(&common, args).await,
         Command::Health(args) => health::run(args).await,
         Command::Operators(args) => operators::run(&common, args).await,

@@ -13,6 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 pub struct Shown {
     bar: ProgressBar,
     terminal: bool,
+    unit: &'static str,
     begun: Instant,
     last_line: std::sync::Mutex<Instant>,
 }
@@ -20,6 +21,11 @@ pub struct Shown {
 impl Shown {
     /// With an estimate, where the `total` of records is known.
     pub fn new(total: Option<u64>) -> Self {
+        Self::of("records", total)
+    }
+
+    /// The same of another `unit` than records.
+    pub fn of(unit: &'static str, total: Option<u64>) -> Self {
         let terminal = std::io::stderr().is_terminal();
         let bar = match (terminal, total) {
             (false, _) => ProgressBar::hidden(),
@@ -27,18 +33,18 @@ impl Shown {
             (true, None) => ProgressBar::new_spinner(),
         };
         let style = match total {
-            Some(_) => "{bar:30} {pos}/{len} records  {per_sec}  {eta} left  {wide_msg}",
-            None => "{spinner} {elapsed}  {pos} records  {per_sec}  {wide_msg}",
+            Some(_) => format!("{{bar:30}} {{pos}}/{{len}} {unit}  {{per_sec}}  {{eta}} left  {{wide_msg}}"),
+            None => format!("{{spinner}} {{elapsed}}  {{pos}} {unit}  {{per_sec}}  {{wide_msg}}"),
         };
-        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
         bar.enable_steady_tick(Duration::from_millis(200));
         let begun = Instant::now();
-        Self { bar, terminal, begun, last_line: std::sync::Mutex::new(begun) }
+        Self { bar, terminal, unit, begun, last_line: std::sync::Mutex::new(begun) }
     }
 
-    /// Shows that `records` are done, and what else there is to say.
-    pub fn at(&self, records: u64, more: &str) {
-        self.bar.set_position(records);
+    /// Shows that so many are done, and what else there is to say.
+    pub fn at(&self, done: u64, more: &str) {
+        self.bar.set_position(done);
         self.bar.set_message(more.to_owned());
         if self.terminal {
             return;
@@ -46,8 +52,8 @@ impl Shown {
         let Ok(mut last) = self.last_line.lock() else { return };
         if last.elapsed() >= LINE_EVERY {
             *last = Instant::now();
-            let rate = records as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
-            eprintln!("{records} records, {rate:.0}/s, {more}");
+            let rate = done as f64 / self.begun.elapsed().as_secs_f64().max(0.001);
+            eprintln!("{done} {}, {rate:.0}/s, {more}", self.unit);
         }
     }
 

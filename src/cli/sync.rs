@@ -14,10 +14,14 @@ use super::table::{self, Column, Output, OutputArgs, numbers, time, words};
 use super::way::{At, Way, typed};
 use super::{CommandResult, Common, encryption};
 use crate::config::{self, Source};
+use crate::statements::Files;
 use crate::store::Tally;
 use crate::store::leases::Holder;
 use crate::store::sync_runs::RunStream;
-use crate::sync::{Busy, Instance, Puller, RunOutcome, SyncRequest, Synced, Warned, WarnedOf};
+use crate::sync::{
+    Busy, FILES, FileFetcher, FileSource, FilesRun, FilesRunOutcome, Instance, Puller, RunOutcome,
+    SyncRequest, Synced, Warned, WarnedOf,
+};
 use crate::verbs::runs::{self, ShownRun};
 use crate::verbs::{self, On, Verb as _};
 use tributary_domain::ProviderName;
@@ -37,6 +41,9 @@ pub const WARNED: u8 = 4;
   tributary sync acme                       read now what there is, with progress
   tributary sync acme --stream payments     only this stream, with those above it
   tributary sync acme --full --yes          forget the cursors first: read everything that the API goes back to
+  tributary sync acme --stream 'statement files'     only the files of a bank, from where its file says
+
+What is read is the API and, where the provider's file has `files.from`, statement files.
 
 Warnings (a partition that was skipped, a status that is not known, ...) are printed at the end; `tributary
 runs` shows them later. Exit code: 0 everything was read, 1 something could not be, 2 it could not be tried, 3 another
@@ -87,7 +94,7 @@ pub fn pulled(common: &Common, name: &ProviderName) -> Result<(Manifest, Arc<Com
 }
 
 /// The provider of this name, as its file declares it.
-fn declared(common: &Common, name: &ProviderName) -> Result<config::Provider, Error> {
+pub fn declared(common: &Common, name: &ProviderName) -> Result<config::Provider, Error> {
     let providers = config::load_providers(&common.providers, &config::environment)?;
     let folder = common.providers.display();
     let provider = providers.into_iter().find(|provider| provider.name == *name);
@@ -98,6 +105,9 @@ fn source_of(provider: &config::Provider) -> Result<(Manifest, Arc<CompiledProvi
     let name = &provider.name;
     match (&provider.source, provider.compiled()) {
         (Source::Pull(manifest), Some(compiled)) => Ok((Manifest::clone(manifest), Arc::clone(compiled))),
+        (Source::Push, _) if provider.files.is_some() => {
+            Err(format!("{name} is not pulled: its file has `files`, and no API").into())
+        }
         (Source::Push, _) => Err(format!("{name} is not pulled: its file says `push: all`").into()),
         (Source::Unset | Source::Pull(_), _) => {
             Err(format!("{name}: {}", provider.warnings.join("; ")).into())
@@ -146,12 +156,13 @@ pub async fn run(common: &Common, args: SyncArgs) -> ExitCode {
 }
 
 async fn try_run(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
-    if args.at.server.is_none() {
-        pulled(common, &args.provider)?;
-    }
+    let wanted = match args.at.server {
+        None => Wanted::of(&declared(common, &args.provider)?, args.stream.as_deref())?,
+        Some(_) => Wanted { api: true, files: None },
+    };
     let which = args.stream.as_deref().unwrap_or("all streams");
     let question = format!("Forget the cursors of {which} of {} and read everything again?", args.provider);
-    if args.full && !confirm(&question, args.yes)? {
+    if args.full && wanted.api && !confirm(&question, args.yes)? {
         return Ok(ExitCode::from(COULD_NOT_RUN));
     }
     if args.at.server.is_some() {
@@ -160,9 +171,37 @@ async fn try_run(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     let database = Database::open_migrated(common, Login::Service, 4).await?;
-    let result = sync(common, &database, &args, &stop).await;
+    let result = sync(common, &database, (&args, wanted), &stop).await;
     database.close().await;
     result
+}
+
+/// What is read of a provider.
+struct Wanted {
+    /// Whether its API is.
+    api: bool,
+    /// How statement files are read, and where they are fetched from, if they are.
+    files: Option<(Arc<Files>, FileSource)>,
+}
+
+impl Wanted {
+    /// What `stream` names, or everything.
+    fn of(provider: &config::Provider, stream: Option<&str>) -> Result<Self, Error> {
+        let files = provider.files.clone().zip(provider.file_source.clone());
+        if stream == Some(FILES) && files.is_none() {
+            return Err(format!(
+                "no statement files of {} are fetched: its file has no `files.from`, or a variable of it is not set",
+                provider.name
+            )
+            .into());
+        }
+        let files = files.filter(|_| stream.is_none_or(|stream| stream == FILES));
+        let api = stream != Some(FILES) && !(files.is_some() && matches!(provider.source, Source::Push));
+        if api {
+            source_of(provider)?;
+        }
+        Ok(Self { api, files })
+    }
 }
 
 /// Has a server read it, in the background.
@@ -177,20 +216,42 @@ async fn ask(common: &Common, args: SyncArgs) -> Result<ExitCode, Error> {
 async fn sync(
     common: &Common,
     database: &Database,
-    args: &SyncArgs,
+    (args, wanted): (&SyncArgs, Wanted),
     stop: &CancellationToken,
 ) -> Result<ExitCode, Error> {
     let stream = args.stream.as_deref();
-    let puller = puller(common, database, &args.provider, stream, Instance::new(args.lease))?;
+    let instance = Instance::new(args.lease);
+    let puller = match wanted.api {
+        true => Some(puller(common, database, &args.provider, stream, instance.clone())?),
+        false => None,
+    };
     let declared = verbs::Declared::new();
     let on = On::to_the_end(&database.pool, &declared);
     let details = serde_json::json!({"stream": stream, "full": args.full});
     verbs::note(on, &typed(), (verbs::sync::Sync::NAME, args.provider.as_str(), details)).await?;
+    let mut code = 0;
+    if let Some(puller) = &puller {
+        code = report(&read_api(puller, args, stop).await?);
+    }
+    if let Some((files, source)) = wanted.files {
+        let pool = database.pool.clone();
+        let fetcher = FileFetcher::new(pool, args.provider.clone(), files, source, instance);
+        code = worse(code, report_files(fetch_files(&fetcher, args, stop).await?));
+    }
+    Ok(ExitCode::from(code))
+}
+
+/// The exit code that tells of both.
+fn worse(one: u8, other: u8) -> u8 {
+    [FAILED, BUSY, WARNED].into_iter().find(|code| [one, other].contains(code)).unwrap_or(0)
+}
+
+async fn read_api(puller: &Puller, args: &SyncArgs, stop: &CancellationToken) -> Result<Synced, Error> {
     puller.register().await?;
     let shown = Shown::new(None);
     let wait = |group: &str, holder: &Holder| shown.say(&busy_message(group, holder));
     let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
-    let request = SyncRequest { stream, forget: args.full, busy };
+    let request = SyncRequest { stream: args.stream.as_deref(), forget: args.full, busy };
     let progress = puller.progress();
     let watch = async {
         loop {
@@ -204,34 +265,68 @@ async fn sync(
     };
     shown.end();
     puller.drained().await;
-    Ok(report(&synced?))
+    Ok(synced?)
 }
 
-fn report(synced: &Synced) -> ExitCode {
+async fn fetch_files(
+    fetcher: &FileFetcher,
+    args: &SyncArgs,
+    stop: &CancellationToken,
+) -> Result<Result<FilesRunOutcome, Holder>, Error> {
+    let wait = |group: &str, holder: &Holder| eprintln!("tributary: {}", busy_message(group, holder));
+    let busy = if args.no_wait { Busy::GiveUp } else { Busy::Wait(&wait) };
+    Ok(fetcher.fetch(&busy, stop).await?)
+}
+
+fn report(synced: &Synced) -> u8 {
     match synced {
         Synced::Ran(RunOutcome::Succeeded { tally, quarantined, requests, warned }) => {
             println!("{}; {requests} requests{}", brought(*tally, *quarantined), counted(warned));
             print_warnings(warned);
-            if warned.total() == 0 { ExitCode::SUCCESS } else { ExitCode::from(WARNED) }
+            if warned.total() == 0 { 0 } else { WARNED }
         }
         Synced::Ran(RunOutcome::Failed { tally, quarantined, error, warned }) => {
             println!("{}{}", brought(*tally, *quarantined), counted(warned));
             print_warnings(warned);
             eprintln!("tributary: {error}");
-            ExitCode::from(FAILED)
+            FAILED
         }
-        Synced::Ran(RunOutcome::Interrupted) => {
-            eprintln!(
-                "tributary: interrupted; what was committed stands, and the next run goes on from there"
-            );
-            ExitCode::from(FAILED)
-        }
-        Synced::Busy { group, holder } => {
-            let until = time(holder.until);
-            eprintln!("tributary: {group} is being read by {}; its lease ends at {until}", holder.name);
-            ExitCode::from(BUSY)
-        }
+        Synced::Ran(RunOutcome::Interrupted) => interrupted(),
+        Synced::Busy { group, holder } => is_busy(group, holder),
     }
+}
+
+fn report_files(fetched: Result<FilesRunOutcome, Holder>) -> u8 {
+    let run = match fetched {
+        Ok(FilesRunOutcome::Ended(run)) => run,
+        Ok(FilesRunOutcome::Nothing | FilesRunOutcome::Interrupted) => return interrupted(),
+        Err(holder) => return is_busy(FILES, &holder),
+    };
+    let FilesRun { files, tally, quarantined, warned, error } = &run;
+    println!("{files} statement files taken: {}{}", brought(*tally, *quarantined), counted(warned));
+    print_warnings(warned);
+    match error {
+        Some(error) => {
+            eprintln!("tributary: {error}");
+            FAILED
+        }
+        None if warned.total() > 0 => WARNED,
+        None => 0,
+    }
+}
+
+fn interrupted() -> u8 {
+    eprintln!("tributary: interrupted; what was committed stands, and the next run goes on from there");
+    FAILED
+}
+
+fn is_busy(group: &str, holder: &Holder) -> u8 {
+    eprintln!(
+        "tributary: {group} is being read by {}; its lease ends at {}",
+        holder.name,
+        time(holder.until)
+    );
+    BUSY
 }
 
 fn brought(tally: Tally, quarantined: u64) -> String {

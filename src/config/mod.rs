@@ -2,8 +2,6 @@
 
 mod callers;
 mod files;
-mod files_csv;
-mod files_from;
 mod keys;
 mod notify;
 mod payments;

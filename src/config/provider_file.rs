@@ -217,7 +217,8 @@ impl Parts {
         let provider = own.get("provider").and_then(Node::text).map(str::to_owned);
         let service: Option<ServiceFile> = language::form(&own, "", &mut mistakes);
         let policy: Option<PaymentsSection> = language::form(&policy, "pay", &mut mistakes);
-        let pushed = service.as_ref().is_some_and(|service| matches!(service.push, Some(Push::All(_))));
+        // by what is written, and not by what could be read of it: a mistake elsewhere makes no API of it
+        let pushed = own.get("push").and_then(Node::text) == Some("all");
         if let Some(member) = node.members().first().filter(|_| pushed) {
             let why = "belongs to a provider that is pulled, and `push: all` says that this one is not";
             mistakes.add(Mistake { at: member.at, field: member.name.clone(), why: why.to_owned() });
@@ -229,7 +230,7 @@ impl Parts {
         if let Err((field, why)) = checked {
             mistakes.add(Mistake { at: own.place(&field), field, why });
         }
-        let pushed = pushed || files.is_some() && node.members().is_empty();
+        let pushed = pushed || own.get("files").is_some() && node.members().is_empty();
         let api = match (node.get("uses").is_some(), pushed) {
             (true, _) => uses::described(node, descriptions).map(|(node, set)| (node, Some(set))).map(Some),
             (false, true) => Ok(None),

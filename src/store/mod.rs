@@ -59,7 +59,8 @@ fn interval(duration: std::time::Duration) -> sqlx::postgres::types::PgInterval 
 }
 
 /// What became of the records of one upsert.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Tally {
     pub created: u64,
     pub updated: u64,

@@ -87,20 +87,30 @@ impl Puller {
         group: &StreamGroup,
         busy: &Busy<'_>,
     ) -> Result<Result<RenewedLease, Holder>, StoreError> {
-        let mut reported = false;
-        loop {
-            match RenewedLease::take(&self.pool, &self.provider, &group.name, &self.instance).await? {
-                Ok(lease) => return Ok(Ok(lease)),
-                Err(holder) => match busy {
-                    Busy::GiveUp => return Ok(Err(holder)),
-                    Busy::Wait(report) => {
-                        if !std::mem::replace(&mut reported, true) {
-                            report(&group.name, &holder);
-                        }
-                        tokio::time::sleep(RECHECK).await;
+        take_lease(&self.pool, (&self.provider, &group.name), &self.instance, busy).await
+    }
+}
+
+/// The lease of a group of a provider, or who has it.
+pub(super) async fn take_lease(
+    pool: &PgPool,
+    (provider, group): (&ProviderName, &str),
+    instance: &Instance,
+    busy: &Busy<'_>,
+) -> Result<Result<RenewedLease, Holder>, StoreError> {
+    let mut reported = false;
+    loop {
+        match RenewedLease::take(pool, provider, group, instance).await? {
+            Ok(lease) => return Ok(Ok(lease)),
+            Err(holder) => match busy {
+                Busy::GiveUp => return Ok(Err(holder)),
+                Busy::Wait(report) => {
+                    if !std::mem::replace(&mut reported, true) {
+                        report(group, &holder);
                     }
-                },
-            }
+                    tokio::time::sleep(RECHECK).await;
+                }
+            },
         }
     }
 }

@@ -26,7 +26,7 @@ pub use breaker::PATIENCE;
 pub use discard::discard;
 pub use files::{
     AfterTaking, AzureCredential, Bucket, BucketOf, FILES, FileFetcher, FilePlace, FileSource, FilesRun,
-    FilesRunOutcome, Sftp, SftpLogin,
+    FilesRunOutcome, Imported, ImportedAccount, Importer, NotImported, Sftp, SftpLogin, files_in,
 };
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};

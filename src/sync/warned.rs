@@ -35,6 +35,11 @@ impl WarnedOf {
         warned
     }
 
+    /// Adds one that is no warning of the engine; `text` is told as it is.
+    pub fn add_text(&mut self, stream: &str, kind: &'static str, text: &str) {
+        self.add((stream.to_owned(), kind), Warned { times: 1, text: text.to_owned() });
+    }
+
     fn add(&mut self, place: (String, &'static str), more: Warned) {
         self.0.entry(place).and_modify(|warned| warned.times += more.times).or_insert(more);
     }

@@ -176,6 +176,7 @@ pub static VERBS: &[Entry] = &[
     },
     command("manifest new", "Begin a provider file", FILES),
     command("statement check", "What is in bank statement files, without a database", FILES),
+    command("statement import", "Take bank statement files of years", FILES),
     command("manifest validate", "Check provider files", FILES),
     command("manifest check", "Try the requests of a provider file", FILES),
     command("manifest read", "Read a provider without a database", FILES),

@@ -47,14 +47,7 @@ fn validate(file: &Path) -> Result<String, String> {
     let beside = |name: &str| config::beside(folder, name);
     let provider = Provider::parse_beside(&text, &config::environment, &beside)?;
     let examples = config::try_examples(&text, &beside)?;
-    let found = match &provider.source {
-        Source::Pull(manifest) => {
-            let names: Vec<&str> = manifest.streams.iter().map(|stream| stream.name.as_str()).collect();
-            format!("valid; it pulls {}", names.join(", "))
-        }
-        Source::Push => "valid; records are pushed".to_owned(),
-        Source::Unset => "valid as far as it can be checked".to_owned(),
-    };
+    let found = found(&provider);
     let tried = match examples {
         0 => String::new(),
         1 => "; its example comes out".to_owned(),
@@ -65,4 +58,27 @@ fn validate(file: &Path) -> Result<String, String> {
     let open = provider.questions.iter();
     let open = open.map(|(line, question)| format!("\n  open question, line {line}: {question}"));
     Ok(notes.chain(open).fold(found, |found, note| found + &note))
+}
+
+/// What a provider's file says of where its records come from.
+fn found(provider: &Provider) -> String {
+    let files = match (&provider.files, &provider.file_source) {
+        (Some(_), Some(source)) => Some(format!(
+            "statement files are fetched from {}, every {} s, and taken as they are posted",
+            source.place.name(),
+            source.every.as_duration().as_secs()
+        )),
+        (Some(_), None) => Some("statement files are taken as they are posted".to_owned()),
+        (None, _) => None,
+    };
+    let api = match &provider.source {
+        Source::Pull(manifest) => {
+            let names: Vec<&str> = manifest.streams.iter().map(|stream| stream.name.as_str()).collect();
+            format!("valid; it pulls {}", names.join(", "))
+        }
+        Source::Push if files.is_some() => "valid".to_owned(),
+        Source::Push => "valid; records are pushed".to_owned(),
+        Source::Unset => "valid as far as it can be checked".to_owned(),
+    };
+    [Some(api), files].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

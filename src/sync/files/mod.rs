@@ -1,8 +1,10 @@
 //! Statement files, fetched from where a bank puts them: by one instance at a time, under a lease, in runs like those of
 //! streams. A file is read once it stays as it is, and moved or deleted only after what it says has committed.
 
+mod import;
 mod place;
 mod run;
+mod take;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +14,25 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::Instance;
+use super::foreground::{Busy, take_lease};
 use super::renewed_lease::RenewedLease;
 use crate::statements::Files;
 use crate::store::database::soon;
+use crate::store::leases::Holder;
 use crate::store::sync_tasks::{self, Scheduled};
 use crate::store::{StoreError, leases};
 use tributary_domain::ProviderName;
 use tributary_manifest::{Period, Schedule};
 
+pub use import::{Imported, ImportedAccount, Importer, NotImported, files_in};
 pub use place::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace, Sftp, SftpLogin};
 pub use run::{FilesRun, FilesRunOutcome};
 
 /// The stream of files, and its group: no file of a provider can give this name to a stream of its own.
 pub const FILES: &str = sync_tasks::OF_FILES;
+
+/// The largest file that is taken, in bytes.
+const FILE_MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How often an instance looks for work.
 const TICK: Duration = Duration::from_secs(1);
@@ -117,7 +125,8 @@ impl FileFetcher {
             Ok(FilesRunOutcome::Nothing) => return,
             Ok(FilesRunOutcome::Interrupted) => "interrupted",
             Ok(FilesRunOutcome::Ended(run)) => {
-                let FilesRun { files, tally, quarantined, warnings, error } = run;
+                let warnings = run.warnings();
+                let FilesRun { files, tally, quarantined, error, .. } = run;
                 match error {
                     None => {
                         tracing::info!(%provider, group = FILES, files, created = tally.created,
@@ -142,17 +151,22 @@ impl FileFetcher {
 
     /// Fetches now what there is, whether it is due or not; waits while another instance is at it.
     pub async fn fetch_now(&self, stop: &CancellationToken) -> Result<FilesRunOutcome, StoreError> {
+        let fetched = self.fetch(&Busy::Wait(&|_, _| {}), stop).await?;
+        Ok(fetched.unwrap_or(FilesRunOutcome::Interrupted))
+    }
+
+    /// As [`fetch_now`](Self::fetch_now), or gives who is at it, where that is not waited for.
+    pub async fn fetch(
+        &self,
+        busy: &Busy<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Result<FilesRunOutcome, Holder>, StoreError> {
         soon(self.register()).await?;
-        loop {
-            match RenewedLease::take(&self.pool, &self.provider, FILES, &self.instance).await? {
-                Ok(lease) => return self.run_now(lease, stop).await,
-                Err(_) => {
-                    let waited = tokio::time::sleep(Duration::from_millis(100));
-                    if stop.run_until_cancelled(waited).await.is_none() {
-                        return Ok(FilesRunOutcome::Interrupted);
-                    }
-                }
-            }
+        let lease = take_lease(&self.pool, (&self.provider, FILES), &self.instance, busy);
+        match stop.run_until_cancelled(lease).await.transpose()? {
+            Some(Ok(lease)) => Ok(Ok(self.run_now(lease, stop).await?)),
+            Some(Err(holder)) => Ok(Err(holder)),
+            None => Ok(Ok(FilesRunOutcome::Interrupted)),
         }
     }
 }

@@ -85,7 +85,7 @@ async fn objects_are_taken_page_by_page_and_moved_once_they_are_committed() {
     }
     let fetcher = fetcher(&app, &server, "    names: [\"*.xml\"]\n    after: { move: done }\n");
     let run = fetch(&fetcher).await;
-    assert_eq!((run.files, run.warnings, &run.error), (5, 0, &None), "{run:?}");
+    assert_eq!((run.files, run.warnings(), &run.error), (5, 0, &None), "{run:?}");
     assert!(server.asked("list") >= 4, "a page has two objects");
     assert_eq!(booked(&transactions(&app).await), [101, 102, 103, 104, 105]);
     let mut keys: Vec<String> = (1..=5).map(|number| format!("in/done/{number:02}.xml")).collect();
@@ -167,7 +167,7 @@ async fn a_kill_between_commit_and_deletion_neither_loses_nor_doubles() {
         assert!(server.get("in/01.xml").is_some(), "and was not deleted yet");
         server.delete_again();
         let run = fetch(&fetcher(&app, &server, more)).await;
-        assert_eq!((run.files, run.tally.created, run.warnings), (1, 1, 0), "{run:?}");
+        assert_eq!((run.files, run.tally.created, run.warnings()), (1, 1, 0), "{run:?}");
         assert_eq!(booked(&transactions(&app).await), [101, 102]);
         assert!(server.get("in/01.xml").is_none() && server.get("in/02.xml").is_none());
         assert!(server.get("in/done/01.xml.1").is_none(), "and it was moved once");
@@ -187,7 +187,7 @@ async fn an_object_that_is_replaced_after_it_was_listed_is_taken_as_it_is_then()
         let fetcher = fetcher(&app, &server, "    after: delete\n");
         let run = fetch(&fetcher).await;
         assert_eq!(
-            (run.files, run.warnings, &run.error),
+            (run.files, run.warnings(), &run.error),
             (0, 0, &None),
             "it is not what was listed: {run:?}"
         );
@@ -207,7 +207,7 @@ async fn an_object_that_is_replaced_once_it_was_taken_is_not_deleted_for_it() {
         server.replace_before(operation, "in/a.xml", &second.1);
         let fetcher = fetcher(&app, &server, "    after: delete\n");
         let run = fetch(&fetcher).await;
-        assert_eq!((run.files, run.warnings), (1, 0), "{run:?}");
+        assert_eq!((run.files, run.warnings()), (1, 0), "{run:?}");
         assert_eq!(server.get("in/a.xml").unwrap(), second.1.as_bytes(), "{operation}");
         assert_eq!(fetch(&fetcher).await.files, 1);
         assert_eq!(booked(&transactions(&app).await), [101, 102]);
@@ -226,7 +226,7 @@ async fn one_object_that_may_not_be_read_is_a_warning_and_the_others_are_taken()
     let fetcher = fetcher(&app, &server, "");
     for files in [2, 0] {
         let run = fetch(&fetcher).await;
-        assert_eq!((run.files, run.warnings, &run.error), (files, 1, &None), "and it is told in each run");
+        assert_eq!((run.files, run.warnings(), &run.error), (files, 1, &None), "and it is told in each run");
     }
     let told = warnings(&app).await;
     assert!(told[0].starts_with("03.xml: AccessDenied"), "{told:?}");
@@ -249,7 +249,7 @@ async fn an_object_that_may_not_be_deleted_is_a_warning_and_tried_again() {
         let fetcher = fetcher(&app, &server, more);
         for files in [1, 0, 0] {
             let run = fetch(&fetcher).await;
-            assert_eq!((run.files, run.warnings, &run.error), (files, 1, &None), "{name}: {run:?}");
+            assert_eq!((run.files, run.warnings(), &run.error), (files, 1, &None), "{name}: {run:?}");
         }
         let told = warnings(&app).await;
         assert!(
@@ -257,7 +257,7 @@ async fn an_object_that_may_not_be_deleted_is_a_warning_and_tried_again() {
             "{told:?}"
         );
         server.allow();
-        assert_eq!(fetch(&fetcher).await.warnings, 0);
+        assert_eq!(fetch(&fetcher).await.warnings(), 0);
         assert!(server.get("in/01.xml").is_none());
         assert!(server.get("in/done/01.xml.1").is_none(), "and it was moved once");
         assert_eq!(booked(&transactions(&app).await), [101]);
@@ -270,7 +270,7 @@ async fn an_object_that_is_too_large_is_not_downloaded() {
     let server = S3Server::start("large", 1_000).await;
     server.put_large("in/large.xml", 64 * 1024 * 1024 + 1);
     let run = fetch(&fetcher(&app, &server, "")).await;
-    assert_eq!((run.files, run.warnings, server.asked("get")), (0, 1, 0));
+    assert_eq!((run.files, run.warnings(), server.asked("get")), (0, 1, 0));
     assert!(warnings(&app).await[0].starts_with("large.xml: is larger than 64 MiB"));
 }
 

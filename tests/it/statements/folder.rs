@@ -54,7 +54,7 @@ async fn files_of_a_folder_are_taken_once_and_moved_once_they_are_committed() {
     }
     let fetcher = fetcher(&app, &folder, ", settle: 0s, after: { move: done }");
     let run = fetch(&fetcher).await;
-    assert_eq!((run.files, run.warnings, &run.error), (2, 0, &None), "{run:?}");
+    assert_eq!((run.files, run.warnings(), &run.error), (2, 0, &None), "{run:?}");
     assert_eq!(booked(&transactions(&app).await), [100, 200]);
     assert!(folder.join("done/1.xml").exists() && !folder.join("1.xml").exists());
     // the bank puts it there again
@@ -75,14 +75,14 @@ async fn a_file_that_is_still_being_written_is_not_read_and_one_that_breaks_off_
     let path = folder.join("a.xml");
     std::fs::write(&path, &text).unwrap();
     let run = fetch(&fetcher(&app, &folder, ", settle: 1h")).await;
-    assert_eq!((run.files, run.warnings), (0, 0), "it has not been the same for an hour");
+    assert_eq!((run.files, run.warnings()), (0, 0), "it has not been the same for an hour");
     app.sql("update statement_sightings set first_seen = first_seen - interval '1 hour'").await;
     std::fs::write(&path, &text[..text.len() / 2]).unwrap();
     let settling = fetcher(&app, &folder, ", settle: 1h");
     assert_eq!(fetch(&settling).await.files, 0, "it changed since");
     app.sql("update statement_sightings set first_seen = first_seen - interval '1 hour'").await;
     let run = fetch(&settling).await;
-    assert_eq!((run.files, run.warnings), (0, 1));
+    assert_eq!((run.files, run.warnings()), (0, 1));
     let told: String =
         sqlx::query_scalar("select text from sync_run_warnings").fetch_one(&app.pool).await.unwrap();
     assert!(told.contains("a.xml") && told.contains("not complete"), "{told}");
@@ -103,7 +103,7 @@ async fn one_file_that_cannot_be_read_stays_and_the_others_are_taken() {
     let fetcher = fetcher(&app, &folder, ", settle: 0s, after: delete");
     for taken in [1, 0] {
         let run = fetch(&fetcher).await;
-        assert_eq!((run.files, run.warnings), (taken, 1), "and it is told in each run");
+        assert_eq!((run.files, run.warnings()), (taken, 1), "and it is told in each run");
     }
     assert!(folder.join("a.txt").exists() && !folder.join("b.xml").exists());
 }
@@ -167,10 +167,10 @@ async fn a_statement_that_does_not_come_by_its_time_is_late() {
     let instance = instance("test", Duration::from_secs(3600));
     let (files, source) = (provider.files.unwrap(), provider.file_source.unwrap());
     let fetcher = FileFetcher::new(app.service.clone(), provider.name, files, source, instance);
-    assert_eq!(fetch(&fetcher).await.warnings, 1, "the statement of March is the last one");
+    assert_eq!(fetch(&fetcher).await.warnings(), 1, "the statement of March is the last one");
     let late = "select count(*) from statement_accounts where late_since is not null";
     assert_eq!(count(&app.pool, late).await, 1);
     app.sql("update statement_accounts set closing_day = current_date").await;
-    assert_eq!(fetch(&fetcher).await.warnings, 0);
+    assert_eq!(fetch(&fetcher).await.warnings(), 0);
     assert_eq!(count(&app.pool, late).await, 0);
 }

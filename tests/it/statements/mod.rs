@@ -4,6 +4,7 @@ mod books;
 mod bucket;
 mod changes_of_mind;
 mod folder;
+mod import;
 mod killed;
 mod ledger;
 mod orders;

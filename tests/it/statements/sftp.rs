@@ -88,13 +88,13 @@ async fn files_of_a_server_are_taken_once_and_moved_once_they_are_committed() {
     let sftp = with_key(&server, server.port).await;
     let fetcher = fetcher(&app, &sftp, "    names: [\"*.xml\"]\n    after: { move: done }\n");
     let run = fetch(&fetcher).await;
-    assert_eq!((run.files, run.warnings, &run.error), (3, 0, &None), "{run:?}");
+    assert_eq!((run.files, run.warnings(), &run.error), (3, 0, &None), "{run:?}");
     assert_eq!(booked(&transactions(&app).await), [101, 102, 103]);
     assert!(server.path("done/01.xml").exists() && !server.path("01.xml").exists());
     // the bank puts it there again
     server.put("01.xml", &statements(1)[0].1);
     let run = fetch(&fetcher).await;
-    assert_eq!((run.files, run.tally.created, run.warnings), (0, 0, 0));
+    assert_eq!((run.files, run.tally.created, run.warnings()), (0, 0, 0));
     assert!(server.path("done/01.xml.1").exists(), "and what is there is not overwritten");
     assert!(server.path("notes.txt").exists());
 }
@@ -118,9 +118,9 @@ async fn files_that_are_left_are_not_read_again_and_those_that_are_deleted_are_g
         std::fs::set_permissions(server.path(name), unreadable).unwrap();
     }
     let run = fetch(&leaving).await;
-    assert_eq!((run.files, run.warnings, &run.error), (0, 0, &None));
+    assert_eq!((run.files, run.warnings(), &run.error), (0, 0, &None));
     let run = fetch(&fetcher(&app, &sftp, "    after: delete\n")).await;
-    assert_eq!((run.files, run.warnings), (0, 0));
+    assert_eq!((run.files, run.warnings()), (0, 0));
     assert!(!server.path("01.xml").exists() && !server.path("02.xml").exists());
 }
 
@@ -301,7 +301,7 @@ async fn a_file_that_grows_while_it_is_read_is_taken_once_it_has_its_end() {
     });
     for _ in 0..3 {
         let run = fetch(&fetcher).await;
-        assert_eq!((run.files, run.warnings, &run.error), (0, 0, &None), "{run:?}");
+        assert_eq!((run.files, run.warnings(), &run.error), (0, 0, &None), "{run:?}");
     }
     growing.store(false, Ordering::Relaxed);
     writer.join().unwrap();
@@ -344,7 +344,7 @@ async fn a_file_that_may_not_be_deleted_is_a_warning_and_tried_again() {
         let forbidding = fetcher(&app, &with_key(&server, server.port).await, more);
         for files in [1, 0] {
             let run = fetch(&forbidding).await;
-            assert_eq!((run.files, run.warnings, &run.error), (files, 1, &None), "{run:?}");
+            assert_eq!((run.files, run.warnings(), &run.error), (files, 1, &None), "{run:?}");
         }
         let told = warnings(&app).await;
         assert!(told[0].contains("can be neither moved nor deleted (Permission denied)"), "{told:?}");
@@ -355,9 +355,9 @@ async fn a_file_that_may_not_be_deleted_is_a_warning_and_tried_again() {
     server.put("01.xml", &statements(1)[0].1);
     server.set_writable(false);
     let fetcher = fetcher(&app, &with_key(&server, server.port).await, "    after: delete\n");
-    assert_eq!(fetch(&fetcher).await.warnings, 1);
+    assert_eq!(fetch(&fetcher).await.warnings(), 1);
     server.set_writable(true);
-    assert_eq!(fetch(&fetcher).await.warnings, 0);
+    assert_eq!(fetch(&fetcher).await.warnings(), 0);
     assert!(!server.path("01.xml").exists());
 }
 
@@ -372,7 +372,7 @@ async fn one_file_that_may_not_be_read_is_a_warning_and_the_others_are_taken() {
     let unreadable = std::os::unix::fs::PermissionsExt::from_mode(0o000);
     std::fs::set_permissions(server.path("02.xml"), unreadable).unwrap();
     let run = fetch(&fetcher(&app, &with_key(&server, server.port).await, "")).await;
-    assert_eq!((run.files, run.warnings, &run.error), (1, 2, &None), "{run:?}");
+    assert_eq!((run.files, run.warnings(), &run.error), (1, 2, &None), "{run:?}");
     let told: Vec<String> =
         sqlx::query_scalar("select text from sync_run_warnings").fetch_all(&app.pool).await.unwrap();
     assert!(told.iter().any(|text| text.contains("02.xml: Permission denied")), "{told:?}");

@@ -1,9 +1,9 @@
-//! `tributary statement`: what is in the statement files of a bank.
+//! `tributary statement check`: what is in the statement files of a bank.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
+use clap::Args;
 
 use crate::config::{self, Provider};
 use crate::statements::{Files, preview, put_aside};
@@ -11,12 +11,6 @@ use tributary_statements::{Statement, checks, read};
 
 /// A file does not close, or cannot be read.
 const FAILED: u8 = 1;
-
-#[derive(Subcommand)]
-pub enum StatementCommand {
-    /// Say what is in statement files and whether they close, without a database.
-    Check(CheckArgs),
-}
 
 #[derive(Args)]
 #[command(after_help = "Examples:
@@ -39,8 +33,7 @@ pub struct CheckArgs {
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the command.
-pub fn run(command: StatementCommand) -> Result<ExitCode, Error> {
-    let StatementCommand::Check(args) = command;
+pub fn run(args: &CheckArgs) -> Result<ExitCode, Error> {
     let files = match &args.provider {
         Some(path) => of_provider(path)?,
         None => {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::files::{Mark, Wrong};
+use super::{Mark, Wrong};
 use tributary_statements::{Charset, CsvColumns, CsvDescription, CsvSign, DateOrder, DecimalMark};
 
 /// What the bank's CSV files are like. The header row is the first that has all columns that are named here.

@@ -1,14 +1,19 @@
 //! The section `files:` of a provider file: statement files of a bank.
 
+mod csv;
+mod from;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveTime;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use self::csv::CsvSection;
+use self::from::FromSection;
 use super::Lookup;
-use super::files_csv::CsvSection;
-use super::files_from::FromSection;
 use crate::statements::{Expected, Files, Shelves};
 use crate::sync::FileSource;
 use tributary_manifest::{InterpolateError, Zone};
