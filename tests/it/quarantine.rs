@@ -368,9 +368,20 @@ async fn a_group_is_replayed_in_the_background_of_a_server_for_an_operator() {
     let (replay, discard) = ("/admin/v1/quarantine/replay", "/admin/v1/quarantine/discard");
     let (status, said) = ask(&ann, discard, json!({"group": group, "reason": ""})).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "{said}");
-    for neither in [json!({}), json!({"ids": [], "group": null}), json!({"ids": [1], "group": group})] {
-        let (status, said) = ask(&ann, replay, neither).await;
-        assert_eq!(status, StatusCode::BAD_REQUEST, "never all there is: {said}");
+    for (fields, refused) in [
+        (json!({}), StatusCode::NOT_FOUND),
+        (json!({"ids": [], "group": null}), StatusCode::NOT_FOUND),
+        (json!({"ids": [1], "group": group}), StatusCode::CONFLICT),
+        (json!({"ids": (0..501).collect::<Vec<_>>()}), StatusCode::BAD_REQUEST),
+    ] {
+        let (status, said) = ask(&ann, replay, fields).await;
+        assert_eq!(status, refused, "never all there is: {said}");
+    }
+    // the records of a group are of one provider: all of them, or none
+    for (provider, all) in [("acme", 600), ("other", 0)] {
+        let path = format!("/admin/v1/quarantine/list?group={group}&provider={provider}");
+        let (_, listed) = ask(&ann, &path, Value::Null).await;
+        assert_eq!(listed["all"], all, "{provider}");
     }
     assert_eq!(ask(&ann, replay, json!({"group": "0000000000000000"})).await.0, StatusCode::NOT_FOUND);
     let (status, begun) = ask(&ann, replay, json!({"group": group})).await;
