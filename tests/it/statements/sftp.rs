@@ -287,18 +287,22 @@ async fn a_key_that_is_not_known_is_refused() {
 async fn a_file_that_grows_while_it_is_read_is_taken_once_it_has_its_end() {
     let app = TestApp::with_file(FILE).await;
     let server = Sshd::start("grows").await;
-    server.put("01.xml", &statements(1)[0].1);
+    // long enough that something is written while it is read
+    server.put("01.xml", format!("{}{}", statements(1)[0].1, "\n".repeat(3_000_000)));
     let fetcher = fetcher(&app, &with_key(&server, server.port).await, "    after: delete\n");
     let growing = Arc::new(AtomicBool::new(true));
+    let (begins, begun) = std::sync::mpsc::sync_channel(1);
     let writer = std::thread::spawn({
         let (path, growing) = (server.path("01.xml"), Arc::clone(&growing));
         move || {
             let mut file = std::fs::File::options().append(true).open(path).unwrap();
             while growing.load(Ordering::Relaxed) {
                 std::io::Write::write_all(&mut file, b"\n").unwrap();
+                begins.try_send(()).ok();
             }
         }
     });
+    begun.recv().unwrap();
     for _ in 0..3 {
         let run = fetch(&fetcher).await;
         assert_eq!((run.files, run.warnings(), &run.error), (0, 0, &None), "{run:?}");
