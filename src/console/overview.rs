@@ -124,7 +124,7 @@ fn group_row(name: &str, group: &GroupHealth, now: DateTime<Utc>) -> Markup {
         td {
             (measured(at, "tributary_sync_last_success_timestamp_seconds", &of, time_or(group.last_success, now, "never")))
             @if let Some(run) = &group.running {
-                " " span.now { "is being read, " (run.records) " records in " (length((now - run.started_at).as_seconds_f64())) }
+                "; " span.now { "is being read, " (run.records) " records in " (length((now - run.started_at).as_seconds_f64())) }
             }
         }
         td { (group.period.map_or("only when asked".to_owned(), length)) }
