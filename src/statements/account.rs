@@ -75,20 +75,23 @@ impl<'a> OfAccount<'a> {
     ) -> Result<(), TakeError> {
         let provider = self.taking.provider;
         let whole = self.with_pages(connection, statement).await?.unwrap_or_else(|| statement.clone());
-        let waits = !is_whole(&whole);
         let fatal: Vec<Finding> =
             checks::of_statement(&whole).into_iter().filter(Finding::is_fatal).collect();
-        let put_aside = !waits && whole.purpose != Purpose::Test && !fatal.is_empty();
-        let state = match (waits, put_aside, whole.purpose) {
+        let is_known = !is_whole(&whole)
+            && whole.number.is_some()
+            && self.kept().has(connection, key(self.account), &whole).await?;
+        let state = match (is_whole(&whole), fatal.is_empty(), whole.purpose) {
             (_, _, Purpose::Test) => "test",
-            (true, ..) => "waiting",
-            (_, true, _) => "put_aside",
-            _ => "published",
+            // it would wait for ever
+            (false, ..) if is_known => "joined",
+            (false, ..) => "waiting",
+            (true, false, _) => "put_aside",
+            (true, true, _) => "published",
         };
         let facts = (state == "published").then(|| Facts::of(&whole, self.taking.files.rules));
         let mut new = self.row(file, place, &whole, state);
         new.facts = facts.as_ref().and_then(|facts| serde_json::to_string(facts).ok());
-        if put_aside {
+        if state == "put_aside" {
             new.reason = Some(fatal.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
             new.missing = fatal.iter().find_map(missing);
         }
@@ -113,10 +116,11 @@ impl<'a> OfAccount<'a> {
         }
         let (kept, key) = (self.kept(), key(self.account));
         let waited = kept.with_pages(connection, key, statement, &["waiting"]).await?;
-        if waited.is_some() {
+        // what has no number is among all others without one
+        if waited.is_some() || statement.number.is_none() {
             return Ok(waited);
         }
-        // a page of a statement that is there already: alone it would wait for ever
+        // another one of a page that was there, or that changes
         Ok(kept.with_pages(connection, key, statement, &["waiting", "joined", "published"]).await?)
     }
 
@@ -203,6 +207,7 @@ impl<'a> OfAccount<'a> {
         let mut rows = Vec::with_capacity(changed.len());
         for each in &changed {
             let told = moves.get(&each.seq).and_then(|moves| moves.get(each.place));
+            let told = told.filter(|movement| movement.amount == each.amount);
             let written_as = self.written(connection, each, told, known.get(&each.id)).await?;
             let asset = self.account.currency.asset();
             let place = (self.account_id.as_str(), asset.as_str());

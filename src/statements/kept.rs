@@ -41,7 +41,8 @@ impl Kept<'_> {
         Ok(found)
     }
 
-    /// The statement that `page` belongs to, if it is whole by those in these `states`.
+    /// The statement that `page` belongs to, if it is whole by those in these `states`. Of pages that came more than once
+    /// the latest are its.
     pub async fn with_pages(
         self,
         connection: &mut PgConnection,
@@ -50,14 +51,21 @@ impl Kept<'_> {
         states: &[&str],
     ) -> Result<Option<Statement>, StoreError> {
         let others = self.of_number(connection, key, page, states).await?;
-        // its pages came together
-        if let Some((_, whole)) = others.iter().find(|(_, other)| is_whole(other) && is_part(page, other)) {
-            return Ok(Some(whole.clone()));
-        }
-        let others = others.into_iter().map(|(_, other)| other).filter(|other| !is_whole(other));
+        let others = others.into_iter().rev().map(|(_, other)| other).filter(|other| !is_whole(other));
         let mut pages: Vec<Statement> = std::iter::once(page.clone()).chain(others).collect();
         pages.sort_by_key(page_number);
         Ok(join_pages(pages).into_iter().find(|joined| is_whole(joined) && is_part(page, joined)))
+    }
+
+    /// Whether `page` has nothing that is not in a statement of its number that was published in one piece.
+    pub async fn has(
+        self,
+        connection: &mut PgConnection,
+        key: Key<'_>,
+        page: &Statement,
+    ) -> Result<bool, StoreError> {
+        let published = self.of_number(connection, key, page, &["published"]).await?;
+        Ok(published.iter().any(|(_, whole)| is_whole(whole) && is_part(page, whole)))
     }
 
     /// The numbers of the pages that wait, and are parts of `whole`: some may have come twice.

@@ -1,8 +1,8 @@
 //! A file from its bytes to its statements.
 
 use crate::{
-    Balance, BalanceKind, Format, Page, ReadError, Settings, Statement, bai2, camt, container, csv, mt, ofx,
-    sniff,
+    Balance, BalanceKind, Entry, Format, Page, ReadError, Settings, Statement, bai2, camt, container, csv,
+    mt, ofx, sniff,
 };
 
 /// Reads a statement file, or an archive of such files, whole or not at all.
@@ -41,11 +41,17 @@ fn read_one(bytes: &[u8], settings: &Settings) -> Result<Vec<Statement>, ReadErr
 
 /// Makes one statement of the pages of one, in their order, whether they came in one file or in several:
 /// [`read`] does it within a file or archive. What does not follow on its page stays a page of its own, which
-/// [`crate::checks::of_statement`] then tells: hold it until the others are there, and join them.
+/// [`crate::checks::of_statement`] then tells: hold it until the others are there, and join them. So does a page that
+/// came before.
 pub fn join_pages(statements: Vec<Statement>) -> Vec<Statement> {
     let mut joined: Vec<Statement> = Vec::new();
+    let mut pages: Vec<Statement> = Vec::new();
     for page in statements {
-        let before = joined.iter_mut().find(|before| continues(before, &page));
+        let came_before = pages.iter().any(|other| is_same_page(other, &page));
+        if page.page.as_ref().is_some_and(|page| !(page.first && page.last)) {
+            pages.push(page.clone());
+        }
+        let before = joined.iter_mut().find(|before| !came_before && continues(before, &page));
         match before {
             Some(before) => append(before, page),
             None => joined.push(page),
@@ -54,9 +60,23 @@ pub fn join_pages(statements: Vec<Statement>) -> Vec<Statement> {
     joined
 }
 
+/// Whether a page is one that came before: where it moves nothing in sum, it would follow on itself.
+fn is_same_page(before: &Statement, page: &Statement) -> bool {
+    let number = |of: &Statement| of.page.as_ref().map(|page| page.number.clone());
+    let ends = |of: &Statement| (of.opening().map(|end| end.amount), page_closing(of).map(|end| end.amount));
+    let entry = |entry: &Entry| {
+        (entry.amount, entry.booked_on.clone(), entry.value_on.clone(), entry.reference.clone())
+    };
+    (before.format, before.kind, &before.account, &before.number)
+        == (page.format, page.kind, &page.account, &page.number)
+        && (number(before), ends(before)) == (number(page), ends(page))
+        && before.entries.iter().map(entry).eq(page.entries.iter().map(entry))
+}
+
 fn continues(before: &Statement, page: &Statement) -> bool {
     let (Some(first), Some(next)) = (&before.page, &page.page) else { return false };
-    if first.last {
+    // whatever opens a statement goes on with none, though it may open with what a page closes with
+    if first.last || next.first {
         return false;
     }
     let reached = first.to.as_ref().unwrap_or(&first.number);

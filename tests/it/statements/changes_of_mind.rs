@@ -122,3 +122,17 @@ async fn pages_of_one_number_in_two_years_wait_for_their_own() {
     assert_eq!(told(&app).await, wanted(&rows));
     assert_eq!(count(&app.pool, "select count(*) from statements where state = 'waiting'").await, 0);
 }
+
+#[tokio::test]
+async fn pages_of_a_newer_statement_are_not_taken_for_parts_of_an_older_one() {
+    let at = |cut: Cut, hour: u32| Cut { created: on(0).and_hms_opt(hour, 0, 0), ..cut };
+    let older = camt(&at(day(1, 0, &[100, 250, 31_337]), 1));
+    let newer: Vec<String> = at(day(1, 0, &[100, 250]), 2).pages(2).iter().map(camt).collect();
+    let app = TestApp::with_file(FILE).await;
+    for text in [&older, &newer[0], &newer[1]] {
+        post(&app, text).await;
+    }
+    let rows = [("CANCELLED", 31_337), ("SUCCEEDED", 100), ("SUCCEEDED", 250)];
+    assert_eq!(told(&app).await, wanted(&rows));
+    assert_eq!(count(&app.pool, "select count(*) from statements where state = 'waiting'").await, 0);
+}

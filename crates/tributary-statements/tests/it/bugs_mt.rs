@@ -82,6 +82,26 @@ fn pages_that_close_at_nothing_are_joined() {
 }
 
 #[test]
+fn a_page_that_moves_nothing_in_sum_does_not_follow_on_itself() {
+    let page = |number: u32, tags: (&str, &str), lines: &str| {
+        one(&format!(
+            ":20:R\n:25:1\n:28C:7/{number}\n:60{}:C260301EUR5,\n{lines}\n:62{}:C260301EUR5,\n-\n",
+            tags.0, tags.1
+        ))
+    };
+    let first = page(1, ("F", "M"), ":61:260301C1,NTRFX\n:61:260301D1,NTRFX");
+    let last = page(2, ("M", "F"), ":61:260301C2,NTRFX\n:61:260301D2,NTRFX");
+    let joined = tributary_statements::join_pages(vec![first.clone(), first.clone(), last]);
+    let whole = joined.iter().find(|joined| joined.page.as_ref().is_some_and(|page| page.last)).unwrap();
+    assert_eq!((units(whole), joined.len()), (vec![100, -100, 200, -200], 2));
+    let in_one_piece = page(1, ("F", "F"), ":61:260301C1,NTRFX\n:61:260301D1,NTRFX");
+    assert_eq!(
+        tributary_statements::join_pages(vec![first.clone(), in_one_piece.clone()]),
+        [first, in_one_piece]
+    );
+}
+
+#[test]
 fn a_number_of_six_digits_is_kept_whole() {
     assert_eq!(
         one(&statement("167619/1", "C260301EUR0,", "", "C260301EUR0,")).number.as_deref(),

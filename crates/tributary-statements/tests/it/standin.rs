@@ -16,9 +16,9 @@ use crate::bank;
 struct Taker {
     ledger: Ledger,
     rules: Rules,
-    waiting: Vec<Statement>,
-    /// Statements whose pages came apart.
-    paged: Vec<Statement>,
+    /// All pages that came apart, the latest first, and all statements that were taken.
+    pages: Vec<Statement>,
+    taken: Vec<Statement>,
     seen: BTreeSet<Vec<u8>>,
 }
 
@@ -28,8 +28,8 @@ impl Taker {
         Self {
             ledger: Ledger::new(rules),
             rules,
-            waiting: Vec::new(),
-            paged: Vec::new(),
+            pages: Vec::new(),
+            taken: Vec::new(),
             seen: BTreeSet::new(),
         }
     }
@@ -49,36 +49,40 @@ impl Taker {
         let mut aside = file.put_aside.clone();
         for statement in statements {
             if statement.page.as_ref().is_some_and(|page| !(page.first && page.last)) {
-                self.wait(statement);
+                self.take_page(statement);
                 continue;
             }
             let found = checks::of_statement(&statement);
             match found.iter().any(checks::Finding::is_fatal) {
                 true => self.expect(&statement, &found, &mut aside)?,
-                false => {
-                    self.ledger.take(&statement);
-                    self.waiting.retain(|page| !is_part(page, &statement));
-                    self.paged.push(statement);
-                }
+                false => self.publish(statement),
             }
         }
         if aside.is_empty() { Ok(()) } else { Err(format!("not put aside: {aside:?}")) }
     }
 
-    /// Keeps a page; takes its statement once all pages are there. A page may come twice.
-    fn wait(&mut self, page: Statement) {
-        if self.paged.iter().any(|whole| is_part(&page, whole)) {
-            return;
+    fn publish(&mut self, statement: Statement) {
+        self.ledger.take(&statement);
+        self.taken.push(statement);
+    }
+
+    /// Takes the statement of a page once all of it is there. A page may come twice, and with it a new statement.
+    fn take_page(&mut self, page: Statement) {
+        self.pages.insert(0, page.clone());
+        let mut pages = self.pages.clone();
+        pages.sort_by_key(|page| page.page.as_ref().and_then(|page| page.number.parse::<u64>().ok()));
+        let whole = join_pages(pages).into_iter().find(|joined| {
+            joined.page.as_ref().is_some_and(|joined| joined.first && joined.last) && is_part(&page, joined)
+        });
+        if let Some(whole) = whole {
+            self.publish(whole);
         }
-        self.waiting.push(page);
-        self.waiting.sort_by_key(|page| page.page.as_ref().and_then(|page| page.number.parse::<u64>().ok()));
-        for statement in join_pages(self.waiting.clone()) {
-            if statement.page.as_ref().is_none_or(|page| page.first && page.last) {
-                self.ledger.take(&statement);
-                self.waiting.retain(|page| !is_part(page, &statement));
-                self.paged.push(statement);
-            }
-        }
+    }
+
+    /// Pages of which nothing was taken.
+    fn waiting(&self) -> Vec<&Statement> {
+        let known = |page: &Statement| self.taken.iter().any(|whole| is_part(page, whole));
+        self.pages.iter().filter(|page| !known(page)).collect()
     }
 
     fn expect(
@@ -126,7 +130,7 @@ fn units(known: &[Known], state: State) -> Vec<i128> {
 
 /// Holds what is known of the files of `mail` against its truth.
 fn hold(mail: &Mail, taker: &Taker, told: &str) -> BTreeMap<Account, Vec<Known>> {
-    assert!(taker.waiting.is_empty(), "{told}: pages wait: {:?}", taker.waiting);
+    assert_eq!(taker.waiting(), [] as [&Statement; 0], "{told}: pages wait");
     let known = taker.known();
     for of in &mail.truth.accounts {
         let (account, known) = known
