@@ -12,14 +12,16 @@ use super::session::Session;
 use super::throughput;
 use super::words::{badge, encoded, measured, time, time_or};
 use crate::health::verdict::{self, Verdict};
-use crate::health::{FeedHealth, GroupHealth, Health, length};
+use crate::health::{self, FeedHealth, GroupHealth, Health, length};
 use crate::http::SharedState;
 use crate::store::StoreError;
 use crate::store::consumers::Consumer;
 use crate::store::payment_orders;
 
 pub async fn show(State(state): State<SharedState>, session: Session) -> Result<Response, PageError> {
-    let all = served::health(&state, &served::providers(&state)).await?;
+    let names = served::providers(&state);
+    let all = served::health(&state, &names).await?;
+    let hourly = health::hourly(&state.pool, &names, session.now).await?;
     let abandoned = abandoned(&state).await?;
     let content = html! {
         (of_this_instance(&state))
@@ -36,7 +38,10 @@ pub async fn show(State(state): State<SharedState>, session: Session) -> Result<
                 " begins a file; then restart the server."
             }))
         }
-        @for health in &all { (provider(health, session.now)) }
+        @for health in &all {
+                @let hourly = hourly.get(health.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+                (provider(health, hourly, session.now))
+            }
     };
     Ok(page::live(&session, "/console", "Overview", content))
 }
@@ -58,7 +63,7 @@ fn of_this_instance(state: &SharedState) -> Markup {
     }
 }
 
-fn provider(health: &Health, now: DateTime<Utc>) -> Markup {
+fn provider(health: &Health, hourly: &[i64], now: DateTime<Utc>) -> Markup {
     let name = health.name.as_str();
     html! {
         section.provider aria-labelledby={ "provider-" (name) } {
@@ -68,7 +73,7 @@ fn provider(health: &Health, now: DateTime<Utc>) -> Markup {
             (groups(health, now))
             h3 { "Into the feeds" }
             (table(&format!("{name}: feeds"), &FEEDS, health.feeds.iter().map(|feed| feed_row(name, feed, now))))
-            (throughput::picture(name, &health.hourly))
+            (throughput::picture(name, hourly))
             h3 { "To Formance" }
             @if health.consumers.is_empty() {
                 (empty(html! {

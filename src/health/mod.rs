@@ -2,6 +2,8 @@
 
 pub mod verdict;
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
 
@@ -31,8 +33,6 @@ pub struct Health {
     pub payments: Vec<(OrderState, i64)>,
     /// What the provider wants no requests for now.
     pub closed: Vec<ClosedLane>,
-    /// How many versions were published in each of the last 24 hours, oldest first.
-    pub hourly: Vec<i64>,
 }
 
 /// How a group of streams does.
@@ -103,8 +103,6 @@ pub async fn of(pool: &PgPool, providers: &[(&ProviderName, &[Group])]) -> Resul
     let consumers = consumers::list(pool, None).await?;
     let orders = payment_orders::open_counts(pool).await?;
     let closed = request_log::closed(pool, None).await?;
-    let hours = hours(leases::clock(pool).await?);
-    let progress = feeds::progress(pool, &names, &hours).await?;
     let mut all = Vec::with_capacity(providers.len());
     for (name, declared) in providers.iter().copied() {
         let feed = |feed: FeedName| FeedHealth {
@@ -131,22 +129,26 @@ pub async fn of(pool: &PgPool, providers: &[(&ProviderName, &[Group])]) -> Resul
             consumers: consumers.iter().filter(|c| c.provider == name.as_str()).cloned().collect(),
             quarantined: quarantine::count(pool, which).await?,
             payments: OrderState::ALL.into_iter().filter(|state| !state.has_ended()).map(open).collect(),
-            hourly: hourly(progress.iter().filter(|at| at.provider == name.as_str()).map(|at| at.entries)),
             closed: closed.iter().filter(|lane| lane.provider == name.as_str()).cloned().collect(),
         });
     }
     Ok(all)
 }
 
-/// The ends of the last 24 hours before `now`, and the beginning of the first.
-fn hours(now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
-    (0..=24).rev().map(|hours| now - TimeDelta::hours(hours)).collect()
-}
-
-/// What came between one time and the next.
-fn hourly(entries: impl Iterator<Item = i64>) -> Vec<i64> {
-    let entries: Vec<i64> = entries.collect();
-    entries.windows(2).map(|two| two[1] - two[0]).collect()
+/// How many versions of each provider were published in each of the 24 hours before `now`, oldest first; nothing of one
+/// that has no feed.
+pub async fn hourly(
+    pool: &PgPool,
+    names: &[ProviderName],
+    now: DateTime<Utc>,
+) -> Result<HashMap<String, Vec<i64>>, StoreError> {
+    let times: Vec<_> = (0..=24).rev().map(|hours| now - TimeDelta::hours(hours)).collect();
+    let mut entries: HashMap<String, Vec<i64>> = HashMap::new();
+    for at in feeds::progress(pool, names, &times).await? {
+        entries.entry(at.provider).or_default().push(at.entries);
+    }
+    let between = |entries: Vec<i64>| entries.windows(2).map(|two| two[1] - two[0]).collect();
+    Ok(entries.into_iter().map(|(name, entries)| (name, between(entries))).collect())
 }
 
 async fn groups(

@@ -201,7 +201,6 @@ mod tests {
             quarantined: 0,
             payments: vec![],
             closed: vec![],
-            hourly: vec![],
         }
     }
 

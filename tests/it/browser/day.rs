@@ -102,17 +102,6 @@ async fn replay(window: &Window) {
     window.photograph("a-replayed-group").await;
 }
 
-/// Approves the one order that waits, at the page.
-async fn approve(window: &Window) {
-    window.go("/console/payments").await;
-    window.follow("invoice-17").await;
-    window.press("Approve").await;
-    window.until("This cannot be undone.").await;
-    window.photograph("to-approve").await;
-    window.press("Approve").await;
-    window.until("You have approved it.").await;
-}
-
 #[tokio::test]
 #[ignore = "needs Chromium: make browser"]
 async fn a_refused_group_a_payment_of_two_a_key_and_one_record() {
@@ -144,9 +133,9 @@ async fn a_refused_group_a_payment_of_two_a_key_and_one_record() {
     assert_eq!(formance.send(&initiation).await.unwrap().payment().status.to_string(), "PENDING");
     let ann = house.operator(&driver, &origin, "ann", "approver").await;
     let ben = house.operator(&driver, &origin, "ben", "approver").await;
-    approve(&ann).await;
+    super::approve(&ann).await;
     assert!(house.bank.movements().is_empty(), "one person is not enough");
-    approve(&ben).await;
+    super::approve(&ben).await;
     ben.reload_until("attempt 1 was sent").await;
     house.bank.move_payment(&house.bank.movements()[0].key, Status::Succeeded);
     ben.reload_until("succeeded").await;

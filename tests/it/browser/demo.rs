@@ -65,12 +65,7 @@ async fn the_demo_shows_its_first_sync_and_has_two_persons_approve_its_payment()
     assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
     for link in &links[1..] {
         let approver = sign_in(link, "Overview").await;
-        approver.go("/console/payments").await;
-        approver.follow("invoice-17").await;
-        approver.press("Approve").await;
-        approver.until("This cannot be undone.").await;
-        approver.press("Approve").await;
-        approver.until("You have approved it.").await;
+        super::approve(&approver).await;
         approver.close().await;
     }
     window.go("/console/payments").await;

@@ -6,6 +6,17 @@ mod demo;
 mod screens;
 mod window;
 
+/// Approves the order `invoice-17`, at the page.
+async fn approve(window: &window::Window) {
+    window.go("/console/payments").await;
+    window.follow("invoice-17").await;
+    window.press("Approve").await;
+    window.until("This cannot be undone.").await;
+    window.photograph("to-approve").await;
+    window.press("Approve").await;
+    window.until("You have approved it.").await;
+}
+
 /// Whoever calls the API beside the page.
 fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();

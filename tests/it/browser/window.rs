@@ -178,6 +178,15 @@ impl Window {
 
     /// Waits until the page says `wanted`, without loading it anew: it does that itself.
     pub async fn until(&self, wanted: &str) -> String {
+        self.wait_for(wanted, false).await
+    }
+
+    /// As [`Window::until`], loading the page anew until it does.
+    pub async fn reload_until(&self, wanted: &str) -> String {
+        self.wait_for(wanted, true).await
+    }
+
+    async fn wait_for(&self, wanted: &str, reloading: bool) -> String {
         let waited = async {
             loop {
                 // a page that is being replaced has no text
@@ -189,24 +198,9 @@ impl Window {
                     return text;
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-        };
-        match tokio::time::timeout(PATIENCE, waited).await {
-            Ok(text) => text,
-            Err(_) => panic!("waited for {wanted:?}:\n{}", self.text().await),
-        }
-    }
-
-    /// As [`Window::until`], loading the page anew until it does.
-    pub async fn reload_until(&self, wanted: &str) -> String {
-        let waited = async {
-            loop {
-                let text = self.text().await;
-                if text.contains(wanted) {
-                    return text;
+                if reloading {
+                    self.client.refresh().await.unwrap();
                 }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                self.client.refresh().await.unwrap();
             }
         };
         match tokio::time::timeout(PATIENCE, waited).await {

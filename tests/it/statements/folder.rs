@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tributary::config::Provider;
-use tributary::sync::{FileFetcher, FilesRun, FilesRunOutcome};
+use tributary::sync::FileFetcher;
 
-use super::{FILE, booked, camt, day, mt940, transactions};
+use super::{FILE, booked, camt, day, fetch, mt940, transactions};
 use crate::support::TestApp;
 use crate::support::jobs::{count, instance, until};
 
@@ -32,13 +32,6 @@ fn fetcher(app: &TestApp, folder: &std::path::Path, more: &str) -> FileFetcher {
         provider.file_source.unwrap(),
         instance,
     )
-}
-
-async fn fetch(fetcher: &FileFetcher) -> FilesRun {
-    match fetcher.fetch_now(&CancellationToken::new()).await.unwrap() {
-        FilesRunOutcome::Ended(run) => run,
-        other => panic!("{other:?}"),
-    }
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ pub mod shipped;
 
 use axum::http::StatusCode;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 use tributary::config::Provider;
+use tributary::sync::{FileFetcher, FilesRun, FilesRunOutcome};
 use tributary_standin::bank::{self, Cut, Line, Message, Style};
 
 use crate::support::TestApp;
@@ -66,6 +68,31 @@ fn report(cut: &Cut) -> String {
 /// An MT940 of it.
 fn mt940(cut: &Cut) -> String {
     written(Style::Mt940 { envelope: false }, cut)
+}
+
+/// The statements of so many days, each of which moves 100 more than its number.
+fn statements(days: u32) -> Vec<(String, String)> {
+    let mut opening = 0;
+    let of_day = |number| {
+        let cut = day(number, opening, &[i128::from(number) + 100]);
+        opening = cut.closing();
+        (format!("{number:02}.xml"), camt(&cut))
+    };
+    (1..=days).map(of_day).collect()
+}
+
+/// Fetches the files that there are.
+async fn fetch(fetcher: &FileFetcher) -> FilesRun {
+    match fetcher.fetch_now(&CancellationToken::new()).await.unwrap() {
+        FilesRunOutcome::Ended(run) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the runs warn of.
+async fn warnings(app: &TestApp) -> Vec<String> {
+    let sql = "select text from sync_run_warnings order by run, text";
+    sqlx::query_scalar(sql).fetch_all(&app.pool).await.unwrap()
 }
 
 /// Posts a file, which has to be taken; gives what became of it.

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use russh::server::{self, Auth, ChannelOpenHandle, Msg, Session};
 use russh::{Channel, ChannelId};
-use tokio_util::sync::CancellationToken;
 use tributary::config::Provider;
-use tributary::sync::{FileFetcher, FilesRun, FilesRunOutcome};
+use tributary::sync::FileFetcher;
 
-use super::{FILE, booked, camt, day, transactions};
+use super::{FILE, booked, fetch, statements, transactions, warnings};
 use crate::support::TestApp;
 use crate::support::jobs::{count, instance};
 use crate::support::proxy::{Fault, Proxy};
@@ -48,29 +47,6 @@ async fn with_key(server: &Sshd, port: u16) -> String {
         server.fingerprint("ed25519").await,
         server.client_key("ed25519").display()
     )
-}
-
-async fn fetch(fetcher: &FileFetcher) -> FilesRun {
-    match fetcher.fetch_now(&CancellationToken::new()).await.unwrap() {
-        FilesRunOutcome::Ended(run) => run,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The statements of so many days, each of which moves 100 more than its number.
-fn statements(days: u32) -> Vec<(String, String)> {
-    let mut opening = 0;
-    let of_day = |number| {
-        let cut = day(number, opening, &[i128::from(number) + 100]);
-        opening = cut.closing();
-        (format!("{number:02}.xml"), camt(&cut))
-    };
-    (1..=days).map(of_day).collect()
-}
-
-async fn warnings(app: &TestApp) -> Vec<String> {
-    let sql = "select text from sync_run_warnings order by run, text";
-    sqlx::query_scalar(sql).fetch_all(&app.pool).await.unwrap()
 }
 
 #[tokio::test]
