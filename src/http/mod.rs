@@ -39,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use auth::{new_api_key, new_key};
 pub use client::{Client, ForwardedHeader, Trusted};
 pub use error::ApiError;
+pub use files::{FileAnswer, hex, read_form, take_posted};
 pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;

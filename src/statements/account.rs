@@ -17,6 +17,9 @@ use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::statements::{self, Key, Locked, MovementRow, NewStatement};
 use crate::store::{accounts, payment_orders};
 
+/// How many gaps of an account are kept in words.
+const GAPS_MOST: usize = 20;
+
 /// An account whose statements are taken, with its row locked.
 pub(super) struct OfAccount<'a> {
     taking: Taking<'a>,
@@ -283,9 +286,11 @@ impl<'a> OfAccount<'a> {
         }
         let name = format!("{}/{}", self.account.id, self.account.currency);
         let (broken, first) = self.shelf.broken_chains();
-        taken.warnings.extend(first.map(|told| ("gap", format!("{name}: {told}"))));
         let left_out = self.shelf.missing_numbers();
-        taken.warnings.extend(left_out.iter().map(|finding| ("gap", format!("{name}: {finding}"))));
+        let mut gaps: Vec<String> =
+            first.into_iter().chain(left_out.iter().map(ToString::to_string)).collect();
+        taken.warnings.extend(gaps.iter().map(|told| ("gap", format!("{name}: {told}"))));
+        gaps.truncate(GAPS_MOST);
         let off_by = self.shelf.off_by();
         if off_by != 0 {
             let told = format!(
@@ -305,6 +310,7 @@ impl<'a> OfAccount<'a> {
             closing: latest.map(|(_, units)| units.to_string()),
             broken_chains: broken,
             missing_numbers: missing.sum(),
+            gaps,
             off_by: off_by.to_string(),
         };
         statements::save_standing(connection, provider, key(self.account), &standing).await?;

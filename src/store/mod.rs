@@ -13,6 +13,8 @@ pub mod erasures;
 pub mod feed;
 pub mod feeds;
 pub mod leases;
+pub mod listed_statement_files;
+pub mod listed_statements;
 pub mod migrate;
 pub mod named_records;
 pub mod notifications;

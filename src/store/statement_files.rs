@@ -53,6 +53,23 @@ pub async fn keep(
     Ok(new.rows_affected() == 1)
 }
 
+/// Notes that the bytes of a file that was taken came again.
+pub async fn repeated(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    sha256: &[u8],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update statement_files set repeats = repeats + 1, repeated_at = clock_timestamp()
+         where provider = $1 and sha256 = $2",
+        provider.as_str(),
+        sha256
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// The bytes of a file; `None` where it is not there, or was erased.
 pub async fn bytes(
     connection: &mut PgConnection,

@@ -15,6 +15,7 @@ pub mod quarantine;
 pub mod records;
 pub mod remap;
 pub mod runs;
+pub mod statements;
 pub mod sync;
 mod table;
 mod text;
@@ -37,7 +38,7 @@ use crate::workshop::WorkshopError;
 use tributary_domain::{ApiKeyDigest, ProviderName, Role};
 use tributary_manifest::{CompiledProvider, Period};
 
-pub use table::{Access, Entry, Field, Kind, VERBS, entry};
+pub use table::{Access, Entry, Field, Kind, OPERATE, VERBS, entry};
 
 /// Who does it.
 #[derive(Debug, Clone)]
