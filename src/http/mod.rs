@@ -142,8 +142,13 @@ impl AppState {
     /// The providers as verbs know them.
     pub fn declared(&self) -> Declared {
         let of = |(name, served): (&ProviderName, &Arc<ServedProvider>)| {
-            let (compiled, file) = (served.compiled.clone(), served.file.clone());
-            (name.clone(), verbs::OfFile { compiled, file: Some(file) })
+            let of = verbs::OfFile {
+                compiled: served.compiled.clone(),
+                file: Some(served.file.clone()),
+                files: served.files.clone(),
+                has_api: served.pulled,
+            };
+            (name.clone(), of)
         };
         self.providers.iter().map(of).collect()
     }

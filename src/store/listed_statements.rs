@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::StoreError;
+use super::{StoreError, without_nul};
 use tributary_domain::ProviderName;
 
 /// Which of them; with nothing said, all.
@@ -51,8 +51,8 @@ pub async fn accounts(pool: &PgPool, which: Which<'_>) -> Result<Vec<ListedAccou
              and ($3::text is null or currency = $3)
            order by provider, account, currency"#,
         which.provider.map(ProviderName::as_str),
-        which.account,
-        which.currency
+        which.account.map(without_nul),
+        which.currency.map(without_nul)
     )
     .fetch_all(pool)
     .await?;
@@ -150,8 +150,8 @@ pub async fn statements(
                  and c.state = 'published' and c.kind = 'final' and c.seq <> l.seq) chain
            order by l.seq desc"#,
         which.provider.map(ProviderName::as_str),
-        which.account,
-        which.currency,
+        which.account.map(without_nul),
+        which.currency.map(without_nul),
         before.unwrap_or(i64::MAX),
         i64::from(most)
     )
@@ -190,8 +190,8 @@ pub async fn open(pool: &PgPool, which: Which<'_>, most: u32) -> Result<Vec<Open
              and ($3::text is null or s.currency = $3)
            order by s.seq desc limit $4"#,
         which.provider.map(ProviderName::as_str),
-        which.account,
-        which.currency,
+        which.account.map(without_nul),
+        which.currency.map(without_nul),
         i64::from(most)
     )
     .fetch_all(pool)

@@ -32,6 +32,7 @@ pub mod quarantine;
 pub mod raw_records;
 pub mod readers;
 pub mod request_log;
+pub mod reread_statements;
 pub mod roles;
 mod sealing;
 pub mod statement_files;

@@ -244,7 +244,7 @@ pub static VERBS: &[Entry] = &[
     },
     Entry {
         name: "remap",
-        does: "Map the records that were kept once more",
+        does: "Map the records that were kept once more, and read statement files again",
         access: Access::Changes {
             roles: OPERATE,
             screen: "/console/providers/{provider}",

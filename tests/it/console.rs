@@ -172,6 +172,7 @@ impl Shown {
         let path = path.replace("{statement}", "1");
         match screen {
             "/console/record" => format!("{path}?provider=acme&resource=transactions&id=t1"),
+            "/console/statements" => format!("{path}?provider=acme"),
             _ => path,
         }
     }

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::act::action;
 use super::error::PageError;
 use super::page::{self, empty, table};
 use super::served;
@@ -20,6 +21,7 @@ use super::words::{command, encoded};
 use crate::http::{ApiError, SharedState};
 use crate::statements::Files;
 use crate::store::listed_statements::ListedAccount;
+use crate::sync::FILES;
 use crate::verbs::statements::{self, List, MOVEMENTS, ShownStatement};
 use crate::verbs::{self, On};
 use tributary_domain::ProviderName;
@@ -110,7 +112,13 @@ pub async fn list(
         @match &readers[..] {
             _ if !upload::may(&session) => p.note { "Your role is " (session.role.as_str()) ": those who operate may upload files." },
             [] => p.note { "No provider of this name reads statement files: " code { "files" } " in its file says how." },
-            [(name, _)] => (upload::form(name)),
+            [(name, _)] => {
+                (upload::form(name))
+                p {
+                    (action(&session, "remap", "Read what was taken again", &[("provider", name.as_str()), ("stream", FILES)], &provider_path(name.as_str())))
+                    "with the provider's file as it is now: ids stay, texts are put right, and what closes now is published."
+                }
+            },
             several => p {
                 "Files of which provider? "
                 @for (name, _) in several { a.act href=(provider_path(name.as_str())) { (name) } " " }

@@ -45,7 +45,7 @@ fn account_row(account: &ListedAccount, now: DateTime<Utc>) -> Markup {
         th scope="row" { a href=(account_path(account)) { (account.account) " " (account.currency) } }
         td { (account.provider) }
         td { a href=(story_path(&account.provider, "accounts", &account.account_id)) { (account.account_id) } }
-        td { @if let Some(day) = account.closing_day { (day) } @else { "never" } }
+        td.whole { @if let Some(day) = account.closing_day { (day) } @else { "never" } }
         td.number { (account.closing.as_deref().unwrap_or_default()) }
         td.number { @if gaps == 0 { "0" } @else { (badge("warn", &gaps.to_string())) } }
         td.number { @if account.off_by == "0" { "0" } @else { (badge("bad", &account.off_by)) } }
@@ -61,10 +61,18 @@ fn account_row(account: &ListedAccount, now: DateTime<Utc>) -> Markup {
 fn gaps(accounts: &[ListedAccount]) -> Markup {
     html! {
         @for account in accounts.iter().filter(|account| !account.gaps.is_empty()) {
-            details id={ "gaps-" (encoded(&account.provider)) "-" (encoded(&account.account)) "-" (account.currency) } {
-                summary { "What is missing of " (account.account) " " (account.currency) }
+            @let said = html! {
                 ul { @for gap in &account.gaps { li { (gap) } } }
-                p.note { (account.broken_chains) " break, " (account.missing_numbers) " numbers are left out." }
+                p.note { (account.broken_chains) " do not follow, " (account.missing_numbers) " numbers are left out." }
+            };
+            @if let [_] = accounts {
+                h2 { "What is missing" }
+                (said)
+            } @else {
+                details id={ "gaps-" (encoded(&account.provider)) "-" (encoded(&account.account)) "-" (account.currency) } {
+                    summary { "What is missing of " (account.account) " " (account.currency) }
+                    (said)
+                }
             }
         }
     }
@@ -78,7 +86,7 @@ fn open_row(open: &OpenStatement, now: DateTime<Utc>) -> Markup {
         th scope="row" { (link(&open.provider, open.statement, name, open.number.as_deref(), open.page.as_deref())) }
         td { (open.provider) }
         td { (open.file) }
-        td { @if let Some(day) = open.closing_day { (day) } }
+        td.whole { @if let Some(day) = open.closing_day { (day) } }
         td { (why(&open.state, open.reason.as_deref(), open.missing.as_deref(), false)) }
         td { (time(open.taken_at, now)) }
     }
@@ -137,7 +145,7 @@ fn statement_row(of: &ListedStatement, now: DateTime<Utc>) -> Markup {
         th scope="row" { (link(&of.provider, of.statement, name, of.number.as_deref(), of.page.as_deref())) }
         td { (of.provider) }
         td { (of.file) " (" (of.format) @if of.kind != "final" { ", " (of.kind) } ")" }
-        td { @if let Some(day) = of.closing_day { (day) } }
+        td.whole { @if let Some(day) = of.closing_day { (day) } }
         td.number { (of.opening.as_deref().unwrap_or_default()) }
         td.number { (of.closing.as_deref().unwrap_or_default()) }
         td.number { (of.entries) }
@@ -185,7 +193,7 @@ pub fn of_statement(of: &ListedStatement, now: DateTime<Utc>) -> Markup {
             (field("Closing, minor units", html! { (of.closing.as_deref().unwrap_or("none")) }))
             (field("Entries", html! { (of.entries) }))
             (field("State", state(of)))
-            (field("Came whole", time_or(of.settled_at, now, "no")))
+            @if let Some(at) = of.settled_at { (field("Came whole", time(at, now))) }
             (field("File", html! { (of.file) " (" (of.format) ", " (of.kind) ")" }))
             (field("Taken", time(of.taken_at, now)))
         }
@@ -238,7 +246,7 @@ fn file_row(file: &ListedFile, now: DateTime<Utc>) -> Markup {
     html! {
         th scope="row" { (file.name) }
         td { (file.provider) }
-        td { code title=(file.sha256) { (short) } }
+        td.whole { code title=(file.sha256) { (short) } }
         td { (file.source) }
         td { (file.formats.join(", ")) }
         td.number { (file.size) }

@@ -1,5 +1,6 @@
 //! Statement files: what a bank sends becomes what moved, once, whatever it sends and whoever takes it.
 
+mod again;
 mod books;
 mod bucket;
 mod changes_of_mind;

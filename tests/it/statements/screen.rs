@@ -153,6 +153,10 @@ async fn ten_years_are_shown_page_by_page_without_one_left_out_or_twice() {
     }
     let of_account = viewer.page("/console/statements?provider=acme&account=A3&currency=EUR").await;
     assert_eq!(rows(&of_account, "Statements,").len(), 5);
+    for none in ["account=A%00", "account=A3&currency=%00", "account=nobody", "before=-9223372036854775808"] {
+        let page = viewer.page(&format!("/console/statements?provider=acme&{none}")).await;
+        assert_eq!(rows(&page, "Statements,").len(), 0, "{none}");
+    }
 }
 
 /// A form with these files.
