@@ -7,7 +7,7 @@ use super::super::table::{self, Column, Output, OutputArgs, numbers, time, words
 use super::super::way::{At, Way};
 use super::super::{CommandResult, Common};
 use crate::store::listed_statement_files::{ListedFile, SeenFile};
-use crate::store::listed_statements::{ListedAccount, ListedMovement, ListedStatement};
+use crate::store::listed_statements::{ListedAccount, ListedMovement, ListedStatement, OpenStatement};
 use crate::verbs::statements::{Files, List, Show};
 use tributary_domain::ProviderName;
 
@@ -47,6 +47,10 @@ pub async fn list(common: &Common, args: ListArgs) -> CommandResult {
         Output::Json => table::json(&listed),
         Output::Table => {
             table::print(&ACCOUNTS, listed.accounts.iter().map(account_row));
+            if !listed.open.is_empty() {
+                println!();
+                table::print(&OPEN, listed.open.iter().map(open_row));
+            }
             println!();
             table::print(&STATEMENTS, listed.statements.iter().map(statement_row));
         }
@@ -151,6 +155,30 @@ fn account_row(account: &ListedAccount) -> [String; 9] {
         account.off_by.clone(),
         or_dash(account.late_since.map(time)),
         or_dash(account.gaps.first()),
+    ]
+}
+
+const OPEN: [Column; 8] = [
+    numbers("STATEMENT"),
+    words("PROVIDER"),
+    words("NOT PUBLISHED"),
+    words("NUMBER"),
+    words("DAY"),
+    words("STATE"),
+    numbers("MISSING"),
+    words("WHY"),
+];
+
+fn open_row(open: &OpenStatement) -> [String; 8] {
+    [
+        open.statement.to_string(),
+        open.provider.clone(),
+        format!("{} {}", open.account, open.currency),
+        or_dash(open.number.as_ref()),
+        or_dash(open.closing_day),
+        open.state.clone(),
+        or_dash(open.missing.as_ref()),
+        or_dash(open.reason.as_ref()),
     ]
 }
 

@@ -101,9 +101,11 @@ async fn without_a_script_the_pages_are_whole_and_their_forms_work() {
     without.press("Try again").await;
     without.until("tried again").await;
     without.go("/console/statements?provider=acme").await;
-    without.write("file", &statement_file()).await;
+    let file = statement_file();
+    without.write("file", &file).await;
     without.press("Upload").await;
     let said = without.until("What became of the files").await;
+    std::fs::remove_file(file).unwrap();
     assert!(said.contains("2 records created") && said.contains("published"), "{said}");
     without.assert_kept_to_itself().await;
     for window in [with, without] {

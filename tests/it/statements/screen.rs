@@ -1,7 +1,10 @@
 //! The Statements screen: what it says of files, statements and accounts, and what comes of files that are uploaded there.
 
+use std::time::Duration;
+
 use axum::http::{Method, StatusCode};
 use serde_json::json;
+use tributary::store::statement_files;
 use tributary::store::statements::note_late;
 use tributary_domain::Role;
 
@@ -115,6 +118,19 @@ async fn it_says_what_closes_what_follows_what_is_missing_and_what_is_late() {
     let page = viewer.page("/console/statements").await;
     assert!(of_number(&page, 5, 1)[STATE].contains("came whole since"), "{page}");
     assert!(!viewer.page("/console/quarantine").await.contains("bank statements"));
+}
+
+#[tokio::test]
+async fn a_file_that_was_seen_and_not_taken_is_listed_until_it_is() {
+    let app = TestApp::with_file(FILE).await;
+    let viewer = Browser::of(&app, Role::Viewer).await;
+    let mut connection = app.pool.acquire().await.unwrap();
+    let seen = [("/srv/in/a.xml".to_owned(), "one")];
+    statement_files::see(&mut connection, app.name(), &seen, Duration::ZERO).await.unwrap();
+    let page = viewer.page("/console/statements").await;
+    assert_eq!(rows(&page, "Seen where the bank puts them")[0][0], "/srv/in/a.xml");
+    statement_files::note(&mut connection, app.name(), ("/srv/in/a.xml", "one"), &[7; 32]).await.unwrap();
+    assert!(rows(&viewer.page("/console/statements").await, "Seen where").is_empty());
 }
 
 #[tokio::test]
