@@ -15,6 +15,7 @@ use object_store::{
 };
 use tributary_manifest::Secret;
 
+use super::azure::Blobs;
 use super::condition::{Conditional, only_if};
 use super::{AfterTaking, Listed, ListedPage, PlaceError, TOO_MANY, free_names};
 
@@ -91,13 +92,13 @@ impl Bucket {
     pub fn open(&self) -> Result<OpenBucket, PlaceError> {
         // another task may install it first; either way there is one afterwards
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let store = self.store().map_err(|error| {
+        let (store, blobs) = self.store().map_err(|error| {
             PlaceError::Gone(format!("{} cannot be asked ({})", self.name(), told(&error)))
         })?;
-        Ok(OpenBucket { store, bucket: self.clone() })
+        Ok(OpenBucket { store, blobs, bucket: self.clone() })
     }
 
-    fn store(&self) -> object_store::Result<Arc<dyn Store>> {
+    fn store(&self) -> object_store::Result<(Arc<dyn Store>, Option<Blobs>)> {
         let plain = self.endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
         let options = ClientOptions::new()
             .with_allow_http(plain)
@@ -109,7 +110,7 @@ impl Bucket {
             max_retries: RETRIES,
             retry_timeout: RETRIES_TIMEOUT,
         };
-        Ok(match &self.of {
+        let store: Arc<dyn Store> = match &self.of {
             BucketOf::S3 { region, keys, machine } => {
                 let mut builder = AmazonS3Builder::new()
                     .with_bucket_name(&self.bucket)
@@ -159,7 +160,7 @@ impl Bucket {
                 let mut builder = MicrosoftAzureBuilder::new()
                     .with_account(account)
                     .with_container_name(&self.bucket)
-                    .with_client_options(options)
+                    .with_client_options(options.clone())
                     .with_retry(retry);
                 if let Some(endpoint) = &self.endpoint {
                     builder = builder.with_endpoint(endpoint.clone());
@@ -171,15 +172,21 @@ impl Bucket {
                     }
                     None => builder,
                 };
-                Arc::new(builder.build()?)
+                let store = builder.build()?;
+                let place = (account.as_str(), self.bucket.as_str());
+                let blobs = Blobs::new(&store, &options, place, self.endpoint.as_deref())?;
+                return Ok((Arc::new(store), Some(blobs)));
             }
-        })
+        };
+        Ok((store, None))
     }
 }
 
 /// A bucket that can be asked.
 pub struct OpenBucket {
     store: Arc<dyn Store>,
+    /// What deletes, at Azure.
+    blobs: Option<Blobs>,
     bucket: Bucket,
 }
 
@@ -297,13 +304,16 @@ impl OpenBucket {
         }
     }
 
-    /// Deletes the object if it is the one that was listed. Where the store knows conditions, nothing can come between.
+    /// Deletes the object if it is the one that was listed. Stores that know conditions let nothing come between.
     async fn delete(&self, path: &Path, listed: &Listed) -> Result<(), PlaceError> {
         let there = match self.store.head(path).await {
             Ok(there) if is_listed(&there, listed) => there,
             Ok(_) | Err(Error::NotFound { .. }) => return Ok(()),
             Err(error) => return Err(failed(&error)),
         };
+        if let Some(blobs) = &self.blobs {
+            return blobs.delete(path, there.e_tag.as_deref()).await;
+        }
         let condition = match self.bucket.of {
             BucketOf::S3 { .. } => there.e_tag.as_deref().map(|tag| ("if-match", tag)),
             BucketOf::Gcs { .. } => {
@@ -358,7 +368,7 @@ fn is_unknown(error: &Error) -> bool {
 }
 
 /// What a request for one object failed with.
-fn failed(error: &Error) -> PlaceError {
+pub fn failed(error: &Error) -> PlaceError {
     let answered = !matches!(error, Error::Generic { .. }) || status(error).is_some();
     if answered { PlaceError::File(told(error)) } else { PlaceError::Silent(told(error)) }
 }
@@ -386,12 +396,14 @@ fn told(error: &Error) -> String {
         (None, _, Some((_, status))) => status.split(':').next().unwrap_or_default().to_owned(),
         (None, _, None) => innermost(error),
     };
-    let line = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    line.chars().take(TOLD_CHARS).collect()
+    // Azure goes on with ids of the request
+    let line = said.lines().next().unwrap_or_default();
+    line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(TOLD_CHARS).collect()
 }
 
-fn innermost(error: &Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
+/// What is behind all other causes of an error.
+pub fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;
     }

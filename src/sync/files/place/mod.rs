@@ -1,5 +1,6 @@
 //! Places that files are fetched from.
 
+mod azure;
 mod bucket;
 mod condition;
 mod folder;
