@@ -53,8 +53,7 @@ struct Whole(i64);
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = serde_json::Number::deserialize(deserializer)?;
-        let float =
-            number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= MOST_EXACT as f64);
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= MOST_EXACT as f64);
         let whole = number.as_i64().or_else(|| float.map(|float| float as i64));
         whole.map(Self).ok_or_else(|| D::Error::custom(format!("{number} is no whole number of 64 bits")))
     }
@@ -80,7 +79,10 @@ mod tests {
         };
         assert_eq!(read("[1, -2.0, 9223372036854775807]"), Ok(vec![1, -2, i64::MAX]));
         // read to the last digit, which takes a feature of serde_json
-        assert_eq!(read("[-3672469330469366.0, 9007199254740991.0]"), Ok(vec![-3_672_469_330_469_366, MOST_EXACT]));
+        assert_eq!(
+            read("[-3672469330469366.0, 9007199254740991.0]"),
+            Ok(vec![-3_672_469_330_469_366, MOST_EXACT])
+        );
         assert_eq!(read("\"17, 18 19\""), Ok(vec![17, 18, 19]));
         for wrong in ["[1.5]", "[9223372036854775808]", "[1e300]", "[\"1\"]", "\"x\"", "[9007199254740993.0]"]
         {
