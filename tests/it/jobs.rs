@@ -72,6 +72,28 @@ async fn an_instance_that_stops_gives_its_work_back_at_once() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_in_full_is_read_without_its_cursors_by_whoever_is_at_work() {
+    let (_upstream, app, file) = setup("", &["payments", "payouts"]).await;
+    let one = Working::start(&app, &file, instance("one", LONG));
+    until(&app.pool, SUCCEEDED, 2).await;
+    app.sql(
+        "insert into sync_cursors (provider, stream, partition, cursor)
+         select 'acme', stream, '', '\"x\"' from unnest('{payments,payouts}'::text[]) stream",
+    )
+    .await;
+    let declared = Declared::new();
+    let (on, typed) = (On::to_the_end(&app.pool, &declared), Actor::Command { user: "ann".to_owned() });
+    let full = Sync { provider: app.name().clone(), stream: Some("payouts".to_owned()), full: true };
+    assert_eq!(perform(&full, on, &typed).await.unwrap().streams, ["payouts"]);
+    until(&app.pool, SUCCEEDED, 3).await;
+    one.stop().await;
+    let left: Vec<String> =
+        sqlx::query_scalar("select stream from sync_cursors").fetch_all(&app.pool).await.unwrap();
+    assert_eq!(left, ["payments"]);
+    assert_eq!(count(&app.pool, "select count(*) from sync_tasks where forgets").await, 0, "and only once");
+}
+
+#[tokio::test]
 async fn nothing_of_a_paused_provider_is_read_until_it_is_resumed() {
     let (upstream, app, file) = setup("", &["payments"]).await;
     let mut held = upstream.hold("/payments");
