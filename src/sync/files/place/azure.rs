@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use url::Url;
 
 use super::PlaceError;
-use super::bucket::{failed, innermost};
+use super::store_error::{failed, innermost};
 
 /// The blobs of a container, as far as they can be deleted.
 pub struct Blobs {
