@@ -19,7 +19,8 @@ use crate::config::{self, Source};
 use crate::statements::Files;
 use crate::store::leases::Holder;
 use crate::sync::{
-    Busy, FILES, FilesAgain, Instance, Puller, RemapOutcome, RemapRequest, Remapped, RereadOutcome, Rereader,
+    Busy, FILES, FilesAgain, Instance, Puller, RemapOutcome, RemapRequest, Remapped, RereadFailure,
+    RereadOutcome, Rereader,
 };
 use crate::verbs::remap::{DryRun, NOTHING_KEPT, Remap};
 use crate::verbs::{self, Declared, On, Verb as _};
@@ -215,7 +216,15 @@ async fn read_again(rereader: &Rereader, kept: u64, stop: &CancellationToken) ->
     };
     let outcome = rereader.reread(stop, &report).await;
     shown.end();
-    let (done, code) = match outcome? {
+    let outcome = match outcome {
+        // as what is refused below: the file has to be set back
+        Err(RereadFailure::Take(error)) => {
+            eprintln!("tributary: {error}");
+            return Ok(FAILED);
+        }
+        other => other?,
+    };
+    let (done, code) = match outcome {
         RereadOutcome::Done(done) if done.stays.is_empty() => (done, 0),
         RereadOutcome::Done(done) => (done, WARNED),
         RereadOutcome::Refused(done) => {

@@ -57,13 +57,22 @@ pub enum RereadFailure {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Take(#[from] TakeError),
+    Take(TakeError),
     #[error(
         "{0}: some of it would have to be quarantined, and the quarantine is full; look at `tributary quarantine list`"
     )]
     Full(String),
     #[error("a file could not be read: {0}")]
     Reader(#[from] tokio::task::JoinError),
+}
+
+impl From<TakeError> for RereadFailure {
+    fn from(error: TakeError) -> Self {
+        match error {
+            TakeError::Store(error) => Self::Store(error),
+            error => Self::Take(error),
+        }
+    }
 }
 
 impl From<sqlx::Error> for RereadFailure {

@@ -324,6 +324,10 @@ async fn the_command_shows_before_what_it_does_and_refuses_what_it_must_not() {
         "{out}{err}"
     );
     assert_eq!(everything(&app).await, before);
+    declare(&place, &FILE.replace("files:\n", "files:\n  movements: details\n"));
+    let (code, _, err) = run(&app, &place, &["remap", "acme"]).await;
+    assert!(code == 1 && err.contains("set `files` back to those"), "{err}");
+    assert_eq!(everything(&app).await, before);
     declare(&place, "provider: acme\npush: all\n");
     let (code, _, err) = run(&app, &place, &files).await;
     assert!(code == 2 && err.contains("its file has no `files`"), "{err}");
