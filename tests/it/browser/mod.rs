@@ -18,7 +18,7 @@ async fn approve(window: &window::Window) {
 }
 
 /// Whoever calls the API beside the page.
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
