@@ -4,6 +4,7 @@
 mod day;
 mod demo;
 mod screens;
+mod sign_on;
 mod window;
 
 /// Approves the order `invoice-17`, at the page.
