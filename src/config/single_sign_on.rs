@@ -56,14 +56,18 @@ impl SingleSignOn {
     /// # Errors
     /// What is wrong and what to do, without the secret.
     pub fn of(lookup: Lookup) -> Result<Option<Self>, String> {
-        let set = |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+        let set =
+            |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         // that the console has an address says nothing yet
         let mut telling = [ISSUER, CLIENT_ID, ROLES].into_iter().chain(OPTIONAL);
         let Some(one) = telling.find(|name| set(name).is_some()) else { return Ok(None) };
         let missing: Vec<&str> = NEEDED.into_iter().filter(|name| set(name).is_none()).collect();
         if !missing.is_empty() {
             let missing = missing.join(" and ");
-            return Err(format!("{one} is set, and {missing} is not: single sign-on takes {}", NEEDED.join(", ")));
+            return Err(format!(
+                "{one} is set, and {missing} is not: single sign-on takes {}",
+                NEEDED.join(", ")
+            ));
         }
         let needed = |name: &str| set(name).unwrap_or_default();
         let issuer = needed(ISSUER);
@@ -97,7 +101,8 @@ impl Groups {
         }
         // some have dots in their names
         let whole = claims.get(&self.claim);
-        let found = whole.or_else(|| self.claim.split('.').try_fold(claims, |value, name| value.get(name)))?;
+        let found =
+            whole.or_else(|| self.claim.split('.').try_fold(claims, |value, name| value.get(name)))?;
         match found {
             Value::String(one) => Some(vec![one.clone()]),
             Value::Array(all) => Some(all.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
@@ -148,7 +153,9 @@ fn console(text: &str) -> Result<Url, String> {
     if url.path() == "/" {
         return Ok(url);
     }
-    Err(format!("{CONSOLE} is an address without a path, as https://tributary.internal: the console is at /console of it"))
+    Err(format!(
+        "{CONSOLE} is an address without a path, as https://tributary.internal: the console is at /console of it"
+    ))
 }
 
 fn secret(text: Option<String>, file: Option<String>) -> Result<Option<SecretString>, String> {
@@ -162,7 +169,9 @@ fn secret(text: Option<String>, file: Option<String>) -> Result<Option<SecretStr
                 .map_err(|error| format!("{CLIENT_SECRET_FILE}: cannot read {path}: {error}"))?;
             let read = read.trim().to_owned();
             if read.is_empty() {
-                return Err(format!("{CLIENT_SECRET_FILE}: {path} is empty: write the client's secret into it"));
+                return Err(format!(
+                    "{CLIENT_SECRET_FILE}: {path} is empty: write the client's secret into it"
+                ));
             }
             Some(read)
         }
@@ -190,7 +199,8 @@ fn roles(text: &str) -> Result<Vec<(String, Role)>, String> {
         Ok((group.into_owned(), role))
     });
     let pairs: Vec<(String, Role)> = pairs.collect::<Result<_, String>>()?;
-    let twice = pairs.iter().enumerate().find(|(at, (group, _))| pairs[..*at].iter().any(|(g, _)| g == group));
+    let twice =
+        pairs.iter().enumerate().find(|(at, (group, _))| pairs[..*at].iter().any(|(g, _)| g == group));
     match twice {
         Some((_, (group, _))) => Err(format!("{ROLES}: {group:?} is there twice: one group gives one role")),
         None if pairs.is_empty() => Err(format!("{ROLES} names no group: write group=role,…")),
@@ -228,12 +238,18 @@ mod tests {
         assert_eq!(read.callback(), "https://tributary.internal/console/sso/callback");
         assert_eq!((read.name.as_str(), read.groups.claim.as_str()), ("login.example", "groups"));
         assert_eq!(read.scopes, ["profile", "email"]);
-        let own = [(SCOPES, "openid, groups"), (NAME, "Staff login"), (CLAIM, "realm_access.roles"), (CLIENT_SECRET, "")];
+        let own = [
+            (SCOPES, "openid, groups"),
+            (NAME, "Staff login"),
+            (CLAIM, "realm_access.roles"),
+            (CLIENT_SECRET, ""),
+        ];
         let read = with(&own).unwrap().unwrap();
         assert_eq!((read.scopes, read.name.as_str()), (vec!["groups".to_owned()], "Staff login"));
         assert!(read.client_secret.is_none());
         assert!(SingleSignOn::of(&|_| None).unwrap().is_none());
-        let address = SingleSignOn::of(&|name| (name == CONSOLE).then(|| "https://tributary.internal".to_owned()));
+        let address =
+            SingleSignOn::of(&|name| (name == CONSOLE).then(|| "https://tributary.internal".to_owned()));
         assert!(address.unwrap().is_none(), "the console may have an address without it");
     }
 

@@ -72,7 +72,8 @@ fn key_row(key: &ApiKey, session: &Session) -> Markup {
     }
 }
 
-const OPERATORS: [&str; 8] = ["Name", "Role", "Signs in by", "State", "Last signed in", "Expires", "Created", "To do"];
+const OPERATORS: [&str; 8] =
+    ["Name", "Role", "Signs in by", "State", "Last signed in", "Expires", "Created", "To do"];
 
 fn operator_row(operator: &Operator, session: &Session) -> Markup {
     let now = session.now;

@@ -51,7 +51,9 @@ pub fn link(state: &SharedState, next: &str) -> Markup {
 
 fn configured(state: &SharedState) -> Result<&SignOn, PageError> {
     let on = state.single_sign_on.as_deref();
-    on.ok_or_else(|| PageError::not_found("Single sign-on is not set up here: TRIBUTARY_OIDC_ISSUER would be."))
+    on.ok_or_else(|| {
+        PageError::not_found("Single sign-on is not set up here: TRIBUTARY_OIDC_ISSUER would be.")
+    })
 }
 
 /// The cookie of an attempt of this text; without one, what takes the cookie away.
@@ -108,7 +110,9 @@ async fn back(
     let https = is_https(&parts);
     let answer = match query {
         Ok(Query(back)) => come_back(&state, &parts, on, back).await,
-        Err(_) => Err(not_ours(&state, &parts, "what came back cannot be read", "It has no state, or several.")),
+        Err(_) => {
+            Err(not_ours(&state, &parts, "what came back cannot be read", "It has no state, or several."))
+        }
     };
     // it was for this attempt alone, whatever came of it
     let taken_away = AppendHeaders([(SET_COOKIE, attempt_cookie(None, https))]);
@@ -134,10 +138,16 @@ async fn come_back(
         return Err(not_ours(state, parts, "a sign-in that is used or over", why));
     };
     if back.iss.is_some_and(|iss| iss != on.config().issuer) {
-        return Err(not_ours(state, parts, "a sign-in by another issuer", "Another provider answered than was asked."));
+        return Err(not_ours(
+            state,
+            parts,
+            "a sign-in by another issuer",
+            "Another provider answered than was asked.",
+        ));
     }
     let Some(code) = back.code.filter(|_| back.error.is_none()) else {
-        let error: String = back.error.unwrap_or_default().chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
+        let error: String =
+            back.error.unwrap_or_default().chars().filter(|c| c.is_ascii_graphic()).take(60).collect();
         let why = format!("{} signs you in with nothing ({error}).", on.config().name);
         return Err(not_ours(state, parts, "a sign-in that the provider refused", &why));
     };

@@ -43,8 +43,8 @@ pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;
 pub use operator::{
-    asked_host, cookie, is_https, is_own_page, new_link, new_operator_key, operator_key_id, session, session_cookie,
-    session_text,
+    asked_host, cookie, is_https, is_own_page, new_link, new_operator_key, operator_key_id, session,
+    session_cookie, session_text,
 };
 pub use security::SecurityLog;
 pub use serving::{

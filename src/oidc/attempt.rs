@@ -72,7 +72,8 @@ mod tests {
         let again = Attempt::shown(one.text());
         assert!(again.is_of_state(&one.state()) && !other.is_of_state(&one.state()));
         assert!(!one.is_of_state("") && !one.is_of_state(&one.nonce()));
-        let mut told = vec![one.state(), one.nonce(), one.verifier(), other.state(), other.nonce(), other.verifier()];
+        let mut told =
+            vec![one.state(), one.nonce(), one.verifier(), other.state(), other.nonce(), other.verifier()];
         assert!(told.iter().all(|text| text.len() == 43 && !one.text().contains(text.as_str())));
         told.sort();
         told.dedup();

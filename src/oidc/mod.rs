@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreClientAuthMethod, CoreProviderMetadata};
 use openidconnect::{
-    AuthType, ClientId, ClientSecret, CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet,
-    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    AuthType, ClientId, ClientSecret, CsrfToken, DiscoveryError, EndpointMaybeSet, EndpointNotSet,
+    EndpointSet, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Mutex;
@@ -26,6 +26,8 @@ pub use attempt::Attempt;
 
 /// For how long it is believed what a provider said of itself, its keys included.
 const KEPT: Duration = Duration::from_secs(3600);
+/// And for how long that it did not answer: whoever waited meanwhile is told the same, and does not wait as long again.
+const FAILURE_KEPT: Duration = Duration::from_secs(2);
 
 type Client = CoreClient<
     EndpointSet,
@@ -37,7 +39,7 @@ type Client = CoreClient<
 >;
 
 /// Why nobody is signed in. The text says so to the person who tries, and what to do.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SignOnError {
     /// The provider does not answer, or not as one; later it may.
     #[error("{0}")]
@@ -65,11 +67,18 @@ struct Provider {
     learnt: Instant,
 }
 
+/// What came of asking it.
+#[derive(Default)]
+struct Kept {
+    provider: Option<Arc<Provider>>,
+    failed: Option<(Instant, SignOnError)>,
+}
+
 /// An OpenID provider, as this service uses it.
 pub struct SignOn {
     of: SingleSignOn,
     http: Http,
-    kept: Mutex<Option<Arc<Provider>>>,
+    kept: Mutex<Kept>,
 }
 
 impl SignOn {
@@ -78,7 +87,7 @@ impl SignOn {
     /// # Errors
     /// There can be no client for HTTP.
     pub fn new(of: SingleSignOn) -> Result<Self, String> {
-        Ok(Self { of, http: Http::new()?, kept: Mutex::new(None) })
+        Ok(Self { of, http: Http::new()?, kept: Mutex::default() })
     }
 
     /// How it is configured.
@@ -107,50 +116,73 @@ impl SignOn {
     }
 
     async fn provider(&self) -> Result<Arc<Provider>, SignOnError> {
-        // whoever comes meanwhile waits for the same answer
-        let mut kept = self.kept.lock().await;
-        match kept.as_ref().filter(|provider| provider.learnt.elapsed() < KEPT) {
-            Some(provider) => Ok(Arc::clone(provider)),
-            None => Ok(Arc::clone(kept.insert(Arc::new(self.ask().await?)))),
-        }
+        self.learn(|known| known.learnt.elapsed() < KEPT).await
     }
 
     /// What the provider says of itself now, where that was not asked since `known` was learnt.
     async fn anew(&self, known: &Arc<Provider>) -> Result<Arc<Provider>, SignOnError> {
+        self.learn(|kept| !Arc::ptr_eq(kept, known)).await
+    }
+
+    /// What is known of the provider, if that is `enough`; else it is asked, by one at a time.
+    async fn learn(&self, enough: impl Fn(&Arc<Provider>) -> bool) -> Result<Arc<Provider>, SignOnError> {
         let mut kept = self.kept.lock().await;
-        match kept.as_ref().filter(|provider| !Arc::ptr_eq(provider, known)) {
-            Some(provider) => Ok(Arc::clone(provider)),
-            None => Ok(Arc::clone(kept.insert(Arc::new(self.ask().await?)))),
+        if let Some(provider) = kept.provider.as_ref().filter(|provider| enough(provider)) {
+            return Ok(Arc::clone(provider));
+        }
+        if let Some((_, error)) = kept.failed.as_ref().filter(|(at, _)| at.elapsed() < FAILURE_KEPT) {
+            return Err(error.clone());
+        }
+        match self.ask().await {
+            Ok(provider) => {
+                kept.failed = None;
+                Ok(Arc::clone(kept.provider.insert(Arc::new(provider))))
+            }
+            Err(error) => {
+                kept.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
         }
     }
 
     async fn ask(&self) -> Result<Provider, SignOnError> {
-        let issuer = IssuerUrl::new(self.of.issuer.clone()).map_err(|error| self.strange(&error.to_string()))?;
+        let issuer =
+            IssuerUrl::new(self.of.issuer.clone()).map_err(|error| self.strange(&error.to_string()))?;
         let said = CoreProviderMetadata::discover_async(issuer, &self.http).await;
         let said = said.map_err(|error| match error {
             DiscoveryError::Request(error) => self.unreachable(&error),
-            DiscoveryError::Validation(why) => self.strange(&format!("TRIBUTARY_OIDC_ISSUER is not what it calls itself: {why}")),
-            DiscoveryError::Response(status, ..) if status.is_server_error() => self.strange(&format!("it answered {status}")),
-            DiscoveryError::Response(status, ..) => {
-                self.strange(&format!("it answered {status} where it should describe itself: is TRIBUTARY_OIDC_ISSUER right?"))
+            DiscoveryError::Validation(why) => {
+                self.strange(&format!("TRIBUTARY_OIDC_ISSUER is not what it calls itself: {why}"))
             }
+            DiscoveryError::Response(status, ..) if status.is_server_error() => {
+                self.strange(&format!("it answered {status}"))
+            }
+            DiscoveryError::Response(status, ..) => self.strange(&format!(
+                "it answered {status} where it should describe itself: is TRIBUTARY_OIDC_ISSUER right?"
+            )),
             other => self.strange(&other.to_string()),
         })?;
         let userinfo = said.userinfo_endpoint().map(|url| url.url().clone());
-        let addresses = [Some(said.authorization_endpoint().url()), Some(said.jwks_uri().url()),
-            said.token_endpoint().map(|url| url.url()), userinfo.as_ref()];
+        let addresses = [
+            Some(said.authorization_endpoint().url()),
+            Some(said.jwks_uri().url()),
+            said.token_endpoint().map(|url| url.url()),
+            userinfo.as_ref(),
+        ];
         if let Some(open) = addresses.into_iter().flatten().find(|url| !is_private(url)) {
             return Err(self.strange(&format!("{open} of it is not https")));
         }
         let by = said.token_endpoint_auth_methods_supported();
         let has = |method| by.is_some_and(|by| by.contains(&method));
-        let only_post = has(CoreClientAuthMethod::ClientSecretPost) && !has(CoreClientAuthMethod::ClientSecretBasic);
+        let only_post =
+            has(CoreClientAuthMethod::ClientSecretPost) && !has(CoreClientAuthMethod::ClientSecretBasic);
         let secret = self.of.client_secret.as_ref();
         let secret = secret.map(|secret| ClientSecret::new(secret.expose_secret().to_owned()));
         let back = RedirectUrl::new(self.of.callback()).map_err(|error| self.strange(&error.to_string()))?;
-        let client = CoreClient::from_provider_metadata(said, ClientId::new(self.of.client_id.clone()), secret)
-            .set_redirect_uri(back)
-            .set_auth_type(if only_post { AuthType::RequestBody } else { AuthType::BasicAuth });
+        let client =
+            CoreClient::from_provider_metadata(said, ClientId::new(self.of.client_id.clone()), secret)
+                .set_redirect_uri(back)
+                .set_auth_type(if only_post { AuthType::RequestBody } else { AuthType::BasicAuth });
         Ok(Provider { client, userinfo, learnt: Instant::now() })
     }
 

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use axum::http::{Method, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreTokenResponse};
+use openidconnect::core::{
+    CoreIdToken, CoreIdTokenClaims, CoreIdTokenVerifier, CoreJwsSigningAlgorithm, CoreTokenResponse,
+};
 use openidconnect::{
-    AccessTokenHash, AsyncHttpClient as _, AuthorizationCode, ClaimsVerificationError, Nonce, OAuth2TokenResponse as _,
-    PkceCodeVerifier, RequestTokenError, SignatureVerificationError, TokenResponse as _,
+    AccessTokenHash, AsyncHttpClient as _, AuthorizationCode, ClaimsVerificationError, Nonce,
+    OAuth2TokenResponse as _, PkceCodeVerifier, RequestTokenError, SignatureVerificationError,
+    TokenResponse as _,
 };
 use serde_json::Value;
 
@@ -35,7 +38,9 @@ pub(super) async fn person(on: &SignOn, attempt: &Attempt, code: String) -> Resu
     let provider = on.provider().await?;
     let tokens = exchange(on, &provider, attempt, code).await?;
     let token = tokens.id_token().ok_or_else(|| {
-        on.refused("no ID token came with the code: does the provider know this client as one of OpenID Connect?")
+        on.refused(
+            "no ID token came with the code: does the provider know this client as one of OpenID Connect?",
+        )
     })?;
     let nonce = Nonce::new(attempt.nonce());
     let claims = match verified(&provider, token, &nonce) {
@@ -49,7 +54,10 @@ pub(super) async fn person(on: &SignOn, attempt: &Attempt, code: String) -> Resu
         _ => check(on, &provider, &tokens, token, &nonce)?,
     };
     let subject = claims.subject().as_str().to_owned();
-    if subject.is_empty() || subject.len() > SUBJECT_MAX_BYTES || !subject.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') {
+    if subject.is_empty()
+        || subject.len() > SUBJECT_MAX_BYTES
+        || !subject.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')
+    {
         return Err(on.refused("its subject is no text of 1 to 255 ASCII characters"));
     }
     let told = payload(token).ok_or_else(|| on.refused("its claims cannot be read"))?;
@@ -78,7 +86,9 @@ async fn exchange(
         RequestTokenError::ServerResponse(said) => {
             let code: String = said.error().to_string().chars().take(100).collect();
             let hint = match code.as_str() {
-                "invalid_client" | "unauthorized_client" => "are TRIBUTARY_OIDC_CLIENT_ID and TRIBUTARY_OIDC_CLIENT_SECRET those of this client?",
+                "invalid_client" | "unauthorized_client" => {
+                    "are TRIBUTARY_OIDC_CLIENT_ID and TRIBUTARY_OIDC_CLIENT_SECRET those of this client?"
+                }
                 "invalid_grant" => "the code was used already or is over: sign in again",
                 _ => "sign in again; if that does not help, its log says more",
             };
@@ -128,15 +138,25 @@ fn check<'t>(
 fn explain(error: &ClaimsVerificationError) -> String {
     use SignatureVerificationError as Signature;
     match error {
-        ClaimsVerificationError::Expired(_) => "it has expired: do the clocks of this server and of the provider agree?",
-        ClaimsVerificationError::InvalidAudience(_) => "it is for another client: is TRIBUTARY_OIDC_CLIENT_ID right?",
-        ClaimsVerificationError::InvalidIssuer(_) => "it is of another issuer: is TRIBUTARY_OIDC_ISSUER what the provider calls itself?",
-        ClaimsVerificationError::InvalidNonce(_) => "it was made for another attempt to sign in: sign in again",
-        ClaimsVerificationError::InvalidSubject(_) => "it names nobody",
-        ClaimsVerificationError::SignatureVerification(Signature::NoMatchingKey) => "it is signed by a key that the provider does not publish",
-        ClaimsVerificationError::SignatureVerification(Signature::DisallowedAlg(_) | Signature::UnsupportedAlg(_) | Signature::NoSignature) => {
-            "it is signed in a way that is not taken: have the provider sign with RS256, ES256 or EdDSA"
+        ClaimsVerificationError::Expired(_) => {
+            "it has expired: do the clocks of this server and of the provider agree?"
         }
+        ClaimsVerificationError::InvalidAudience(_) => {
+            "it is for another client: is TRIBUTARY_OIDC_CLIENT_ID right?"
+        }
+        ClaimsVerificationError::InvalidIssuer(_) => {
+            "it is of another issuer: is TRIBUTARY_OIDC_ISSUER what the provider calls itself?"
+        }
+        ClaimsVerificationError::InvalidNonce(_) => {
+            "it was made for another attempt to sign in: sign in again"
+        }
+        ClaimsVerificationError::InvalidSubject(_) => "it names nobody",
+        ClaimsVerificationError::SignatureVerification(Signature::NoMatchingKey) => {
+            "it is signed by a key that the provider does not publish"
+        }
+        ClaimsVerificationError::SignatureVerification(
+            Signature::DisallowedAlg(_) | Signature::UnsupportedAlg(_) | Signature::NoSignature,
+        ) => "it is signed in a way that is not taken: have the provider sign with RS256, ES256 or EdDSA",
         ClaimsVerificationError::SignatureVerification(_) => "its signature is not the provider's",
         _ => "it cannot be verified",
     }
@@ -173,10 +193,13 @@ async fn userinfo(
         .map_err(|error| on.strange(&error.to_string()))?;
     let answer = on.http.call(request).await.map_err(|error| on.unreachable(&error))?;
     if !answer.status().is_success() {
-        return Err(on.strange(&format!("it answered {} where it should say more of the person", answer.status())));
+        return Err(
+            on.strange(&format!("it answered {} where it should say more of the person", answer.status()))
+        );
     }
-    let told: Value = serde_json::from_slice(answer.body())
-        .map_err(|_| on.strange("what it says of the person is no JSON: have it answer unsigned at its userinfo endpoint"))?;
+    let told: Value = serde_json::from_slice(answer.body()).map_err(|_| {
+        on.strange("what it says of the person is no JSON: have it answer unsigned at its userinfo endpoint")
+    })?;
     // or it would be about somebody else
     match told.get("sub").and_then(Value::as_str) == Some(subject) {
         true => Ok(told),

@@ -20,6 +20,8 @@ pub struct Operator {
     /// Of a person who signs in by single sign-on: whose provider names them, and how. They have no key.
     pub issuer: Option<String>,
     pub subject: Option<String>,
+    /// Whether the owner trusts that provider about their role; of whoever has a key, nobody asks.
+    pub is_trusted: bool,
     pub created_at: DateTime<Utc>,
     /// Neither the key nor a session opens anything from then on.
     pub expires_at: Option<DateTime<Utc>>,
@@ -29,10 +31,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Whether the key opens anything now, in a word.
+    /// Whether the key opens anything now, or whether they may sign in, in a word.
     pub fn state(&self) -> &'static str {
         match self {
             Self { revoked_at: Some(_), .. } => "revoked",
+            Self { is_trusted: false, .. } => "not trusted",
             Self { expires_at: Some(at), .. } if *at <= Utc::now() => "expired",
             _ => "valid",
         }
@@ -76,8 +79,10 @@ pub async fn create(executor: impl PgExecutor<'_>, operator: NewOperator<'_>) ->
 pub async fn list(pool: &PgPool) -> Result<Vec<Operator>, StoreError> {
     let operators = sqlx::query_as!(
         Operator,
-        "select id, name, role, issuer, subject, created_at, expires_at, last_used_at, revoked_at
-         from operators order by name, created_at"
+        r#"select id, name, role, issuer, subject, created_at, expires_at, last_used_at, revoked_at,
+                  issuer is null or exists (select from operator_issuers i
+                    where i.issuer = o.issuer and o.role = any (i.roles)) as "is_trusted!"
+           from operators o order by name, created_at"#
     )
     .fetch_all(pool)
     .await?;

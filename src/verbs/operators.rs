@@ -37,7 +37,18 @@ pub struct ShownOperator {
 impl From<Operator> for ShownOperator {
     fn from(operator: Operator) -> Self {
         let state = operator.state().to_owned();
-        let Operator { id, name, role, issuer, subject, created_at, last_used_at, expires_at, revoked_at } = operator;
+        let Operator {
+            id,
+            name,
+            role,
+            issuer,
+            subject,
+            created_at,
+            last_used_at,
+            expires_at,
+            revoked_at,
+            ..
+        } = operator;
         Self { id, name, role, issuer, subject, created_at, last_used_at, expires_at, revoked_at, state }
     }
 }

@@ -260,7 +260,16 @@ mod tests {
         for name in ["ann", "ann~0a1b2c3d", "ann.b@example.com~0a1b2c3d"] {
             assert_eq!(name.parse::<OperatorName>().unwrap().as_str(), name);
         }
-        for name in ["", "Ann", "ann@example.com", "ann~0a1b2c3", "ann~0A1B2C3D", "~0a1b2c3d", "a~b~0a1b2c3d", "a b~0a1b2c3d"] {
+        for name in [
+            "",
+            "Ann",
+            "ann@example.com",
+            "ann~0a1b2c3",
+            "ann~0A1B2C3D",
+            "~0a1b2c3d",
+            "a~b~0a1b2c3d",
+            "a b~0a1b2c3d",
+        ] {
             assert!(name.parse::<OperatorName>().unwrap_err().contains("operators list"), "{name}");
         }
         assert!("ann~0a1b2c3d".parse::<KeyName>().is_err());
@@ -277,7 +286,6 @@ mod tests {
         let long = OperatorName::beginning(&"x".repeat(100));
         assert!(format!("{long}~0a1b2c3d").parse::<OperatorName>().is_ok() && long.len() == 40);
     }
-
 
     #[test]
     fn a_connector_reads_and_pays_and_every_other_scope_opens_itself_alone() {

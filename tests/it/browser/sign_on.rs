@@ -36,7 +36,9 @@ impl House {
                 command.env("ACME_KEY", FILE_KEY).env("DATABASE_URL", &url);
                 command.env("TRIBUTARY_CONSOLE_URL", format!("http://{operator}"));
                 command.env("TRIBUTARY_OIDC_ISSUER", &issuer).env("TRIBUTARY_OIDC_NAME", "Staff login");
-                command.env("TRIBUTARY_OIDC_CLIENT_ID", "tributary").env("TRIBUTARY_OIDC_SCOPES", "profile groups");
+                command
+                    .env("TRIBUTARY_OIDC_CLIENT_ID", "tributary")
+                    .env("TRIBUTARY_OIDC_SCOPES", "profile groups");
                 command.env("TRIBUTARY_OIDC_CLIENT_SECRET", "a-secret-of-the-client");
                 command.env("TRIBUTARY_OIDC_ROLES", "approvers=approver,staff=viewer");
             })
@@ -139,8 +141,12 @@ impl Jar {
             let shown: Vec<String> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             let request = match form.take() {
                 Some(form) => {
-                    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-                    client.post(url.clone()).header("content-type", "application/x-www-form-urlencoded").body(body)
+                    let body =
+                        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+                    client
+                        .post(url.clone())
+                        .header("content-type", "application/x-www-form-urlencoded")
+                        .body(body)
                 }
                 None => client.get(url.clone()),
             };

@@ -121,7 +121,10 @@ impl Issuer {
     /// The same, signed like this, and with this at the userinfo endpoint.
     pub fn grant_as(&self, to: &Url, claims: Value, signed: Signed, userinfo: Value) -> String {
         let asked: HashMap<String, String> = to.query_pairs().into_owned().collect();
-        assert_eq!((asked["response_type"].as_str(), asked["code_challenge_method"].as_str()), ("code", "S256"));
+        assert_eq!(
+            (asked["response_type"].as_str(), asked["code_challenge_method"].as_str()),
+            ("code", "S256")
+        );
         let now = chrono::Utc::now().timestamp();
         let mut whole = json!({"iss": self.url, "aud": asked["client_id"], "sub": "ann", "nonce": asked["nonce"],
             "iat": now, "exp": now + 300, "preferred_username": "ann", "groups": ["staff"]});

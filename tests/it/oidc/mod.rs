@@ -98,7 +98,8 @@ impl<'a> Visit<'a> {
     async fn begin(app: &'a TestApp, next: &str) -> Self {
         let mut browser = Browser::new(app);
         let path = format!("/console/sso?next={next}");
-        let answer = browser.ask(Method::GET, &path, &[("sec-fetch-site", "same-origin")], String::new()).await;
+        let answer =
+            browser.ask(Method::GET, &path, &[("sec-fetch-site", "same-origin")], String::new()).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
         browser.cookie = Some(answer.header("set-cookie").split(';').next().unwrap().to_owned());
         Self { to: answer.header("location").parse().unwrap(), browser }

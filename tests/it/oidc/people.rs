@@ -22,7 +22,10 @@ async fn name(browser: &Browser<'_>) -> String {
 async fn whoever_signs_in_has_the_role_of_their_first_mapped_group_at_every_instance() {
     let house = House::new().await;
     let page = Browser::new(&house.app).page("/console/sign-in?next=%2Fconsole%2Fkeys").await;
-    assert!(page.contains("href=\"/console/sso?next=%2Fconsole%2Fkeys\">Sign in with Staff login</a>"), "{page}");
+    assert!(
+        page.contains("href=\"/console/sso?next=%2Fconsole%2Fkeys\">Sign in with Staff login</a>"),
+        "{page}"
+    );
     assert_usable(&page, "the page to sign in at");
     for role in Role::ALL {
         let group = if role == Role::Viewer { "staff" } else { role.as_str() };
@@ -38,7 +41,10 @@ async fn whoever_signs_in_has_the_role_of_their_first_mapped_group_at_every_inst
         assert!(answer.text.contains("href=\"/console/keys\">Go on"), "{}", answer.text);
         let cookies: Vec<&str> =
             answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
-        assert!(cookies.iter().any(|cookie| cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict")), "{cookies:?}");
+        assert!(
+            cookies.iter().any(|cookie| cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict")),
+            "{cookies:?}"
+        );
         assert!(cookies.iter().any(|cookie| cookie.starts_with("tributary-sign-in=;")), "{cookies:?}");
         for app in [&one, &other, &house.app] {
             let shown = name(&Browser { app, cookie: session(&answer) }).await;
@@ -71,7 +77,9 @@ async fn a_person_is_their_subject_however_they_are_called_and_nobody_passes_for
     // and the list says who is who
     let admin = house.sign_in(of("root", "admin")).await;
     let list = admin.page("/console/keys").await;
-    for said in [format!("{} as 1<", house.issuer.url), format!("{} as 2<", house.issuer.url), "<td>key</td>".into()] {
+    for said in
+        [format!("{} as 1<", house.issuer.url), format!("{} as 2<", house.issuer.url), "<td>key</td>".into()]
+    {
         assert!(list.contains(&said), "{said}: {list}");
     }
 }
@@ -88,7 +96,11 @@ async fn a_role_that_changed_at_the_provider_holds_from_the_next_sign_in_for_all
     let answer = house.come(of("ann", "nobody's")).await;
     assert_refused(&answer, StatusCode::FORBIDDEN, "ann, Staff login knows you, but none of your groups");
     for browser in [&first, &second] {
-        assert_eq!(browser.get("/console").await.status, StatusCode::SEE_OTHER, "who has no role has no session");
+        assert_eq!(
+            browser.get("/console").await.status,
+            StatusCode::SEE_OTHER,
+            "who has no role has no session"
+        );
     }
     let audited = house.texts("select concat_ws(' ', verb, subject, details->>'role', details->>'before') from operator_audit order by id").await;
     let name = house.texts("select name from operators").await.remove(0);
@@ -136,7 +148,9 @@ async fn two_sessions_of_one_subject_are_one_person_to_an_order_that_takes_two()
     let ann = house.sign_in(json!({"sub": "1", "preferred_username": "ann", "groups": ["approver"]})).await;
     let again = house.sign_in(json!({"sub": "1", "preferred_username": "zoe", "groups": ["approver"]})).await;
     let ben = house.sign_in(json!({"sub": "2", "preferred_username": "ann", "groups": ["approver"]})).await;
-    let state = async || house.texts("select state || ' ' || persons_agreed(o, 'release') from payment_orders o").await;
+    let state = async || {
+        house.texts("select state || ' ' || persons_agreed(o, 'release') from payment_orders o").await
+    };
     assert_eq!(approve(&ann, order).await.status, StatusCode::OK);
     let second = approve(&again, order).await;
     assert_ne!(second.status, StatusCode::OK, "{}", second.text);
@@ -149,7 +163,11 @@ async fn two_sessions_of_one_subject_are_one_person_to_an_order_that_takes_two()
 async fn a_provider_gives_the_roles_that_the_owner_trusts_it_with_and_no_other() {
     let house = House::without_trust().await;
     let answer = house.come(of("ann", "staff")).await;
-    assert_refused(&answer, StatusCode::FORBIDDEN, &format!("tributary operators trust {} --roles viewer", house.issuer.url));
+    assert_refused(
+        &answer,
+        StatusCode::FORBIDDEN,
+        &format!("tributary operators trust {} --roles viewer", house.issuer.url),
+    );
     house.trust(&[Role::Viewer, Role::Operator]).await;
     let ann = house.sign_in(of("ann", "operator")).await;
     let ben = house.sign_in(of("ben", "staff")).await;
@@ -164,6 +182,8 @@ async fn a_provider_gives_the_roles_that_the_owner_trusts_it_with_and_no_other()
     let mut owner = house.app.pool.acquire().await.unwrap();
     assert!(operator_issuers::distrust(&mut owner, &house.issuer.url).await.unwrap());
     assert_eq!(ben.get("/console").await.status, StatusCode::SEE_OTHER);
+    let listed = operators::list(&house.app.pool).await.unwrap();
+    assert!(!listed.is_empty() && listed.iter().all(|operator| operator.state() == "not trusted"));
     assert_refused(&house.come(of("ben", "staff")).await, StatusCode::FORBIDDEN, "unless the owner");
 }
 
@@ -198,5 +218,9 @@ async fn a_link_is_for_whoever_has_a_key() {
                 select sha256(sha256('trl_x')), id, clock_timestamp() + interval '1 minute' from operators";
     assert_eq!(app.sql(made).await, 1);
     let answer = Browser::new(app).send("/console/link", "token=trl_x".to_owned()).await;
-    assert_eq!((answer.status, session(&answer)), (StatusCode::FORBIDDEN, None), "{ann} has no key that it stands for");
+    assert_eq!(
+        (answer.status, session(&answer)),
+        (StatusCode::FORBIDDEN, None),
+        "{ann} has no key that it stands for"
+    );
 }

@@ -22,7 +22,13 @@ async fn what_comes_back_is_taken_once_in_time_and_from_the_browser_that_was_sen
     for browser in [&stranger, &other] {
         assert_refused(&browser.back_with(&query).await, StatusCode::FORBIDDEN, "not begun in this browser");
     }
-    for wrong in ["code=x", "code=x&state=", "", "code=x&state=a&state=b", &format!("code={code}&state={}", other.state())] {
+    for wrong in [
+        "code=x",
+        "code=x&state=",
+        "",
+        "code=x&state=a&state=b",
+        &format!("code={code}&state={}", other.state()),
+    ] {
         assert_refused(&visit.back_with(wrong).await, StatusCode::FORBIDDEN, "You are not signed in.");
     }
     // none of that has used it up: nobody can end another one's attempt
@@ -31,9 +37,14 @@ async fn what_comes_back_is_taken_once_in_time_and_from_the_browser_that_was_sen
     let (one, two) = tokio::join!(visit.back_with(&query), visit.back_with(&query));
     let opened = [&one, &two].iter().filter(|answer| session(answer).is_some()).count();
     assert_eq!(opened, 1, "{} {}", one.text, two.text);
-    assert_refused(&visit.back_with(&query).await, StatusCode::FORBIDDEN, "used already, or its ten minutes are over");
+    assert_refused(
+        &visit.back_with(&query).await,
+        StatusCode::FORBIDDEN,
+        "used already, or its ten minutes are over",
+    );
     let late = Visit::begin(&app, "").await;
-    let ends = "select extract(epoch from max(expires_at) - clock_timestamp())::int::text from operator_sign_ins";
+    let ends =
+        "select extract(epoch from max(expires_at) - clock_timestamp())::int::text from operator_sign_ins";
     let seconds: i32 = house.texts(ends).await[0].parse().unwrap();
     assert!((590..=600).contains(&seconds), "{seconds}");
     app.sql("update operator_sign_ins set expires_at = clock_timestamp()").await;
@@ -149,14 +160,21 @@ async fn a_provider_that_goes_down_between_signs_nobody_in_and_says_so() {
 #[tokio::test]
 async fn whoever_signs_in_goes_on_to_a_page_of_the_console_and_no_other_site_begins_it_for_them() {
     let house = House::new().await;
-    for next in ["https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%2Fconsole%5C..%2F%2Fevil", "%2Fconsole%2F%0D%0Ax"] {
+    for next in [
+        "https%3A%2F%2Fevil.example",
+        "%2F%2Fevil.example",
+        "%2Fconsole%5C..%2F%2Fevil",
+        "%2Fconsole%2F%0D%0Ax",
+    ] {
         let app = house.instance();
         let visit = Visit::begin(&app, next).await;
         let answer = visit.back(&house.issuer.grant(&visit.to, json!({}))).await;
         assert_eq!(answer.header("refresh"), "0; url=/console", "{next}");
         assert!(!answer.text.contains("evil"), "{}", answer.text);
     }
-    for from in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("sec-purpose", "prefetch")] {
+    for from in
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("sec-purpose", "prefetch")]
+    {
         let answer = Browser::new(&house.app).ask(Method::GET, "/console/sso", &[from], String::new()).await;
         assert_refused(&answer, StatusCode::FORBIDDEN, "begins at the console");
     }
@@ -195,7 +213,8 @@ async fn the_database_has_nothing_that_an_attempt_goes_on_with() {
     let row = house.texts("select s::text from operator_sign_ins s").await.remove(0);
     let cookie = visit.browser.cookie.as_ref().unwrap().split_once('=').unwrap().1;
     let secret = crate::support::app::secret_of(cookie);
-    let sent = visit.to.query_pairs().filter(|(name, _)| ["state", "nonce", "code_challenge"].contains(&&**name));
+    let sent =
+        visit.to.query_pairs().filter(|(name, _)| ["state", "nonce", "code_challenge"].contains(&&**name));
     for known in sent.map(|(_, value)| value.into_owned()).chain([secret.to_owned()]) {
         let hex: String = known.bytes().map(|byte| format!("{byte:02x}")).collect();
         assert!(!row.contains(&known) && !row.contains(&hex), "{row}");

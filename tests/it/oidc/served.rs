@@ -14,7 +14,9 @@ use crate::support::server;
 async fn half_a_configuration_is_an_error_at_the_start_that_says_what_is_missing() {
     let place = Place::new("half_oidc");
     let url = server::new_database().await;
-    for missing in ["TRIBUTARY_OIDC_ISSUER", "TRIBUTARY_OIDC_CLIENT_ID", "TRIBUTARY_OIDC_ROLES", "TRIBUTARY_CONSOLE_URL"] {
+    for missing in
+        ["TRIBUTARY_OIDC_ISSUER", "TRIBUTARY_OIDC_CLIENT_ID", "TRIBUTARY_OIDC_ROLES", "TRIBUTARY_CONSOLE_URL"]
+    {
         let mut set = environment("https://login.example");
         set.remove(missing);
         let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
@@ -32,7 +34,10 @@ async fn a_provider_that_does_not_answer_keeps_no_server_from_starting() {
     let url = server::new_database().await;
     let (server, address) = place
         .serve_as(|command| {
-            command.env("DATABASE_URL", &url).env("ACME_KEY", FILE_KEY).envs(environment("http://127.0.0.1:1"));
+            command
+                .env("DATABASE_URL", &url)
+                .env("ACME_KEY", FILE_KEY)
+                .envs(environment("http://127.0.0.1:1"));
         })
         .await;
     let origin = format!("http://{}", place.operator(&address));
@@ -64,9 +69,12 @@ async fn neither_code_nor_token_nor_secret_is_in_any_log() {
         text
     });
     let origin = format!("http://{}", place.operator(&address));
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut secrets = vec![SECRET.to_owned()];
-    for claims in [json!({}), json!({"nonce": "another"}), json!({"groups": ["admin"]}), json!({"groups": []})] {
+    for claims in
+        [json!({}), json!({"nonce": "another"}), json!({"groups": ["admin"]}), json!({"groups": []})]
+    {
         let sent = http.get(format!("{origin}/console/sso")).send().await.unwrap();
         let cookie = sent.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
         let to = sent.headers()["location"].to_str().unwrap().parse().unwrap();
@@ -75,9 +83,12 @@ async fn neither_code_nor_token_nor_secret_is_in_any_log() {
         let state = Visit::state_of(&to);
         let back = format!("{origin}/console/sso/callback?code={code}&state={state}");
         let answer = http.get(back).header("cookie", cookie).send().await.unwrap();
-        let opened = answer.headers().get_all("set-cookie").iter().map(|set| set.to_str().unwrap().to_owned());
+        let opened =
+            answer.headers().get_all("set-cookie").iter().map(|set| set.to_str().unwrap().to_owned());
         let session = opened.filter(|set| set.starts_with("tributary-session=trs_"));
-        secrets.extend(session.map(|set| set["tributary-session=".len()..].split(';').next().unwrap().to_owned()));
+        secrets.extend(
+            session.map(|set| set["tributary-session=".len()..].split(';').next().unwrap().to_owned()),
+        );
     }
     assert_eq!(secrets.len(), 14, "one of the four has signed in");
     let list = owner(&["operators", "list"]).await;
@@ -85,7 +96,8 @@ async fn neither_code_nor_token_nor_secret_is_in_any_log() {
     signal(&server, nix::sys::signal::Signal::SIGTERM);
     server.wait().await.unwrap();
     let log = reading.await.unwrap();
-    for said in ["an operator signed in", "made for another attempt", "does not trust", "without a role: ann"] {
+    for said in ["an operator signed in", "made for another attempt", "does not trust", "without a role: ann"]
+    {
         assert!(log.contains(said), "{said}: {log}");
     }
     for secret in secrets {
