@@ -12,7 +12,7 @@ use super::table::{self, Column, Output, OutputArgs, time, words};
 use super::way::{At, Way};
 use super::{CommandResult, Common};
 use crate::verbs::Verb as _;
-use crate::verbs::operators::{self, ShownOperator};
+use crate::verbs::operators::{self, ShownOperator, Trusted};
 use tributary_domain::{KeyName, OperatorName, Role};
 
 #[derive(Args)]
@@ -149,7 +149,8 @@ async fn run_by(way: &Way, at: &At, command: OperatorsCommand) -> CommandResult 
             form.done(&way.perform(&operators::Restore { name }).await?, "");
         }
         OperatorsCommand::Trust { issuer, roles, form } => {
-            form.done(&way.perform(&operators::Trust { issuer, roles }).await?, "");
+            let trusted = way.perform(&operators::Trust { issuer, roles }).await?;
+            form.done(&trusted, &told_of(&trusted));
         }
         OperatorsCommand::Distrust { issuer, form } => {
             form.done(&way.perform(&operators::Distrust { issuer }).await?, "");
@@ -179,6 +180,17 @@ fn row(operator: &ShownOperator) -> [String; 7] {
         at(operator.expires_at),
         operator.state.clone(),
     ]
+}
+
+/// What is said of approvers who may come to count twice.
+fn told_of(trusted: &Trusted) -> String {
+    match trusted.approvers_by_key.join(", ") {
+        none if none.is_empty() => none,
+        names => format!(
+            "These approve by keys: {names}. Whoever of them signs in through the provider, too, counts as two persons: \
+             revoke their keys (tributary operators revoke NAME)."
+        ),
+    }
 }
 
 /// Their key; or who names them, and how.

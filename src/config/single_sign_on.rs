@@ -277,6 +277,8 @@ mod tests {
         }
         let file = [(CLIENT_SECRET, ""), (CLIENT_SECRET_FILE, "/nowhere")];
         assert!(with(&file).err().unwrap().contains("cannot read /nowhere"));
+        let file = [(CLIENT_SECRET, ""), (CLIENT_SECRET_FILE, "/dev/null")];
+        assert!(with(&file).err().unwrap().contains("/dev/null is empty"));
     }
 
     #[test]

@@ -195,6 +195,14 @@ impl Verb for Restore {
     }
 }
 
+/// What whoever trusts a provider has to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trusted {
+    /// Approvers who have keys, where the provider names approvers, too: one of them who signs in through it has two names,
+    /// and counts as two persons.
+    pub approvers_by_key: Vec<String>,
+}
+
 /// Trusts an OpenID provider to say who somebody is, and that their groups give them one of these roles.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -208,12 +216,20 @@ pub struct Trust {
 
 impl Verb for Trust {
     const NAME: &'static str = "operators trust";
-    type Answer = ();
+    type Answer = Trusted;
 
-    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<(), Failure> {
+    async fn run(&self, on: On<'_>, actor: &Actor) -> Result<Trusted, Failure> {
         let mut transaction = begin(on, actor).await?;
         operator_issuers::trust(&mut transaction, &self.issuer, &self.roles).await?;
-        commit(transaction, actor, (Self::NAME, &self.issuer, json!({"roles": self.roles}))).await
+        commit(transaction, actor, (Self::NAME, &self.issuer, json!({"roles": self.roles}))).await?;
+        let mut operators = operators::list(on.pool).await?;
+        operators.retain(|operator| {
+            self.roles.contains(&Role::Approver)
+                && operator.role == Role::Approver.as_str()
+                && operator.issuer.is_none()
+                && operator.state() == "valid"
+        });
+        Ok(Trusted { approvers_by_key: operators.into_iter().map(|operator| operator.name).collect() })
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 use tributary::store::{operator_issuers, operators};
+use tributary::verbs::{Access, VERBS};
 use tributary_domain::Role;
 
 use super::issuer::{Issuer, Signed};
@@ -132,6 +133,19 @@ async fn whoever_is_revoked_is_out_at_once_at_every_instance_and_stays_out() {
     assert_refused(&house.come(back).await, StatusCode::FORBIDDEN, "eve, you were revoked here");
     assert!(operators::restore(&house.app.pool, &ann.parse().unwrap()).await.unwrap());
     assert_eq!(name(&house.sign_in(of("ann", "staff")).await).await, format!("{ann} viewer"));
+}
+
+#[tokio::test]
+async fn each_role_may_by_such_a_session_what_the_table_of_verbs_says_and_nothing_else() {
+    let house = House::new().await;
+    for role in Role::ALL {
+        let group = if role == Role::Viewer { "staff" } else { role.as_str() };
+        let browser = house.sign_in(of(role.as_str(), group)).await;
+        for entry in VERBS.iter().filter(|entry| matches!(entry.access, Access::Changes { .. })) {
+            let may = if entry.roles().contains(&role) { StatusCode::OK } else { StatusCode::FORBIDDEN };
+            assert_eq!(browser.get(&entry.form_path()).await.status, may, "{role:?} {}", entry.name);
+        }
+    }
 }
 
 /// Approves the order by a session.

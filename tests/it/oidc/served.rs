@@ -104,3 +104,33 @@ async fn neither_code_nor_token_nor_secret_is_in_any_log() {
         assert!(!log.contains(&secret), "{secret} is in the log");
     }
 }
+
+#[tokio::test]
+async fn whoever_trusts_a_provider_about_approvers_is_told_who_could_count_twice() {
+    let (place, url) = (Place::new("oidc_trust"), server::new_database().await);
+    let issuer = "https://login.example";
+    let owner = async |args: &[&str]| {
+        let output = place.command(args).env("DATABASE_URL", &url).output().await.unwrap();
+        let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+        (output.status.success(), out, err)
+    };
+    for (name, role) in [("ann", "approver"), ("ben", "approver"), ("root", "admin")] {
+        assert!(owner(&["operators", "create", name, "--role", role]).await.0);
+    }
+    assert!(owner(&["operators", "revoke", "ben"]).await.0);
+    let (_, said, _) = owner(&["operators", "trust", issuer, "--roles", "viewer,approver"]).await;
+    assert!(said.contains("These approve by keys: ann."), "{said}");
+    assert_eq!(owner(&["operators", "trust", issuer, "--roles", "viewer"]).await.1, "");
+    // by the owner of the database alone
+    for args in [["trust", issuer, "--roles=admin"].as_slice(), &["distrust", issuer], &["restore", "ann"]] {
+        let args: Vec<&str> =
+            ["operators", "--server", "http://127.0.0.1:1"].iter().chain(args).copied().collect();
+        let (done, _, said) = owner(&args).await;
+        assert!(!done && said.contains("works on the database alone"), "{said}");
+    }
+    assert!(owner(&["operators", "distrust", issuer]).await.0);
+    let (done, _, said) = owner(&["operators", "distrust", issuer]).await;
+    assert!(!done && said.contains("was not trusted; trusted: none"), "{said}");
+    let (done, _, said) = owner(&["operators", "restore", "ben"]).await;
+    assert!(!done && said.contains("whose key was revoked gets a new one"), "{said}");
+}
