@@ -120,6 +120,14 @@ create table sync_tasks (
 );
 create index sync_tasks_due_idx on sync_tasks (provider, stream_group, due_at);
 
+-- Providers that an operator wants nothing read of for now. What is due meanwhile is read afterwards.
+create table provider_pauses (
+  provider text not null constraint provider_pauses_pkey primary key,
+  paused_by text not null,
+  why text not null constraint provider_pauses_why_said check (char_length(why) between 1 and 500),
+  paused_at timestamptz not null default clock_timestamp()
+);
+
 -- Takes the lease of that one of p_groups which waits longest for its turn. A function, so that it
 -- is one statement for whoever calls it: a caller that is paused in between would keep the others
 -- from their work.
@@ -138,6 +146,7 @@ begin
       where t.provider = l.provider and t.stream_group = l.stream_group
         and t.due_at <= clock_timestamp()) t on t.since is not null
     where l.provider = p_provider and l.stream_group = any(p_groups)
+      and not exists (select from provider_pauses p where p.provider = p_provider)
       and (l.expires_at <= clock_timestamp()) is not false
       and (l.paused_until <= clock_timestamp()) is not false
       and p_concurrency > (select count(*) from sync_leases w

@@ -88,14 +88,14 @@ language plpgsql set search_path = public, pg_temp as $$
 begin
   grant insert, update on accounts, beneficiaries, transactions, balances, sync_runs, sync_run_streams,
     sync_run_warnings, sync_known_next, sync_cursors, sync_open_records, sync_leases, sync_tasks,
-    provider_tokens, provider_pace, closed_lanes, request_log, quarantine, quarantine_actions, raw_records,
+    provider_pauses, provider_tokens, provider_pace, closed_lanes, request_log, quarantine, quarantine_actions, raw_records,
     payment_orders, payment_steps, payment_refusals, consumers, notifications, statement_files, statement_accounts,
     statements, statement_movements, statement_sightings to tributary_app;
   grant insert on quarantine_discards, payment_attempts, payment_lookups, payment_secrets, unmatched_records to tributary_app;
   grant update (used_at) on operator_sessions to tributary_app;
   grant usage on sequence quarantine_id_seq to tributary_app;
   grant delete on sync_runs, sync_run_streams, sync_run_warnings, sync_cursors, sync_open_records, sync_leases,
-    sync_tasks, provider_tokens, closed_lanes, request_log, quarantine, raw_records, payment_refusals,
+    sync_tasks, provider_pauses, provider_tokens, closed_lanes, request_log, quarantine, raw_records, payment_refusals,
     unmatched_records, consumers, notifications, operator_links, operator_sessions, operator_sign_ins,
     statement_sightings to tributary_app;
   -- feeds, changes and feed are written by these, and by triggers

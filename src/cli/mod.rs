@@ -26,6 +26,7 @@ mod notifications;
 mod notify;
 mod openapi;
 mod operators;
+mod pauses;
 mod payouts;
 mod preview;
 mod progress;
@@ -111,6 +112,10 @@ enum Command {
     Manifest(manifest::ManifestCommand),
     /// Read a provider now, with progress.
     Sync(sync::SyncArgs),
+    /// Read nothing of a provider until it is resumed; payments go on.
+    Pause(pauses::PauseArgs),
+    /// Have a provider read again that was paused.
+    Resume(pauses::ResumeArgs),
     /// List what was read, when and how it went.
     Runs(sync::RunsArgs),
     /// List who polls, and how far behind they are.
@@ -277,6 +282,8 @@ async fn run(
         Command::Keys(args) => keys::run(&common, args).await,
         Command::Manifest(command) => return Ok(manifest::run(&common, command).await),
         Command::Sync(args) => return Ok(sync::run(&common, args).await),
+        Command::Pause(args) => pauses::pause(&common, args).await,
+        Command::Resume(args) => pauses::resume(&common, args).await,
         Command::Runs(args) => sync::runs(&common, args).await,
         Command::Consumers(args) => consumers::run(&common, args).await,
         Command::Notifications(args) => notifications::run(&common, args).await,

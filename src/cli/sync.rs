@@ -227,6 +227,7 @@ async fn sync(
     };
     let declared = verbs::Declared::new();
     let on = On::to_the_end(&database.pool, &declared);
+    verbs::pauses::refuse_if_paused(on, &args.provider).await?;
     let details = serde_json::json!({"stream": stream, "full": args.full});
     verbs::note(on, &typed(), (verbs::sync::Sync::NAME, args.provider.as_str(), details)).await?;
     let mut code = 0;

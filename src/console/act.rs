@@ -23,9 +23,11 @@ type Pairs = Vec<(String, String)>;
 
 /// A form of every verb that changes something.
 pub fn router() -> Router<SharedState> {
-    use verbs::{consumers, keys, limits, operators, payouts, quarantine, remap, sync};
+    use verbs::{consumers, keys, limits, operators, pauses, payouts, quarantine, remap, sync};
     Router::new()
         .merge(form::<sync::Sync>())
+        .merge(form::<pauses::Pause>())
+        .merge(form::<pauses::Resume>())
         .merge(form::<limits::Lift>())
         .merge(form::<consumers::Forget>())
         .merge(form::<remap::Remap>())
@@ -172,6 +174,8 @@ async fn shown(
 fn label(entry: &Entry) -> &'static str {
     match entry.name {
         "sync" => "Read now",
+        "pause" => "Read nothing for now",
+        "resume" => "Read again",
         "limits lift" => "Send the requests again",
         "consumers forget" => "Forget the consumer",
         "remap" => "Map what was kept again",

@@ -109,6 +109,7 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
 fn playground_forms() -> Router<SharedState> {
     Router::new()
         .route("/console/playground/sample", post(playground::sample))
+        .route("/console/playground/file", post(playground::file))
         .route("/console/playground/remap", post(playground::remap))
         .route("/console/quarantine/groups/{group}/preview", post(quarantine::preview))
         .layer(DefaultBodyLimit::max(playground::BODY_MAX_BYTES))

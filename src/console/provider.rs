@@ -65,8 +65,13 @@ fn content(health: &Health, due: &[Due], told: &[Told], session: &Session) -> Ma
         (judged(health, now))
         @if !due.is_empty() {
             p {
-                (action(session, "sync", "Read now", &[("provider", name)], &here))
-                (action(session, "sync", "Read everything anew", &[("provider", name), ("full", "true")], &here))
+                @if health.pause.is_some() {
+                    (action(session, "resume", "Resume", &[("provider", name)], &here))
+                } @else {
+                    (action(session, "sync", "Read now", &[("provider", name)], &here))
+                    (action(session, "sync", "Read everything anew", &[("provider", name), ("full", "true")], &here))
+                    (action(session, "pause", "Pause", &[("provider", name)], &here))
+                }
                 (action(session, "remap", "Map what was kept again", &[("provider", name)], &here))
             }
         }

@@ -13,6 +13,7 @@ use crate::store::consumers::{self, Consumer};
 use crate::store::feeds::{self, FeedHead};
 use crate::store::leases::{self, GroupState};
 use crate::store::payment_orders;
+use crate::store::provider_pauses::{self, Pause};
 use crate::store::quarantine::{self, Which};
 use crate::store::request_log::{self, ClosedLane};
 use crate::store::sync_runs::{self, Running};
@@ -31,6 +32,8 @@ pub struct Health {
     pub quarantined: u64,
     /// Orders that have not ended, by state.
     pub payments: Vec<(OrderState, i64)>,
+    /// Who wants nothing read of it for now, and why.
+    pub pause: Option<Pause>,
     /// What the provider wants no requests for now.
     pub closed: Vec<ClosedLane>,
 }
@@ -103,6 +106,7 @@ pub async fn of(pool: &PgPool, providers: &[(&ProviderName, &[Group])]) -> Resul
     let consumers = consumers::list(pool, None).await?;
     let orders = payment_orders::open_counts(pool).await?;
     let closed = request_log::closed(pool, None).await?;
+    let pauses = provider_pauses::of(pool, &names).await?;
     let mut all = Vec::with_capacity(providers.len());
     for (name, declared) in providers.iter().copied() {
         let feed = |feed: FeedName| FeedHealth {
@@ -129,6 +133,7 @@ pub async fn of(pool: &PgPool, providers: &[(&ProviderName, &[Group])]) -> Resul
             consumers: consumers.iter().filter(|c| c.provider == name.as_str()).cloned().collect(),
             quarantined: quarantine::count(pool, which).await?,
             payments: OrderState::ALL.into_iter().filter(|state| !state.has_ended()).map(open).collect(),
+            pause: pauses.iter().find(|pause| pause.provider == name.as_str()).cloned(),
             closed: closed.iter().filter(|lane| lane.provider == name.as_str()).cloned().collect(),
         });
     }

@@ -46,7 +46,10 @@ pub fn on(reasons: &[Reason]) -> Verdict {
 pub fn reasons(health: &Health, now: DateTime<Utc>) -> Vec<Reason> {
     let name = &health.name;
     let mut reasons = Vec::new();
-    reasons.extend(health.groups.iter().filter_map(|group| of_group(name, group, now)));
+    match &health.pause {
+        Some(pause) => reasons.push(lasts(pause.to_string(), format!("tributary resume {name}"))),
+        None => reasons.extend(health.groups.iter().filter_map(|group| of_group(name, group, now))),
+    }
     reasons.extend(health.closed.iter().map(|closed| {
         let text =
             format!("the provider wants no requests for {} until {}", closed.lane, closed.closed_until);
@@ -186,6 +189,7 @@ mod tests {
             holder: None,
         };
         Health {
+            pause: None,
             name: "acme".parse().unwrap(),
             groups: vec![GroupHealth {
                 state,

@@ -104,8 +104,8 @@ fn operation(entry: &Entry, schema: RefOr<Schema>) -> OperationBuilder {
 /// All verbs that the API has.
 pub fn router() -> OpenApiRouter<SharedState> {
     use verbs::{
-        audit, consumers, doctor, keys, limits, notifications, operators, payouts, quarantine, records,
-        remap, runs, sync,
+        audit, consumers, doctor, keys, limits, notifications, operators, pauses, payouts, quarantine,
+        records, remap, runs, sync,
     };
     OpenApiRouter::new()
         .routes(route::<sync::Sync>())
@@ -114,6 +114,8 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(route::<consumers::List>())
         .routes(route::<consumers::Forget>())
         .routes(route::<notifications::List>())
+        .routes(route::<pauses::Pause>())
+        .routes(route::<pauses::Resume>())
         .routes(route::<limits::List>())
         .routes(route::<limits::Lift>())
         .routes(route::<remap::Remap>())

@@ -60,6 +60,8 @@ pub(super) struct Shelf {
     seqs: Vec<i64>,
     /// What was published of each movement, in the order of the book.
     published: Vec<Stood>,
+    /// The sum of those that a final statement booked.
+    booked: i128,
     heads: BTreeMap<HeadKey, Head>,
     /// Days whose statement was replaced or taken back.
     corrected: BTreeSet<NaiveDate>,
@@ -149,7 +151,7 @@ impl Shelf {
 
     /// What is to be published.
     pub fn changed(&self) -> Vec<Changed> {
-        let changed = self.book.standing().enumerate().filter_map(|(slot, standing)| {
+        let changed = self.book.touched().filter_map(|(slot, standing)| {
             let (before, now) = (self.published.get(slot), Stood::from(standing));
             if before == Some(&now) {
                 return None;
@@ -175,7 +177,21 @@ impl Shelf {
 
     /// Notes that all of it is published.
     pub fn settle(&mut self) {
-        self.published = self.book.standing().map(Stood::from).collect();
+        let counts = |stood: Stood| stood.is_final && stood.state == State::Booked;
+        // those that are new come last, in their order
+        for (slot, standing) in self.book.touched() {
+            let (units, now) = (standing.amount.minor_units(), Stood::from(standing));
+            let before = match self.published.get_mut(slot) {
+                Some(there) => Some(std::mem::replace(there, now)),
+                None => {
+                    self.published.push(now);
+                    None
+                }
+            };
+            self.booked += units * i128::from(counts(now));
+            self.booked -= units * i128::from(before.is_some_and(counts));
+        }
+        self.book.settle();
     }
 
     /// The latest closing balance, and its day. Of several of the last day, the one that nothing follows.
@@ -243,8 +259,7 @@ impl Shelf {
             return 0;
         }
         let said: i128 = self.heads.values().map(|head| head.closing - head.opening).sum();
-        let booked = self.book.standing().filter(|each| each.is_final && each.state == State::Booked);
-        said - booked.map(|each| each.amount.minor_units()).sum::<i128>()
+        said - self.booked
     }
 }
 

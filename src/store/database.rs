@@ -77,13 +77,14 @@ impl From<sqlx::Error> for StoreError {
 }
 
 /// SQLSTATE classes that speak of the server's condition rather than of the statement:
-/// connection (08), transaction rollback such as a deadlock (40), read-only (25006),
-/// resources (53), locks (55), operator intervention such as a shutdown or time limit (57),
-/// system error (58).
+/// connection (08), transaction rollback such as a deadlock (40), read-only (25006), a session that
+/// ended since its client was silent within a transaction, or took too long for one (25P03, 25P04: a
+/// process that was paused), resources (53), locks (55), operator intervention such as a shutdown or
+/// time limit (57), system error (58).
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            code == "25006"
+            ["25006", "25P03", "25P04"].contains(&&*code)
                 || ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
         }),
         sqlx::Error::Io(_)

@@ -27,6 +27,7 @@ pub mod unmatched_records;
 pub mod payment_refusals;
 pub mod payment_secrets;
 mod protection;
+pub mod provider_pauses;
 pub mod provider_tokens;
 pub mod quarantine;
 pub mod raw_records;

@@ -14,7 +14,9 @@ use crate::payments::Payments;
 use crate::store::database::{self, within};
 use crate::store::quarantine::{self, Which};
 use crate::store::statements::{self, Alarms};
-use crate::store::{StoreError, changes, consumers, feeds, leases, payment_orders, sync_runs};
+use crate::store::{
+    StoreError, changes, consumers, feeds, leases, payment_orders, provider_pauses, sync_runs,
+};
 use crate::sync;
 use tributary_domain::{FeedName, OrderState, ProviderName};
 
@@ -24,7 +26,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// What there is, with what it tells.
-const DESCRIBED: [(&str, &str); 19] = [
+const DESCRIBED: [(&str, &str); 20] = [
     ("tributary_database_size_bytes", "Size of the database on disk"),
     ("tributary_consumer_lag_entries", "Entries that a consumer has not been served"),
     ("tributary_consumer_lag_seconds", "For how long the first of them has waited for it"),
@@ -38,6 +40,7 @@ const DESCRIBED: [(&str, &str); 19] = [
     ("tributary_quarantine_records", "Records in quarantine"),
     ("tributary_open_payments", "Payouts and transfers that have not ended, by state"),
     ("tributary_abandoned_payments", "Open payments of providers that no file says how to pay at"),
+    ("tributary_provider_paused", "1 while an operator wants nothing read of a provider"),
     ("tributary_sync_breaker_open", "1 while a group is paused since its runs keep failing"),
     ("tributary_sync_failures_in_a_row", "Runs of a group that failed since one succeeded"),
     ("tributary_sync_last_success_timestamp_seconds", "When a run last succeeded (Unix time)"),
@@ -90,7 +93,14 @@ impl Gauges {
         values.push(("tributary_database_size_bytes", String::new(), size as f64));
         self.of_consumers(&mut values).await?;
         self.of_payments(&mut values).await?;
+        let pauses = provider_pauses::of(&self.pool, &self.providers).await?;
         for provider in &self.providers {
+            let paused = pauses.iter().any(|pause| pause.provider == provider.as_str());
+            values.push((
+                "tributary_provider_paused",
+                labels(&[("provider", provider.as_str())]),
+                f64::from(u8::from(paused)),
+            ));
             let which = Which { provider: Some(provider), resource: None };
             let size = quarantine::count(&self.pool, which).await?;
             values.push((

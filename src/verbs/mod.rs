@@ -10,6 +10,7 @@ pub mod keys;
 pub mod limits;
 pub mod notifications;
 pub mod operators;
+pub mod pauses;
 pub mod payouts;
 pub mod quarantine;
 pub mod records;
@@ -57,6 +58,13 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// Who it is, as people say it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Command { user: name } | Self::Operator { name, .. } => name,
+        }
+    }
+
     /// What an operator has shown.
     pub fn proof(&self) -> Option<&ApiKeyDigest> {
         match self {

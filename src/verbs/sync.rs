@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::pauses::refuse_if_paused;
 use super::{Actor, Failure, On, Verb, begin, commit};
 use crate::store::{leases, sync_tasks};
 use tributary_domain::ProviderName;
@@ -45,6 +46,7 @@ impl Verb for Sync {
                 return Err(Failure::NotFound(format!("there is no stream {stream:?}; there are: {known}")));
             }
         };
+        refuse_if_paused(on, provider).await?;
         let mut transaction = begin(on, actor).await?;
         for stream in &streams {
             match full {

@@ -204,6 +204,28 @@ pub static VERBS: &[Entry] = &[
             done: "It is read at the next opportunity.",
         },
     },
+    Entry {
+        name: "pause",
+        does: "Read nothing of a provider for now",
+        access: Access::Changes {
+            roles: OPERATE,
+            screen: "/console/providers/{provider}",
+            form: &[PROVIDER, text("why", "Why, in a few words: whoever looks sees it")],
+            for_good: false,
+            done: "Nothing of it is read until it is resumed.",
+        },
+    },
+    Entry {
+        name: "resume",
+        does: "Have a provider read again that was paused",
+        access: Access::Changes {
+            roles: OPERATE,
+            screen: "/console/providers/{provider}",
+            form: &[PROVIDER],
+            for_good: false,
+            done: "It is read again; what was due meanwhile, at once.",
+        },
+    },
     reads("runs", "List what was read, when and how it went", "/console/providers/{provider}"),
     reads("consumers", "List who polls, and how far behind they are", "/console/consumers"),
     Entry {

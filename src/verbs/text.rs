@@ -4,6 +4,20 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
+use utoipa::openapi::schema::{Array, ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+
+/// Up to there, every whole number is one that languages with floats alone can hold, too.
+const MOST_EXACT: i64 = (1 << 53) - 1;
+
+/// How `numbers` are described: ids, up to so many.
+pub fn numbers_schema<const MOST: usize>() -> Array {
+    let id = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+        .minimum(Some(1))
+        .maximum(Some(MOST_EXACT));
+    ArrayBuilder::new().items(id).min_items(Some(1)).max_items(Some(MOST)).build()
+}
 
 /// Numbers, out of an array or a text with commas or blanks between them.
 pub fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
@@ -39,9 +53,7 @@ struct Whole(i64);
 impl<'de> Deserialize<'de> for Whole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let number = serde_json::Number::deserialize(deserializer)?;
-        // up to there, a float is what it says
-        let float =
-            number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0);
+        let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= MOST_EXACT as f64);
         let whole = number.as_i64().or_else(|| float.map(|float| float as i64));
         whole.map(Self).ok_or_else(|| D::Error::custom(format!("{number} is no whole number of 64 bits")))
     }
@@ -60,11 +72,17 @@ mod tests {
     #[test]
     fn ids_come_as_a_list_or_as_a_text_and_whole_whatever_wrote_them() {
         let read = |text: &str| {
-            serde_json::from_str(&format!("{{\"ids\": {text}}}"))
+            serde_json::from_str::<serde_json::Value>(&format!("{{\"ids\": {text}}}"))
+                .and_then(Ids::deserialize)
                 .map(|Ids { ids }| ids)
                 .map_err(|error| error.to_string())
         };
         assert_eq!(read("[1, -2.0, 9223372036854775807]"), Ok(vec![1, -2, i64::MAX]));
+        // read to the last digit, which takes a feature of serde_json
+        assert_eq!(
+            read("[-3672469330469366.0, 9007199254740991.0]"),
+            Ok(vec![-3_672_469_330_469_366, MOST_EXACT])
+        );
         assert_eq!(read("\"17, 18 19\""), Ok(vec![17, 18, 19]));
         for wrong in ["[1.5]", "[9223372036854775808]", "[1e300]", "[\"1\"]", "\"x\"", "[9007199254740993.0]"]
         {

@@ -423,6 +423,7 @@ const STAYS: &str = "
     payment_refusals.digest
     provider_pace.provider closed_lanes.provider closed_lanes.lane request_log.provider provider_tokens.provider provider_tokens.auth_digest
     provider_tokens.key_id provider_tokens.refresh_token provider_tokens.access_token
+    provider_pauses.provider provider_pauses.paused_by provider_pauses.why
     quarantine.provider quarantine.resource quarantine.key_id quarantine.stream quarantine.partition
     quarantine.asked_at quarantine.identity quarantine.raw_digest quarantine.fault_group
     quarantine_actions.action quarantine_actions.provider quarantine_actions.fault_group

@@ -9,6 +9,9 @@ use serde_json::json;
 use tributary::store::leases::{self, Lease};
 use tributary::store::sync_runs;
 use tributary::sync::{Busy, DatabaseSink, RunOutcome, SinkError, SyncProgress, SyncRequest, Synced};
+use tributary::verbs::pauses::{Pause, Resume};
+use tributary::verbs::sync::Sync;
+use tributary::verbs::{Actor, Declared, On, perform};
 use tributary_domain::{Resource, parse_record};
 use tributary_manifest::{MappedRecord, PageSink, RecordPage};
 
@@ -66,6 +69,63 @@ async fn an_instance_that_stops_gives_its_work_back_at_once() {
     until(&app.pool, SUCCEEDED, 1).await;
     two.stop().await;
     assert_eq!(count(&app.pool, "select count(*) from sync_runs where status = 'interrupted'").await, 1);
+}
+
+#[tokio::test]
+async fn what_is_asked_for_in_full_is_read_without_its_cursors_by_whoever_is_at_work() {
+    let (_upstream, app, file) = setup("", &["payments", "payouts"]).await;
+    let one = Working::start(&app, &file, instance("one", LONG));
+    until(&app.pool, SUCCEEDED, 2).await;
+    app.sql(
+        "insert into sync_cursors (provider, stream, partition, cursor)
+         select 'acme', stream, '', '\"x\"' from unnest('{payments,payouts}'::text[]) stream",
+    )
+    .await;
+    let declared = Declared::new();
+    let (on, typed) = (On::to_the_end(&app.pool, &declared), Actor::Command { user: "ann".to_owned() });
+    let full = Sync { provider: app.name().clone(), stream: Some("payouts".to_owned()), full: true };
+    assert_eq!(perform(&full, on, &typed).await.unwrap().streams, ["payouts"]);
+    until(&app.pool, SUCCEEDED, 3).await;
+    one.stop().await;
+    let left: Vec<String> =
+        sqlx::query_scalar("select stream from sync_cursors").fetch_all(&app.pool).await.unwrap();
+    assert_eq!(left, ["payments"]);
+    assert_eq!(count(&app.pool, "select count(*) from sync_tasks where forgets").await, 0, "and only once");
+}
+
+#[tokio::test]
+async fn nothing_of_a_paused_provider_is_read_until_it_is_resumed() {
+    let (upstream, app, file) = setup("", &["payments"]).await;
+    let mut held = upstream.hold("/payments");
+    let one = Working::start(&app, &file, instance("one", LONG));
+    held.arrived().await;
+    let declared = Declared::new();
+    let (on, typed) = (On::to_the_end(&app.pool, &declared), Actor::Command { user: "ann".to_owned() });
+    let provider = app.name().clone();
+    let pause = Pause { provider: provider.clone(), why: "their API moves".to_owned() };
+    let sync = Sync { provider: provider.clone(), stream: None, full: false };
+    perform(&pause, on, &typed).await.unwrap();
+    let again = perform(&pause, on, &typed).await.unwrap_err().to_string();
+    assert!(again.contains("ann paused acme at ") && again.contains("their API moves"), "{again}");
+    let refused = perform(&sync, on, &typed).await.unwrap_err().to_string();
+    assert!(refused.contains("`tributary resume acme` first"), "{refused}");
+    // what was on its way comes too late
+    held.answer(json!([record("late")]));
+    until(&app.pool, "select count(*) from sync_runs where status = 'interrupted'", 1).await;
+    app.sql("update sync_tasks set due_at = clock_timestamp()").await;
+    let none = leases::take_due(&app.pool, app.name(), &["payments"], 9, "two", LONG).await.unwrap();
+    assert_eq!(none, None, "while it is paused");
+    let resume = Resume { provider };
+    assert_eq!(perform(&resume, on, &typed).await.unwrap().why, "their API moves");
+    until(&app.pool, SUCCEEDED, 1).await;
+    one.stop().await;
+    assert_eq!(
+        count(&app.pool, TRANSACTIONS).await,
+        1,
+        "what is there when it is read again, and no late page"
+    );
+    assert_eq!(count(&app.pool, "select count(*) from transactions where id = 'late'").await, 0);
+    perform(&resume, on, &typed).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -322,8 +322,15 @@ async fn the_playground_shows_rows_mistakes_and_what_formance_would_see() {
     let (_, _, page) = post(&bank.app, "/console/playground/remap", &cookie, &form).await;
     assert!(page.contains("nothing was written") && page.contains("<td>100</td>"), "{page}");
     assert_eq!(bank.all().await, before, "nothing was written");
+    // what was worked on is given back as it is, and what runs is not shown
+    let download = "/console/playground/file";
+    let sent = pasted.replace('\n', "\r\n");
+    let (_, _, file) = post(&bank.app, download, &cookie, &[("file", &sent)]).await;
+    assert_eq!(file, pasted);
+    let (_, _, page) = post(&bank.app, download, &cookie, &[("provider", "acme")]).await;
+    assert!(page.contains("there is no file below"), "{page}");
     let cookie = signed_in(&bank.app, Role::Viewer).await;
-    for path in [path, "/console/playground/remap"] {
+    for path in [path, "/console/playground/remap", download] {
         assert_eq!(post(&bank.app, path, &cookie, &form).await.0, StatusCode::FORBIDDEN, "{path}");
     }
 }

@@ -224,3 +224,19 @@ async fn the_server_ends_what_a_vanished_client_left_behind() {
         "it may be tried again"
     );
 }
+
+#[tokio::test]
+async fn whoever_was_paused_within_a_transaction_is_told_to_try_again() {
+    let app = TestApp::new().await;
+    let (proxied, _proxy) = behind_proxy(&app).await;
+    let mut silent = proxied.service.begin().await.unwrap();
+    sqlx::query("set application_name = 'paused within a transaction'").execute(&mut *silent).await.unwrap();
+    let limit = "set local idle_in_transaction_session_timeout = '10ms'";
+    sqlx::query(limit).execute(&mut *silent).await.unwrap();
+    let there =
+        "select count(*) from pg_stat_activity where application_name = 'paused within a transaction'";
+    until(&app.pool, there, 0).await;
+    let ended = sqlx::query("select 1").execute(&mut *silent).await.unwrap_err();
+    assert_eq!(ended.as_database_error().and_then(|error| error.code()).as_deref(), Some("25P03"));
+    assert!(matches!(store::StoreError::from(ended), store::StoreError::Unavailable(_)));
+}

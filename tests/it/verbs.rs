@@ -98,7 +98,8 @@ fn the_api_has_exactly_the_verbs_of_the_table() {
 fn fields(name: &str, shown: &Shown, unique: &str) -> Vec<(&'static str, String)> {
     let order = shown.order.to_string();
     let list: &[(&'static str, &str)] = match name {
-        "sync" | "limits lift" => &[("provider", "acme")],
+        "sync" | "resume" | "limits lift" => &[("provider", "acme")],
+        "pause" => &[("provider", "acme"), ("why", "their API moves")],
         "consumers forget" => &[("provider", "acme"), ("key", "nobody")],
         "quarantine show" => &[("id", "1")],
         "quarantine replay" => &[("ids", "999")],
@@ -253,6 +254,8 @@ async fn whatever_is_done_has_its_person_in_the_audit() {
     let group = ("group", shown.group.clone());
     let done: Vec<(&str, Fields, &str)> = vec![
         ("sync", vec![provider.clone()], "acme"),
+        ("pause", vec![provider.clone(), ("why", "their API moves".to_owned())], "acme"),
+        ("resume", vec![provider.clone()], "acme"),
         ("limits lift", vec![provider.clone()], "acme"),
         ("consumers forget", vec![provider.clone(), ("key", consumer.clone())], &consumer),
         ("quarantine replay", vec![("ids", "1".to_owned())], "1"),
@@ -422,6 +425,12 @@ async fn the_screen_of_each_form_leads_to_it() {
             Access::Changes { roles, screen, .. } => {
                 if entry.name == "payouts resolve" {
                     app.rewrite("update payment_orders set state = 'parked'").await;
+                }
+                if entry.name == "resume" {
+                    app.sql(
+                        "insert into provider_pauses (provider, paused_by, why) values ('acme', 'ann', 'so')",
+                    )
+                    .await;
                 }
                 let path = shown.path(screen);
                 let browser = &browsers[usize::from(!roles.contains(&Role::Approver))];

@@ -11,9 +11,10 @@ function addCopyButtons(within) {
     button.type = "button";
     button.className = "copy";
     button.textContent = "Copy";
-    button.setAttribute("aria-label", `Copy ${text.textContent}`);
+    button.setAttribute("aria-label", `Copy ${text.dataset.copy || text.textContent}`);
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(text.textContent);
+      // of a form's field, what is in it now
+      await navigator.clipboard.writeText(text.value ?? text.textContent);
       button.textContent = "Copied";
     });
     text.after(button);

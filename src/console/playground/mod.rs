@@ -4,7 +4,8 @@
 mod shown;
 
 use axum::extract::{Form, Query, State};
-use axum::response::Response;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
 use chrono::{SecondsFormat, Utc};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -170,6 +171,25 @@ pub async fn sample(
     };
     let content = html! { (came) (forms(&state, &tried)) };
     Ok(page::still(&session, HERE.0, HERE.1, content))
+}
+
+/// Gives the file back that was worked on here, to be put among the others.
+pub async fn file(
+    State(state): State<SharedState>,
+    session: Session,
+    Form(tried): Form<Tried>,
+) -> Result<Response, PageError> {
+    session.require(entry(DryRun::NAME))?;
+    if tried.file.trim().is_empty() {
+        let content = html! { (mistakes("there is no file below to download")) (forms(&state, &tried)) };
+        return Ok(page::still(&session, HERE.0, HERE.1, content));
+    }
+    let headers = [
+        (CONTENT_TYPE, "application/yaml; charset=utf-8"),
+        (CONTENT_DISPOSITION, "attachment; filename=\"provider.yaml\""),
+    ];
+    // browsers send the lines of a form with CRLF
+    Ok((headers, tried.file.replace("\r\n", "\n")).into_response())
 }
 
 pub async fn remap(

@@ -83,7 +83,7 @@ pub fn forms(state: &SharedState, tried: &Tried) -> Markup {
                 @for name in &names { option value=(name) selected[*name == tried.provider] { (name) } }
             }
             label for="file" { "Or a provider file" }
-            textarea #file name="file" rows="16" spellcheck="false" { (tried.file) }
+            textarea #file name="file" rows="16" spellcheck="false" data-copy="the file" { (tried.file) }
             label for="stream" { "The stream (or the only one)" }
             input #stream name="stream" value=(tried.stream);
             label for="kind" { "What the sample is" }
@@ -98,6 +98,7 @@ pub fn forms(state: &SharedState, tried: &Tried) -> Markup {
             label for="now" { "When it was asked for, which filters see as " code { "$now" } "; empty for now" }
             input #now name="now" value=(tried.now);
             button { "Try it" }
+            button formaction="/console/playground/file" { "Download the file" }
             button formaction="/console/playground/remap" { "Show what mapping the kept records again would change" }
         }
     }

@@ -8,7 +8,7 @@ use crate::store::database::{LARGE, within};
 use crate::store::quarantine::{self, Begun, Chosen, Kind, Which};
 use crate::store::{StoreError, Tally};
 use crate::sync::{self, Replayed, Replayer};
-use crate::verbs::text::numbers;
+use crate::verbs::text::{numbers, numbers_schema};
 use crate::verbs::{Actor, Failure, On, Report, Verb, Wait, begin, write};
 use tributary_domain::ProviderName;
 
@@ -67,7 +67,7 @@ async fn begin_with(
 pub struct Replay {
     /// Their ids, up to 500.
     #[serde(default, deserialize_with = "numbers")]
-    #[schema(required = false, min_items = 1, max_items = 500)]
+    #[schema(required = false, schema_with = numbers_schema::<MOST>)]
     pub ids: Vec<i64>,
     /// Or the group that they are, as `quarantine groups` shows it.
     pub group: Option<String>,
@@ -168,7 +168,7 @@ fn in_background(what: &'static str, work: impl Future<Output = Result<(), Store
 pub struct Discard {
     /// Their ids, up to 500.
     #[serde(default, deserialize_with = "numbers")]
-    #[schema(required = false, min_items = 1, max_items = 500)]
+    #[schema(required = false, schema_with = numbers_schema::<MOST>)]
     pub ids: Vec<i64>,
     /// Or the group that they are, as `quarantine groups` shows it.
     pub group: Option<String>,

@@ -31,6 +31,8 @@ pub struct Book {
     corrected: BTreeSet<NaiveDate>,
     /// Bank references that were replaced or deleted.
     withdrawn: BTreeSet<String>,
+    /// Movements that may stand otherwise than when the book was last settled.
+    touched: BTreeSet<usize>,
 }
 
 /// Until which day something was shown that is not booked yet.
@@ -55,7 +57,7 @@ impl Book {
             return Vec::new();
         }
         self.cover(facts);
-        self.withdrawn.extend(facts.withdrawn.iter().cloned());
+        self.withdraw(&facts.withdrawn);
         let mut ids = Vec::new();
         for side in [Side::Booked, Side::Expected] {
             let of_side: Vec<&Move> =
@@ -81,6 +83,27 @@ impl Book {
             open.until = open.until.max(last);
             open.by_final |= is_final;
         }
+        // each of what is only expected may be decided by that
+        self.touched.extend(self.alone[Side::Expected as usize].all());
+    }
+
+    fn withdraw(&mut self, references: &[String]) {
+        if references.is_empty() {
+            return;
+        }
+        self.withdrawn.extend(references.iter().cloned());
+        let named = |slot: &Slot| {
+            let mut of_views = slot.views.iter().flatten().filter_map(|view| view.reference.as_ref());
+            of_views.any(|reference| references.contains(reference))
+        };
+        self.touched.extend((0..self.slots.len()).filter(|slot| named(&self.slots[*slot])));
+    }
+
+    /// Notes that fewer or more of a key may stand, as a side knows them.
+    fn touch_key(&mut self, side: Side, key: &str) {
+        // behind the dash of an id comes its number, and `.` behind that
+        let ids = self.bound[side as usize].range(format!("{key}-")..format!("{key}."));
+        self.touched.extend(ids.map(|(_, slot)| *slot));
     }
 
     fn take_side(&mut self, facts: &Facts, side: Side, moves: &[&Move], rules: Rules) -> Vec<String> {
@@ -94,10 +117,14 @@ impl Book {
         let mut new = Vec::new();
         for (key, equal) in by_key {
             let counts = self.counts[side as usize].entry(key.to_owned()).or_default();
-            let before = counts.ids();
+            let (before, live) = (counts.ids(), counts.live());
             let booked = equal.iter().filter(|each| !each.pending).count();
             counts.note(&scope, equal.len(), booked, newest);
-            for number in before + 1..=counts.ids() {
+            let (ids, stay) = (counts.ids(), counts.live() == live);
+            if !stay {
+                self.touch_key(side, key);
+            }
+            for number in before + 1..=ids {
                 // equal movements are interchangeable: which of them is the new one does not matter
                 let each = equal[(number - 1) % equal.len()];
                 let Some(amount) = each.amount else { continue };
@@ -137,6 +164,7 @@ impl Book {
                 if let Some(counts) = self.counts[Side::Booked as usize].get_mut(key) {
                     counts.clear(scope);
                 }
+                self.touch_key(Side::Booked, key);
             }
         }
         true
@@ -145,10 +173,13 @@ impl Book {
     fn clear_day(&mut self, wanted: Option<NaiveDate>) {
         // by the day that it is booked on: it may have the place of what was expected on another
         let booked = self.slots.iter().filter_map(|slot| slot.views[Side::Booked as usize].as_ref());
-        for view in booked.filter(|view| view.day == wanted) {
-            if let Some(counts) = self.counts[Side::Booked as usize].get_mut(&view.key) {
+        let of_day = booked.filter(|view| view.day == wanted);
+        let keys: BTreeSet<String> = of_day.map(|view| view.key.clone()).collect();
+        for key in keys {
+            if let Some(counts) = self.counts[Side::Booked as usize].get_mut(&key) {
                 counts.clear_all();
             }
+            self.touch_key(Side::Booked, &key);
         }
     }
 
@@ -201,14 +232,16 @@ impl Book {
     /// Sets what a side knows a movement as, and gives what it was before.
     fn set(&mut self, slot: usize, side: Side, view: Option<View>) -> Option<View> {
         self.list(slot, Alone::remove);
-        if let Some(view) = &view {
-            self.bound[side as usize].insert(view.id(), slot);
-        }
+        let id = view.as_ref().map(View::id);
         let before = std::mem::replace(&mut self.slots[slot].views[side as usize], view);
         if let Some(before) = &before {
             self.bound[side as usize].remove(&before.id());
         }
+        if let Some(id) = id {
+            self.bound[side as usize].insert(id, slot);
+        }
         self.list(slot, Alone::insert);
+        self.touched.insert(slot);
         before
     }
 
@@ -237,20 +270,32 @@ impl Book {
 
     /// All movements in the order in which they became known, which later statements only add to.
     pub fn standing(&self) -> impl Iterator<Item = Standing<'_>> {
-        self.slots.iter().map(|slot| {
-            let [booked, expected] = &slot.views;
-            let view = booked.as_ref().or(expected.as_ref());
-            let told = view.map_or((0, 0), |view| view.told);
-            Standing {
-                id: &slot.id,
-                amount: slot.amount,
-                state: self.state(slot),
-                day: view.map_or(slot.day, |view| view.day),
-                is_final: booked.is_some(),
-                arrival: told.0,
-                place: told.1,
-            }
-        })
+        self.slots.iter().map(|slot| self.standing_of(slot))
+    }
+
+    /// Those that may stand otherwise than when the book was last settled, each with its place among all.
+    pub fn touched(&self) -> impl Iterator<Item = (usize, Standing<'_>)> {
+        self.touched.iter().map(|slot| (*slot, self.standing_of(&self.slots[*slot])))
+    }
+
+    /// Notes that everything is known as it stands.
+    pub fn settle(&mut self) {
+        self.touched.clear();
+    }
+
+    fn standing_of<'s>(&self, slot: &'s Slot) -> Standing<'s> {
+        let [booked, expected] = &slot.views;
+        let view = booked.as_ref().or(expected.as_ref());
+        let told = view.map_or((0, 0), |view| view.told);
+        Standing {
+            id: &slot.id,
+            amount: slot.amount,
+            state: self.state(slot),
+            day: view.map_or(slot.day, |view| view.day),
+            is_final: booked.is_some(),
+            arrival: told.0,
+            place: told.1,
+        }
     }
 
     /// How many statements were taken: the last one is of this arrival.

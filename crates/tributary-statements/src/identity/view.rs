@@ -95,13 +95,15 @@ impl Alone {
 
     pub fn remove(&mut self, view: &View, slot: usize) {
         let units = view.amount.minor_units();
-        if let Some(slots) = self.by_day.get_mut(&(units, view.day)) {
-            slots.remove(&slot);
+        remove(&mut self.by_day, &(units, view.day), slot);
+        if let Some(reference) = &view.reference {
+            remove(&mut self.by_reference, &(units, reference.clone()), slot);
         }
-        let reference = view.reference.clone().unwrap_or_default();
-        if let Some(slots) = self.by_reference.get_mut(&(units, reference)) {
-            slots.remove(&slot);
-        }
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = usize> {
+        self.by_day.values().flatten().copied()
     }
 
     /// Those that may be `view` by this pass.
@@ -118,5 +120,15 @@ impl Alone {
             }
         };
         found.into_iter().flatten().flatten().copied()
+    }
+}
+
+/// Takes a movement out of a list, and the list away with its last one.
+fn remove<K: Ord>(lists: &mut BTreeMap<K, BTreeSet<usize>>, key: &K, slot: usize) {
+    if let Some(slots) = lists.get_mut(key) {
+        slots.remove(&slot);
+        if slots.is_empty() {
+            lists.remove(key);
+        }
     }
 }

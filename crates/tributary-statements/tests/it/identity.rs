@@ -1,11 +1,12 @@
 //! The promise of identities: whatever is cut, repeated, overlapped and shuffled, each movement is there once,
 //! under the same id.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
 use proptest::prelude::*;
-use tributary_statements::identity::{Interim, Known, Ledger, Rules, State};
-use tributary_statements::{Settings, Statement, checks, read};
+use tributary_statements::identity::{Book, Facts, Interim, Known, Ledger, Rules, Standing, State};
+use tributary_statements::{Account, Correction, Purpose, Settings, Statement, checks, read};
 
 use tributary_standin::bank::{Cut, Group, Line, Message, Style, day};
 
@@ -66,11 +67,35 @@ fn parsed(text: &str) -> Vec<Statement> {
 
 fn taken(files: &[&String], rules: Rules) -> Vec<Known> {
     let mut ledger = Ledger::new(rules);
-    for statement in files.iter().flat_map(|file| parsed(file)) {
-        ledger.take(&statement);
+    let statements: Vec<Statement> = files.iter().flat_map(|file| parsed(file)).collect();
+    for statement in &statements {
+        ledger.take(statement);
     }
+    follow(&statements, rules);
     let accounts: Vec<_> = ledger.accounts().cloned().collect();
     accounts.iter().flat_map(|account| ledger.known(account)).collect()
+}
+
+fn stood(of: Standing<'_>) -> (String, State, bool, Option<NaiveDate>, (u64, usize)) {
+    let Standing { id, state, is_final, day, arrival, place, .. } = of;
+    (id.to_owned(), state, is_final, day, (arrival, place))
+}
+
+/// Takes statements, and after each only what a book says that it touched: that has to be all that changed.
+fn follow(statements: &[Statement], rules: Rules) {
+    let mut accounts: BTreeMap<&Account, (Book, Vec<_>)> = BTreeMap::new();
+    for statement in statements {
+        let (book, followed) = accounts.entry(&statement.account).or_default();
+        book.take(&Facts::of(statement, rules), rules);
+        for (place, now) in book.touched() {
+            match followed.get_mut(place) {
+                Some(there) => *there = stood(now),
+                None => followed.push(stood(now)),
+            }
+        }
+        book.settle();
+        assert_eq!(*followed, book.standing().map(stood).collect::<Vec<_>>());
+    }
 }
 
 fn booked(known: &[Known]) -> Vec<i128> {
@@ -220,6 +245,30 @@ fn what_was_expected_and_not_booked_is_cancelled_once_its_day_is_final() {
 }
 
 #[test]
+fn whatever_a_statement_changes_of_what_is_known_is_touched() {
+    let report = |units: i128| {
+        let pending = vec![Line::new(day(0), units)];
+        let cut = Cut { pending, ..Cut::new(Some(1), (day(0), day(0)), 0, vec![Line::new(day(0), units)]) };
+        parsed(&write(camt_052(8), &cut)).remove(0)
+    };
+    let first = camt_of(1, &[100, 100, 250], "2026-03-03T01:00:00");
+    let second = camt_of(1, &[100, 4_999], "2026-03-04T01:00:00");
+    let mut corrected = camt_of(2, &[100, 300], "2026-03-05T01:00:00");
+    corrected.purpose = Purpose::Correction;
+    let deleted = Statement { purpose: Purpose::Deletion, ..second.clone() };
+    let mut referred = camt_of(3, &[70], "2026-03-06T01:00:00");
+    referred.entries[0].reference = Some("REF7".to_owned());
+    let mut withdrawing = camt_of(4, &[80], "2026-03-07T01:00:00");
+    withdrawing.entries[0].correction = Some(Correction::Deletes("REF7".to_owned()));
+    let statements = [report(777), first, report(100), second, corrected, deleted, referred, withdrawing];
+    for turn in 0..statements.len() {
+        let order: Vec<Statement> = statements[turn..].iter().chain(&statements[..turn]).cloned().collect();
+        follow(&order, Rules::default());
+        follow(&order.into_iter().rev().collect::<Vec<_>>(), Rules::default());
+    }
+}
+
+#[test]
 fn an_id_is_what_it_was() {
     let mut ledger = Ledger::new(Rules::default());
     let ids = ledger.take(&camt_of(1, &[100, 100], "2026-03-03T01:00:00"));
@@ -227,8 +276,10 @@ fn an_id_is_what_it_was() {
 }
 
 fn known_of(statements: &[&Statement], interim: Interim) -> Vec<Known> {
-    let mut ledger = Ledger::new(Rules { interim, ..Rules::default() });
+    let rules = Rules { interim, ..Rules::default() };
+    let mut ledger = Ledger::new(rules);
     statements.iter().for_each(|statement| drop(ledger.take(statement)));
+    follow(&statements.iter().map(|statement| (*statement).clone()).collect::<Vec<_>>(), rules);
     ledger.known(&statements[0].account)
 }
 

@@ -1,9 +1,12 @@
 //! Places that files are fetched from.
 
+mod azure;
 mod bucket;
 mod condition;
 mod folder;
+mod objects;
 mod sftp;
+mod store_error;
 
 use std::path::PathBuf;
 
@@ -123,7 +126,7 @@ impl FilePlace {
 /// A place while it is looked at.
 pub enum OpenPlace {
     Folder(PathBuf),
-    Bucket(bucket::OpenBucket),
+    Bucket(objects::OpenBucket),
     Sftp(Box<sftp::OpenSftp>),
 }
 
