@@ -67,6 +67,8 @@ struct Known {
     userinfo: HashMap<String, Value>,
     /// How often its keys were asked for.
     keys_asked: usize,
+    /// Whether the client shows its secret in the form, and not in the head.
+    by_form: bool,
 }
 
 type Shared = Arc<Mutex<Known>>;
@@ -79,11 +81,24 @@ pub struct Issuer {
 
 impl Issuer {
     pub async fn start() -> Self {
+        Self::describing(json!({})).await
+    }
+
+    /// One that says this of itself besides what it has to.
+    pub async fn describing(more: Value) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let known = Known { key: Key::new(), codes: HashMap::new(), userinfo: HashMap::new(), keys_asked: 0 };
+        let mut described = describe(&url);
+        described.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let by_form = described["token_endpoint_auth_methods_supported"] == json!(["client_secret_post"]);
+        let known = Known {
+            key: Key::new(),
+            codes: HashMap::new(),
+            userinfo: HashMap::new(),
+            keys_asked: 0,
+            by_form,
+        };
         let known = Arc::new(Mutex::new(known));
-        let described = describe(&url);
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(async move || Json(described)))
             .route("/keys", get(keys))
@@ -209,11 +224,14 @@ async fn token(
     Form(form): Form<HashMap<String, String>>,
 ) -> Response {
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
+    let mut known = known.lock().unwrap();
     let expected = format!("Basic {}", STANDARD.encode(format!("{CLIENT}:{SECRET}")));
-    if headers.get("authorization").is_none_or(|shown| shown != expected.as_str()) {
+    let head = headers.get("authorization").is_some_and(|shown| shown == expected.as_str());
+    let body =
+        form.get("client_secret").is_some_and(|secret| secret == SECRET) && form["client_id"] == CLIENT;
+    if (head, body) != (!known.by_form, known.by_form) {
         return refused("invalid_client");
     }
-    let mut known = known.lock().unwrap();
     let grant = form.get("code").and_then(|code| known.codes.remove(code));
     let digest = ring::digest::digest(&ring::digest::SHA256, form["code_verifier"].as_bytes());
     let Some(grant) = grant.filter(|grant| grant.challenge == URL_SAFE_NO_PAD.encode(digest)) else {

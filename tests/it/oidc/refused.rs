@@ -2,9 +2,10 @@
 
 use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tributary::store::operator_issuers;
 use tributary_domain::Role;
 
-use super::issuer::Signed;
+use super::issuer::{Issuer, Signed};
 use super::{House, Visit, assert_refused, instance, session};
 use crate::console::{Browser, new_operator};
 use crate::support::TestApp;
@@ -73,6 +74,34 @@ async fn a_provider_that_refuses_or_is_another_one_signs_nobody_in() {
     let iss = url::form_urlencoded::byte_serialize(house.issuer.url.as_bytes()).collect::<String>();
     let answer = visit.back_with(&format!("code={code}&iss={iss}&state={}", visit.state())).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_provider_that_is_not_what_it_is_called_or_would_be_told_secrets_in_the_open_is_not_asked() {
+    let app = TestApp::new().await;
+    let slash = Issuer::start().await;
+    let open = Issuer::describing(json!({"token_endpoint": "http://login.example/token"})).await;
+    for (issuer, said) in [
+        (format!("{}/", slash.url), "TRIBUTARY_OIDC_ISSUER is not what it calls itself"),
+        (open.url.clone(), "http://login.example/token of it is not https"),
+    ] {
+        let answer = Browser::new(&instance(&app, &issuer)).get("/console/sso").await;
+        assert_refused(&answer, StatusCode::SERVICE_UNAVAILABLE, said);
+    }
+}
+
+#[tokio::test]
+async fn the_client_proves_itself_as_the_provider_wants() {
+    let app = TestApp::new().await;
+    for ways in [json!(["client_secret_post"]), json!(["client_secret_post", "client_secret_basic"])] {
+        let issuer = Issuer::describing(json!({"token_endpoint_auth_methods_supported": ways})).await;
+        let mut owner = app.pool.acquire().await.unwrap();
+        operator_issuers::trust(&mut owner, &issuer.url, &[Role::Viewer]).await.unwrap();
+        let app = instance(&app, &issuer.url);
+        let visit = Visit::begin(&app, "").await;
+        let answer = visit.back(&issuer.grant(&visit.to, json!({}))).await;
+        assert_eq!(answer.status, StatusCode::OK, "{ways}: {}", answer.text);
+    }
 }
 
 #[tokio::test]
