@@ -4,16 +4,22 @@
 -- Files by their bytes: the same ones are never taken twice.
 create table statement_files (
   provider text not null,
+  -- in the order in which they came
+  seq bigint generated always as identity,
   sha256 bytea not null constraint statement_files_sha256 check (octet_length(sha256) = 32),
   -- as it was called where it came from, and where that was: `push`, `import`, or the place of its source
   name text not null,
   source text not null,
   size bigint not null constraint statement_files_size_positive check (size > 0),
   received_at timestamptz not null default clock_timestamp(),
+  -- how often the same bytes came again, and when last
+  repeats integer not null default 0,
+  repeated_at timestamptz,
   -- bytes are encrypted with the key of this id; without one they are as they came. Null once they were erased
   key_id text,
   bytes bytea,
   constraint statement_files_pkey primary key (provider, sha256),
+  constraint statement_files_seq_key unique (provider, seq),
   constraint statement_files_key_of_bytes check (bytes is not null or key_id is null)
 );
 
@@ -35,6 +41,8 @@ create table statement_accounts (
   -- that was booked
   broken_chains integer not null default 0,
   missing_numbers integer not null default 0,
+  -- the first of them, in words
+  gaps text[] not null default '{}',
   off_by numeric not null default 0,
   -- since when a statement has been expected that did not come
   late_since timestamptz,
@@ -77,6 +85,10 @@ create table statements (
   constraint statements_put_aside_why check (state <> 'put_aside' or reason is not null)
 );
 create index statements_account_idx on statements (provider, account, currency, seq);
+create index statements_day_idx on statements (provider, account, currency, closing_day);
+-- those that somebody has to see to
+create index statements_open_idx on statements (provider, seq)
+  where state in ('put_aside', 'waiting') and settled_at is null;
 
 -- What was published of statements, by the id of the transaction.
 create table statement_movements (

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Common;
 use super::table::{self, Output};
-use crate::sync::{Field, Preview};
+use crate::sync::{Field, FilesAgain, Preview};
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -21,6 +21,14 @@ pub fn print(preview: &Preview, output: Output) {
     if output == Output::Json {
         table::json(preview);
         return;
+    }
+    if let Some(files) = &preview.files {
+        println!("nothing written: {}", of_files(files));
+        files.refused.iter().for_each(|why| println!("refused, so that nothing would be written: {why}"));
+        files.stays.iter().for_each(|stays| println!("{stays}"));
+        if preview.total == 0 {
+            return;
+        }
     }
     println!(
         "{} of {} records tried, and nothing written: {} would be taken ({} created, {} updated, {} unchanged, {} superseded)",
@@ -41,6 +49,15 @@ pub fn print(preview: &Preview, output: Output) {
         println!("{} {:?}{new}", example.resource, example.id);
         example.fields.iter().for_each(|field| println!("  {}", told(field)));
     }
+}
+
+/// What came, or would come, of reading statement files again.
+pub fn of_files(done: &FilesAgain) -> String {
+    let FilesAgain { files, published, created, updated, unchanged, quarantined, .. } = done;
+    format!(
+        "{files} statement files read again: {created} created, {updated} updated, {unchanged} unchanged, {quarantined} \
+         quarantined; {published} statements published that were put aside"
+    )
 }
 
 fn told(field: &Field) -> String {

@@ -101,7 +101,8 @@ pub fn declared(common: &Common, name: &ProviderName) -> Result<config::Provider
     provider.ok_or_else(|| format!("no file in {folder} declares the provider {name}").into())
 }
 
-fn source_of(provider: &config::Provider) -> Result<(Manifest, Arc<CompiledProvider>), Error> {
+/// The manifest of a provider that is pulled, and what it is compiled to.
+pub fn source_of(provider: &config::Provider) -> Result<(Manifest, Arc<CompiledProvider>), Error> {
     let name = &provider.name;
     match (&provider.source, provider.compiled()) {
         (Source::Pull(manifest), Some(compiled)) => Ok((Manifest::clone(manifest), Arc::clone(compiled))),
@@ -243,7 +244,7 @@ async fn sync(
 }
 
 /// The exit code that tells of both.
-fn worse(one: u8, other: u8) -> u8 {
+pub fn worse(one: u8, other: u8) -> u8 {
     [FAILED, BUSY, WARNED].into_iter().find(|code| [one, other].contains(code)).unwrap_or(0)
 }
 

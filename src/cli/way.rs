@@ -130,11 +130,7 @@ impl Way {
 /// What is pulled of each provider that a file declares.
 pub fn declared(common: &Common) -> Result<Declared, Error> {
     let providers = config::load_providers(&common.providers, &config::environment)?;
-    let of = |provider: config::Provider| {
-        let compiled = provider.compiled().cloned();
-        (provider.name, OfFile { compiled, file: Some(provider.file) })
-    };
-    Ok(providers.into_iter().map(of).collect())
+    Ok(providers.iter().map(|provider| (provider.name.clone(), OfFile::from(provider))).collect())
 }
 
 /// The files of a folder as they are written, by the providers that they are named after.
@@ -146,7 +142,11 @@ fn texts(folder: &Path) -> Result<Declared, Error> {
         let text = std::fs::read_to_string(&path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let file = Some(FileText::new(&text, std::path::absolute(folder).ok()));
-        declared.insert(name, OfFile { compiled: None, file });
+        // of one with a mistake, the workshop says which
+        let parsed = config::Provider::parse(&text, &|_| None).ok();
+        let of = parsed.as_ref().map(OfFile::from);
+        let of = of.unwrap_or_else(|| OfFile { has_api: true, ..OfFile::default() });
+        declared.insert(name, OfFile { compiled: None, file, ..of });
     }
     Ok(declared)
 }

@@ -20,6 +20,7 @@ mod session;
 mod sign_in;
 #[cfg(feature = "oidc")]
 mod single_sign_on;
+mod statements;
 mod story;
 mod throughput;
 mod words;
@@ -41,7 +42,7 @@ use error::PageError;
 const BODY_MAX_BYTES: usize = 16 * 1024;
 
 /// The pages that show something, to whoever has signed in.
-pub const SCREENS: [&str; 13] = [
+pub const SCREENS: [&str; 15] = [
     "/console",
     "/console/providers/{provider}",
     "/console/records",
@@ -54,6 +55,8 @@ pub const SCREENS: [&str; 13] = [
     "/console/consumers",
     "/console/keys",
     "/console/playground",
+    "/console/statements",
+    "/console/statements/{provider}/{statement}",
     "/console/audit",
 ];
 
@@ -72,6 +75,8 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         consumers,
         keys,
         playground,
+        listed,
+        statement,
         audit,
     ] = SCREENS;
     let router = Router::new()
@@ -88,6 +93,9 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route(consumers, get(consumers::list))
         .route(keys, get(keys::list))
         .route(playground, get(playground::show))
+        .route(listed, get(statements::list))
+        .route(statement, get(statements::show))
+        .route("/console/statements/{provider}", post(statements::upload))
         .route(audit, get(audit::list))
         .merge(playground_forms())
         .merge(act::router())

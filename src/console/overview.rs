@@ -1,5 +1,7 @@
 //! The overview: per provider, whether Formance is up to date with the bank, and each number behind that.
 
+use std::collections::HashMap;
+
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -9,6 +11,7 @@ use super::error::PageError;
 use super::page::{self, empty, table};
 use super::served;
 use super::session::Session;
+use super::statements::provider_path;
 use super::throughput;
 use super::words::{badge, encoded, measured, time, time_or};
 use crate::health::verdict::{self, Verdict};
@@ -17,12 +20,15 @@ use crate::http::SharedState;
 use crate::store::StoreError;
 use crate::store::consumers::Consumer;
 use crate::store::payment_orders;
+use crate::store::statements::{self, Alarms};
+use tributary_domain::ProviderName;
 
 pub async fn show(State(state): State<SharedState>, session: Session) -> Result<Response, PageError> {
     let names = served::providers(&state);
     let all = served::health(&state, &names).await?;
     let hourly = health::hourly(&state.pool, &names, session.now).await?;
     let abandoned = abandoned(&state).await?;
+    let statements = of_statements(&state, &names).await?;
     let content = html! {
         (of_this_instance(&state))
         @if abandoned > 0 {
@@ -40,7 +46,7 @@ pub async fn show(State(state): State<SharedState>, session: Session) -> Result<
         }
         @for health in &all {
                 @let hourly = hourly.get(health.name.as_str()).map(Vec::as_slice).unwrap_or_default();
-                (provider(health, hourly, session.now))
+                (provider(health, hourly, statements.get(&health.name), session.now))
             }
     };
     Ok(page::live(&session, "/console", "Overview", content))
@@ -53,6 +59,20 @@ async fn abandoned(state: &SharedState) -> Result<i64, StoreError> {
     Ok(abandoned.map(|open| open.count).sum())
 }
 
+/// What is wrong with the bank statements of those that read some.
+async fn of_statements(
+    state: &SharedState,
+    names: &[ProviderName],
+) -> Result<HashMap<ProviderName, Alarms>, StoreError> {
+    let mut of = HashMap::new();
+    for name in names {
+        if state.providers.get(name).is_some_and(|served| served.files.is_some()) {
+            of.insert(name.clone(), statements::alarms(&state.pool, name).await?);
+        }
+    }
+    Ok(of)
+}
+
 /// What of the instance that was asked is down.
 fn of_this_instance(state: &SharedState) -> Markup {
     let (essential, others) = state.parts.down();
@@ -63,7 +83,7 @@ fn of_this_instance(state: &SharedState) -> Markup {
     }
 }
 
-fn provider(health: &Health, hourly: &[i64], now: DateTime<Utc>) -> Markup {
+fn provider(health: &Health, hourly: &[i64], statements: Option<&Alarms>, now: DateTime<Utc>) -> Markup {
     let name = health.name.as_str();
     html! {
         section.provider aria-labelledby={ "provider-" (name) } {
@@ -85,7 +105,7 @@ fn provider(health: &Health, hourly: &[i64], now: DateTime<Utc>) -> Markup {
                 (table(&format!("{name}: consumers"), &CONSUMERS, health.consumers.iter().map(consumer_row)))
             }
             h3 { "Waiting" }
-            (waiting(health))
+            (waiting(health, statements))
         }
     }
 }
@@ -177,7 +197,7 @@ fn consumer_row(consumer: &Consumer) -> Markup {
     }
 }
 
-fn waiting(health: &Health) -> Markup {
+fn waiting(health: &Health, statements: Option<&Alarms>) -> Markup {
     let name = health.name.as_str();
     let orders = health.payments.iter().filter(|(_, count)| *count > 0);
     html! {
@@ -186,6 +206,16 @@ fn waiting(health: &Health) -> Markup {
                 a href={ "/console/quarantine?provider=" (encoded(name)) } { "Quarantine" } ": "
                 (measured(health.quarantined, "tributary_quarantine_records", &[("provider", name)], health.quarantined))
                 " records"
+            }
+            @if let Some(Alarms { gaps, late, unbalanced }) = statements {
+                @let of = [("provider", name)];
+                li {
+                    a href=(provider_path(name)) { "Statements" } ": "
+                    (measured(gaps, "tributary_statement_gap", &of, gaps)) " gaps, "
+                    (measured(late, "tributary_statement_late", &of, late)) " accounts late, "
+                    (measured(unbalanced, "tributary_statement_unbalanced", &of, unbalanced))
+                    " put aside, without their other pages, or off by a sum"
+                }
             }
             @for (state, count) in orders {
                 li {

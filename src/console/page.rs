@@ -9,11 +9,12 @@ use super::session::Session;
 use crate::verbs::Access;
 
 /// Where the parts of the console are.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 9] = [
     ("/console", "Overview"),
     ("/console/records", "Records"),
     ("/console/quarantine", "Quarantine"),
     ("/console/payments", "Payments"),
+    ("/console/statements", "Statements"),
     ("/console/consumers", "Consumers"),
     ("/console/keys", "Keys"),
     ("/console/playground", "Playground"),

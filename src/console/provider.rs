@@ -11,6 +11,7 @@ use super::overview::{groups, judged};
 use super::page::{self, empty, table};
 use super::served;
 use super::session::Session;
+use super::statements::provider_path;
 use super::words::{badge, command, time, time_or};
 use crate::health::Health;
 use crate::http::SharedState;
@@ -54,7 +55,11 @@ pub async fn show(
             run,
         });
     }
-    let content = html! { @for health in &health { (content(health, &due, &told, &session)) } };
+    let reads_files = state.providers.get(&name).is_some_and(|served| served.files.is_some());
+    let content = html! {
+        @if reads_files { p { a href=(provider_path(name.as_str())) { "Bank statements of " (name) } } }
+        @for health in &health { (content(health, &due, &told, &session)) }
+    };
     Ok(page::live(&session, "/console", name.as_str(), content))
 }
 

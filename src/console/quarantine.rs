@@ -13,10 +13,12 @@ use super::page::{self, empty, field, table};
 use super::playground::{self, Failed};
 use super::served;
 use super::session::Session;
+use super::statements::provider_path;
 use super::words::{badge, command, time};
 use crate::encryption;
 use crate::http::SharedState;
 use crate::store::StoreError;
+use crate::store::listed_statements;
 use crate::store::quarantine::{self, Action, Group, Quarantined, Which};
 use crate::verbs::quarantine::Preview;
 use crate::verbs::{self, On, Verb as _, entry};
@@ -43,8 +45,15 @@ pub async fn list(
     let which = Which { provider: provider.as_ref(), resource: None };
     let count = quarantine::count(&state.pool, which).await?;
     let groups = quarantine::groups(&state.pool, which, GROUPS).await?;
+    let put_aside = listed_statements::count_put_aside(&state.pool, provider.as_ref()).await?;
     let shown: u64 = groups.iter().map(|group| group.count.max(0).unsigned_abs()).sum();
     let content = html! {
+        @if put_aside > 0 {
+            p.warn {
+                a href=(provider_path(&wanted.provider)) { (put_aside) " bank statements" }
+                " were put aside whole, as they do not close: they are no records, and are listed among the statements."
+            }
+        }
         @if groups.is_empty() {
             (empty(html! { "Nothing is in quarantine" @if let Some(name) = &provider { " of " (name) } ": every record that came could be served." }))
         } @else {

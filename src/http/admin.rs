@@ -105,7 +105,7 @@ fn operation(entry: &Entry, schema: RefOr<Schema>) -> OperationBuilder {
 pub fn router() -> OpenApiRouter<SharedState> {
     use verbs::{
         audit, consumers, doctor, keys, limits, notifications, operators, pauses, payouts, quarantine,
-        records, remap, runs, sync,
+        records, remap, runs, statements, sync,
     };
     OpenApiRouter::new()
         .routes(route::<sync::Sync>())
@@ -138,6 +138,9 @@ pub fn router() -> OpenApiRouter<SharedState> {
         .routes(route::<operators::Create>())
         .routes(route::<operators::Link>())
         .routes(route::<operators::Revoke>())
+        .routes(route::<statements::List>())
+        .routes(route::<statements::Files>())
+        .routes(route::<statements::Show>())
         .routes(route::<records::Find>())
         .routes(route::<records::Show>())
         .routes(route::<audit::List>())

@@ -73,6 +73,17 @@ async fn read_within(stall: Duration, body: Body, max: usize, room: &Room) -> Re
     Ok(Buffered { bytes: bytes.into(), _room: permits })
 }
 
+/// Reads up to `max` bytes of a body, and keeps none of them.
+pub async fn discard(body: Body, max: usize) {
+    let (mut parts, mut length) = (body.into_data_stream(), 0);
+    while let Ok(Some(Ok(part))) = tokio::time::timeout(STALL, parts.next()).await {
+        length += part.len();
+        if length > max {
+            return;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;

@@ -39,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub use auth::{new_api_key, new_key};
 pub use client::{Client, ForwardedHeader, Trusted};
 pub use error::ApiError;
+pub use files::{FileAnswer, hex, read_form, take_posted};
 pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;
@@ -148,8 +149,13 @@ impl AppState {
     /// The providers as verbs know them.
     pub fn declared(&self) -> Declared {
         let of = |(name, served): (&ProviderName, &Arc<ServedProvider>)| {
-            let (compiled, file) = (served.compiled.clone(), served.file.clone());
-            (name.clone(), verbs::OfFile { compiled, file: Some(file) })
+            let of = verbs::OfFile {
+                compiled: served.compiled.clone(),
+                file: Some(served.file.clone()),
+                files: served.files.clone(),
+                has_api: served.pulled,
+            };
+            (name.clone(), of)
         };
         self.providers.iter().map(of).collect()
     }

@@ -17,11 +17,16 @@ use crate::store::quarantine::{Refused, RefusedRecord};
 use crate::store::statements::{self, Key, Locked, MovementRow, NewStatement};
 use crate::store::{accounts, payment_orders};
 
+/// How many gaps of an account are kept in words.
+const GAPS_MOST: usize = 20;
+
 /// An account whose statements are taken, with its row locked.
 pub(super) struct OfAccount<'a> {
-    taking: Taking<'a>,
-    account: &'a Account,
-    account_id: String,
+    pub(super) taking: Taking<'a>,
+    pub(super) account: &'a Account,
+    pub(super) account_id: String,
+    /// The last statement that was published; 0 before the first.
+    last: i64,
     shelf: Shelf,
     /// The statements that were taken now, and those that were read again, by their numbers.
     now: BTreeMap<i64, Statement>,
@@ -29,7 +34,20 @@ pub(super) struct OfAccount<'a> {
 }
 
 impl<'a> OfAccount<'a> {
+    /// Locks the row, and reads what is known of the account.
     pub(super) async fn lock(
+        connection: &mut PgConnection,
+        taking: Taking<'a>,
+        account: &'a Account,
+        written: &mut ToWrite,
+    ) -> Result<Self, TakeError> {
+        let mut locked = Self::locked(connection, taking, account, written).await?;
+        locked.load(connection).await?;
+        Ok(locked)
+    }
+
+    /// Locks the row alone; before anything is taken, [`OfAccount::load`] has to read the rest.
+    pub(super) async fn locked(
         connection: &mut PgConnection,
         taking: Taking<'a>,
         account: &'a Account,
@@ -40,7 +58,7 @@ impl<'a> OfAccount<'a> {
         let key = key(account);
         let locked = statements::lock(connection, provider, key, &account_id, &rules).await?;
         let Locked { is_new, account_id: before, rules: rules_before, last } = locked;
-        let named = || format!("{}/{}", account.id, account.currency);
+        let named = || name(account);
         if rules_before != rules {
             return Err(TakeError::OtherRules { account: named(), before: rules_before, now: rules });
         }
@@ -52,16 +70,23 @@ impl<'a> OfAccount<'a> {
             let record = records_of::account(files, account, at);
             written.accounts.push(record.map_err(|error| unpublishable(account, &error))?);
         }
-        let mut shelf = files.shelves.take(&shelf_key(provider, account));
-        if shelf.last() > last {
+        Ok(Self { taking, account, account_id, last, shelf: Shelf::default(), now: BTreeMap::new(), at })
+    }
+
+    /// Reads what is known of the account.
+    pub(super) async fn load(&mut self, connection: &mut PgConnection) -> Result<(), TakeError> {
+        let Taking { provider, files, .. } = self.taking;
+        let mut shelf = files.shelves.take(&shelf_key(provider, self.account));
+        if shelf.last() > self.last {
             // of a transaction that did not come through after all
             shelf = Shelf::default();
         }
-        for row in statements::published(connection, provider, key, shelf.last()).await? {
+        for row in statements::published(connection, provider, key(self.account), shelf.last()).await? {
             let followed = shelf.follow(&row, files.rules);
-            followed.map_err(|why| TakeError::Unreadable { account: named(), why })?;
+            followed.map_err(|why| TakeError::Unreadable { account: name(self.account), why })?;
         }
-        Ok(Self { taking, account, account_id, shelf, now: BTreeMap::new(), at })
+        self.shelf = shelf;
+        Ok(())
     }
 
     pub(super) async fn take(
@@ -89,24 +114,35 @@ impl<'a> OfAccount<'a> {
             (true, true, _) => "published",
         };
         let facts = (state == "published").then(|| Facts::of(&whole, self.taking.files.rules));
-        let mut new = self.row(file, place, &whole, state);
-        new.facts = facts.as_ref().and_then(|facts| serde_json::to_string(facts).ok());
-        if state == "put_aside" {
-            new.reason = Some(fatal.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "));
-            new.missing = fatal.iter().find_map(missing);
-        }
-        let (number, day) = (whole.number.clone(), whole.closing_day());
+        let new = self.row((&file.sha256, place), &whole, state, (&fatal, facts.as_ref()));
         let seq = statements::add(connection, provider, new).await?;
-        let Some(facts) = facts else { return Ok(()) };
-        let parts = self.kept().waiting_parts(connection, key(self.account), &whole).await?;
+        match facts {
+            Some(facts) => self.settle(connection, seq, whole, &facts, written, taken).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Publishes what is kept as `seq`: its pages wait no longer, and what was put aside of it is settled.
+    pub(super) async fn settle(
+        &mut self,
+        connection: &mut PgConnection,
+        seq: i64,
+        whole: Statement,
+        facts: &Facts,
+        written: &mut ToWrite,
+        taken: &mut Taken,
+    ) -> Result<(), TakeError> {
+        let (provider, key) = (self.taking.provider, key(self.account));
+        let (number, day) = (whole.number.as_deref(), whole.closing_day());
+        let parts = self.kept().waiting_parts(connection, key, &whole).await?;
         statements::joined(connection, provider, &parts).await?;
-        statements::settle(connection, provider, key(self.account), number.as_deref(), day).await?;
+        statements::settle(connection, provider, key, number, day).await?;
         taken.warnings.extend(whole.warnings.iter().map(|warning| ("bent", warning.clone())));
-        self.publish(connection, seq, whole, &facts, written).await
+        self.publish(connection, seq, whole, facts, written).await
     }
 
     /// The statement that a page belongs to, if it is all there by now.
-    async fn with_pages(
+    pub(super) async fn with_pages(
         &self,
         connection: &mut PgConnection,
         statement: &Statement,
@@ -124,7 +160,7 @@ impl<'a> OfAccount<'a> {
         Ok(kept.with_pages(connection, key, statement, &["waiting", "joined", "published"]).await?)
     }
 
-    fn kept(&self) -> Kept<'a> {
+    pub(super) fn kept(&self) -> Kept<'a> {
         let Taking { provider, files, .. } = self.taking;
         Kept { provider, files }
     }
@@ -147,18 +183,20 @@ impl<'a> OfAccount<'a> {
         Ok(())
     }
 
-    fn row<'s>(
+    /// A statement at its place in a file, in its state: with what is wrong with it, or with its facts.
+    pub(super) fn row<'s>(
         &'s self,
-        file: &'s Incoming,
-        place: usize,
+        (sha256, place): (&'s [u8], usize),
         of: &'s Statement,
         state: &'s str,
+        (fatal, facts): (&[Finding], Option<&Facts>),
     ) -> NewStatement<'s> {
+        let is_aside = state == "put_aside";
         let units = |balance: Option<&tributary_statements::Balance>| {
             balance.map(|balance| balance.amount.minor_units().to_string())
         };
         NewStatement {
-            sha256: &file.sha256,
+            sha256,
             place,
             key: key(self.account),
             format: format_name(of.format),
@@ -170,9 +208,9 @@ impl<'a> OfAccount<'a> {
             closing_day: of.closing_day(),
             entries: of.entries.len(),
             state,
-            reason: None,
-            missing: None,
-            facts: None,
+            reason: is_aside.then(|| fatal.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+            missing: fatal.iter().find_map(missing).filter(|_| is_aside),
+            facts: facts.and_then(|facts| serde_json::to_string(facts).ok()),
         }
     }
 
@@ -281,11 +319,13 @@ impl<'a> OfAccount<'a> {
             let record = records_of::balances(files, self.account, latest, self.at);
             written.balances.push(record.map_err(|error| unpublishable(self.account, &error))?);
         }
-        let name = format!("{}/{}", self.account.id, self.account.currency);
+        let name = name(self.account);
         let (broken, first) = self.shelf.broken_chains();
-        taken.warnings.extend(first.map(|told| ("gap", format!("{name}: {told}"))));
         let left_out = self.shelf.missing_numbers();
-        taken.warnings.extend(left_out.iter().map(|finding| ("gap", format!("{name}: {finding}"))));
+        let mut gaps: Vec<String> =
+            first.into_iter().chain(left_out.iter().map(ToString::to_string)).collect();
+        taken.warnings.extend(gaps.iter().map(|told| ("gap", format!("{name}: {told}"))));
+        gaps.truncate(GAPS_MOST);
         let off_by = self.shelf.off_by();
         if off_by != 0 {
             let told = format!(
@@ -305,6 +345,7 @@ impl<'a> OfAccount<'a> {
             closing: latest.map(|(_, units)| units.to_string()),
             broken_chains: broken,
             missing_numbers: missing.sum(),
+            gaps,
             off_by: off_by.to_string(),
         };
         statements::save_standing(connection, provider, key(self.account), &standing).await?;
@@ -314,10 +355,12 @@ impl<'a> OfAccount<'a> {
 }
 
 fn unpublishable(account: &Account, error: &RecordError) -> TakeError {
-    TakeError::Unpublishable {
-        account: format!("{}/{}", account.id, account.currency),
-        why: error.to_string(),
-    }
+    TakeError::Unpublishable { account: name(account), why: error.to_string() }
+}
+
+/// What an account is called in messages.
+pub(super) fn name(account: &Account) -> String {
+    format!("{}/{}", account.id, account.currency)
 }
 
 fn row(changed: &Changed, written: Written) -> MovementRow {
@@ -335,7 +378,7 @@ fn row(changed: &Changed, written: Written) -> MovementRow {
     }
 }
 
-fn key(account: &Account) -> Key<'_> {
+pub(super) fn key(account: &Account) -> Key<'_> {
     Key { account: &account.id, currency: account.currency.code() }
 }
 

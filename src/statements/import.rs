@@ -152,8 +152,8 @@ pub async fn take(
 /// The records of a file.
 #[derive(Default)]
 pub(super) struct ToWrite {
-    backfill: bool,
-    decides: bool,
+    pub backfill: bool,
+    pub decides: bool,
     pub accounts: Vec<Record>,
     pub balances: Vec<Record>,
     pub transactions: Vec<Record>,
@@ -162,7 +162,7 @@ pub(super) struct ToWrite {
 }
 
 impl ToWrite {
-    async fn write(
+    pub(super) async fn write(
         self,
         connection: &mut PgConnection,
         provider: &ProviderName,

@@ -2,6 +2,7 @@
 //! accounts, and everything that is new is written in one transaction. Knows neither where files come from nor who asks.
 
 mod account;
+mod again;
 mod files;
 mod import;
 mod kept;
@@ -9,6 +10,7 @@ mod movements;
 mod preview;
 mod shelf;
 
+pub use again::{Again, take_again};
 pub use files::{Expected, Files};
 pub use import::{Incoming, TakeError, Taken, Taking, take};
 pub use preview::{preview, put_aside};

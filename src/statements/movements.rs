@@ -54,9 +54,14 @@ impl Written {
             related: None,
             order_reference: reference(files, movement),
             amount: movement.amount,
-            metadata: json!(texts(movement)),
+            metadata: metadata(movement),
         }
     }
+}
+
+/// What the bank says of a movement, as metadata.
+pub fn metadata(movement: &Movement<'_>) -> Value {
+    json!(texts(movement))
 }
 
 fn kind(amount: Amount) -> &'static str {

@@ -53,6 +53,23 @@ pub async fn keep(
     Ok(new.rows_affected() == 1)
 }
 
+/// Notes that the bytes of a file that was taken came again.
+pub async fn repeated(
+    connection: &mut PgConnection,
+    provider: &ProviderName,
+    sha256: &[u8],
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "update statement_files set repeats = repeats + 1, repeated_at = clock_timestamp()
+         where provider = $1 and sha256 = $2",
+        provider.as_str(),
+        sha256
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// The bytes of a file; `None` where it is not there, or was erased.
 pub async fn bytes(
     connection: &mut PgConnection,
@@ -69,6 +86,49 @@ pub async fn bytes(
     .await?;
     let Some((key_id, Some(bytes))) = row.map(|row| (row.key_id, row.bytes)) else { return Ok(None) };
     cell(provider.as_str(), sha256, |cell| cell.open(keys, key_id.as_deref(), bytes)).map(Some)
+}
+
+/// A file that was taken, with its bytes.
+#[derive(Debug, Clone)]
+pub struct KeptFile {
+    pub seq: i64,
+    pub sha256: Vec<u8>,
+    /// As it was called, and where it came from.
+    pub name: String,
+    pub source: String,
+    pub bytes: Vec<u8>,
+}
+
+/// The first file behind `after`, in the order in which they came, with its bytes; without those that were erased.
+pub async fn next_taken(
+    pool: &PgPool,
+    keys: &Keyring,
+    provider: &ProviderName,
+    after: i64,
+) -> Result<Option<KeptFile>, StoreError> {
+    let row = sqlx::query!(
+        r#"select seq, sha256, name, source, key_id, bytes as "bytes!" from statement_files
+           where provider = $1 and seq > $2 and bytes is not null order by seq limit 1"#,
+        provider.as_str(),
+        after
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let bytes =
+        cell(provider.as_str(), &row.sha256, |cell| cell.open(keys, row.key_id.as_deref(), row.bytes))?;
+    Ok(Some(KeptFile { seq: row.seq, sha256: row.sha256, name: row.name, source: row.source, bytes }))
+}
+
+/// How many files are there with their bytes.
+pub async fn count(pool: &PgPool, provider: &ProviderName) -> Result<u64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from statement_files where provider = $1 and bytes is not null"#,
+        provider.as_str()
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(count.unsigned_abs())
 }
 
 /// The first file behind `after`, by digest, with its bytes; without those that were erased.

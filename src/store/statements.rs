@@ -357,6 +357,8 @@ pub struct Standing {
     pub closing: Option<String>,
     pub broken_chains: usize,
     pub missing_numbers: usize,
+    /// The first of those, in words.
+    pub gaps: Vec<String>,
     /// In minor units.
     pub off_by: String,
 }
@@ -370,7 +372,7 @@ pub async fn save_standing(
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "update statement_accounts set closing_day = $4, closing = $5::text::numeric, broken_chains = $6,
-           missing_numbers = $7, off_by = $8::text::numeric
+           missing_numbers = $7, off_by = $8::text::numeric, gaps = $9
          where provider = $1 and account = $2 and currency = $3",
         provider.as_str(),
         key.account,
@@ -379,7 +381,8 @@ pub async fn save_standing(
         standing.closing,
         i32::try_from(standing.broken_chains).unwrap_or(i32::MAX),
         i32::try_from(standing.missing_numbers).unwrap_or(i32::MAX),
-        standing.off_by
+        standing.off_by,
+        &standing.gaps
     )
     .execute(connection)
     .await?;
@@ -405,9 +408,9 @@ pub async fn alarms(pool: &PgPool, provider: &ProviderName) -> Result<Alarms, St
         r#"select coalesce(sum(a.broken_chains + a.missing_numbers), 0)::bigint as "gaps!",
                   count(*) filter (where a.late_since is not null) as "late!",
                   count(*) filter (where a.off_by <> 0) + (
-                    select count(*) from statements s where s.provider = $1 and s.settled_at is null
-                      and (s.state = 'put_aside'
-                        or s.state = 'waiting' and s.taken_at < clock_timestamp() - interval '1 hour')
+                    select count(*) from statements s
+                    where s.provider = $1 and s.state in ('put_aside', 'waiting') and s.settled_at is null
+                      and (s.state = 'put_aside' or s.taken_at < clock_timestamp() - interval '1 hour')
                   ) as "unbalanced!"
            from statement_accounts a where a.provider = $1"#,
         provider.as_str()

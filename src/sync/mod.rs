@@ -25,8 +25,9 @@ use tributary_manifest::{CompiledProvider, StreamGroup};
 pub use breaker::PATIENCE;
 pub use discard::discard;
 pub use files::{
-    AfterTaking, AzureCredential, Bucket, BucketOf, FILES, FileFetcher, FilePlace, FileSource, FilesRun,
-    FilesRunOutcome, Imported, ImportedAccount, Importer, NotImported, Sftp, SftpLogin, files_in,
+    AfterTaking, AzureCredential, Bucket, BucketOf, FILES, FileFetcher, FilePlace, FileSource, FilesAgain,
+    FilesRun, FilesRunOutcome, Imported, ImportedAccount, Importer, NotImported, RereadFailure,
+    RereadOutcome, Rereader, Sftp, SftpLogin, files_in,
 };
 pub use foreground::{Busy, SyncRequest, Synced, run_once};
 pub use housekeeping::{FORGETTING, Housekeeper, ProviderRetention, Retention};

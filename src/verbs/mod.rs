@@ -16,6 +16,7 @@ pub mod quarantine;
 pub mod records;
 pub mod remap;
 pub mod runs;
+pub mod statements;
 pub mod sync;
 mod table;
 mod text;
@@ -31,14 +32,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
 
-use crate::config::FileText;
+use crate::config::{self, FileText};
+use crate::statements::Files;
 use crate::store::{self, StoreError, operator_audit};
 use crate::sync::{Bounds, PreviewError};
 use crate::workshop::WorkshopError;
 use tributary_domain::{ApiKeyDigest, ProviderName, Role};
 use tributary_manifest::{CompiledProvider, Period};
 
-pub use table::{Access, Entry, Field, Kind, VERBS, entry};
+pub use table::{Access, Entry, Field, Kind, OPERATE, VERBS, entry};
 
 /// Who does it.
 #[derive(Debug, Clone)]
@@ -84,6 +86,21 @@ pub struct OfFile {
     pub compiled: Option<Arc<CompiledProvider>>,
     /// The file itself, to be tried on records.
     pub file: Option<FileText>,
+    /// How its statement files are read; `None` where it has none.
+    pub files: Option<Arc<Files>>,
+    /// Whether it is of an API that is read.
+    pub has_api: bool,
+}
+
+impl From<&config::Provider> for OfFile {
+    fn from(provider: &config::Provider) -> Self {
+        Self {
+            compiled: provider.compiled().cloned(),
+            file: Some(provider.file.clone()),
+            files: provider.files.clone(),
+            has_api: !matches!(provider.source, config::Source::Push),
+        }
+    }
 }
 
 /// What it is done to, and how long whoever asks waits.

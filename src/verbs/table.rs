@@ -82,7 +82,7 @@ pub fn entry(name: &str) -> &'static Entry {
 }
 
 /// Whoever operates.
-const OPERATE: &[Role] = &[Role::Operator, Role::Approver, Role::Admin];
+pub const OPERATE: &[Role] = &[Role::Operator, Role::Approver, Role::Admin];
 /// Persons who decide about money. Whoever administers keys is none of them.
 const DECIDE: &[Role] = &[Role::Approver];
 const ADMINISTER: &[Role] = &[Role::Admin];
@@ -120,6 +120,8 @@ const GROUP: Field = optional("group", "Or the group that they are");
 
 const OWNER: &str = "it decides who is believed at all, which is for the owner of the database alone";
 const FILES: &str = "it works on files of the machine where it is typed";
+const HISTORY: &str = "it works on folders of the machine where it is typed: the Statements screen takes single files, and \
+                       POST /ingest/files those of a program";
 const PROCESS: &str = "it is about a process, or a database before one serves";
 const ELSEWHERE: &str = "it asks another server and not the database";
 const MANY: &str = "it works through many records, and shows how far it is";
@@ -177,7 +179,14 @@ pub static VERBS: &[Entry] = &[
     },
     command("manifest new", "Begin a provider file", FILES),
     command("statement check", "What is in bank statement files, without a database", FILES),
-    command("statement import", "Take bank statement files of years", FILES),
+    command("statement import", "Take bank statement files of years", HISTORY),
+    reads("statement list", "List bank statements, and what is missing of them", "/console/statements"),
+    reads("statement files", "List files of bank statements, and what became of each", "/console/statements"),
+    reads(
+        "statement show",
+        "Show a bank statement and the transactions that it tells of",
+        "/console/statements/{provider}/{statement}",
+    ),
     command("manifest validate", "Check provider files", FILES),
     command("manifest check", "Try the requests of a provider file", FILES),
     command("manifest read", "Read a provider without a database", FILES),
@@ -258,7 +267,7 @@ pub static VERBS: &[Entry] = &[
     },
     Entry {
         name: "remap",
-        does: "Map the records that were kept once more",
+        does: "Map the records that were kept once more, and read statement files again",
         access: Access::Changes {
             roles: OPERATE,
             screen: "/console/providers/{provider}",

@@ -141,7 +141,8 @@ pub struct Shown {
 impl Shown {
     pub async fn new() -> Self {
         let upstream = Upstream::start().await;
-        let file = file(&upstream, "keep_raw: 30d\n", &stream("payments", ""));
+        let more = format!("keep_raw: 30d\n{FILES}");
+        let file = file(&upstream, &more, &stream("payments", ""));
         let app = TestApp::with_file(&file).await;
         let payments: Vec<_> =
             (0..5).map(|n| json!({"id": format!("t{n}"), "status": "SUCCEEDED"})).collect();
@@ -156,6 +157,7 @@ impl Shown {
         puller.sync_now(&request, &CancellationToken::new()).await.unwrap();
         refuse(&app, 4, "the status \"<b>NOPE</b>\" is none").await;
         refuse(&app, 1, "there is no amount").await;
+        of_a_bank(&app).await;
         let groups = quarantine::groups(&app.pool, Which::default(), 1).await.unwrap();
         Self { order: hold(&app).await, group: groups[0].group.clone(), app }
     }
@@ -167,11 +169,32 @@ impl Shown {
             _ => "1".to_owned(),
         };
         let path = screen.replace("{provider}", "acme").replace("{id}", &id).replace("{group}", &self.group);
+        let path = path.replace("{statement}", "1");
         match screen {
             "/console/record" => format!("{path}?provider=acme&resource=transactions&id=t1"),
+            "/console/statements" => format!("{path}?provider=acme"),
             _ => path,
         }
     }
+}
+
+/// How its bank statements are read.
+const FILES: &str = "files: { zone: Europe/Berlin, accounts: { DE1: main }, expect: { by: \"08:00\" } }\n";
+
+/// Statements of which one is missing, one was put aside, and one has not all its pages; and the next one is late.
+async fn of_a_bank(app: &TestApp) {
+    use crate::statements::{day, mt940};
+    let short = mt940(&day(4, 606, &[25, 50])).replace(",25", ",15");
+    let page = ":20:A\n:25:DE1\n:28C:5/1\n:60F:C260306EUR6,81\n:61:2603060306CR1,NTRFNONREF\n:62M:C260306EUR7,81\n-\n";
+    let texts = [mt940(&day(1, 5_000, &[100, -250])), mt940(&day(3, 500, &[106])), short, page.to_owned()];
+    for (at, text) in texts.into_iter().enumerate() {
+        let name = format!("/ingest/files?name=STMT{at}.STA");
+        let (status, answer) = app.post(&name, "text/plain", text).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let mut connection = app.pool.acquire().await.unwrap();
+    let due = "2026-03-05".parse().unwrap();
+    tributary::store::statements::note_late(&mut connection, app.name(), due).await.unwrap();
 }
 
 /// Puts `count` records into quarantine, for the same reason.

@@ -439,7 +439,7 @@ const STAYS: &str = "
     sync_runs.provider sync_runs.stream_group sync_runs.status
     statement_files.provider statement_files.sha256 statement_files.source statement_files.key_id
     statement_accounts.provider statement_accounts.account statement_accounts.currency statement_accounts.account_id
-    statement_accounts.rules
+    statement_accounts.rules statement_accounts.gaps
     statements.provider statements.sha256 statements.account statements.currency statements.format statements.kind
     statements.number statements.page statements.state statements.reason statements.facts
     statement_movements.provider statement_movements.id statement_movements.account statement_movements.currency

@@ -26,7 +26,7 @@ const STAND_FOR_IT: [(&str, &str, &str); 13] = [
 ];
 
 /// Queries that are about several providers, by a part of each.
-const ABOUT_SEVERAL: [(&str, &str); 48] = [
+const ABOUT_SEVERAL: [(&str, &str); 53] = [
     ("delete from notifications where id in ()", "one retention for all providers"),
     ("update notifications set attempts = attempts + 1", "what is due is sent, whoever's it is"),
     ("select id from notifications where next_at", "what is due is sent, whoever's it is"),
@@ -73,6 +73,26 @@ const ABOUT_SEVERAL: [(&str, &str); 48] = [
     (
         "from statement_files where ( provider , sha256 ) > ( $1 , $2 )",
         "what is encrypted anew is so for all providers, by who may",
+    ),
+    (
+        "from statement_accounts where ( $1 :: text is null or provider = $1 )",
+        "operators list, of one provider or all",
+    ),
+    (
+        "from statement_accounts a where $1 :: text is null or a.provider = $1",
+        "operators list, of one provider or all",
+    ),
+    (
+        "from statement_accounts a cross join lateral () s where ( $1 :: text is null or a.provider = $1 )",
+        "operators list, of one provider or all",
+    ),
+    (
+        "from statement_sightings where sha256 is null and ( $1 :: text is null or provider = $1 )",
+        "operators list, of one provider or all",
+    ),
+    (
+        "from statements where state in ( '' , '' ) and settled_at is null and state = ''",
+        "operators count, of one provider or all",
     ),
     (
         "select digest from api_keys where revoked_at is null and",

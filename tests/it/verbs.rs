@@ -106,6 +106,7 @@ fn fields(name: &str, shown: &Shown, unique: &str) -> Vec<(&'static str, String)
         "quarantine discard" => &[("ids", "999"), ("reason", "test data")],
         "quarantine preview" => &[("group", &shown.group)],
         "remap" | "remap --dry-run" => &[("provider", "acme")],
+        "statement show" => &[("provider", "acme"), ("statement", "1")],
         "payouts show" => &[("order", &order)],
         "records show" => &[("name", "t1")],
         // nobody's: whoever may is told so
@@ -443,7 +444,7 @@ async fn the_screen_of_each_form_leads_to_it() {
 }
 
 /// The listings that there are, with both forms of output.
-const LISTINGS: [&[&str]; 16] = [
+const LISTINGS: [&[&str]; 20] = [
     &["keys", "list"],
     &["operators", "list"],
     &["runs"],
@@ -460,6 +461,10 @@ const LISTINGS: [&[&str]; 16] = [
     &["payouts", "list", "--all"],
     &["payouts", "list", "--refused"],
     &["audit", "list"],
+    &["statement", "list"],
+    &["statement", "list", "--provider", "acme", "--account", "DE1", "--before", "3"],
+    &["statement", "files"],
+    &["statement", "show", "acme", "1"],
 ];
 
 #[tokio::test]

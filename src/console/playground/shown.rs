@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::Tried;
 use crate::console::page::table;
 use crate::http::SharedState;
-use crate::sync::Preview;
+use crate::sync::{FilesAgain, Preview};
 use crate::verbs::ANSWERED;
 use crate::workshop::{Became, Row};
 
@@ -39,6 +39,7 @@ pub fn shown(preview: &Preview) -> Markup {
     let differences =
         preview.examples.iter().flat_map(|example| example.fields.iter().map(move |field| (example, field)));
     html! {
+        @if let Some(files) = &preview.files { (of_files(files)) }
         p {
             (preview.tried) " of " (preview.total) " records were tried, and nothing was written: " (preview.taken)
             " would be taken (" (preview.created) " created, " (preview.updated) " updated, " (preview.unchanged)
@@ -64,6 +65,18 @@ pub fn shown(preview: &Preview) -> Markup {
                     td { (field.then.as_deref().unwrap_or("–")) }
                 })))
         }
+    }
+}
+
+/// What reading statement files again would do.
+fn of_files(files: &FilesAgain) -> Markup {
+    html! {
+        p {
+            (files.files) " statement files were read again, and nothing was written: " (files.created) " created, " (files.updated)
+            " updated, " (files.unchanged) " unchanged, " (files.published) " statements published that were put aside."
+        }
+        @for why in &files.refused { p.bad { "Refused, so that nothing would be written: " (why) } }
+        @for stays in &files.stays { p.warn { (stays) } }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Statement files, fetched from where a bank puts them: by one instance at a time, under a lease, in runs like those of
 //! streams. A file is read once it stays as it is, and moved or deleted only after what it says has committed.
 
+mod again;
 mod import;
 mod place;
 mod run;
@@ -24,6 +25,7 @@ use crate::store::{StoreError, leases};
 use tributary_domain::ProviderName;
 use tributary_manifest::{Period, Schedule};
 
+pub use again::{FilesAgain, RereadFailure, RereadOutcome, Rereader};
 pub use import::{Imported, ImportedAccount, Importer, NotImported, files_in};
 pub use place::{AfterTaking, AzureCredential, Bucket, BucketOf, FilePlace, Sftp, SftpLogin};
 pub use run::{FilesRun, FilesRunOutcome};

@@ -140,6 +140,9 @@ impl FileFetcher {
         leases::limit_silence(&mut transaction, going.lease).await?;
         let taking = Taking { provider, files: &self.files, decides: true, backfill: false };
         let mut taken = take(&mut transaction, taking, incoming).await?;
+        if taken.known {
+            statement_files::repeated(&mut transaction, provider, &incoming.sha256).await?;
+        }
         statement_files::note(&mut transaction, provider, (path, &file.version), &incoming.sha256).await?;
         let warnings = warnings(&file.name, &taken);
         let (tally, quarantined) = (taken.tally(), taken.quarantined);

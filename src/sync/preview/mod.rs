@@ -18,6 +18,7 @@ use crate::store::database::{LARGE, within};
 use crate::store::named_records;
 use crate::store::quarantine;
 use crate::store::{self, StoreError, Tally};
+use crate::sync::FilesAgain;
 use crate::workshop::WorkshopError;
 use tributary_domain::{ProviderName, Record, Resource};
 
@@ -65,6 +66,9 @@ pub struct Preview {
     pub refused: Vec<Refusal>,
     /// The first changes of what is published.
     pub examples: Vec<Example>,
+    /// What reading the statement files again would do, where there are some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesAgain>,
 }
 
 /// Records that would be in quarantine for the same fault.

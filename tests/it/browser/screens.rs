@@ -5,6 +5,7 @@ use tributary_domain::Role;
 
 use super::window::{DARK, Driver, LIGHT, Look, PHONE, WITHOUT_SCRIPT, Window};
 use crate::console::{Shown, new_operator};
+use crate::statements::{day, mt940};
 use crate::support::TestApp;
 
 /// Serves the console on a port of its own until the test ends; gives its origin.
@@ -23,6 +24,13 @@ fn name(screen: &str) -> String {
         "" => "overview".to_owned(),
         name => name.replace(['{', '}'], "").replace('/', "-"),
     }
+}
+
+/// The path of a bank statement on this machine.
+fn statement_file() -> String {
+    let path = std::env::temp_dir().join(format!("tributary-{}.sta", std::process::id()));
+    std::fs::write(&path, mt940(&day(9, 781, &[19, 20]))).unwrap();
+    path.display().to_string()
 }
 
 async fn signed_in(driver: &Driver, origin: &str, look: Look, key: &str) -> Window {
@@ -92,6 +100,13 @@ async fn without_a_script_the_pages_are_whole_and_their_forms_work() {
     without.press("Try again").await;
     without.press("Try again").await;
     without.until("tried again").await;
+    without.go("/console/statements?provider=acme").await;
+    let file = statement_file();
+    without.write("file", &file).await;
+    without.press("Upload").await;
+    let said = without.until("What became of the files").await;
+    std::fs::remove_file(file).unwrap();
+    assert!(said.contains("2 records created") && said.contains("published"), "{said}");
     without.assert_kept_to_itself().await;
     for window in [with, without] {
         window.close().await;

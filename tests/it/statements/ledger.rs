@@ -9,8 +9,10 @@ use axum::http::StatusCode;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
+use tributary::sync::FilesAgain;
 use tributary_standin::bank::{Fired, Format, Ledger, Mail, Sent};
 
+use super::again::reread;
 use super::books::Published;
 use super::{FILE, instance};
 use crate::support::TestApp;
@@ -83,6 +85,13 @@ async fn check(format: Format, seed: u64) -> Fired {
     expected.hold(&mail, account, &told);
     rows.hold(&mail, account, &format!("{told}, in another order"));
     assert_eq!(rows.ids(&mail), expected.ids(&mail), "{told}: under the same ids");
+    // what was taken can be read again: nothing comes of that
+    let again = reread(&one, FILE).await;
+    let (left, files) = (Published::of(&one.pool, "acme").await, again.files);
+    assert_eq!(again, FilesAgain { files, unchanged: again.unchanged, ..FilesAgain::default() }, "{told}");
+    assert!(left == rows && files > 0, "{told}");
+    let kept = rows.ids(&mail).len() as u64;
+    assert!(again.unchanged > 0 || kept == 0, "{told}: {kept} movements were told again");
     one.publish_all().await;
     let feed = one.feed("transactions").await;
     let served: BTreeSet<&str> = feed.iter().map(|body| body["id"].as_str().unwrap()).collect();

@@ -1,5 +1,6 @@
 //! Statement files: what a bank sends becomes what moved, once, whatever it sends and whoever takes it.
 
+mod again;
 mod books;
 mod bucket;
 mod changes_of_mind;
@@ -9,6 +10,7 @@ mod killed;
 mod ledger;
 mod orders;
 mod posted;
+mod screen;
 mod sftp;
 pub mod shipped;
 
@@ -45,7 +47,7 @@ files:
 ";
 
 /// A day of a bank: what moved, in minor units, from an opening balance on.
-fn day(number: u32, opening: i128, units: &[i128]) -> Cut {
+pub fn day(number: u32, opening: i128, units: &[i128]) -> Cut {
     let on = bank::day(number - 1);
     let lines = units.iter().map(|units| Line::new(on, *units)).collect();
     Cut::new(Some(number), (on, on), opening, lines)
@@ -66,7 +68,7 @@ fn report(cut: &Cut) -> String {
 }
 
 /// An MT940 of it.
-fn mt940(cut: &Cut) -> String {
+pub fn mt940(cut: &Cut) -> String {
     written(Style::Mt940 { envelope: false }, cut)
 }
 

@@ -11,7 +11,7 @@ use super::{camt, day};
 use crate::support::till::{Formance, Till, quick};
 
 /// Takes a file of the bank's, as one that was fetched.
-async fn fetched(till: &Till, files: &Files, text: String) -> tributary::store::Tally {
+pub async fn fetched(till: &Till, files: &Files, text: String) -> tributary::store::Tally {
     let file = Incoming::read(files, "a.xml".to_owned(), "folder".to_owned(), text.into_bytes()).unwrap();
     let taking = Taking { provider: till.app.name(), files, decides: true, backfill: false };
     let mut transaction = till.app.pool.begin().await.unwrap();
@@ -21,7 +21,7 @@ async fn fetched(till: &Till, files: &Files, text: String) -> tributary::store::
 }
 
 /// A statement of today with one entry of `units` pence, that names `key`.
-fn statement(number: u32, opening: i128, units: i128, key: &str, more: &str) -> String {
+pub fn statement(number: u32, opening: i128, units: i128, key: &str, more: &str) -> String {
     let text = camt(&day(1, opening, &[units])).replace("EUR", "GBP");
     let details = format!(
         "<NtryDtls><TxDtls><Refs><EndToEndId>{key}</EndToEndId></Refs>{more}</TxDtls></NtryDtls></Ntry>"

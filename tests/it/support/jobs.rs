@@ -62,7 +62,8 @@ pub async fn replay(
     providers: impl IntoIterator<Item = (ProviderName, Arc<CompiledProvider>)>,
     chosen: Chosen<'_>,
 ) -> Outcome {
-    let of = |(name, compiled)| (name, OfFile { compiled: Some(compiled), file: None });
+    let of =
+        |(name, compiled)| (name, OfFile { compiled: Some(compiled), has_api: true, ..OfFile::default() });
     let declared: Declared = providers.into_iter().map(of).collect();
     let actor = Actor::Command { user: "ann".to_owned() };
     verbs::quarantine::replay(On::to_the_end(pool, &declared), &actor, chosen).await.unwrap()
