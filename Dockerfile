@@ -1,7 +1,7 @@
 # Tributary's image. Works with the classic builder and with BuildKit.
 #
 #   docker build -t tributary .
-#   docker build -t tributary --build-arg FEATURES=--no-default-features .     without stand-ins and the check
+#   docker build -t tributary --build-arg FEATURES=--no-default-features .     without stand-ins, the check and single sign-on
 #   docker build -t tributary --build-arg BUILD_IMAGE=… --build-arg BASE_IMAGE=… .
 #
 # Behind a proxy that inspects TLS, put its certificate into .ci/ca/ first (see the README there).

@@ -33,7 +33,7 @@ test: ## Run all tests, on PostgreSQL in a container, or a private one where no 
 	previous=$$(.ci/previous.sh) && TRIBUTARY_PREVIOUS=$$previous cargo test --locked $(TESTS)
 
 .PHONY: browser
-browser: ## Walk the console in a real Chromium; pictures go to target/tmp/screens (installs Chromium and axe-core)
+browser: ## Walk the console in a real Chromium; pictures go to target/tmp/screens (installs Chromium, axe-core and oidc-provider)
 	@.ci/browser.sh
 	cargo test --locked --test it browser:: -- --ignored
 

@@ -96,19 +96,19 @@ begin
   grant usage on sequence quarantine_id_seq to tributary_app;
   grant delete on sync_runs, sync_run_streams, sync_run_warnings, sync_cursors, sync_open_records, sync_leases,
     sync_tasks, provider_pauses, provider_tokens, closed_lanes, request_log, quarantine, raw_records, payment_refusals,
-    unmatched_records, consumers, notifications, operator_links, operator_sessions,
+    unmatched_records, consumers, notifications, operator_links, operator_sessions, operator_sign_ins,
     statement_sightings to tributary_app;
   -- feeds, changes and feed are written by these, and by triggers
   grant execute on function publish, lift_floor, await_first_sync, release_changes to tributary_app;
   grant update (awaits_first_sync) on feeds to tributary_app;
   grant update (last_used_at) on api_keys to tributary_app;
   -- for an operator whom it proves: guard_administration, deciding_person
-  grant insert on api_keys, operators, operator_links to tributary_app;
+  grant insert on api_keys, operators, operator_links, operator_sign_ins to tributary_app;
   grant update (replaced_by, expires_at, revoked_at) on api_keys to tributary_app;
   grant update (revoked_at) on operators to tributary_app;
   grant execute on function approve_payment_order, reject_payment_order, resolve_payment_order,
     fail_payment_order, note_operation, open_operator_session, use_operator_link,
-    audit_for_operator to tributary_app;
+    open_person_session, audit_for_operator to tributary_app;
   -- to see whether the chain still has what it had
   grant select (position, hash) on payment_audit to tributary_app;
 end $$;

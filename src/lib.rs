@@ -9,6 +9,8 @@ pub mod feed;
 pub mod health;
 pub mod http;
 pub mod notify;
+#[cfg(feature = "oidc")]
+pub mod oidc;
 pub mod payments;
 pub mod records;
 pub mod service;

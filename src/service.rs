@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Notify, Provider, Source};
+use crate::config::{Notify, Provider, SingleSignOn, Source};
 use crate::console;
 use crate::feed::{PollWriter, Publisher};
 use crate::health;
@@ -17,6 +17,8 @@ use crate::http::{
     self, AppState, ConnectionLimits, Draining, Listening, Patience, ServedProvider, Serving, Stop, Trusted,
 };
 use crate::notify::Notifier;
+#[cfg(feature = "oidc")]
+use crate::oidc::SignOn;
 use crate::payments::{Payer, PaymentSecret, Payments, Settings, audit};
 use crate::supervision::{Part, Parts};
 use crate::sync::{FileFetcher, Housekeeper, Instance, ProviderRetention, Retention, Scheduler};
@@ -121,6 +123,24 @@ impl Service {
         let providers = self.state.providers.keys().cloned().collect();
         self.notifier = Some(Notifier::new(self.pool.clone(), providers, notify)?);
         Ok(())
+    }
+
+    /// Has people sign in at the console through an OpenID provider, which is not asked yet.
+    ///
+    /// # Errors
+    /// This build cannot, or there can be no client for HTTP.
+    #[cfg(feature = "oidc")]
+    pub fn sign_in_through(&mut self, provider: SingleSignOn) -> Result<(), String> {
+        let state = Arc::get_mut(&mut self.state).expect("nothing has begun yet that would share it");
+        state.single_sign_on = Some(Arc::new(SignOn::new(provider)?));
+        Ok(())
+    }
+
+    /// The same, in a build that cannot.
+    #[cfg(not(feature = "oidc"))]
+    pub fn sign_in_through(&mut self, _: SingleSignOn) -> Result<(), String> {
+        Err("TRIBUTARY_OIDC_ISSUER is set, and this build has no single sign-on: take one with the feature oidc, or unset it"
+            .to_owned())
     }
 
     /// What to watch the runs of the first provider that is pulled by, and how many of them its

@@ -12,7 +12,7 @@ use super::database::{Database, Login};
 use super::handover::Launch;
 use super::signals::Signals;
 use super::{CommandResult, Common, encryption, files, notify, secret};
-use crate::config::{self, Notify, Provider};
+use crate::config::{self, Notify, Provider, SingleSignOn};
 use crate::http::{ConnectionLimits, ForwardedHeader, Handed, Listening, Patience, Stop, Trusted};
 use crate::service::{Listeners, Service};
 use crate::sync::{Instance, Retention};
@@ -27,6 +27,8 @@ use tributary_manifest::Period;
 
 Where a provider file allows payouts, every instance needs the same TRIBUTARY_PAYMENT_SECRET (`openssl rand -base64 32`
 makes one); with the private PostgreSQL the file payment.secret of its data folder is made at the first start.
+
+People sign in at the console through the OpenID provider of TRIBUTARY_OIDC_ISSUER, if there is one: docs/console.md.
 
 What waits for a person is told to the address of TRIBUTARY_NOTIFY_URL, signed with TRIBUTARY_NOTIFY_SECRET.
 
@@ -179,10 +181,14 @@ async fn serve(
     let trusted = Trusted::new(args.trusted_proxies.0.clone(), args.forwarded_header);
     let instance = Instance::new(args.lease);
     let notify = Notify::of(&config::environment)?;
+    let single_sign_on = SingleSignOn::of(&config::environment)?;
     let secret = secret::of_server(common, pool, &providers, &instance.name).await?;
     let mut server = Service::new(pool, providers, secret, &instance, args.retention(), trusted)?;
     if let Some(notify) = notify {
         server.notify(notify)?;
+    }
+    if let Some(provider) = single_sign_on {
+        server.sign_in_through(provider)?;
     }
     let listening = |handed: Option<Listening>, address| match handed {
         Some(handed) => Ok(handed),

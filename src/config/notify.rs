@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use url::{Host, Url};
+use url::Url;
 
-use super::Lookup;
+use super::{Lookup, is_private};
 
 const URL: &str = "TRIBUTARY_NOTIFY_URL";
 const SECRET: &str = "TRIBUTARY_NOTIFY_SECRET";
@@ -43,17 +43,10 @@ impl Notify {
 
 fn address(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).map_err(|error| format!("{URL} is no address: {error}"))?;
-    let is_here = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_here => Ok(url),
-        _ => Err(format!("{URL} has to begin with https:// (http:// is for this machine alone)")),
+    if is_private(&url) {
+        return Ok(url);
     }
+    Err(format!("{URL} has to begin with https:// (http:// is for this machine alone)"))
 }
 
 fn signing(text: &str) -> Result<Vec<u8>, String> {

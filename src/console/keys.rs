@@ -72,7 +72,8 @@ fn key_row(key: &ApiKey, session: &Session) -> Markup {
     }
 }
 
-const OPERATORS: [&str; 7] = ["Name", "Role", "State", "Last signed in", "Expires", "Created", "To do"];
+const OPERATORS: [&str; 8] =
+    ["Name", "Role", "Signs in by", "State", "Last signed in", "Expires", "Created", "To do"];
 
 fn operator_row(operator: &Operator, session: &Session) -> Markup {
     let now = session.now;
@@ -80,13 +81,19 @@ fn operator_row(operator: &Operator, session: &Session) -> Markup {
     html! {
         th scope="row" { (operator.name) }
         td { (operator.role) }
+        td {
+            @match (&operator.issuer, &operator.subject) {
+                (Some(issuer), Some(subject)) => { (issuer) " as " (subject) }
+                _ => "key",
+            }
+        }
         td { (state(operator.state())) }
         td { (time_or(operator.last_used_at, now, "never")) }
         td { (time_or(operator.expires_at, now, "never")) }
         td { (time(operator.created_at, now)) }
         td {
             @if operator.revoked_at.is_none() {
-                @if operator.role != "approver" { (action(session, "operators link", "Make a link", &named, HERE)) }
+                @if operator.role != "approver" && operator.issuer.is_none() { (action(session, "operators link", "Make a link", &named, HERE)) }
                 (action(session, "operators revoke", "Revoke", &named, HERE))
             }
         }

@@ -18,6 +18,8 @@ mod records;
 mod served;
 mod session;
 mod sign_in;
+#[cfg(feature = "oidc")]
+mod single_sign_on;
 mod statements;
 mod story;
 mod throughput;
@@ -77,7 +79,7 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         statement,
         audit,
     ] = SCREENS;
-    Router::new()
+    let router = Router::new()
         .route("/", get(async || Redirect::to("/console")))
         .route(overview, get(overview::show))
         .route(provider, get(provider::show))
@@ -103,7 +105,10 @@ pub fn router(state: &SharedState) -> Router<SharedState> {
         .route("/console/console.css", get(assets::style))
         .route("/console/console.js", get(assets::script))
         .route("/console/icon.svg", get(assets::icon))
-        .route("/console/{*rest}", any(not_found))
+        .route("/console/{*rest}", any(not_found));
+    #[cfg(feature = "oidc")]
+    let router = router.merge(single_sign_on::router());
+    router
         .layer(DefaultBodyLimit::max(BODY_MAX_BYTES))
         .layer(from_fn_with_state(state.clone(), guard::refuse_foreign))
 }

@@ -16,7 +16,7 @@ use crate::http::{SharedState, is_https, new_key, operator_key_id, session_cooki
 use crate::store::operators;
 use tributary_domain::ApiKeyDigest;
 
-const SESSION_PREFIX: &str = "trs_";
+pub const SESSION_PREFIX: &str = "trs_";
 
 /// Where a link of this text leads. It is in the query, which no log has.
 pub fn link_path(text: &str) -> String {
@@ -30,7 +30,7 @@ pub struct Next {
 }
 
 impl Next {
-    fn path(&self) -> &str {
+    pub fn path(&self) -> &str {
         own_path(&self.next)
     }
 }
@@ -42,15 +42,24 @@ pub fn own_path(written: &str) -> &str {
     if plain && known { written } else { "/console" }
 }
 
-pub async fn form(Query(next): Query<Next>) -> Response {
-    page::bare("Sign in", key_form(next.path(), None)).into_response()
+pub async fn form(State(state): State<SharedState>, Query(next): Query<Next>) -> Response {
+    page::bare("Sign in", ways(&state, next.path(), None)).into_response()
 }
 
-fn key_form(next: &str, refused: Option<&str>) -> Markup {
+#[cfg(feature = "oidc")]
+use super::single_sign_on::link as single_sign_on;
+#[cfg(not(feature = "oidc"))]
+fn single_sign_on(_: &SharedState, _: &str) -> Markup {
+    html! {}
+}
+
+/// What to sign in by.
+fn ways(state: &SharedState, next: &str, refused: Option<&str>) -> Markup {
     html! {
         @if let Some(why) = refused {
             p.bad role="alert" { (why) }
         }
+        (single_sign_on(state, next))
         form method="post" action="/console/sign-in" {
             input type="hidden" name="next" value=(next);
             label for="key" { "Your key" }
@@ -94,7 +103,7 @@ pub async fn by_key(
     }
     state.security.refused(&parts, "no valid key of an operator", id);
     let refused = "This key opens nothing: it was revoked, has expired, or is not whole.";
-    let again = page::bare("Sign in", key_form(form.next.path(), Some(refused)));
+    let again = page::bare("Sign in", ways(&state, form.next.path(), Some(refused)));
     Ok((StatusCode::UNAUTHORIZED, again).into_response())
 }
 

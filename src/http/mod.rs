@@ -44,8 +44,8 @@ pub use limits::RequestLimits;
 pub use openapi::openapi;
 pub use operations::DatabaseSeen;
 pub use operator::{
-    asked_host, is_https, is_own_page, new_link, new_operator_key, operator_key_id, session, session_cookie,
-    session_text,
+    asked_host, cookie, is_https, is_own_page, new_link, new_operator_key, operator_key_id, session,
+    session_cookie, session_text,
 };
 pub use security::SecurityLog;
 pub use serving::{
@@ -55,6 +55,8 @@ pub use serving::{
 use crate::config::{FileKey, FileText};
 use crate::feed::Polls;
 use crate::health::Group;
+#[cfg(feature = "oidc")]
+use crate::oidc::SignOn;
 use crate::payments::Payments;
 use crate::statements::Files;
 use crate::store::Readers;
@@ -105,6 +107,9 @@ pub struct AppState {
     pub polls: Polls,
     /// Which proxies are believed as to who asks.
     pub trusted: Trusted,
+    /// Through whom people sign in at the console, if through anybody.
+    #[cfg(feature = "oidc")]
+    pub single_sign_on: Option<Arc<SignOn>>,
     /// Where refusals are written.
     pub security: SecurityLog,
     /// Whether the process is about to end.
@@ -129,6 +134,8 @@ impl AppState {
             limits: RequestLimits::default(),
             polls: Polls::default(),
             trusted: Trusted::default(),
+            #[cfg(feature = "oidc")]
+            single_sign_on: None,
             security: SecurityLog::default(),
             draining: Draining::default(),
             parts: Parts::default(),

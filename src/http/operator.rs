@@ -48,7 +48,11 @@ pub fn is_https(parts: &Parts) -> bool {
 
 /// The text that the cookie of a session holds.
 pub fn session_text(headers: &HeaderMap, https: bool) -> Option<&str> {
-    let wanted = if https { SECURE } else { PLAIN };
+    cookie(headers, if https { SECURE } else { PLAIN })
+}
+
+/// The text of the cookie of this name.
+pub fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs =
         cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -19,6 +19,8 @@ pub mod migrate;
 pub mod named_records;
 pub mod notifications;
 pub mod operator_audit;
+pub mod operator_issuers;
+pub mod operator_sign_ins;
 pub mod operators;
 pub mod payment_audit;
 pub mod payment_orders;

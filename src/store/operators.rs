@@ -1,5 +1,6 @@
 //! Tables `operators`, `operator_links` and `operator_sessions`: who operates, and since when. A digest that is given
-//! here is the proof that a key, link or session was shown; what the tables have is the digest of that.
+//! here is the proof that a key, link or session was shown; what the tables have is the digest of that. Persons who sign in
+//! by single sign-on have no key: they are whom an OpenID provider, which the owner trusts, calls by a subject.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use sqlx::{PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{StoreError, interval};
-use tributary_domain::{ApiKeyDigest, KeyName, Role};
+use tributary_domain::{ApiKeyDigest, KeyName, OperatorName, Role};
 
 /// An operator, without the secret of the key.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,11 @@ pub struct Operator {
     pub id: Uuid,
     pub name: String,
     pub role: String,
+    /// Of a person who signs in by single sign-on: whose provider names them, and how. They have no key.
+    pub issuer: Option<String>,
+    pub subject: Option<String>,
+    /// Whether the owner trusts that provider about their role; of whoever has a key, nobody asks.
+    pub is_trusted: bool,
     pub created_at: DateTime<Utc>,
     /// Neither the key nor a session opens anything from then on.
     pub expires_at: Option<DateTime<Utc>>,
@@ -25,10 +31,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Whether the key opens anything now, in a word.
+    /// Whether the key opens anything now, or whether they may sign in, in a word.
     pub fn state(&self) -> &'static str {
         match self {
             Self { revoked_at: Some(_), .. } => "revoked",
+            Self { is_trusted: false, .. } => "not trusted",
             Self { expires_at: Some(at), .. } if *at <= Utc::now() => "expired",
             _ => "valid",
         }
@@ -72,8 +79,10 @@ pub async fn create(executor: impl PgExecutor<'_>, operator: NewOperator<'_>) ->
 pub async fn list(pool: &PgPool) -> Result<Vec<Operator>, StoreError> {
     let operators = sqlx::query_as!(
         Operator,
-        "select id, name, role, created_at, expires_at, last_used_at, revoked_at
-         from operators order by name, created_at"
+        r#"select id, name, role, issuer, subject, created_at, expires_at, last_used_at, revoked_at,
+                  issuer is null or exists (select from operator_issuers i
+                    where i.issuer = o.issuer and o.role = any (i.roles)) as "is_trusted!"
+           from operators o order by name, created_at"#
     )
     .fetch_all(pool)
     .await?;
@@ -95,8 +104,8 @@ pub async fn of_key(pool: &PgPool, id: Uuid, proof: &ApiKeyDigest) -> Result<Opt
     Ok(proven)
 }
 
-/// Revokes the key of this name at once, and with it every session and link; `false` where there is none.
-pub async fn revoke(executor: impl PgExecutor<'_>, name: &KeyName) -> Result<bool, StoreError> {
+/// Revokes the operator of this name at once, and with the key every session and link; `false` where there is none.
+pub async fn revoke(executor: impl PgExecutor<'_>, name: &OperatorName) -> Result<bool, StoreError> {
     let revoked = sqlx::query!(
         "update operators set revoked_at = clock_timestamp() where name = $1 and revoked_at is null",
         name.as_str()
@@ -104,6 +113,17 @@ pub async fn revoke(executor: impl PgExecutor<'_>, name: &KeyName) -> Result<boo
     .execute(executor)
     .await?;
     Ok(revoked.rows_affected() == 1)
+}
+
+/// Lets a person sign in again by single sign-on who was revoked; `false` where there is none of this name.
+pub async fn restore(executor: impl PgExecutor<'_>, name: &OperatorName) -> Result<bool, StoreError> {
+    let restored = sqlx::query!(
+        "update operators set revoked_at = null where name = $1 and issuer is not null and revoked_at is not null",
+        name.as_str()
+    )
+    .execute(executor)
+    .await?;
+    Ok(restored.rows_affected() == 1)
 }
 
 /// Keeps a link that opens a session of the operator once within `lasts`, and forgets those that are over; `false`
@@ -118,7 +138,7 @@ pub async fn make_link(
         "with over as (delete from operator_links where expires_at <= clock_timestamp())
          insert into operator_links (digest, operator_id, expires_at)
          select sha256($1), id, clock_timestamp() + $3::interval from operators
-         where name = $2 and revoked_at is null and (expires_at > clock_timestamp()) is not false",
+         where name = $2 and digest is not null and revoked_at is null and (expires_at > clock_timestamp()) is not false",
         digest.as_bytes(),
         name.as_str(),
         interval(lasts)
@@ -165,6 +185,52 @@ pub async fn open_by_key(
     .fetch_one(pool)
     .await?;
     Ok(opened)
+}
+
+/// A person whom an OpenID provider has just named to the service.
+#[derive(Debug, Clone, Copy)]
+pub struct Named<'a> {
+    pub issuer: &'a str,
+    /// Never given to anybody else by this issuer.
+    pub subject: &'a str,
+    /// How the name of whoever comes for the first time begins.
+    pub called: &'a str,
+    pub role: Role,
+}
+
+/// Opens a session for a person, which ends after `longest` at the latest; gives the operator, or none where they were
+/// revoked. All their sessions have this role from then on. Refused where the owner does not trust the issuer about it.
+pub async fn open_by_name(
+    pool: &PgPool,
+    person: Named<'_>,
+    session: &ApiKeyDigest,
+    longest: Duration,
+) -> Result<Option<Uuid>, StoreError> {
+    let opened = sqlx::query_scalar!(
+        "select open_person_session($1, $2, $3, $4, $5, $6) as operator",
+        person.issuer,
+        person.subject,
+        person.called,
+        person.role.as_str(),
+        session.as_bytes(),
+        interval(longest)
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(opened)
+}
+
+/// Ends every session of a person, on all instances.
+pub async fn end_sessions_of(pool: &PgPool, issuer: &str, subject: &str) -> Result<(), StoreError> {
+    sqlx::query!(
+        "delete from operator_sessions s using operators o
+         where o.id = s.operator_id and o.issuer = $1 and o.subject = $2",
+        issuer,
+        subject
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// A session that is open.

@@ -118,6 +118,7 @@ const EXPIRES: Field = optional("expires", "Expires after, as 90d; never, if lef
 const RECORDS: Field = optional("ids", "Records: their ids");
 const GROUP: Field = optional("group", "Or the group that they are");
 
+const OWNER: &str = "it decides who is believed at all, which is for the owner of the database alone";
 const FILES: &str = "it works on files of the machine where it is typed";
 const HISTORY: &str = "it works on folders of the machine where it is typed: the Statements screen takes single files, and \
                        POST /ingest/files those of a program";
@@ -401,15 +402,18 @@ pub static VERBS: &[Entry] = &[
     },
     Entry {
         name: "operators revoke",
-        does: "Revoke the key of an operator, and end their sessions",
+        does: "Revoke an operator, and end their sessions",
         access: Access::Changes {
             roles: ADMINISTER,
             screen: "/console/keys",
-            form: &[text("name", "Whose")],
+            form: &[text("name", "Whom")],
             for_good: true,
-            done: "The key is revoked, and every session of theirs has ended.",
+            done: "The operator is revoked, and every session of theirs has ended.",
         },
     },
+    command("operators restore", "Let a person sign in again who was revoked", OWNER),
+    command("operators trust", "Trust an OpenID provider to say who signs in", OWNER),
+    command("operators distrust", "Trust an OpenID provider no more, and end its sessions", OWNER),
     command("openapi", "Print the description of the API", "the server has it at /openapi.json"),
     command("completions", "Print what completes these commands in a shell", FILES),
     command("man", "Write man pages of all commands", FILES),

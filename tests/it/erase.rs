@@ -405,7 +405,8 @@ const STAYS: &str = "
     payment_secrets.fingerprint payment_secrets.accepted_by
     notifications.kind notifications.provider notifications.subject notifications.body notifications.last_error
     consumers.provider consumers.resource consumers.key consumers.gaps
-    operators.name operators.role operators.digest operator_links.digest operator_sessions.digest
+    operators.name operators.role operators.digest operators.issuer operators.subject operator_issuers.issuer
+    operator_issuers.roles operator_sign_ins.digest operator_sign_ins.next operator_links.digest operator_sessions.digest
     operator_audit.person operator_audit.login operator_audit.verb operator_audit.subject operator_audit.details
     api_keys.provider api_keys.name api_keys.scope api_keys.digest
     payment_orders.provider payment_orders.kind payment_orders.idempotency_key payment_orders.fingerprint

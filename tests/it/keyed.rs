@@ -158,7 +158,7 @@ const ABOUT_SEVERAL: [(&str, &str); 53] = [
 ];
 
 /// Tables that have nothing to do with providers.
-const OF_NOBODY: [&str; 7] = [
+const OF_NOBODY: [&str; 9] = [
     "_sqlx_migrations",
     "payment_audit_head",
     "payment_secrets",
@@ -166,6 +166,8 @@ const OF_NOBODY: [&str; 7] = [
     "operator_links",
     "operator_sessions",
     "operator_audit",
+    "operator_issuers",
+    "operator_sign_ins",
 ];
 
 /// Words that begin a query within parentheses.

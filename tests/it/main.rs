@@ -42,6 +42,7 @@ mod migrations;
 mod naive;
 mod never_final;
 mod notifications;
+mod oidc;
 mod openapi;
 mod operators;
 mod outages;

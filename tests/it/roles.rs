@@ -100,6 +100,11 @@ async fn each_login_is_refused_what_is_for_another() {
         (&service, "insert into operator_links values (sha256('a'), gen_random_uuid(), now())", "for an operator who is admin"),
         (&service, "set tributary.proof = 'aa'; insert into operator_links values (sha256('a'), gen_random_uuid(), now())", "sign in again"),
         (&service, "insert into operator_sessions (digest) values (sha256('a'))", "permission denied for table operator_sessions"),
+        // nor does it say who signs in, unless the owner trusts an issuer
+        (&service, "insert into operator_issuers (issuer, roles) values ('https://i.example', '{approver}')", "permission denied for table operator_issuers"),
+        (&service, "select open_person_session('https://i.example', '1', 'me', 'approver', sha256('a'), '1 hour')", "tributary operators trust https://i.example --roles approver"),
+        (&service, "insert into operators (id, name, role, issuer, subject) values (gen_random_uuid(), 'me~0a1b2c3d', 'viewer', 'https://i.example', '1')", "for an operator who is admin"),
+        (&person, "select open_person_session('https://i.example', '1', 'me', 'viewer', sha256('a'), '1 hour')", "permission denied for function open_person_session"),
         (&service, "insert into operator_audit (person, login, verb, subject, details) values ('operator:ann', 'a', 'sync', 'acme', '{}')", "permission denied for table operator_audit"),
         (&service, "select approve_payment_order(gen_random_uuid())", "it is no member of tributary_operator"),
         (&person, "insert into api_keys (id, provider, scope, digest) values (gen_random_uuid(), 'acme', 'connector', sha256('a'))", "permission denied for table api_keys"),

@@ -123,6 +123,65 @@ impl std::str::FromStr for KeyName {
     }
 }
 
+/// What an operator is called: the name of a key, or, of a person who signs in by single sign-on, what the provider calls
+/// them in up to 40 such letters (also `@` and `+`), `~`, and 8 hexadecimal digits of who they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct OperatorName(String);
+
+impl TryFrom<String> for OperatorName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
+
+impl OperatorName {
+    /// How such a name begins: `called`, in the letters that one may have.
+    pub fn beginning(called: &str) -> String {
+        let plain = |c: char| if is_letter_of_person(c) { c } else { '-' };
+        let letters = called.trim().chars().flat_map(char::to_lowercase).map(plain);
+        let from_first = letters.skip_while(|c| !c.is_ascii_alphanumeric());
+        let beginning: String = from_first.take(BEGINNING_MAX).collect();
+        if beginning.is_empty() { "person".to_owned() } else { beginning }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The longest beginning of a person's name.
+const BEGINNING_MAX: usize = 40;
+
+fn is_letter_of_person(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || "._@+-".contains(c)
+}
+
+impl std::fmt::Display for OperatorName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for OperatorName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let of_person = |(beginning, digits): (&str, &str)| {
+            beginning == Self::beginning(beginning)
+                && digits.len() == 8
+                && digits.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        };
+        if name.parse::<KeyName>().is_ok() || name.split_once('~').is_some_and(of_person) {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(format!("{name:?} is no name of an operator: write it as `tributary operators list` does"))
+    }
+}
+
 /// SHA-256 of an API key.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ApiKeyDigest([u8; 32]);
@@ -195,6 +254,38 @@ impl Default for PaymentLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_operators_name_is_that_of_a_key_or_of_a_person_and_one_is_never_taken_for_the_other() {
+        for name in ["ann", "ann~0a1b2c3d", "ann.b@example.com~0a1b2c3d"] {
+            assert_eq!(name.parse::<OperatorName>().unwrap().as_str(), name);
+        }
+        for name in [
+            "",
+            "Ann",
+            "ann@example.com",
+            "ann~0a1b2c3",
+            "ann~0A1B2C3D",
+            "~0a1b2c3d",
+            "a~b~0a1b2c3d",
+            "a b~0a1b2c3d",
+        ] {
+            assert!(name.parse::<OperatorName>().unwrap_err().contains("operators list"), "{name}");
+        }
+        assert!("ann~0a1b2c3d".parse::<KeyName>().is_err());
+        for (called, beginning) in [
+            ("Ann.B@Example.com", "ann.b@example.com"),
+            (" O'Neill, Zo\u{eb} ", "o-neill--zo-"),
+            ("~ann~0a1b2c3d", "ann-0a1b2c3d"),
+            ("\u{0430}nn\n", "nn"),
+            ("\u{738b}", "person"),
+            ("", "person"),
+        ] {
+            assert_eq!(OperatorName::beginning(called), beginning);
+        }
+        let long = OperatorName::beginning(&"x".repeat(100));
+        assert!(format!("{long}~0a1b2c3d").parse::<OperatorName>().is_ok() && long.len() == 40);
+    }
 
     #[test]
     fn a_connector_reads_and_pays_and_every_other_scope_opens_itself_alone() {

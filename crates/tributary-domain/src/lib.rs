@@ -19,7 +19,7 @@ mod text;
 mod timestamp;
 mod transaction;
 
-pub use access::{ApiKeyDigest, KeyName, PaymentLimit, RequestLimit, Role, Scope};
+pub use access::{ApiKeyDigest, KeyName, OperatorName, PaymentLimit, RequestLimit, Role, Scope};
 pub use account::{Account, Beneficiary};
 pub use amount::Amount;
 pub use asset::Asset;

@@ -4,6 +4,7 @@
 mod day;
 mod demo;
 mod screens;
+mod sign_on;
 mod window;
 
 /// Approves the order `invoice-17`, at the page.
@@ -18,7 +19,7 @@ async fn approve(window: &window::Window) {
 }
 
 /// Whoever calls the API beside the page.
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok();
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

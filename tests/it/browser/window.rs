@@ -157,6 +157,11 @@ impl Window {
         self.click(&format!("//main//*[self::button or self::a][normalize-space()=\"{text}\"]")).await;
     }
 
+    /// Presses the button with this text above the page.
+    pub async fn press_in_head(&self, text: &str) {
+        self.click(&format!("//header//button[normalize-space()=\"{text}\"]")).await;
+    }
+
     /// Follows the first link with this text.
     pub async fn follow(&self, text: &str) {
         self.click(&format!("//a[normalize-space()=\"{text}\"]")).await;
@@ -279,8 +284,11 @@ impl Window {
     }
 }
 
-/// Where `make browser` puts axe-core.
+/// Where `make browser` puts packages of npm.
+pub fn node_modules() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("tools/browser/node_modules")
+}
+
 fn axe() -> PathBuf {
-    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("tools");
-    tools.join("browser/node_modules/axe-core/axe.min.js")
+    node_modules().join("axe-core/axe.min.js")
 }

@@ -11,11 +11,12 @@ use axum::response::Response;
 use serde_json::Value;
 use sqlx::PgPool;
 use tower::ServiceExt;
-use tributary::config::Provider;
+use tributary::config::{Provider, SingleSignOn};
 use tributary::console;
 use tributary::encryption::{self, Keyring};
 use tributary::feed::{Polls, Publisher};
 use tributary::http::{AppState, ServedProvider, app, new_api_key, operator_app};
+use tributary::oidc::SignOn;
 use tributary::payments::{Payments, Settings};
 use tributary::store::api_keys::NewKey;
 use tributary::store::{self, Readers, api_keys};
@@ -74,6 +75,14 @@ impl TestApp {
         Self::build(other.url.clone(), pools, other.provider.clone(), keys, payments)
     }
 
+    /// The application of `other` as an instance at which people sign in through an OpenID provider.
+    pub fn signing_on(other: &Self, through: SingleSignOn) -> Self {
+        let keys = (other.connector_key.clone(), other.ingest_key.clone());
+        let (pools, payments) = ((other.pool.clone(), other.service.clone()), nobody_pays(&other.service));
+        let through = Some(Arc::new(SignOn::new(through).unwrap()));
+        Self::build_with(other.url.clone(), pools, other.provider.clone(), keys, payments, through)
+    }
+
     /// With another provider file.
     pub async fn with_file(file: &str) -> Self {
         let url = super::server::new_database().await;
@@ -101,10 +110,21 @@ impl TestApp {
 
     fn build(
         url: String,
+        pools: (PgPool, PgPool),
+        provider: Provider,
+        keys: (String, String),
+        payments: Payments,
+    ) -> Self {
+        Self::build_with(url, pools, provider, keys, payments, None)
+    }
+
+    fn build_with(
+        url: String,
         (pool, service): (PgPool, PgPool),
         provider: Provider,
         (connector_key, ingest_key): (String, String),
         payments: Payments,
+        single_sign_on: Option<Arc<SignOn>>,
     ) -> Self {
         let mut served = ServedProvider::from(provider.clone());
         if served.payment_limit == PaymentLimit::default() {
@@ -114,7 +134,8 @@ impl TestApp {
         }
         let other = ServedProvider { keys: vec![], webhook: None, ..served.clone() };
         let providers = HashMap::from([(provider.name.clone(), served), ("other".parse().unwrap(), other)]);
-        let state = Arc::new(AppState::new(service.clone(), providers, payments));
+        let state = AppState { single_sign_on, ..AppState::new(service.clone(), providers, payments) };
+        let state = Arc::new(state);
         let (readers, polls) = (state.readers.clone(), state.polls.clone());
         let (router, operator) = (app(Arc::clone(&state)), operator_app(state, console::router));
         Self { url, pool, service, readers, polls, router, operator, provider, connector_key, ingest_key }

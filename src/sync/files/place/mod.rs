@@ -117,7 +117,7 @@ impl FilePlace {
     pub async fn open(&self) -> Result<OpenPlace, PlaceError> {
         Ok(match self {
             Self::Folder(folder) => OpenPlace::Folder(folder.clone()),
-            Self::Bucket(bucket) => OpenPlace::Bucket(bucket.open()?),
+            Self::Bucket(bucket) => OpenPlace::Bucket(Box::new(bucket.open()?)),
             Self::Sftp(sftp) => OpenPlace::Sftp(Box::new(sftp.open().await?)),
         })
     }
@@ -126,7 +126,7 @@ impl FilePlace {
 /// A place while it is looked at.
 pub enum OpenPlace {
     Folder(PathBuf),
-    Bucket(objects::OpenBucket),
+    Bucket(Box<objects::OpenBucket>),
     Sftp(Box<sftp::OpenSftp>),
 }
 
