@@ -63,7 +63,6 @@ pub async fn run(common: &Common, args: DemoArgs) -> CommandResult {
     let begun = begin_anew(&owner.pool, args.operator_listen).await;
     let result = match begun {
         Ok(try_with) => {
-            print_links(&try_with);
             let database = Database::open(&own, Login::Service, 16).await?;
             let result = show(&database.pool, args, &try_with, stop).await;
             database.close().await;
@@ -124,6 +123,8 @@ async fn show(pool: &PgPool, args: DemoArgs, try_with: &TryWith, stop: Cancellat
     let server = Service::new(pool, vec![provider], Some(secret), &instance, retention, Trusted::default())?;
     let (progress, runs) = server.progress().ok_or("the manifest of the demo is not pulled")?;
     let running = server.start(listeners, ConnectionLimits::default())?;
+    // not before they lead somewhere
+    print_links(try_with);
     stop.run_until_cancelled(watch_first_sync(&progress, runs, args.bank.items())).await;
     if !stop.is_cancelled() {
         print_how_to_try(addresses, &upstream_url, &try_with.key);

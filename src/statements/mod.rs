@@ -8,6 +8,7 @@ mod import;
 mod kept;
 mod movements;
 mod preview;
+mod publish;
 mod shelf;
 
 pub use again::{Again, take_again};

@@ -29,7 +29,7 @@ use tributary_standin::kit::{Running, Standin};
 use crate::support::app::new_test_key;
 use crate::support::load::Load;
 use crate::support::logins;
-use crate::support::process::{self, FILE_KEY, PROGRAM, Place};
+use crate::support::process::{self, FILE_KEY, PROGRAM, Place, free_addresses};
 use crate::support::till::{MANIFEST, SECRET, TOKEN, impatient, small_bank};
 use crate::support::{edited, records, server};
 
@@ -70,7 +70,7 @@ impl Scene {
         let first = |sql: &'static str| sqlx::query_scalar::<_, String>(sql).fetch_one(&pool);
         let account = first("select min(id) from accounts where provider = 'starling'").await.unwrap();
         let payee = first("select min(id) from beneficiaries where provider = 'starling'").await.unwrap();
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let [address] = free_addresses();
         let told_at = place.0.join("notify");
         let told = UnixDatagram::bind(&told_at).unwrap();
         let url = logins::service(&url).await;

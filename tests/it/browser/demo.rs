@@ -24,6 +24,8 @@ async fn printed(lines: &mut Lines<BufReader<ChildStdout>>, pattern: &str) -> St
 async fn the_demo_shows_its_first_sync_and_has_two_persons_approve_its_payment() {
     let place = Place::new("demo-in-a-browser");
     let [public, operator] = free_addresses();
+    // so that it is there before the first sync has ended
+    let driver = Driver::start().await;
     let mut demo = Command::new(PROGRAM)
         .args(["demo", "--items", "4000", "--listen", &public, "--operator-listen", &operator])
         .current_dir(&place.0)
@@ -38,7 +40,6 @@ async fn the_demo_shows_its_first_sync_and_has_two_persons_approve_its_payment()
     for _ in ["demo", "ann", "ben"] {
         links.push(printed(&mut lines, r"http://[^/]+(/console/link\S+)").await);
     }
-    let driver = Driver::start().await;
     let origin = format!("http://{operator}");
     let sign_in = async |link: &str, said: &str| {
         let window = driver.window(&origin, LIGHT).await;

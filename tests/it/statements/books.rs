@@ -28,7 +28,7 @@ impl Published {
         let balances =
             "select account_id, split_part(asset, '/', 1), amount::bigint from balances where provider = $1";
         let put_aside = "select account, currency, coalesce(missing, 0)::bigint, reason from statements
-            where provider = $1 and state = 'put_aside'";
+            where provider = $1 and state = 'put_aside' order by seq";
         let balances: Vec<(String, String, i64)> =
             sqlx::query_as(balances).bind(provider).fetch_all(pool).await.unwrap();
         let count = async |sql: &'static str| -> i64 {

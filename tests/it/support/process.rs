@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -138,11 +139,20 @@ impl Drop for Place {
     }
 }
 
-/// Addresses on which nobody listens now.
+/// Addresses on which nobody listens, nor will before they are used: below those that the system gives to whoever connects,
+/// or listens wherever there is room.
 pub fn free_addresses<const N: usize>() -> [String; N] {
-    // all at once, so that they differ
-    let sockets = [(); N].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    sockets.map(|socket| socket.local_addr().unwrap().to_string())
+    const FIRST: u16 = 20_000;
+    const ALL: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    [(); N].map(|()| {
+        loop {
+            let address = format!("127.0.0.1:{}", FIRST + NEXT.fetch_add(1, Relaxed) % ALL);
+            if std::net::TcpListener::bind(&address).is_ok() {
+                break address;
+            }
+        }
+    })
 }
 
 /// Reads the log of a process, which is piped, until `text` is in it.
