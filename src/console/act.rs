@@ -15,7 +15,7 @@ use super::page::{self, field};
 use super::session::Session;
 use super::sign_in::own_path;
 use super::words::{command, encoded, id};
-use crate::http::{ApiError, SharedState};
+use crate::http::{ApiError, NO_NUL, SharedState};
 use crate::store::{payment_orders, quarantine};
 use crate::verbs::{self, Access, Entry, Field, Kind, On, Verb, entry};
 
@@ -65,6 +65,7 @@ async fn ask<V: Verb>(
 ) -> Result<Response, PageError> {
     let entry = entry(V::NAME);
     session.require(entry)?;
+    let pairs = without_nul(pairs);
     shown(&state, &session, entry, &pairs, None).await
 }
 
@@ -73,7 +74,7 @@ async fn send<V: Verb>(
     session: Session,
     Form(pairs): Form<Pairs>,
 ) -> Result<Response, PageError> {
-    let entry = entry(V::NAME);
+    let (entry, pairs) = (entry(V::NAME), without_nul(pairs));
     let verb = match parse::<V>(&pairs) {
         Ok(verb) => verb,
         Err(why) => {
@@ -100,6 +101,11 @@ async fn send<V: Verb>(
             Ok((status, page).into_response())
         }
     }
+}
+
+/// What was said, with what stands for NUL, which PostgreSQL refuses: whatever is called so is not there.
+fn without_nul(pairs: Pairs) -> Pairs {
+    pairs.into_iter().map(|(name, value)| (name, value.replace('\0', NO_NUL))).collect()
 }
 
 /// The verb that a form says. Fields that were left empty are not set.

@@ -28,7 +28,7 @@ async fn look_up<V: Verb>(
     Operator(actor): Operator,
     uri: Uri,
 ) -> Result<Json<V::Answer>, ApiError> {
-    let Query(verb) = Query::<V>::try_from_uri(&uri)
+    let Query(verb) = Query::<V>::try_from_uri(&without_nul(&uri))
         .map_err(|error| ApiError::Invalid(format!("the query does not say what to look up: {error}")))?;
     let declared = state.declared();
     let on = On::answering(&state.pool, &declared);
@@ -49,8 +49,23 @@ async fn change<V: Verb>(
 
 fn parse<V: Verb>(body: &[u8]) -> serde_json::Result<V> {
     // an object, as serde takes an array for one, too
-    let fields: Map<String, Value> = serde_json::from_slice(body)?;
+    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
+    for value in fields.values_mut() {
+        if let Value::String(text) = value {
+            *text = text.replace('\0', NO_NUL);
+        }
+    }
     V::deserialize(Value::Object(fields))
+}
+
+/// What stands for NUL, which PostgreSQL refuses: whatever is called so is not there.
+pub const NO_NUL: &str = "\u{fffd}";
+
+/// The address of a request, without NUL in its query.
+fn without_nul(uri: &Uri) -> Uri {
+    let Some(query) = uri.query().filter(|query| query.contains("%00")) else { return uri.clone() };
+    let query = query.replace("%00", "%EF%BF%BD");
+    Uri::try_from(format!("{}?{query}", uri.path())).unwrap_or_else(|_| uri.clone())
 }
 
 /// The route of a verb, and its description.

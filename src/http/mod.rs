@@ -36,6 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::router::OpenApiRouter;
 
+pub use admin::NO_NUL;
 pub use auth::{new_api_key, new_key};
 pub use client::{Client, ForwardedHeader, Trusted};
 pub use error::ApiError;

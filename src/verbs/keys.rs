@@ -228,7 +228,7 @@ async fn provider_of(
     match providers[..] {
         [] => Err(no_such_key(name.as_str())),
         [provider] => provider.parse().map_err(Failure::Refused),
-        _ => Err(Failure::Invalid(format!(
+        _ => Err(Failure::Refused(format!(
             "{} have a key called {name}: say which with --provider",
             providers.join(", ")
         ))),

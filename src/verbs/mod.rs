@@ -217,7 +217,7 @@ impl From<PreviewError> for Failure {
         match error {
             PreviewError::Store(error) => error.into(),
             PreviewError::Workshop(WorkshopError::Unavailable(why)) => Self::Unavailable(why),
-            PreviewError::Workshop(error) => Self::Invalid(error.to_string()),
+            PreviewError::Workshop(error) => Self::Refused(error.to_string()),
         }
     }
 }

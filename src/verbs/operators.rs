@@ -149,7 +149,7 @@ impl Verb for Link {
 #[serde(deny_unknown_fields)]
 pub struct Revoke {
     /// Whom, as the list writes it.
-    #[schema(value_type = String, pattern = "^[a-z0-9][a-z0-9._@+-]{0,62}(~[0-9a-f]{8})?$")]
+    #[schema(value_type = String, pattern = "^([a-z0-9][a-z0-9._-]{0,62}|[a-z0-9][a-z0-9._@+-]{0,39}~[0-9a-f]{8})$")]
     pub name: OperatorName,
 }
 

@@ -180,7 +180,7 @@ async fn find(on: On<'_>, order: &str) -> Result<Order, Failure> {
         several => {
             let which = |order: &Order| format!("{} ({} of {})", order.id, order.kind, order.provider);
             let which = found.iter().map(which).collect::<Vec<_>>().join(", ");
-            Err(Failure::Invalid(format!(
+            Err(Failure::Refused(format!(
                 "{several} orders have the idempotency key {order:?}: give the id of one: {which}"
             )))
         }
@@ -236,7 +236,8 @@ fn gone(id: Uuid) -> Failure {
 
 /// Why something failed, which must not be empty.
 fn reason(text: &str) -> Result<&str, Failure> {
-    match text.trim().is_empty() {
+    // blanks as the description of the API has them
+    match text.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
         true => Err(Failure::Invalid("say why, for the person who ordered it".to_owned())),
         false => Ok(text),
     }
@@ -314,10 +315,10 @@ impl Verb for Resolve {
     async fn run(&self, on: On<'_>, actor: &Actor) -> Result<Decision, Failure> {
         let resolution = match (self.outcome, &self.reason, self.payment_id.as_deref()) {
             (Outcome::Succeeded | Outcome::Look, Some(_), _) => {
-                return Err(Failure::Invalid("--reason is for --outcome failed".to_owned()));
+                return Err(Failure::Refused("--reason is for --outcome failed".to_owned()));
             }
             (Outcome::Failed | Outcome::Look, _, Some(_)) => {
-                return Err(Failure::Invalid("--payment-id is for --outcome succeeded".to_owned()));
+                return Err(Failure::Refused("--payment-id is for --outcome succeeded".to_owned()));
             }
             (Outcome::Succeeded, None, payment_id) => Resolution::Succeeded { payment_id },
             (Outcome::Look, None, None) => Resolution::Look,

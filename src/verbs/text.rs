@@ -1,25 +1,25 @@
-//! Lists of numbers as JSON has them, and as a form or a query does: 17, 18.
+//! Lists of ids as JSON has them, and as a form or a query does: 17, 18.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, SeqAccess, Visitor};
-use utoipa::openapi::schema::{Array, ArrayBuilder, KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 /// Up to there, every whole number is one that languages with floats alone can hold, too.
 const MOST_EXACT: i64 = (1 << 53) - 1;
 
+fn is_id(number: &i64) -> bool {
+    (1..=MOST_EXACT).contains(number)
+}
+
 /// How `numbers` are described: ids, up to so many.
 pub fn numbers_schema<const MOST: usize>() -> Array {
-    let id = ObjectBuilder::new()
-        .schema_type(Type::Integer)
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
-        .minimum(Some(1))
-        .maximum(Some(MOST_EXACT));
+    let id = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(MOST_EXACT));
     ArrayBuilder::new().items(id).min_items(Some(1)).max_items(Some(MOST)).build()
 }
 
-/// Numbers, out of an array or a text with commas or blanks between them.
+/// Ids, out of an array or a text with commas or blanks between them.
 pub fn numbers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
     deserializer.deserialize_any(Numbers)
 }
@@ -30,12 +30,16 @@ impl<'de> Visitor<'de> for Numbers {
     type Value = Vec<i64>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("numbers")
+        f.write_str("ids")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Vec<i64>, E> {
         let parts = text.split([',', ' ']).filter(|part| !part.is_empty());
-        parts.map(|part| part.parse().map_err(|_| E::custom(format!("{part:?} is no number")))).collect()
+        parts
+            .map(|part| {
+                part.parse().ok().filter(is_id).ok_or_else(|| E::custom(format!("{part:?} is no id")))
+            })
+            .collect()
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut numbers: A) -> Result<Vec<i64>, A::Error> {
@@ -55,7 +59,7 @@ impl<'de> Deserialize<'de> for Whole {
         let number = serde_json::Number::deserialize(deserializer)?;
         let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= MOST_EXACT as f64);
         let whole = number.as_i64().or_else(|| float.map(|float| float as i64));
-        whole.map(Self).ok_or_else(|| D::Error::custom(format!("{number} is no whole number of 64 bits")))
+        whole.filter(is_id).map(Self).ok_or_else(|| D::Error::custom(format!("{number} is no id")))
     }
 }
 
@@ -77,15 +81,25 @@ mod tests {
                 .map(|Ids { ids }| ids)
                 .map_err(|error| error.to_string())
         };
-        assert_eq!(read("[1, -2.0, 9223372036854775807]"), Ok(vec![1, -2, i64::MAX]));
+        assert_eq!(read("[1, 2.0, 9007199254740991]"), Ok(vec![1, 2, MOST_EXACT]));
         // read to the last digit, which takes a feature of serde_json
         assert_eq!(
-            read("[-3672469330469366.0, 9007199254740991.0]"),
-            Ok(vec![-3_672_469_330_469_366, MOST_EXACT])
+            read("[3672469330469366.0, 9007199254740991.0]"),
+            Ok(vec![3_672_469_330_469_366, MOST_EXACT])
         );
         assert_eq!(read("\"17, 18 19\""), Ok(vec![17, 18, 19]));
-        for wrong in ["[1.5]", "[9223372036854775808]", "[1e300]", "[\"1\"]", "\"x\"", "[9007199254740993.0]"]
-        {
+        for wrong in [
+            "[0]",
+            "[-1]",
+            "\"-1\"",
+            "[1.5]",
+            "[9007199254740992]",
+            "[9223372036854775808]",
+            "[1e300]",
+            "[\"1\"]",
+            "\"x\"",
+            "[9007199254740993.0]",
+        ] {
             read(wrong).unwrap_err();
         }
     }

@@ -236,6 +236,29 @@ async fn nobody_asks_the_api_without_a_key_or_a_session_and_no_other_site_does()
     assert_eq!(answer.status, StatusCode::OK, "a page of the console may: {}", answer.text);
 }
 
+#[tokio::test]
+async fn nul_in_what_is_asked_for_is_no_fault_of_the_server() {
+    let shown = shown().await;
+    let app = &shown.app;
+    let admin = new_operator(app, "ada", Role::Admin).await;
+    let approver = new_operator(app, "ann", Role::Approver).await;
+    let browser = Browser::of(app, Role::Admin).await;
+    for entry in VERBS.iter().filter(|entry| !entry.roles().is_empty()) {
+        let key = if entry.roles().contains(&Role::Admin) { &admin } else { &approver };
+        let said = fields(entry.name, &shown, "nul");
+        for at in 0..said.len() {
+            let mut said = said.clone();
+            said[at].1.push('\0');
+            let (status, answer) = ask(app, entry, key, &said).await;
+            assert!(!status.is_server_error(), "{} {said:?}: {status} {answer}", entry.name);
+            if matches!(entry.access, Access::Changes { roles, .. } if roles.contains(&Role::Admin)) {
+                let sent = browser.send(&entry.form_path(), encoded(&said)).await;
+                assert!(!sent.status.is_server_error(), "{} {said:?}: {}", entry.name, sent.text);
+            }
+        }
+    }
+}
+
 /// The fields of a form, with what is written into each.
 type Fields = Vec<(&'static str, String)>;
 

@@ -247,7 +247,7 @@ impl From<WorkshopError> for Failed {
 impl From<Failure> for Failed {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Invalid(why) | Failure::NotFound(why) => Self::Said(why),
+            Failure::Invalid(why) | Failure::NotFound(why) | Failure::Refused(why) => Self::Said(why),
             other => Self::Page(ApiError::from(other).into()),
         }
     }

@@ -29,7 +29,8 @@ const WHY_CHARS: usize = 500;
 
 /// `text`, where it can be why something is discarded; the error says what to write.
 pub fn why(text: &str) -> Result<&str, String> {
-    match text.trim() {
+    // blanks as the description of the API has them
+    match text.trim_matches([' ', '\t', '\r', '\n']) {
         "" => Err("say why, in a few words: it is kept with what is discarded".to_owned()),
         long if long.chars().count() > WHY_CHARS => Err(format!("say why in {WHY_CHARS} characters at most")),
         text => Ok(text),

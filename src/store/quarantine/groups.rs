@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::super::StoreError;
+use super::super::{StoreError, without_nul};
 use super::Which;
 use tributary_domain::{ProviderName, Resource};
 
@@ -64,7 +64,7 @@ pub async fn group(pool: &PgPool, id: &str) -> Result<Option<Group>, StoreError>
                         max(id) as latest, (array_agg(id order by id desc))[1:3] as samples
                  from quarantine where fault_group = $1 group by fault_group) g
            join quarantine q on q.id = g.latest"#,
-        id
+        without_nul(id)
     )
     .fetch_optional(pool)
     .await?;
