@@ -10,6 +10,7 @@ use tributary_domain::Scope;
 use tributary_formance::{Client, GoTime, Kept};
 
 use crate::support::app::{new_test_key, read};
+use crate::support::jobs::{WAIT_FOR_LOCKS, count};
 use crate::support::{TestApp, records};
 
 fn check_error(body: &Value) {
@@ -246,14 +247,7 @@ async fn two_writers_of_one_account_never_share_a_time() {
     });
     // the second writer waits for the first, however long that takes
     let waiting = async {
-        while sqlx::query_scalar::<_, i64>(
-            "select count(*) from pg_locks where locktype = 'advisory' and not granted",
-        )
-        .fetch_one(&app.pool)
-        .await
-        .unwrap()
-            == 0
-        {
+        while count(&app.pool, WAIT_FOR_LOCKS).await == 0 {
             tokio::task::yield_now().await;
         }
     };

@@ -18,7 +18,7 @@ use tributary_domain::{Resource, Role};
 
 use crate::console::new_operator;
 use crate::support::app::read;
-use crate::support::jobs::{self, count, until};
+use crate::support::jobs::{self, AT_THE_GATE, WAIT_FOR_LOCKS, count, until};
 use crate::support::process::{Place, signal};
 use crate::support::{TestApp, records};
 
@@ -232,11 +232,11 @@ async fn a_killed_command_goes_on_when_the_same_is_typed_again() {
     let args = ["quarantine", "replay", "--group", &group];
     let gate = wait_at(&app, "t700").await;
     let mut killed = command(&args).spawn().unwrap();
-    until(&app.pool, "select count(*) from pg_locks where locktype = 'advisory' and not granted", 1).await;
+    until(&app.pool, WAIT_FOR_LOCKS, 1).await;
     signal(&killed, Signal::SIGKILL);
     killed.wait().await.unwrap();
     drop(gate);
-    until(&app.pool, "select count(*) from pg_locks where locktype = 'advisory' and objid = 1", 0).await;
+    until(&app.pool, AT_THE_GATE, 0).await;
     assert_eq!(count(&app.pool, "select count(*) from quarantine").await, 700, "one batch was committed");
     assert_eq!(totals(&app, "replay").await, (500, 0, 0, 0), "and its end is open");
 

@@ -96,6 +96,13 @@ impl Working {
     }
 }
 
+/// Who waits for an advisory lock in this database: others have their own.
+pub const WAIT_FOR_LOCKS: &str = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+     where d.datname = current_database() and l.locktype = 'advisory' and not l.granted";
+/// Who has the advisory lock 1 of this database, or waits for it: the gate of a test.
+pub const AT_THE_GATE: &str = "select count(*) from pg_locks l join pg_database d on d.oid = l.database
+     where d.datname = current_database() and l.locktype = 'advisory' and l.objid = 1";
+
 /// Waits until `sql`, which counts, gives `wanted`.
 pub async fn until(pool: &PgPool, sql: &'static str, wanted: i64) {
     let counted = async {
@@ -103,7 +110,8 @@ pub async fn until(pool: &PgPool, sql: &'static str, wanted: i64) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    if tokio::time::timeout(Duration::from_secs(60), counted).await.is_err() {
+    // long: what is published waits for whoever writes in any database of the server, and tests share one
+    if tokio::time::timeout(Duration::from_secs(180), counted).await.is_err() {
         panic!("{sql} gives {} and not {wanted}", count(pool, sql).await);
     }
 }
